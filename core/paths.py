@@ -1,0 +1,47 @@
+"""Where things lie. `OVERREAD_HOME` moves everything that is made; what ships lies in the repository."""
+
+import os
+import re
+from pathlib import Path
+
+from core.errors import OverreadError
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CHECKPOINTS = REPOSITORY / "checkpoints"
+
+
+def home() -> Path:
+    """The folder of data sets, caches and predictions: `OVERREAD_HOME`, else `./workspace`."""
+    return Path(os.environ.get("OVERREAD_HOME") or "workspace").resolve()
+
+
+def dataset_folder(name: str) -> Path:
+    """Where the index of a data set lies."""
+    return home() / "datasets" / checked_name(name)
+
+
+def cache_folder(name: str) -> Path:
+    """Where the decoded pixels and thumbnails of a data set lie."""
+    return home() / "cache" / checked_name(name)
+
+
+def predictions_folder(name: str) -> Path:
+    """Where the scores of a data set lie, one file per checkpoint."""
+    return home() / "predictions" / checked_name(name)
+
+
+def checkpoint_folder(name_or_path: str | Path) -> Path:
+    """A folder that exists or is written as a path is taken as it is; a bare name lies under `checkpoints/`."""
+    text = str(name_or_path)
+    if os.sep in text or text in {".", ".."}:
+        return Path(text).resolve()
+    return CHECKPOINTS / checked_name(text)
+
+
+def checked_name(name: str) -> str:
+    """A name that is safe as a folder. OverreadError otherwise."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise OverreadError(
+            f"The name {name!r} cannot be a folder: use 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit."
+        )
+    return name

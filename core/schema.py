@@ -1,0 +1,90 @@
+"""The tables at the seams: their columns, what each may hold, and the one check made at every border."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from core.errors import OverreadError
+
+MURA_BONES = ("finger", "hand", "wrist", "forearm", "elbow", "humerus", "shoulder")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its kind ('text', 'number' or 'whole'), whether it may be missing, the values it may take."""
+
+    kind: str
+    nullable: bool = False
+    allowed: tuple = ()
+    unique: bool = False
+
+
+TEXT = Column("text")
+INDEX = {
+    "image_id": Column("text", unique=True),
+    "path": TEXT,
+    "study_id": TEXT,
+    "patient_id": Column("text", nullable=True),
+    "group_id": TEXT,
+    "bone": TEXT,
+    "view": Column("text", nullable=True),
+    "label": Column("number", nullable=True, allowed=(0.0, 1.0)),
+    "split": Column("text", allowed=("train", "valid", "test")),
+    "fold": Column("whole"),
+    "width": Column("whole"),
+    "height": Column("whole"),
+    "bytes": Column("whole"),
+    "sha1": TEXT,
+}
+PREDICTIONS = {
+    **{name: INDEX[name] for name in ("image_id", "path", "study_id", "patient_id", "group_id", "bone", "view", "label")},
+    "split": Column("text", allowed=("train", "tune", "valid", "test")),
+    "logit": Column("number"),
+    "checkpoint": TEXT,
+    "dataset": TEXT,
+}
+STUDIES = {
+    "study_id": Column("text", unique=True),
+    "patient_id": Column("text", nullable=True),
+    "group_id": TEXT,
+    "bone": TEXT,
+    "split": Column("text", allowed=("train", "tune", "valid", "test")),
+    "label": Column("number", nullable=True, allowed=(0.0, 1.0)),
+    "score": Column("number"),
+    "n_views": Column("whole"),
+}
+
+
+def check(frame: pd.DataFrame, schema: dict[str, Column], source: str) -> pd.DataFrame:
+    """The frame, once it holds what the schema says. OverreadError names the source, the column and the first bad value."""
+    missing = [name for name in schema if name not in frame.columns]
+    if missing:
+        raise OverreadError(f"{source} lacks the column(s) {', '.join(missing)}; expected {', '.join(schema)}. Make it again.")
+    for name, column in schema.items():
+        _check_column(frame[name], column, name, source)
+    return frame
+
+
+def _check_column(values: pd.Series, column: Column, name: str, source: str) -> None:
+    # An empty or all-missing column has no type of its own to be wrong.
+    present = values.dropna()
+    if not column.nullable and len(present) < len(values):
+        raise OverreadError(f"{source}: column {name} has {len(values) - len(present)} empty cells; every row needs one.")
+    if len(present) and column.kind == "whole" and not pd.api.types.is_integer_dtype(values):
+        raise OverreadError(f"{source}: column {name} holds {present.iloc[0]!r}; expected whole numbers.")
+    if len(present) and column.kind == "number" and not pd.api.types.is_numeric_dtype(values):
+        raise OverreadError(f"{source}: column {name} holds {present.iloc[0]!r}; expected numbers.")
+    if column.kind == "text" and not present.map(lambda value: isinstance(value, str)).all():
+        raise OverreadError(f"{source}: column {name} holds {present.iloc[0]!r}; expected text.")
+    if column.allowed and not present.isin(column.allowed).all():
+        bad = present[~present.isin(column.allowed)].iloc[0]
+        expected = ", ".join(str(value) for value in column.allowed)
+        raise OverreadError(f"{source}: column {name} holds {bad!r}; expected one of {expected}.")
+    if column.unique and present.duplicated().any():
+        raise OverreadError(f"{source}: {name} {present[present.duplicated()].iloc[0]!r} stands twice; each must be unique.")
+
+
+def bone_order(bones) -> list[str]:
+    """MURA's seven first, in their fixed order, then other regions by name. The same order on every chart."""
+    found = set(bones)
+    return [bone for bone in MURA_BONES if bone in found] + sorted(found - set(MURA_BONES))
