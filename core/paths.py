@@ -2,6 +2,8 @@
 
 import os
 import re
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import OverreadError
@@ -45,3 +47,28 @@ def checked_name(name: str) -> str:
             f"The name {name!r} cannot be a folder: use 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit."
         )
     return name
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
+    """Let `write` fill a temporary file beside `path`, then put it in place in one step; a kill leaves the old one.
+
+    OverreadError where the disk is full or the folder refuses, and then the old file is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def unwritable(path: Path, error: OSError) -> OverreadError:
+    """The one sentence for a file that could not be written."""
+    return OverreadError(
+        f"{path} could not be written ({error.strerror or error}): free some disk space or choose another place "
+        "(OVERREAD_HOME for data, --out for checkpoints); what was there before is intact."
+    )

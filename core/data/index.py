@@ -1,0 +1,200 @@
+"""The Index: one row per radiograph of a MURA tree or a manifest, and the data set it is kept in."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from core.data import manifest, mura
+from core.data.inspect import FileFacts, inspect
+from core.data.pixels import UnreadableImage
+from core.data.split import assign_folds, assign_splits, group_ids
+from core.errors import OverreadError
+from core.paths import dataset_folder, home, write_atomically
+from core.schema import INDEX, check
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What indexing found. The lists hold {path, reason} for everything that is not a row of the frame, or is in doubt."""
+
+    frame: pd.DataFrame
+    root: Path
+    kind: str
+    phantom: bool = False
+    unreadable: list = field(default_factory=list)
+    stray: list = field(default_factory=list)
+    conflicts: list = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A named Index on disk: where its radiographs lie and what it was made from."""
+
+    name: str
+    root: str
+    kind: str
+    phantom: bool
+    created: str
+    index_hash: str
+    patients_known: int
+    splits_from: str
+
+    @property
+    def folder(self) -> Path:
+        return dataset_folder(self.name)
+
+    def problems(self) -> dict[str, list]:
+        """What was left out or is in doubt: lists `unreadable`, `stray`, `conflicts` of {path, reason}."""
+        return json.loads((self.folder / "problems.json").read_text())
+
+
+def build_index(source: Path | str, columns: dict[str, str] | None = None, valid_fraction: float = 0.2,
+                folds: int = 10, seed: int = 0, progress: Progress | None = None) -> Indexed:
+    """Index a MURA tree, a manifest file, or a folder that holds labels.csv.
+
+    Splits that the source gives are kept; otherwise `valid_fraction` of the patients become 'valid'. Train is dealt
+    into `folds`, by patient. OverreadError where there is nothing to index.
+    """
+    source = Path(source)
+    if not source.exists():
+        raise OverreadError(f"{source} does not exist; expected a MURA folder, a manifest (CSV or Parquet), "
+                            "or a folder with labels.csv. Check the path.")
+    if not 0 < valid_fraction < 1 or folds < 2:
+        raise OverreadError(f"valid fraction {valid_fraction} and {folds} folds were given; expected a fraction between "
+                            "0 and 1 and 2 folds or more.")
+    frame, root, kind, rejected, stray, conflicts = _gather(source, columns or {})
+    facts, unreadable = _inspect_all(root, frame["path"].tolist(), progress)
+    frame = frame[[fact is not None for fact in facts]].reset_index(drop=True)
+    if frame.empty:
+        first = [*unreadable, *rejected, *stray][:1]
+        example = f" (first: {first[0]['path']}: {first[0]['reason']})" if first else ""
+        raise OverreadError(f"{source} holds no radiograph that can be read{example}; expected images in MURA's layout "
+                            "or named in a manifest.")
+    frame = _complete(frame, [fact for fact in facts if fact], valid_fraction, folds, seed)
+    return Indexed(frame, root, kind, (root / "phantom.json").exists(), rejected + unreadable, stray,
+                   conflicts + _label_conflicts(frame))
+
+
+def write_dataset(name: str, indexed: Indexed) -> Dataset:
+    """Put the index in place, its description last. An older one of that name is replaced in whole or not at all."""
+    frame = indexed.frame
+    dataset = Dataset(
+        name=name, root=str(indexed.root.resolve()), kind=indexed.kind, phantom=indexed.phantom,
+        created=datetime.now(UTC).isoformat(timespec="seconds"), index_hash=index_hash(frame),
+        patients_known=int(frame["patient_id"].nunique()), splits_from=frame.attrs.get("splits_from", "source"),
+    )
+    problems = {"unreadable": indexed.unreadable, "stray": indexed.stray, "conflicts": indexed.conflicts}
+    folder = dataset.folder
+    write_atomically(folder / "problems.json", lambda path: path.write_text(json.dumps(problems, indent=1)))
+    write_atomically(folder / "index.parquet", lambda path: frame.to_parquet(path, index=False))
+    write_atomically(folder / "dataset.json", lambda path: path.write_text(json.dumps(asdict(dataset), indent=1)))
+    return dataset
+
+
+def read_dataset(name: str) -> Dataset:
+    """The description of a data set. OverreadError names the ones there are."""
+    file = dataset_folder(name) / "dataset.json"
+    try:
+        return Dataset(**json.loads(file.read_text()))
+    except FileNotFoundError:
+        there = ", ".join(dataset.name for dataset in list_datasets()) or "none yet"
+        raise OverreadError(f"There is no data set {name!r} in {home()} (there: {there}). "
+                            f"Make it with: python -m core index PATH --name {name}") from None
+    except (ValueError, TypeError) as error:
+        raise OverreadError(f"{file} is damaged ({error}). Index the data set again; its radiographs are not touched.") from error
+
+
+def read_index(name: str) -> pd.DataFrame:
+    """The Index of a data set, checked."""
+    file = read_dataset(name).folder / "index.parquet"
+    try:
+        frame = pd.read_parquet(file)
+    except (OSError, ValueError) as error:
+        raise OverreadError(f"{file} cannot be read ({str(error).splitlines()[0]}). Index the data set again.") from error
+    return check(frame, INDEX, str(file))
+
+
+def list_datasets() -> list[Dataset]:
+    """Every data set that can be read, by name."""
+    found = []
+    for file in sorted((home() / "datasets").glob("*/dataset.json")):
+        try:
+            found.append(Dataset(**json.loads(file.read_text())))
+        except (OSError, ValueError, TypeError):
+            continue  # named by read_dataset when it is asked for
+    return found
+
+
+def index_hash(frame: pd.DataFrame) -> str:
+    """SHA-256 of what decides a result: which files, their labels, their splits and folds."""
+    parts = frame[["image_id", "sha1", "study_id", "label", "split", "fold"]].astype(str)
+    return hashlib.sha256(parts.sort_values("image_id").to_csv(index=False).encode()).hexdigest()
+
+
+def conflicting_studies(frame: pd.DataFrame) -> set[str]:
+    """Studies whose radiographs carry different labels; they have no label to learn from or to be judged by."""
+    spread = frame.groupby("study_id")["label"].nunique()
+    return set(spread[spread > 1].index)
+
+
+def _gather(source: Path, columns: dict[str, str]):
+    if source.is_dir() and (root := mura.mura_root(source)):
+        rows, stray = mura.walk(root)
+        return mura.frame_of(rows), root, "mura", [], stray, mura.csv_conflicts(root, rows)
+    file = source / "labels.csv" if source.is_dir() else source
+    if not file.is_file():
+        raise OverreadError(f"{source} holds neither MURA's folders (train/XR_WRIST/...) nor labels.csv; give the MURA "
+                            "folder, or a manifest with the columns path, label and bone.")
+    frame, rejected = manifest.read_manifest(file, columns)
+    return frame, file.parent, "manifest", rejected, [], []
+
+
+def _inspect_all(root: Path, paths: list[str], progress: Progress | None):
+    """Facts of each file, None where it is unreadable, and the list of those. Threads: hashing and decoding free the GIL."""
+    facts: list[FileFacts | None] = []
+    unreadable = []
+
+    def look(path: str):
+        try:
+            return inspect(root / path)
+        except UnreadableImage as error:
+            return error
+
+    with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
+        for done, (path, result) in enumerate(zip(paths, pool.map(look, paths)), 1):
+            failed = isinstance(result, UnreadableImage)
+            facts.append(None if failed else result)
+            if failed:
+                unreadable.append({"path": path, "reason": result.reason})
+            if progress and (done % 64 == 0 or done == len(paths)):
+                progress(done, len(paths), "reading files")
+    return facts, unreadable
+
+
+def _complete(frame: pd.DataFrame, facts: list[FileFacts], valid_fraction: float, folds: int, seed: int) -> pd.DataFrame:
+    for name in ("width", "height", "bytes", "sha1"):
+        frame[name] = [getattr(fact, name) for fact in facts]
+    for name in ("patient_id", "view"):
+        frame[name] = frame[name].astype("str")
+    frame["group_id"] = group_ids(frame["patient_id"], frame["study_id"], frame["sha1"])
+    given = "split" in frame.columns
+    if not given:
+        frame["split"] = assign_splits(frame, valid_fraction, seed)
+    frame["fold"] = assign_folds(frame, folds, seed)
+    frame.attrs["splits_from"] = "source" if given else f"made here: {valid_fraction:.0%} of patients valid, seed {seed}"
+    ordered = [*INDEX, *[name for name in frame.columns if name not in INDEX]]
+    return check(frame[ordered], INDEX, "the new index")
+
+
+def _label_conflicts(frame: pd.DataFrame) -> list[dict]:
+    return [{"path": study, "reason": "its radiographs carry both labels; the study counts as unlabelled until that is mended"}
+            for study in sorted(conflicting_studies(frame))]

@@ -1,0 +1,106 @@
+"""A manifest: one CSV or Parquet row per radiograph, with the columns path, label and bone (or body_part)."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from core.errors import OverreadError
+
+# What each column of ours may be called; `--column patient=NAME` comes first.
+NAMES = {
+    "path": ("path",),
+    "label": ("label",),
+    "bone": ("bone", "body_part"),
+    "patient": ("patient", "patient_id"),
+    "study": ("study", "study_id"),
+    "split": ("split",),
+    "view": ("view",),
+}
+_NEEDED = ("path", "label", "bone")
+_LABELS = {"": None, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
+_OWN = {"image_id", "study_id", "patient_id", "group_id", "fold", "width", "height", "bytes", "sha1"}
+
+
+def read_manifest(file: Path, columns: dict[str, str]) -> tuple[pd.DataFrame, list[dict]]:
+    """The rows with the columns of an Index that a manifest knows, and the rows that were left out with their reason.
+
+    columns: {ours: theirs}. OverreadError where the file cannot be read or lacks a needed column.
+    """
+    table = _read(file)
+    given = _columns(table, columns, file)
+    text = {ours: table[theirs].map(_text) for ours, theirs in given.items()}
+    rejected, keep = _rejected(text, table.index)
+    frame = pd.DataFrame({"path": text["path"].map(lambda path: Path(path).as_posix() if path else path)})
+    frame["image_id"] = frame["path"]
+    frame["bone"] = text["bone"].str.lower()
+    frame["label"] = text["label"].map(_LABELS).astype("float64")
+    nothing = pd.Series(None, index=frame.index, dtype="str")
+    frame["patient_id"] = text.get("patient", nothing).where(lambda values: values != "")
+    frame["view"] = text.get("view", nothing).where(lambda values: values != "")
+    frame["study_id"] = _study_ids(frame, text.get("study"))
+    if "split" in text:
+        frame["split"] = text["split"].str.lower()
+    for name in table.columns.difference([*given.values()], sort=False):
+        # A column of theirs that has the name of one of ours would be read as ours.
+        frame[f"manifest_{name}" if name in _OWN | set(frame.columns) else name] = table[name]
+    return frame[keep].reset_index(drop=True), rejected
+
+
+def _read(file: Path) -> pd.DataFrame:
+    try:
+        if file.suffix.lower() == ".parquet":
+            return pd.read_parquet(file)
+        return pd.read_csv(file, dtype="str", keep_default_na=False)
+    except (OSError, ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise OverreadError(f"{file} could not be read as a table ({str(error).splitlines()[0]}): "
+                            "expected a CSV file in UTF-8 with a header line, or Parquet.") from error
+
+
+def _columns(table: pd.DataFrame, columns: dict[str, str], file: Path) -> dict[str, str]:
+    for ours, theirs in columns.items():
+        if ours not in NAMES:
+            raise OverreadError(f"--column {ours}={theirs}: there is no column {ours!r}; map one of {', '.join(NAMES)}.")
+        if theirs not in table.columns:
+            raise OverreadError(f"{file} has no column {theirs!r}; it has {', '.join(map(str, table.columns))}.")
+    given = dict(columns)
+    for ours, names in NAMES.items():
+        match = next((name for name in names if name in table.columns), None)
+        if ours not in given and match:
+            given[ours] = match
+    missing = [" or ".join(NAMES[ours]) for ours in _NEEDED if ours not in given]
+    if missing:
+        raise OverreadError(f"{file} lacks the column(s) {', '.join(missing)}; it has {', '.join(map(str, table.columns))}. "
+                            "Add them, or name yours with --column label=YOUR_NAME.")
+    return given
+
+
+def _text(value) -> str:
+    if value is None or value != value:
+        return ""
+    # Ids read as numbers, 3799.0, mean 3799.
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+    return text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text
+
+
+def _rejected(text: dict[str, pd.Series], rows: pd.Index) -> tuple[list[dict], pd.Series]:
+    reasons = pd.Series("", index=rows, dtype="str")
+    reasons[text["path"].duplicated() & (text["path"] != "")] = "the manifest names this path twice; the first row is kept"
+    bad = ~text["label"].isin(_LABELS)
+    reasons[bad] = text["label"][bad].map(lambda label: f"its label is {label!r}; expected 1 (abnormal), 0 (normal) or empty")
+    reasons[text["bone"] == ""] = "its bone is empty; expected a name such as wrist"
+    if "split" in text:
+        wrong = ~text["split"].str.lower().isin(("train", "valid", "test"))
+        reasons[wrong] = text["split"][wrong].map(lambda split: f"its split is {split!r}; expected train, valid or test")
+    # Row 1 is the header, as an editor counts.
+    reasons[text["path"] == ""] = [f"row {row + 2} has no path" for row in rows[text["path"] == ""]]
+    left_out = reasons != ""
+    return [{"path": path, "reason": reason} for path, reason in zip(text["path"][left_out], reasons[left_out])], ~left_out
+
+
+def _study_ids(frame: pd.DataFrame, study: pd.Series | None) -> pd.Series:
+    """A study is named within its patient and bone; without a study a radiograph stands alone."""
+    if study is None:
+        return frame["image_id"]
+    patient = frame["patient_id"].fillna("")
+    named = patient.where(patient == "", patient + "/") + frame["bone"] + "/" + study
+    return frame["image_id"].where(study == "", named)
