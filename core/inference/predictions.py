@@ -1,0 +1,64 @@
+"""Stored Predictions: reading and writing them needs no torch, so that evaluating needs none."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from core.data.index import Dataset
+from core.errors import OverreadError
+from core.models.checkpoint import PREDICTIONS as FILE
+from core.models.checkpoint import Checkpoint
+from core.paths import predictions_folder, write_atomically
+from core.schema import PREDICTIONS, check
+
+
+def dataset_reference(dataset: Dataset) -> str:
+    """`name@` and eight digits of the index's hash: what scores carry to say which rows they belong to."""
+    return f"{dataset.name}@{dataset.index_hash[:8]}"
+
+
+def predictions_path(checkpoint: Checkpoint, dataset: Dataset) -> Path:
+    """Where `predict` keeps the scores of a checkpoint on a data set."""
+    return predictions_folder(dataset.name) / f"{checkpoint.name}.parquet"
+
+
+def read_file(file: Path | str) -> pd.DataFrame:
+    """Predictions from a Parquet file, checked. OverreadError says what does not fit."""
+    file = Path(file)
+    try:
+        frame = pd.read_parquet(file)
+    except FileNotFoundError:
+        raise OverreadError(f"There is no predictions file {file}; make one with: python -m core predict CHECKPOINT --data NAME") from None
+    except (OSError, ValueError) as error:
+        raise OverreadError(f"{file} cannot be read as Parquet ({str(error).splitlines()[0]}); score again with: "
+                            "python -m core predict CHECKPOINT --data NAME") from error
+    return check(frame, PREDICTIONS, str(file))
+
+
+def read_predictions(checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame | None:
+    """The stored scores of these very weights on this very index; None where there are none."""
+    for file in (predictions_path(checkpoint, dataset), checkpoint.folder / FILE):
+        if file.exists():
+            frame = read_file(file)
+            if len(frame) and belongs(frame, checkpoint, dataset):
+                return frame
+    return None
+
+
+def belongs(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset) -> bool:
+    """Whether scores were made by these weights on this index."""
+    return bool((frame["checkpoint"] == checkpoint.reference).all() and (frame["dataset"] == dataset_reference(dataset)).all())
+
+
+def store_predictions(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset, file: Path | None = None) -> Path:
+    """Keep scores; rows of other splits by the same weights on the same index stay beside them."""
+    file = file or predictions_path(checkpoint, dataset)
+    if file.exists():
+        try:
+            older = read_file(file)
+        except OverreadError:
+            older = frame.iloc[:0]  # damaged or of an older format, and made anew here
+        if len(older) and belongs(older, checkpoint, dataset):
+            frame = pd.concat([older[~older["image_id"].isin(frame["image_id"])], frame], ignore_index=True)
+    check(frame, PREDICTIONS, "the new scores")
+    return write_atomically(file, lambda path: frame.to_parquet(path, index=False))

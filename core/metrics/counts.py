@@ -1,0 +1,72 @@
+"""The one primitive: what is right and wrong at every threshold. Every curve and every rate is read from it."""
+
+import numpy as np
+import pandas as pd
+
+from core.errors import OverreadError
+
+COUNTS = ("threshold", "tp", "fp", "tn", "fn")
+
+
+def checked(scores, labels) -> tuple[np.ndarray, np.ndarray]:
+    """Scores as float64 [N] and labels as bool [N].
+
+    OverreadError for unequal lengths, a score that is not finite, or a label other than 0 and 1.
+    """
+    try:
+        values = np.asarray(scores, dtype=np.float64)
+        marks = np.asarray(labels, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise OverreadError(f"Scores and labels must be numbers: {error}. Drop unlabelled studies first.") from error
+    if values.ndim != 1 or marks.shape != values.shape:
+        raise OverreadError(
+            f"Scores have shape {values.shape} and labels {marks.shape}; "
+            "expected two lists of one length, one score and one label a study."
+        )
+    if not np.isfinite(values).all():
+        bad = np.flatnonzero(~np.isfinite(values))
+        raise OverreadError(
+            f"Score {values[bad[0]]} at place {bad[0]} ({len(bad)} in all); expected finite numbers. Predict again."
+        )
+    wrong = np.flatnonzero((marks != 0) & (marks != 1))
+    if len(wrong):
+        raise OverreadError(
+            f"Label {marks[wrong[0]]} at place {wrong[0]} ({len(wrong)} in all); expected 0 or 1. "
+            "Drop studies without a label first."
+        )
+    return values, marks == 1
+
+
+def counts_table(scores, labels) -> pd.DataFrame:
+    """COUNTS: one row per distinct score, descending, after a row at +infinity where nothing is positive."""
+    values, positive = checked(scores, labels)
+    order = np.argsort(-values, kind="stable")
+    values, positive = values[order], positive[order]
+    # The last place of each run of equal scores: a threshold takes all of them or none.
+    last = np.flatnonzero(np.append(values[1:] != values[:-1], True)) if len(values) else np.zeros(0, dtype=np.int64)
+    tp = np.concatenate([[0], np.cumsum(positive, dtype=np.int64)[last]])
+    fp = np.concatenate([[0], last + 1]) - tp
+    threshold = np.concatenate([[np.inf], values[last]])
+    return pd.DataFrame({"threshold": threshold, "tp": tp, "fp": fp, "tn": fp[-1] - fp, "fn": tp[-1] - tp})
+
+
+def rows_at(counts: pd.DataFrame, thresholds) -> np.ndarray:
+    """For each threshold, the place in `counts` of the row that holds its counts."""
+    wanted = np.asarray(thresholds, dtype=np.float64)
+    if np.isnan(wanted).any():
+        raise OverreadError("The threshold is NaN; expected a number. Choose a threshold first.")
+    ascending = counts["threshold"].to_numpy()[::-1]
+    # The lowest score that is >= the threshold: the scores between the two do not exist, so the counts are the same.
+    return len(ascending) - 1 - np.searchsorted(ascending, wanted, side="left")
+
+
+def counts_at(counts: pd.DataFrame, threshold: float) -> dict[str, int]:
+    """tp, fp, tn, fn at any threshold, exact. Positive iff score >= threshold, as in scikit-learn."""
+    row = int(rows_at(counts, threshold))
+    return {name: int(counts[name].to_numpy()[row]) for name in COUNTS[1:]}
+
+
+def class_sizes(counts: pd.DataFrame) -> tuple[int, int]:
+    """How many abnormal and how many normal studies were counted."""
+    first = counts_at(counts, np.inf)
+    return first["fn"], first["tn"]

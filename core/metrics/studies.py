@@ -1,0 +1,122 @@
+"""From radiographs to studies: the label belongs to the study, so every figure is counted there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, log_expit
+
+from core.errors import OverreadError
+
+AGGREGATIONS: dict[str, Callable] = {}
+COLUMNS = ("study_id", "patient_id", "group_id", "bone", "split", "label", "score", "n_views")
+
+
+@dataclass(frozen=True)
+class Views:
+    """Radiographs sorted by study, then by score: logit and probability [N], where each study starts, its size [S]."""
+
+    logit: np.ndarray
+    probability: np.ndarray
+    starts: np.ndarray
+    sizes: np.ndarray
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """The sum over each study."""
+        return np.add.reduceat(values, self.starts)
+
+    @property
+    def last(self) -> np.ndarray:
+        """The place of each study's highest score."""
+        return self.starts + self.sizes - 1
+
+
+def register(name: str) -> Callable:
+    """Registers Views -> study score [S], in 0..1, under a name."""
+
+    def keep(function: Callable) -> Callable:
+        AGGREGATIONS[name] = function
+        return function
+
+    return keep
+
+
+@register("mean")
+def mean(views: Views) -> np.ndarray:
+    """Mean probability: the MURA paper's own rule."""
+    return views.total(views.probability) / views.sizes
+
+
+@register("max")
+def highest(views: Views) -> np.ndarray:
+    """The most suspicious view; grows with the number of views."""
+    return views.probability[views.last]
+
+
+@register("top2")
+def top2(views: Views) -> np.ndarray:
+    """Mean of the two most suspicious views, or the one there is."""
+    second = np.maximum(views.last - 1, views.starts)
+    return (views.probability[views.last] + views.probability[second]) / 2
+
+
+@register("noisy_or")
+def noisy_or(views: Views) -> np.ndarray:
+    """1 - product of (1 - p): any view may show it, each on its own; grows with the number of views."""
+    # log(1 - p) from the logit, so that p close to 1 keeps its digits.
+    return -np.expm1(views.total(log_expit(-views.logit)))
+
+
+@register("logit_mean")
+def logit_mean(views: Views) -> np.ndarray:
+    """Probability of the mean logit: a geometric mean of the odds."""
+    return expit(views.total(views.logit) / views.sizes)
+
+
+@register("lse")
+def lse(views: Views, r: float = 5.0) -> np.ndarray:
+    """Log of the mean of exp(r p), over r: between the mean (r -> 0) and the maximum (r -> infinity)."""
+    return np.log(views.total(np.exp(r * views.probability)) / views.sizes) / r
+
+
+def study_table(predictions: pd.DataFrame, aggregation: str = "mean") -> pd.DataFrame:
+    """STUDIES from PREDICTIONS, in the order in which the studies first appear.
+
+    The label is NaN where the known labels of a study's radiographs disagree, or none is known.
+    """
+    if aggregation not in AGGREGATIONS:
+        raise OverreadError(f"Aggregation {aggregation!r}; expected one of {', '.join(AGGREGATIONS)}.")
+    for name in ("checkpoint", "dataset"):
+        if name in predictions and predictions[name].nunique() > 1:
+            found = ", ".join(map(str, predictions[name].unique()[:3]))
+            raise OverreadError(f"Predictions of more than one {name} ({found}); expected one. Choose one first.")
+    if not len(predictions):
+        return _empty()
+    codes, _ = pd.factorize(predictions["study_id"])
+    first = np.flatnonzero(~predictions["study_id"].duplicated().to_numpy())
+    logit = predictions["logit"].to_numpy(dtype=np.float64)
+    # Sorted by score within the study, so that sums do not depend on the order of the rows.
+    order = np.lexsort((logit, codes))
+    sizes = np.bincount(codes)
+    views = Views(logit[order], expit(logit[order]), np.cumsum(sizes) - sizes, sizes)
+    table = predictions[["study_id", "patient_id", "group_id", "bone", "split"]].iloc[first].reset_index(drop=True)
+    table["label"] = _labels(predictions["label"].to_numpy(dtype=np.float64)[order], views.starts)
+    table["score"] = AGGREGATIONS[aggregation](views)
+    table["n_views"] = sizes
+    return table
+
+
+def _labels(labels: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    lowest, highest = np.fmin.reduceat(labels, starts), np.fmax.reduceat(labels, starts)
+    return np.where(lowest == highest, lowest, np.nan)
+
+
+def _empty() -> pd.DataFrame:
+    kinds = {"label": "float64", "score": "float64", "n_views": "int64"}
+    return pd.DataFrame({name: pd.Series(dtype=kinds.get(name, "str")) for name in COLUMNS})
+
+
+def labelled(studies: pd.DataFrame) -> pd.DataFrame:
+    """The studies whose label is known."""
+    return studies[studies["label"].notna()].reset_index(drop=True)

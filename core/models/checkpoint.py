@@ -1,0 +1,145 @@
+"""A Checkpoint: a folder of weights and everything needed to use them. Reading its description needs no torch.
+
+`weights.safetensors`, `recipe.json`, `input_spec.json`, `history.csv`, `predictions.parquet`, and `checkpoint.json`,
+the manifest with the hashes of what decides a score. The manifest names the hash of new weights before they are put
+in place and forgets the old one after, so that a kill at any moment leaves a checkpoint that is whole.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from core import paths
+from core.data.input_spec import InputSpec
+from core.errors import OverreadError
+from core.paths import checkpoint_folder, write_atomically
+
+FORMAT = 1
+MANIFEST, WEIGHTS, RECIPE, SPEC, HISTORY, PREDICTIONS = (
+    "checkpoint.json", "weights.safetensors", "recipe.json", "input_spec.json", "history.csv", "predictions.parquet")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The description of a checkpoint whose files have been found whole."""
+
+    folder: Path
+    recipe: dict
+    input_spec: InputSpec
+    manifest: dict
+    weights_hash: str
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def reference(self) -> str:
+        """`name@` and eight digits of the weights' hash: what scores carry to say which weights made them."""
+        return f"{self.name}@{self.weights_hash[:8]}"
+
+    def history(self) -> pd.DataFrame:
+        """One row per epoch, as training wrote it; empty where none was kept."""
+        file = self.folder / HISTORY
+        return pd.read_csv(file) if file.exists() else pd.DataFrame()
+
+
+def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
+    """The checkpoint, its files checked against their hashes. OverreadError names what is missing or altered."""
+    folder = checkpoint_folder(name_or_path)
+    if not folder.is_dir():
+        there = ", ".join(found.name for found in checkpoint_folders()) or "none yet"
+        raise OverreadError(f"There is no checkpoint {str(name_or_path)!r} (there: {there}). Train one with: "
+                            f"python -m core train RECIPE --data NAME --out {folder.name}")
+    for name in (MANIFEST, WEIGHTS, RECIPE, SPEC):
+        if not (folder / name).is_file():
+            raise OverreadError(f"The checkpoint {folder} lacks {name}; expected {MANIFEST}, {WEIGHTS}, {RECIPE} and {SPEC}. "
+                                "Restore the file, or train it again.")
+    manifest = _json(folder / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise OverreadError(f"{folder / MANIFEST} has format {manifest.get('format')!r}; this version reads {FORMAT}. "
+                            "Use the version of Overread that wrote it.")
+    weights_hash = file_hash(folder / WEIGHTS)
+    altered = [name for name, expected in manifest["files"].items() if file_hash(folder / name) != expected]
+    if weights_hash not in manifest["weights"]:
+        altered.append(WEIGHTS)
+    if altered:
+        raise OverreadError(f"The checkpoint {folder} was altered: {', '.join(altered)} does not have the hash noted in {MANIFEST}. "
+                            "Restore the file, or train it again.")
+    spec = InputSpec.from_json((folder / SPEC).read_text(), str(folder / SPEC))
+    return Checkpoint(folder, _json(folder / RECIPE), spec, manifest, weights_hash)
+
+
+def checkpoint_folders() -> list[Path]:
+    """Every folder under checkpoints/ that says it is one, whole or not, by name."""
+    return sorted(file.parent for file in paths.CHECKPOINTS.glob(f"*/{MANIFEST}"))
+
+
+def list_checkpoints() -> tuple[list[Checkpoint], dict[str, str]]:
+    """The checkpoints that are whole, and for each of the others its name and what is wrong."""
+    whole, broken = [], {}
+    for folder in checkpoint_folders():
+        try:
+            whole.append(read_checkpoint(folder))
+        except OverreadError as error:
+            broken[folder.name] = str(error)
+    return whole, broken
+
+
+def begin_checkpoint(folder: Path, recipe_json: str, spec: InputSpec) -> dict:
+    """Write what stays the same during a run; the manifest to be saved with the first weights."""
+    write_atomically(folder / RECIPE, lambda path: path.write_text(recipe_json))
+    write_atomically(folder / SPEC, lambda path: path.write_text(spec.to_json()))
+    return {"format": FORMAT, "weights": [], "files": {name: file_hash(folder / name) for name in (RECIPE, SPEC)}}
+
+
+def save_weights(folder: Path, manifest: dict, state: dict) -> dict:
+    """Put new weights in place, whole at every moment. `state` maps names to tensors. Returns the manifest as written."""
+    from safetensors.torch import save
+
+    content = save({name: value.detach().cpu().contiguous() for name, value in state.items()})
+    new = hashlib.sha256(content).hexdigest()
+    if (folder / WEIGHTS).exists():
+        write_manifest(folder, {**manifest, "weights": [file_hash(folder / WEIGHTS), new]})
+    write_atomically(folder / WEIGHTS, lambda path: path.write_bytes(content))
+    return write_manifest(folder, {**manifest, "weights": [new]})
+
+
+def write_manifest(folder: Path, manifest: dict) -> dict:
+    """Write the manifest, and return it."""
+    write_atomically(folder / MANIFEST, lambda path: path.write_text(json.dumps(manifest, indent=1) + "\n"))
+    return manifest
+
+
+def load_model(checkpoint: Checkpoint):
+    """The network with its weights, in eval mode, its parameters frozen. OverreadError where they do not fit."""
+    from safetensors.torch import load_file
+
+    from core.models.registry import build
+
+    model = build(checkpoint.recipe["architecture"], checkpoint.recipe["model_kwargs"])
+    try:
+        model.load_state_dict(load_file(checkpoint.folder / WEIGHTS))
+    except RuntimeError as error:
+        raise OverreadError(f"{checkpoint.folder / WEIGHTS} does not fit {checkpoint.recipe['architecture']} "
+                            f"({str(error).splitlines()[-1].strip()}). Use the version of timm noted in {MANIFEST}.") from error
+    return model.eval().requires_grad_(False)
+
+
+def file_hash(file: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _json(file: Path) -> dict:
+    try:
+        value = json.loads(file.read_text())
+    except ValueError as error:
+        raise OverreadError(f"{file} is not JSON ({error}). Restore the file, or train the checkpoint again.") from error
+    if not isinstance(value, dict):
+        raise OverreadError(f"{file} holds {type(value).__name__}; expected a JSON object. Restore the file.")
+    return value

@@ -1,0 +1,114 @@
+"""Networks by name: ours, else timm's. Each maps float [n, 1, size, size] to logits [n, 1] of P(abnormal)."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import timm
+import torch
+from safetensors import SafetensorError
+from timm.models import adapt_input_conv
+from torch import nn
+
+from core.errors import OverreadError
+
+CUSTOM: dict[str, Callable[..., nn.Module]] = {}
+# ImageNet's means and deviations per colour, and the single ones that stand for them on grey.
+_COLOUR_STD, GREY_MEAN, GREY_STD = (0.229, 0.224, 0.225), 0.449, 0.226
+
+
+def register(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """Make a network of ours available under its function's name."""
+    CUSTOM[build.__name__] = build
+    return build
+
+
+def names() -> list[str]:
+    """Our networks first, then every one of timm's."""
+    from core.models import small_cnn  # noqa: F401  registers itself
+
+    return [*CUSTOM, *timm.list_models()]
+
+
+def build(architecture: str, model_kwargs: dict | None = None, weights: str = "") -> nn.Module:
+    """A network with one grey channel and one logit.
+
+    weights: '' random, 'timm' timm's own pretrained ones (needs a network connection), else a .safetensors or .pth
+    file of a state dict. A first convolution made for colour is folded to grey, and a head for other classes is left
+    out. OverreadError where the name, an argument or a key of the weights does not fit.
+    """
+    known = names()
+    if architecture not in CUSTOM and architecture.split(".")[0] not in known:
+        near = [name for name in known if architecture.split("_")[0] in name][:6]
+        raise OverreadError(f"There is no architecture {architecture!r}; use {', '.join(CUSTOM)} or a timm name"
+                            f"{' such as ' + ', '.join(near) if near else ''}.")
+    try:
+        if architecture in CUSTOM:
+            model = CUSTOM[architecture](**(model_kwargs or {}))
+        else:
+            model = timm.create_model(architecture, pretrained=weights == "timm", in_chans=1, num_classes=1, **(model_kwargs or {}))
+    except TypeError as error:
+        raise OverreadError(f"{architecture} does not take the arguments {model_kwargs}: {error}.") from error
+    except (OSError, RuntimeError) as error:
+        if weights != "timm":
+            raise
+        raise OverreadError(f"timm's weights for {architecture} could not be fetched ({str(error).splitlines()[0]}); "
+                            "give a file instead with --set weights=FILE.") from error
+    if weights and weights != "timm":
+        load_weights(model, Path(weights))
+    return model
+
+
+def load_weights(model: nn.Module, file: Path) -> None:
+    """Fill the network from a state dict, folding colour to grey and leaving out a head of other classes."""
+    state = _read_state(file)
+    config = getattr(model, "pretrained_cfg", {}) or {}
+    own = model.state_dict()
+    for first in _as_list(config.get("first_conv")):
+        key = f"{first}.weight"
+        if key in state and state[key].shape != own[key].shape and state[key].shape[1] == 3:
+            scaled = state[key].float() * (GREY_STD / torch.tensor(_COLOUR_STD))[None, :, None, None]
+            state[key] = adapt_input_conv(1, scaled)
+    heads = tuple(f"{head}." for head in _as_list(config.get("classifier")))
+    state = {key: value for key, value in state.items() if not key.startswith(heads or ("\0",)) or
+             (key in own and value.shape == own[key].shape)}
+    unknown = [key for key in state if key not in own]
+    missing = [key for key in own if key not in state and not key.startswith(heads or ("\0",))]
+    shapes = [f"{key} {list(state[key].shape)} for {list(own[key].shape)}" for key in state
+              if key in own and state[key].shape != own[key].shape]
+    faults = [f"{what} {len(keys)} keys ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+              for what, keys in (("lacks", missing), ("holds unknown", unknown), ("has other shapes in", shapes)) if keys]
+    if faults:
+        raise OverreadError(f"{file} does not fit this network: it {' and '.join(faults)}. "
+                            "Choose the architecture these weights were made for.")
+    model.load_state_dict(state, strict=False)
+
+
+def parts(model: nn.Module) -> tuple[nn.Module, list[str]]:
+    """The head (its module) and the names of its parameters; the rest is the backbone that freezing leaves alone."""
+    head = model.get_classifier()
+    inside = {id(parameter) for parameter in head.parameters()}
+    return head, [name for name, parameter in model.named_parameters() if id(parameter) in inside]
+
+
+def _read_state(file: Path) -> dict[str, torch.Tensor]:
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(file)
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise OverreadError(f"There is no weights file {file}; check the path.") from None
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, ValueError, EOFError, KeyError) as error:
+        raise OverreadError(f"{file} could not be read as weights ({str(error).splitlines()[0][:120]}); expected "
+                            ".safetensors, or a .pth that holds only tensors.") from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not (isinstance(state, dict) and state and all(isinstance(value, torch.Tensor) for value in state.values())):
+        raise OverreadError(f"{file} holds no state dict (names to tensors); expected one, as saved by model.state_dict().")
+    return state
+
+
+def _as_list(value) -> list[str]:
+    return [] if value is None else [value] if isinstance(value, str) else list(value)

@@ -1,0 +1,34 @@
+"""The original study's network: two convolution blocks and a sigmoid in each layer."""
+
+import torch
+from torch import nn
+
+from core.models.registry import register
+
+
+class SmallCNN(nn.Module):
+    """Two blocks (5x5 convolution, sigmoid, mean pooling), one hidden layer, one logit. Takes any size from 16 px."""
+
+    def __init__(self, width: int = 16, hidden: int = 64, dropout: float = 0.25):
+        super().__init__()
+        self.blocks = nn.Sequential(
+            nn.Conv2d(1, width, 5, padding=2), nn.BatchNorm2d(width), nn.Sigmoid(), nn.AvgPool2d(2),
+            nn.Conv2d(width, 2 * width, 5, padding=2), nn.BatchNorm2d(2 * width), nn.Sigmoid(), nn.AvgPool2d(2),
+            # A fixed grid, so that the same network takes 32, 64 and 128 px.
+            nn.AdaptiveAvgPool2d(8),
+        )
+        self.hidden = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(2 * width * 64, hidden), nn.Sigmoid())
+        self.head = nn.Linear(hidden, 1)
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer, named as timm names it."""
+        return self.head
+
+    def forward(self, radiographs: torch.Tensor) -> torch.Tensor:
+        return self.head(self.hidden(self.blocks(radiographs)))
+
+
+@register
+def small_cnn(**arguments) -> nn.Module:
+    """SmallCNN with the given width, hidden units and dropout."""
+    return SmallCNN(**arguments)

@@ -1,0 +1,144 @@
+"""A Recipe: every choice of a training run, frozen; and the named ones."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+
+from core.data.augment import PRESETS, Augmentation
+from core.data.input_spec import InputSpec
+from core.errors import OverreadError
+
+_CHOICES = {
+    "optimiser": ("adamw", "sgd"), "schedule": ("cosine", "constant"), "balance": ("none", "sampler", "weight"),
+    "fit": ("pad", "crop", "stretch"),
+}
+_AT_LEAST = {"size": 16, "epochs": 1, "batch_size": 1, "head_epochs": 0, "holdout_fold": 0, "seed": 0}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every choice of a run.
+
+    weights: '' (random), 'timm' (its own pretrained ones) or a file. head_epochs: first epochs in which only the head
+    learns. backbone_rate: learning rate of the backbone relative to the head's. warmup_epochs: linear, from 0.
+    balance: the study is the unit; 'sampler' draws bones and labels equally, 'weight' weighs the loss per bone as in
+    the MURA paper. holdout_fold: the fold of train that is kept out to choose the epoch.
+    """
+
+    name: str
+    architecture: str
+    model_kwargs: dict = field(default_factory=dict)
+    weights: str = ""
+    size: int = 64
+    fit: str = "pad"
+    augmentation: Augmentation = Augmentation()
+    optimiser: str = "adamw"
+    learning_rate: float = 1e-3
+    backbone_rate: float = 1.0
+    weight_decay: float = 0.01
+    schedule: str = "cosine"
+    warmup_epochs: float = 0.0
+    head_epochs: int = 0
+    epochs: int = 10
+    batch_size: int = 32
+    label_smoothing: float = 0.0
+    balance: str = "none"
+    holdout_fold: int = 0
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise OverreadError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}.")
+        for name, least in _AT_LEAST.items():
+            if getattr(self, name) < least:
+                raise OverreadError(f"{name} is {getattr(self, name)}; expected {least} or more.")
+        if not self.learning_rate > 0 or not 0 <= self.label_smoothing < 1 or not 0 < self.backbone_rate <= 1:
+            raise OverreadError("expected learning_rate above 0, label_smoothing from 0 to below 1, and backbone_rate above 0 to 1.")
+
+    def input_spec(self) -> InputSpec:
+        """Grey as ImageNet's networks saw it: the network's own normalisation layers do the rest."""
+        return InputSpec(self.size, self.fit, mean=0.449, std=0.226)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recipe":
+        """The inverse of to_json. OverreadError lists unknown keys."""
+        values = json.loads(text)
+        unknown = set(values) - {known.name for known in fields(cls)}
+        if unknown:
+            raise OverreadError(f"The recipe holds {', '.join(sorted(unknown))}; this version knows "
+                                f"{', '.join(known.name for known in fields(cls))}.")
+        return cls(**{**values, "augmentation": Augmentation.from_dict(values.get("augmentation", {}))})
+
+
+ORIGINAL_CNN_64 = Recipe(
+    name="original-cnn-64", architecture="small_cnn", size=64, augmentation=Augmentation(horizontal_flip=0.5),
+    learning_rate=2e-3, epochs=30, batch_size=64, label_smoothing=0.0,
+)
+RESNET_NARROW_128 = Recipe(
+    name="resnet-narrow-128", architecture="resnet10t", model_kwargs={"channels": [24, 48, 96, 192]}, size=128,
+    augmentation=PRESETS["light"], learning_rate=2e-3, weight_decay=0.05, warmup_epochs=1, epochs=14, batch_size=32,
+    label_smoothing=0.05,
+)
+TRANSFER_MOBILENET = Recipe(
+    name="transfer-mobilenet", architecture="mobilenetv2_100", model_kwargs={"pad_type": "same"}, weights="timm", size=160,
+    augmentation=PRESETS["light"], learning_rate=1e-3, backbone_rate=0.3, weight_decay=0.05, warmup_epochs=0.5,
+    head_epochs=1, epochs=8, batch_size=32, label_smoothing=0.05, balance="weight",
+)
+MURA_PAPER = Recipe(
+    name="mura-paper", architecture="densenet169", weights="timm", size=320, augmentation=PRESETS["mura_paper"],
+    learning_rate=1e-4, weight_decay=0.0, epochs=12, batch_size=8, balance="weight",
+)
+RECIPES = {recipe.name: recipe for recipe in (ORIGINAL_CNN_64, RESNET_NARROW_128, TRANSFER_MOBILENET, MURA_PAPER)}
+
+
+def named_recipe(name: str) -> Recipe:
+    """The recipe of that name. OverreadError lists them."""
+    if name not in RECIPES:
+        raise OverreadError(f"There is no recipe {name!r}; choose one of {', '.join(RECIPES)}.")
+    return RECIPES[name]
+
+
+def with_settings(recipe: Recipe, settings: list[str]) -> Recipe:
+    """The recipe with `key=value` changes; `augmentation.rotation=10` reaches inside, `augmentation=strong` takes a preset.
+
+    OverreadError lists the valid keys, or says what kind of value was expected.
+    """
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise OverreadError(f"--set {setting}: expected key=value.")
+        recipe = _changed(recipe, key.strip(), text.strip())
+    return recipe
+
+
+def _changed(recipe: Recipe, key: str, text: str) -> Recipe:
+    if key == "augmentation" and text in PRESETS:
+        return replace(recipe, augmentation=PRESETS[text])
+    outer, _, inner = key.partition(".")
+    if outer == "augmentation" and inner:
+        value = _value(recipe.augmentation, inner, text, "augmentation.")
+        return replace(recipe, augmentation=replace(recipe.augmentation, **{inner: value}))
+    return replace(recipe, **{key: _value(recipe, key, text)})
+
+
+def _value(of, key: str, text: str, before: str = ""):
+    known = [known.name for known in fields(of)]
+    if key not in known:
+        raise OverreadError(f"--set {before}{key}: there is no such setting; the settings are {', '.join(known)}.")
+    old = getattr(of, key)
+    if isinstance(old, str):
+        return text
+    try:
+        new = json.loads(text)
+    except ValueError:
+        new = None
+    if isinstance(old, Augmentation):
+        raise OverreadError(f"--set augmentation={text}: expected one of {', '.join(PRESETS)}, or augmentation.NAME=VALUE.")
+    wanted = dict if isinstance(old, dict) else int if isinstance(old, int) else (int, float)
+    if not isinstance(new, wanted) or isinstance(new, bool):
+        kind = {dict: "a JSON object", int: "a whole number"}.get(wanted, "a number")
+        raise OverreadError(f"--set {before}{key}={text}: expected {kind}, as in {before}{key}={json.dumps(old)}.")
+    return float(new) if isinstance(old, float) else new

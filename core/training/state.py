@@ -1,0 +1,54 @@
+"""Where a run stands after an epoch, in one safetensors file that is replaced in one step."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from core.errors import OverreadError
+from core.paths import write_atomically
+
+FILE = "resume.safetensors"
+
+
+def save_state(folder: Path, model, optimiser, facts: dict) -> None:
+    """Keep network, optimiser and random state; `facts` is what JSON can hold (epoch, best, manifest, recipe)."""
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for index, values in optimiser.state_dict()["state"].items():
+        tensors.update({f"optimiser.{index}.{name}": value for name, value in values.items() if value is not None})
+    tensors["random"] = torch.get_rng_state()
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    write_atomically(folder / FILE, lambda path: save_file(tensors, path, metadata={"facts": json.dumps(facts)}))
+
+
+def load_state(folder: Path, model, optimiser) -> dict:
+    """Put the state back, and return the facts. OverreadError where the file is missing or damaged."""
+    file = folder / FILE
+    facts = read_facts(folder)
+    with safe_open(file, framework="pt") as stored:
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  not a mapping
+    model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
+    state: dict[int, dict] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimiser."):
+            _, index, key = name.split(".", 2)
+            state.setdefault(int(index), {})[key] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    torch.set_rng_state(tensors["random"])
+    return facts
+
+
+def read_facts(folder: Path) -> dict:
+    """The facts of a stopped run, without its tensors."""
+    file = folder / FILE
+    try:
+        with safe_open(file, framework="pt") as stored:
+            return json.loads(stored.metadata()["facts"])
+    except FileNotFoundError:
+        raise OverreadError(f"{folder} holds no run to go on with ({FILE} is missing): it was finished, or never ended an "
+                            "epoch. Train without --resume, into a new folder.") from None
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise OverreadError(f"{file} is damaged ({error}). Train again into a new folder; "
+                            "the checkpoint itself is intact.") from error

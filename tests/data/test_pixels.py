@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.data.input_spec import InputSpec
+from core.data.pixels import UnreadableImage, placed, read_grey, to_square
+from core.errors import OverreadError
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA"])
+def test_every_mode_of_a_grey_image_reads_alike(tmp_path, mode):
+    grey = np.repeat(np.array([[0, 255]], np.uint8), 20, axis=1).repeat(30, axis=0)
+    suffix = "tif" if mode == "CMYK" else "png"
+    Image.fromarray(grey).convert(mode).save(tmp_path / f"x.{suffix}")
+    assert (read_grey(tmp_path / f"x.{suffix}") == grey).mean() == 1
+
+
+def test_sixteen_bits_are_spread_over_their_own_range(tmp_path):
+    levels = np.linspace(1000, 3000, 400).reshape(20, 20).astype(np.uint16)
+    Image.fromarray(levels).save(tmp_path / "x.png")
+    grey = read_grey(tmp_path / "x.png").astype(int)
+    assert grey.min() == 0 and grey.max() == 255
+    assert (np.diff(grey.ravel()) >= 0).all()
+    # Half-way in level is half-way in grey.
+    assert abs(int(grey.ravel()[200]) - 128) <= 1
+
+
+def test_a_flat_sixteen_bit_image_is_readable(tmp_path):
+    Image.fromarray(np.full((9, 9), 700, np.uint16)).save(tmp_path / "x.png")
+    assert (read_grey(tmp_path / "x.png") == 0).all()
+
+
+def test_real_sixteen_bit_wrist(shared):
+    file = shared / "data/radiographs/grazpedwri_sample/3799_0949300875_03_WRI-L1_M010.png"
+    grey = read_grey(file)
+    assert grey.shape == (953, 720) and grey.std() > 20
+
+
+def test_padding_keeps_the_shape_and_fills_with_black():
+    square = to_square(np.full((40, 20), 200, np.uint8), 10)
+    assert placed(20, 40, 10) == (2, 0, 5, 10)
+    assert (square[:, 2:7] == 200).all() and (square[:, :2] == 0).all() and (square[:, 7:] == 0).all()
+
+
+def test_cropping_keeps_the_middle_and_stretching_keeps_all():
+    grey = np.zeros((20, 60), np.uint8)
+    grey[:, 20:40] = 250
+    assert (to_square(grey, 20, "crop") == 250).all()
+    stretched = to_square(grey, 30, "stretch")
+    assert stretched.shape == (30, 30) and (stretched[:, 0] == 0).all() and (stretched[:, 15] == 250).all()
+
+
+def test_a_strip_of_one_pixel_still_fits():
+    assert to_square(np.full((1, 20000), 9, np.uint8), 64).shape == (64, 64)
+
+
+@pytest.mark.parametrize(("content", "reason"), [
+    (b"", "not an image"), (b"plain text", "not an image"), (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "."), (None, "no such file"),
+])
+def test_damage_is_named_with_its_file(tmp_path, content, reason):
+    file = tmp_path / "x.png"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UnreadableImage, match=reason) as raised:
+        read_grey(file)
+    assert str(file) in str(raised.value) and "Replace the file" in str(raised.value)
+
+
+def test_more_pixels_than_any_radiograph_are_refused_before_decoding(tmp_path):
+    Image.new("1", (12000, 11000)).save(tmp_path / "bomb.png")
+    with pytest.raises(UnreadableImage, match="12000 x 11000 pixels"):
+        read_grey(tmp_path / "bomb.png")
+
+
+def test_every_real_cut_off_file_is_refused(shared):
+    files = sorted((shared / "data/radiographs/fracatlas/truncated").glob("*.jpg"))
+    for file in files:
+        with pytest.raises(UnreadableImage, match="truncated"):
+            read_grey(file)
+    assert len(files) == 50
+
+
+def test_an_input_spec_survives_json_and_refuses_what_it_does_not_know():
+    spec = InputSpec(96, "crop", 0.4, 0.2)
+    assert InputSpec.from_json(spec.to_json()) == spec
+    assert spec.normalise(0.6) == pytest.approx(1.0)
+    with pytest.raises(OverreadError, match="expected the keys"):
+        InputSpec.from_json('{"size": 9}')
+    for bad in ({"size": 4}, {"size": 64, "fit": "squash"}, {"size": 64, "std": 0}):
+        with pytest.raises(OverreadError):
+            InputSpec(**bad)

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from core.data.input_spec import InputSpec
+from core.errors import OverreadError
+from core.explain.attribution import METHODS, attribute, target_layer
+from core.inference.classifier import Classifier
+from core.models.registry import build
+
+CPU = torch.device("cpu")
+
+
+class ByHand(nn.Module):
+    """One 1x1 convolution to two channels, mean over the image, a linear head: everything follows by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(1, 2, 1, bias=False)
+        self.rectifier = nn.ReLU()
+        self.head = nn.Linear(2, 1, bias=False)
+        self.convolution.weight.data = torch.tensor([[[[1.0]]], [[[-1.0]]]])
+        self.head.weight.data = torch.tensor([[3.0, 2.0]])
+
+    def forward(self, x):
+        return self.head(self.rectifier(self.convolution(x)).mean((2, 3)))
+
+
+HAND = Classifier(ByHand().eval().requires_grad_(False), InputSpec(16, mean=0.5, std=0.25), CPU)
+PIXELS = np.random.default_rng(0).integers(0, 256, (16, 16)).astype(np.uint8)
+NORMALISED = (PIXELS / 255 - 0.5) / 0.25
+
+
+def test_grad_cam_by_hand():
+    # Weight of a channel: the gradient of the logit, mean over the 256 cells, = head / 256. No clipping of the sum.
+    by_hand = (3 * np.maximum(NORMALISED, 0) + 2 * np.maximum(-NORMALISED, 0)) / 256
+    found = attribute(HAND, PIXELS, "grad_cam")
+    assert found.map == pytest.approx(by_hand, abs=1e-6)
+    assert found.logit == pytest.approx((3 * np.maximum(NORMALISED, 0) + 2 * np.maximum(-NORMALISED, 0)).mean(), rel=1e-5)
+
+
+def test_saliency_by_hand():
+    assert attribute(HAND, PIXELS, "saliency").map == pytest.approx(np.where(NORMALISED > 0, 3, -2) / 256, abs=1e-7)
+
+
+def test_integrated_gradients_sum_to_the_change_from_black():
+    found = attribute(HAND, PIXELS, "integrated_gradients")
+    black = 2 * 2.0  # -(0 - .5) / .25 = 2 in the second channel everywhere, times its weight
+    assert found.map.sum() == pytest.approx(found.logit - black, abs=0.05) and found.converged
+    assert "from black" in found.note
+
+
+def test_occlusion_finds_what_carries_the_logit():
+    pixels = np.zeros((16, 16), np.uint8)
+    pixels[4:8, 8:12] = 255
+    found = attribute(HAND, pixels, "occlusion").map
+    assert found[4:8, 8:12].min() > np.abs(found[10:, :6]).max() == 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("architecture", ["small_cnn", "resnet10t", "mobilenetv2_035", "convnext_atto"])
+def test_every_method_gives_its_map_and_leaves_the_network_as_it_was(architecture, name):
+    torch.manual_seed(0)
+    model = build(architecture).eval().requires_grad_(False)
+    classifier = Classifier(model, InputSpec(64), CPU)
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 64)).astype(np.uint8)
+    before = classifier.logits(pixels[None])
+    found = attribute(classifier, pixels, name)
+    assert found.map.shape == (64, 64) and found.map.dtype == np.float32 and found.map.any()
+    assert found.logit == pytest.approx(before[0], abs=1e-5)
+    assert (classifier.logits(pixels[None]) == before).all()
+    assert not any(module._forward_hooks or module._backward_hooks or module._forward_pre_hooks for module in model.modules())
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(("architecture", "layer"), [("small_cnn", "blocks.6"), ("resnet10t", "layer4.0.act2"), ("mobilenetv2_035", "bn2.act"),
+                                                     ("densenet121", "features.norm5.act")])
+def test_the_target_is_the_last_feature_map(architecture, layer):
+    classifier = Classifier(build(architecture).eval(), InputSpec(64), CPU)
+    assert target_layer(classifier, torch.zeros(1, 1, 64, 64))[0] == layer
+
+
+def test_an_unknown_method_lists_the_others():
+    with pytest.raises(OverreadError, match="choose one of grad_cam"):
+        attribute(HAND, PIXELS, "tea_leaves")
+    with pytest.raises(OverreadError, match="no feature map"):
+        attribute(Classifier(nn.Sequential(nn.Flatten(), nn.Linear(256, 1)), InputSpec(16), CPU), PIXELS, "grad_cam")

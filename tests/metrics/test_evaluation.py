@@ -1,0 +1,145 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
+
+from core.errors import OverreadError
+from core.metrics.evaluation import FIGURES, evaluate, group_table, outcome_table
+from core.metrics.intervals import wilson
+from core.metrics.ranking import auroc
+from core.metrics.studies import study_table
+from tests.metrics.examples import P, Y, one_view_each, predictions
+
+CONTRACT = {
+    "n", "n_abnormal", "level", "auroc", "auroc_low", "auroc_high", "average_precision", "threshold", "tp", "fp", "tn",
+    "fn", "sensitivity", "sensitivity_low", "sensitivity_high", "specificity", "specificity_low", "specificity_high",
+}  # fmt: skip
+
+
+def by_hand(frame, threshold):
+    """The figures with pandas and scikit-learn alone."""
+    groups = frame.assign(score=expit(frame["logit"])).groupby("study_id")
+    part = groups.agg(score=("score", "mean"), label=("label", "first"))
+    tn, fp, fn, tp = confusion_matrix(part["label"], part["score"] >= threshold, labels=[0, 1]).ravel().tolist()
+    return {
+        "n": len(part), "n_abnormal": int(part["label"].sum()), "tp": tp, "fp": fp, "tn": tn, "fn": fn,
+        "sensitivity": tp / (tp + fn), "specificity": tn / (tn + fp),
+        "auroc": roc_auc_score(part["label"], part["score"]),
+        "average_precision": average_precision_score(part["label"], part["score"]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.71])
+def test_figures_agree_with_pandas_and_scikit_learn(threshold):
+    frame = predictions(300, seed=4)
+    found = evaluate(frame, threshold, by="bone")
+    for name, value in by_hand(frame, threshold).items():
+        assert found[name] == pytest.approx(value, abs=1e-12), name
+    for group in found["groups"]:
+        for name, value in by_hand(frame[frame["bone"] == group["bone"]], threshold).items():
+            assert group[name] == pytest.approx(value, abs=1e-12), name
+
+
+def test_the_contract_of_the_command_line():
+    frame = predictions(300, seed=4)
+    found = evaluate(frame, 0.4, by="bone")
+    assert CONTRACT <= set(found) and found["level"] == "study" and found["threshold"] == 0.4 and found["why"] == ""
+    assert all(CONTRACT | {"bone"} <= set(group) for group in found["groups"])
+    assert found == json.loads(json.dumps(found, allow_nan=False))
+    studies = study_table(frame)
+    area = auroc(studies["score"], studies["label"])
+    assert (found["auroc"], found["auroc_low"], found["auroc_high"]) == (area.value, area.low, area.high)
+    bounds = wilson(found["tp"], found["tp"] + found["fn"])
+    assert (found["sensitivity_low"], found["sensitivity_high"]) == pytest.approx(bounds)
+    bounds = wilson(found["tn"], found["tn"] + found["fp"])
+    assert (found["specificity_low"], found["specificity_high"]) == pytest.approx(bounds)
+    assert "groups" not in evaluate(frame)
+
+
+def test_groups_stand_in_muras_order_and_sum_to_the_whole():
+    frame = predictions(300, seed=4, bones=("hip", "shoulder", "ankle", "finger", "wrist"))
+    found = evaluate(frame, by="bone")
+    assert [group["bone"] for group in found["groups"]] == ["finger", "wrist", "shoulder", "ankle", "hip"]
+    for name in ("n", "tp", "fp", "tn", "fn"):
+        assert sum(group[name] for group in found["groups"]) == found[name]
+
+
+def test_other_columns_of_the_studies_make_groups_too():
+    found = evaluate(predictions(), by="n_views")
+    assert [group["n_views"] for group in found["groups"]] == [1, 2, 3, 4]
+    json.dumps(found, allow_nan=False)
+    for wrong in ("view", "colour", "label", "score"):
+        with pytest.raises(OverreadError, match=wrong):
+            evaluate(predictions(), by=wrong)
+
+
+def test_undefined_is_null_and_says_why():
+    found = evaluate(one_view_each(P, np.zeros(20)))
+    assert found["auroc"] is None and found["average_precision"] is None and found["sensitivity"] is None
+    assert found["specificity"] is not None and found["specificity_low"] is not None
+    assert "auroc: not estimable: no abnormal studies" in found["why"] and "sensitivity" in found["why"]
+    small = evaluate(one_view_each(P, Y))
+    assert small["auroc"] == pytest.approx(0.838383838, abs=1e-9) and small["auroc_low"] is None
+    assert "9 abnormal studies, 10 are needed" in small["why"]
+    empty = evaluate(predictions().iloc[:0], by="bone")
+    assert empty["n"] == 0 and empty["groups"] == [] and empty["sensitivity"] is None and empty["tp"] == 0
+    json.dumps([found, small, empty], allow_nan=False)
+
+
+def test_unknown_labels_are_counted_and_left_out():
+    frame = one_view_each(P, Y)
+    more = pd.concat([frame, one_view_each([0.9, 0.1], [np.nan, np.nan]).assign(study_id=["x", "y"])])
+    found, without = evaluate(more), evaluate(frame)
+    assert found["n_unknown"] == 2 and without["n_unknown"] == 0
+    assert {**found, "n_unknown": 0} == without
+
+
+def test_the_aggregation_reaches_the_scores():
+    frame = predictions(100, seed=6)
+    assert evaluate(frame, aggregation="max")["tp"] > evaluate(frame, aggregation="mean")["tp"]
+    assert evaluate(frame, aggregation="max")["aggregation"] == "max"
+
+
+def test_the_group_table_keeps_empty_bones():
+    frame = predictions(300, seed=4, bones=("wrist", "elbow"))
+    table = group_table(frame, 0.5, bones=["shoulder", "finger", "wrist"]).set_index("bone")
+    assert table.index.tolist() == ["finger", "wrist", "elbow", "shoulder"]
+    assert list(table.reset_index()) == ["bone", *FIGURES]
+    for bone in ("finger", "shoulder"):
+        assert table.loc[bone, ["n", "tp", "fp", "tn", "fn"]].tolist() == [0, 0, 0, 0, 0]
+        assert table.loc[bone, ["auroc", "sensitivity", "specificity"]].isna().all() and table.loc[bone, "why"]
+    groups = evaluate(frame, by="bone")["groups"]
+    for group in groups:
+        assert table.loc[group["bone"], "auroc"] == group["auroc"] and table.loc[group["bone"], "n"] == group["n"]
+    assert len(group_table(frame.iloc[:0], 0.5)) == 0 and list(group_table(frame.iloc[:0], 0.5)) == ["bone", *FIGURES]
+    assert table["n"].dtype.kind == "i" and table["auroc"].dtype == float
+
+
+def test_a_bone_whose_studies_have_no_label_is_a_row_of_0():
+    frame = one_view_each(P, Y)
+    frame.loc[:4, ["bone", "label"]] = "hip", np.nan
+    table = group_table(frame, 0.5).set_index("bone")
+    assert table.loc["hip", ["n", "n_unknown"]].tolist() == [0, 5] and table.loc["wrist", "n"] == 15
+
+
+def test_outcomes_at_a_threshold():
+    frame = pd.concat([one_view_each(P, Y), one_view_each([0.9], [np.nan]).assign(study_id="unknown")])
+    studies = study_table(frame)
+    table = outcome_table(studies, studies["score"][12])
+    assert table["outcome"].value_counts().to_dict() == {"TN": 9, "TP": 6, "FN": 3, "FP": 2, "": 1}
+    assert table.loc[12, ["outcome", "predicted", "margin"]].tolist() == ["FP", 1, 0.0]
+    assert table.loc[20, ["outcome", "predicted"]].tolist() == ["", 1]
+    assert table["margin"].tolist() == (table["score"] - studies["score"][12]).tolist()
+    assert "outcome" not in studies and list(table)[:8] == list(studies)
+    found = evaluate(frame, studies["score"][12])
+    for name in ("tp", "fp", "tn", "fn"):
+        assert (table["outcome"] == name.upper()).sum() == found[name]
+
+
+def test_no_threshold_is_an_error():
+    for call in (lambda: evaluate(predictions(), np.nan), lambda: outcome_table(study_table(predictions()), np.nan)):
+        with pytest.raises(OverreadError, match="NaN"):
+            call()

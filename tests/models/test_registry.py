@@ -1,0 +1,82 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from core.errors import OverreadError
+from core.models.registry import CUSTOM, build, load_weights, names, parts
+
+names()
+BUILT = [(name, {}) for name in CUSTOM] + [("resnet10t", {"channels": [8, 16, 24, 32]}), ("mobilenetv2_035", {}), ("lcnet_035", {})]
+
+
+@pytest.mark.parametrize(("name", "arguments"), BUILT)
+def test_every_network_gives_one_logit_and_learns_in_every_parameter(name, arguments):
+    torch.manual_seed(0)
+    model = build(name, arguments)
+    logits = model(torch.randn(3, 1, 64, 64))
+    assert logits.shape == (3, 1)
+    logits.sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    _, head = parts(model)
+    assert head and all(dict(model.named_parameters())[key].numel() < 70_000 for key in head)
+
+
+@pytest.mark.parametrize(("name", "arguments"), BUILT)
+def test_the_same_logits_after_save_and_load(name, arguments, tmp_path):
+    model, radiographs = build(name, arguments).eval(), torch.randn(2, 1, 48, 48)
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    other = build(name, arguments, str(tmp_path / "w.safetensors")).eval()
+    assert torch.equal(model(radiographs), other(radiographs))
+
+
+def test_an_unknown_name_suggests_others():
+    with pytest.raises(OverreadError, match="no architecture 'resnet19'.*small_cnn"):
+        build("resnet19")
+    with pytest.raises(OverreadError, match="does not take the arguments"):
+        build("small_cnn", {"depth": 3})
+
+
+def test_weights_that_do_not_fit_name_their_keys(tmp_path):
+    save_file({"stem.weight": torch.zeros(3)}, tmp_path / "w.safetensors")
+    with pytest.raises(OverreadError, match=r"lacks 18 keys .* and holds unknown 1 keys \(stem.weight\)"):
+        build("small_cnn", weights=str(tmp_path / "w.safetensors"))
+    with pytest.raises(OverreadError, match="no weights file"):
+        build("small_cnn", weights=str(tmp_path / "none.pth"))
+    (tmp_path / "bad.pth").write_bytes(b"not weights")
+    with pytest.raises(OverreadError, match="could not be read as weights"):
+        build("small_cnn", weights=str(tmp_path / "bad.pth"))
+    torch.save({"a": 1}, tmp_path / "other.pth")
+    with pytest.raises(OverreadError, match="no state dict"):
+        build("small_cnn", weights=str(tmp_path / "other.pth"))
+    whole = build("small_cnn").state_dict()
+    save_file({key: value for key, value in whole.items() if key != "hidden.2.bias"}, tmp_path / "part.safetensors")
+    with pytest.raises(OverreadError, match=r"lacks 1 keys \(hidden.2.bias\)"):
+        build("small_cnn", weights=str(tmp_path / "part.safetensors"))
+
+
+def test_pretrained_weights_without_a_network_are_one_sentence(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(OverreadError, match="give a file instead"):
+        build("mobilenetv2_100", weights="timm")
+
+
+@pytest.mark.parametrize(("name", "file"), [("mobilenetv2_100", "mobilenetv2_100.tf2_ptq_in1k.pth"),
+                                            ("mobilenetv1_100", "mobilenetv1_100.tf1_qat_in1k_features.pth")])
+def test_real_colour_weights_fold_to_grey(shared, name, file):
+    """One grey channel gives the features that three equal channels give, up to the colours' own means."""
+    import timm
+
+    grey = build(name, {"pad_type": "same"}, str(shared / "data/weights" / file)).eval()
+    colour = timm.create_model(name, num_classes=0, pad_type="same").eval()
+    state = torch.load(shared / "data/weights" / file, weights_only=True)
+    load_weights(colour, shared / "data/weights" / file)
+    assert torch.equal(next(iter(colour.state_dict().values())), next(iter(state.values())))
+    from core.data.pixels import read_grey, to_square
+
+    files = sorted((shared / "data/radiographs/fracatlas/images/Fractured").glob("*.jpg"))[:12]
+    unit = torch.stack([torch.from_numpy(to_square(read_grey(file), 160))[None].float() / 255 for file in files])
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.no_grad():
+        ours = grey.forward_head(grey.forward_features((unit - 0.449) / 0.226), pre_logits=True)
+        theirs = colour((unit.repeat(1, 3, 1, 1) - mean[:, None, None]) / std[:, None, None])
+    assert torch.corrcoef(torch.stack([ours.flatten(), theirs.flatten()]))[0, 1] > 0.9

@@ -1,0 +1,64 @@
+"""The arrows between the rooms, and what a page may load."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BASE = {"errors", "schema", "paths", "device"}
+MAY_IMPORT = {
+    **{name: BASE for name in BASE},
+    "data": BASE | {"data"},
+    "models": BASE | {"data", "models"},
+    "inference": BASE | {"data", "models", "inference"},
+    "metrics": {"errors", "schema", "metrics"},
+    "training": BASE | {"data", "models", "inference", "metrics", "training"},
+    "explain": BASE | {"data", "models", "inference", "explain"},
+    "demo": BASE | {"data", "models", "inference"},
+}
+
+
+def imports(file: Path) -> set[str]:
+    """Full names of the modules a file imports, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+CORE = sorted(file.relative_to(REPOSITORY).as_posix() for file in (REPOSITORY / "core").rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", CORE)
+def test_core_imports_only_in_the_direction_of_the_data(file):
+    found = imports(REPOSITORY / file)
+    assert not {name for name in found if name.split(".")[0] in {"streamlit", "plotly", "dashboard"}}
+    room = file.split("/")[1].removesuffix(".py")
+    if room in {"__init__", "__main__"}:
+        return
+    reached = {name.split(".")[1] for name in found if name.startswith("core.")}
+    assert reached <= MAY_IMPORT[room], f"{file} reaches {sorted(reached - MAY_IMPORT[room])}"
+
+
+@pytest.mark.parametrize("file", [file for file in CORE if file.startswith("core/metrics/")])
+def test_metrics_compute_and_nothing_else(file):
+    assert not {name.split(".")[0] for name in imports(REPOSITORY / file)} & {"torch", "sklearn", "os", "pathlib", "json"}
+
+
+def test_rooms_that_open_pages_load_without_torch():
+    rooms = ["core.data.index", "core.data.cache", "core.data.thumbnails", "core.data.phantom", "core.data.augment",
+             "core.models.checkpoint", "core.inference.predictions", "core.inference.scores", "core.metrics.evaluation",
+             "core.training.recipe", "core.training.balance", "core.demo"]
+    code = f"import sys, {', '.join(rooms)}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_no_folder_lets_a_deep_link_bypass_home():
+    assert not (REPOSITORY / "dashboard" / "pages").exists()

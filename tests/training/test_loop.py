@@ -1,0 +1,196 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from core.data.index import build_index, read_index, write_dataset
+from core.errors import OverreadError
+from core.inference.classifier import load_classifier
+from core.inference.predictions import read_file, read_predictions
+from core.models import checkpoint as room
+from core.models.checkpoint import load_model, read_checkpoint, save_weights
+from core.training import loop
+from core.training.loop import train
+from core.training.recipe import Recipe
+
+RECIPE = Recipe("tiny", "small_cnn", {"width": 4, "hidden": 8}, size=16, epochs=6, batch_size=8, learning_rate=0.02)
+TRANSFER = replace(RECIPE, architecture="lcnet_035", model_kwargs={}, size=32, head_epochs=1, epochs=2, backbone_rate=0.5)
+
+
+@pytest.fixture
+def tree(mura, workspace):
+    return write_dataset("tree", build_index(mura, folds=4))
+
+
+def test_a_signal_that_is_there_is_learned_and_scored(tree, tmp_path):
+    checkpoint = train(RECIPE, tree, tmp_path / "out")
+    scores = read_file(checkpoint.folder / "predictions.parquet")
+    valid = scores[scores["split"] == "valid"]
+    assert set(scores["split"]) == {"tune", "valid"} and len(valid) == 16
+    assert valid.loc[valid["label"] == 1, "logit"].min() > valid.loc[valid["label"] == 0, "logit"].max()
+    history = checkpoint.history()
+    assert len(history) == 6 and history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    assert checkpoint.manifest["epoch"] == history.loc[history["best"], "epoch"].iloc[-1]
+    assert {file.name for file in checkpoint.folder.iterdir()} == {
+        "weights.safetensors", "recipe.json", "input_spec.json", "history.csv", "predictions.parquet", "checkpoint.json"}
+
+
+def test_what_tunes_is_not_learned_from(tree, tmp_path, monkeypatch):
+    seen = set()
+    monkeypatch.setattr(loop, "apply", lambda a, grey, ids, seed, epoch: seen.update(ids) or grey.unsqueeze(1).float() / 255)
+    train(replace(RECIPE, epochs=1, holdout_fold=2), tree, tmp_path / "out")
+    index = read_index("tree")
+    assert seen == set(index.loc[(index["split"] == "train") & (index["fold"] != 2), "image_id"])
+
+
+def test_scores_from_files_equal_scores_in_training(tree, tmp_path):
+    checkpoint = train(replace(RECIPE, epochs=1), tree, tmp_path / "out")
+    scores = read_file(checkpoint.folder / "predictions.parquet")
+    pixels = np.stack([checkpoint.input_spec.pixels(f"{tree.root}/{path}") for path in scores["path"]])
+    assert load_classifier(checkpoint, "cpu").logits(pixels) == pytest.approx(scores["logit"].to_numpy(), abs=1e-6)
+    assert read_predictions(checkpoint, tree).equals(scores)
+
+
+@pytest.mark.parametrize("recipe", [replace(RECIPE, epochs=4), TRANSFER, replace(RECIPE, epochs=3, balance="sampler", optimiser="sgd")],
+                         ids=["adamw", "transfer", "sgd"])
+def test_a_stopped_run_goes_on_to_the_same_bits(tree, tmp_path, monkeypatch, recipe):
+    straight = train(recipe, tree, tmp_path / "straight", device="cpu")
+    learn, calls = loop._learn, []
+
+    def stop_in_the_last_epoch(*arguments):
+        calls.append(1)
+        if len(calls) == recipe.epochs:
+            raise KeyboardInterrupt
+        return learn(*arguments)
+
+    monkeypatch.setattr(loop, "_learn", stop_in_the_last_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tree, tmp_path / "stopped", device="cpu")
+    monkeypatch.setattr(loop, "_learn", learn)
+    torch.manual_seed(99)
+    resumed = train(recipe, tree, tmp_path / "stopped", resume=True, device="cpu")
+    assert resumed.weights_hash == straight.weights_hash
+    clock = ["seconds", "images_per_second"]
+    pd.testing.assert_frame_equal(resumed.history().drop(columns=clock), straight.history().drop(columns=clock))
+
+
+def test_kill_nine_leaves_a_whole_checkpoint_that_goes_on(tree, tmp_path):
+    command = [sys.executable, "-m", "core", "train", "original-cnn-64", "--data", "tree", "--out", str(tmp_path / "killed"), "--device", "cpu"]
+    settings = ["--set", "size=16", "--set", "epochs=400", "--set", "model_kwargs={\"width\": 4}"]
+    running = subprocess.Popen([*command, *settings], stderr=subprocess.PIPE)
+    history = tmp_path / "killed" / "history.csv"
+    for _ in range(600):
+        if history.exists() and history.read_text().count("\n") > 5:
+            break
+        time.sleep(0.1)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    done = read_checkpoint(tmp_path / "killed").history()
+    assert 5 <= len(done) < 400 and not read_checkpoint(tmp_path / "killed").manifest["complete"]
+    again = replace(Recipe.from_json((tmp_path / "killed" / "recipe.json").read_text()))
+    with pytest.raises(OverreadError, match="another recipe"):
+        train(replace(again, epochs=9), tree, tmp_path / "killed", resume=True)
+    with pytest.raises(OverreadError, match="already holds a checkpoint; go on with --resume"):
+        train(again, tree, tmp_path / "killed")
+
+
+def test_weights_are_whole_at_every_moment_of_being_replaced(tree, tmp_path, monkeypatch):
+    """The process may end before or after any single write; what lies there then must read."""
+    train(replace(RECIPE, epochs=1), tree, tmp_path / "out")
+    first = read_checkpoint(tmp_path / "out")
+    model = load_model(first)
+    write, done = room.write_atomically, []
+
+    def stop(path, call, at):
+        done.append(path.name)
+        if len(done) == at:
+            raise KeyboardInterrupt
+        return write(path, call)
+
+    for at in (1, 2, 3):
+        done.clear()
+        monkeypatch.setattr(room, "write_atomically", lambda path, call, at=at: stop(path, call, at))
+        changed = {name: value + at for name, value in model.state_dict().items()}
+        with pytest.raises(KeyboardInterrupt):
+            save_weights(first.folder, read_checkpoint(first.folder).manifest, changed)
+        assert read_checkpoint(first.folder).weights_hash
+    assert done == ["checkpoint.json", "weights.safetensors", "checkpoint.json"]
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_best(tree, tmp_path, monkeypatch):
+    learn, calls = loop._learn, []
+
+    def spoil(model, *arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            with torch.no_grad():
+                next(model.parameters()).fill_(float("nan"))
+        return learn(model, *arguments)
+
+    monkeypatch.setattr(loop, "_learn", spoil)
+    with pytest.raises(OverreadError, match="not a number in epoch 2"):
+        train(RECIPE, tree, tmp_path / "out")
+    assert all(torch.isfinite(value).all() for value in load_file(tmp_path / "out" / "weights.safetensors").values())
+    assert read_checkpoint(tmp_path / "out").manifest["epoch"] == 1
+
+
+def test_a_patient_on_two_sides_refuses_to_start(mura, workspace, tmp_path):
+    indexed = build_index(mura, folds=4)
+    indexed.frame.loc[indexed.frame["patient_id"] == "patient00000", "split"] = ["train", "valid"]
+    with pytest.raises(OverreadError, match="1 patients of tree stand in more than one split .patient00000."):
+        train(RECIPE, write_dataset("tree", indexed), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_to_learn_is_one_sentence(mura, workspace, tmp_path):
+    indexed = build_index(mura, folds=4)
+    indexed.frame["label"] = 1.0
+    with pytest.raises(OverreadError, match="expected normal and abnormal"):
+        train(RECIPE, write_dataset("tree", indexed), tmp_path / "out")
+    with pytest.raises(OverreadError, match="Fold 9 holds 0 of 44"):
+        train(replace(RECIPE, holdout_fold=9), write_dataset("tree", build_index(mura, folds=4)), tmp_path / "out")
+
+
+def test_resuming_nothing_is_one_sentence(tree, tmp_path):
+    with pytest.raises(OverreadError, match="no run to go on with"):
+        train(RECIPE, tree, tmp_path / "none", resume=True)
+
+
+@pytest.fixture
+def finished(tree, tmp_path):
+    return train(replace(RECIPE, epochs=1), tree, tmp_path / "checkpoints" / "finished")
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "recipe.json", "input_spec.json", "checkpoint.json"])
+def test_a_missing_file_is_named(finished, name):
+    (finished.folder / name).unlink()
+    with pytest.raises(OverreadError, match=f"lacks {name}.*train it again"):
+        read_checkpoint(finished.folder)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "recipe.json", "input_spec.json"])
+def test_an_altered_file_is_named(finished, name):
+    file = finished.folder / name
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(bytes(content))
+    with pytest.raises(OverreadError, match=f"was altered: {name}"):
+        read_checkpoint(finished.folder)
+
+
+def test_a_checkpoint_is_found_by_name_and_a_broken_one_is_listed(finished):
+    assert read_checkpoint("finished").reference == finished.reference
+    (finished.folder / "checkpoint.json").write_text(json.dumps({"format": 99}))
+    whole, broken = room.list_checkpoints()
+    assert whole == [] and "has format 99" in broken["finished"]
+    with pytest.raises(OverreadError, match="no checkpoint 'other' .there: finished"):
+        read_checkpoint("other")

@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from core.data.augment import PRESETS
+from core.errors import OverreadError
+from core.training.balance import effective_prior, loss_weights, sampling_weights, study_counts
+from core.training.recipe import RECIPES, Recipe, named_recipe, with_settings
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_json_round_trip_is_exact(recipe):
+    assert Recipe.from_json(recipe.to_json()) == recipe and named_recipe(recipe.name) is recipe
+
+
+def test_settings_change_values_and_keep_their_kind():
+    changed = with_settings(named_recipe("original-cnn-64"), [
+        "epochs=3", "learning_rate=1", "augmentation.rotation=12", "model_kwargs={\"width\": 8}", "balance=sampler"])
+    assert (changed.epochs, changed.learning_rate, changed.augmentation.rotation) == (3, 1.0, 12.0)
+    assert changed.model_kwargs == {"width": 8} and changed.balance == "sampler"
+    assert changed.augmentation.horizontal_flip == 0.5
+    assert with_settings(changed, ["augmentation=strong"]).augmentation == PRESETS["strong"]
+
+
+@pytest.mark.parametrize(("setting", "said"), [
+    ("epoch=3", "no such setting; the settings are name, architecture"), ("epochs", "expected key=value"),
+    ("epochs=three", "expected a whole number"), ("epochs=2.5", "expected a whole number"), ("learning_rate=fast", "expected a number"),
+    ("epochs=0", "expected 1 or more"), ("balance=both", "expected one of none, sampler, weight"), ("augmentation=wild", "expected one of none"),
+    ("augmentation.spin=1", "no such setting"), ("augmentation.rotation=400", "expected 0 to 180"), ("model_kwargs=8", "expected a JSON object"),
+    ("learning_rate=0", "learning_rate above 0"),
+])
+def test_a_setting_that_does_not_fit_says_what_would(setting, said):
+    with pytest.raises(OverreadError, match=said):
+        with_settings(named_recipe("original-cnn-64"), [setting])
+
+
+def test_an_unknown_recipe_or_key_is_named():
+    with pytest.raises(OverreadError, match="no recipe 'x'; choose one of original-cnn-64"):
+        named_recipe("x")
+    with pytest.raises(OverreadError, match="holds colour"):
+        Recipe.from_json('{"colour": 1}')
+
+
+# Bone a: study s1 normal with 3 views, s2 abnormal with 1; bone b: s3, s4 normal with 1 view, s5 abnormal with 2.
+ROWS = pd.DataFrame({
+    "image_id": list("uvwxyzpq"), "study_id": ["s1", "s1", "s1", "s2", "s3", "s4", "s5", "s5"],
+    "bone": list("aaaabbbb"), "label": [0.0, 0, 0, 1, 0, 0, 1, 1],
+})
+
+
+def test_sampling_draws_each_bone_and_label_alike_and_each_study_in_them():
+    weights = pd.Series(sampling_weights(ROWS))
+    assert weights.groupby([ROWS["bone"], ROWS["label"]]).sum().tolist() == pytest.approx([0.25] * 4)
+    assert weights.groupby(ROWS["study_id"]).sum().tolist() == pytest.approx([0.25, 0.25, 0.125, 0.125, 0.25])
+    assert effective_prior(ROWS, "sampler") == pytest.approx(0.5)
+
+
+def test_loss_weights_are_those_of_the_mura_paper_per_bone():
+    weights = loss_weights(ROWS)
+    # Bone a has 1 of 2 studies abnormal, b 1 of 3: (1/2, 1/2) and (2/3 abnormal, 1/3 normal), then mean 1.
+    by_hand = pd.Series([1 / 2] * 4 + [1 / 3, 1 / 3, 2 / 3, 2 / 3])
+    assert weights.tolist() == pytest.approx((by_hand / by_hand.mean()).tolist())
+    assert effective_prior(ROWS, "none") == pytest.approx(3 / 8)
+
+
+def test_a_bone_with_one_label_keeps_its_weight():
+    one = pd.concat([ROWS, ROWS.iloc[:2].assign(bone="c", study_id="s9", image_id=["k", "l"])], ignore_index=True)
+    assert (loss_weights(one) > 0).all()
+    assert study_counts(one).set_index(["bone", "label"]).loc[("c", 0.0)].tolist() == [1, 2]
+
+
+def test_recipes_are_values():
+    assert replace(RECIPES["mura-paper"], epochs=1) != RECIPES["mura-paper"]
