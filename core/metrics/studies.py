@@ -94,7 +94,8 @@ def study_table(predictions: pd.DataFrame, aggregation: str = "mean") -> pd.Data
     if not len(predictions):
         return _empty()
     codes, _ = pd.factorize(predictions["study_id"])
-    first = np.flatnonzero(~predictions["study_id"].duplicated().to_numpy())
+    # Codes count up in order of first appearance, so a new maximum is a new study.
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))
     logit = predictions["logit"].to_numpy(dtype=np.float64)
     # Sorted by score within the study, so that sums do not depend on the order of the rows.
     order = np.lexsort((logit, codes))

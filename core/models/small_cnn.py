@@ -1,4 +1,4 @@
-"""The original study's network: two convolution blocks and a sigmoid in each layer."""
+"""The original study's network: two convolution blocks, a hidden layer, and a sigmoid after each."""
 
 import torch
 from torch import nn
@@ -7,17 +7,20 @@ from core.models.registry import register
 
 
 class SmallCNN(nn.Module):
-    """Two blocks (5x5 convolution, sigmoid, mean pooling), one hidden layer, one logit. Takes any size from 16 px."""
+    """Two blocks (5x5 convolution, batch norm, sigmoid, max pooling), one hidden layer, one logit. Any size from 16 px."""
 
     def __init__(self, width: int = 16, hidden: int = 64, dropout: float = 0.25):
         super().__init__()
         self.blocks = nn.Sequential(
-            nn.Conv2d(1, width, 5, padding=2), nn.BatchNorm2d(width), nn.Sigmoid(), nn.AvgPool2d(2),
-            nn.Conv2d(width, 2 * width, 5, padding=2), nn.BatchNorm2d(2 * width), nn.Sigmoid(), nn.AvgPool2d(2),
-            # A fixed grid, so that the same network takes 32, 64 and 128 px.
-            nn.AdaptiveAvgPool2d(8),
+            nn.Conv2d(1, width, 5, padding=2, bias=False), nn.BatchNorm2d(width), nn.Sigmoid(), nn.MaxPool2d(2),
+            nn.Conv2d(width, 2 * width, 5, padding=2, bias=False), nn.BatchNorm2d(2 * width), nn.Sigmoid(), nn.MaxPool2d(2),
         )
-        self.hidden = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(2 * width * 64, hidden), nn.Sigmoid())
+        # A fixed grid, so that the same network takes 32, 64 and 128 px.
+        self.pool = nn.AdaptiveAvgPool2d(8)
+        # The norm before the hidden layer undoes the sigmoids' offset, without which they hardly learn (docs/lab-log.md).
+        self.hidden = nn.Sequential(
+            nn.Flatten(), nn.BatchNorm1d(2 * width * 64), nn.Dropout(dropout), nn.Linear(2 * width * 64, hidden), nn.Sigmoid()
+        )
         self.head = nn.Linear(hidden, 1)
 
     def get_classifier(self) -> nn.Module:
@@ -25,7 +28,7 @@ class SmallCNN(nn.Module):
         return self.head
 
     def forward(self, radiographs: torch.Tensor) -> torch.Tensor:
-        return self.head(self.hidden(self.blocks(radiographs)))
+        return self.head(self.hidden(self.pool(self.blocks(radiographs))))
 
 
 @register

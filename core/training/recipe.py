@@ -75,7 +75,7 @@ class Recipe:
 
 ORIGINAL_CNN_64 = Recipe(
     name="original-cnn-64", architecture="small_cnn", size=64, augmentation=Augmentation(horizontal_flip=0.5),
-    learning_rate=2e-3, epochs=30, batch_size=64, label_smoothing=0.0,
+    learning_rate=1e-3, epochs=30, batch_size=64,
 )
 RESNET_NARROW_128 = Recipe(
     name="resnet-narrow-128", architecture="resnet10t", model_kwargs={"channels": [24, 48, 96, 192]}, size=128,

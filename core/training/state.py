@@ -31,10 +31,13 @@ def load_state(folder: Path, model, optimiser) -> dict:
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  not a mapping
     model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
     state: dict[int, dict] = {}
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for name, value in tensors.items():
         if name.startswith("optimiser."):
             _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = value
+            owner = parameters[int(index)]
+            # A fused step walks moments and parameters by their place in memory, so both need one memory format.
+            state.setdefault(int(index), {})[key] = torch.empty_like(owner).copy_(value) if value.shape == owner.shape else value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["random"])
     return facts

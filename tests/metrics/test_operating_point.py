@@ -102,6 +102,14 @@ def test_a_cost_on_one_side_only():
     assert op.cheapest(T20, cost_fn=1, cost_fp=0).threshold == 0.03
 
 
+def test_ties_go_to_the_lower_threshold():
+    # Sensitivity + specificity is 1.5 at 4 and at 2.
+    assert op.youden(counts_table([1, 2, 3, 4], [0, 1, 0, 1])).threshold == 2
+    # One miss at .3 against three false alarms at .1, which binary adds up to a little more than .3.
+    counts = counts_table([0.9, 0.7, 0.6, 0.5, 0.2, 0.1], [1, 0, 0, 0, 1, 0])
+    assert 3 * 0.1 > 0.3 and op.cheapest(counts, cost_fn=0.3, cost_fp=0.1).threshold == 0.2
+
+
 @pytest.mark.parametrize("costs", [(-1, 1), (0, 0), (np.nan, 1), (np.inf, 1)])
 def test_impossible_costs_are_refused(costs):
     with pytest.raises(OverreadError, match="Costs"):

@@ -38,7 +38,7 @@ def test_an_unknown_name_suggests_others():
 
 def test_weights_that_do_not_fit_name_their_keys(tmp_path):
     save_file({"stem.weight": torch.zeros(3)}, tmp_path / "w.safetensors")
-    with pytest.raises(OverreadError, match=r"lacks 18 keys .* and holds unknown 1 keys \(stem.weight\)"):
+    with pytest.raises(OverreadError, match=r"lacks 21 keys .* and holds unknown 1 keys \(stem.weight\)"):
         build("small_cnn", weights=str(tmp_path / "w.safetensors"))
     with pytest.raises(OverreadError, match="no weights file"):
         build("small_cnn", weights=str(tmp_path / "none.pth"))
@@ -49,8 +49,8 @@ def test_weights_that_do_not_fit_name_their_keys(tmp_path):
     with pytest.raises(OverreadError, match="no state dict"):
         build("small_cnn", weights=str(tmp_path / "other.pth"))
     whole = build("small_cnn").state_dict()
-    save_file({key: value for key, value in whole.items() if key != "hidden.2.bias"}, tmp_path / "part.safetensors")
-    with pytest.raises(OverreadError, match=r"lacks 1 keys \(hidden.2.bias\)"):
+    save_file({key: value for key, value in whole.items() if key != "hidden.3.bias"}, tmp_path / "part.safetensors")
+    with pytest.raises(OverreadError, match=r"lacks 1 keys \(hidden.3.bias\)"):
         build("small_cnn", weights=str(tmp_path / "part.safetensors"))
 
 
