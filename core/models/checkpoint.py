@@ -62,6 +62,8 @@ def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
     if manifest.get("format") != FORMAT:
         raise OverreadError(f"{folder / MANIFEST} has format {manifest.get('format')!r}; this version reads {FORMAT}. "
                             "Use the version of Overread that wrote it.")
+    if not (isinstance(manifest.get("weights"), list) and isinstance(manifest.get("files"), dict)):
+        raise OverreadError(f"{folder / MANIFEST} lacks the hashes of its files; restore it, or train the checkpoint again.")
     weights_hash = file_hash(folder / WEIGHTS)
     altered = [name for name, expected in manifest["files"].items() if file_hash(folder / name) != expected]
     if weights_hash not in manifest["weights"]:

@@ -23,7 +23,9 @@ from core.inference.predict import predict
 from core.inference.predictions import store_predictions
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
-from core.models.checkpoint import HISTORY, MANIFEST, PREDICTIONS, begin_checkpoint, read_checkpoint, save_weights, write_manifest
+from core.models.checkpoint import (
+    HISTORY, MANIFEST, PREDICTIONS, begin_checkpoint, read_checkpoint, save_weights, write_manifest,
+)
 from core.models.registry import build
 from core.paths import write_atomically
 from core.training.balance import effective_prior, loss_weights, sampling_weights

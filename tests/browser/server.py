@@ -1,0 +1,94 @@
+"""The real dashboard in a process of its own, and the system's Chromium to look at it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = ("overview", "dataset", "augmentation", "runs", "threshold", "errors", "saliency")
+QUIET = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+READY = """() => document.querySelector('[data-testid=stApp]')?.getAttribute('data-test-script-state') === 'notRunning'
+    && document.querySelector('.stMain h1')
+    && !document.querySelector('[data-testid=stSkeleton]')
+    && [...document.querySelectorAll('[data-testid=stPlotlyChart]')].every(chart => chart.querySelector('.main-svg'))"""
+
+
+@contextmanager
+def serve(home: Path) -> Iterator[str]:
+    """`streamlit run dashboard/Home.py` on a free port; yields its address and ends with its process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "dashboard/Home.py",
+        "--server.port",
+        str(port),
+        "--server.address",
+        "127.0.0.1",
+        "--server.fileWatcherType",
+        "none",
+    ]
+    log = Path(home) / "server.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, env={**os.environ, "OVERREAD_HOME": str(home)}, stdout=out, stderr=out
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_until_up(address, process, log)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_until_up(address: str, process: subprocess.Popen, log: Path, seconds: float = 60) -> None:
+    """Return once the server answers; RuntimeError with its log if it ends or takes too long."""
+    until = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < until:
+        try:
+            if urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).status == 200:
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"The dashboard did not start:\n{log.read_text()[-2000:]}")
+
+
+@contextmanager
+def chromium() -> Iterator:
+    """The system's Chromium, driven by playwright."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def settle(page, milliseconds: int = 60_000) -> None:
+    """Wait until the script has run and every chart is drawn."""
+    # A click takes a moment to reach the server, and until then the page still says that nothing runs.
+    page.wait_for_timeout(150)
+    page.wait_for_function(READY, timeout=milliseconds)

@@ -1,0 +1,169 @@
+"""A walk through the real dashboard in a real browser. Any exception box or console error fails it."""
+
+import re
+import shutil
+
+import pytest
+
+from core.data.index import build_index, write_dataset
+from core.data.phantom import write_phantoms
+from core.inference.predict import predict
+from core.inference.predictions import store_predictions
+from core.models.checkpoint import list_checkpoints
+from tests.browser.server import PAGES, chromium, serve, settle
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium; apt-get install chromium"),
+    pytest.mark.skipif(not list_checkpoints()[0], reason="no checkpoint ships in checkpoints/"),
+]
+# Streamlit asks for these below the page's path first and then finds them at the root.
+PROBES = re.compile(r"/_stcore/(host-config|health)$")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The server over a small phantom set that every shipped checkpoint has scored."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OVERREAD_HOME", str(home))
+        write_phantoms(home / "phantoms", 40, 3, valid_fraction=0.5)
+        dataset = write_dataset("demo", build_index(home / "phantoms" / "MURA-v1.1"))
+        for checkpoint in list_checkpoints()[0]:
+            store_predictions(predict(checkpoint, dataset), checkpoint, dataset)
+    with serve(home) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser, request):
+    """A page of 1440 x 900, or as wide as asked for; what the console complains of is counted at the end."""
+    context = browser.new_context(
+        viewport={"width": getattr(request, "param", 1440), "height": 900}, color_scheme="dark"
+    )
+    page, complaints = context.new_page(), []
+    page.on(
+        "console",
+        lambda message: (
+            complaints.append(f"{message.text} {message.location.get('url')}") if message.type == "error" else None
+        ),
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    assert page.locator(".stException").count() == 0, page.locator(".stException").first.inner_text()
+    context.close()
+    assert not [line for line in complaints if not PROBES.search(line)]
+
+
+def visit(page, address: str, name: str, query: str = "") -> None:
+    page.goto(f"{address}/{'' if name == 'overview' else name}{query}")
+    settle(page)
+
+
+@pytest.mark.parametrize("page", [1440, 400], indirect=True)
+def test_every_page_opens_and_fits_its_width(page, address):
+    for name in PAGES:
+        visit(page, address, name)
+        assert page.locator(".stException").count() == 0, name
+        assert "Phantom: synthetic, not a person" in page.locator(".stMain").inner_text(), name
+        assert (
+            page.evaluate(
+                "() => { const main = document.querySelector('.stMain'); return main.scrollWidth - main.clientWidth }"
+            )
+            <= 0
+        ), name
+
+
+def test_a_choice_travels_by_the_menu_and_stays_in_the_address(page, address):
+    visit(page, address, "threshold")
+    before = page.locator(".facts").first.inner_text()
+    handle = page.locator(".st-key-threshold_slider input[type=range]")
+    handle.focus()
+    for _ in range(25):
+        handle.press("ArrowLeft")
+    page.wait_for_url(re.compile("threshold=0.4"))
+    settle(page)
+    handle.press("Home")
+    page.wait_for_url(re.compile("threshold=0(\\.0)?(&|$)"))
+    settle(page)
+    after = page.locator(".facts").first.inner_text()
+    assert before != after and "100.0%" in after
+    for title in ("Overview", "Errors", "Dataset"):
+        page.get_by_role("link", name=title, exact=True).click()
+        page.wait_for_function(f"() => document.querySelector('.stMain h1')?.innerText === '{title}'")
+        settle(page)
+        assert "threshold=0" in page.url
+    assert page.locator(".st-key-threshold input[type=range]").input_value() == "0"
+
+
+def test_errors_are_filtered_by_bone_and_a_study_opens(page, address):
+    # At a threshold of 1 every abnormal study is missed, so the list is long whatever the model.
+    visit(page, address, "errors", "?threshold=1.0&split=train")
+    cards = page.locator(".gallery a.card")
+    everything = cards.count()
+    chip = page.locator(".st-key-bone_chip button").filter(has_text=re.compile(r"[1-9]\d*$")).nth(1)
+    bone, count = re.match(r"(\w+) (\d+)", chip.inner_text()).groups()
+    chip.click()
+    page.wait_for_url(re.compile(f"bone={bone.lower()}"))
+    settle(page)
+    assert cards.count() == min(int(count), 24) < everything
+
+    first = cards.first.get_attribute("data-study")
+    cards.first.click()
+    page.wait_for_selector(".films figure img")
+    settle(page)
+    assert "study=" in page.url and page.locator(".st-key-study input").first.input_value() == first
+    assert page.evaluate(
+        "() => [...document.querySelectorAll('.films img')].every(image => image.complete && image.naturalWidth > 0)"
+    )
+    if int(count) > 1:
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(f"() => !decodeURIComponent(location.search).includes({first!r})")
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    settle(page)
+    assert page.locator(".films figure").count() >= 1 and page.url == link
+
+
+def test_the_overview_opens_its_worst_miss(page, address):
+    visit(page, address, "overview", "?threshold=1.0&split=train")
+    card = page.locator(".gallery a.card").first
+    study = card.get_attribute("data-study")
+    card.click()
+    page.wait_for_selector(".films figure img")
+    settle(page)
+    assert page.locator(".stMain h1").inner_text() == "Errors" and "threshold=1" in page.url
+    assert page.locator(".st-key-study input").first.input_value() == study
+
+
+def test_a_link_leads_from_a_study_to_its_saliency(page, address):
+    visit(page, address, "errors", "?threshold=1.0&split=train")
+    page.locator(".gallery a.card").first.click()
+    page.wait_for_selector(".films figure img")
+    settle(page)
+    page.get_by_role("link", name="Saliency of view 1").click()
+    page.wait_for_selector(".films.small figure:nth-child(3)", timeout=90_000)
+    settle(page)
+    assert "image=" in page.url and "threshold=1" in page.url
+    assert page.locator("img.over").count() == 2
+
+
+def test_both_themes_reach_the_charts(browser, address):
+    seen = {}
+    for scheme in ("dark", "light"):
+        page = browser.new_page(color_scheme=scheme)
+        visit(page, address, "dataset")
+        seen[scheme] = page.evaluate(
+            "() => [getComputedStyle(document.querySelector('.stApp')).backgroundColor,"
+            " getComputedStyle(document.querySelector('.bars .point path')).fill]"
+        )
+        page.close()
+    assert seen["dark"][0] == "rgb(14, 17, 22)" and seen["light"][0] == "rgb(247, 248, 250)"
+    assert seen["dark"][1] != seen["light"][1]

@@ -1,0 +1,114 @@
+"""A small house to walk through: phantoms that one checkpoint scored, a set that none did, a second run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import paths
+from core.data.index import build_index, read_index, write_dataset
+from core.data.phantom import write_phantoms
+from core.inference.predictions import dataset_reference, store_predictions
+from core.models.checkpoint import begin_checkpoint, read_checkpoint, save_weights, write_manifest
+from core.schema import PREDICTIONS
+
+HOME = Path(__file__).resolve().parents[2] / "dashboard" / "Home.py"
+PAGES = ("overview", "dataset", "augmentation", "runs", "threshold", "errors", "saliency")
+
+
+@dataclass(frozen=True)
+class House:
+    """Where the made-up workspace and its checkpoints lie."""
+
+    home: Path
+    checkpoints: Path
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory, mura) -> House:
+    """Made once; tests that change it take a copy."""
+    house = House(tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("checkpoints"))
+    with pytest.MonkeyPatch.context() as patch:
+        enter(house, patch)
+        write_phantoms(house.home / "phantoms", 30, 5, processes=1, valid_fraction=0.6)
+        demo = write_dataset("demo", build_index(house.home / "phantoms" / "MURA-v1.1"))
+        write_dataset("cold", build_index(mura, folds=4))
+        scored = write_checkpoint(house.checkpoints / "alpha", demo, seed=1)
+        write_checkpoint(house.checkpoints / "beta", demo, seed=2)
+        store_predictions(made_up_scores(scored, demo), scored, demo)
+    return house
+
+
+@pytest.fixture
+def house(built, monkeypatch) -> House:
+    enter(built, monkeypatch)
+    return built
+
+
+def enter(house: House, patch: pytest.MonkeyPatch) -> None:
+    """Make it the workspace of this process."""
+    patch.setenv("OVERREAD_HOME", str(house.home))
+    patch.setattr(paths, "CHECKPOINTS", house.checkpoints)
+
+
+def write_checkpoint(folder: Path, dataset, seed: int):
+    """A whole checkpoint of a tiny untrained network, its history made up."""
+    import torch
+
+    from core.models.registry import build
+    from core.training.recipe import Recipe
+
+    recipe = Recipe(folder.name, "small_cnn", {"width": 4, "hidden": 8}, size=32, epochs=3, learning_rate=1e-3 * seed)
+    torch.manual_seed(seed)
+    manifest = begin_checkpoint(folder, recipe.to_json(), recipe.input_spec())
+    manifest |= {
+        "dataset": dataset.name,
+        "index_hash": "of another set",
+        "phantom": dataset.phantom,
+        "parameters": 1234,
+        "epoch": 2,
+    }
+    write_manifest(folder, save_weights(folder, manifest, build(recipe.architecture, recipe.model_kwargs).state_dict()))
+    history = pd.DataFrame(
+        {
+            "epoch": [1, 2, 3],
+            "train_loss": [0.7, 0.6, 0.5],
+            "seconds": 1.5,
+            "images_per_second": 100.0,
+            "tune_loss": [0.7, 0.65, 0.66],
+            "tune_auroc": [0.5, 0.7, 0.69],
+            "tune_auroc_low": [0.3, 0.5, 0.5],
+            "tune_auroc_high": [0.7, 0.9, 0.9],
+            "tune_studies": 40,
+            "best": [True, True, False],
+        }
+    )
+    history.to_csv(folder / "history.csv", index=False)
+    return read_checkpoint(folder)
+
+
+def made_up_scores(checkpoint, dataset) -> pd.DataFrame:
+    """Right more often than not, wrong often enough that every outcome is there, and no finger scored in train."""
+    frame = read_index(dataset.name)
+    frame = frame[(frame["split"] != "train") | (frame["bone"] != "finger")].reset_index(drop=True)
+    noise = np.random.default_rng(0).normal(size=frame["study_id"].nunique())
+    by_study = dict(zip(frame["study_id"].unique(), noise))
+    frame["logit"] = 2 * frame["label"] - 1 + 1.5 * frame["study_id"].map(by_study)
+    return frame.assign(checkpoint=checkpoint.reference, dataset=dataset_reference(dataset))[list(PREDICTIONS)]
+
+
+def open_page(name: str, **query: str) -> AppTest:
+    """A page, reached as a visitor does: through Home, with its address."""
+    app = AppTest.from_file(HOME, default_timeout=60)
+    for key, value in {"data": "demo", **query}.items():
+        app.query_params[key] = value
+    app.run()
+    return app if name == "overview" else app.switch_page(f"app_pages/{name}.py").run()
+
+
+def words(app: AppTest) -> str:
+    """Everything that a page says in HTML."""
+    return " ".join(block.value for block in app.html if "<style>" not in block.value)

@@ -1,0 +1,208 @@
+"""Charts are pure: what stands in a trace is what stood in the frame, and every axis has its unit."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from core.metrics.counts import counts_at, counts_table
+from core.metrics.evaluation import study_group_table
+from core.metrics.ranking import precision_recall_table, roc_table
+from dashboard import theme
+from dashboard.charts import balance, bones, curves, history, outcomes, scores
+from dashboard.charts.overlay import overlay_png, strength
+
+SCORES, LABELS = [0.9, 0.8, 0.6, 0.4, 0.3, 0.1], [1, 1, 0, 1, 0, 0]
+
+
+@pytest.fixture
+def studies() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "study_id": list("abcdef"),
+            "bone": ["wrist", "elbow"] * 3,
+            "label": np.array(LABELS, float),
+            "score": SCORES,
+            "split": "valid",
+            "patient_id": list("abcdef"),
+            "group_id": list("abcdef"),
+            "n_views": 1,
+        }
+    )
+
+
+@pytest.fixture
+def counts() -> pd.DataFrame:
+    return counts_table(SCORES, LABELS)
+
+
+def trace(figure, name: str):
+    return next(part for part in figure.data if part.name == name)
+
+
+def test_roc_draws_the_table_and_marks_the_threshold(counts):
+    table = roc_table(counts)
+    figure = curves.roc(table, sensitivity=2 / 3, specificity=2 / 3, n=6)
+    assert list(trace(figure, "ROC").x) == list(table["false_positive_rate"]) and list(trace(figure, "ROC").y) == list(
+        table["sensitivity"]
+    )
+    assert trace(figure, "threshold").x[0] == pytest.approx(1 / 3) and trace(figure, "threshold").y[0] == pytest.approx(
+        2 / 3
+    )
+    assert figure.layout.title.subtitle.text == "6 studies" and figure.layout.yaxis.title.text == "Sensitivity"
+
+
+def test_precision_recall_draws_the_table_and_what_chance_reaches(counts):
+    table = precision_recall_table(counts)
+    figure = curves.precision_recall(table, 2 / 3, 2 / 3, share=0.5, n=6)
+    np.testing.assert_array_equal(trace(figure, "Precision and recall").y, table["ppv"])
+    assert list(figure.data[0].y) == [0.5, 0.5]
+
+
+def test_the_histogram_counts_every_labelled_study_once(studies):
+    studies.loc[5, "label"] = np.nan
+    figure = scores.histogram(studies, 0.5)
+    assert sum(figure.data[0].y) == 3 and sum(figure.data[1].y) == -2
+    assert figure.data[0].name == "Abnormal (n = 3)" and figure.layout.title.subtitle.text == "5 studies"
+    assert figure.layout.shapes[0].x0 == 0.5 and figure.layout.shapes[0].line.color == theme.THRESHOLD
+
+
+def test_confusion_squares_have_areas_in_proportion(counts):
+    figure = outcomes.confusion(counts_at(counts, 0.5) | {"tn": 8})
+    squares = [part for part in figure.data if part.fill == "toself"]
+    areas = [(max(square.x) - min(square.x)) * (max(square.y) - min(square.y)) for square in squares]
+    assert np.array(areas) / max(areas) == pytest.approx(np.array([2, 1, 1, 8]) / 8)
+    assert [part.name for part in figure.data if part.mode == "text"] == ["TP", "FN", "FP", "TN"]
+
+
+def test_confusion_of_nothing_is_four_empty_squares():
+    figure = outcomes.confusion({"tp": 0, "fp": 0, "tn": 0, "fn": 0})
+    assert figure.layout.title.subtitle.text == "0 studies, area by count"
+
+
+def test_missed_per_bone_shows_misses_of_abnormal(studies):
+    figure = outcomes.missed_per_bone(study_group_table(studies, 0.5))
+    missed = trace(figure, "missed")
+    assert dict(zip(missed.y, missed.x)) == {"Wrist": 0, "Elbow": 1}
+    assert figure.layout.title.subtitle.text == "1 of 3 abnormal"
+
+
+def test_dot_and_whisker_reaches_from_low_to_high():
+    groups = pd.DataFrame(
+        {
+            "bone": ["wrist", "hand"],
+            "n": [40, 3],
+            "sensitivity": [0.8, np.nan],
+            "sensitivity_low": [0.6, np.nan],
+            "sensitivity_high": [0.9, np.nan],
+        }
+    )
+    dots = trace(bones.dot_and_whisker(groups, {"sensitivity": 0.7}, "sensitivity"), "Sensitivity")
+    assert list(dots.y) == ["Hand (3)", "Wrist (40)"] and np.isnan(dots.x[0]) and dots.x[1] == 0.8
+    assert dots.error_x.array[1] == pytest.approx(0.1) and dots.error_x.arrayminus[1] == pytest.approx(0.2)
+
+
+INDEX = pd.DataFrame(
+    {
+        "study_id": ["s1", "s1", "s2", "s3", "s4"],
+        "group_id": ["p1", "p1", "p1", "p2", "p3"],
+        "bone": ["wrist"] * 3 + ["hand"] * 2,
+        "label": [1.0, 1.0, 0.0, np.nan, 0.0],
+        "split": "train",
+        "width": [10, 20, 30, 40, 50],
+        "height": [5] * 5,
+    }
+)
+
+
+@pytest.mark.parametrize(("level", "rows", "abnormal"), [("radiograph", 5, 2), ("study", 4, 1), ("patient", 3, 1)])
+def test_levels_count_what_they_say(level, rows, abnormal):
+    units = balance.units_at(INDEX, level)
+    assert len(units) == rows and (units["label"] == 1).sum() == abnormal
+
+
+def test_a_study_whose_radiographs_disagree_is_unknown():
+    assert balance.units_at(INDEX.assign(label=[1.0, 0.0, 0.0, 0.0, 0.0]), "study")["label"].isna().sum() == 1
+
+
+def test_balance_bars_add_up_and_show_the_unknown():
+    units = balance.units_at(INDEX, "study")
+    figure = balance.balance(units, "study", "train", ["wrist", "hand", "elbow"])
+    assert sum(sum(bar.x) for bar in figure.data) == 4
+    assert [bar.name for bar in figure.data] == ["Normal (2)", "Abnormal (1)", "Unknown (1)"]
+    assert list(figure.data[0].y) == ["Elbow", "Hand", "Wrist"]
+
+
+def test_views_per_study_and_sizes():
+    views = balance.views_per_study(INDEX).data[0]
+    assert dict(zip(views.x, views.y)) == {1: 3, 2: 1}
+    figure = balance.sizes(INDEX, most=3)
+    assert sum(len(part.x) for part in figure.data) == 3 and "3 drawn" in figure.layout.title.subtitle.text
+
+
+def test_history_marks_the_epoch_that_was_kept():
+    run = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [3.0, 2.0, 1.0], "tune_loss": [3.0, 1.5, 2.0]})
+    figure = history.curve({"run": run}, "loss", {"run": 2})
+    assert list(figure.data[0].y) == [3, 2, 1] and figure.data[0].name == "training"
+    assert list(figure.data[2].x) == [2] and list(figure.data[2].y) == [1.5]
+    assert figure.layout.yaxis.title.text == "Cross-entropy (nats)"
+
+
+def test_two_runs_carry_their_names():
+    run = pd.DataFrame({"epoch": [1], "seconds": [2.0]})
+    assert [part.name for part in history.curve({"a": run, "b": run}, "seconds", {}).data] == ["a", "b"]
+
+
+def test_a_map_keeps_its_sides_apart_on_one_scale():
+    signed = np.array([[2.0, -1.0], [0.0, np.nan]], np.float32)
+    assert strength(signed, "towards abnormal")[0].tolist() == pytest.approx([1, 0])
+    against = strength(signed, "towards normal")[0]
+    assert against[0] == 0 and 0.4 < against[1] < 0.6
+    assert strength(np.zeros((2, 2)), "either way").max() == 0
+
+
+def test_the_overlay_is_clear_where_nothing_happens():
+    picture = np.asarray(Image.open(io.BytesIO(overlay_png(np.array([[1.0, 0.0]]), "towards abnormal"))))
+    assert picture.shape == (1, 2, 4) and picture[0, 1, 3] == 0 and picture[0, 0, 3] == 255
+
+
+def contrast(one: str, other: str) -> float:
+    def luminance(colour: str) -> float:
+        parts = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+        return float(
+            np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+        )
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("name", ["abnormal", "normal", "missed", "alarm", "threshold", "text", "muted"])
+def test_words_are_readable_in_both_themes(name):
+    assert contrast(theme.NAMES[name], "#0E1116") >= 4.5
+    assert contrast(theme.LIGHT[theme.NAMES[name]], "#F7F8FA") >= 4.5
+
+
+def test_every_colour_of_a_chart_has_its_light_counterpart():
+    used = {
+        theme.ABNORMAL,
+        theme.NORMAL,
+        theme.MISSED,
+        theme.ALARM,
+        theme.THRESHOLD,
+        theme.TEXT,
+        theme.MUTED,
+        theme.LINE,
+    }
+    used |= {colour for colour, _ in theme.bone_style(["wrist", "hip", "leg"]).values()} | set(
+        theme.TEMPLATE.layout.colorway
+    )
+    assert used <= set(theme.LIGHT) and len(set(theme.LIGHT.values())) == len(theme.LIGHT)
+
+
+def test_bones_keep_their_colour_whatever_else_is_there():
+    assert theme.bone_style(["wrist"])["wrist"] == theme.bone_style(["finger", "hip", "wrist"])["wrist"]
+    styles = theme.bone_style(["finger", "hip", "leg"])
+    assert len(set(styles.values())) == 3

@@ -1,0 +1,240 @@
+"""Every page through Home.py, as a visitor meets it: what it says, and that nothing ends in a traceback."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.data.index import build_index, write_dataset
+from core.inference.predictions import read_file
+from core.metrics.evaluation import outcome_table
+from core.metrics.studies import study_table
+from core.paths import predictions_folder
+from tests.conftest import write_radiograph
+from tests.dashboard.conftest import HOME, PAGES, House, enter, open_page, words
+
+NO_MODEL = ("overview", "dataset", "runs", "threshold", "errors")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_and_calls_phantoms_phantoms(house, page):
+    app = open_page(page)
+    assert not app.exception
+    assert len(app.title) == 1 and "Phantom: synthetic, not a person" in words(app)
+
+
+def test_the_overview_shows_the_set_the_models_and_what_to_do(house):
+    said = words(open_page("overview"))
+    assert "Research use only" in said and "None found" in said
+    assert "alpha" in said and "beta" in said and "Not scored on this data set yet" in said
+    assert "(" in said and ", n = " in said
+
+
+def test_a_choice_holds_across_pages(house):
+    app = open_page("overview", bone="wrist", threshold="0.3")
+    assert app.selectbox(key="bone").value == "wrist" and app.slider(key="threshold").value == 0.3
+    app.switch_page("app_pages/threshold.py").run()
+    assert app.selectbox(key="bone").value == "wrist" and app.slider(key="threshold").value == 0.3
+    assert app.slider(key="threshold_slider").value == 0.3
+
+
+def test_moving_the_threshold_changes_what_is_found(house):
+    app = open_page("threshold")
+    before = words(app)
+    app.slider(key="threshold_slider").set_value(0.05).run()
+    assert (
+        not app.exception
+        and app.slider(key="threshold").value == 0.05
+        and app.number_input(key="threshold_exact").value == 0.05
+    )
+    assert words(app) != before and "100.0%" in words(app)
+
+
+def test_a_rule_sets_the_threshold_exactly(house):
+    app = open_page("threshold")
+    app.button(key="rule_Youden").click().run()
+    frame = study_table(read_file(predictions_folder("demo") / "alpha.parquet").query("split == 'valid'"))
+    assert not app.exception and app.slider(key="threshold").value in set(frame["score"])
+
+
+def test_a_rule_that_cannot_be_met_says_why(house):
+    app = open_page("threshold")
+    app.button(key="rule_Sensitivity at least 95%").click().run()
+    assert "not feasible" in app.warning[0].value and "are needed" in app.warning[0].value
+    assert app.slider(key="threshold").value == 0.5
+
+
+def test_errors_are_counted_and_filtered_by_bone(house):
+    app = open_page("errors")
+    studies = outcome_table(
+        study_table(read_file(predictions_folder("demo") / "alpha.parquet").query("split == 'valid'")), 0.5
+    )
+    missed = studies[studies["outcome"] == "FN"].sort_values("score")
+    assert words(app).count('class="card"') == len(missed) > 1
+    assert missed["study_id"].iloc[0] in words(app)
+    bone = missed["bone"].iloc[0]
+    app.pills(key="bone_chip").set_value(bone).run()
+    assert app.selectbox(key="bone").value == bone
+    assert words(app).count('class="card"') == (missed["bone"] == bone).sum()
+
+
+def test_a_study_opens_from_the_address_and_leads_on(house):
+    studies = outcome_table(
+        study_table(read_file(predictions_folder("demo") / "alpha.parquet").query("split == 'valid'")), 0.5
+    )
+    missed = studies[studies["outcome"] == "FN"].sort_values(["margin", "study_id"])
+    first, second = missed["study_id"].iloc[:2]
+    app = open_page("errors", study=first)
+    assert not app.exception and app.selectbox(key="study").value == first
+    assert words(app).count("<figure>") == missed["n_views"].iloc[0] and "Truth: " in words(app)
+    assert app.button(key="previous").disabled
+    app.button(key="next").click().run()
+    assert app.selectbox(key="study").value == second
+    app.button(key="back").click().run()
+    assert app.selectbox(key="study").value is None and 'class="card"' in words(app)
+
+
+def test_a_study_of_another_outcome_still_opens(house):
+    studies = outcome_table(
+        study_table(read_file(predictions_folder("demo") / "alpha.parquet").query("split == 'valid'")), 0.5
+    )
+    found = studies.loc[studies["outcome"] == "TP", "study_id"].iloc[0]
+    app = open_page("errors", study=found)
+    assert app.selectbox(key="study").value == found and app.button(key="next").disabled
+
+
+@pytest.mark.parametrize("page", ("threshold", "errors", "saliency"))
+def test_a_cold_pair_offers_to_score_and_names_the_command(house, page):
+    app = open_page(page, model="beta")
+    assert not app.exception and "has not scored demo yet" in words(app)
+    assert (
+        app.button(key="score_now").label == "Score now"
+        and "python -m core predict beta --data demo" in app.code[0].value
+    )
+
+
+def test_scoring_from_the_page_shows_the_scores(built, tmp_path, monkeypatch):
+    own = House(tmp_path / "home", built.checkpoints)
+    shutil.copytree(built.home / "datasets", own.home / "datasets")
+    enter(own, monkeypatch)
+    app = open_page("errors", data="cold")
+    app.button(key="score_now").click().run()
+    assert not app.exception and read_file(own.home / "predictions" / "cold" / "alpha.parquet")["logit"].notna().all()
+    assert "Phantom" not in words(app) and app.pills(key="bone_chip").value == "all bones"
+
+
+def test_a_bone_of_one_class_is_not_estimable_and_says_why(house):
+    frame = read_file(predictions_folder("demo") / "alpha.parquet").query("split == 'valid'")
+    kinds = frame.groupby("bone")["label"].nunique()
+    bone = kinds[kinds == 1].index[0]
+    app = open_page("threshold", bone=bone)
+    assert not app.exception and "Not estimable" in words(app) and "Curves are not estimable" in words(app)
+
+
+def test_a_bone_without_a_study_in_the_split_says_so(house):
+    app = open_page("threshold", bone="finger", split="train")
+    assert not app.exception and "No radiograph of finger in the split train" in words(app)
+    app.switch_page("app_pages/errors.py").run()
+    assert not app.exception and app.pills(key="bone_chip").value == "finger"
+
+
+def test_an_altered_checkpoint_is_named_and_the_rest_goes_on(built, tmp_path, monkeypatch):
+    own = House(built.home, tmp_path / "checkpoints")
+    shutil.copytree(built.checkpoints, own.checkpoints)
+    (own.checkpoints / "beta" / "input_spec.json").write_text("{}")
+    enter(own, monkeypatch)
+    app = open_page("overview")
+    assert not app.exception and "beta cannot be used" in words(app) and "was altered" in words(app)
+    assert app.selectbox(key="model").options == ["alpha"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_a_checkpoint_a_page_says_how_to_get_one(built, tmp_path, monkeypatch, page):
+    enter(House(built.home, tmp_path), monkeypatch)
+    app = open_page(page)
+    assert not app.exception
+    if page not in ("dataset", "augmentation"):
+        assert "python -m core train" in app.code[0].value
+
+
+def test_without_a_data_set_the_demo_is_made_first(built, tmp_path, monkeypatch):
+    enter(House(tmp_path / "home", built.checkpoints), monkeypatch)
+    told = []
+
+    def ensure_demo(tell):
+        tell(0.5, "drawing phantoms")
+        told.append(shutil.copytree(built.home / "datasets", tmp_path / "home" / "datasets"))
+
+    monkeypatch.setattr("core.demo.ensure_demo", ensure_demo)
+    app = open_page("overview")
+    assert told and not app.exception and app.title[0].value == "Overview"
+
+
+def test_a_process_started_by_the_app_does_not_run_it_again():
+    run = f"runpy.run_path({str(HOME)!r}, run_name='__mp_main__')"
+    code = f"import runpy, sys; {run}; sys.exit('streamlit' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_damaged_index_is_a_message(built, tmp_path, monkeypatch):
+    shutil.copytree(built.home / "datasets", tmp_path / "datasets")
+    (tmp_path / "datasets" / "demo" / "index.parquet").write_bytes(b"not parquet")
+    enter(House(tmp_path, built.checkpoints), monkeypatch)
+    app = open_page("overview")
+    assert not app.exception and "cannot be read" in words(app)
+
+
+def test_the_same_seed_gives_the_same_samples(house):
+    app = open_page("augmentation")
+    first = words(app)
+    app.number_input(key="seed").set_value(7).run()
+    other = words(app)
+    app.number_input(key="seed").set_value(0).run()
+    assert words(app) == first != other and first.count('class="card"') == 9
+
+
+def test_saliency_explains_the_radiograph_in_the_address(house):
+    image = read_file(predictions_folder("demo") / "alpha.parquet").query("split == 'valid'")["image_id"].iloc[-1]
+    app = open_page("saliency", image=image)
+    assert not app.exception and app.selectbox(key="image").value == image
+    assert words(app).count("<figure>") == 3 and "explains logit" in words(app)
+    maps = words(app)
+    app.slider(key="opacity").set_value(20).run()
+    assert "--opacity:0.2" in words(app) and words(app).replace("--opacity:0.2", "--opacity:0.6") == maps
+
+
+def test_names_from_a_data_set_are_escaped(built, tmp_path, monkeypatch):
+    enter(House(tmp_path / "home", built.checkpoints), monkeypatch)
+    name = "<img src=x onerror=alert(1)>.png"
+    for place, file in enumerate((name, "b.png", "c.png", "d.png")):
+        write_radiograph(tmp_path / "set" / file, np.random.default_rng(place), place % 2 == 0)
+    rows = "".join(f"{file},{place % 2},wrist\n" for place, file in enumerate((name, "b.png", "c.png", "d.png")))
+    (tmp_path / "set" / "labels.csv").write_text("path,label,bone\n" + rows)
+    write_dataset("hostile", build_index(tmp_path / "set"))
+    app = open_page("dataset", data="hostile")
+    assert not app.exception and "<img src=x" not in words(app) and "&lt;img src=x" in words(app)
+
+
+def test_pages_that_run_no_model_start_without_torch(built):
+    code = f"""
+import os, sys
+sys.path.insert(0, {str(HOME.parent.parent)!r})
+from pathlib import Path
+os.environ["OVERREAD_HOME"] = {str(built.home)!r}
+import core.paths
+core.paths.CHECKPOINTS = Path({str(built.checkpoints)!r})
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file({str(HOME)!r}, default_timeout=60)
+app.query_params["data"] = "demo"
+app.run()
+for page in {NO_MODEL[1:]!r}:
+    assert not app.switch_page(f"app_pages/{{page}}.py").run().exception, page
+    assert app.title[0].value != "No model yet", page
+found = sorted({{name.split(".")[0] for name in sys.modules}} & {{"torch", "timm", "captum", "torchvision"}})
+assert not found, found
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(HOME).parent.parent)
+    assert done.returncode == 0, done.stderr[-2000:]

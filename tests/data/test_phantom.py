@@ -1,0 +1,221 @@
+"""Phantoms: the same bytes again, MURA's layout, a truth that fits the pixels, nothing that gives the label away."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.stats import binom, chi2_contingency
+
+from core.data.phantom import truth_mask, write_phantoms
+from core.data.phantom.draw import draw
+from core.data.phantom.findings import KINDS
+from core.data.phantom.plan import ABNORMAL, BONES, DEFECTS, plan
+from core.errors import OverreadError
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory):
+    """(report, folder of MURA-v1.1, truth) of a small set drawn in this process."""
+    report = write_phantoms(tmp_path_factory.mktemp("phantoms"), patients=24, seed=3, processes=1)
+    return report, report.folder, pd.read_parquet(report.folder / "truth.parquet")
+
+
+@pytest.fixture(scope="module")
+def planned():
+    """What 3,000 patients would get, without drawing it."""
+    made = plan(3000, 8, valid_fraction=0.2, wrong_labels=0.04)
+    names = ("image_id", "study", "patient", "bone", "split", "true_label", "given_label", "view", "abnormality",
+        "defects", "side")
+    frame = pd.DataFrame([[getattr(radiograph, name) for name in names] for radiograph in made], columns=list(names))
+    return frame.assign(visible=[radiograph.finding is not None for radiograph in made])
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+
+
+def test_same_bytes_whatever_the_number_of_processes(tmp_path):
+    alone = write_phantoms(tmp_path / "alone", patients=5, seed=5, processes=1)
+    together = write_phantoms(tmp_path / "together", patients=5, seed=5, processes=2)
+    other = write_phantoms(tmp_path / "other", patients=3, seed=6, processes=1)
+    assert _digests(alone.folder) == _digests(together.folder)
+    assert not set(_digests(alone.folder).values()) & {
+        digest for name, digest in _digests(other.folder).items() if name.endswith(".png")
+    }
+
+
+def test_first_patients_do_not_depend_on_the_number():
+    few, many = (plan(patients, 4, 0.2, 0.04) for patients in (20, 60))
+    assert many[: len(few)] == few
+
+
+def test_layout_and_lists_are_muras(phantoms):
+    report, folder, truth = phantoms
+    on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*.png")}
+    assert on_disk == set(truth["image_id"])
+    assert len(on_disk) == report.radiographs
+    assert truth["image_id"].str.fullmatch(
+        r"(train|valid)/XR_(ELBOW|FINGER|FOREARM|HAND|HUMERUS|SHOULDER|WRIST)/patient\d{5}"
+        r"/study\d_(positive|negative)/image\d\.png"
+    ).all()
+    for split in ("train", "valid"):
+        of_split = truth[truth["split"] == split]
+        paths = (folder / f"{split}_image_paths.csv").read_text().splitlines()
+        assert paths == [f"MURA-v1.1/{image_id}" for image_id in of_split["image_id"]]
+        studies = pd.read_csv(folder / f"{split}_labeled_studies.csv", header=None, names=["study", "label"])
+        assert studies["study"].str.endswith("/").all()
+        assert studies["study"].is_unique
+        assert (studies["label"] == studies["study"].str.contains("positive")).all()
+        assert set(studies["study"]) == {f"MURA-v1.1/{study}/" for study in of_split["study"]}
+    assert json.loads((folder / "phantom.json").read_text())["phantom"] is True
+    assert not list(folder.rglob("*.tmp"))
+
+
+def test_report_counts(phantoms):
+    report, _, truth = phantoms
+    studies = truth.drop_duplicates("study")
+    assert (report.radiographs, report.studies, report.patients) == (len(truth), len(studies), 24)
+    assert report.wrong_labels == studies["label_flipped"].sum()
+
+
+def test_files_are_grey_and_of_the_stated_size(phantoms):
+    _, folder, truth = phantoms
+    for row in truth.head(40).to_dict("records"):
+        with Image.open(folder / row["image_id"]) as image:
+            assert image.mode == "L"
+            assert image.size == (row["width"], row["height"])
+            assert 300 <= max(image.size) <= 600
+
+
+def test_boxes_lie_inside_and_hold_the_mask(phantoms):
+    _, _, truth = phantoms
+    assert truth["visible"].any()
+    for row in truth.to_dict("records"):
+        mask = truth_mask(row)
+        assert mask.shape == (row["height"], row["width"])
+        assert mask.any() == row["visible"]
+        if row["visible"]:
+            assert 0 <= row["x0"] < row["x1"] <= row["width"]
+            assert 0 <= row["y0"] < row["y1"] <= row["height"]
+            rows, columns = np.nonzero(mask)
+            assert (rows.min(), rows.max() + 1) == (row["y0"], row["y1"])
+            assert (columns.min(), columns.max() + 1) == (row["x0"], row["x1"])
+        else:
+            assert pd.isna(row["x0"])
+            assert pd.isna(row["mask"])
+            assert row["contrast"] == 0
+
+
+def test_every_truly_abnormal_study_shows_it_once(phantoms):
+    _, _, truth = phantoms
+    shown = truth.groupby("study").agg(label=("true_label", "first"), visible=("visible", "sum"))
+    assert ((shown["visible"] > 0) == (shown["label"] == 1)).all()
+
+
+def test_the_finding_is_in_the_pixels_and_in_the_mask():
+    made = [radiograph for radiograph in plan(120, 12, 0.2, 0.04) if radiograph.finding]
+    for kind in KINDS:
+        inside, outside = [], []
+        for radiograph in [one for one in made if one.abnormality == kind][:5]:
+            drawn, without = draw(radiograph), draw(radiograph, finding=False)
+            change = np.abs(drawn.pixels.astype(int) - without.pixels)
+            assert not without.mask.any()
+            assert change.max() > 8
+            inside.append(change[drawn.mask].sum())
+            outside.append(change[~drawn.mask].sum())
+        assert np.sum(inside) > 0.75 * np.sum(inside + outside), kind
+
+
+def test_patients_do_not_cross_splits(planned):
+    assert (planned.groupby("patient")["split"].nunique() == 1).all()
+    assert abs(planned.drop_duplicates("patient")["split"].eq("valid").mean() - 0.2) < 0.001
+
+
+def _has(planned: pd.DataFrame, defect: str) -> pd.Series:
+    return planned["defects"].map(lambda defects: defect in defects)
+
+
+def _within(count: int, of: int, share: float) -> bool:
+    return binom.ppf(1e-5, of, share) <= count <= binom.ppf(1 - 1e-5, of, share)
+
+
+def test_shares_are_as_stated(planned):
+    studies = planned.drop_duplicates("study")
+    assert _within(studies["true_label"].sum(), len(studies), ABNORMAL)
+    assert _within((studies["true_label"] != studies["given_label"]).sum(), len(studies), 0.04)
+    assert 2.6 < len(planned) / len(studies) < 2.8
+    for bone, share in BONES.items():
+        # Second bones and studies of one patient make the counts a little wider than binomial.
+        assert abs((studies["bone"] == bone).mean() - share / sum(BONES.values())) < 0.035
+    abnormal = studies[studies["true_label"] == 1]
+    for kind, share in KINDS.items():
+        assert _within((abnormal["abnormality"] == kind).sum(), len(abnormal), share)
+    for name in ("two_on_one_film", "stretched", "border", "marker"):
+        assert abs(_has(planned, name).mean() - DEFECTS[name]) < 0.02
+
+
+def test_nothing_but_the_finding_depends_on_the_label(planned):
+    studies = planned.groupby("study").agg(label=("true_label", "first"), views=("image_id", "size"), bone=("bone",
+        "first"),
+                                           side=("side", "first"), split=("split", "first"))
+    for name in ("views", "bone", "side", "split"):
+        assert chi2_contingency(pd.crosstab(studies["label"], studies[name])).pvalue > 1e-3, name
+    for name in DEFECTS:
+        table = pd.crosstab(planned["true_label"], _has(planned, name))
+        assert chi2_contingency(table).pvalue > 1e-3, name
+
+
+def test_the_film_does_not_depend_on_the_finding():
+    made = [radiograph for radiograph in plan(60, 21, 0.2, 0.04) if radiograph.finding][:12]
+    for radiograph in made:
+        drawn, without = draw(radiograph), draw(radiograph, finding=False)
+        assert drawn.pixels.shape == without.pixels.shape
+        corner = np.s_[:12, :12]
+        assert np.abs(drawn.pixels[corner].astype(int) - without.pixels[corner]).max() <= 12
+
+
+def test_a_complete_set_returns_at_once_and_an_incomplete_one_is_finished(tmp_path):
+    first = write_phantoms(tmp_path, patients=3, seed=1, processes=1)
+    digests = _digests(first.folder)
+    calls = []
+    assert write_phantoms(tmp_path, 3, 1, progress=lambda *call: calls.append(call), processes=1) == first
+    assert not calls
+    (first.folder / "truth.parquet").unlink()
+    next(first.folder.rglob("*.png")).unlink()
+    assert write_phantoms(tmp_path, 3, 1, progress=lambda *call: calls.append(call), processes=1) == first
+    assert calls[-1][:2] == (first.radiographs, first.radiographs)
+    assert _digests(first.folder) == digests
+
+
+def test_bad_input(tmp_path):
+    with pytest.raises(OverreadError, match="at least one patient"):
+        write_phantoms(tmp_path, patients=0, seed=1)
+    with pytest.raises(OverreadError, match="seed"):
+        write_phantoms(tmp_path, patients=1, seed=-1)
+    write_phantoms(tmp_path, patients=1, seed=1, processes=1)
+    with pytest.raises(OverreadError, match=r"patients 1, seed 1.*Choose another folder"):
+        write_phantoms(tmp_path, patients=1, seed=2)
+    real = tmp_path / "real" / "MURA-v1.1"
+    real.mkdir(parents=True)
+    (real / "train_image_paths.csv").write_text("")
+    with pytest.raises(OverreadError, match="no phantom set"):
+        write_phantoms(tmp_path / "real", patients=1, seed=1)
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(OverreadError, match="failed"):
+        write_phantoms(tmp_path / "file", patients=1, seed=1)
+
+
+def test_a_full_disk_is_said(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("core.data.phantom.write._replace", full)
+    with pytest.raises(OverreadError, match="No space left"):
+        write_phantoms(tmp_path, patients=1, seed=1, processes=1)
