@@ -155,7 +155,7 @@ def _geometry(a: Augmentation, unit, draws: pd.DataFrame):
             flipped = torch.tensor(draws[name].to_numpy(), device=unit.device)[:, None, None, None]
             unit = torch.where(flipped, unit.flip(axis), unit)
         return unit
-    theta = torch.from_numpy(matrices(draws)).to(device=unit.device, dtype=unit.dtype)
+    theta = torch.from_numpy(matrices(draws)).float().to(unit.device)
     grid = functional.affine_grid(theta, list(unit.shape), align_corners=False)
     return functional.grid_sample(unit, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
@@ -164,23 +164,25 @@ def _values(a: Augmentation, unit, draws: pd.DataFrame):
     import torch
 
     def column(name):
-        # A copy, since pandas hands out read-only memory.
-        return torch.tensor(draws[name].to_numpy(), device=unit.device)[:, None, None, None]
+        # A copy, since pandas hands out read-only memory; float32, since not every device has float64.
+        values = draws[name].to_numpy()
+        values = values.astype(np.float32) if values.dtype == np.float64 else values
+        return torch.tensor(values, device=unit.device)[:, None, None, None]
 
     if a.inversion:
         unit = torch.where(column("inversion"), 1 - unit, unit)
     if a.gamma:
-        unit = unit.clamp(0, 1) ** column("gamma").float()
+        unit = unit.clamp(0, 1) ** column("gamma")
     if a.contrast:
-        unit = (unit - 0.5) * column("contrast").float() + 0.5
+        unit = (unit - 0.5) * column("contrast") + 0.5
     if a.brightness:
-        unit = unit + column("brightness").float()
+        unit = unit + column("brightness")
     if a.noise:
-        unit = unit + _noise(column("key"), unit.shape[-1]) * column("noise").float()
+        unit = unit + _noise(column("key"), unit.shape[-1]) * column("noise")
     unit = unit.clamp(0, 1)
     if a.erasing:
         place = (torch.arange(unit.shape[-1], device=unit.device) + 0.5) / unit.shape[-1]
-        left, top, side = (column(name).float() for name in ("erasing_x", "erasing_y", "erasing_side"))
+        left, top, side = (column(name) for name in ("erasing_x", "erasing_y", "erasing_side"))
         across, down = place[None, None, None, :], place[None, None, :, None]
         inside = (across >= left) & (across < left + side) & (down >= top) & (down < top + side)
         unit = unit.masked_fill(inside, 0.0)

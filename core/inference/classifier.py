@@ -30,7 +30,7 @@ class Classifier:
         with torch.inference_mode(), autocast(self.device):
             for start in range(0, len(pixels), batch_size):
                 batch = self.tensor(pixels[start : start + batch_size]).contiguous(memory_format=torch.channels_last)
-                found.append(self.model(batch)[:, 0].double().cpu().numpy())
+                found.append(self.model(batch)[:, 0].float().cpu().double().numpy())
         return np.concatenate(found) if found else np.zeros(0)
 
 

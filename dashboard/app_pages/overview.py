@@ -1,0 +1,132 @@
+"""What is loaded, how good the models are, and what to do next."""
+
+import pandas as pd
+import streamlit as st
+
+from core.data.index import Dataset
+from core.metrics.evaluation import outcome_table
+from dashboard import loaders, selection, study_view, widgets
+from dashboard.components import clicks
+from dashboard.model_table import model_row
+from dashboard.selection import ALL, Selection
+
+ARROW = ":material/arrow_forward:"
+
+
+def show() -> None:
+    chosen = selection.current()
+    dataset = loaders.datasets()[chosen.dataset]
+    widgets.heading("Overview", dataset, dataset.name, "Research use only: not a medical device, not for diagnosis.")
+    show_dataset(loaders.index(dataset.name), len(loaders.overlap(dataset.name)))
+    show_models(chosen, dataset)
+    show_next(chosen, dataset)
+
+
+def show_dataset(index: pd.DataFrame, crossing: int) -> None:
+    """The set in six figures; the leakage verdict among them."""
+    studies = index.groupby("study_id")["label"].max()
+    splits = index.groupby("split")["group_id"].nunique()
+    patients, labelled_studies = index["patient_id"].nunique(), int(studies.notna().sum())
+    widgets.facts(
+        ("Radiographs", f"{len(index):,}", f"{index['bone'].nunique()} bones"),
+        ("Studies", f"{len(studies):,}", f"{len(index) / len(studies):.1f} radiographs each"),
+        (
+            "Patients",
+            f"{patients:,}" if patients else "Unknown",
+            "named by the source" if patients else "splits keep exact copies together",
+        ),
+        (
+            "Abnormal",
+            f"{studies.mean():.1%}" if labelled_studies else "Unknown",
+            f"of {labelled_studies:,} labelled studies",
+        ),
+        (
+            "Patients by split" if patients else "Groups by split",
+            " / ".join(f"{count:,}" for count in splits),
+            " / ".join(splits.index),
+        ),
+        (
+            "Leakage",
+            "None found" if crossing == 0 else f"{crossing} patients",
+            "no patient is in two splits" if crossing == 0 else "are in two splits: figures are too good",
+            *(["missed"] if crossing else []),
+        ),
+    )
+
+
+def show_models(chosen: Selection, dataset: Dataset) -> None:
+    """One row a checkpoint, the AUROC intervals on one shared axis."""
+    whole, broken = loaders.checkpoints()
+    where = f"{chosen.split}, {chosen.bone}, threshold {chosen.threshold:.3f}"
+    widgets.caption("Models", f"studies of {dataset.name}: {where}")
+    if whole:
+        names = (
+            "Model",
+            "Input",
+            "Study AUROC, 95% interval",
+            "0.5 &rarr; 1.0",
+            "Sensitivity",
+            "Specificity",
+            "Missed",
+        )
+        head = "".join(f"<th{' class=number' if name == 'Missed' else ''}>{name}</th>" for name in names)
+        rows = "".join(model_row(checkpoint, dataset, chosen) for checkpoint in whole.values())
+        st.html(f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>')
+    else:
+        widgets.empty(
+            "No checkpoint yet",
+            "Train one; it appears here as soon as its first epoch is done.",
+            f"python -m core train original-cnn-64 --data {dataset.name} --out original-cnn-64",
+        )
+    for name, reason in broken.items():
+        widgets.empty(f"{name} cannot be used", reason)
+
+
+def show_next(chosen: Selection, dataset: Dataset) -> None:
+    """The most useful thing to do now, as a link."""
+    whole, _ = loaders.checkpoints()
+    scores = loaders.predictions(dataset, whole[chosen.checkpoint]) if chosen.checkpoint in whole else None
+    widgets.caption("Next")
+    if scores is None:
+        with st.container(horizontal=True):
+            if whole:
+                st.page_link(
+                    "app_pages/threshold.py",
+                    label=f"Score it with {chosen.checkpoint}",
+                    query_params=chosen.query(),
+                    icon=ARROW,
+                )
+            st.page_link(
+                "app_pages/dataset.py", label="Look at what the data set holds", query_params=chosen.query(), icon=ARROW
+            )
+        return
+    studies = loaders.studies(dataset, whole[chosen.checkpoint], chosen.split, chosen.one_bone)
+    table = outcome_table(studies, chosen.threshold)
+    missed = int((table["outcome"] == "FN").sum())
+    words = f"Read the {missed} missed studies" if missed != 1 else "Read the one missed study"
+    with st.container(horizontal=True):
+        if missed:
+            st.page_link("app_pages/errors.py", label=words, query_params=chosen.query(), icon=ARROW)
+        st.page_link("app_pages/threshold.py", label="Choose the threshold", query_params=chosen.query(), icon=ARROW)
+    show_worst(dataset, scores, study_view.ordered(table, "FN", ALL).head(4), chosen)
+
+
+def show_worst(dataset: Dataset, scores: pd.DataFrame, worst: pd.DataFrame, chosen: Selection) -> None:
+    """The most confident misses, to begin with."""
+    if worst.empty:
+        return
+    clicks.on_card(lambda study: st.session_state.update(open_next=study))
+    if study := st.session_state.pop("open_next", None):
+        study_view.open_study(study)
+        # An empty mapping, since None asks to clear what belongs to the selectors; they write theirs again.
+        st.switch_page("app_pages/errors.py", query_params={})
+    widgets.caption("Missed with most confidence", "lowest score first")
+    files = study_view.with_files(dataset, scores[scores["study_id"].isin(worst["study_id"])])
+    cards = [
+        study_view.card(dataset, row, files[files["study_id"] == row.study_id], chosen, "FN")
+        for row in worst.itertuples()
+    ]
+    widgets.gallery(cards)
+
+
+show()

@@ -1,0 +1,34 @@
+"""Clicks on the cards of a gallery, without loading the page anew.
+
+A card is a plain link, so it can be opened in a new tab and works without this. Left clicks are taken here and sent
+as the card's study; nothing of a data set goes into the script.
+"""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+_SCRIPT = """
+export default function ({ setTriggerValue }) {
+  const take = (event) => {
+    const card = event.target.closest('a[data-study]');
+    if (!card || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    setTriggerValue('study', card.dataset.study);
+  };
+  document.addEventListener('click', take);
+  return () => document.removeEventListener('click', take);
+}
+"""
+
+
+def on_card(opened: Callable[[str], None], key: str = "card_clicks") -> None:
+    """Call `opened(study_id)` when a card is clicked, before the next run."""
+    listen = st.components.v2.component("overread.clicks", js=_SCRIPT)
+    listen(key=key, height=0, on_study_change=lambda: _sent(opened, key))
+
+
+def _sent(opened: Callable[[str], None], key: str) -> None:
+    study = st.session_state[key].get("study")
+    if study:
+        opened(study)

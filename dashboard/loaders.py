@@ -1,0 +1,200 @@
+"""What pages read, cached: each wraps one core call. The only home of st.cache_*.
+
+Every key holds the stamp of the files behind it, so a new index, new scores or new weights are seen at once.
+"""
+
+import base64
+import io
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from core.data.index import Dataset, list_datasets, read_dataset, read_index
+from core.data.pixels import UnreadableImage, read_grey
+from core.data.split import overlap_table
+from core.data.thumbnails import thumbnail
+from core.inference.predictions import predictions_path, read_predictions
+from core.metrics.counts import counts_table
+from core.metrics.studies import labelled, study_table
+from core.models.checkpoint import PREDICTIONS, Checkpoint, checkpoint_folders, list_checkpoints
+from core.paths import home
+
+
+def datasets() -> dict[str, Dataset]:
+    """Every data set by name; a handful of small files, read anew each time."""
+    return {dataset.name: dataset for dataset in list_datasets()}
+
+
+def checkpoints() -> tuple[dict[str, Checkpoint], dict[str, str]]:
+    """The checkpoints that are whole, by name, and for each of the others what is wrong."""
+    whole, broken = _checkpoints(
+        tuple(_stamp(file) for folder in checkpoint_folders() for file in sorted(folder.iterdir()))
+    )
+    return {checkpoint.name: checkpoint for checkpoint in whole}, broken
+
+
+def index(name: str) -> pd.DataFrame:
+    """The Index of a data set."""
+    return _index(name, _stamp(read_dataset(name).folder / "index.parquet"))
+
+
+def overlap(name: str) -> pd.DataFrame:
+    """Patients on more than one side of a split."""
+    return _overlap(name, _stamp(read_dataset(name).folder / "index.parquet"))
+
+
+def predictions(dataset: Dataset, checkpoint: Checkpoint) -> pd.DataFrame | None:
+    """The stored scores of a checkpoint on a data set; None where there are none yet."""
+    return _predictions(
+        dataset.name, dataset.index_hash, checkpoint.reference, _score_stamps(dataset, checkpoint), dataset, checkpoint
+    )
+
+
+def studies(dataset: Dataset, checkpoint: Checkpoint, split: str, bone: str = "") -> pd.DataFrame:
+    """STUDIES of one split, and of one bone if it is named."""
+    return _studies(
+        dataset.name,
+        dataset.index_hash,
+        checkpoint.reference,
+        _score_stamps(dataset, checkpoint),
+        split,
+        bone,
+        dataset,
+        checkpoint,
+    )
+
+
+def counts(dataset: Dataset, checkpoint: Checkpoint, split: str, bone: str = "") -> pd.DataFrame:
+    """COUNTS of the labelled among these studies."""
+    return _counts(
+        dataset.name,
+        dataset.index_hash,
+        checkpoint.reference,
+        _score_stamps(dataset, checkpoint),
+        split,
+        bone,
+        dataset,
+        checkpoint,
+    )
+
+
+def truth(dataset: Dataset) -> pd.DataFrame | None:
+    """What is known of a phantom set, by image_id; None for real radiographs."""
+    file = Path(dataset.root) / "truth.parquet"
+    return _truth(str(file), _stamp(file)) if dataset.phantom and file.exists() else None
+
+
+@st.cache_data(max_entries=20_000, max_size="300MB", show_spinner=False)
+def thumbnail_uri(_dataset: Dataset, path: str, sha1: str) -> str:
+    """A radiograph's thumbnail as a data URI; '' where it cannot be decoded. Keyed by the file's content."""
+    try:
+        return _uri(thumbnail(_dataset, path, sha1))
+    except UnreadableImage:
+        return ""
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def film_uri(root: str, path: str, sha1: str) -> str:
+    """The radiograph at its full resolution as a data URI. UnreadableImage where it cannot be decoded."""
+    return picture_uri(read_grey(Path(root) / path))
+
+
+def picture_uri(grey) -> str:
+    """Grey levels uint8 [height, width] as a JPEG data URI."""
+    buffer = io.BytesIO()
+    Image.fromarray(grey).save(buffer, "JPEG", quality=90)
+    return _uri(buffer.getvalue())
+
+
+def overlay_uri(png: bytes) -> str:
+    """A PNG as a data URI."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the network")
+def classifier(reference: str, _checkpoint: Checkpoint):
+    """The network, ready to score. Imports torch, so only pages that run a model call it."""
+    from core.inference.classifier import load_classifier
+
+    return load_classifier(_checkpoint)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def attribution(reference: str, sha1: str, method: str, _checkpoint: Checkpoint, _pixels):
+    """One attribution map. Keyed by weights, file content and method; the pixels follow from those."""
+    from core.explain.attribution import attribute
+
+    return attribute(classifier(reference, _checkpoint), _pixels, method)
+
+
+@st.cache_data(max_entries=1, show_spinner="Checking the checkpoints")
+def _checkpoints(stamps):
+    return list_checkpoints()
+
+
+@st.cache_data(max_entries=8, show_spinner="Reading the index")
+def _index(name: str, stamp) -> pd.DataFrame:
+    return read_index(name)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _overlap(name: str, stamp) -> pd.DataFrame:
+    return overlap_table(_index(name, stamp))
+
+
+@st.cache_data(max_entries=16, show_spinner="Reading the scores")
+def _predictions(
+    dataset_name: str, index_hash: str, reference: str, stamps, _dataset: Dataset, _checkpoint: Checkpoint
+):
+    return read_predictions(_checkpoint, _dataset)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _studies(
+    dataset_name: str,
+    index_hash: str,
+    reference: str,
+    stamps,
+    split: str,
+    bone: str,
+    _dataset: Dataset,
+    _checkpoint: Checkpoint,
+) -> pd.DataFrame:
+    rows = predictions(_dataset, _checkpoint)
+    return study_table(rows[(rows["split"] == split) & (rows["bone"].eq(bone) if bone else True)])
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _counts(
+    dataset_name: str,
+    index_hash: str,
+    reference: str,
+    stamps,
+    split: str,
+    bone: str,
+    _dataset: Dataset,
+    _checkpoint: Checkpoint,
+) -> pd.DataFrame:
+    known = labelled(_studies(dataset_name, index_hash, reference, stamps, split, bone, _dataset, _checkpoint))
+    return counts_table(known["score"], known["label"])
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _truth(file: str, stamp) -> pd.DataFrame:
+    return pd.read_parquet(file).set_index("image_id")
+
+
+def _score_stamps(dataset: Dataset, checkpoint: Checkpoint) -> tuple:
+    return _stamp(predictions_path(checkpoint, dataset)), _stamp(checkpoint.folder / PREDICTIONS)
+
+
+def _stamp(file: Path) -> tuple:
+    # The home is part of it: two workspaces may hold data sets of one name.
+    facts = file.stat() if file.exists() else None
+    return (str(home()), str(file), facts.st_mtime_ns, facts.st_size) if facts else (str(home()), str(file), 0, 0)
+
+
+def _uri(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"

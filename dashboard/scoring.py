@@ -1,0 +1,77 @@
+"""From the selection to its scores; where there are none yet, the page says so and offers to make them."""
+
+import shlex
+
+import pandas as pd
+import streamlit as st
+
+from core.data.index import Dataset
+from core.models.checkpoint import Checkpoint
+from dashboard import loaders, widgets
+from dashboard.selection import ALL, Selection, bone_name
+
+
+def chosen_parts(chosen: Selection) -> tuple[Dataset, Checkpoint]:
+    """The data set and the checkpoint. Without a checkpoint the page ends with what to do."""
+    dataset = loaders.datasets()[chosen.dataset]
+    whole, broken = loaders.checkpoints()
+    if chosen.checkpoint not in whole:
+        widgets.heading("No model yet", dataset)
+        for name, reason in broken.items():
+            widgets.empty(f"{name} cannot be used", reason)
+        widgets.empty(
+            "There is no checkpoint to read",
+            "Train one; it appears here as soon as its first epoch is done.",
+            f"python -m core train original-cnn-64 --data {shlex.quote(chosen.dataset)} --out original-cnn-64",
+        )
+        st.stop()
+    return dataset, whole[chosen.checkpoint]
+
+
+def scored(chosen: Selection, every_bone: bool = False) -> pd.DataFrame:
+    """PREDICTIONS of the chosen split and bone. Where there are none, the page ends with the way to make them."""
+    dataset, checkpoint = chosen_parts(chosen)
+    found = loaders.predictions(dataset, checkpoint)
+    if found is None:
+        _offer(dataset, checkpoint)
+        st.stop()
+    rows = found[found["split"] == chosen.split]
+    if chosen.bone != ALL and not every_bone:
+        rows = rows[rows["bone"] == chosen.bone]
+    if rows.empty:
+        widgets.empty(
+            f"No radiograph of {bone_name(chosen.bone).lower()} in the split {chosen.split}",
+            "Choose another bone or split in the sidebar.",
+        )
+        st.stop()
+    return rows.reset_index(drop=True)
+
+
+def scored_studies(chosen: Selection) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """STUDIES and COUNTS of the chosen split and bone, once the scores are there."""
+    scored(chosen)
+    parts = (*chosen_parts(chosen), chosen.split, chosen.one_bone)
+    return loaders.studies(*parts), loaders.counts(*parts)
+
+
+def _offer(dataset: Dataset, checkpoint: Checkpoint) -> None:
+    widgets.empty(
+        f"{checkpoint.name} has not scored {dataset.name} yet",
+        f"Score its {len(loaders.index(dataset.name)):,} radiographs now, or in a terminal:",
+        f"python -m core predict {shlex.quote(checkpoint.name)} --data {shlex.quote(dataset.name)}",
+    )
+    if st.button("Score now", type="primary", key="score_now"):
+        score(dataset, checkpoint)
+        st.rerun()
+
+
+def score(dataset: Dataset, checkpoint: Checkpoint) -> None:
+    """Score a data set, with progress, and keep the scores."""
+    tell = widgets.progress("Loading the network")
+    from core.inference.predict import predict
+    from core.inference.predictions import store_predictions
+
+    def progress(done: int, total: int, message: str) -> None:
+        tell(done / max(total, 1), f"{message}: {done:,} of {total:,}")
+
+    store_predictions(predict(checkpoint, dataset, progress=progress), checkpoint, dataset)

@@ -1,0 +1,98 @@
+"""What is chosen now: one set of widgets, drawn by Home on every page, kept in the URL by their keys."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.schema import bone_order
+from dashboard import loaders
+
+ALL = "all bones"
+SPLITS = ("valid", "test", "tune", "train")
+HELP = {
+    "split": "Which patients: train (learned from), tune (held out of train to choose the epoch), "
+    "valid and test (never seen in training).",
+    "threshold": "A study is called abnormal if its score (mean probability over its radiographs) is at or above this.",
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What every page reads. `split` and `checkpoint` are '' where there is none; `bone` is 'all bones' or one bone."""
+
+    dataset: str
+    checkpoint: str
+    split: str
+    bone: str
+    threshold: float
+
+    @property
+    def one_bone(self) -> str:
+        """The bone, or '' for all of them."""
+        return "" if self.bone == ALL else self.bone
+
+    def query(self, **more: str) -> dict[str, str]:
+        """The selection as query parameters, for a link to another page."""
+        chosen = {
+            "data": self.dataset,
+            "model": self.checkpoint,
+            "split": self.split,
+            "bone": self.bone,
+            "threshold": repr(self.threshold),
+        }
+        return {name: value for name, value in {**chosen, **more}.items() if value}
+
+
+def draw() -> Selection:
+    """The shared selectors, in the order of their scope. Needs at least one data set.
+
+    Shown as they are named: Streamlit writes what is shown into the URL, so a label with a count in it would not last.
+    """
+    datasets, (checkpoints, _) = loaders.datasets(), loaders.checkpoints()
+    name = st.selectbox("Data set", list(datasets), key="data", bind="query-params")
+    model = (
+        st.selectbox("Model", list(checkpoints), key="model", bind="query-params", placeholder="No checkpoint") or ""
+    )
+    index = loaders.index(name)
+    st.selectbox(
+        "Split",
+        _splits(index, datasets[name], checkpoints.get(model)),
+        key="split",
+        bind="query-params",
+        help=HELP["split"],
+    )
+    st.selectbox("Bone", [ALL, *bone_order(index["bone"])], key="bone", bind="query-params")
+    st.slider(
+        "Threshold", 0.0, 1.0, 0.5, 0.001, format="%.3f", key="threshold", bind="query-params", help=HELP["threshold"]
+    )
+    return current()
+
+
+def current() -> Selection:
+    """What is chosen, on any page."""
+    state = st.session_state
+    return Selection(
+        state.get("data") or "",
+        state.get("model") or "",
+        state.get("split") or "",
+        state.get("bone") or ALL,
+        float(state.get("threshold", 0.5)),
+    )
+
+
+def choose(**values) -> None:
+    """Set shared selectors from a page. Only in a callback: they are drawn before the page."""
+    for name, value in values.items():
+        st.session_state[name] = value
+
+
+def bone_name(bone: str) -> str:
+    """As it is shown."""
+    return bone.capitalize()
+
+
+def _splits(index, dataset, checkpoint) -> list[str]:
+    """What this checkpoint has been scored on, else what the data set holds."""
+    scored = loaders.predictions(dataset, checkpoint) if checkpoint else None
+    there = set(index["split"] if scored is None else scored["split"])
+    return [split for split in SPLITS if split in there]

@@ -1,0 +1,131 @@
+"""One colour per meaning, one Plotly template, and the style sheet that carries both into the light theme.
+
+Charts are drawn with the dark theme's colours. Each stands for one meaning, so the style sheet can replace it by its
+light counterpart in the browser, at the moment the theme is switched and without drawing anything again.
+"""
+
+import plotly.graph_objects as go
+
+from core.schema import MURA_BONES, bone_order
+
+ABNORMAL, NORMAL, MISSED, ALARM = "#E8743B", "#4C9BD6", "#E5446D", "#9B7EDE"
+THRESHOLD, TEXT, MUTED, LINE, PANEL = "#F2C14E", "#E6EDF3", "#9AA4B2", "#2A313C", "#161B22"
+
+# Chosen among 174 candidates for the largest smallest distance in OKLab, also as seen with protanopia and deuteranopia.
+_BONES = ("#BCD3F2", "#D77CB1", "#C6DE78", "#928564", "#C4A4FE", "#D4AE9D", "#BE9A2A")
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
+# The light theme keeps the hue and adjusts the lightness: 4.5:1 on its background for words, 3:1 for the bones' marks.
+LIGHT = {
+    ABNORMAL: "#BE4E05",
+    NORMAL: "#2376AF",
+    MISSED: "#D12F5D",
+    ALARM: "#7D60BD",
+    THRESHOLD: "#8E6A03",
+    TEXT: "#1A222D",
+    MUTED: "#5B6573",
+    LINE: "#D3DAE2",
+    PANEL: "#FFFFFF",
+    **dict(zip(_BONES, ("#768BA8", "#C46BA0", "#7C9127", "#857858", "#9879CF", "#A68272", "#A98500"))),
+}
+NAMES = {
+    "abnormal": ABNORMAL,
+    "normal": NORMAL,
+    "missed": MISSED,
+    "alarm": ALARM,
+    "threshold": THRESHOLD,
+    "text": TEXT,
+    "muted": MUTED,
+    "line": LINE,
+    "panel": PANEL,
+}
+# What an outcome is called and how it looks, everywhere.
+OUTCOMES = {
+    "FN": ("missed", "Missed", MISSED),
+    "FP": ("alarm", "False alarm", ALARM),
+    "TP": ("abnormal", "Found", ABNORMAL),
+    "TN": ("normal", "Cleared", NORMAL),
+}
+MEANING = {
+    "FN": "abnormal, called normal",
+    "FP": "normal, called abnormal",
+    "TP": "abnormal, called abnormal",
+    "TN": "normal, called normal",
+}
+LABELS = {1.0: ("Abnormal", ABNORMAL), 0.0: ("Normal", NORMAL)}
+UNKNOWN = ("Unknown", MUTED)
+
+_AXIS = {
+    "gridcolor": LINE,
+    "zeroline": False,
+    "linecolor": LINE,
+    "automargin": True,
+    "fixedrange": True,
+    "ticklabelstandoff": 5,
+    "tickfont": {"color": MUTED},
+    "title": {"standoff": 8, "font": {"size": 12.5, "color": MUTED}},
+}
+TEMPLATE = go.layout.Template(
+    layout={
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "Source Sans, Segoe UI, Helvetica Neue, Arial, sans-serif", "size": 13, "color": TEXT},
+        "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
+        "hovermode": "closest",
+        "dragmode": False,
+        "bargap": 0.25,
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+        "legend": {
+            "orientation": "h",
+            "yanchor": "bottom",
+            "y": 1.0,
+            "x": 0,
+            "bgcolor": "rgba(0,0,0,0)",
+            "traceorder": "normal",
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
+        "hoverlabel": {"bgcolor": PANEL, "bordercolor": LINE, "font": {"color": TEXT}},
+        "colorway": list(_BONES),
+    }
+)
+
+
+def figure(title: str, count: str, x: str = "", y: str = "", height: int = 320) -> go.Figure:
+    """An empty figure in the template. The page shows title and count above it."""
+    drawn = go.Figure(
+        layout={"template": TEMPLATE, "title": {"text": title, "subtitle": {"text": count}}, "height": height}
+    )
+    return drawn.update_xaxes(title_text=x).update_yaxes(title_text=y)
+
+
+def bone_style(bones) -> dict[str, tuple[str, str]]:
+    """Colour and mark of each bone: MURA's seven keep theirs on every chart, other regions continue in their order."""
+    others = [bone for bone in bone_order(bones) if bone not in MURA_BONES]
+    places = {bone: place for place, bone in enumerate([*MURA_BONES, *others])}
+    return {
+        bone: (_BONES[places[bone] % 7], _SYMBOLS[(places[bone] + places[bone] // 7) % 7]) for bone in bone_order(bones)
+    }
+
+
+def faded(colour: str, opacity: float) -> str:
+    """The colour with an opacity, as Plotly writes it into the page: the style sheet still recognises it."""
+    red, green, blue = _parts(colour)
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def stylesheet() -> str:
+    """The palette as custom properties, and for each colour of a chart its counterpart in the light theme."""
+    names = "".join(f"--{name}:light-dark({LIGHT[dark]},{dark});" for name, dark in NAMES.items())
+    rules = [f".stApp{{{names}}}"]
+    for dark, light in LIGHT.items():
+        red, green, blue = _parts(dark)
+        for part in ("fill", "stroke"):
+            # A drawn mark carries its colour in its own style attribute, hence the selector and the force.
+            where = f'.js-plotly-plot [style*="{part}: rgb({red}, {green}, {blue})"]'
+            rules.append(f"{where}{{{part}:light-dark({light},{dark})!important}}")
+    return "".join(rules)
+
+
+def _parts(colour: str) -> tuple[int, int, int]:
+    return tuple(int(colour[place : place + 2], 16) for place in (1, 3, 5))
