@@ -13,8 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from core.errors import OverreadError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="Overread: train, score and read the errors of bone-radiograph classifiers. Research use only.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Overread: train, score and read the errors of bone-radiograph classifiers. Research use only.",
+)
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
@@ -23,27 +27,42 @@ Device = Annotated[str, typer.Option(help="cuda, cpu, mps ... (default: the best
 
 
 @app.command()
-def phantom(out: Annotated[Path, typer.Option(help="Folder that gets MURA-v1.1/.")],
-            patients: Annotated[int, typer.Option(help="How many patients.")] = 300,
-            seed: Annotated[int, typer.Option(help="The same seed draws the same phantoms.")] = 0, as_json: Json = False) -> None:
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder that gets MURA-v1.1/.")],
+    patients: Annotated[int, typer.Option(help="How many patients.")] = 300,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same phantoms.")] = 0,
+    as_json: Json = False,
+) -> None:
     """Draw phantoms: synthetic radiographs with known truth, in MURA's folder layout."""
     from core.data.phantom import write_phantoms
 
     with bar() as progress:
         report = write_phantoms(out, patients, seed, progress=progress)
     facts = {name: getattr(report, name) for name in ("radiographs", "studies", "patients", "wrong_labels")}
-    tell({"folder": str(report.folder), **facts}, as_json,
-         f"{report.radiographs} phantoms of {report.studies} studies and {report.patients} patients in {report.folder}; "
-         f"{report.wrong_labels} studies labelled wrongly on purpose")
+    tell(
+        {"folder": str(report.folder), **facts},
+        as_json,
+        f"{report.radiographs} phantoms of {report.studies} studies and {report.patients} patients in {report.folder}; "
+        f"{report.wrong_labels} studies labelled wrongly on purpose",
+    )
 
 
 @app.command()
-def index(path: Annotated[Path, typer.Argument(help="A MURA folder, a manifest (CSV, Parquet), or a folder with labels.csv.")],
-          name: Annotated[str, typer.Option(help="What to call the data set.")],
-          column: Annotated[list[str] | None, typer.Option(help="ours=theirs, for a manifest's columns; may be repeated.")] = None,
-          valid_fraction: Annotated[float, typer.Option(help="Share of patients for 'valid' where the source has no splits.")] = 0.2,
-          folds: Annotated[int, typer.Option(help="Folds of train, by patient.")] = 10,
-          seed: Annotated[int, typer.Option(help="Decides splits and folds.")] = 0, as_json: Json = False) -> None:
+def index(
+    path: Annotated[
+        Path, typer.Argument(help="A MURA folder, a manifest (CSV, Parquet), or a folder with labels.csv.")
+    ],
+    name: Annotated[str, typer.Option(help="What to call the data set.")],
+    column: Annotated[
+        list[str] | None, typer.Option(help="ours=theirs, for a manifest's columns; may be repeated.")
+    ] = None,
+    valid_fraction: Annotated[
+        float, typer.Option(help="Share of patients for 'valid' where the source has no splits.")
+    ] = 0.2,
+    folds: Annotated[int, typer.Option(help="Folds of train, by patient.")] = 10,
+    seed: Annotated[int, typer.Option(help="Decides splits and folds.")] = 0,
+    as_json: Json = False,
+) -> None:
     """Index radiographs under a name, with every file that cannot be used and why."""
     from core.data.index import build_index, write_dataset
     from core.paths import checked_name
@@ -59,25 +78,41 @@ def index(path: Annotated[Path, typer.Argument(help="A MURA folder, a manifest (
             messages.print(f"[yellow]{kind}[/yellow] ", end="")
             messages.print(f"{entry['path']}: {entry['reason']}", markup=False)
         if len(listed) > 10:
-            messages.print(f"... and {len(listed) - 10} more {kind}, in {dataset.folder / 'problems.json'}", markup=False)
+            messages.print(
+                f"... and {len(listed) - 10} more {kind}, in {dataset.folder / 'problems.json'}", markup=False
+            )
     facts = {
-        "name": name, "radiographs": len(frame), "studies": frame["study_id"].nunique(), "patients": dataset.patients_known,
+        "name": name,
+        "radiographs": len(frame),
+        "studies": frame["study_id"].nunique(),
+        "patients": dataset.patients_known,
         "bones": {bone: int((frame["bone"] == bone).sum()) for bone in bone_order(frame["bone"])},
         "splits": {split: int(count) for split, count in frame["split"].value_counts().items()},
-        "splits_from": dataset.splits_from, "radiographs_without_patient": int(frame["patient_id"].isna().sum()),
-        "unreadable": indexed.unreadable, "stray": indexed.stray, "conflicts": indexed.conflicts,
+        "splits_from": dataset.splits_from,
+        "radiographs_without_patient": int(frame["patient_id"].isna().sum()),
+        "unreadable": indexed.unreadable,
+        "stray": indexed.stray,
+        "conflicts": indexed.conflicts,
     }
-    tell(facts, as_json, f"{name}: {facts['radiographs']} radiographs, {facts['studies']} studies, {facts['patients']} known patients; "
-                         f"{', '.join(f'{bone} {count}' for bone, count in facts['bones'].items())}; "
-                         f"{len(indexed.unreadable)} unreadable")
+    tell(
+        facts,
+        as_json,
+        f"{name}: {facts['radiographs']} radiographs, {facts['studies']} studies, {facts['patients']} known patients; "
+        f"{', '.join(f'{bone} {count}' for bone, count in facts['bones'].items())}; "
+        f"{len(indexed.unreadable)} unreadable",
+    )
 
 
 @app.command()
-def train(recipe: Annotated[str, typer.Argument(help="A named recipe; `python -m core recipes` lists them.")], data: Name,
-          out: Annotated[str, typer.Option(help="Folder, or a name under checkpoints/.")],
-          settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, may be repeated.")] = None,
-          resume: Annotated[bool, typer.Option("--resume", help="Go on after the last full epoch.")] = False,
-          device: Device = "", as_json: Json = False) -> None:
+def train(
+    recipe: Annotated[str, typer.Argument(help="A named recipe; `python -m core recipes` lists them.")],
+    data: Name,
+    out: Annotated[str, typer.Option(help="Folder, or a name under checkpoints/.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, may be repeated.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last full epoch.")] = False,
+    device: Device = "",
+    as_json: Json = False,
+) -> None:
     """Train a recipe on a data set into a checkpoint."""
     from core.data.index import read_dataset
     from core.paths import checkpoint_folder
@@ -87,11 +122,26 @@ def train(recipe: Annotated[str, typer.Argument(help="A named recipe; `python -m
     from core.training.loop import train as run
 
     with bar() as progress:
-        checkpoint = run(chosen, dataset, checkpoint_folder(out), resume, progress,
-                         lambda text: messages.print(text, markup=False), device)
-    facts = {"checkpoint": str(checkpoint.folder), "reference": checkpoint.reference, "epoch": checkpoint.manifest["epoch"],
-             "tune_auroc": finite(checkpoint.manifest["tune_auroc"])}
-    tell(facts, as_json, f"{checkpoint.folder}: best epoch {facts['epoch']}, tuning study AUROC {checkpoint.manifest['tune_auroc']:.3f}")
+        checkpoint = run(
+            chosen,
+            dataset,
+            checkpoint_folder(out),
+            resume,
+            progress,
+            lambda text: messages.print(text, markup=False),
+            device,
+        )
+    facts = {
+        "checkpoint": str(checkpoint.folder),
+        "reference": checkpoint.reference,
+        "epoch": checkpoint.manifest["epoch"],
+        "tune_auroc": finite(checkpoint.manifest["tune_auroc"]),
+    }
+    tell(
+        facts,
+        as_json,
+        f"{checkpoint.folder}: best epoch {facts['epoch']}, tuning study AUROC {checkpoint.manifest['tune_auroc']:.3f}",
+    )
 
 
 @app.command()
@@ -104,10 +154,14 @@ def recipes() -> None:
 
 
 @app.command()
-def predict(checkpoint: Annotated[str, typer.Argument(help="Folder, or a name under checkpoints/.")], data: Name,
-            split: Annotated[list[str] | None, typer.Option(help="train, tune, valid or test; may be repeated.")] = None,
-            out: Annotated[Path | None, typer.Option(help="Parquet file (default: in the workspace).")] = None,
-            device: Device = "", as_json: Json = False) -> None:
+def predict(
+    checkpoint: Annotated[str, typer.Argument(help="Folder, or a name under checkpoints/.")],
+    data: Name,
+    split: Annotated[list[str] | None, typer.Option(help="train, tune, valid or test; may be repeated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Parquet file (default: in the workspace).")] = None,
+    device: Device = "",
+    as_json: Json = False,
+) -> None:
     """Score a data set: one logit per radiograph."""
     from core.data.index import read_dataset
     from core.inference.predict import predict as run
@@ -118,18 +172,25 @@ def predict(checkpoint: Annotated[str, typer.Argument(help="Folder, or a name un
     with bar() as progress:
         scores = run(described, dataset, split, progress, device)
     file = store_predictions(scores, described, dataset, out)
-    tell({"file": str(file), "radiographs": len(scores), "splits": sorted(set(scores["split"]))}, as_json,
-         f"{len(scores)} radiographs scored by {described.reference}, in {file}")
+    tell(
+        {"file": str(file), "radiographs": len(scores), "splits": sorted(set(scores["split"]))},
+        as_json,
+        f"{len(scores)} radiographs scored by {described.reference}, in {file}",
+    )
 
 
 @app.command()
-def evaluate(scored: Annotated[str, typer.Argument(metavar="CHECKPOINT_OR_PREDICTIONS", help="A checkpoint, or a predictions file.")],
-             data: Annotated[str, typer.Option("--data", help="Score and judge on this data set.")] = "",
-             split: Annotated[str, typer.Option(help="train, tune, valid or test (default: valid where there is one).")] = "",
-             by: Annotated[str, typer.Option(help="Also per group: bone.")] = "",
-             threshold: Annotated[float, typer.Option(help="Positive from this study score on.", min=0, max=1)] = 0.5,
-             aggregation: Annotated[str, typer.Option(help="How a study's radiographs become one score.")] = "mean",
-             as_json: Json = False) -> None:
+def evaluate(
+    scored: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT_OR_PREDICTIONS", help="A checkpoint, or a predictions file.")
+    ],
+    data: Annotated[str, typer.Option("--data", help="Score and judge on this data set.")] = "",
+    split: Annotated[str, typer.Option(help="train, tune, valid or test (default: valid where there is one).")] = "",
+    by: Annotated[str, typer.Option(help="Also per group: bone.")] = "",
+    threshold: Annotated[float, typer.Option(help="Positive from this study score on.", min=0, max=1)] = 0.5,
+    aggregation: Annotated[str, typer.Option(help="How a study's radiographs become one score.")] = "mean",
+    as_json: Json = False,
+) -> None:
     """Judge scores by study: AUROC, sensitivity and specificity with intervals."""
     from core.inference.scores import scores_for
     from core.metrics.evaluation import evaluate as judge
@@ -138,7 +199,11 @@ def evaluate(scored: Annotated[str, typer.Argument(metavar="CHECKPOINT_OR_PREDIC
         frame, used = scores_for(scored, data, split, progress)
     facts = judge(frame, threshold, by=by or None, aggregation=aggregation)
     facts = {"split": used, **facts}
-    tell(facts, as_json, "\n".join([_sentence("all", facts), *[_sentence(str(group[by]), group) for group in facts.get("groups", [])]]))
+    tell(
+        facts,
+        as_json,
+        "\n".join([_sentence("all", facts), *[_sentence(str(group[by]), group) for group in facts.get("groups", [])]]),
+    )
 
 
 @app.command()
@@ -156,8 +221,11 @@ def _sentence(name: str, facts: dict) -> str:
         interval = f" ({low:.{digits}f}-{high:.{digits}f})" if low is not None else ""
         return "not estimable" if value is None else f"{value:.{digits}f}{interval}"
 
-    return (f"{name}: {facts['n']} studies, {facts['n_abnormal']} abnormal; AUROC {shown('auroc', 3)}; at {facts['threshold']:g} "
-            f"sensitivity {shown('sensitivity', 3)}, specificity {shown('specificity', 3)}")
+    return (
+        f"{name}: {facts['n']} studies, {facts['n_abnormal']} abnormal; AUROC {shown('auroc', 3)}; "
+        f"at {facts['threshold']:g} "
+        f"sensitivity {shown('sensitivity', 3)}, specificity {shown('specificity', 3)}"
+    )
 
 
 def tell(facts: dict, as_json: bool, sentence: str) -> None:
@@ -185,7 +253,13 @@ def pairs(columns: list[str]) -> dict[str, str]:
 @contextmanager
 def bar() -> Iterator:
     """A progress callable (done, total, what), drawn on standard error where that is a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as drawn:
         task, last = drawn.add_task("", total=None), ""
 
@@ -204,7 +278,7 @@ def main() -> None:
     try:
         app()
     except OverreadError as error:
-        messages.print(f"[red]overread:[/red] ", end="")
+        messages.print("[red]overread:[/red] ", end="")
         messages.print(str(error), markup=False)
         sys.exit(1)
     except KeyboardInterrupt:

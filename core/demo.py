@@ -9,7 +9,8 @@ from core.inference.predictions import read_predictions, store_predictions
 from core.models.checkpoint import list_checkpoints
 from core.paths import home
 
-NAME, PATIENTS, SEED = "demo", 260, 2026
+# Most patients in valid, since nothing is learned from the demo and every bone should have enough studies to show.
+NAME, PATIENTS, SEED, VALID = "demo", 260, 2026, 0.7
 Tell = Callable[[float, str], None]
 
 
@@ -28,11 +29,14 @@ def ensure_demo(tell: Tell = lambda fraction, what: None) -> Dataset:
     # torch takes seconds to load and phantoms take seconds to draw in processes of their own: both at once.
     with ThreadPoolExecutor(1) as aside:
         loading = aside.submit(_load_torch)
-        report = write_phantoms(home() / "phantoms" / NAME, PATIENTS, SEED, progress=_part(tell, 0.0, 0.55, "drawing phantoms"))
+        drawing = _part(tell, 0.0, 0.55, "drawing phantoms")
+        report = write_phantoms(home() / "phantoms" / NAME, PATIENTS, SEED, drawing, valid_fraction=VALID)
         if NAME in {dataset.name for dataset in list_datasets()}:
             dataset = read_dataset(NAME)
         else:
-            dataset = write_dataset(NAME, build_index(report.folder, progress=_part(tell, 0.55, 0.6, "indexing phantoms")))
+            dataset = write_dataset(
+                NAME, build_index(report.folder, progress=_part(tell, 0.55, 0.6, "indexing phantoms"))
+            )
         loading.result()
     from core.inference.predict import predict
 

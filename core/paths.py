@@ -44,7 +44,8 @@ def checked_name(name: str) -> str:
     """A name that is safe as a folder. OverreadError otherwise."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise OverreadError(
-            f"The name {name!r} cannot be a folder: use 1 to 100 letters, digits, '.', '_' or '-', the first a letter or digit."
+            f"The name {name!r} cannot be a folder: use 1 to 100 letters, digits, '.', '_' or '-', "
+            "the first a letter or digit."
         )
     return name
 

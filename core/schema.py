@@ -37,7 +37,10 @@ INDEX = {
     "sha1": TEXT,
 }
 PREDICTIONS = {
-    **{name: INDEX[name] for name in ("image_id", "path", "study_id", "patient_id", "group_id", "bone", "view", "label")},
+    **{
+        name: INDEX[name]
+        for name in ("image_id", "path", "study_id", "patient_id", "group_id", "bone", "view", "label")
+    },
     "split": Column("text", allowed=("train", "tune", "valid", "test")),
     "logit": Column("number"),
     "checkpoint": TEXT,
@@ -56,10 +59,12 @@ STUDIES = {
 
 
 def check(frame: pd.DataFrame, schema: dict[str, Column], source: str) -> pd.DataFrame:
-    """The frame, once it holds what the schema says. OverreadError names the source, the column and the first bad value."""
+    """The frame, if it holds what the schema says. OverreadError names source, column and first bad value."""
     missing = [name for name in schema if name not in frame.columns]
     if missing:
-        raise OverreadError(f"{source} lacks the column(s) {', '.join(missing)}; expected {', '.join(schema)}. Make it again.")
+        raise OverreadError(
+            f"{source} lacks the column(s) {', '.join(missing)}; expected {', '.join(schema)}. Make it again."
+        )
     for name, column in schema.items():
         _check_column(frame[name], column, name, source)
     return frame
@@ -69,7 +74,9 @@ def _check_column(values: pd.Series, column: Column, name: str, source: str) -> 
     # An empty or all-missing column has no type of its own to be wrong.
     present = values.dropna()
     if not column.nullable and len(present) < len(values):
-        raise OverreadError(f"{source}: column {name} has {len(values) - len(present)} empty cells; every row needs one.")
+        raise OverreadError(
+            f"{source}: column {name} has {len(values) - len(present)} empty cells; every row needs one."
+        )
     if len(present) and column.kind == "whole" and not pd.api.types.is_integer_dtype(values):
         raise OverreadError(f"{source}: column {name} holds {present.iloc[0]!r}; expected whole numbers.")
     if len(present) and column.kind == "number" and not pd.api.types.is_numeric_dtype(values):
@@ -81,7 +88,9 @@ def _check_column(values: pd.Series, column: Column, name: str, source: str) -> 
         expected = ", ".join(str(value) for value in column.allowed)
         raise OverreadError(f"{source}: column {name} holds {bad!r}; expected one of {expected}.")
     if column.unique and present.duplicated().any():
-        raise OverreadError(f"{source}: {name} {present[present.duplicated()].iloc[0]!r} stands twice; each must be unique.")
+        raise OverreadError(
+            f"{source}: {name} {present[present.duplicated()].iloc[0]!r} stands twice; each must be unique."
+        )
 
 
 def bone_order(bones) -> list[str]:

@@ -10,15 +10,15 @@ from urllib.parse import urlencode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from PIL import Image  # noqa: E402
+from PIL import Image
 
-from core.demo import ensure_demo  # noqa: E402
-from core.inference.predictions import read_predictions  # noqa: E402
-from core.metrics.evaluation import outcome_table  # noqa: E402
-from core.metrics.studies import study_table  # noqa: E402
-from core.models.checkpoint import list_checkpoints  # noqa: E402
-from core.paths import home  # noqa: E402
-from tests.browser.server import PAGES, chromium, serve, settle  # noqa: E402
+from core.demo import ensure_demo
+from core.inference.predictions import read_predictions
+from core.metrics.evaluation import outcome_table
+from core.metrics.studies import study_table
+from core.models.checkpoint import list_checkpoints
+from core.paths import home
+from tests.browser.server import PAGES, chromium, serve, settle
 
 OUT = Path(__file__).with_name("screenshots")
 KINDS = (("", 1440, "dark"), ("-light", 1440, "light"), ("-narrow", 400, "dark"))

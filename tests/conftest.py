@@ -42,7 +42,9 @@ def mura(tmp_path_factory) -> Path:
     return root
 
 
-def write_radiograph(file: Path, random: np.random.Generator, abnormal: bool, width: int = 60, height: int = 80) -> Path:
+def write_radiograph(
+    file: Path, random: np.random.Generator, abnormal: bool, width: int = 60, height: int = 80
+) -> Path:
     """A grey PNG of grain; abnormal ones have a bright square."""
     grey = random.integers(20, 90, (height, width)).astype(np.uint8)
     if abnormal:

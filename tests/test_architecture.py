@@ -48,13 +48,30 @@ def test_core_imports_only_in_the_direction_of_the_data(file):
 
 @pytest.mark.parametrize("file", [file for file in CORE if file.startswith("core/metrics/")])
 def test_metrics_compute_and_nothing_else(file):
-    assert not {name.split(".")[0] for name in imports(REPOSITORY / file)} & {"torch", "sklearn", "os", "pathlib", "json"}
+    assert not {name.split(".")[0] for name in imports(REPOSITORY / file)} & {
+        "torch",
+        "sklearn",
+        "os",
+        "pathlib",
+        "json",
+    }
 
 
 def test_rooms_that_open_pages_load_without_torch():
-    rooms = ["core.data.index", "core.data.cache", "core.data.thumbnails", "core.data.phantom", "core.data.augment",
-             "core.models.checkpoint", "core.inference.predictions", "core.inference.scores", "core.metrics.evaluation",
-             "core.training.recipe", "core.training.balance", "core.demo"]
+    rooms = [
+        "core.data.index",
+        "core.data.cache",
+        "core.data.thumbnails",
+        "core.data.phantom",
+        "core.data.augment",
+        "core.models.checkpoint",
+        "core.inference.predictions",
+        "core.inference.scores",
+        "core.metrics.evaluation",
+        "core.training.recipe",
+        "core.training.balance",
+        "core.demo",
+    ]
     code = f"import sys, {', '.join(rooms)}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

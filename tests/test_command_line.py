@@ -20,8 +20,14 @@ def home(tmp_path_factory):
 
 def core(home, *arguments, status=0):
     """Run `python -m core`; its standard output."""
-    done = subprocess.run([sys.executable, "-m", "core", *map(str, arguments)], cwd=REPOSITORY, capture_output=True, text=True,
-                          env={**os.environ, "OVERREAD_HOME": str(home)}, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-m", "core", *map(str, arguments)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OVERREAD_HOME": str(home)},
+        timeout=300,
+    )
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout if status == 0 else done.stderr
@@ -34,13 +40,31 @@ def indexed(home, mura):
 
 @pytest.fixture(scope="module")
 def trained(home, indexed):
-    facts = core(home, "train", "original-cnn-64", "--data", "tree", "--out", home / "model", "--set", "epochs=2", "--set", "size=16", "--json")
+    facts = core(
+        home,
+        "train",
+        "original-cnn-64",
+        "--data",
+        "tree",
+        "--out",
+        home / "model",
+        "--set",
+        "epochs=2",
+        "--set",
+        "size=16",
+        "--json",
+    )
     return json.loads(facts)
 
 
 def test_index_says_what_it_found(indexed):
     assert {key: indexed[key] for key in ("radiographs", "studies", "patients", "bones", "unreadable")} == {
-        "radiographs": 60, "studies": 30, "patients": 30, "bones": {"wrist": 30, "elbow": 30}, "unreadable": []}
+        "radiographs": 60,
+        "studies": 30,
+        "patients": 30,
+        "bones": {"wrist": 30, "elbow": 30},
+        "unreadable": [],
+    }
 
 
 def test_evaluate_agrees_with_scikit_learn_on_the_same_predictions(home, trained):
@@ -48,13 +72,27 @@ def test_evaluate_agrees_with_scikit_learn_on_the_same_predictions(home, trained
     core(home, "predict", home / "model", "--data", "tree", "--out", file)
     facts = json.loads(core(home, "evaluate", file, "--split", "valid", "--by", "bone", "--threshold", 0.45, "--json"))
     frame = pd.read_parquet(file).query("split == 'valid'")
-    studies = frame.assign(score=1 / (1 + np.exp(-frame["logit"]))).groupby(["bone", "study_id"]).agg(label=("label", "first"), score=("score", "mean"))
+    studies = (
+        frame.assign(score=1 / (1 + np.exp(-frame["logit"])))
+        .groupby(["bone", "study_id"])
+        .agg(label=("label", "first"), score=("score", "mean"))
+    )
     tn, fp, fn, tp = confusion_matrix(studies["label"], studies["score"] >= 0.45).ravel()
     assert [facts[key] for key in ("tp", "fp", "tn", "fn", "n", "n_abnormal", "level", "threshold")] == [
-        tp, fp, tn, fn, len(studies), studies["label"].sum(), "study", 0.45]
+        tp,
+        fp,
+        tn,
+        fn,
+        len(studies),
+        studies["label"].sum(),
+        "study",
+        0.45,
+    ]
     assert facts["auroc"] == pytest.approx(roc_auc_score(studies["label"], studies["score"]))
     assert facts["average_precision"] == pytest.approx(average_precision_score(studies["label"], studies["score"]))
-    assert {f"{key}{end}" for key in ("auroc", "sensitivity", "specificity") for end in ("", "_low", "_high")} <= set(facts)
+    assert {f"{key}{end}" for key in ("auroc", "sensitivity", "specificity") for end in ("", "_low", "_high")} <= set(
+        facts
+    )
     elbow = next(group for group in facts["groups"] if group["bone"] == "elbow")
     assert elbow["n"] == len(studies.loc["elbow"])
 
@@ -66,19 +104,22 @@ def test_evaluating_a_checkpoint_by_its_own_scores_or_on_a_data_set_is_the_same(
     assert "studies" in core(home, "evaluate", home / "model", "--by", "bone")
 
 
-@pytest.mark.parametrize(("arguments", "status", "said"), [
-    (["index", "/nowhere", "--name", "x"], 1, "/nowhere does not exist"),
-    (["index", "tests", "--name", "x"], 1, "neither MURA's folders"),
-    (["index", "tests", "--name", "x", "--column", "patient"], 2, "expected ours=theirs"),
-    (["index"], 2, "Missing argument"),
-    (["frobnicate"], 2, "No such command"),
-    (["train", "none", "--data", "tree", "--out", "x"], 1, "no recipe 'none'"),
-    (["train", "original-cnn-64", "--data", "none", "--out", "x"], 1, "no data set 'none'"),
-    (["train", "original-cnn-64", "--data", "tree", "--out", "x", "--set", "epoch=1"], 1, "no such setting"),
-    (["predict", "none", "--data", "tree"], 1, "no checkpoint 'none'"),
-    (["evaluate", "none.parquet"], 1, "no predictions file"),
-    (["evaluate", "none", "--threshold", "2"], 2, "less than or equal to 1"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["index", "/nowhere", "--name", "x"], 1, "/nowhere does not exist"),
+        (["index", "tests", "--name", "x"], 1, "neither MURA's folders"),
+        (["index", "tests", "--name", "x", "--column", "patient"], 2, "expected ours=theirs"),
+        (["index"], 2, "Missing argument"),
+        (["frobnicate"], 2, "No such command"),
+        (["train", "none", "--data", "tree", "--out", "x"], 1, "no recipe 'none'"),
+        (["train", "original-cnn-64", "--data", "none", "--out", "x"], 1, "no data set 'none'"),
+        (["train", "original-cnn-64", "--data", "tree", "--out", "x", "--set", "epoch=1"], 1, "no such setting"),
+        (["predict", "none", "--data", "tree"], 1, "no checkpoint 'none'"),
+        (["evaluate", "none.parquet"], 1, "no predictions file"),
+        (["evaluate", "none", "--threshold", "2"], 2, "less than or equal to 1"),
+    ],
+)
 def test_bad_input_is_one_sentence_and_its_status(home, indexed, arguments, status, said):
     assert said in core(home, *arguments, status=status)
 

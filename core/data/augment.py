@@ -56,7 +56,9 @@ class Augmentation:
         try:
             values = json.loads(text)
         except ValueError as error:
-            raise OverreadError(f"The augmentation is not JSON ({error}); expected an object such as {{\"rotation\": 10}}.") from error
+            raise OverreadError(
+                f'The augmentation is not JSON ({error}); expected an object such as {{"rotation": 10}}.'
+            ) from error
         return cls.from_dict(values)
 
     @classmethod
@@ -69,25 +71,66 @@ class Augmentation:
 
     def hash(self) -> str:
         """Eight hexadecimal digits of the JSON's SHA-256."""
-        return hashlib.sha256(json.dumps({key: float(value) for key, value in asdict(self).items()}).encode()).hexdigest()[:8]
+        return hashlib.sha256(
+            json.dumps({key: float(value) for key, value in asdict(self).items()}).encode()
+        ).hexdigest()[:8]
 
 
 LIMITS = {
-    "horizontal_flip": (0, 1), "vertical_flip": (0, 1), "rotation": (0, 180), "translation": (0, 0.5), "scale": (0, 0.9),
-    "shear": (0, 45), "brightness": (0, 1), "contrast": (0, 1), "gamma": (0, 3), "noise": (0, 0.5), "inversion": (0, 1),
-    "erasing": (0, 1), "erasing_area": (0, 0.5),
+    "horizontal_flip": (0, 1),
+    "vertical_flip": (0, 1),
+    "rotation": (0, 180),
+    "translation": (0, 0.5),
+    "scale": (0, 0.9),
+    "shear": (0, 45),
+    "brightness": (0, 1),
+    "contrast": (0, 1),
+    "gamma": (0, 3),
+    "noise": (0, 0.5),
+    "inversion": (0, 1),
+    "erasing": (0, 1),
+    "erasing_area": (0, 0.5),
 }
 PRESETS = {
     "none": Augmentation(),
     # Rajpurkar 2017: random lateral inversions and rotations of up to 30 degrees.
     "mura_paper": Augmentation(horizontal_flip=0.5, rotation=30),
-    "light": Augmentation(horizontal_flip=0.5, rotation=10, translation=0.03, scale=0.08, brightness=0.05, contrast=0.1),
-    "strong": Augmentation(horizontal_flip=0.5, rotation=25, translation=0.08, scale=0.2, shear=5, brightness=0.1,
-                           contrast=0.3, gamma=0.3, noise=0.04, inversion=0.05, erasing=0.25),
+    "light": Augmentation(
+        horizontal_flip=0.5, rotation=10, translation=0.03, scale=0.08, brightness=0.05, contrast=0.1
+    ),
+    "strong": Augmentation(
+        horizontal_flip=0.5,
+        rotation=25,
+        translation=0.08,
+        scale=0.2,
+        shear=5,
+        brightness=0.1,
+        contrast=0.3,
+        gamma=0.3,
+        noise=0.04,
+        inversion=0.05,
+        erasing=0.25,
+    ),
 }
 # One column of uniform draws each; appended to, never reordered, so that old seeds keep their meaning.
-_DRAWS = ("horizontal_flip", "vertical_flip", "rotation", "translation_x", "translation_y", "scale", "shear", "brightness",
-          "contrast", "gamma", "noise", "inversion", "erasing", "erasing_size", "erasing_x", "erasing_y")
+_DRAWS = (
+    "horizontal_flip",
+    "vertical_flip",
+    "rotation",
+    "translation_x",
+    "translation_y",
+    "scale",
+    "shear",
+    "brightness",
+    "contrast",
+    "gamma",
+    "noise",
+    "inversion",
+    "erasing",
+    "erasing_size",
+    "erasing_x",
+    "erasing_y",
+)
 
 
 def draw_table(augmentation: Augmentation, image_ids, seed: int, epoch: int) -> pd.DataFrame:
@@ -96,24 +139,27 @@ def draw_table(augmentation: Augmentation, image_ids, seed: int, epoch: int) -> 
     u = dict(zip(_DRAWS, _uniform(keys, len(_DRAWS)).T))
     either = {name: 2 * u[name] - 1 for name in _DRAWS}
     side = np.where(u["erasing"] < a.erasing, np.sqrt(u["erasing_size"] * a.erasing_area), 0.0)
-    return pd.DataFrame({
-        "horizontal_flip": u["horizontal_flip"] < a.horizontal_flip,
-        "vertical_flip": u["vertical_flip"] < a.vertical_flip,
-        "rotation": either["rotation"] * a.rotation,
-        "translation_x": either["translation_x"] * a.translation,
-        "translation_y": either["translation_y"] * a.translation,
-        "scale": 1 + either["scale"] * a.scale,
-        "shear": either["shear"] * a.shear,
-        "brightness": either["brightness"] * a.brightness,
-        "contrast": 1 + either["contrast"] * a.contrast,
-        "gamma": (1 + a.gamma) ** either["gamma"],
-        "noise": u["noise"] * a.noise,
-        "inversion": u["inversion"] < a.inversion,
-        "erasing_side": side,
-        "erasing_x": u["erasing_x"] * (1 - side),
-        "erasing_y": u["erasing_y"] * (1 - side),
-        "key": keys.view(np.int64),
-    }, index=pd.Index(image_ids, name="image_id"))
+    return pd.DataFrame(
+        {
+            "horizontal_flip": u["horizontal_flip"] < a.horizontal_flip,
+            "vertical_flip": u["vertical_flip"] < a.vertical_flip,
+            "rotation": either["rotation"] * a.rotation,
+            "translation_x": either["translation_x"] * a.translation,
+            "translation_y": either["translation_y"] * a.translation,
+            "scale": 1 + either["scale"] * a.scale,
+            "shear": either["shear"] * a.shear,
+            "brightness": either["brightness"] * a.brightness,
+            "contrast": 1 + either["contrast"] * a.contrast,
+            "gamma": (1 + a.gamma) ** either["gamma"],
+            "noise": u["noise"] * a.noise,
+            "inversion": u["inversion"] < a.inversion,
+            "erasing_side": side,
+            "erasing_x": u["erasing_x"] * (1 - side),
+            "erasing_y": u["erasing_y"] * (1 - side),
+            "key": keys.view(np.int64),
+        },
+        index=pd.Index(image_ids, name="image_id"),
+    )
 
 
 def apply(augmentation: Augmentation, pixels, image_ids, seed: int, epoch: int):
@@ -139,7 +185,9 @@ def matrices(draws: pd.DataFrame) -> np.ndarray:
     cos, sin, one, zero = np.cos(angle), np.sin(angle), np.ones(len(draws)), np.zeros(len(draws))
     rotate = _stack([[cos, sin], [-sin, cos]])
     stretch = _stack([[scale, scale * shear], [zero, scale]])
-    flip = _stack([[np.where(draws["horizontal_flip"], -one, one), zero], [zero, np.where(draws["vertical_flip"], -one, one)]])
+    flip = _stack(
+        [[np.where(draws["horizontal_flip"], -one, one), zero], [zero, np.where(draws["vertical_flip"], -one, one)]]
+    )
     back = np.linalg.inv(rotate @ stretch @ flip)
     moved = 2 * draws[["translation_x", "translation_y"]].to_numpy()[:, :, None]
     return np.concatenate([back, -back @ moved], axis=2)

@@ -38,8 +38,9 @@ class PixelCache:
         return np.where(pd.Index(image_ids).isin(bad), -1, rows) if bad else rows
 
 
-def pixel_cache(dataset: Dataset, index: pd.DataFrame, spec: InputSpec,
-                progress: Callable[[int, int, str], None] | None = None) -> PixelCache:
+def pixel_cache(
+    dataset: Dataset, index: pd.DataFrame, spec: InputSpec, progress: Callable[[int, int, str], None] | None = None
+) -> PixelCache:
     """The rows of `index` as pixels for `spec`, decoded now where they have not been.
 
     A build that was killed goes on where it stopped; the manifest is written last, so what has one is whole. Keyed by
@@ -57,7 +58,9 @@ def pixel_cache(dataset: Dataset, index: pd.DataFrame, spec: InputSpec,
         failed = json.loads(manifest.read_text())["failed"]
         pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     except (OSError, ValueError, KeyError) as error:
-        raise OverreadError(f"The pixel cache {folder} is damaged ({error}). Delete that folder; it is made again.") from error
+        raise OverreadError(
+            f"The pixel cache {folder} is damaged ({error}). Delete that folder; it is made again."
+        ) from error
     return PixelCache(pixels, image_ids, failed)
 
 
@@ -91,8 +94,10 @@ def _build(folder: Path, root: Path, index: pd.DataFrame, spec: InputSpec, progr
                 progress(done + len(paths) - len(todo), len(paths), f"decoding to {spec.size} px")
     if len(failed) == len(paths) and paths:
         shutil.rmtree(folder)
-        raise OverreadError(f"None of the {len(paths)} radiographs below {root} can be read (first: {failed[0]['path']}: "
-                            f"{failed[0]['reason']}). Put the folder back where it was, or index it again at its new place.")
+        raise OverreadError(
+            f"None of the {len(paths)} radiographs below {root} can be read (first: {failed[0]['path']}: "
+            f"{failed[0]['reason']}). Put the folder back where it was, or index it again at its new place."
+        )
     pixels.flush()
     return failed
 
@@ -112,8 +117,10 @@ def _need_space(folder: Path, size: int) -> None:
     held = sum(file.stat().st_blocks * 512 for file in folder.glob("*.npy"))
     free = shutil.disk_usage(folder).free
     if free < size - held:
-        raise OverreadError(f"{folder} needs {size / 1e6:,.0f} MB for decoded radiographs and the disk has "
-                            f"{free / 1e6:,.0f} MB free; free some space or move OVERREAD_HOME.")
+        raise OverreadError(
+            f"{folder} needs {size / 1e6:,.0f} MB for decoded radiographs and the disk has "
+            f"{free / 1e6:,.0f} MB free; free some space or move OVERREAD_HOME."
+        )
 
 
 def _drop_stale(folder: Path, index_hash: str) -> None:

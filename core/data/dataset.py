@@ -12,7 +12,9 @@ def epoch_order(count: int, seed: int, epoch: int, chances: np.ndarray | None = 
     return random.permutation(count) if chances is None else random.choice(count, count, p=chances)
 
 
-def batches(pixels: np.ndarray, rows: np.ndarray, order: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+def batches(
+    pixels: np.ndarray, rows: np.ndarray, order: np.ndarray, size: int
+) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
     """Parts of `order` and their pixels, uint8 [n, s, s]; `rows` maps a part's entries to rows of `pixels`.
 
     A last batch of one is left out, since batch norm cannot learn from it.

@@ -24,7 +24,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Indexed:
-    """What indexing found. The lists hold {path, reason} for everything that is not a row of the frame, or is in doubt."""
+    """What indexing found. The lists hold {path, reason} of everything left out or in doubt."""
 
     frame: pd.DataFrame
     root: Path
@@ -57,8 +57,14 @@ class Dataset:
         return json.loads((self.folder / "problems.json").read_text())
 
 
-def build_index(source: Path | str, columns: dict[str, str] | None = None, valid_fraction: float = 0.2,
-                folds: int = 10, seed: int = 0, progress: Progress | None = None) -> Indexed:
+def build_index(
+    source: Path | str,
+    columns: dict[str, str] | None = None,
+    valid_fraction: float = 0.2,
+    folds: int = 10,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Indexed:
     """Index a MURA tree, a manifest file, or a folder that holds labels.csv.
 
     Splits that the source gives are kept; otherwise `valid_fraction` of the patients become 'valid'. Train is dealt
@@ -66,31 +72,49 @@ def build_index(source: Path | str, columns: dict[str, str] | None = None, valid
     """
     source = Path(source)
     if not source.exists():
-        raise OverreadError(f"{source} does not exist; expected a MURA folder, a manifest (CSV or Parquet), "
-                            "or a folder with labels.csv. Check the path.")
+        raise OverreadError(
+            f"{source} does not exist; expected a MURA folder, a manifest (CSV or Parquet), "
+            "or a folder with labels.csv. Check the path."
+        )
     if not 0 < valid_fraction < 1 or folds < 2:
-        raise OverreadError(f"valid fraction {valid_fraction} and {folds} folds were given; expected a fraction between "
-                            "0 and 1 and 2 folds or more.")
+        raise OverreadError(
+            f"valid fraction {valid_fraction} and {folds} folds were given; expected a fraction between "
+            "0 and 1 and 2 folds or more."
+        )
     frame, root, kind, rejected, stray, conflicts = _gather(source, columns or {})
     facts, unreadable = _inspect_all(root, frame["path"].tolist(), progress)
     frame = frame[[fact is not None for fact in facts]].reset_index(drop=True)
     if frame.empty:
         first = [*unreadable, *rejected, *stray][:1]
         example = f" (first: {first[0]['path']}: {first[0]['reason']})" if first else ""
-        raise OverreadError(f"{source} holds no radiograph that can be read{example}; expected images in MURA's layout "
-                            "or named in a manifest.")
+        raise OverreadError(
+            f"{source} holds no radiograph that can be read{example}; expected images in MURA's layout "
+            "or named in a manifest."
+        )
     frame = _complete(frame, [fact for fact in facts if fact], valid_fraction, folds, seed)
-    return Indexed(frame, root, kind, (root / "phantom.json").exists(), rejected + unreadable, stray,
-                   conflicts + _label_conflicts(frame))
+    return Indexed(
+        frame,
+        root,
+        kind,
+        (root / "phantom.json").exists(),
+        rejected + unreadable,
+        stray,
+        conflicts + _label_conflicts(frame),
+    )
 
 
 def write_dataset(name: str, indexed: Indexed) -> Dataset:
     """Put the index in place, its description last. An older one of that name is replaced in whole or not at all."""
     frame = indexed.frame
     dataset = Dataset(
-        name=name, root=str(indexed.root.resolve()), kind=indexed.kind, phantom=indexed.phantom,
-        created=datetime.now(UTC).isoformat(timespec="seconds"), index_hash=index_hash(frame),
-        patients_known=int(frame["patient_id"].nunique()), splits_from=frame.attrs.get("splits_from", "source"),
+        name=name,
+        root=str(indexed.root.resolve()),
+        kind=indexed.kind,
+        phantom=indexed.phantom,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        index_hash=index_hash(frame),
+        patients_known=int(frame["patient_id"].nunique()),
+        splits_from=frame.attrs.get("splits_from", "source"),
     )
     problems = {"unreadable": indexed.unreadable, "stray": indexed.stray, "conflicts": indexed.conflicts}
     folder = dataset.folder
@@ -107,10 +131,14 @@ def read_dataset(name: str) -> Dataset:
         return Dataset(**json.loads(file.read_text()))
     except FileNotFoundError:
         there = ", ".join(dataset.name for dataset in list_datasets()) or "none yet"
-        raise OverreadError(f"There is no data set {name!r} in {home()} (there: {there}). "
-                            f"Make it with: python -m core index PATH --name {name}") from None
+        raise OverreadError(
+            f"There is no data set {name!r} in {home()} (there: {there}). "
+            f"Make it with: python -m core index PATH --name {name}"
+        ) from None
     except (ValueError, TypeError) as error:
-        raise OverreadError(f"{file} is damaged ({error}). Index the data set again; its radiographs are not touched.") from error
+        raise OverreadError(
+            f"{file} is damaged ({error}). Index the data set again; its radiographs are not touched."
+        ) from error
 
 
 def read_index(name: str) -> pd.DataFrame:
@@ -119,7 +147,9 @@ def read_index(name: str) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(file)
     except (OSError, ValueError) as error:
-        raise OverreadError(f"{file} cannot be read ({str(error).splitlines()[0]}). Index the data set again.") from error
+        raise OverreadError(
+            f"{file} cannot be read ({str(error).splitlines()[0]}). Index the data set again."
+        ) from error
     return check(frame, INDEX, str(file))
 
 
@@ -152,14 +182,16 @@ def _gather(source: Path, columns: dict[str, str]):
         return mura.frame_of(rows), root, "mura", [], stray, mura.csv_conflicts(root, rows)
     file = source / "labels.csv" if source.is_dir() else source
     if not file.is_file():
-        raise OverreadError(f"{source} holds neither MURA's folders (train/XR_WRIST/...) nor labels.csv; give the MURA "
-                            "folder, or a manifest with the columns path, label and bone.")
+        raise OverreadError(
+            f"{source} holds neither MURA's folders (train/XR_WRIST/...) nor labels.csv; give the MURA "
+            "folder, or a manifest with the columns path, label and bone."
+        )
     frame, rejected = manifest.read_manifest(file, columns)
     return frame, file.parent, "manifest", rejected, [], []
 
 
 def _inspect_all(root: Path, paths: list[str], progress: Progress | None):
-    """Facts of each file, None where it is unreadable, and the list of those. Threads: hashing and decoding free the GIL."""
+    """Facts of each file, None where it is unreadable, and the list of those. In threads: hashing frees the GIL."""
     facts: list[FileFacts | None] = []
     unreadable = []
 
@@ -180,7 +212,9 @@ def _inspect_all(root: Path, paths: list[str], progress: Progress | None):
     return facts, unreadable
 
 
-def _complete(frame: pd.DataFrame, facts: list[FileFacts], valid_fraction: float, folds: int, seed: int) -> pd.DataFrame:
+def _complete(
+    frame: pd.DataFrame, facts: list[FileFacts], valid_fraction: float, folds: int, seed: int
+) -> pd.DataFrame:
     for name in ("width", "height", "bytes", "sha1"):
         frame[name] = [getattr(fact, name) for fact in facts]
     for name in ("patient_id", "view"):
@@ -190,11 +224,18 @@ def _complete(frame: pd.DataFrame, facts: list[FileFacts], valid_fraction: float
     if not given:
         frame["split"] = assign_splits(frame, valid_fraction, seed)
     frame["fold"] = assign_folds(frame, folds, seed)
-    frame.attrs["splits_from"] = "source" if given else f"made here: {valid_fraction:.0%} of patients valid, seed {seed}"
+    frame.attrs["splits_from"] = (
+        "source" if given else f"made here: {valid_fraction:.0%} of patients valid, seed {seed}"
+    )
     ordered = [*INDEX, *[name for name in frame.columns if name not in INDEX]]
     return check(frame[ordered], INDEX, "the new index")
 
 
 def _label_conflicts(frame: pd.DataFrame) -> list[dict]:
-    return [{"path": study, "reason": "its radiographs carry both labels; the study counts as unlabelled until that is mended"}
-            for study in sorted(conflicting_studies(frame))]
+    return [
+        {
+            "path": study,
+            "reason": "its radiographs carry both labels; the study counts as unlabelled until that is mended",
+        }
+        for study in sorted(conflicting_studies(frame))
+    ]

@@ -52,14 +52,18 @@ def _read(file: Path) -> pd.DataFrame:
             return pd.read_parquet(file)
         return pd.read_csv(file, dtype="str", keep_default_na=False)
     except (OSError, ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise OverreadError(f"{file} could not be read as a table ({str(error).splitlines()[0]}): "
-                            "expected a CSV file in UTF-8 with a header line, or Parquet.") from error
+        raise OverreadError(
+            f"{file} could not be read as a table ({str(error).splitlines()[0]}): "
+            "expected a CSV file in UTF-8 with a header line, or Parquet."
+        ) from error
 
 
 def _columns(table: pd.DataFrame, columns: dict[str, str], file: Path) -> dict[str, str]:
     for ours, theirs in columns.items():
         if ours not in NAMES:
-            raise OverreadError(f"--column {ours}={theirs}: there is no column {ours!r}; map one of {', '.join(NAMES)}.")
+            raise OverreadError(
+                f"--column {ours}={theirs}: there is no column {ours!r}; map one of {', '.join(NAMES)}."
+            )
         if theirs not in table.columns:
             raise OverreadError(f"{file} has no column {theirs!r}; it has {', '.join(map(str, table.columns))}.")
     given = dict(columns)
@@ -69,8 +73,10 @@ def _columns(table: pd.DataFrame, columns: dict[str, str], file: Path) -> dict[s
             given[ours] = match
     missing = [" or ".join(NAMES[ours]) for ours in _NEEDED if ours not in given]
     if missing:
-        raise OverreadError(f"{file} lacks the column(s) {', '.join(missing)}; it has {', '.join(map(str, table.columns))}. "
-                            "Add them, or name yours with --column label=YOUR_NAME.")
+        raise OverreadError(
+            f"{file} lacks the column(s) {', '.join(missing)}; it has {', '.join(map(str, table.columns))}. "
+            "Add them, or name yours with --column label=YOUR_NAME."
+        )
     return given
 
 
@@ -84,17 +90,25 @@ def _text(value) -> str:
 
 def _rejected(text: dict[str, pd.Series], rows: pd.Index) -> tuple[list[dict], pd.Series]:
     reasons = pd.Series("", index=rows, dtype="str")
-    reasons[text["path"].duplicated() & (text["path"] != "")] = "the manifest names this path twice; the first row is kept"
+    reasons[text["path"].duplicated() & (text["path"] != "")] = (
+        "the manifest names this path twice; the first row is kept"
+    )
     bad = ~text["label"].isin(_LABELS)
-    reasons[bad] = text["label"][bad].map(lambda label: f"its label is {label!r}; expected 1 (abnormal), 0 (normal) or empty")
+    reasons[bad] = text["label"][bad].map(
+        lambda label: f"its label is {label!r}; expected 1 (abnormal), 0 (normal) or empty"
+    )
     reasons[text["bone"] == ""] = "its bone is empty; expected a name such as wrist"
     if "split" in text:
         wrong = ~text["split"].str.lower().isin(("train", "valid", "test"))
-        reasons[wrong] = text["split"][wrong].map(lambda split: f"its split is {split!r}; expected train, valid or test")
+        reasons[wrong] = text["split"][wrong].map(
+            lambda split: f"its split is {split!r}; expected train, valid or test"
+        )
     # Row 1 is the header, as an editor counts.
     reasons[text["path"] == ""] = [f"row {row + 2} has no path" for row in rows[text["path"] == ""]]
     left_out = reasons != ""
-    return [{"path": path, "reason": reason} for path, reason in zip(text["path"][left_out], reasons[left_out])], ~left_out
+    return [
+        {"path": path, "reason": reason} for path, reason in zip(text["path"][left_out], reasons[left_out])
+    ], ~left_out
 
 
 def _study_ids(frame: pd.DataFrame, study: pd.Series | None) -> pd.Series:

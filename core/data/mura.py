@@ -1,4 +1,4 @@
-"""Stanford's MURA layout: `<split>/XR_<BONE>/patient<n>/study<n>_<positive|negative>/image<n>.png`, and its two CSV pairs."""
+"""Stanford's MURA layout: `<split>/XR_<BONE>/patient<n>/study<n>_<positive|negative>/image<n>.png`, and its CSVs."""
 
 import csv
 import os
@@ -42,15 +42,24 @@ def csv_conflicts(root: Path, rows: list[dict]) -> list[dict]:
         listed = {_below(line[0]) for line in _lines(root / f"{split}_image_paths.csv")}
         present = {path for path in found if path.startswith(f"{split}/")}
         if listed:
-            conflicts += [{"path": path, "reason": f"{split}_image_paths.csv lists it, the folder does not hold it"}
-                          for path in sorted(listed - present)]
-            conflicts += [{"path": path, "reason": f"the folder holds it, {split}_image_paths.csv does not list it"}
-                          for path in sorted(present - listed)]
+            conflicts += [
+                {"path": path, "reason": f"{split}_image_paths.csv lists it, the folder does not hold it"}
+                for path in sorted(listed - present)
+            ]
+            conflicts += [
+                {"path": path, "reason": f"the folder holds it, {split}_image_paths.csv does not list it"}
+                for path in sorted(present - listed)
+            ]
         for line in _lines(root / f"{split}_labeled_studies.csv"):
             study = _below(line[0]).rstrip("/")
             if study in labels and len(line) > 1 and line[1].strip() != str(labels[study]):
-                conflicts.append({"path": study, "reason": f"{split}_labeled_studies.csv says {line[1].strip()!r}, "
-                                                           f"the folder's name says {labels[study]}"})
+                conflicts.append(
+                    {
+                        "path": study,
+                        "reason": f"{split}_labeled_studies.csv says {line[1].strip()!r}, "
+                        f"the folder's name says {labels[study]}",
+                    }
+                )
     return conflicts
 
 
@@ -74,8 +83,14 @@ def _row(place: Path, name: str) -> dict:
         return {"path": path, "reason": f"its study folder {parts[3]!r} says neither positive nor negative"}
     if Path(name).suffix.lower() not in IMAGE_ENDINGS:
         return {"path": path, "reason": f"its ending is not one of {', '.join(sorted(IMAGE_ENDINGS))}"}
-    return {"path": path, "split": parts[0], "bone": parts[1][3:].lower(), "patient_id": parts[2],
-            "study": study[1].lower(), "label": float(study[2].lower() == "positive")}
+    return {
+        "path": path,
+        "split": parts[0],
+        "bone": parts[1][3:].lower(),
+        "patient_id": parts[2],
+        "study": study[1].lower(),
+        "label": float(study[2].lower() == "positive"),
+    }
 
 
 def _lines(path: Path) -> list[list[str]]:

@@ -13,8 +13,18 @@ FITS = ("pad", "crop", "stretch")
 # Larger than any radiograph (a 43 x 43 cm detector at 100 um has 18 million), smaller than what exhausts memory.
 MOST_PIXELS = 120_000_000
 # What Pillow's decoders raise on damaged files, besides OSError (of which UnidentifiedImageError is one).
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, MemoryError, IndexError, TypeError, KeyError, OverflowError,
-           Image.DecompressionBombError)
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    MemoryError,
+    IndexError,
+    TypeError,
+    KeyError,
+    OverflowError,
+    Image.DecompressionBombError,
+)
 
 
 class UnreadableImage(OverreadError):
@@ -70,7 +80,9 @@ def to_square(grey: np.ndarray, size: int, fit: str = "pad") -> np.ndarray:
     if fit == "crop":
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
-        return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side)))
+        return np.asarray(
+            image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
+        )
     left, top, inner_width, inner_height = placed(width, height, size)
     square = np.zeros((size, size), np.uint8)
     square[top : top + inner_height, left : left + inner_width] = image.resize(

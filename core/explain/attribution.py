@@ -21,7 +21,7 @@ WORST_GAP = 0.05
 
 @dataclass(frozen=True)
 class Attribution:
-    """One map: float32 [size, size], positive where it speaks for abnormal; the logit it explains; a note to read with it."""
+    """One map, float32 [size, size], positive where it speaks for abnormal; the logit it explains; a note on it."""
 
     method: str
     map: np.ndarray
@@ -37,7 +37,7 @@ def method(call: Callable) -> Callable:
 
 
 def attribute(classifier: Classifier, pixels: np.ndarray, name: str) -> Attribution:
-    """The map of one radiograph, uint8 [size, size], for the logit of that image. OverreadError on an unknown method."""
+    """The map of one radiograph, uint8 [size, size], for that image's logit. OverreadError on an unknown method."""
     if name not in METHODS:
         raise OverreadError(f"There is no saliency method {name!r}; choose one of {', '.join(METHODS)}.")
     with _LOCK, torch.enable_grad():
@@ -48,7 +48,9 @@ def attribute(classifier: Classifier, pixels: np.ndarray, name: str) -> Attribut
         found, note, converged = METHODS[name](classifier, inputs)
     values = found.detach().float().cpu().numpy()[0, 0]
     if not np.isfinite(values).all():
-        raise OverreadError(f"{name} gives values that are not numbers for {type(classifier.model).__name__}; choose another method.")
+        raise OverreadError(
+            f"{name} gives values that are not numbers for {type(classifier.model).__name__}; choose another method."
+        )
     return Attribution(name, values, logit, note, converged)
 
 
@@ -58,7 +60,11 @@ def grad_cam(classifier: Classifier, inputs: torch.Tensor):
     name, layer = target_layer(classifier, inputs)
     coarse = LayerGradCam(classifier.model, layer).attribute(inputs, target=0)
     across = coarse.shape[-1]
-    return LayerAttribution.interpolate(coarse, inputs.shape[-2:], "bilinear"), f"{across} x {across} cells, from {name}", True
+    return (
+        LayerAttribution.interpolate(coarse, inputs.shape[-2:], "bilinear"),
+        f"{across} x {across} cells, from {name}",
+        True,
+    )
 
 
 @method
@@ -66,7 +72,8 @@ def integrated_gradients(classifier: Classifier, inputs: torch.Tensor, steps: in
     """Integrated gradients (Sundararajan 2017) from a black image, black in pixels and not in the normalised tensor."""
     black = _black(classifier, inputs)
     found, gap = IntegratedGradients(classifier.model).attribute(
-        inputs, baselines=black, target=0, n_steps=steps, internal_batch_size=8, return_convergence_delta=True)
+        inputs, baselines=black, target=0, n_steps=steps, internal_batch_size=8, return_convergence_delta=True
+    )
     with torch.no_grad():
         change = float((classifier.model(inputs) - classifier.model(black))[0, 0])
     share = abs(float(gap)) / max(abs(change), 1e-6)
@@ -77,7 +84,11 @@ def integrated_gradients(classifier: Classifier, inputs: torch.Tensor, steps: in
 @method
 def saliency(classifier: Classifier, inputs: torch.Tensor):
     """The gradient of the logit (Simonyan 2014), with its sign."""
-    return Saliency(classifier.model).attribute(inputs, target=0, abs=False), "gradient of the logit, with its sign", True
+    return (
+        Saliency(classifier.model).attribute(inputs, target=0, abs=False),
+        "gradient of the logit, with its sign",
+        True,
+    )
 
 
 @method
@@ -87,8 +98,13 @@ def occlusion(classifier: Classifier, inputs: torch.Tensor):
     stride = max(1, side // 2)
     with torch.no_grad():
         found = Occlusion(classifier.model).attribute(
-            inputs, sliding_window_shapes=(1, side, side), strides=(1, stride, stride), baselines=_black(classifier, inputs),
-            target=0, perturbations_per_eval=32)
+            inputs,
+            sliding_window_shapes=(1, side, side),
+            strides=(1, stride, stride),
+            baselines=_black(classifier, inputs),
+            target=0,
+            perturbations_per_eval=32,
+        )
     return found, f"black squares of {side} px, every {stride} px", True
 
 
@@ -100,10 +116,14 @@ def target_layer(classifier: Classifier, inputs: torch.Tensor) -> tuple[str, nn.
         def hook(_module, _inputs, output):
             if isinstance(output, torch.Tensor) and output.ndim == 4 and min(output.shape[-2:]) > 1:
                 last.append((name, module))
+
         return hook
 
-    leaves = [(name, module) for name, module in classifier.model.named_modules()
-              if not list(module.children()) and "Pool" not in type(module).__name__]
+    leaves = [
+        (name, module)
+        for name, module in classifier.model.named_modules()
+        if not list(module.children()) and "Pool" not in type(module).__name__
+    ]
     hooks = [module.register_forward_hook(note(name, module)) for name, module in leaves]
     try:
         with torch.no_grad():
@@ -112,7 +132,9 @@ def target_layer(classifier: Classifier, inputs: torch.Tensor) -> tuple[str, nn.
         for hook in hooks:
             hook.remove()
     if not last:
-        raise OverreadError(f"{type(classifier.model).__name__} gives no feature map for Grad-CAM; choose another method.")
+        raise OverreadError(
+            f"{type(classifier.model).__name__} gives no feature map for Grad-CAM; choose another method."
+        )
     return last[-1]
 
 

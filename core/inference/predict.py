@@ -27,20 +27,29 @@ def trained_on(checkpoint: Checkpoint, dataset: Dataset) -> bool:
     return checkpoint.manifest.get("index_hash") == dataset.index_hash
 
 
-def predict(checkpoint: Checkpoint, dataset: Dataset, splits: list[str] | None = None,
-            progress: Callable[[int, int, str], None] | None = None, device: str = "",
-            classifier: Classifier | None = None) -> pd.DataFrame:
+def predict(
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    splits: list[str] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+    device: str = "",
+    classifier: Classifier | None = None,
+) -> pd.DataFrame:
     """Scores of every radiograph in `splits` that can be decoded.
 
     splits: by default what the checkpoint has not learned from (everything, where it learned elsewhere).
     """
     index = read_index(dataset.name)
     index["split"] = effective_splits(index, checkpoint, dataset)
-    wanted = splits or [name for name in ("train", "tune", "valid", "test") if name != "train" or not trained_on(checkpoint, dataset)]
+    wanted = splits or [
+        name for name in ("train", "tune", "valid", "test") if name != "train" or not trained_on(checkpoint, dataset)
+    ]
     index = index[index["split"].isin(wanted)].reset_index(drop=True)
     if index.empty:
-        raise OverreadError(f"Data set {dataset.name} has no radiograph in the split {' or '.join(wanted)}; "
-                            f"it has {', '.join(sorted(set(read_index(dataset.name)['split'])))}.")
+        raise OverreadError(
+            f"Data set {dataset.name} has no radiograph in the split {' or '.join(wanted)}; "
+            f"it has {', '.join(sorted(set(read_index(dataset.name)['split'])))}."
+        )
     classifier = classifier or load_classifier(checkpoint, device)
     cache = pixel_cache(dataset, index, checkpoint.input_spec, progress)
     rows = cache.rows_of(index["image_id"])
@@ -52,6 +61,8 @@ def predict(checkpoint: Checkpoint, dataset: Dataset, splits: list[str] | None =
             progress(min(start + 256, len(rows)), len(rows), f"scoring with {checkpoint.name}")
     index["logit"] = np.concatenate(logits) if logits else np.zeros(0)
     if not np.isfinite(index["logit"]).all():
-        raise OverreadError(f"The checkpoint {checkpoint.name} gives scores that are not numbers on {dataset.name}; train it again.")
+        raise OverreadError(
+            f"The checkpoint {checkpoint.name} gives scores that are not numbers on {dataset.name}; train it again."
+        )
     index["checkpoint"], index["dataset"] = checkpoint.reference, dataset_reference(dataset)
     return check(index[list(PREDICTIONS)], PREDICTIONS, "the new scores")

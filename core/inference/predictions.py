@@ -28,10 +28,14 @@ def read_file(file: Path | str) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(file)
     except FileNotFoundError:
-        raise OverreadError(f"There is no predictions file {file}; make one with: python -m core predict CHECKPOINT --data NAME") from None
+        raise OverreadError(
+            f"There is no predictions file {file}; make one with: python -m core predict CHECKPOINT --data NAME"
+        ) from None
     except (OSError, ValueError) as error:
-        raise OverreadError(f"{file} cannot be read as Parquet ({str(error).splitlines()[0]}); score again with: "
-                            "python -m core predict CHECKPOINT --data NAME") from error
+        raise OverreadError(
+            f"{file} cannot be read as Parquet ({str(error).splitlines()[0]}); score again with: "
+            "python -m core predict CHECKPOINT --data NAME"
+        ) from error
     return check(frame, PREDICTIONS, str(file))
 
 
@@ -47,7 +51,9 @@ def read_predictions(checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame |
 
 def belongs(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset) -> bool:
     """Whether scores were made by these weights on this index."""
-    return bool((frame["checkpoint"] == checkpoint.reference).all() and (frame["dataset"] == dataset_reference(dataset)).all())
+    return bool(
+        (frame["checkpoint"] == checkpoint.reference).all() and (frame["dataset"] == dataset_reference(dataset)).all()
+    )
 
 
 def store_predictions(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset, file: Path | None = None) -> Path:

@@ -3,7 +3,14 @@
 import numpy as np
 
 from core.metrics.intervals import (
-    FEWEST, Estimate, normal_quantile, proportion, too_few, undefined, weighted_sum, without_interval,
+    FEWEST,
+    Estimate,
+    normal_quantile,
+    proportion,
+    too_few,
+    undefined,
+    weighted_sum,
+    without_interval,
 )
 from core.metrics.ranking import one_class
 

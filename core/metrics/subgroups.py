@@ -5,8 +5,16 @@ import pandas as pd
 
 from core.errors import OverreadError
 from core.metrics.evaluation import study_group_table
-from core.metrics.intervals import Estimate, Statistic, auroc_statistic, bootstrap_draws, percentile_interval
-from core.metrics.intervals import too_few, undefined, without_interval
+from core.metrics.intervals import (
+    Estimate,
+    Statistic,
+    auroc_statistic,
+    bootstrap_draws,
+    percentile_interval,
+    too_few,
+    undefined,
+    without_interval,
+)
 from core.metrics.ranking import one_class
 from core.metrics.studies import labelled
 
@@ -37,9 +45,7 @@ def _gap_statistic(scores: np.ndarray, labels: np.ndarray, inside: np.ndarray) -
     return lambda weights: one(weights[inside]) - rest(weights[~inside])
 
 
-def auroc_gap(
-    studies: pd.DataFrame, inside: np.ndarray, draws: int = 2000, seed: int = 0
-) -> tuple[Estimate, float]:
+def auroc_gap(studies: pd.DataFrame, inside: np.ndarray, draws: int = 2000, seed: int = 0) -> tuple[Estimate, float]:
     """AUROC of the studies in `inside` (bool [N]) less that of the rest, and a two-sided p-value.
 
     Both come from one bootstrap by patient, so a patient on both sides stays paired. The p-value is at least

@@ -19,7 +19,13 @@ from core.paths import checkpoint_folder, write_atomically
 
 FORMAT = 1
 MANIFEST, WEIGHTS, RECIPE, SPEC, HISTORY, PREDICTIONS = (
-    "checkpoint.json", "weights.safetensors", "recipe.json", "input_spec.json", "history.csv", "predictions.parquet")
+    "checkpoint.json",
+    "weights.safetensors",
+    "recipe.json",
+    "input_spec.json",
+    "history.csv",
+    "predictions.parquet",
+)
 
 
 @dataclass(frozen=True)
@@ -52,25 +58,35 @@ def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
     folder = checkpoint_folder(name_or_path)
     if not folder.is_dir():
         there = ", ".join(found.name for found in checkpoint_folders()) or "none yet"
-        raise OverreadError(f"There is no checkpoint {str(name_or_path)!r} (there: {there}). Train one with: "
-                            f"python -m core train RECIPE --data NAME --out {folder.name}")
+        raise OverreadError(
+            f"There is no checkpoint {str(name_or_path)!r} (there: {there}). Train one with: "
+            f"python -m core train RECIPE --data NAME --out {folder.name}"
+        )
     for name in (MANIFEST, WEIGHTS, RECIPE, SPEC):
         if not (folder / name).is_file():
-            raise OverreadError(f"The checkpoint {folder} lacks {name}; expected {MANIFEST}, {WEIGHTS}, {RECIPE} and {SPEC}. "
-                                "Restore the file, or train it again.")
+            raise OverreadError(
+                f"The checkpoint {folder} lacks {name}; expected {MANIFEST}, {WEIGHTS}, {RECIPE} and {SPEC}. "
+                "Restore the file, or train it again."
+            )
     manifest = _json(folder / MANIFEST)
     if manifest.get("format") != FORMAT:
-        raise OverreadError(f"{folder / MANIFEST} has format {manifest.get('format')!r}; this version reads {FORMAT}. "
-                            "Use the version of Overread that wrote it.")
+        raise OverreadError(
+            f"{folder / MANIFEST} has format {manifest.get('format')!r}; this version reads {FORMAT}. "
+            "Use the version of Overread that wrote it."
+        )
     if not (isinstance(manifest.get("weights"), list) and isinstance(manifest.get("files"), dict)):
-        raise OverreadError(f"{folder / MANIFEST} lacks the hashes of its files; restore it, or train the checkpoint again.")
+        raise OverreadError(
+            f"{folder / MANIFEST} lacks the hashes of its files; restore it, or train the checkpoint again."
+        )
     weights_hash = file_hash(folder / WEIGHTS)
     altered = [name for name, expected in manifest["files"].items() if file_hash(folder / name) != expected]
     if weights_hash not in manifest["weights"]:
         altered.append(WEIGHTS)
     if altered:
-        raise OverreadError(f"The checkpoint {folder} was altered: {', '.join(altered)} does not have the hash noted in {MANIFEST}. "
-                            "Restore the file, or train it again.")
+        raise OverreadError(
+            f"The checkpoint {folder} was altered: {', '.join(altered)} does not have the hash noted in {MANIFEST}. "
+            "Restore the file, or train it again."
+        )
     spec = InputSpec.from_json((folder / SPEC).read_text(), str(folder / SPEC))
     return Checkpoint(folder, _json(folder / RECIPE), spec, manifest, weights_hash)
 
@@ -99,7 +115,7 @@ def begin_checkpoint(folder: Path, recipe_json: str, spec: InputSpec) -> dict:
 
 
 def save_weights(folder: Path, manifest: dict, state: dict) -> dict:
-    """Put new weights in place, whole at every moment. `state` maps names to tensors. Returns the manifest as written."""
+    """Put new weights (name to tensor) in place, whole at every moment. Returns the manifest as written."""
     from safetensors.torch import save
 
     content = save({name: value.detach().cpu().contiguous() for name, value in state.items()})
@@ -126,8 +142,10 @@ def load_model(checkpoint: Checkpoint):
     try:
         model.load_state_dict(load_file(checkpoint.folder / WEIGHTS))
     except RuntimeError as error:
-        raise OverreadError(f"{checkpoint.folder / WEIGHTS} does not fit {checkpoint.recipe['architecture']} "
-                            f"({str(error).splitlines()[-1].strip()}). Use the version of timm noted in {MANIFEST}.") from error
+        raise OverreadError(
+            f"{checkpoint.folder / WEIGHTS} does not fit {checkpoint.recipe['architecture']} "
+            f"({str(error).splitlines()[-1].strip()}). Use the version of timm noted in {MANIFEST}."
+        ) from error
     return model.eval().requires_grad_(False)
 
 
@@ -141,7 +159,9 @@ def _json(file: Path) -> dict:
     try:
         value = json.loads(file.read_text())
     except ValueError as error:
-        raise OverreadError(f"{file} is not JSON ({error}). Restore the file, or train the checkpoint again.") from error
+        raise OverreadError(
+            f"{file} is not JSON ({error}). Restore the file, or train the checkpoint again."
+        ) from error
     if not isinstance(value, dict):
         raise OverreadError(f"{file} holds {type(value).__name__}; expected a JSON object. Restore the file.")
     return value

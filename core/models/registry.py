@@ -40,20 +40,26 @@ def build(architecture: str, model_kwargs: dict | None = None, weights: str = ""
     known = names()
     if architecture not in CUSTOM and architecture.split(".")[0] not in known:
         near = [name for name in known if architecture.split("_")[0] in name][:6]
-        raise OverreadError(f"There is no architecture {architecture!r}; use {', '.join(CUSTOM)} or a timm name"
-                            f"{' such as ' + ', '.join(near) if near else ''}.")
+        raise OverreadError(
+            f"There is no architecture {architecture!r}; use {', '.join(CUSTOM)} or a timm name"
+            f"{' such as ' + ', '.join(near) if near else ''}."
+        )
     try:
         if architecture in CUSTOM:
             model = CUSTOM[architecture](**(model_kwargs or {}))
         else:
-            model = timm.create_model(architecture, pretrained=weights == "timm", in_chans=1, num_classes=1, **(model_kwargs or {}))
+            model = timm.create_model(
+                architecture, pretrained=weights == "timm", in_chans=1, num_classes=1, **(model_kwargs or {})
+            )
     except TypeError as error:
         raise OverreadError(f"{architecture} does not take the arguments {model_kwargs}: {error}.") from error
     except (OSError, RuntimeError) as error:
         if weights != "timm":
             raise
-        raise OverreadError(f"timm's weights for {architecture} could not be fetched ({str(error).splitlines()[0]}); "
-                            "give a file instead with --set weights=FILE.") from error
+        raise OverreadError(
+            f"timm's weights for {architecture} could not be fetched ({str(error).splitlines()[0]}); "
+            "give a file instead with --set weights=FILE."
+        ) from error
     if weights and weights != "timm":
         load_weights(model, Path(weights))
     return model
@@ -70,17 +76,28 @@ def load_weights(model: nn.Module, file: Path) -> None:
             scaled = state[key].float() * (GREY_STD / torch.tensor(_COLOUR_STD))[None, :, None, None]
             state[key] = adapt_input_conv(1, scaled)
     heads = tuple(f"{head}." for head in _as_list(config.get("classifier")))
-    state = {key: value for key, value in state.items() if not key.startswith(heads or ("\0",)) or
-             (key in own and value.shape == own[key].shape)}
+    state = {
+        key: value
+        for key, value in state.items()
+        if not key.startswith(heads or ("\0",)) or (key in own and value.shape == own[key].shape)
+    }
     unknown = [key for key in state if key not in own]
     missing = [key for key in own if key not in state and not key.startswith(heads or ("\0",))]
-    shapes = [f"{key} {list(state[key].shape)} for {list(own[key].shape)}" for key in state
-              if key in own and state[key].shape != own[key].shape]
-    faults = [f"{what} {len(keys)} keys ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
-              for what, keys in (("lacks", missing), ("holds unknown", unknown), ("has other shapes in", shapes)) if keys]
+    shapes = [
+        f"{key} {list(state[key].shape)} for {list(own[key].shape)}"
+        for key in state
+        if key in own and state[key].shape != own[key].shape
+    ]
+    faults = [
+        f"{what} {len(keys)} keys ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+        for what, keys in (("lacks", missing), ("holds unknown", unknown), ("has other shapes in", shapes))
+        if keys
+    ]
     if faults:
-        raise OverreadError(f"{file} does not fit this network: it {' and '.join(faults)}. "
-                            "Choose the architecture these weights were made for.")
+        raise OverreadError(
+            f"{file} does not fit this network: it {' and '.join(faults)}. "
+            "Choose the architecture these weights were made for."
+        )
     model.load_state_dict(state, strict=False)
 
 
@@ -101,12 +118,16 @@ def _read_state(file: Path) -> dict[str, torch.Tensor]:
     except FileNotFoundError:
         raise OverreadError(f"There is no weights file {file}; check the path.") from None
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, ValueError, EOFError, KeyError) as error:
-        raise OverreadError(f"{file} could not be read as weights ({str(error).splitlines()[0][:120]}); expected "
-                            ".safetensors, or a .pth that holds only tensors.") from error
+        raise OverreadError(
+            f"{file} could not be read as weights ({str(error).splitlines()[0][:120]}); expected "
+            ".safetensors, or a .pth that holds only tensors."
+        ) from error
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not (isinstance(state, dict) and state and all(isinstance(value, torch.Tensor) for value in state.values())):
-        raise OverreadError(f"{file} holds no state dict (names to tensors); expected one, as saved by model.state_dict().")
+        raise OverreadError(
+            f"{file} holds no state dict (names to tensors); expected one, as saved by model.state_dict()."
+        )
     return state
 
 

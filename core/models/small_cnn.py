@@ -7,19 +7,29 @@ from core.models.registry import register
 
 
 class SmallCNN(nn.Module):
-    """Two blocks (5x5 convolution, batch norm, sigmoid, max pooling), one hidden layer, one logit. Any size from 16 px."""
+    """Two blocks (convolution, batch norm, sigmoid, max pooling), one hidden layer, one logit. From 16 px."""
 
     def __init__(self, width: int = 16, hidden: int = 64, dropout: float = 0.25):
         super().__init__()
         self.blocks = nn.Sequential(
-            nn.Conv2d(1, width, 5, padding=2, bias=False), nn.BatchNorm2d(width), nn.Sigmoid(), nn.MaxPool2d(2),
-            nn.Conv2d(width, 2 * width, 5, padding=2, bias=False), nn.BatchNorm2d(2 * width), nn.Sigmoid(), nn.MaxPool2d(2),
+            nn.Conv2d(1, width, 5, padding=2, bias=False),
+            nn.BatchNorm2d(width),
+            nn.Sigmoid(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(width, 2 * width, 5, padding=2, bias=False),
+            nn.BatchNorm2d(2 * width),
+            nn.Sigmoid(),
+            nn.MaxPool2d(2),
         )
         # A fixed grid, so that the same network takes 32, 64 and 128 px.
         self.pool = nn.AdaptiveAvgPool2d(8)
-        # The norm before the hidden layer undoes the sigmoids' offset, without which they hardly learn (docs/lab-log.md).
+        # The norm before the hidden layer undoes the sigmoids' offset; without it they hardly learn (docs/lab-log.md).
         self.hidden = nn.Sequential(
-            nn.Flatten(), nn.BatchNorm1d(2 * width * 64), nn.Dropout(dropout), nn.Linear(2 * width * 64, hidden), nn.Sigmoid()
+            nn.Flatten(),
+            nn.BatchNorm1d(2 * width * 64),
+            nn.Dropout(dropout),
+            nn.Linear(2 * width * 64, hidden),
+            nn.Sigmoid(),
         )
         self.head = nn.Linear(hidden, 1)
 

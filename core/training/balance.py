@@ -1,4 +1,4 @@
-"""Balance with the study as the unit: how often a radiograph is drawn, how much it weighs, and the prior that follows."""
+"""Balance by study: how often a radiograph is drawn, how much it weighs, and the prior that follows."""
 
 import numpy as np
 import pandas as pd

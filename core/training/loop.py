@@ -24,7 +24,13 @@ from core.inference.predictions import store_predictions
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import (
-    HISTORY, MANIFEST, PREDICTIONS, begin_checkpoint, read_checkpoint, save_weights, write_manifest,
+    HISTORY,
+    MANIFEST,
+    PREDICTIONS,
+    begin_checkpoint,
+    read_checkpoint,
+    save_weights,
+    write_manifest,
 )
 from core.models.registry import build
 from core.paths import write_atomically
@@ -36,8 +42,15 @@ from core.training.state import FILE, load_state, read_facts, save_state
 Progress = Callable[[int, int, str], None]
 
 
-def train(recipe: Recipe, dataset: Dataset, out: Path, resume: bool = False, progress: Progress | None = None,
-          say: Callable[[str], None] = lambda text: None, device: str = ""):
+def train(
+    recipe: Recipe,
+    dataset: Dataset,
+    out: Path,
+    resume: bool = False,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    device: str = "",
+):
     """Train, keep the epoch with the best study AUROC on the held-out fold, score what was not learned from.
 
     A run that was stopped goes on after its last full epoch with `resume`; on a CPU the weights are then the same, bit
@@ -47,8 +60,10 @@ def train(recipe: Recipe, dataset: Dataset, out: Path, resume: bool = False, pro
     index = _trainable(dataset)
     tuning = index["fold"].to_numpy() == recipe.holdout_fold
     if not tuning.any() or tuning.all():
-        raise OverreadError(f"Fold {recipe.holdout_fold} holds {int(tuning.sum())} of {len(index)} training radiographs; choose a "
-                            f"holdout_fold from 0 to {index['fold'].max()}, or index more data.")
+        raise OverreadError(
+            f"Fold {recipe.holdout_fold} holds {int(tuning.sum())} of {len(index)} training radiographs; choose a "
+            f"holdout_fold from 0 to {index['fold'].max()}, or index more data."
+        )
     _check_place(out, recipe, dataset, resume)
     where, why = pick_device(device)
     say(f"computing on {why}, in {precision(where)}")
@@ -60,9 +75,13 @@ def train(recipe: Recipe, dataset: Dataset, out: Path, resume: bool = False, pro
     index, tuning, rows = index[rows >= 0], tuning[rows >= 0], rows[rows >= 0]
     learn, tune = index[~tuning].reset_index(drop=True), index[tuning].reset_index(drop=True)
     if learn["label"].nunique() < 2:
-        raise OverreadError(f"All {len(learn)} radiographs to learn from have one label; expected normal and abnormal ones.")
-    say(f"learning from {len(learn)} radiographs of {learn['study_id'].nunique()} studies, choosing the epoch on "
-        f"{tune['study_id'].nunique()}; effective prior of abnormal {effective_prior(learn, recipe.balance):.3f}")
+        raise OverreadError(
+            f"All {len(learn)} radiographs to learn from have one label; expected normal and abnormal ones."
+        )
+    say(
+        f"learning from {len(learn)} radiographs of {learn['study_id'].nunique()} studies, choosing the epoch on "
+        f"{tune['study_id'].nunique()}; effective prior of abnormal {effective_prior(learn, recipe.balance):.3f}"
+    )
     if resume:
         facts = load_state(out, model, optimiser)
         say(f"going on after epoch {facts['epoch'] + 1} of {recipe.epochs}")
@@ -73,8 +92,18 @@ def train(recipe: Recipe, dataset: Dataset, out: Path, resume: bool = False, pro
         started = time.perf_counter()
         loss = _learn(model, optimiser, recipe, learn, cache.pixels, rows[~tuning], epoch, where, progress)
         seconds = time.perf_counter() - started
-        facts = _after_epoch(out, model, recipe, tune, cache.pixels[rows[tuning]], where, facts, epoch,
-                             {"train_loss": loss, "seconds": seconds, "images_per_second": len(learn) / seconds}, say)
+        facts = _after_epoch(
+            out,
+            model,
+            recipe,
+            tune,
+            cache.pixels[rows[tuning]],
+            where,
+            facts,
+            epoch,
+            {"train_loss": loss, "seconds": seconds, "images_per_second": len(learn) / seconds},
+            say,
+        )
         save_state(out, model, optimiser, facts)
     return _finish(out, dataset, facts, progress, device)
 
@@ -84,12 +113,18 @@ def _trainable(dataset: Dataset) -> pd.DataFrame:
     crossing = overlap_table(index)
     if len(crossing):
         shown = ", ".join(crossing["group_id"].head(5))
-        raise OverreadError(f"{len(crossing)} patients of {dataset.name} stand in more than one split ({shown}); expected each in "
-                            "one. Put all of a patient's radiographs on one side, then index again.")
-    index = index[(index["split"] == "train") & index["label"].notna() & ~index["study_id"].isin(conflicting_studies(index))]
+        raise OverreadError(
+            f"{len(crossing)} patients of {dataset.name} stand in more than one split ({shown}); expected each in "
+            "one. Put all of a patient's radiographs on one side, then index again."
+        )
+    index = index[
+        (index["split"] == "train") & index["label"].notna() & ~index["study_id"].isin(conflicting_studies(index))
+    ]
     if index["label"].nunique() < 2:
-        raise OverreadError(f"Data set {dataset.name} has {len(index)} labelled radiographs to train on, all of one kind or none; "
-                            "expected normal and abnormal ones in the split train.")
+        raise OverreadError(
+            f"Data set {dataset.name} has {len(index)} labelled radiographs to train on, all of one kind or none; "
+            "expected normal and abnormal ones in the split train."
+        )
     return index.reset_index(drop=True)
 
 
@@ -98,10 +133,14 @@ def _check_place(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> N
         facts = read_facts(out)
         before = Recipe.from_json((out / "recipe.json").read_text())
         if before != recipe:
-            raise OverreadError(f"{out} was begun with another recipe ({before.name}); resume with the same recipe and settings, "
-                                "or train into a new folder.")
+            raise OverreadError(
+                f"{out} was begun with another recipe ({before.name}); resume with the same recipe and settings, "
+                "or train into a new folder."
+            )
         if facts["index_hash"] != dataset.index_hash:
-            raise OverreadError(f"{out} was begun on another index than {dataset.name} has now; train into a new folder.")
+            raise OverreadError(
+                f"{out} was begun on another index than {dataset.name} has now; train into a new folder."
+            )
     elif (out / MANIFEST).exists() or (out / FILE).exists():
         raise OverreadError(f"{out} already holds a checkpoint; go on with --resume, or choose another --out.")
 
@@ -110,21 +149,37 @@ def _about(recipe: Recipe, dataset: Dataset, model, device: torch.device) -> dic
     import timm
 
     return {
-        "dataset": dataset.name, "index_hash": dataset.index_hash, "phantom": dataset.phantom, "recipe": recipe.name,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()), "precision": precision(device),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"), "complete": False,
+        "dataset": dataset.name,
+        "index_hash": dataset.index_hash,
+        "phantom": dataset.phantom,
+        "recipe": recipe.name,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "precision": precision(device),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "complete": False,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm.__version__},
     }
 
 
-def _learn(model, optimiser, recipe: Recipe, learn: pd.DataFrame, pixels: np.ndarray, rows: np.ndarray, epoch: int,
-           device: torch.device, progress: Progress | None) -> float:
+def _learn(
+    model,
+    optimiser,
+    recipe: Recipe,
+    learn: pd.DataFrame,
+    pixels: np.ndarray,
+    rows: np.ndarray,
+    epoch: int,
+    device: torch.device,
+    progress: Progress | None,
+) -> float:
     """One epoch; its mean loss. No value is fetched from the device before the end."""
     freeze_backbone(model, epoch < recipe.head_epochs)
     spec, image_ids = recipe.input_spec(), learn["image_id"].to_numpy()
     labels = learn["label"].to_numpy(np.float32)
     weights = loss_weights(learn).astype(np.float32) if recipe.balance == "weight" else np.ones(len(learn), np.float32)
-    order = epoch_order(len(learn), recipe.seed, epoch, sampling_weights(learn) if recipe.balance == "sampler" else None)
+    order = epoch_order(
+        len(learn), recipe.seed, epoch, sampling_weights(learn) if recipe.balance == "sampler" else None
+    )
     total, steps = torch.zeros((), device=device), -(-len(order) // recipe.batch_size)
     for step, (chosen, grey) in enumerate(batches(pixels, rows, order, recipe.batch_size)):
         set_rates(optimiser, recipe, epoch + step / steps)
@@ -132,22 +187,38 @@ def _learn(model, optimiser, recipe: Recipe, learn: pd.DataFrame, pixels: np.nda
         target = torch.from_numpy(labels[chosen]).to(device) * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
         with autocast(device):
             logits = model(spec.normalise(unit).contiguous(memory_format=torch.channels_last))[:, 0]
-        loss = functional.binary_cross_entropy_with_logits(logits.float(), target, torch.from_numpy(weights[chosen]).to(device))
+        loss = functional.binary_cross_entropy_with_logits(
+            logits.float(), target, torch.from_numpy(weights[chosen]).to(device)
+        )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         total += loss.detach() * len(chosen)
         if progress:
-            progress(min((step + 1) * recipe.batch_size, len(order)), len(order), f"epoch {epoch + 1} of {recipe.epochs}")
+            progress(
+                min((step + 1) * recipe.batch_size, len(order)), len(order), f"epoch {epoch + 1} of {recipe.epochs}"
+            )
     mean = float(total) / len(order)
     if not np.isfinite(mean):
-        raise OverreadError(f"The loss is not a number in epoch {epoch + 1}; the weights of the best epoch before it are kept. "
-                            f"Lower the learning rate (now {recipe.learning_rate:g}) with --set learning_rate=...")
+        raise OverreadError(
+            f"The loss is not a number in epoch {epoch + 1}; the weights of the best epoch before it are kept. "
+            f"Lower the learning rate (now {recipe.learning_rate:g}) with --set learning_rate=..."
+        )
     return mean
 
 
-def _after_epoch(out: Path, model, recipe: Recipe, tune: pd.DataFrame, pixels: np.ndarray, device: torch.device, facts: dict,
-                 epoch: int, row: dict, say) -> dict:
+def _after_epoch(
+    out: Path,
+    model,
+    recipe: Recipe,
+    tune: pd.DataFrame,
+    pixels: np.ndarray,
+    device: torch.device,
+    facts: dict,
+    epoch: int,
+    row: dict,
+    say,
+) -> dict:
     """Judge the epoch on the held-out fold; keep its weights if they are the best so far."""
     model.eval()
     logits = Classifier(model, recipe.input_spec(), device).logits(pixels)
@@ -158,16 +229,33 @@ def _after_epoch(out: Path, model, recipe: Recipe, tune: pd.DataFrame, pixels: n
     # With one class held out no AUROC exists; the loss then decides.
     judged = area.value if np.isfinite(area.value) else -tune_loss
     best = epoch == 0 or judged > facts["best"]
-    row = {"epoch": epoch + 1, **row, "tune_loss": tune_loss, "tune_auroc": area.value, "tune_auroc_low": area.low,
-           "tune_auroc_high": area.high, "tune_studies": len(studies), "best": best}
+    row = {
+        "epoch": epoch + 1,
+        **row,
+        "tune_loss": tune_loss,
+        "tune_auroc": area.value,
+        "tune_auroc_low": area.low,
+        "tune_auroc_high": area.high,
+        "tune_studies": len(studies),
+        "best": best,
+    }
     history = [*facts["history"], row]
     manifest = facts["manifest"]
     if best:
         manifest = save_weights(out, {**manifest, "epoch": epoch + 1, "tune_auroc": area.value}, model.state_dict())
     write_atomically(out / HISTORY, lambda path: pd.DataFrame(history).to_csv(path, index=False))
-    say(f"epoch {epoch + 1}: loss {row['train_loss']:.4f}, tuning loss {tune_loss:.4f}, tuning study AUROC {area.value:.3f}, "
-        f"{row['seconds']:.1f} s, {row['images_per_second']:.0f} radiographs/s{' (best)' if best else ''}")
-    return {**facts, "epoch": epoch, "best": judged if best else facts["best"], "manifest": manifest, "history": history}
+    say(
+        f"epoch {epoch + 1}: loss {row['train_loss']:.4f}, tuning loss {tune_loss:.4f}, "
+        f"tuning study AUROC {area.value:.3f}, "
+        f"{row['seconds']:.1f} s, {row['images_per_second']:.0f} radiographs/s{' (best)' if best else ''}"
+    )
+    return {
+        **facts,
+        "epoch": epoch,
+        "best": judged if best else facts["best"],
+        "manifest": manifest,
+        "history": history,
+    }
 
 
 def _finish(out: Path, dataset: Dataset, facts: dict, progress: Progress | None, device: str):

@@ -16,8 +16,12 @@ def optimiser_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     for name, parameter in model.named_parameters():
         groups.setdefault((name in head, parameter.ndim > 1), []).append(parameter)
     listed = [
-        {"params": parameters, "scale": 1.0 if in_head else recipe.backbone_rate, "in_head": in_head,
-         "weight_decay": recipe.weight_decay if decays else 0.0}
+        {
+            "params": parameters,
+            "scale": 1.0 if in_head else recipe.backbone_rate,
+            "in_head": in_head,
+            "weight_decay": recipe.weight_decay if decays else 0.0,
+        }
         for (in_head, decays), parameters in groups.items()
     ]
     if recipe.optimiser == "sgd":

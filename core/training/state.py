@@ -37,7 +37,9 @@ def load_state(folder: Path, model, optimiser) -> dict:
             _, index, key = name.split(".", 2)
             owner = parameters[int(index)]
             # A fused step walks moments and parameters by their place in memory, so both need one memory format.
-            state.setdefault(int(index), {})[key] = torch.empty_like(owner).copy_(value) if value.shape == owner.shape else value
+            state.setdefault(int(index), {})[key] = (
+                torch.empty_like(owner).copy_(value) if value.shape == owner.shape else value
+            )
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["random"])
     return facts
@@ -50,8 +52,11 @@ def read_facts(folder: Path) -> dict:
         with safe_open(file, framework="pt") as stored:
             return json.loads(stored.metadata()["facts"])
     except FileNotFoundError:
-        raise OverreadError(f"{folder} holds no run to go on with ({FILE} is missing): it was finished, or never ended an "
-                            "epoch. Train without --resume, into a new folder.") from None
+        raise OverreadError(
+            f"{folder} holds no run to go on with ({FILE} is missing): it was finished, or never ended an "
+            "epoch. Train without --resume, into a new folder."
+        ) from None
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise OverreadError(f"{file} is damaged ({error}). Train again into a new folder; "
-                            "the checkpoint itself is intact.") from error
+        raise OverreadError(
+            f"{file} is damaged ({error}). Train again into a new folder; the checkpoint itself is intact."
+        ) from error

@@ -15,7 +15,11 @@ def test_a_mura_tree_becomes_one_row_a_radiograph(mura):
     indexed = build_index(mura)
     row = indexed.frame.set_index("image_id").loc["train/XR_ELBOW/patient00000/study1_positive/image1.png"]
     assert len(indexed.frame) == 60 and not indexed.unreadable + indexed.stray + indexed.conflicts
-    assert (row["bone"], row["patient_id"], row["study_id"]) == ("elbow", "patient00000", "train/elbow/patient00000/study1")
+    assert (row["bone"], row["patient_id"], row["study_id"]) == (
+        "elbow",
+        "patient00000",
+        "train/elbow/patient00000/study1",
+    )
     assert (row["label"], row["split"], row["width"], row["height"]) == (1.0, "train", 60, 80)
     assert indexed.frame.groupby("split").size().to_dict() == {"train": 44, "valid": 16}
 
@@ -80,7 +84,9 @@ def manifest(tmp_path, rows: str):
 
 
 def test_a_manifest_maps_names_and_keeps_other_columns(tmp_path):
-    rows = "path,body_part,label,who,exam,site\n" + "".join(f"{n}.png,Hip,{n % 2},{n // 4}.0,{n // 2},A\n" for n in range(12))
+    rows = "path,body_part,label,who,exam,site\n" + "".join(
+        f"{n}.png,Hip,{n % 2},{n // 4}.0,{n // 2},A\n" for n in range(12)
+    )
     frame = build_index(manifest(tmp_path, rows), {"patient": "who", "study": "exam"}).frame
     assert list(frame["patient_id"].unique()) == ["0", "1", "2"] and list(frame["site"].unique()) == ["A"]
     assert frame["study_id"].iloc[0] == "0/hip/0" and frame["bone"].unique() == ["hip"]
@@ -97,7 +103,8 @@ def test_a_manifest_without_patients_keeps_exact_copies_on_one_side(tmp_path):
 
 
 def test_rows_that_cannot_be_meant_are_left_out_with_their_reason(tmp_path):
-    rows = "path,bone,label\n0.png,hip,2\n1.png,hip,1\n2.png,,0\n3.png,hip,\nnone.png,hip,0\n,hip,0\n1.png,hip,0\n5.png,hip,0\n"
+    rows = "path,bone,label\n0.png,hip,2\n1.png,hip,1\n2.png,,0\n3.png,hip,\n"
+    rows += "none.png,hip,0\n,hip,0\n1.png,hip,0\n5.png,hip,0\n"
     indexed = build_index(manifest(tmp_path, rows))
     reasons = {entry["path"]: entry["reason"] for entry in indexed.unreadable}
     assert sorted(indexed.frame["path"]) == ["1.png", "3.png", "5.png"]
@@ -106,12 +113,15 @@ def test_rows_that_cannot_be_meant_are_left_out_with_their_reason(tmp_path):
     assert "no such file" in reasons["none.png"] and reasons[""] == "row 7 has no path"
 
 
-@pytest.mark.parametrize(("rows", "columns", "said"), [
-    ("path,label\n0.png,1\n", {}, "lacks the column.* bone or body_part"),
-    ("path,bone,label\n0.png,hip,1\n", {"patient": "who"}, "has no column 'who'"),
-    ("path,bone,label\n0.png,hip,1\n", {"age": "label"}, "there is no column 'age'"),
-    ("path,bone,label\n", {}, "holds no radiograph that can be read"),
-])
+@pytest.mark.parametrize(
+    ("rows", "columns", "said"),
+    [
+        ("path,label\n0.png,1\n", {}, "lacks the column.* bone or body_part"),
+        ("path,bone,label\n0.png,hip,1\n", {"patient": "who"}, "has no column 'who'"),
+        ("path,bone,label\n0.png,hip,1\n", {"age": "label"}, "there is no column 'age'"),
+        ("path,bone,label\n", {}, "holds no radiograph that can be read"),
+    ],
+)
 def test_a_manifest_that_does_not_fit_is_one_sentence(tmp_path, rows, columns, said):
     with pytest.raises(OverreadError, match=said):
         build_index(manifest(tmp_path, rows), columns)
@@ -160,12 +170,17 @@ def test_bins_hold_their_share_of_every_stratum():
 def test_bins_do_not_depend_on_the_order_of_rows():
     groups, strata = pd.Series([f"p{n // 3}" for n in range(90)]), pd.Series(["a", "b"] * 45)
     order = np.random.default_rng(3).permutation(90)
-    assert (assign_bins(groups, strata, [0.5, 0.5], 1)[order] == assign_bins(groups[order], strata[order], [0.5, 0.5], 1)).all()
+    assert (
+        assign_bins(groups, strata, [0.5, 0.5], 1)[order] == assign_bins(groups[order], strata[order], [0.5, 0.5], 1)
+    ).all()
 
 
 def test_copies_chain_studies_without_patients_together():
-    found = group_ids(pd.Series([None, None, None, None, "p"], dtype="str"), pd.Series(["s1", "s1", "s2", "s3", "s9"]),
-                      pd.Series(["x", "y", "y", "z", "x"]))
+    found = group_ids(
+        pd.Series([None, None, None, None, "p"], dtype="str"),
+        pd.Series(["s1", "s1", "s2", "s3", "s9"]),
+        pd.Series(["x", "y", "y", "z", "x"]),
+    )
     assert found[0] == found[1] == found[2] != found[3] and found[4] == "p"
 
 

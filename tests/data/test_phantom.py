@@ -28,8 +28,19 @@ def phantoms(tmp_path_factory):
 def planned():
     """What 3,000 patients would get, without drawing it."""
     made = plan(3000, 8, valid_fraction=0.2, wrong_labels=0.04)
-    names = ("image_id", "study", "patient", "bone", "split", "true_label", "given_label", "view", "abnormality",
-        "defects", "side")
+    names = (
+        "image_id",
+        "study",
+        "patient",
+        "bone",
+        "split",
+        "true_label",
+        "given_label",
+        "view",
+        "abnormality",
+        "defects",
+        "side",
+    )
     frame = pd.DataFrame([[getattr(radiograph, name) for name in names] for radiograph in made], columns=list(names))
     return frame.assign(visible=[radiograph.finding is not None for radiograph in made])
 
@@ -37,7 +48,8 @@ def planned():
 def _digests(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*")) if path.is_file()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
     }
 
 
@@ -61,10 +73,14 @@ def test_layout_and_lists_are_muras(phantoms):
     on_disk = {path.relative_to(folder).as_posix() for path in folder.rglob("*.png")}
     assert on_disk == set(truth["image_id"])
     assert len(on_disk) == report.radiographs
-    assert truth["image_id"].str.fullmatch(
-        r"(train|valid)/XR_(ELBOW|FINGER|FOREARM|HAND|HUMERUS|SHOULDER|WRIST)/patient\d{5}"
-        r"/study\d_(positive|negative)/image\d\.png"
-    ).all()
+    assert (
+        truth["image_id"]
+        .str.fullmatch(
+            r"(train|valid)/XR_(ELBOW|FINGER|FOREARM|HAND|HUMERUS|SHOULDER|WRIST)/patient\d{5}"
+            r"/study\d_(positive|negative)/image\d\.png"
+        )
+        .all()
+    )
     for split in ("train", "valid"):
         of_split = truth[truth["split"] == split]
         paths = (folder / f"{split}_image_paths.csv").read_text().splitlines()
@@ -162,9 +178,13 @@ def test_shares_are_as_stated(planned):
 
 
 def test_nothing_but_the_finding_depends_on_the_label(planned):
-    studies = planned.groupby("study").agg(label=("true_label", "first"), views=("image_id", "size"), bone=("bone",
-        "first"),
-                                           side=("side", "first"), split=("split", "first"))
+    studies = planned.groupby("study").agg(
+        label=("true_label", "first"),
+        views=("image_id", "size"),
+        bone=("bone", "first"),
+        side=("side", "first"),
+        split=("split", "first"),
+    )
     for name in ("views", "bone", "side", "split"):
         assert chi2_contingency(pd.crosstab(studies["label"], studies[name])).pvalue > 1e-3, name
     for name in DEFECTS:

@@ -54,9 +54,15 @@ def test_a_strip_of_one_pixel_still_fits():
     assert to_square(np.full((1, 20000), 9, np.uint8), 64).shape == (64, 64)
 
 
-@pytest.mark.parametrize(("content", "reason"), [
-    (b"", "not an image"), (b"plain text", "not an image"), (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "."), (None, "no such file"),
-])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not an image"),
+        (b"plain text", "not an image"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "."),
+        (None, "no such file"),
+    ],
+)
 def test_damage_is_named_with_its_file(tmp_path, content, reason):
     file = tmp_path / "x.png"
     if content is not None:

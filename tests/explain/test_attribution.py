@@ -37,7 +37,9 @@ def test_grad_cam_by_hand():
     by_hand = (3 * np.maximum(NORMALISED, 0) + 2 * np.maximum(-NORMALISED, 0)) / 256
     found = attribute(HAND, PIXELS, "grad_cam")
     assert found.map == pytest.approx(by_hand, abs=1e-6)
-    assert found.logit == pytest.approx((3 * np.maximum(NORMALISED, 0) + 2 * np.maximum(-NORMALISED, 0)).mean(), rel=1e-5)
+    assert found.logit == pytest.approx(
+        (3 * np.maximum(NORMALISED, 0) + 2 * np.maximum(-NORMALISED, 0)).mean(), rel=1e-5
+    )
 
 
 def test_saliency_by_hand():
@@ -70,12 +72,21 @@ def test_every_method_gives_its_map_and_leaves_the_network_as_it_was(architectur
     assert found.map.shape == (64, 64) and found.map.dtype == np.float32 and found.map.any()
     assert found.logit == pytest.approx(before[0], abs=1e-5)
     assert (classifier.logits(pixels[None]) == before).all()
-    assert not any(module._forward_hooks or module._backward_hooks or module._forward_pre_hooks for module in model.modules())
+    assert not any(
+        module._forward_hooks or module._backward_hooks or module._forward_pre_hooks for module in model.modules()
+    )
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
-@pytest.mark.parametrize(("architecture", "layer"), [("small_cnn", "blocks.6"), ("resnet10t", "layer4.0.act2"), ("mobilenetv2_035", "bn2.act"),
-                                                     ("densenet121", "features.norm5.act")])
+@pytest.mark.parametrize(
+    ("architecture", "layer"),
+    [
+        ("small_cnn", "blocks.6"),
+        ("resnet10t", "layer4.0.act2"),
+        ("mobilenetv2_035", "bn2.act"),
+        ("densenet121", "features.norm5.act"),
+    ],
+)
 def test_the_target_is_the_last_feature_map(architecture, layer):
     classifier = Classifier(build(architecture).eval(), InputSpec(64), CPU)
     assert target_layer(classifier, torch.zeros(1, 1, 64, 64))[0] == layer

@@ -5,8 +5,19 @@ from sklearn.metrics import roc_auc_score
 
 from core.errors import OverreadError
 from core.metrics.intervals import (
-    Estimate, auroc_statistic, bootstrap_draws, bounds, clopper_pearson, mcnemar, newcombe, patient_bootstrap,
-    percentile_interval, proportion, rate_statistic, weighted_sum, wilson,
+    Estimate,
+    auroc_statistic,
+    bootstrap_draws,
+    bounds,
+    clopper_pearson,
+    mcnemar,
+    newcombe,
+    patient_bootstrap,
+    percentile_interval,
+    proportion,
+    rate_statistic,
+    weighted_sum,
+    wilson,
 )
 from core.metrics.ranking import delong
 from tests.metrics.examples import P, Y, tied

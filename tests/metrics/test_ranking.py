@@ -6,9 +6,15 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from core.errors import OverreadError
 from core.metrics.counts import counts_table
 from core.metrics.ranking import (
-    area, auroc, auroc_difference, average_precision, delong, precision_recall_table, roc_table,
+    area,
+    auroc,
+    auroc_difference,
+    average_precision,
+    delong,
+    precision_recall_table,
+    roc_table,
 )
-from tests.metrics.examples import ALB, KG, OUTCOME, P, Q, TP, Y, tied
+from tests.metrics.examples import ALB, KG, OUTCOME, TP, P, Q, Y, tied
 from tests.oracles import average_precision_by_loop, delong_by_pairs, pair_wins
 
 SEEDS = range(6)

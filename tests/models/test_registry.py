@@ -6,7 +6,11 @@ from core.errors import OverreadError
 from core.models.registry import CUSTOM, build, load_weights, names, parts
 
 names()
-BUILT = [(name, {}) for name in CUSTOM] + [("resnet10t", {"channels": [8, 16, 24, 32]}), ("mobilenetv2_035", {}), ("lcnet_035", {})]
+BUILT = [(name, {}) for name in CUSTOM] + [
+    ("resnet10t", {"channels": [8, 16, 24, 32]}),
+    ("mobilenetv2_035", {}),
+    ("lcnet_035", {}),
+]
 
 
 @pytest.mark.parametrize(("name", "arguments"), BUILT)
@@ -60,8 +64,13 @@ def test_pretrained_weights_without_a_network_are_one_sentence(monkeypatch):
         build("mobilenetv2_100", weights="timm")
 
 
-@pytest.mark.parametrize(("name", "file"), [("mobilenetv2_100", "mobilenetv2_100.tf2_ptq_in1k.pth"),
-                                            ("mobilenetv1_100", "mobilenetv1_100.tf1_qat_in1k_features.pth")])
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("mobilenetv2_100", "mobilenetv2_100.tf2_ptq_in1k.pth"),
+        ("mobilenetv1_100", "mobilenetv1_100.tf1_qat_in1k_features.pth"),
+    ],
+)
 def test_real_colour_weights_fold_to_grey(shared, name, file):
     """One grey channel gives the features that three equal channels give, up to the colours' own means."""
     import timm

@@ -23,7 +23,9 @@ from core.training.loop import train
 from core.training.recipe import Recipe
 
 RECIPE = Recipe("tiny", "small_cnn", {"width": 4, "hidden": 8}, size=16, epochs=6, batch_size=8, learning_rate=0.02)
-TRANSFER = replace(RECIPE, architecture="lcnet_035", model_kwargs={}, size=32, head_epochs=1, epochs=2, backbone_rate=0.5)
+TRANSFER = replace(
+    RECIPE, architecture="lcnet_035", model_kwargs={}, size=32, head_epochs=1, epochs=2, backbone_rate=0.5
+)
 
 
 @pytest.fixture
@@ -41,12 +43,20 @@ def test_a_signal_that_is_there_is_learned_and_scored(tree, tmp_path):
     assert len(history) == 6 and history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
     assert checkpoint.manifest["epoch"] == history.loc[history["best"], "epoch"].iloc[-1]
     assert {file.name for file in checkpoint.folder.iterdir()} == {
-        "weights.safetensors", "recipe.json", "input_spec.json", "history.csv", "predictions.parquet", "checkpoint.json"}
+        "weights.safetensors",
+        "recipe.json",
+        "input_spec.json",
+        "history.csv",
+        "predictions.parquet",
+        "checkpoint.json",
+    }
 
 
 def test_what_tunes_is_not_learned_from(tree, tmp_path, monkeypatch):
     seen = set()
-    monkeypatch.setattr(loop, "apply", lambda a, grey, ids, seed, epoch: seen.update(ids) or grey.unsqueeze(1).float() / 255)
+    monkeypatch.setattr(
+        loop, "apply", lambda a, grey, ids, seed, epoch: seen.update(ids) or grey.unsqueeze(1).float() / 255
+    )
     train(replace(RECIPE, epochs=1, holdout_fold=2), tree, tmp_path / "out")
     index = read_index("tree")
     assert seen == set(index.loc[(index["split"] == "train") & (index["fold"] != 2), "image_id"])
@@ -60,8 +70,11 @@ def test_scores_from_files_equal_scores_in_training(tree, tmp_path):
     assert read_predictions(checkpoint, tree).equals(scores)
 
 
-@pytest.mark.parametrize("recipe", [replace(RECIPE, epochs=4), TRANSFER, replace(RECIPE, epochs=3, balance="sampler", optimiser="sgd")],
-                         ids=["adamw", "transfer", "sgd"])
+@pytest.mark.parametrize(
+    "recipe",
+    [replace(RECIPE, epochs=4), TRANSFER, replace(RECIPE, epochs=3, balance="sampler", optimiser="sgd")],
+    ids=["adamw", "transfer", "sgd"],
+)
 def test_a_stopped_run_goes_on_to_the_same_bits(tree, tmp_path, monkeypatch, recipe):
     straight = train(recipe, tree, tmp_path / "straight", device="cpu")
     learn, calls = loop._learn, []
@@ -84,8 +97,20 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tree, tmp_path, monkeypatch, rec
 
 
 def test_kill_nine_leaves_a_whole_checkpoint_that_goes_on(tree, tmp_path):
-    command = [sys.executable, "-m", "core", "train", "original-cnn-64", "--data", "tree", "--out", str(tmp_path / "killed"), "--device", "cpu"]
-    settings = ["--set", "size=16", "--set", "epochs=400", "--set", "model_kwargs={\"width\": 4}"]
+    command = [
+        sys.executable,
+        "-m",
+        "core",
+        "train",
+        "original-cnn-64",
+        "--data",
+        "tree",
+        "--out",
+        str(tmp_path / "killed"),
+        "--device",
+        "cpu",
+    ]
+    settings = ["--set", "size=16", "--set", "epochs=400", "--set", 'model_kwargs={"width": 4}']
     running = subprocess.Popen([*command, *settings], stderr=subprocess.PIPE)
     history = tmp_path / "killed" / "history.csv"
     for _ in range(600):

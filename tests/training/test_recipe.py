@@ -15,21 +15,33 @@ def test_json_round_trip_is_exact(recipe):
 
 
 def test_settings_change_values_and_keep_their_kind():
-    changed = with_settings(named_recipe("original-cnn-64"), [
-        "epochs=3", "learning_rate=1", "augmentation.rotation=12", "model_kwargs={\"width\": 8}", "balance=sampler"])
+    changed = with_settings(
+        named_recipe("original-cnn-64"),
+        ["epochs=3", "learning_rate=1", "augmentation.rotation=12", 'model_kwargs={"width": 8}', "balance=sampler"],
+    )
     assert (changed.epochs, changed.learning_rate, changed.augmentation.rotation) == (3, 1.0, 12.0)
     assert changed.model_kwargs == {"width": 8} and changed.balance == "sampler"
     assert changed.augmentation.horizontal_flip == 0.5
     assert with_settings(changed, ["augmentation=strong"]).augmentation == PRESETS["strong"]
 
 
-@pytest.mark.parametrize(("setting", "said"), [
-    ("epoch=3", "no such setting; the settings are name, architecture"), ("epochs", "expected key=value"),
-    ("epochs=three", "expected a whole number"), ("epochs=2.5", "expected a whole number"), ("learning_rate=fast", "expected a number"),
-    ("epochs=0", "expected 1 or more"), ("balance=both", "expected one of none, sampler, weight"), ("augmentation=wild", "expected one of none"),
-    ("augmentation.spin=1", "no such setting"), ("augmentation.rotation=400", "expected 0 to 180"), ("model_kwargs=8", "expected a JSON object"),
-    ("learning_rate=0", "learning_rate above 0"),
-])
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("epoch=3", "no such setting; the settings are name, architecture"),
+        ("epochs", "expected key=value"),
+        ("epochs=three", "expected a whole number"),
+        ("epochs=2.5", "expected a whole number"),
+        ("learning_rate=fast", "expected a number"),
+        ("epochs=0", "expected 1 or more"),
+        ("balance=both", "expected one of none, sampler, weight"),
+        ("augmentation=wild", "expected one of none"),
+        ("augmentation.spin=1", "no such setting"),
+        ("augmentation.rotation=400", "expected 0 to 180"),
+        ("model_kwargs=8", "expected a JSON object"),
+        ("learning_rate=0", "learning_rate above 0"),
+    ],
+)
 def test_a_setting_that_does_not_fit_says_what_would(setting, said):
     with pytest.raises(OverreadError, match=said):
         with_settings(named_recipe("original-cnn-64"), [setting])
@@ -43,10 +55,14 @@ def test_an_unknown_recipe_or_key_is_named():
 
 
 # Bone a: study s1 normal with 3 views, s2 abnormal with 1; bone b: s3, s4 normal with 1 view, s5 abnormal with 2.
-ROWS = pd.DataFrame({
-    "image_id": list("uvwxyzpq"), "study_id": ["s1", "s1", "s1", "s2", "s3", "s4", "s5", "s5"],
-    "bone": list("aaaabbbb"), "label": [0.0, 0, 0, 1, 0, 0, 1, 1],
-})
+ROWS = pd.DataFrame(
+    {
+        "image_id": list("uvwxyzpq"),
+        "study_id": ["s1", "s1", "s1", "s2", "s3", "s4", "s5", "s5"],
+        "bone": list("aaaabbbb"),
+        "label": [0.0, 0, 0, 1, 0, 0, 1, 1],
+    }
+)
 
 
 def test_sampling_draws_each_bone_and_label_alike_and_each_study_in_them():

@@ -69,8 +69,9 @@ def _panel(radiograph: Radiograph, view: str, shown: Finding | None, rng: np.ran
     return grey, mask & exposed, contrast
 
 
-def _pose(radiograph: Radiograph, view: str, body: Region, shape: tuple[int, int], lying: bool,
-    rng: np.random.Generator) -> Pose:
+def _pose(
+    radiograph: Radiograph, view: str, body: Region, shape: tuple[int, int], lying: bool, rng: np.random.Generator
+) -> Pose:
     turn = np.radians(rng.uniform(*TURNS[view]))
     turn *= LESS_TURNED.get(radiograph.bone, 1)
     tilt = np.radians(rng.normal(0, 7)) + (np.pi / 2 * rng.choice((-1, 1)) if lying else 0)

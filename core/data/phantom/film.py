@@ -66,8 +66,15 @@ def mark(grey: np.ndarray, side: str, rng: np.random.Generator) -> np.ndarray:
 
 _LETTERS = {
     "L": ((-0.5, -0.8, -0.5, 0.8), (-0.5, 0.8, 0.5, 0.8)),
-    "R": ((-0.5, -0.8, -0.5, 0.8), (-0.5, -0.8, 0.2, -0.8), (0.2, -0.8, 0.45, -0.55), (0.45, -0.55, 0.45, -0.25),
-          (0.45, -0.25, 0.2, 0.0), (0.2, 0.0, -0.5, 0.0), (-0.05, 0.0, 0.5, 0.8)),
+    "R": (
+        (-0.5, -0.8, -0.5, 0.8),
+        (-0.5, -0.8, 0.2, -0.8),
+        (0.2, -0.8, 0.45, -0.55),
+        (0.45, -0.55, 0.45, -0.25),
+        (0.45, -0.25, 0.2, 0.0),
+        (0.2, 0.0, -0.5, 0.0),
+        (-0.05, 0.0, 0.5, 0.8),
+    ),
 }
 
 
@@ -99,8 +106,9 @@ def cover(taken: np.ndarray, reference: float, rng: np.random.Generator) -> np.n
     return taken + reference * 0.5 * limb
 
 
-def spoil(grey: np.ndarray, mask: np.ndarray, defects: tuple[str, ...], rng: np.random.Generator) -> tuple[np.ndarray,
-    np.ndarray]:
+def spoil(
+    grey: np.ndarray, mask: np.ndarray, defects: tuple[str, ...], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """The defects of the whole film, in a fixed order; the mask follows where the picture is stretched or framed."""
     numbers = rng.random(6)
     if "dark" in defects:

@@ -36,13 +36,20 @@ def choose(kind: str, sites: dict[str, tuple[float, float]], rng: np.random.Gene
         "screw": (rng.uniform(0.2, 0.3), 1.0),
     }[kind]
     return Finding(
-        kind, name, float(rng.uniform(*sites[name])), float(rng.uniform(-0.5, 0.5)), float(size),
-        float(rng.choice((-1, 1)) * rng.uniform(0.05, 0.75)), float(strength), int(rng.integers(1 << 31)),
+        kind,
+        name,
+        float(rng.uniform(*sites[name])),
+        float(rng.uniform(-0.5, 0.5)),
+        float(size),
+        float(rng.choice((-1, 1)) * rng.uniform(0.05, 0.75)),
+        float(strength),
+        int(rng.integers(1 << 31)),
     )
 
 
-def add(finding: Finding, shadow: Shadow, along: np.ndarray, across: np.ndarray, smallest: float) -> tuple[np.ndarray,
-    np.ndarray]:
+def add(
+    finding: Finding, shadow: Shadow, along: np.ndarray, across: np.ndarray, smallest: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The bone with the finding (what it takes from the beam) and where the finding is (bool).
 
     `smallest`, in pixels, is the least half width that a finding is drawn to: on a thin bone it is larger than life.

@@ -16,8 +16,15 @@ SECOND_STUDY = 0.04
 SECOND_BONE = 0.06
 SHOWN = 0.9  # chance that a further view shows the finding; one view always does
 DEFECTS = {
-    "two_on_one_film": 0.02, "overlap": 0.03, "dark": 0.03, "washed_out": 0.03, "stretched": 0.02, "inverted": 0.02,
-    "border": 0.06, "marker": 0.5, "blank": 0.003,
+    "two_on_one_film": 0.02,
+    "overlap": 0.03,
+    "dark": 0.03,
+    "washed_out": 0.03,
+    "stretched": 0.02,
+    "inverted": 0.02,
+    "border": 0.06,
+    "marker": 0.5,
+    "blank": 0.003,
 }
 STREAMS = {"patient": 0, "study": 1, "person": 2, "view": 3, "film": 4, "noise": 5}
 
@@ -97,11 +104,23 @@ def _study(key: tuple[int, ...], bone: str, split: str, side: str, wrong_labels:
     made = []
     for place, view in enumerate(views):
         visible = bool(true_label and shown[place] and "blank" not in defects[place])
-        made.append(Radiograph(
-            f"{folder}/image{place + 1}.png", folder, patient, bone, split, true_label, given_label, view,
-            finding.kind if true_label else "none", finding if visible else None, defects[place], side, (*key,
-                place + 1),
-        ))
+        made.append(
+            Radiograph(
+                f"{folder}/image{place + 1}.png",
+                folder,
+                patient,
+                bone,
+                split,
+                true_label,
+                given_label,
+                view,
+                finding.kind if true_label else "none",
+                finding if visible else None,
+                defects[place],
+                side,
+                (*key, place + 1),
+            )
+        )
     return made
 
 

@@ -90,8 +90,17 @@ def cast(part: Part, pose: Pose, shape: tuple[int, int]) -> Shadow | None:
     sign = -1 if pose.mirrored else 1
     bend = pose.scale * (part.bend[0] * np.cos(pose.turn) * sign + part.bend[1] * np.sin(pose.turn) * sign)
     return Shadow(
-        part, start, axis, length, float(bend), 0.5 * (plus - minus) * widen * pose.scale, half * pose.scale,
-        np.maximum(half - wall, 0) * pose.scale, spongy, part.flat * deepen / (widen * pose.scale), pose.scale,
+        part,
+        start,
+        axis,
+        length,
+        float(bend),
+        0.5 * (plus - minus) * widen * pose.scale,
+        half * pose.scale,
+        np.maximum(half - wall, 0) * pose.scale,
+        spongy,
+        part.flat * deepen / (widen * pose.scale),
+        pose.scale,
     )
 
 

@@ -7,9 +7,26 @@ from core.data.phantom.draw import Drawn
 from core.data.phantom.plan import Radiograph
 
 COLUMNS = (
-    "image_id", "study", "patient", "bone", "split", "true_label", "given_label", "label_flipped", "visible",
-        "abnormality", "view",
-    "x0", "y0", "x1", "y1", "mask", "contrast", "defects", "width", "height",
+    "image_id",
+    "study",
+    "patient",
+    "bone",
+    "split",
+    "true_label",
+    "given_label",
+    "label_flipped",
+    "visible",
+    "abnormality",
+    "view",
+    "x0",
+    "y0",
+    "x1",
+    "y1",
+    "mask",
+    "contrast",
+    "defects",
+    "width",
+    "height",
 )
 
 
@@ -38,13 +55,23 @@ def truth_row(radiograph: Radiograph, drawn: Drawn) -> dict:
     visible = len(rows) > 0
     box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if visible else (None,) * 4
     values = (
-        radiograph.image_id, radiograph.study, radiograph.patient, radiograph.bone, radiograph.split,
-            radiograph.true_label,
-        radiograph.given_label, radiograph.true_label != radiograph.given_label, visible, radiograph.abnormality,
-            radiograph.view,
-        *(None if edge is None else int(edge) for edge in box), encode_mask(drawn.mask),
-        drawn.contrast if visible else 0.0, list(radiograph.defects),
-        drawn.pixels.shape[1], drawn.pixels.shape[0],
+        radiograph.image_id,
+        radiograph.study,
+        radiograph.patient,
+        radiograph.bone,
+        radiograph.split,
+        radiograph.true_label,
+        radiograph.given_label,
+        radiograph.true_label != radiograph.given_label,
+        visible,
+        radiograph.abnormality,
+        radiograph.view,
+        *(None if edge is None else int(edge) for edge in box),
+        encode_mask(drawn.mask),
+        drawn.contrast if visible else 0.0,
+        list(radiograph.defects),
+        drawn.pixels.shape[1],
+        drawn.pixels.shape[0],
     )
     return dict(zip(COLUMNS, values, strict=True))
 

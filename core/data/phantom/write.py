@@ -34,8 +34,13 @@ class PhantomReport:
 
 
 def write_phantoms(
-    out: Path, patients: int, seed: int, progress: Progress | None = None, processes: int | None = None,
-    valid_fraction: float = 0.2, wrong_labels: float = 0.04,
+    out: Path,
+    patients: int,
+    seed: int,
+    progress: Progress | None = None,
+    processes: int | None = None,
+    valid_fraction: float = 0.2,
+    wrong_labels: float = 0.04,
 ) -> PhantomReport:
     """Synthetic radiographs with known truth below `out`, in MURA's layout; the same values give the same bytes.
 
@@ -45,7 +50,11 @@ def write_phantoms(
     _check_values(patients, seed, valid_fraction, wrong_labels)
     folder = Path(out) / ROOT
     description = {
-        "phantom": True, "version": VERSION, "seed": seed, "patients": patients, "valid_fraction": valid_fraction,
+        "phantom": True,
+        "version": VERSION,
+        "seed": seed,
+        "patients": patients,
+        "valid_fraction": valid_fraction,
         "wrong_labels": wrong_labels,
     }
     radiographs = plan(patients, seed, valid_fraction, wrong_labels)
