@@ -54,7 +54,11 @@ class Dataset:
 
     def problems(self) -> dict[str, list]:
         """What was left out or is in doubt: lists `unreadable`, `stray`, `conflicts` of {path, reason}."""
-        return json.loads((self.folder / "problems.json").read_text())
+        file = self.folder / "problems.json"
+        try:
+            return json.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise OverreadError(f"{file} cannot be read ({error}). Index the data set again.") from error
 
 
 def build_index(

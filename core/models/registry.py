@@ -60,9 +60,17 @@ def build(architecture: str, model_kwargs: dict | None = None, weights: str = ""
             f"timm's weights for {architecture} could not be fetched ({str(error).splitlines()[0]}); "
             "give a file instead with --set weights=FILE."
         ) from error
+    _calm_head(model)
     if weights and weights != "timm":
         load_weights(model, Path(weights))
     return model
+
+
+def _calm_head(model: nn.Module) -> None:
+    """Draw a head anew that starts too large: timm's mobile families scale it by its outputs, of which there is one."""
+    head, _ = parts(model)
+    if isinstance(head, nn.Linear) and head.weight.std() > 2 / head.in_features**0.5:
+        nn.init.normal_(head.weight, std=0.01)
 
 
 def load_weights(model: nn.Module, file: Path) -> None:

@@ -65,6 +65,8 @@ def show_balance(index: pd.DataFrame) -> None:
             )
     if level == "patient":
         widgets.note("A patient stands once in each bone examined, and is abnormal if any study of it is.")
+        if index["patient_id"].isna().any():
+            widgets.note("Where the source names no patient, each group of exact copies counts as one: patients may overlap.")
 
 
 def show_sizes(dataset: Dataset, index: pd.DataFrame) -> None:

@@ -27,13 +27,14 @@ def show_dataset(index: pd.DataFrame, crossing: int) -> None:
     studies = index.groupby("study_id")["label"].max()
     splits = index.groupby("split")["group_id"].nunique()
     patients, labelled_studies = index["patient_id"].nunique(), int(studies.notna().sum())
+    unnamed = int(index["patient_id"].isna().sum())
     widgets.facts(
         ("Radiographs", f"{len(index):,}", f"{index['bone'].nunique()} bones"),
         ("Studies", f"{len(studies):,}", f"{len(index) / len(studies):.1f} radiographs each"),
         (
             "Patients",
             f"{patients:,}" if patients else "Unknown",
-            "named by the source" if patients else "splits keep exact copies together",
+            f"not named for {unnamed:,} radiographs" if unnamed else "named by the source",
         ),
         (
             "Abnormal",
@@ -41,17 +42,21 @@ def show_dataset(index: pd.DataFrame, crossing: int) -> None:
             f"of {labelled_studies:,} labelled studies",
         ),
         (
-            "Patients by split" if patients else "Groups by split",
+            "Groups by split" if unnamed else "Patients by split",
             " / ".join(f"{count:,}" for count in splits),
             " / ".join(splits.index),
         ),
-        (
-            "Leakage",
-            "None found" if crossing == 0 else f"{crossing} patients",
-            "no patient is in two splits" if crossing == 0 else "are in two splits: figures are too good",
-            *(["missed"] if crossing else []),
-        ),
+        leakage(crossing, unnamed),
     )
+
+
+def leakage(crossing: int, unnamed: int) -> tuple[str, ...]:
+    """The verdict on patients in two splits. Without names there is none, only that exact copies are kept together."""
+    if crossing:
+        return "Leakage", f"{crossing:,} patients", "are in two splits: figures are too good", "missed"
+    if unnamed:
+        return "Leakage", "Not known", "patients may overlap; exact copies do not"
+    return "Leakage", "None found", "no patient is in two splits"
 
 
 def show_models(chosen: Selection, dataset: Dataset) -> None:

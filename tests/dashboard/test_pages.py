@@ -238,3 +238,18 @@ assert not found, found
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(HOME).parent.parent)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_without_patient_names_there_is_no_verdict_on_leakage(built, monkeypatch, tmp_path):
+    copy = House(tmp_path / "home", built.checkpoints)
+    shutil.copytree(built.home, copy.home)
+    enter(copy, monkeypatch)
+    random = np.random.default_rng(0)
+    for number in range(12):
+        write_radiograph(tmp_path / f"{number}.png", random, number % 2 == 1)
+    rows = "".join(f"{number}.png,hip,{number % 2}\n" for number in range(12))
+    (tmp_path / "labels.csv").write_text("path,bone,label\n" + rows)
+    write_dataset("unnamed", build_index(tmp_path / "labels.csv"))
+    said = words(open_page("overview", data="unnamed"))
+    assert "patients may overlap" in said
+    assert "None found" not in said

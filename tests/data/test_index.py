@@ -153,6 +153,9 @@ def test_a_damaged_index_is_one_sentence(mura, workspace):
     file.write_bytes(file.read_bytes()[:200])
     with pytest.raises(OverreadError, match="Index the data set again"):
         read_index("tree")
+    (dataset.folder / "problems.json").unlink()
+    with pytest.raises(OverreadError, match="problems.json cannot be read.*Index the data set again"):
+        dataset.problems()
     with pytest.raises(OverreadError, match="no data set 'other'.*there: tree"):
         read_index("other")
 
