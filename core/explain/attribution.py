@@ -17,6 +17,7 @@ METHODS: dict[str, Callable] = {}
 _LOCK = threading.Lock()
 # Sundararajan 2017 asks for completeness; beyond this share of the change in logit the map is not to be read.
 WORST_GAP = 0.05
+STEPS = (32, 128, 512)
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,22 @@ def grad_cam(classifier: Classifier, inputs: torch.Tensor):
 
 
 @method
-def integrated_gradients(classifier: Classifier, inputs: torch.Tensor, steps: int = 32):
-    """Integrated gradients (Sundararajan 2017) from a black image, black in pixels and not in the normalised tensor."""
+def integrated_gradients(classifier: Classifier, inputs: torch.Tensor):
+    """Integrated gradients (Sundararajan 2017) from a black image, black in pixels and not in the normalised tensor.
+
+    In 32 steps; where the map does not add up to the change in logit, in 128, then in 512.
+    """
     black = _black(classifier, inputs)
-    found, gap = IntegratedGradients(classifier.model).attribute(
-        inputs, baselines=black, target=0, n_steps=steps, internal_batch_size=8, return_convergence_delta=True
-    )
     with torch.no_grad():
         change = float((classifier.model(inputs) - classifier.model(black))[0, 0])
-    share = abs(float(gap)) / max(abs(change), 1e-6)
+    explained = IntegratedGradients(classifier.model)
+    for steps in STEPS:
+        found, gap = explained.attribute(
+            inputs, baselines=black, target=0, n_steps=steps, internal_batch_size=16, return_convergence_delta=True
+        )
+        share = abs(float(gap)) / max(abs(change), 1e-6)
+        if share <= WORST_GAP:
+            break
     verdict = "complete" if share <= WORST_GAP else "not complete: do not read this map"
     return found, f"{steps} steps from black; gap {share:.1%} of the change in logit ({verdict})", share <= WORST_GAP
 

@@ -50,10 +50,10 @@ def read_predictions(checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame |
 
 
 def belongs(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset) -> bool:
-    """Whether scores were made by these weights on this index."""
-    return bool(
-        (frame["checkpoint"] == checkpoint.reference).all() and (frame["dataset"] == dataset_reference(dataset)).all()
-    )
+    """Whether scores were made by these weights on this index, whatever name either had then."""
+    weights, rows = checkpoint.reference.split("@")[-1], dataset_reference(dataset).split("@")[-1]
+    made_by, made_on = (frame[name].str.rsplit("@", n=1).str[-1] for name in ("checkpoint", "dataset"))
+    return bool((made_by == weights).all() and (made_on == rows).all())
 
 
 def store_predictions(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset, file: Path | None = None) -> Path:

@@ -1,10 +1,13 @@
 """What the data set holds: counts per bone, split and label; views, sizes, and what a size leaves of a radiograph."""
 
+from pathlib import Path
+
 import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
 from core.data.pixels import read_grey, to_square
+from core.paths import home
 from core.schema import bone_order
 from dashboard import loaders, selection, widgets
 from dashboard.charts import balance
@@ -17,7 +20,7 @@ def show() -> None:
     chosen = selection.current()
     dataset = loaders.datasets()[chosen.dataset]
     index = loaders.index(dataset.name)
-    widgets.heading("Dataset", dataset, dataset.name, bone_name(chosen.bone), dataset.root)
+    widgets.heading("Dataset", dataset, dataset.name, bone_name(chosen.bone), place(dataset))
     show_problems(dataset)
     show_balance(index)
     bone = index if chosen.bone == ALL else index[index["bone"] == chosen.bone]
@@ -30,6 +33,12 @@ def show() -> None:
     with right:
         widgets.show_figure(balance.sizes(bone), "sizes")
     show_sizes(dataset, bone)
+
+
+def place(dataset: Dataset) -> str:
+    """Where the radiographs lie; below the workspace, from there."""
+    root = Path(dataset.root)
+    return str(root.relative_to(home()) if root.is_relative_to(home()) else root)
 
 
 def show_problems(dataset: Dataset) -> None:
@@ -66,7 +75,9 @@ def show_balance(index: pd.DataFrame) -> None:
     if level == "patient":
         widgets.note("A patient stands once in each bone examined, and is abnormal if any study of it is.")
         if index["patient_id"].isna().any():
-            widgets.note("Where the source names no patient, each group of exact copies counts as one: patients may overlap.")
+            widgets.note(
+                "Where the source names no patient, each group of exact copies counts as one: patients may overlap."
+            )
 
 
 def show_sizes(dataset: Dataset, index: pd.DataFrame) -> None:

@@ -11,7 +11,7 @@ from core.data.index import Dataset
 from core.metrics.evaluation import outcome_table
 from core.models.checkpoint import Checkpoint
 from dashboard import loaders, scoring, selection, theme, widgets
-from dashboard.charts.overlay import POLARITIES, overlay_png
+from dashboard.charts.overlay import POLARITIES, is_blank, overlay_png
 from dashboard.selection import ALL, Selection
 
 MOST = 300
@@ -65,15 +65,24 @@ def choose_image(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, 
     if listed.empty:
         listed = views
     rank = listed["outcome"].map({"FN": 0, "FP": 1, "TP": 2}).fillna(3)
-    # Within an outcome the most suspicious view comes last of all in FN, so a study's views stay together.
+    # By the study's score before the view's name, so that a study's views stay together.
     listed = listed.assign(rank=rank).sort_values(["rank", "score", "study_id", "image_id"]).head(MOST)
     options, wanted = listed["image_id"].tolist(), st.session_state.get("image") or st.query_params.get("image")
-    if wanted and wanted not in options and wanted in set(views["image_id"]):
-        options = [wanted, *options]
+    if wanted not in options:
+        options = [wanted, *options] if wanted in set(views["image_id"]) else options
+    if wanted not in options:
+        st.session_state["image"] = options[0]
     rows = views.set_index("image_id", drop=False)
+    # Without a default of its own, since Streamlit leaves a default out of the address, and the first one may change.
     name = st.selectbox(
-        "Radiograph", options, key="image", bind="query-params", help="Missed studies first, then false alarms."
+        "Radiograph",
+        options,
+        index=None,
+        key="image",
+        bind="query-params",
+        help="Missed studies first, then false alarms.",
     )
+    name = name or options[0]
     return rows.loc[name]
 
 
@@ -102,9 +111,9 @@ def map_film(method: str, found, pixels: np.ndarray, polarity: str) -> str:
     layer = loaders.overlay_uri(overlay_png(found.map, polarity))
     over = f'<img class="over" src="{layer}" alt="" style="opacity:var(--opacity)">'
     warning = "" if found.converged else '<span class="mark missed">do not read</span>'
-    return film(
-        TITLES.get(method, method), picture(pixels) + over, f"explains logit {found.logit:+.2f}", found.note, warning
-    )
+    # A clear picture looks like a fault unless it says that it is the answer.
+    note = f"Nothing here speaks {polarity}. {found.note}" if is_blank(found.map, polarity) else found.note
+    return film(TITLES.get(method, method), picture(pixels) + over, f"explains logit {found.logit:+.2f}", note, warning)
 
 
 def picture(pixels: np.ndarray) -> str:

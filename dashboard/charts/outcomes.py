@@ -13,7 +13,7 @@ _PLACES = (("TP", 1, 1), ("FN", 0, 1), ("FP", 1, 0), ("TN", 0, 0))
 def confusion(counts: dict[str, int]) -> go.Figure:
     """tp, fp, tn, fn as squares whose area is the count, drawn as a scatter so each can be pointed at."""
     total = sum(counts.values())
-    figure = theme.figure("Confusion", f"{total:,} studies, area by count", height=300)
+    figure = theme.figure("Confusion", f"{total:,} studies, area by count", height=320)
     most = max([*counts.values(), 1])
     for outcome, column, row in _PLACES:
         _, name, colour = theme.OUTCOMES[outcome]
@@ -36,6 +36,7 @@ def confusion(counts: dict[str, int]) -> go.Figure:
             mode="text",
             text=[f"<b>{count:,}</b><br>{name}"],
             textfont={"size": 14, "color": theme.TEXT},
+            cliponaxis=False,
             name=outcome,
             hovertemplate=f"{name} ({outcome}): {count:,} of {total:,} studies<extra></extra>",
         )
@@ -45,7 +46,7 @@ def confusion(counts: dict[str, int]) -> go.Figure:
     figure.update_yaxes(
         tickvals=[0, 1],
         ticktext=["Normal", "Abnormal"],
-        range=[-0.5, 1.5],
+        range=[-0.72, 1.5],
         showgrid=False,
         scaleanchor="x",
         constrain="domain",

@@ -32,6 +32,11 @@ def strength(signed: np.ndarray, polarity: str) -> np.ndarray:
     return np.clip(side / top, 0, 1) if top > 0 else np.zeros_like(side)
 
 
+def is_blank(signed: np.ndarray, polarity: str) -> bool:
+    """Whether a side of a map has nothing that could be seen: none of it reaches a tenth of the map's strength."""
+    return bool(strength(signed, polarity).max() < 0.1)
+
+
 def overlay_png(signed: np.ndarray, polarity: str) -> bytes:
     """RGBA PNG in magma; where nothing happens it is clear, so the radiograph stays visible beneath."""
     level = strength(signed, polarity)

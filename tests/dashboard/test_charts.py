@@ -12,7 +12,7 @@ from core.metrics.evaluation import study_group_table
 from core.metrics.ranking import precision_recall_table, roc_table
 from dashboard import theme
 from dashboard.charts import balance, bones, curves, history, outcomes, scores
-from dashboard.charts.overlay import overlay_png, strength
+from dashboard.charts.overlay import is_blank, overlay_png, strength
 
 SCORES, LABELS = [0.9, 0.8, 0.6, 0.4, 0.3, 0.1], [1, 1, 0, 1, 0, 0]
 
@@ -206,3 +206,10 @@ def test_bones_keep_their_colour_whatever_else_is_there():
     assert theme.bone_style(["wrist"])["wrist"] == theme.bone_style(["finger", "hip", "wrist"])["wrist"]
     styles = theme.bone_style(["finger", "hip", "leg"])
     assert len(set(styles.values())) == 3
+
+
+def test_a_side_of_a_map_with_nothing_on_it_is_known_as_blank():
+    negative = np.array([[-1.0, -0.2], [0.0, 0.01]])
+    assert is_blank(negative, "towards abnormal")
+    assert not is_blank(negative, "towards normal")
+    assert not is_blank(negative, "either way")

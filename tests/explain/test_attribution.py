@@ -97,3 +97,19 @@ def test_an_unknown_method_lists_the_others():
         attribute(HAND, PIXELS, "tea_leaves")
     with pytest.raises(OverreadError, match="no feature map"):
         attribute(Classifier(nn.Sequential(nn.Flatten(), nn.Linear(256, 1)), InputSpec(16), CPU), PIXELS, "grad_cam")
+
+
+class Kinked(nn.Module):
+    """A logit with a kink near the end of the way from black, which few steps miss."""
+
+    def forward(self, x):
+        return torch.relu(x.mean((1, 2, 3), keepdim=False)[:, None] - 1.9) * 100
+
+
+def test_integrated_gradients_take_more_steps_where_few_do_not_add_up():
+    classifier = Classifier(Kinked(), InputSpec(16, mean=0.5, std=0.25), CPU)
+    found = attribute(classifier, np.full((16, 16), 255, np.uint8), "integrated_gradients")
+    assert found.logit == pytest.approx(10, rel=1e-4)
+    assert found.converged
+    assert not found.note.startswith("32 steps")
+    assert found.map.sum() == pytest.approx(10, rel=0.05)

@@ -72,6 +72,12 @@ def test_stored_scores_are_found_only_for_their_weights_and_index(checkpoint, tr
     assert read_predictions(checkpoint, write_dataset("tree", build_index(mura, folds=5))) is None
 
 
+def test_scores_kept_in_a_checkpoint_outlive_a_new_name_of_the_data_set(checkpoint, tree, mura):
+    store_predictions(predict(checkpoint, tree), checkpoint, tree, checkpoint.folder / "predictions.parquet")
+    renamed = write_dataset("renamed", build_index(mura, folds=4))
+    assert len(read_predictions(checkpoint, renamed)) == 60
+
+
 def test_a_damaged_score_file_is_named_and_made_anew(checkpoint, tree):
     store_predictions(predict(checkpoint, tree), checkpoint, tree)
     file = predictions_path(checkpoint, tree)
