@@ -135,12 +135,13 @@ def train(
         "checkpoint": str(checkpoint.folder),
         "reference": checkpoint.reference,
         "epoch": checkpoint.manifest["epoch"],
-        "tune_auroc": finite(checkpoint.manifest["tune_auroc"]),
+        "tune_auroc": checkpoint.manifest["tune_auroc"],
     }
     tell(
         facts,
         as_json,
-        f"{checkpoint.folder}: best epoch {facts['epoch']}, tuning study AUROC {checkpoint.manifest['tune_auroc']:.3f}",
+        f"{checkpoint.folder}: best epoch {facts['epoch']}, "
+        f"tuning study AUROC {'not estimable' if facts['tune_auroc'] is None else format(facts['tune_auroc'], '.3f')}",
     )
 
 
@@ -171,9 +172,12 @@ def predict(
     described, dataset = read_checkpoint(checkpoint), read_dataset(data)
     with bar() as progress:
         scores = run(described, dataset, split, progress, device)
-    file = store_predictions(scores, described, dataset, out)
+    file, left_out = store_predictions(scores, described, dataset, out), scores.attrs["left_out"]
+    if left_out:
+        first = f"{left_out[0]['path']}: {left_out[0]['reason']}"
+        messages.print(f"{len(left_out)} radiographs could not be decoded (first: {first})", markup=False)
     tell(
-        {"file": str(file), "radiographs": len(scores), "splits": sorted(set(scores["split"]))},
+        {"file": str(file), "radiographs": len(scores), "splits": sorted(set(scores["split"])), "left_out": left_out},
         as_json,
         f"{len(scores)} radiographs scored by {described.reference}, in {file}",
     )
@@ -202,7 +206,12 @@ def evaluate(
     tell(
         facts,
         as_json,
-        "\n".join([_sentence("all", facts), *[_sentence(str(group[by]), group) for group in facts.get("groups", [])]]),
+        "\n".join(
+            [
+                _sentence(f"split {used}", facts),
+                *[_sentence(str(group[by]), group) for group in facts.get("groups", [])],
+            ]
+        ),
     )
 
 
@@ -236,11 +245,6 @@ def tell(facts: dict, as_json: bool, sentence: str) -> None:
 def plain(value) -> object:
     """What JSON does not know: numpy's numbers as numbers, paths as text."""
     return value.item() if hasattr(value, "item") else str(value)
-
-
-def finite(value: float) -> float | None:
-    """JSON knows no NaN."""
-    return value if value == value else None
 
 
 def pairs(columns: list[str]) -> dict[str, str]:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from core.data.index import Dataset, build_index, list_datasets, read_dataset, write_dataset
+from core.data.index import Dataset, build_index, list_datasets, read_dataset, read_index, write_dataset
 from core.data.phantom import write_phantoms
 from core.inference.predictions import read_predictions, store_predictions
-from core.models.checkpoint import list_checkpoints
+from core.models.checkpoint import Checkpoint, list_checkpoints
 from core.paths import home
 
 # Most patients in valid, since nothing is learned from the demo and every bone should have enough studies to show.
@@ -19,7 +19,7 @@ def demo_ready() -> bool:
     if NAME not in {dataset.name for dataset in list_datasets()}:
         return False
     dataset = read_dataset(NAME)
-    return all(read_predictions(checkpoint, dataset) is not None for checkpoint in list_checkpoints()[0])
+    return not any(_lacking(checkpoint, dataset) for checkpoint in list_checkpoints()[0])
 
 
 def ensure_demo(tell: Tell = lambda fraction, what: None) -> Dataset:
@@ -40,13 +40,19 @@ def ensure_demo(tell: Tell = lambda fraction, what: None) -> Dataset:
         loading.result()
     from core.inference.predict import predict
 
-    checkpoints = [checkpoint for checkpoint in list_checkpoints()[0] if read_predictions(checkpoint, dataset) is None]
+    checkpoints = [checkpoint for checkpoint in list_checkpoints()[0] if _lacking(checkpoint, dataset)]
     for number, checkpoint in enumerate(checkpoints):
         low = 0.6 + 0.4 * number / len(checkpoints)
         part = _part(tell, low, low + 0.4 / len(checkpoints), f"scoring with {checkpoint.name}")
         store_predictions(predict(checkpoint, dataset, progress=part), checkpoint, dataset)
     tell(1.0, "ready")
     return dataset
+
+
+def _lacking(checkpoint: Checkpoint, dataset: Dataset) -> bool:
+    """Whether a split has not been scored yet."""
+    scores = read_predictions(checkpoint, dataset)
+    return scores is None or not set(read_index(dataset.name)["split"]) <= set(scores["split"])
 
 
 def _load_torch() -> None:

@@ -4,11 +4,19 @@ import contextlib
 
 import torch
 
+from core.errors import OverreadError
+
 
 def pick_device(wanted: str = "") -> tuple[torch.device, str]:
     """The device to compute on and one line on why: the one asked for, else the first GPU, else the CPU."""
     if wanted:
-        return torch.device(wanted), f"{wanted}, as asked"
+        try:
+            return torch.zeros(1, device=wanted).device, f"{wanted}, as asked"
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = str(error).splitlines()[0]
+            raise OverreadError(
+                f"The device {wanted!r} cannot be used ({reason}); leave --device out, or give cpu."
+            ) from error
     if torch.cuda.is_available():
         return torch.device("cuda"), f"GPU {torch.cuda.get_device_name()}"
     if torch.backends.mps.is_available():
@@ -18,11 +26,13 @@ def pick_device(wanted: str = "") -> tuple[torch.device, str]:
 
 def autocast(device: torch.device):
     """bfloat16 where a GPU has it; elsewhere float32, so that a CPU gives the same bits every time."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+    if precision(device) == "bfloat16":
         return torch.autocast("cuda", torch.bfloat16)
     return contextlib.nullcontext()
 
 
 def precision(device: torch.device) -> str:
     """The name of what `autocast` computes in, to be recorded beside scores."""
-    return "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+    # Without emulation, which is slower than float32.
+    has_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if has_it else "float32"

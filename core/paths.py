@@ -1,5 +1,6 @@
 """Where things lie. `OVERREAD_HOME` moves everything that is made; what ships lies in the repository."""
 
+import contextlib
 import os
 import re
 import threading
@@ -33,8 +34,10 @@ def predictions_folder(name: str) -> Path:
 
 
 def checkpoint_folder(name_or_path: str | Path) -> Path:
-    """A folder that exists or is written as a path is taken as it is; a bare name lies under `checkpoints/`."""
+    """What is written as a path is taken as it is; a bare name lies under `checkpoints/`."""
     text = str(name_or_path)
+    if max(len(os.fsencode(part)) for part in text.split(os.sep)) > 200:
+        raise OverreadError(f"The checkpoint name {text[:40]}... is too long; use 200 characters or fewer.")
     if os.sep in text or text in {".", ".."}:
         return Path(text).resolve()
     return CHECKPOINTS / checked_name(text)
@@ -63,7 +66,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # A place that could not be written to need not be one where something can be removed.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     return path
 
 

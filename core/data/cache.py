@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from core.data.index import Dataset
 from core.data.input_spec import InputSpec
@@ -49,26 +50,41 @@ def pixel_cache(
     folder = cache_folder(dataset.name) / f"{spec.fit}{spec.size}" / _key(index)
     image_ids = pd.Index(index["image_id"])
     manifest = folder / "manifest.json"
-    if not manifest.exists():
-        failed = _build(folder, Path(dataset.root), index, spec, progress)
-        record = {"index_hash": dataset.index_hash, "images": len(index), "failed": failed}
-        write_atomically(manifest, lambda path: path.write_text(json.dumps(record, indent=1)))
-        _drop_stale(folder, dataset.index_hash)
     try:
+        # What failed is tried again: a file may have been out of reach only then.
+        if not manifest.exists() or json.loads(manifest.read_text())["failed"]:
+            _build_alone(folder, dataset, index, spec, progress)
         failed = json.loads(manifest.read_text())["failed"]
         pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        if isinstance(error, OverreadError):
+            raise
         raise OverreadError(
             f"The pixel cache {folder} is damaged ({error}). Delete that folder; it is made again."
         ) from error
     return PixelCache(pixels, image_ids, failed)
 
 
+def _build_alone(folder: Path, dataset: Dataset, index: pd.DataFrame, spec: InputSpec, progress) -> None:
+    """Build while no other process does; one that waited finds the work done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        lock.acquire()
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        failed = _build(folder, Path(dataset.root), index, spec, progress)
+        record = {"index_hash": dataset.index_hash, "images": len(index), "failed": failed}
+        write_atomically(folder / "manifest.json", lambda path: path.write_text(json.dumps(record, indent=1)))
+    finally:
+        lock.release()
+    _drop_stale(folder, dataset.index_hash)
+
+
 def _build(folder: Path, root: Path, index: pd.DataFrame, spec: InputSpec, progress) -> list[dict]:
     shape = (len(index), spec.size, spec.size)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Asked for before it is written: a full disk under a memory map would end the process with a bus error.
         _need_space(folder, int(np.prod(shape)))
         pixels = _open_array(folder / "pixels.npy", shape)
         state = _open_array(folder / "state.npy", shape[:1])
@@ -108,9 +124,14 @@ def _open_array(file: Path, shape: tuple) -> np.memmap:
             array = np.load(file, mmap_mode="r+")
             if array.shape == shape and array.dtype == np.uint8:
                 return array
-        except (OSError, ValueError):
+        except (OSError, ValueError, EOFError):
             pass  # a file whose header was never finished; begun anew below
-    return np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    array = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        # The whole file is claimed now: a disk that fills up under a memory map ends the process with a bus error.
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
+    return array
 
 
 def _need_space(folder: Path, size: int) -> None:
@@ -125,7 +146,11 @@ def _need_space(folder: Path, size: int) -> None:
 
 def _drop_stale(folder: Path, index_hash: str) -> None:
     for manifest in folder.parent.glob("*/manifest.json"):
-        if manifest.parent != folder and json.loads(manifest.read_text())["index_hash"] != index_hash:
+        try:
+            stale = json.loads(manifest.read_text())["index_hash"] != index_hash
+        except (OSError, ValueError, KeyError):
+            stale = False  # another process may be at it
+        if stale and manifest.parent != folder:
             shutil.rmtree(manifest.parent, ignore_errors=True)
 
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from core.data import manifest, mura
 from core.data.inspect import FileFacts, inspect
@@ -20,6 +22,7 @@ from core.paths import dataset_folder, home, write_atomically
 from core.schema import INDEX, check
 
 Progress = Callable[[int, int, str], None]
+_FACTS = b"overread"
 
 
 @dataclass(frozen=True)
@@ -75,15 +78,15 @@ def build_index(
     into `folds`, by patient. OverreadError where there is nothing to index.
     """
     source = Path(source)
-    if not source.exists():
+    if not os.path.exists(source):  # unlike Path.exists, no error on a name that is too long
         raise OverreadError(
             f"{source} does not exist; expected a MURA folder, a manifest (CSV or Parquet), "
             "or a folder with labels.csv. Check the path."
         )
-    if not 0 < valid_fraction < 1 or folds < 2:
+    if not 0 < valid_fraction < 1 or folds < 2 or seed < 0:
         raise OverreadError(
-            f"valid fraction {valid_fraction} and {folds} folds were given; expected a fraction between "
-            "0 and 1 and 2 folds or more."
+            f"valid fraction {valid_fraction}, {folds} folds and seed {seed} were given; expected a fraction between "
+            "0 and 1, 2 folds or more and a seed from 0."
         )
     frame, root, kind, rejected, stray, conflicts = _gather(source, columns or {})
     facts, unreadable = _inspect_all(root, frame["path"].tolist(), progress)
@@ -121,10 +124,13 @@ def write_dataset(name: str, indexed: Indexed) -> Dataset:
         splits_from=frame.attrs.get("splits_from", "source"),
     )
     problems = {"unreadable": indexed.unreadable, "stray": indexed.stray, "conflicts": indexed.conflicts}
-    folder = dataset.folder
+    facts, folder = json.dumps(asdict(dataset), indent=1), dataset.folder
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    # The facts travel inside the index, so that the one file that is replaced in one step says what it belongs to.
+    table = table.replace_schema_metadata({**table.schema.metadata, _FACTS: facts.encode()})
     write_atomically(folder / "problems.json", lambda path: path.write_text(json.dumps(problems, indent=1)))
-    write_atomically(folder / "index.parquet", lambda path: frame.to_parquet(path, index=False))
-    write_atomically(folder / "dataset.json", lambda path: path.write_text(json.dumps(asdict(dataset), indent=1)))
+    write_atomically(folder / "index.parquet", lambda path: pq.write_table(table, path))
+    write_atomically(folder / "dataset.json", lambda path: path.write_text(facts))
     return dataset
 
 
@@ -132,8 +138,8 @@ def read_dataset(name: str) -> Dataset:
     """The description of a data set. OverreadError names the ones there are."""
     file = dataset_folder(name) / "dataset.json"
     try:
-        return Dataset(**json.loads(file.read_text()))
-    except FileNotFoundError:
+        return _read_facts(file)
+    except OSError:
         there = ", ".join(dataset.name for dataset in list_datasets()) or "none yet"
         raise OverreadError(
             f"There is no data set {name!r} in {home()} (there: {there}). "
@@ -162,15 +168,26 @@ def list_datasets() -> list[Dataset]:
     found = []
     for file in sorted((home() / "datasets").glob("*/dataset.json")):
         try:
-            found.append(Dataset(**json.loads(file.read_text())))
+            found.append(_read_facts(file))
         except (OSError, ValueError, TypeError):
             continue  # named by read_dataset when it is asked for
     return found
 
 
+def _read_facts(file: Path) -> Dataset:
+    """The description beside the index; the one inside it, where a kill between the two left the older one beside."""
+    beside = json.loads(file.read_text())
+    try:
+        inside = (pq.read_schema(file.with_name("index.parquet")).metadata or {}).get(_FACTS)
+    except (OSError, pa.ArrowException):
+        inside = None  # read_index says what is wrong with it
+    return Dataset(**(json.loads(inside) if inside else beside))
+
+
 def index_hash(frame: pd.DataFrame) -> str:
-    """SHA-256 of what decides a result: which files, their labels, their splits and folds."""
-    parts = frame[["image_id", "sha1", "study_id", "label", "split", "fold"]].astype(str)
+    """SHA-256 of what decides a result: which files, whose, of what, their labels, splits and folds."""
+    names = ("image_id", "path", "sha1", "study_id", "patient_id", "group_id", "bone", "view", "label", "split", "fold")
+    parts = frame[list(names)].astype(str)
     return hashlib.sha256(parts.sort_values("image_id").to_csv(index=False).encode()).hexdigest()
 
 

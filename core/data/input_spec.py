@@ -41,7 +41,10 @@ class InputSpec:
     @classmethod
     def from_json(cls, text: str, source: str = "input_spec.json") -> "InputSpec":
         """The inverse of to_json. OverreadError names unknown or missing keys."""
-        values = json.loads(text)
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise OverreadError(f"{source} is not JSON ({error}). Restore it, or train again.") from error
         known = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or set(values) != known:
             raise OverreadError(f"{source} holds {sorted(values)}; expected the keys {sorted(known)}.")

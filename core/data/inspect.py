@@ -1,6 +1,7 @@
 """One look at a file: its hash and size, and whether it is whole, without decoding it where its structure tells."""
 
 import hashlib
+import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +26,15 @@ def inspect(path: Path) -> FileFacts:
     file is decoded to find out.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            # A pipe or a device would be waited for, or read without end.
+            raise UnreadableImage(path, "it is not a file")
         data = path.read_bytes()
     except OSError as error:
         raise UnreadableImage(path, (error.strerror or str(error)).lower()) from error
+    except ValueError as error:
+        # A NUL in a manifest's cell: Python refuses the name before any file is asked for.
+        raise UnreadableImage(path, f"its path is not one that a file can have ({error})") from error
     if not data:
         raise UnreadableImage(path, "the file is empty (0 bytes)")
     image = open_image(path, data)

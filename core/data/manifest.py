@@ -1,8 +1,12 @@
 """A manifest: one CSV or Parquet row per radiograph, with the columns path, label and bone (or body_part)."""
 
+import lzma
+import zipfile
+import zlib
 from pathlib import Path
 
 import pandas as pd
+import pyarrow
 
 from core.errors import OverreadError
 
@@ -18,6 +22,24 @@ NAMES = {
 }
 _NEEDED = ("path", "label", "bone")
 _LABELS = {"": None, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
+# What pandas and pyarrow raise on damaged tables, packed ones (labels.csv.gz) included; pandas' ParserError and
+# EmptyDataError, and UnicodeDecodeError are kinds of these.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    pyarrow.ArrowException,
+)
+# Cells a row may have beyond the header's before the file as a whole does not parse.
+_SPARE = 16
 _OWN = {"image_id", "study_id", "patient_id", "group_id", "fold", "width", "height", "bytes", "sha1"}
 
 
@@ -26,11 +48,13 @@ def read_manifest(file: Path, columns: dict[str, str]) -> tuple[pd.DataFrame, li
 
     columns: {ours: theirs}. OverreadError where the file cannot be read or lacks a needed column.
     """
-    table = _read(file)
+    table, surplus = _read(file)
     given = _columns(table, columns, file)
-    text = {ours: table[theirs].map(_text) for ours, theirs in given.items()}
-    rejected, keep = _rejected(text, table.index)
-    frame = pd.DataFrame({"path": text["path"].map(lambda path: Path(path).as_posix() if path else path)})
+    # As text whatever they came as: an empty or all-missing column of numbers has no .str.
+    text = {ours: table[theirs].map(_text).astype("str") for ours, theirs in given.items()}
+    paths = text["path"].map(lambda path: Path(path).as_posix() if path else path).astype("str")
+    rejected, keep = _rejected(text, paths, surplus)
+    frame = pd.DataFrame({"path": paths})
     frame["image_id"] = frame["path"]
     frame["bone"] = text["bone"].str.lower()
     frame["label"] = text["label"].map(_LABELS).astype("float64")
@@ -46,16 +70,34 @@ def read_manifest(file: Path, columns: dict[str, str]) -> tuple[pd.DataFrame, li
     return frame[keep].reset_index(drop=True), rejected
 
 
-def _read(file: Path) -> pd.DataFrame:
+def _read(file: Path) -> tuple[pd.DataFrame, pd.Series]:
+    """The table, its rows numbered from 0, and which rows hold text beyond the last column."""
     try:
-        if file.suffix.lower() == ".parquet":
-            return pd.read_parquet(file)
-        return pd.read_csv(file, dtype="str", keep_default_na=False)
-    except (OSError, ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        if file.suffix.lower() != ".parquet":
+            return _read_csv(file)
+        # A stored index says nothing a manifest needs, and one with repeated values could not be aligned.
+        table = pd.read_parquet(file).reset_index(drop=True)
+        table.columns = [str(name) for name in table.columns]
+        # Text that is not UTF-8 would fail only where a cell is first looked at.
+        pyarrow.Table.from_pandas(table, preserve_index=False).validate(full=True)
+    except _DAMAGE as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise OverreadError(
-            f"{file} could not be read as a table ({str(error).splitlines()[0]}): "
-            "expected a CSV file in UTF-8 with a header line, or Parquet."
+            f"{file} could not be read as a table ({said}): expected a CSV file in UTF-8 with a header line, or "
+            "Parquet. Save it again as one of these."
         ) from error
+    return table, pd.Series(False, index=table.index)
+
+
+def _read_csv(file: Path) -> tuple[pd.DataFrame, pd.Series]:
+    # index_col=False: else pandas takes the paths as row names where every row ends in a comma. It would drop what
+    # stands beyond the header, though, so that is given columns of its own and looked at.
+    how = {"dtype": "str", "keep_default_na": False, "index_col": False, "encoding": "utf-8-sig"}
+    header = list(pd.read_csv(file, nrows=0, **how).columns)
+    spare = [f"beyond the header {number}" for number in range(_SPARE)]
+    # The header is read as a row, and dropped: pandas takes names for more columns than the header has only so.
+    table = pd.read_csv(file, names=header + spare, header=None, **how).iloc[1:].reset_index(drop=True)
+    return table[header], (table[spare] != "").any(axis=1)
 
 
 def _columns(table: pd.DataFrame, columns: dict[str, str], file: Path) -> dict[str, str]:
@@ -81,18 +123,19 @@ def _columns(table: pd.DataFrame, columns: dict[str, str], file: Path) -> dict[s
 
 
 def _text(value) -> str:
-    if value is None or value != value:
+    # is_scalar: of a list cell (Parquet) isna gives an array.
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
     # Ids read as numbers, 3799.0, mean 3799.
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
     return text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text
 
 
-def _rejected(text: dict[str, pd.Series], rows: pd.Index) -> tuple[list[dict], pd.Series]:
+def _rejected(text: dict[str, pd.Series], paths: pd.Series, surplus: pd.Series) -> tuple[list[dict], pd.Series]:
+    rows = paths.index
     reasons = pd.Series("", index=rows, dtype="str")
-    reasons[text["path"].duplicated() & (text["path"] != "")] = (
-        "the manifest names this path twice; the first row is kept"
-    )
+    # By the path in its plain form: a.png and ./a.png are one file.
+    reasons[paths.duplicated() & (paths != "")] = "the manifest names this path twice; the first row is kept"
     bad = ~text["label"].isin(_LABELS)
     reasons[bad] = text["label"][bad].map(
         lambda label: f"its label is {label!r}; expected 1 (abnormal), 0 (normal) or empty"
@@ -103,6 +146,7 @@ def _rejected(text: dict[str, pd.Series], rows: pd.Index) -> tuple[list[dict], p
         reasons[wrong] = text["split"][wrong].map(
             lambda split: f"its split is {split!r}; expected train, valid or test"
         )
+    reasons[surplus] = "its row has more cells than the header; put text that holds a comma in quotes"
     # Row 1 is the header, as an editor counts.
     reasons[text["path"] == ""] = [f"row {row + 2} has no path" for row in rows[text["path"] == ""]]
     left_out = reasons != ""

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -21,12 +22,29 @@ def mura_root(source: Path) -> Path | None:
 
 
 def walk(root: Path) -> tuple[list[dict], list[dict]]:
-    """Every radiograph of the tree (path, split, bone, patient, study, label), and every stray file with its reason."""
+    """Every radiograph of the tree (path, split, bone, patient, study, label), and every stray file with its reason.
+
+    A folder that may not be read, or that is a link, is stray as a whole.
+    """
     rows, stray = [], []
+
+    def note(error: OSError) -> None:
+        place = Path(error.filename or root / split).relative_to(root)
+        said = (error.strerror or str(error)).lower()
+        stray.append(_stray(place, f"the folder cannot be read ({said}); permit reading it and index again"))
+
     for split in SPLITS:
-        for folder, names, files in os.walk(root / split):
+        if not (root / split).is_dir():
+            continue  # a tree need not have all three
+        for folder, names, files in os.walk(root / split, onerror=note):
             names.sort()
             place = Path(folder).relative_to(root)
+            for name in names:
+                if os.path.islink(link := os.path.join(folder, name)):
+                    real = _printable(os.path.realpath(link))
+                    stray.append(
+                        _stray(place / name, f"a linked folder, and links are not followed; put {real} in its place")
+                    )
             for name in sorted(files):
                 row = _row(place, name)
                 (stray if "reason" in row else rows).append(row)
@@ -35,31 +53,21 @@ def walk(root: Path) -> tuple[list[dict], list[dict]]:
 
 def csv_conflicts(root: Path, rows: list[dict]) -> list[dict]:
     """Where the CSV pairs and the folders disagree: {path, reason}. A pair that is absent is no conflict."""
-    found = {f"{row['path']}" for row in rows}
-    labels = {os.path.dirname(row["path"]): int(row["label"]) for row in rows}
     conflicts = []
     for split in SPLITS:
-        listed = {_below(line[0]) for line in _lines(root / f"{split}_image_paths.csv")}
-        present = {path for path in found if path.startswith(f"{split}/")}
-        if listed:
-            conflicts += [
-                {"path": path, "reason": f"{split}_image_paths.csv lists it, the folder does not hold it"}
-                for path in sorted(listed - present)
-            ]
-            conflicts += [
-                {"path": path, "reason": f"the folder holds it, {split}_image_paths.csv does not list it"}
-                for path in sorted(present - listed)
-            ]
-        for line in _lines(root / f"{split}_labeled_studies.csv"):
-            study = _below(line[0]).rstrip("/")
-            if study in labels and len(line) > 1 and line[1].strip() != str(labels[study]):
-                conflicts.append(
-                    {
-                        "path": study,
-                        "reason": f"{split}_labeled_studies.csv says {line[1].strip()!r}, "
-                        f"the folder's name says {labels[study]}",
-                    }
-                )
+        own = [row for row in rows if row["split"] == split]
+        for name, compare in (
+            (f"{split}_image_paths.csv", _path_conflicts),
+            (f"{split}_labeled_studies.csv", _label_conflicts),
+        ):
+            try:
+                lines = _lines(root / name)
+            except (OSError, csv.Error) as error:
+                said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+                reason = f"it could not be read ({said}), so the folders were not held against it; mend or remove it"
+                conflicts.append({"path": name, "reason": reason})
+                continue
+            conflicts += compare(name, lines, own)
     return conflicts
 
 
@@ -73,8 +81,38 @@ def frame_of(rows: list[dict]) -> pd.DataFrame:
     return frame.drop(columns="study")
 
 
+def _path_conflicts(name: str, lines: list[list[str]], rows: list[dict]) -> list[dict]:
+    listed, present = {_below(line[0]) for line in lines}, {row["path"] for row in rows}
+    if not listed:
+        return []
+    lacking = [{"path": path, "reason": f"{name} lists it, the folder does not hold it"} for path in listed - present]
+    unnamed = [{"path": path, "reason": f"the folder holds it, {name} does not list it"} for path in present - listed]
+    return sorted(lacking, key=itemgetter("path")) + sorted(unnamed, key=itemgetter("path"))
+
+
+def _label_conflicts(name: str, lines: list[list[str]], rows: list[dict]) -> list[dict]:
+    labels = {os.path.dirname(row["path"]): int(row["label"]) for row in rows}
+    said = [(_below(line[0]).rstrip("/"), line[1].strip()) for line in lines if len(line) > 1]
+    return [
+        {"path": study, "reason": f"{name} says {label!r}, the folder's name says {labels[study]}"}
+        for study, label in said
+        if study in labels and label != str(labels[study])
+    ]
+
+
+def _stray(path: Path, reason: str) -> dict:
+    return {"path": _printable(path.as_posix()), "reason": reason}
+
+
+def _printable(path: str) -> str:
+    # Bytes of a name that are not UTF-8 come from the system as lone surrogates, which no table or page can hold.
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
 def _row(place: Path, name: str) -> dict:
     path, parts = (place / name).as_posix(), place.parts
+    if path != _printable(path):
+        return _stray(place / name, "its name, or that of a folder it lies in, is not UTF-8; rename it")
     if name.startswith("."):
         return {"path": path, "reason": "a side file of an operating system, not a radiograph"}
     if len(parts) != 4 or not parts[1].upper().startswith("XR_"):
@@ -96,10 +134,12 @@ def _row(place: Path, name: str) -> dict:
 def _lines(path: Path) -> list[list[str]]:
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+    # utf-8-sig: a byte order mark would hide the MURA that the first line starts with.
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         return [line for line in csv.reader(file) if line]
 
 
 def _below(path: str) -> str:
-    # MURA's own lists start with the name of the folder they lie in.
-    return path.strip().split("/", 1)[1] if path.strip().startswith("MURA") else path.strip()
+    # MURA's own lists start with the name of the folder they lie in. That name alone stays, to be reported.
+    top, _, rest = path.strip().partition("/")
+    return rest if rest and top.startswith("MURA") else path.strip()

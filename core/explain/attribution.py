@@ -117,13 +117,16 @@ def occlusion(classifier: Classifier, inputs: torch.Tensor):
 
 
 def target_layer(classifier: Classifier, inputs: torch.Tensor) -> tuple[str, nn.Module]:
-    """The last module to give a feature map before pooling, found by running the network once."""
-    last: list[tuple[str, nn.Module]] = []
+    """The last module to give a feature map before pooling, found by running the network once on a square.
+
+    OverreadError where there is none, or where tokens come after it: there the last map is far from the logit.
+    """
+    seen: list[tuple[str, nn.Module, torch.Size]] = []
 
     def note(name: str, module: nn.Module):
         def hook(_module, _inputs, output):
-            if isinstance(output, torch.Tensor) and output.ndim == 4 and min(output.shape[-2:]) > 1:
-                last.append((name, module))
+            if isinstance(output, torch.Tensor):
+                seen.append((name, module, output.shape))
 
         return hook
 
@@ -139,11 +142,14 @@ def target_layer(classifier: Classifier, inputs: torch.Tensor) -> tuple[str, nn.
     finally:
         for hook in hooks:
             hook.remove()
-    if not last:
+    # A square input gives square maps; heads x tokens or channels last are not.
+    maps = [place for place, (_, _, shape) in enumerate(seen) if len(shape) == 4 and shape[2] == shape[3] > 1]
+    if not maps or any(len(shape) == 3 for _, _, shape in seen[maps[-1] :]):
         raise OverreadError(
-            f"{type(classifier.model).__name__} gives no feature map for Grad-CAM; choose another method."
+            f"{type(classifier.model).__name__} gives no feature map near its logit, which Grad-CAM needs "
+            "(a transformer works on tokens); choose another method."
         )
-    return last[-1]
+    return seen[maps[-1]][:2]
 
 
 def _black(classifier: Classifier, inputs: torch.Tensor) -> torch.Tensor:

@@ -9,22 +9,9 @@ from core.data.cache import pixel_cache
 from core.data.index import Dataset, read_index
 from core.errors import OverreadError
 from core.inference.classifier import Classifier, load_classifier
-from core.inference.predictions import dataset_reference
+from core.inference.predictions import dataset_reference, effective_splits, knows
 from core.models.checkpoint import Checkpoint
 from core.schema import PREDICTIONS, check
-
-
-def effective_splits(index: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset) -> pd.Series:
-    """The split of each row as this checkpoint sees it: the fold it held out of train is 'tune'."""
-    split = index["split"].copy()
-    if trained_on(checkpoint, dataset):
-        split[(split == "train") & (index["fold"] == checkpoint.recipe["holdout_fold"])] = "tune"
-    return split
-
-
-def trained_on(checkpoint: Checkpoint, dataset: Dataset) -> bool:
-    """Whether the checkpoint learned from this very index; on any other every radiograph is new to it."""
-    return checkpoint.manifest.get("index_hash") == dataset.index_hash
 
 
 def predict(
@@ -37,19 +24,19 @@ def predict(
 ) -> pd.DataFrame:
     """Scores of every radiograph in `splits` that can be decoded.
 
-    splits: by default what the checkpoint has not learned from (everything, where it learned elsewhere).
+    splits: by default what the checkpoint has not learned from (everything, where it learned elsewhere). The frame's
+    `attrs["left_out"]` lists {path, reason} of what could not be decoded.
     """
     index = read_index(dataset.name)
-    index["split"] = effective_splits(index, checkpoint, dataset)
-    wanted = splits or [
-        name for name in ("train", "tune", "valid", "test") if name != "train" or not trained_on(checkpoint, dataset)
-    ]
-    index = index[index["split"].isin(wanted)].reset_index(drop=True)
-    if index.empty:
+    index["split"] = effective_splits(index, checkpoint)
+    there = set(index["split"])
+    wanted = splits or sorted(there - {"train"} if knows(index, checkpoint) else there)
+    if absent := [split for split in wanted if split not in there]:
         raise OverreadError(
-            f"Data set {dataset.name} has no radiograph in the split {' or '.join(wanted)}; "
-            f"it has {', '.join(sorted(set(read_index(dataset.name)['split'])))}."
+            f"Data set {dataset.name} has no radiograph in the split {', '.join(absent)} for {checkpoint.name}; "
+            f"it has {', '.join(sorted(there))}."
         )
+    index = index[index["split"].isin(wanted)].reset_index(drop=True)
     classifier = classifier or load_classifier(checkpoint, device)
     cache = pixel_cache(dataset, index, checkpoint.input_spec, progress)
     rows = cache.rows_of(index["image_id"])
@@ -65,4 +52,6 @@ def predict(
             f"The checkpoint {checkpoint.name} gives scores that are not numbers on {dataset.name}; train it again."
         )
     index["checkpoint"], index["dataset"] = checkpoint.reference, dataset_reference(dataset)
-    return check(index[list(PREDICTIONS)], PREDICTIONS, "the new scores")
+    scores = check(index[list(PREDICTIONS)], PREDICTIONS, "the new scores")
+    scores.attrs["left_out"] = cache.failed
+    return scores

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from core.data.index import Dataset
 from core.errors import OverreadError
@@ -15,6 +17,22 @@ from core.schema import PREDICTIONS, check
 def dataset_reference(dataset: Dataset) -> str:
     """`name@` and eight digits of the index's hash: what scores carry to say which rows they belong to."""
     return f"{dataset.name}@{dataset.index_hash[:8]}"
+
+
+def effective_splits(index: pd.DataFrame, checkpoint: Checkpoint) -> pd.Series:
+    """The split of each row as this checkpoint sees it, whatever the index calls it.
+
+    'train' and 'tune' for the files it learned from and chose its epoch on, and for all else of their patients, also
+    after the files were indexed anew or under another name. The rest keeps the split that the index gives.
+    """
+    part = index["sha1"].map(checkpoint.learned())
+    of_patient = part.groupby(index["group_id"]).transform(lambda parts: "train" if "train" in set(parts) else "tune")
+    return index["split"].mask(part.groupby(index["group_id"]).transform("count") > 0, of_patient).astype("str")
+
+
+def knows(index: pd.DataFrame, checkpoint: Checkpoint) -> bool:
+    """Whether the checkpoint learned from any of these files."""
+    return bool(index["sha1"].isin(checkpoint.learned().index).any())
 
 
 def predictions_path(checkpoint: Checkpoint, dataset: Dataset) -> Path:
@@ -45,7 +63,7 @@ def read_predictions(checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame |
         if file.exists():
             frame = read_file(file)
             if len(frame) and belongs(frame, checkpoint, dataset):
-                return frame
+                return _renamed(frame, checkpoint, dataset)
     return None
 
 
@@ -60,11 +78,28 @@ def store_predictions(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Data
     """Keep scores; rows of other splits by the same weights on the same index stay beside them."""
     file = file or predictions_path(checkpoint, dataset)
     if file.exists():
-        try:
-            older = read_file(file)
-        except OverreadError:
-            older = frame.iloc[:0]  # damaged or of an older format, and made anew here
+        older = _older(file)
         if len(older) and belongs(older, checkpoint, dataset):
+            older = _renamed(older, checkpoint, dataset)
             frame = pd.concat([older[~older["image_id"].isin(frame["image_id"])], frame], ignore_index=True)
     check(frame, PREDICTIONS, "the new scores")
     return write_atomically(file, lambda path: frame.to_parquet(path, index=False))
+
+
+def _renamed(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame:
+    """The same scores under the names that checkpoint and data set have now."""
+    return frame.assign(checkpoint=checkpoint.reference, dataset=dataset_reference(dataset))
+
+
+def _older(file: Path) -> pd.DataFrame:
+    """The scores in a file that is to be replaced; none where it is damaged. Somebody else's table is not replaced."""
+    try:
+        names = pq.read_schema(file).names
+    except (OSError, pa.ArrowException):
+        return pd.DataFrame()
+    if not {"image_id", "logit"} <= set(names):
+        raise OverreadError(f"{file} is a table of something else ({', '.join(names[:4])} ...); choose another --out.")
+    try:
+        return read_file(file)
+    except OverreadError:
+        return pd.DataFrame()

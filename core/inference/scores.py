@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.data.index import read_dataset
+from core.data.index import read_dataset, read_index
 from core.errors import OverreadError
-from core.inference.predictions import read_file, read_predictions, store_predictions
+from core.inference.predictions import effective_splits, read_file, read_predictions, store_predictions
 from core.models.checkpoint import PREDICTIONS, read_checkpoint
 
 
@@ -19,34 +19,42 @@ def scores_for(
     scored: a predictions file, or a checkpoint; with `data` the checkpoint's scores on that data set, else those kept
     from its training. split: by default valid, else the only one there is.
     """
-    frame = (
-        read_file(scored) if Path(scored).suffix == ".parquet" else _checkpoint_scores(scored, data, split, progress)
-    )
-    there = sorted(set(frame["split"]))
-    used = split or ("valid" if "valid" in there else there[0] if len(there) == 1 else "")
-    if used not in there:
-        raise OverreadError(
-            f"{scored} has scores of the split {', '.join(there) or 'none'}, not of {used or 'valid'}; "
-            "choose one with --split."
-        )
-    return frame[frame["split"] == used].reset_index(drop=True), used
-
-
-def _checkpoint_scores(name: str, data: str, split: str, progress) -> pd.DataFrame:
-    checkpoint = read_checkpoint(name)
+    if Path(scored).suffix in {".parquet", ".pq"}:
+        frame = read_file(scored)
+        return _part(frame, scored, _used(split, set(frame["split"]), scored))
+    checkpoint = read_checkpoint(scored)
     if not data:
         if not (checkpoint.folder / PREDICTIONS).exists():
             raise OverreadError(
                 f"The checkpoint {checkpoint.name} carries no scores; name a data set with --data, "
                 "and it is scored now."
             )
-        return read_file(checkpoint.folder / PREDICTIONS)
+        frame = read_file(checkpoint.folder / PREDICTIONS)
+        return _part(frame, scored, _used(split, set(frame["split"]), scored))
     dataset = read_dataset(data)
+    # From the index, not from what happens to have been scored: a training split scored last is no result.
+    used = _used(split, set(effective_splits(read_index(data), checkpoint)), data)
     stored = read_predictions(checkpoint, dataset)
-    if stored is not None and (not split or split in set(stored["split"])):
-        return stored
-    from core.inference.predict import predict
+    if stored is None or used not in set(stored["split"]):
+        from core.inference.predict import predict
 
-    fresh = predict(checkpoint, dataset, [split] if split else None, progress)
-    store_predictions(fresh, checkpoint, dataset)
-    return fresh
+        stored = predict(checkpoint, dataset, [used], progress)
+        store_predictions(stored, checkpoint, dataset)
+    return _part(stored, scored, used)
+
+
+def _used(split: str, there: set[str], what: str) -> str:
+    used = split or ("valid" if "valid" in there else next(iter(there)) if len(there) == 1 else "")
+    if used not in there:
+        raise OverreadError(
+            f"{what} has the split {', '.join(sorted(there)) or 'none'}, not {used or 'valid'}; "
+            "choose one with --split."
+        )
+    return used
+
+
+def _part(frame: pd.DataFrame, what: str, used: str) -> tuple[pd.DataFrame, str]:
+    part = frame[frame["split"] == used].reset_index(drop=True)
+    if part.empty:
+        raise OverreadError(f"{what} has no scores in the split {used}; none of its radiographs could be decoded.")
+    return part, used

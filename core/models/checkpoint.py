@@ -1,8 +1,9 @@
 """A Checkpoint: a folder of weights and everything needed to use them. Reading its description needs no torch.
 
-`weights.safetensors`, `recipe.json`, `input_spec.json`, `history.csv`, `predictions.parquet`, and `checkpoint.json`,
-the manifest with the hashes of what decides a score. The manifest names the hash of new weights before they are put
-in place and forgets the old one after, so that a kill at any moment leaves a checkpoint that is whole.
+`weights.safetensors`, `recipe.json`, `input_spec.json`, `learned.parquet` (the files it learned from, by hash),
+`history.csv`, `predictions.parquet`, and `checkpoint.json`, the manifest with the hashes of what decides a score. The
+manifest names the hash of new weights before they are put in place and forgets the old one after, so that a kill at any
+moment leaves a checkpoint that is whole.
 """
 
 import hashlib
@@ -18,14 +19,16 @@ from core.errors import OverreadError
 from core.paths import checkpoint_folder, write_atomically
 
 FORMAT = 1
-MANIFEST, WEIGHTS, RECIPE, SPEC, HISTORY, PREDICTIONS = (
+MANIFEST, WEIGHTS, RECIPE, SPEC, LEARNED, HISTORY, PREDICTIONS = (
     "checkpoint.json",
     "weights.safetensors",
     "recipe.json",
     "input_spec.json",
+    "learned.parquet",
     "history.csv",
     "predictions.parquet",
 )
+_FIXED = (RECIPE, SPEC, LEARNED)  # written once, before the first epoch
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,20 @@ class Checkpoint:
     def history(self) -> pd.DataFrame:
         """One row per epoch, as training wrote it; empty where none was kept."""
         file = self.folder / HISTORY
-        return pd.read_csv(file) if file.exists() else pd.DataFrame()
+        try:
+            return pd.read_csv(file)
+        except FileNotFoundError:
+            return pd.DataFrame()
+        except (OSError, ValueError) as error:
+            raise OverreadError(f"{file} cannot be read ({error}); expected the CSV that training wrote.") from error
+
+    def learned(self) -> pd.Series:
+        """'train' or 'tune' by the SHA-1 of a file: what the weights were fitted to, and what chose the epoch."""
+        file = self.folder / LEARNED
+        try:
+            return pd.read_parquet(file).set_index("sha1")["part"]
+        except (OSError, ValueError, KeyError) as error:
+            raise OverreadError(f"{file} cannot be read ({error}). Restore it, or train again.") from error
 
 
 def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
@@ -62,10 +78,10 @@ def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
             f"There is no checkpoint {str(name_or_path)!r} (there: {there}). Train one with: "
             f"python -m core train RECIPE --data NAME --out {folder.name}"
         )
-    for name in (MANIFEST, WEIGHTS, RECIPE, SPEC):
+    for name in (MANIFEST, WEIGHTS, *_FIXED):
         if not (folder / name).is_file():
             raise OverreadError(
-                f"The checkpoint {folder} lacks {name}; expected {MANIFEST}, {WEIGHTS}, {RECIPE} and {SPEC}. "
+                f"The checkpoint {folder} lacks {name}; expected {', '.join((MANIFEST, WEIGHTS, *_FIXED))}. "
                 "Restore the file, or train it again."
             )
     manifest = _json(folder / MANIFEST)
@@ -74,12 +90,12 @@ def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
             f"{folder / MANIFEST} has format {manifest.get('format')!r}; this version reads {FORMAT}. "
             "Use the version of Overread that wrote it."
         )
-    if not (isinstance(manifest.get("weights"), list) and isinstance(manifest.get("files"), dict)):
+    if not (isinstance(manifest.get("weights"), list) and set(manifest.get("files", ())) >= set(_FIXED)):
         raise OverreadError(
             f"{folder / MANIFEST} lacks the hashes of its files; restore it, or train the checkpoint again."
         )
     weights_hash = file_hash(folder / WEIGHTS)
-    altered = [name for name, expected in manifest["files"].items() if file_hash(folder / name) != expected]
+    altered = [name for name in _FIXED if file_hash(folder / name) != manifest["files"][name]]
     if weights_hash not in manifest["weights"]:
         altered.append(WEIGHTS)
     if altered:
@@ -107,11 +123,15 @@ def list_checkpoints() -> tuple[list[Checkpoint], dict[str, str]]:
     return whole, broken
 
 
-def begin_checkpoint(folder: Path, recipe_json: str, spec: InputSpec) -> dict:
-    """Write what stays the same during a run; the manifest to be saved with the first weights."""
+def begin_checkpoint(folder: Path, recipe_json: str, spec: InputSpec, learned: pd.DataFrame) -> dict:
+    """Write what stays the same during a run; the manifest to be saved with the first weights.
+
+    learned: `sha1` of each file that will be learned from, and its `part`, 'train' or 'tune'.
+    """
     write_atomically(folder / RECIPE, lambda path: path.write_text(recipe_json))
     write_atomically(folder / SPEC, lambda path: path.write_text(spec.to_json()))
-    return {"format": FORMAT, "weights": [], "files": {name: file_hash(folder / name) for name in (RECIPE, SPEC)}}
+    write_atomically(folder / LEARNED, lambda path: learned[["sha1", "part"]].to_parquet(path, index=False))
+    return {"format": FORMAT, "weights": [], "files": {name: file_hash(folder / name) for name in _FIXED}}
 
 
 def save_weights(folder: Path, manifest: dict, state: dict) -> dict:
@@ -149,16 +169,24 @@ def load_model(checkpoint: Checkpoint):
     return model.eval().requires_grad_(False)
 
 
+def read_manifest(folder: Path) -> dict:
+    """The manifest as it lies there, unchecked."""
+    return _json(folder / MANIFEST)
+
+
 def file_hash(file: Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise OverreadError(f"{file} cannot be read ({error.strerror or error}). Restore it.") from error
 
 
 def _json(file: Path) -> dict:
     try:
         value = json.loads(file.read_text())
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise OverreadError(
             f"{file} is not JSON ({error}). Restore the file, or train the checkpoint again."
         ) from error

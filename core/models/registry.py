@@ -51,13 +51,14 @@ def build(architecture: str, model_kwargs: dict | None = None, weights: str = ""
             model = timm.create_model(
                 architecture, pretrained=weights == "timm", in_chans=1, num_classes=1, **(model_kwargs or {})
             )
-    except TypeError as error:
-        raise OverreadError(f"{architecture} does not take the arguments {model_kwargs}: {error}.") from error
-    except (OSError, RuntimeError) as error:
-        if weights != "timm":
-            raise
+    except (TypeError, ValueError, KeyError, IndexError, AssertionError, RuntimeError, OSError) as error:
+        if weights != "timm" or isinstance(error, TypeError):
+            raise OverreadError(
+                f"{architecture} cannot be built with the arguments {model_kwargs or {}} ({_first_line(error)}); "
+                "change model_kwargs or the architecture."
+            ) from error
         raise OverreadError(
-            f"timm's weights for {architecture} could not be fetched ({str(error).splitlines()[0]}); "
+            f"timm's weights for {architecture} could not be fetched ({_first_line(error)}); "
             "give a file instead with --set weights=FILE."
         ) from error
     _calm_head(model)
@@ -107,6 +108,25 @@ def load_weights(model: nn.Module, file: Path) -> None:
             "Choose the architecture these weights were made for."
         )
     model.load_state_dict(state, strict=False)
+
+
+def check_size(model: nn.Module, architecture: str, size: int) -> None:
+    """OverreadError where the network does not take grey squares of `size` pixels, before anything is decoded."""
+    try:
+        with torch.no_grad():
+            logits = model.eval()(torch.zeros(2, 1, size, size, device=next(model.parameters()).device))
+    except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+        raise OverreadError(
+            f"{architecture} does not take {size} px ({_first_line(error)}); set another size."
+        ) from error
+    if logits.shape != (2, 1):
+        raise OverreadError(
+            f"{architecture} gives {list(logits.shape)} for 2 radiographs; expected one logit each, [2, 1]."
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160].rstrip(".")
 
 
 def parts(model: nn.Module) -> tuple[nn.Module, list[str]]:

@@ -2,13 +2,15 @@
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 from torch.nn import functional
 
 from core.data.augment import apply
@@ -29,11 +31,12 @@ from core.models.checkpoint import (
     PREDICTIONS,
     begin_checkpoint,
     read_checkpoint,
+    read_manifest,
     save_weights,
     write_manifest,
 )
-from core.models.registry import build
-from core.paths import write_atomically
+from core.models.registry import build, check_size
+from core.paths import unwritable, write_atomically
 from core.training.balance import effective_prior, loss_weights, sampling_weights
 from core.training.optim import freeze_backbone, optimiser_for, set_rates
 from core.training.recipe import Recipe
@@ -64,14 +67,35 @@ def train(
             f"Fold {recipe.holdout_fold} holds {int(tuning.sum())} of {len(index)} training radiographs; choose a "
             f"holdout_fold from 0 to {index['fold'].max()}, or index more data."
         )
-    _check_place(out, recipe, dataset, resume)
     where, why = pick_device(device)
+    with _alone(out):
+        _check_place(out, recipe, dataset, resume)
+        return _train(recipe, dataset, out, resume, progress, say, index, tuning, where, why)
+
+
+def _train(
+    recipe: Recipe,
+    dataset: Dataset,
+    out: Path,
+    resume: bool,
+    progress: Progress | None,
+    say: Callable[[str], None],
+    index: pd.DataFrame,
+    tuning: np.ndarray,
+    where: torch.device,
+    why: str,
+):
+    """The run itself, once it is known that it may start and that the folder is its own."""
     say(f"computing on {why}, in {precision(where)}")
     torch.manual_seed(recipe.seed)
     model = build(recipe.architecture, recipe.model_kwargs, recipe.weights).to(where, memory_format=torch.channels_last)
+    check_size(model, recipe.architecture, recipe.size)
     optimiser = optimiser_for(model, recipe)
     cache = pixel_cache(dataset, index, recipe.input_spec(), progress)
     rows = cache.rows_of(index["image_id"])
+    if cache.failed:
+        first = f"{cache.failed[0]['path']}: {cache.failed[0]['reason']}"
+        say(f"{len(cache.failed)} radiographs could not be decoded and are left out (first: {first})")
     index, tuning, rows = index[rows >= 0], tuning[rows >= 0], rows[rows >= 0]
     learn, tune = index[~tuning].reset_index(drop=True), index[tuning].reset_index(drop=True)
     if learn["label"].nunique() < 2:
@@ -83,10 +107,12 @@ def train(
         f"{tune['study_id'].nunique()}; effective prior of abnormal {effective_prior(learn, recipe.balance):.3f}"
     )
     if resume:
-        facts = load_state(out, model, optimiser)
+        facts = _caught_up(load_state(out, model, optimiser), out)
         say(f"going on after epoch {facts['epoch'] + 1} of {recipe.epochs}")
     else:
-        manifest = begin_checkpoint(out, recipe.to_json(), recipe.input_spec()) | _about(recipe, dataset, model, where)
+        known = pd.concat([learn.assign(part="train"), tune.assign(part="tune")])
+        manifest = begin_checkpoint(out, recipe.to_json(), recipe.input_spec(), known)
+        manifest |= _about(recipe, dataset, model, where)
         facts = {"epoch": -1, "best": -1.0, "manifest": manifest, "history": [], "index_hash": dataset.index_hash}
     for epoch in range(facts["epoch"] + 1, recipe.epochs):
         started = time.perf_counter()
@@ -105,7 +131,7 @@ def train(
             say,
         )
         save_state(out, model, optimiser, facts)
-    return _finish(out, dataset, facts, progress, device)
+    return _finish(out, dataset, facts, progress, str(where))
 
 
 def _trainable(dataset: Dataset) -> pd.DataFrame:
@@ -131,7 +157,12 @@ def _trainable(dataset: Dataset) -> pd.DataFrame:
 def _check_place(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> None:
     if resume:
         facts = read_facts(out)
-        before = Recipe.from_json((out / "recipe.json").read_text())
+        try:
+            before = Recipe.from_json((out / "recipe.json").read_text())
+        except (OSError, ValueError) as error:
+            raise OverreadError(
+                f"{out / 'recipe.json'} cannot be read ({error}); restore it, or train again."
+            ) from error
         if before != recipe:
             raise OverreadError(
                 f"{out} was begun with another recipe ({before.name}); resume with the same recipe and settings, "
@@ -143,6 +174,34 @@ def _check_place(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> N
             )
     elif (out / MANIFEST).exists() or (out / FILE).exists():
         raise OverreadError(f"{out} already holds a checkpoint; go on with --resume, or choose another --out.")
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep the folder to this run. OverreadError where another one has it."""
+    lock = FileLock(out / ".lock", timeout=0)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise OverreadError(f"Another run is writing to {out}; wait for it, or choose another --out.") from error
+    except OSError as error:
+        raise unwritable(out, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):
+            (out / ".lock").unlink()
+            out.rmdir()  # where nothing was written; a folder that holds something stays
+
+
+def _caught_up(facts: dict, out: Path) -> dict:
+    """The facts, or what the manifest says where a kill came after an epoch's weights and before its state."""
+    manifest = read_manifest(out)
+    if manifest.get("epoch", 0) <= facts["epoch"] + 1:
+        return facts
+    return {**facts, "manifest": manifest, "best": manifest["judged"]}
 
 
 def _about(recipe: Recipe, dataset: Dataset, model, device: torch.device) -> dict:
@@ -240,9 +299,12 @@ def _after_epoch(
         "best": best,
     }
     history = [*facts["history"], row]
-    manifest = facts["manifest"]
+    manifest = dict(facts["manifest"])
     if best:
-        manifest = save_weights(out, {**manifest, "epoch": epoch + 1, "tune_auroc": area.value}, model.state_dict())
+        # JSON knows no NaN.
+        shown = area.value if np.isfinite(area.value) else None
+        manifest |= {"epoch": epoch + 1, "tune_auroc": shown, "judged": judged}
+        manifest = save_weights(out, manifest, model.state_dict())
     write_atomically(out / HISTORY, lambda path: pd.DataFrame(history).to_csv(path, index=False))
     say(
         f"epoch {epoch + 1}: loss {row['train_loss']:.4f}, tuning loss {tune_loss:.4f}, "

@@ -13,7 +13,7 @@ _CHOICES = {
     "balance": ("none", "sampler", "weight"),
     "fit": ("pad", "crop", "stretch"),
 }
-_AT_LEAST = {"size": 16, "epochs": 1, "batch_size": 1, "head_epochs": 0, "holdout_fold": 0, "seed": 0}
+_AT_LEAST = {"size": 16, "epochs": 1, "batch_size": 2, "head_epochs": 0, "holdout_fold": 0, "seed": 0}
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,13 @@ class Recipe:
         for name, least in _AT_LEAST.items():
             if getattr(self, name) < least:
                 raise OverreadError(f"{name} is {getattr(self, name)}; expected {least} or more.")
-        if not self.learning_rate > 0 or not 0 <= self.label_smoothing < 1 or not 0 < self.backbone_rate <= 1:
+        if self.seed > 2**31 or not self.learning_rate > 0 or not 0 <= self.label_smoothing < 1:
             raise OverreadError(
-                "expected learning_rate above 0, label_smoothing from 0 to below 1, and backbone_rate above 0 to 1."
+                "expected seed up to 2**31, learning_rate above 0 and label_smoothing from 0 to below 1."
+            )
+        if not 0 < self.backbone_rate <= 1 or not self.weight_decay >= 0 or not 0 <= self.warmup_epochs <= self.epochs:
+            raise OverreadError(
+                "expected backbone_rate above 0 to 1, weight_decay from 0, warmup_epochs from 0 to epochs."
             )
 
     def input_spec(self) -> InputSpec:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from core.errors import OverreadError
 from core.paths import write_atomically
@@ -20,7 +20,9 @@ def save_state(folder: Path, model, optimiser, facts: dict) -> None:
         tensors.update({f"optimiser.{index}.{name}": value for name, value in values.items() if value is not None})
     tensors["random"] = torch.get_rng_state()
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    write_atomically(folder / FILE, lambda path: save_file(tensors, path, metadata={"facts": json.dumps(facts)}))
+    # As bytes, since safetensors' own writer has an error of its own for a full disk.
+    content = save(tensors, metadata={"facts": json.dumps(facts)})
+    write_atomically(folder / FILE, lambda path: path.write_bytes(content))
 
 
 def load_state(folder: Path, model, optimiser) -> dict:

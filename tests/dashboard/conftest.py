@@ -63,7 +63,9 @@ def write_checkpoint(folder: Path, dataset, seed: int):
 
     recipe = Recipe(folder.name, "small_cnn", {"width": 4, "hidden": 8}, size=32, epochs=3, learning_rate=1e-3 * seed)
     torch.manual_seed(seed)
-    manifest = begin_checkpoint(folder, recipe.to_json(), recipe.input_spec())
+    manifest = begin_checkpoint(
+        folder, recipe.to_json(), recipe.input_spec(), pd.DataFrame(columns=["sha1", "part"], dtype="str")
+    )
     manifest |= {
         "dataset": dataset.name,
         "index_hash": "of another set",

@@ -66,6 +66,42 @@ def test_a_file_that_went_bad_is_listed_and_the_rest_goes_on(tree):
     assert cache.rows_of(index["image_id"])[5] == -1 and (np.delete(cache.rows_of(index["image_id"]), 5) >= 0).all()
 
 
+def test_a_file_that_comes_back_is_decoded_then(tree):
+    index = read_index("tree")
+    file = room.Path(tree.root) / index["path"][5]
+    file.rename(file.with_suffix(".away"))
+    assert pixel_cache(tree, index, SPEC).rows_of(index["image_id"])[5] == -1
+    file.with_suffix(".away").rename(file)
+    again = pixel_cache(tree, index, SPEC)
+    assert again.failed == []
+    assert (again.pixels[5] == SPEC.pixels(file)).all()
+
+
+@pytest.mark.parametrize("name", ["pixels.npy", "state.npy"])
+def test_a_file_without_its_header_is_begun_anew(tree, name):
+    index = read_index("tree")
+    folder = room.cache_folder("tree") / "pad32" / room._key(index)
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(b"")
+    assert (pixel_cache(tree, index, SPEC).pixels[9] == SPEC.pixels(f"{tree.root}/{index['path'][9]}")).all()
+
+
+def test_a_sibling_that_is_damaged_is_left_alone(tree):
+    folder = room.cache_folder("tree") / "pad32" / "sibling"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{")
+    assert len(pixel_cache(tree, read_index("tree"), SPEC).pixels) == 60
+
+
+def test_a_disk_that_fills_up_is_an_error_and_no_bus_error(tree, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(room.os, "posix_fallocate", full)
+    with pytest.raises(OverreadError, match="could not be written .No space left on device"):
+        pixel_cache(tree, read_index("tree"), SPEC)
+
+
 def test_a_folder_that_is_gone_is_one_sentence_and_leaves_no_cache(tree):
     index = read_index("tree")
     shutil.move(tree.root, tree.root + "_moved")

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from core.data import index as index_room
 from core.data.index import build_index, read_dataset, read_index, write_dataset
 from core.data.split import assign_bins, group_ids, overlap_table
 from core.errors import OverreadError
@@ -139,6 +140,33 @@ def test_a_data_set_is_read_as_it_was_written(mura, workspace):
     dataset = write_dataset("tree", indexed)
     assert read_dataset("tree") == dataset and read_index("tree").equals(indexed.frame)
     assert dataset.patients_known == 30 and dataset.problems()["unreadable"] == []
+
+
+def test_a_kill_between_the_files_leaves_one_data_set_and_no_mixture(mura, workspace, tmp_path, monkeypatch):
+    write_dataset("tree", build_index(mura))
+    shutil.copytree(mura, tmp_path / "other")
+    shutil.rmtree(tmp_path / "other" / "valid")
+    newer, write = build_index(tmp_path / "other"), index_room.write_atomically
+
+    def stop_before_the_description(path, call):
+        if path.name == "dataset.json":
+            raise KeyboardInterrupt
+        return write(path, call)
+
+    monkeypatch.setattr(index_room, "write_atomically", stop_before_the_description)
+    with pytest.raises(KeyboardInterrupt):
+        write_dataset("tree", newer)
+    assert len(read_index("tree")) == len(newer.frame)
+    assert read_dataset("tree").root == str(tmp_path / "other")
+    assert read_dataset("tree").index_hash == index_room.index_hash(newer.frame)
+
+
+@pytest.mark.parametrize("column", ["bone", "patient_id", "group_id", "view", "label", "split", "fold", "sha1"])
+def test_what_decides_a_result_changes_the_hash(mura, column):
+    frame = build_index(mura).frame
+    before = index_room.index_hash(frame)
+    frame.loc[0, column] = 7 if column in ("label", "fold") else "other"
+    assert index_room.index_hash(frame) != before
 
 
 @pytest.mark.parametrize("name", ["../up", "", "a b", "x" * 101])

@@ -92,6 +92,13 @@ def test_the_target_is_the_last_feature_map(architecture, layer):
     assert target_layer(classifier, torch.zeros(1, 1, 64, 64))[0] == layer
 
 
+@pytest.mark.parametrize("architecture", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
+def test_grad_cam_is_refused_where_the_last_map_is_far_from_the_logit(architecture):
+    classifier = Classifier(build(architecture).eval(), InputSpec(224), CPU)
+    with pytest.raises(OverreadError, match="no feature map near its logit"):
+        target_layer(classifier, torch.zeros(1, 1, 224, 224))
+
+
 def test_an_unknown_method_lists_the_others():
     with pytest.raises(OverreadError, match="choose one of grad_cam"):
         attribute(HAND, PIXELS, "tea_leaves")

@@ -16,6 +16,7 @@ from core.data.index import build_index, read_index, write_dataset
 from core.errors import OverreadError
 from core.inference.classifier import load_classifier
 from core.inference.predictions import read_file, read_predictions
+from core.metrics.intervals import Estimate
 from core.models import checkpoint as room
 from core.models.checkpoint import load_model, read_checkpoint, save_weights
 from core.training import loop
@@ -46,6 +47,7 @@ def test_a_signal_that_is_there_is_learned_and_scored(tree, tmp_path):
         "weights.safetensors",
         "recipe.json",
         "input_spec.json",
+        "learned.parquet",
         "history.csv",
         "predictions.parquet",
         "checkpoint.json",
@@ -128,6 +130,62 @@ def test_kill_nine_leaves_a_whole_checkpoint_that_goes_on(tree, tmp_path):
         train(again, tree, tmp_path / "killed")
 
 
+def test_a_resumed_run_that_goes_another_way_still_ends_whole(tree, tmp_path, monkeypatch):
+    """A kill after an epoch's weights and before its state; then the epoch comes out worse, as on another machine."""
+    recipe, save = replace(RECIPE, epochs=3), loop.save_state
+    calls = []
+
+    def stop_at_the_second(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return save(*arguments)
+
+    monkeypatch.setattr(loop, "save_state", stop_at_the_second)
+    monkeypatch.setattr(loop, "auroc", lambda scores, labels: Estimate(0.5 + 0.1 * len(calls), 0, 1, 9))
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tree, tmp_path / "out")
+    assert read_checkpoint(tmp_path / "out").manifest["epoch"] == 2
+    monkeypatch.setattr(loop, "auroc", lambda scores, labels: Estimate(0.3, 0, 1, 9))
+    monkeypatch.setattr(loop, "save_state", save)
+    done = train(recipe, tree, tmp_path / "out", resume=True)
+    assert done.manifest["complete"]
+    assert done.manifest["epoch"] == 2
+
+
+def test_two_runs_do_not_share_a_folder(tree, tmp_path):
+    with loop._alone(tmp_path / "out"), pytest.raises(OverreadError, match="Another run is writing"):
+        train(RECIPE, tree, tmp_path / "out")
+    assert train(replace(RECIPE, epochs=1), tree, tmp_path / "out").manifest["complete"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"architecture": "vit_tiny_patch16_224", "model_kwargs": {}}, "does not take 16 px"),
+        ({"model_kwargs": {"width": 0}}, "small_cnn does not take 16 px"),
+        ({"model_kwargs": {"dropout": 2}}, "cannot be built"),
+        ({"architecture": "resnet18.bogus", "model_kwargs": {}}, "cannot be built"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused_before_decoding(tree, tmp_path, change, said):
+    with pytest.raises(OverreadError, match=said):
+        train(replace(RECIPE, **change), tree, tmp_path / "out")
+    assert not list((tmp_path / "workspace").rglob("pixels.npy"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_device_that_is_not_there_is_one_sentence(tree, tmp_path):
+    with pytest.raises(OverreadError, match="device 'bogus' cannot be used"):
+        train(RECIPE, tree, tmp_path / "out", device="bogus")
+
+
+def test_a_place_that_is_a_file_is_one_sentence(tree, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OverreadError, match="could not be written"):
+        train(RECIPE, tree, tmp_path / "file")
+
+
 def test_weights_are_whole_at_every_moment_of_being_replaced(tree, tmp_path, monkeypatch):
     """The process may end before or after any single write; what lies there then must read."""
     train(replace(RECIPE, epochs=1), tree, tmp_path / "out")
@@ -195,7 +253,9 @@ def finished(tree, tmp_path):
     return train(replace(RECIPE, epochs=1), tree, tmp_path / "checkpoints" / "finished")
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "recipe.json", "input_spec.json", "checkpoint.json"])
+@pytest.mark.parametrize(
+    "name", ["weights.safetensors", "recipe.json", "input_spec.json", "learned.parquet", "checkpoint.json"]
+)
 def test_a_missing_file_is_named(finished, name):
     (finished.folder / name).unlink()
     with pytest.raises(OverreadError, match=f"lacks {name}.*train it again"):
@@ -214,6 +274,8 @@ def test_an_altered_file_is_named(finished, name):
 
 def test_a_checkpoint_is_found_by_name_and_a_broken_one_is_listed(finished):
     assert read_checkpoint("finished").reference == finished.reference
+    (finished.folder / "checkpoint.json").write_text(json.dumps({"format": 1, "weights": [], "files": {}}))
+    assert "lacks the hashes" in room.list_checkpoints()[1]["finished"]
     (finished.folder / "checkpoint.json").write_text(json.dumps({"format": 99}))
     whole, broken = room.list_checkpoints()
     assert whole == [] and "has format 99" in broken["finished"]
