@@ -1,23 +1,18 @@
 """The loop: Recipe and data set to Checkpoint."""
 
-import platform
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 from torch.nn import functional
 
 from core.data.augment import apply
 from core.data.cache import pixel_cache
 from core.data.dataset import batches, epoch_order
-from core.data.index import Dataset, conflicting_studies, read_index
-from core.data.split import overlap_table
+from core.data.index import Dataset
 from core.device import autocast, pick_device, precision
 from core.errors import OverreadError
 from core.inference.classifier import Classifier
@@ -27,20 +22,19 @@ from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import (
     HISTORY,
-    MANIFEST,
     PREDICTIONS,
     begin_checkpoint,
     read_checkpoint,
-    read_manifest,
     save_weights,
     write_manifest,
 )
 from core.models.registry import build, check_size
-from core.paths import unwritable, write_atomically
+from core.paths import write_atomically
 from core.training.balance import effective_prior, loss_weights, sampling_weights
 from core.training.optim import freeze_backbone, optimiser_for, set_rates
 from core.training.recipe import Recipe
-from core.training.state import FILE, load_state, read_facts, save_state
+from core.training.start import about, alone, caught_up, check_place, trainable
+from core.training.state import FILE, load_state, save_state
 
 Progress = Callable[[int, int, str], None]
 
@@ -60,7 +54,7 @@ def train(
     for bit. OverreadError where patients stand in two splits, where nothing can be learned, or where the loss is no
     longer a number.
     """
-    index = _trainable(dataset)
+    index = trainable(dataset)
     tuning = index["fold"].to_numpy() == recipe.holdout_fold
     if not tuning.any() or tuning.all():
         raise OverreadError(
@@ -68,8 +62,8 @@ def train(
             f"holdout_fold from 0 to {index['fold'].max()}, or index more data."
         )
     where, why = pick_device(device)
-    with _alone(out):
-        _check_place(out, recipe, dataset, resume)
+    with alone(out):
+        check_place(out, recipe, dataset, resume)
         return _train(recipe, dataset, out, resume, progress, say, index, tuning, where, why)
 
 
@@ -107,12 +101,12 @@ def _train(
         f"{tune['study_id'].nunique()}; effective prior of abnormal {effective_prior(learn, recipe.balance):.3f}"
     )
     if resume:
-        facts = _caught_up(load_state(out, model, optimiser), out)
+        facts = caught_up(load_state(out, model, optimiser), out)
         say(f"going on after epoch {facts['epoch'] + 1} of {recipe.epochs}")
     else:
         known = pd.concat([learn.assign(part="train"), tune.assign(part="tune")])
         manifest = begin_checkpoint(out, recipe.to_json(), recipe.input_spec(), known)
-        manifest |= _about(recipe, dataset, model, where)
+        manifest |= about(recipe, dataset, model, where)
         facts = {"epoch": -1, "best": -1.0, "manifest": manifest, "history": [], "index_hash": dataset.index_hash}
     for epoch in range(facts["epoch"] + 1, recipe.epochs):
         started = time.perf_counter()
@@ -132,92 +126,6 @@ def _train(
         )
         save_state(out, model, optimiser, facts)
     return _finish(out, dataset, facts, progress, str(where))
-
-
-def _trainable(dataset: Dataset) -> pd.DataFrame:
-    index = read_index(dataset.name)
-    crossing = overlap_table(index)
-    if len(crossing):
-        shown = ", ".join(crossing["group_id"].head(5))
-        raise OverreadError(
-            f"{len(crossing)} patients of {dataset.name} stand in more than one split ({shown}); expected each in "
-            "one. Put all of a patient's radiographs on one side, then index again."
-        )
-    index = index[
-        (index["split"] == "train") & index["label"].notna() & ~index["study_id"].isin(conflicting_studies(index))
-    ]
-    if index["label"].nunique() < 2:
-        raise OverreadError(
-            f"Data set {dataset.name} has {len(index)} labelled radiographs to train on, all of one kind or none; "
-            "expected normal and abnormal ones in the split train."
-        )
-    return index.reset_index(drop=True)
-
-
-def _check_place(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> None:
-    if resume:
-        facts = read_facts(out)
-        try:
-            before = Recipe.from_json((out / "recipe.json").read_text())
-        except (OSError, ValueError) as error:
-            raise OverreadError(
-                f"{out / 'recipe.json'} cannot be read ({error}); restore it, or train again."
-            ) from error
-        if before != recipe:
-            raise OverreadError(
-                f"{out} was begun with another recipe ({before.name}); resume with the same recipe and settings, "
-                "or train into a new folder."
-            )
-        if facts["index_hash"] != dataset.index_hash:
-            raise OverreadError(
-                f"{out} was begun on another index than {dataset.name} has now; train into a new folder."
-            )
-    elif (out / MANIFEST).exists() or (out / FILE).exists():
-        raise OverreadError(f"{out} already holds a checkpoint; go on with --resume, or choose another --out.")
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Keep the folder to this run. OverreadError where another one has it."""
-    lock = FileLock(out / ".lock", timeout=0)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise OverreadError(f"Another run is writing to {out}; wait for it, or choose another --out.") from error
-    except OSError as error:
-        raise unwritable(out, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
-        with suppress(OSError):
-            (out / ".lock").unlink()
-            out.rmdir()  # where nothing was written; a folder that holds something stays
-
-
-def _caught_up(facts: dict, out: Path) -> dict:
-    """The facts, or what the manifest says where a kill came after an epoch's weights and before its state."""
-    manifest = read_manifest(out)
-    if manifest.get("epoch", 0) <= facts["epoch"] + 1:
-        return facts
-    return {**facts, "manifest": manifest, "best": manifest["judged"]}
-
-
-def _about(recipe: Recipe, dataset: Dataset, model, device: torch.device) -> dict:
-    import timm
-
-    return {
-        "dataset": dataset.name,
-        "index_hash": dataset.index_hash,
-        "phantom": dataset.phantom,
-        "recipe": recipe.name,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "precision": precision(device),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "complete": False,
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm.__version__},
-    }
 
 
 def _learn(

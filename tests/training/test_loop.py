@@ -22,6 +22,7 @@ from core.models.checkpoint import load_model, read_checkpoint, save_weights
 from core.training import loop
 from core.training.loop import train
 from core.training.recipe import Recipe
+from core.training.start import alone
 
 RECIPE = Recipe("tiny", "small_cnn", {"width": 4, "hidden": 8}, size=16, epochs=6, batch_size=8, learning_rate=0.02)
 TRANSFER = replace(
@@ -154,7 +155,7 @@ def test_a_resumed_run_that_goes_another_way_still_ends_whole(tree, tmp_path, mo
 
 
 def test_two_runs_do_not_share_a_folder(tree, tmp_path):
-    with loop._alone(tmp_path / "out"), pytest.raises(OverreadError, match="Another run is writing"):
+    with alone(tmp_path / "out"), pytest.raises(OverreadError, match="Another run is writing"):
         train(RECIPE, tree, tmp_path / "out")
     assert train(replace(RECIPE, epochs=1), tree, tmp_path / "out").manifest["complete"]
 

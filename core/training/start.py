@@ -1,0 +1,109 @@
+"""What must hold before a run starts: rows to learn from, a folder of its own, a state to go on from."""
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+
+from core.data.index import Dataset, conflicting_studies, read_index
+from core.data.split import overlap_table
+from core.device import precision
+from core.errors import OverreadError
+from core.models.checkpoint import MANIFEST, read_manifest
+from core.paths import unwritable
+from core.training.recipe import Recipe
+from core.training.state import FILE, read_facts
+
+
+def trainable(dataset: Dataset) -> pd.DataFrame:
+    """The labelled rows of train. OverreadError where patients stand in two splits, or nothing can be learned."""
+    index = read_index(dataset.name)
+    crossing = overlap_table(index)
+    if len(crossing):
+        shown = ", ".join(crossing["group_id"].head(5))
+        raise OverreadError(
+            f"{len(crossing)} patients of {dataset.name} stand in more than one split ({shown}); expected each in "
+            "one. Put all of a patient's radiographs on one side, then index again."
+        )
+    index = index[
+        (index["split"] == "train") & index["label"].notna() & ~index["study_id"].isin(conflicting_studies(index))
+    ]
+    if index["label"].nunique() < 2:
+        raise OverreadError(
+            f"Data set {dataset.name} has {len(index)} labelled radiographs to train on, all of one kind or none; "
+            "expected normal and abnormal ones in the split train."
+        )
+    return index.reset_index(drop=True)
+
+
+def check_place(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> None:
+    """OverreadError where the folder holds another run, or a resumed one that began differently."""
+    if resume:
+        facts = read_facts(out)
+        try:
+            before = Recipe.from_json((out / "recipe.json").read_text())
+        except (OSError, ValueError) as error:
+            raise OverreadError(
+                f"{out / 'recipe.json'} cannot be read ({error}); restore it, or train again."
+            ) from error
+        if before != recipe:
+            raise OverreadError(
+                f"{out} was begun with another recipe ({before.name}); resume with the same recipe and settings, "
+                "or train into a new folder."
+            )
+        if facts["index_hash"] != dataset.index_hash:
+            raise OverreadError(
+                f"{out} was begun on another index than {dataset.name} has now; train into a new folder."
+            )
+    elif (out / MANIFEST).exists() or (out / FILE).exists():
+        raise OverreadError(f"{out} already holds a checkpoint; go on with --resume, or choose another --out.")
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Keep the folder to this run. OverreadError where another one has it."""
+    lock = FileLock(out / ".lock", timeout=0)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise OverreadError(f"Another run is writing to {out}; wait for it, or choose another --out.") from error
+    except OSError as error:
+        raise unwritable(out, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):
+            (out / ".lock").unlink()
+            out.rmdir()  # where nothing was written; a folder that holds something stays
+
+
+def caught_up(facts: dict, out: Path) -> dict:
+    """The facts, or what the manifest says where a kill came after an epoch's weights and before its state."""
+    manifest = read_manifest(out)
+    if manifest.get("epoch", 0) <= facts["epoch"] + 1:
+        return facts
+    return {**facts, "manifest": manifest, "best": manifest["judged"]}
+
+
+def about(recipe: Recipe, dataset: Dataset, model, device: torch.device) -> dict:
+    """What the manifest says of a run besides its files."""
+    import timm
+
+    return {
+        "dataset": dataset.name,
+        "index_hash": dataset.index_hash,
+        "phantom": dataset.phantom,
+        "recipe": recipe.name,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "precision": precision(device),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "complete": False,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm.__version__},
+    }
