@@ -15,11 +15,14 @@ from core.data.index import Dataset, list_datasets, read_dataset, read_index
 from core.data.pixels import UnreadableImage, read_grey
 from core.data.split import overlap_table
 from core.data.thumbnails import thumbnail
+from core.errors import OverreadError
 from core.inference.predictions import predictions_path, read_predictions
 from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import PREDICTIONS, Checkpoint, checkpoint_folders, list_checkpoints
 from core.paths import home
+
+TRUTH = ("abnormality", "true_label", "visible", "x0", "y0", "x1", "y1", "defects", "label_flipped")
 
 
 def datasets() -> dict[str, Dataset]:
@@ -183,7 +186,11 @@ def _counts(
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _truth(file: str, stamp) -> pd.DataFrame:
-    return pd.read_parquet(file).set_index("image_id")
+    try:
+        return pd.read_parquet(file).set_index("image_id")[list(TRUTH)]
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise OverreadError(f"{file} cannot be read ({reason}); draw the phantoms again to see their truth.") from error
 
 
 def _score_stamps(dataset: Dataset, checkpoint: Checkpoint) -> tuple:

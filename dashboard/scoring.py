@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
+from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint
 from dashboard import loaders, widgets
 from dashboard.selection import ALL, Selection, bone_name
@@ -31,7 +32,11 @@ def chosen_parts(chosen: Selection) -> tuple[Dataset, Checkpoint]:
 def scored(chosen: Selection, every_bone: bool = False) -> pd.DataFrame:
     """PREDICTIONS of the chosen split and bone. Where there are none, the page ends with the way to make them."""
     dataset, checkpoint = chosen_parts(chosen)
-    found = loaders.predictions(dataset, checkpoint)
+    try:
+        found = loaders.predictions(dataset, checkpoint)
+    except OverreadError as error:
+        found = None
+        widgets.empty("The stored scores cannot be used", str(error))
     if found is None:
         _offer(dataset, checkpoint)
         st.stop()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from core.errors import OverreadError
 from core.schema import bone_order
 from dashboard import loaders
 
@@ -93,6 +94,9 @@ def bone_name(bone: str) -> str:
 
 def _splits(index, dataset, checkpoint) -> list[str]:
     """What this checkpoint has been scored on, else what the data set holds."""
-    scored = loaders.predictions(dataset, checkpoint) if checkpoint else None
+    try:
+        scored = loaders.predictions(dataset, checkpoint) if checkpoint else None
+    except OverreadError:
+        scored = None  # the pages that need scores say what is wrong with them
     there = set(index["split"] if scored is None else scored["split"])
     return [split for split in SPLITS if split in there]

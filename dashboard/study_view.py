@@ -1,6 +1,7 @@
 """A study as a card in a gallery, and opened: every radiograph at full resolution, the way to its neighbours."""
 
 from html import escape
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -9,6 +10,7 @@ from scipy.special import expit
 
 from core.data.index import Dataset
 from core.data.pixels import UnreadableImage
+from core.errors import OverreadError
 from dashboard import loaders, theme, widgets
 from dashboard.selection import ALL, Selection, bone_name
 
@@ -45,15 +47,19 @@ def show(dataset: Dataset, views: pd.DataFrame, study: pd.Series, place_in: list
         f"<span>{escape(bone_name(study['bone']))}, {views_here}</span></div>"
     )
     files = with_files(dataset, views[views["study_id"] == study.name]).sort_values("logit", ascending=False)
-    known = loaders.truth(dataset)
+    try:
+        known = loaders.truth(dataset)
+    except OverreadError as error:
+        known = None
+        widgets.note(str(error))
     st.html(f'<div class="films">{"".join(film(dataset, row, known, chosen) for row in files.itertuples())}</div>')
     with st.container(horizontal=True):
         for place, row in enumerate(files.itertuples(), 1):
             st.page_link(
                 "app_pages/saliency.py",
-                label=f"Saliency of view {place}",
+                label=f"Saliency of view {place}: {Path(row.image_id).name}",
                 icon=":material/local_fire_department:",
-                query_params=chosen.query(image=row.image_id),
+                query_params={"image": row.image_id},
             )
 
 

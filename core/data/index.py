@@ -59,8 +59,11 @@ class Dataset:
         """What was left out or is in doubt: lists `unreadable`, `stray`, `conflicts` of {path, reason}."""
         file = self.folder / "problems.json"
         try:
-            return json.loads(file.read_text())
-        except (OSError, ValueError) as error:
+            lists = json.loads(file.read_text())
+            return {
+                kind: [{"path": row["path"], "reason": row["reason"]} for row in rows] for kind, rows in lists.items()
+            }
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise OverreadError(f"{file} cannot be read ({error}). Index the data set again.") from error
 
 
@@ -160,6 +163,8 @@ def read_index(name: str) -> pd.DataFrame:
         raise OverreadError(
             f"{file} cannot be read ({str(error).splitlines()[0]}). Index the data set again."
         ) from error
+    if frame.empty:
+        raise OverreadError(f"{file} holds no radiograph. Index the data set again.")
     return check(frame, INDEX, str(file))
 
 
@@ -172,6 +177,17 @@ def list_datasets() -> list[Dataset]:
         except (OSError, ValueError, TypeError):
             continue  # named by read_dataset when it is asked for
     return found
+
+
+def broken_datasets() -> dict[str, str]:
+    """The data sets whose description cannot be read, and what to do about each."""
+    names = {file.parent.name for file in (home() / "datasets").glob("*/*.*")} - {
+        found.name for found in list_datasets()
+    }
+    return {
+        name: f"Its description cannot be read. Index it again: python -m core index PATH --name {name}"
+        for name in sorted(names)
+    }
 
 
 def _read_facts(file: Path) -> Dataset:

@@ -88,6 +88,11 @@ def show_gallery(dataset: Dataset, views: pd.DataFrame, listed: pd.DataFrame, ch
     words = theme.OUTCOMES[outcome][1]
     widgets.caption(f"{words} studies", f"{len(listed):,}, {theme.MEANING[outcome]}; {order}")
     pages = -(-len(listed) // PER_PAGE)
+    # Another list begins at its first page, whichever selector made it another.
+    of = (chosen, outcome)
+    if st.session_state.get("page_of", of) != of:
+        st.session_state["page"] = 1
+    st.session_state["page_of"] = of
     page = min(st.session_state.get("page", 1), pages)
     shown = listed.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
     files = study_view.with_files(dataset, views[views["study_id"].isin(shown["study_id"])])

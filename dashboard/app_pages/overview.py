@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from core.data.index import Dataset
+from core.data.index import Dataset, broken_datasets
 from core.metrics.evaluation import outcome_table
 from dashboard import loaders, selection, study_view, widgets
 from dashboard.components import clicks
@@ -83,7 +83,7 @@ def show_models(chosen: Selection, dataset: Dataset) -> None:
             "Train one; it appears here as soon as its first epoch is done.",
             f"python -m core train original-cnn-64 --data {dataset.name} --out original-cnn-64",
         )
-    for name, reason in broken.items():
+    for name, reason in {**broken, **broken_datasets()}.items():
         widgets.empty(f"{name} cannot be used", reason)
 
 
@@ -98,12 +98,10 @@ def show_next(chosen: Selection, dataset: Dataset) -> None:
                 st.page_link(
                     "app_pages/threshold.py",
                     label=f"Score it with {chosen.checkpoint}",
-                    query_params=chosen.query(),
+                    query_params={},
                     icon=ARROW,
                 )
-            st.page_link(
-                "app_pages/dataset.py", label="Look at what the data set holds", query_params=chosen.query(), icon=ARROW
-            )
+            st.page_link("app_pages/dataset.py", label="Look at what the data set holds", query_params={}, icon=ARROW)
         return
     studies = loaders.studies(dataset, whole[chosen.checkpoint], chosen.split, chosen.one_bone)
     table = outcome_table(studies, chosen.threshold)
@@ -111,8 +109,8 @@ def show_next(chosen: Selection, dataset: Dataset) -> None:
     words = f"Read the {missed} missed studies" if missed != 1 else "Read the one missed study"
     with st.container(horizontal=True):
         if missed:
-            st.page_link("app_pages/errors.py", label=words, query_params=chosen.query(), icon=ARROW)
-        st.page_link("app_pages/threshold.py", label="Choose the threshold", query_params=chosen.query(), icon=ARROW)
+            st.page_link("app_pages/errors.py", label=words, query_params={}, icon=ARROW)
+        st.page_link("app_pages/threshold.py", label="Choose the threshold", query_params={}, icon=ARROW)
     show_worst(dataset, scores, study_view.ordered(table, "FN", ALL).head(4), chosen)
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 from scipy.special import expit
 
 from core.data.index import Dataset
+from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
 from core.models.checkpoint import Checkpoint
 from dashboard import loaders, scoring, selection, theme, widgets
@@ -41,7 +42,10 @@ def show() -> None:
             f"study: {theme.OUTCOMES.get(row['outcome'], ('', 'label unknown'))[1].lower()}",
         )
     ]
-    sha1 = loaders.index(dataset.name).set_index("image_id").at[row["image_id"], "sha1"]
+    known = loaders.index(dataset.name).set_index("image_id")["sha1"]
+    if row["image_id"] not in known.index:
+        raise OverreadError(f"The scores name {row['image_id']}, which the index lacks: score {dataset.name} again.")
+    sha1 = known[row["image_id"]]
     for method in methods:
         figures.append(
             map_film(

@@ -37,7 +37,7 @@ def show() -> None:
     show_bones(studies, chosen)
 
 
-def choose_threshold(studies: pd.DataFrame, counts: pd.DataFrame) -> float:
+def choose_threshold(studies: pd.DataFrame, counts: pd.DataFrame) -> float | None:
     """The threshold by hand, exactly, or by a rule: all set the shared one. Returns the prevalence stated."""
     here = st.session_state["threshold"]
     st.session_state["threshold_slider"] = st.session_state["threshold_exact"] = here
@@ -57,6 +57,7 @@ def choose_threshold(studies: pd.DataFrame, counts: pd.DataFrame) -> float:
             "Exact",
             0.0,
             1.0,
+            value=None,
             step=0.001,
             format="%.4f",
             key="threshold_exact",
@@ -71,12 +72,15 @@ def choose_threshold(studies: pd.DataFrame, counts: pd.DataFrame) -> float:
             "Prevalence (%)",
             0.1,
             99.9,
-            min(max(round(100 * share, 1), 0.1), 99.9) if pd.notna(share) else 10.0,
-            0.5,
+            value=None,
+            step=0.5,
             format="%.1f",
             key="prevalence",
+            bind="query-params",
+            persist_state="session",
+            placeholder=f"{share:.1%} here" if pd.notna(share) else "unknown here",
             width=140,
-            help="Abnormal per 100 studies where the model will be used.",
+            help="Abnormal per 100 studies where the model will be used; empty: as in these studies.",
         )
     said = st.session_state.pop("rule_said", None)
     if said:
@@ -85,11 +89,13 @@ def choose_threshold(studies: pd.DataFrame, counts: pd.DataFrame) -> float:
             widgets.note(f"{name}: {choice.threshold:.4f}; {choice.reason}.")
         else:
             st.warning(f"{name} is not feasible here: {choice.reason}.", icon=":material/block:")
-    return prevalence / 100
+    return None if prevalence is None else prevalence / 100
 
 
 def _take(key: str) -> None:
-    selection.choose(threshold=st.session_state[key])
+    # An emptied box is not a threshold of 0.
+    if st.session_state[key] is not None:
+        selection.choose(threshold=st.session_state[key])
 
 
 def _apply(name: str, rule, counts: pd.DataFrame) -> None:
@@ -100,7 +106,7 @@ def _apply(name: str, rule, counts: pd.DataFrame) -> None:
     st.session_state["rule_said"] = (name, choice)
 
 
-def show_rates(studies: pd.DataFrame, counts: pd.DataFrame, threshold: float, prevalence: float) -> None:
+def show_rates(studies: pd.DataFrame, counts: pd.DataFrame, threshold: float, prevalence: float | None) -> None:
     """The figures at this threshold, alerts at the prevalence that is stated."""
     known = labelled(studies)
     rates = operating_point.rates_at(counts, threshold, prevalence=prevalence)
@@ -113,7 +119,10 @@ def show_rates(studies: pd.DataFrame, counts: pd.DataFrame, threshold: float, pr
         ("Alerts per 100 studies", *widgets.estimate_text(rates["alerts_per_100"], "number")),
         ("Study AUROC", *widgets.estimate_text(area, "auroc")),
     )
-    widgets.note(f"Predictive values and alerts at a prevalence of {prevalence:.1%}; all else as in these studies.")
+    if prevalence is None:
+        widgets.note("Predictive values and alerts at the prevalence of these studies: state the one of your clinic.")
+    else:
+        widgets.note(f"Predictive values and alerts at a prevalence of {prevalence:.1%}; all else as in these studies.")
 
 
 def show_panel(studies: pd.DataFrame, counts: pd.DataFrame, threshold: float) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -153,6 +154,26 @@ def test_a_link_leads_from_a_study_to_its_saliency(page, address):
     settle(page)
     assert "image=" in page.url and "threshold=1" in page.url
     assert page.locator("img.over").count() == 2
+
+
+def test_links_carry_each_choice_once_and_a_reload_keeps_it(page, address):
+    visit(page, address, "errors", "?threshold=0.99&split=train&model=resnet-narrow-128")
+    page.locator(".gallery a.card").first.click()
+    page.wait_for_selector(".films figure img")
+    settle(page)
+    page.get_by_role("link", name="Saliency of view 1").click()
+    page.wait_for_selector(".films.small figure:nth-child(3)", timeout=90_000)
+    settle(page)
+    query = parse_qsl(urlsplit(page.url).query)
+    assert len(query) == len(dict(query)), page.url
+    assert (dict(query)["threshold"], dict(query)["model"]) == ("0.99", "resnet-narrow-128")
+    page.reload()
+    page.wait_for_selector(".films.small figure:nth-child(3)", timeout=90_000)
+    settle(page)
+    assert float(page.locator(".st-key-threshold input[type=range]").input_value()) == 0.99
+    page.go_back()
+    settle(page)
+    assert float(page.locator(".st-key-threshold input[type=range]").input_value()) == 0.99
 
 
 def test_both_themes_reach_the_charts(browser, address):

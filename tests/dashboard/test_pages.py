@@ -3,12 +3,13 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.data.index import build_index, write_dataset
+from core.data.index import build_index, read_dataset, write_dataset
 from core.inference.predictions import read_file
 from core.metrics.evaluation import outcome_table
 from core.metrics.studies import study_table
@@ -253,3 +254,67 @@ def test_without_patient_names_there_is_no_verdict_on_leakage(built, monkeypatch
     said = words(open_page("overview", data="unnamed"))
     assert "patients may overlap" in said
     assert "None found" not in said
+
+
+@pytest.fixture
+def spoilt(built, monkeypatch, tmp_path) -> Path:
+    """A copy of the workspace that may be damaged."""
+    copy = House(tmp_path / "home", built.checkpoints)
+    shutil.copytree(built.home, copy.home)
+    enter(copy, monkeypatch)
+    return copy.home
+
+
+def test_predictive_values_are_those_of_the_studies_until_a_prevalence_is_stated(house):
+    frame = read_file(predictions_folder("demo") / "alpha.parquet").query("split == 'valid'")
+    table = outcome_table(study_table(frame), 0.5)
+    found, false_alarms = ((table["outcome"] == name).sum() for name in ("TP", "FP"))
+    app = open_page("threshold")
+    assert f"{found / (found + false_alarms):.1%}" in words(app)
+    app.number_input(key="prevalence").set_value(1.0).run()
+    assert "at a prevalence of 1.0%" in words(app)
+    assert not app.exception
+
+
+def test_an_emptied_threshold_is_no_threshold(house):
+    app = open_page("threshold", threshold="0.3")
+    app.number_input(key="threshold_exact").set_value(None).run()
+    assert not app.exception
+    assert app.slider(key="threshold").value == 0.3
+
+
+@pytest.mark.parametrize("content", ["[]", '{"unreadable": ["a.png"]}', "{"])
+def test_damaged_problems_are_a_message(spoilt, content):
+    (spoilt / "datasets" / "demo" / "problems.json").write_text(content)
+    app = open_page("dataset")
+    assert not app.exception
+    assert "Index the data set again" in words(app) + " ".join(box.value for box in app.error)
+
+
+def test_a_damaged_truth_leaves_the_study_readable(spoilt):
+    frame = read_file(spoilt / "predictions" / "demo" / "alpha.parquet").query("split == 'valid'")
+    file = spoilt / "truth.parquet"
+    root = next((spoilt / "phantoms").rglob("truth.parquet"), file)
+    dataset = read_dataset("demo")
+    write_dataset("demo", replace(build_index(root.parent), root=root.parent))
+    root.write_bytes(root.read_bytes()[:200])
+    store = read_dataset("demo")
+    assert store.index_hash == dataset.index_hash
+    app = open_page("errors", study=frame["study_id"].iloc[0])
+    assert not app.exception
+    assert "truth.parquet cannot be read" in words(app)
+
+
+def test_damaged_scores_leave_the_other_pages_alone_and_offer_new_ones(spoilt):
+    file = spoilt / "predictions" / "demo" / "alpha.parquet"
+    file.write_bytes(file.read_bytes()[:200])
+    assert not open_page("dataset").exception
+    app = open_page("threshold")
+    assert not app.exception
+    assert "The stored scores cannot be used" in words(app)
+    assert app.button(key="score_now")
+
+
+def test_a_data_set_that_cannot_be_read_is_named(spoilt):
+    (spoilt / "datasets" / "cold" / "dataset.json").write_text("{")
+    assert "cold cannot be used" in words(open_page("overview"))
