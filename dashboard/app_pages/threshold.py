@@ -63,7 +63,7 @@ def choose_threshold(studies: pd.DataFrame, counts: pd.DataFrame) -> float | Non
             key="threshold_exact",
             on_change=_take,
             args=("threshold_exact",),
-            width=140,
+            width=180,
         )
         for name, (help_text, rule) in RULES.items():
             st.button(name, key=f"rule_{name}", help=help_text, on_click=_apply, args=(name, rule, counts))
@@ -79,7 +79,7 @@ def choose_threshold(studies: pd.DataFrame, counts: pd.DataFrame) -> float | Non
             bind="query-params",
             persist_state="session",
             placeholder=f"{share:.1%} here" if pd.notna(share) else "unknown here",
-            width=140,
+            width=180,
             help="Abnormal per 100 studies where the model will be used; empty: as in these studies.",
         )
     said = st.session_state.pop("rule_said", None)
