@@ -42,7 +42,9 @@ def show() -> None:
     checkpoint = loaders.checkpoints()[0].get(chosen.checkpoint)
     spec = checkpoint.input_spec if checkpoint else InputSpec(128)
     widgets.heading(
-        "Augmentation", dataset, f"{spec.size} px, as {checkpoint.name} is trained" if checkpoint else f"{spec.size} px"
+        "Augmentation",
+        dataset,
+        f"{spec.size} px, the input size of {checkpoint.name}" if checkpoint else f"{spec.size} px",
     )
     with st.container(key="playground"):
         left, right = st.columns([1, 3], gap="medium")
