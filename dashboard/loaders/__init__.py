@@ -20,7 +20,7 @@ from core.inference.predictions import predictions_path, read_predictions
 from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import PREDICTIONS, Checkpoint, checkpoint_folders, list_checkpoints
-from core.paths import home
+from dashboard.loaders.files import stamp
 
 TRUTH = ("abnormality", "true_label", "visible", "x0", "y0", "x1", "y1", "defects", "label_flipped")
 
@@ -33,19 +33,19 @@ def datasets() -> dict[str, Dataset]:
 def checkpoints() -> tuple[dict[str, Checkpoint], dict[str, str]]:
     """The checkpoints that are whole, by name, and for each of the others what is wrong."""
     whole, broken = _checkpoints(
-        tuple(_stamp(file) for folder in checkpoint_folders() for file in sorted(folder.iterdir()))
+        tuple(stamp(file) for folder in checkpoint_folders() for file in sorted(folder.iterdir()))
     )
     return {checkpoint.name: checkpoint for checkpoint in whole}, broken
 
 
 def index(name: str) -> pd.DataFrame:
     """The Index of a data set."""
-    return _index(name, _stamp(read_dataset(name).folder / "index.parquet"))
+    return _index(name, stamp(read_dataset(name).folder / "index.parquet"))
 
 
 def overlap(name: str) -> pd.DataFrame:
     """Patients on more than one side of a split."""
-    return _overlap(name, _stamp(read_dataset(name).folder / "index.parquet"))
+    return _overlap(name, stamp(read_dataset(name).folder / "index.parquet"))
 
 
 def predictions(dataset: Dataset, checkpoint: Checkpoint) -> pd.DataFrame | None:
@@ -86,7 +86,7 @@ def counts(dataset: Dataset, checkpoint: Checkpoint, split: str, bone: str = "")
 def truth(dataset: Dataset) -> pd.DataFrame | None:
     """What is known of a phantom set, by image_id; None for real radiographs."""
     file = Path(dataset.root) / "truth.parquet"
-    return _truth(str(file), _stamp(file)) if dataset.phantom and file.exists() else None
+    return _truth(str(file), stamp(file)) if dataset.phantom and file.exists() else None
 
 
 @st.cache_data(max_entries=20_000, max_size="300MB", show_spinner=False)
@@ -194,13 +194,7 @@ def _truth(file: str, stamp) -> pd.DataFrame:
 
 
 def _score_stamps(dataset: Dataset, checkpoint: Checkpoint) -> tuple:
-    return _stamp(predictions_path(checkpoint, dataset)), _stamp(checkpoint.folder / PREDICTIONS)
-
-
-def _stamp(file: Path) -> tuple:
-    # The home is part of it: two workspaces may hold data sets of one name.
-    facts = file.stat() if file.exists() else None
-    return (str(home()), str(file), facts.st_mtime_ns, facts.st_size) if facts else (str(home()), str(file), 0, 0)
+    return stamp(predictions_path(checkpoint, dataset)), stamp(checkpoint.folder / PREDICTIONS)
 
 
 def _uri(jpeg: bytes) -> str:

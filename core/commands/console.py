@@ -1,0 +1,49 @@
+"""What every command shares: its options, its progress bar, and how it tells what it found."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
+Name = Annotated[str, typer.Option("--data", help="Name of an indexed data set.")]
+Device = Annotated[str, typer.Option(help="cuda, cpu, mps ... (default: the best there is).")]
+
+
+def tell(facts: dict, as_json: bool, sentence: str) -> None:
+    """One JSON object, or one sentence, on standard output."""
+    typer.echo(json.dumps(facts, default=plain, allow_nan=False) if as_json else sentence)
+
+
+def plain(value) -> object:
+    """What JSON does not know: numpy's numbers as numbers, paths as text."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+@contextmanager
+def bar() -> Iterator:
+    """A progress callable (done, total, what), drawn on standard error where that is a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as drawn:
+        task, last = drawn.add_task("", total=None), ""
+
+        def step(done: int, total: int, what: str) -> None:
+            nonlocal last
+            if what != last:
+                drawn.reset(task)
+                last = what
+            drawn.update(task, completed=done, total=total, description=what)
+
+        yield step

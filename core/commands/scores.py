@@ -1,0 +1,80 @@
+"""Commands over scores: predict, evaluate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.commands.console import Device, Json, Name, bar, messages, tell
+
+
+def predict(
+    checkpoint: Annotated[str, typer.Argument(help="Folder, or a name under checkpoints/.")],
+    data: Name,
+    split: Annotated[list[str] | None, typer.Option(help="train, tune, valid or test; may be repeated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Parquet file (default: in the workspace).")] = None,
+    device: Device = "",
+    as_json: Json = False,
+) -> None:
+    """Score a data set: one logit per radiograph."""
+    from core.data.index import read_dataset
+    from core.inference.predict import predict as run
+    from core.inference.predictions import store_predictions
+    from core.models.checkpoint import read_checkpoint
+
+    described, dataset = read_checkpoint(checkpoint), read_dataset(data)
+    with bar() as progress:
+        scores = run(described, dataset, split, progress, device)
+    file, left_out = store_predictions(scores, described, dataset, out), scores.attrs["left_out"]
+    if left_out:
+        first = f"{left_out[0]['path']}: {left_out[0]['reason']}"
+        messages.print(f"{len(left_out)} radiographs could not be decoded (first: {first})", markup=False)
+    tell(
+        {"file": str(file), "radiographs": len(scores), "splits": sorted(set(scores["split"])), "left_out": left_out},
+        as_json,
+        f"{len(scores)} radiographs scored by {described.reference}, in {file}",
+    )
+
+
+def evaluate(
+    scored: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT_OR_PREDICTIONS", help="A checkpoint, or a predictions file.")
+    ],
+    data: Annotated[str, typer.Option("--data", help="Score and judge on this data set.")] = "",
+    split: Annotated[str, typer.Option(help="train, tune, valid or test (default: valid where there is one).")] = "",
+    by: Annotated[str, typer.Option(help="Also per group: bone.")] = "",
+    threshold: Annotated[float, typer.Option(help="Positive from this study score on.", min=0, max=1)] = 0.5,
+    aggregation: Annotated[str, typer.Option(help="How a study's radiographs become one score.")] = "mean",
+    as_json: Json = False,
+) -> None:
+    """Judge scores by study: AUROC, sensitivity and specificity with intervals."""
+    from core.inference.scores import scores_for
+    from core.metrics.evaluation import evaluate as judge
+
+    with bar() as progress:
+        frame, used = scores_for(scored, data, split, progress)
+    facts = judge(frame, threshold, by=by or None, aggregation=aggregation)
+    facts = {"split": used, **facts}
+    tell(
+        facts,
+        as_json,
+        "\n".join(
+            [
+                _sentence(f"split {used}", facts),
+                *[_sentence(str(group[by]), group) for group in facts.get("groups", [])],
+            ]
+        ),
+    )
+
+
+def _sentence(name: str, facts: dict) -> str:
+    def shown(key: str, digits: int) -> str:
+        value, low, high = facts[key], facts[f"{key}_low"], facts[f"{key}_high"]
+        interval = f" ({low:.{digits}f}-{high:.{digits}f})" if low is not None else ""
+        return "not estimable" if value is None else f"{value:.{digits}f}{interval}"
+
+    return (
+        f"{name}: {facts['n']} studies, {facts['n_abnormal']} abnormal; AUROC {shown('auroc', 3)}; "
+        f"at {facts['threshold']:g} "
+        f"sensitivity {shown('sensitivity', 3)}, specificity {shown('specificity', 3)}"
+    )
