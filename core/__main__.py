@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from core.commands import data, scores, training
+from core.commands import data, scores, thresholds, training
 from core.commands.console import messages
 from core.errors import OverreadError
 
@@ -15,6 +15,9 @@ COMMANDS = (
     training.recipes,
     scores.predict,
     scores.evaluate,
+    thresholds.import_predictions,
+    thresholds.threshold,
+    thresholds.verify,
     data.demo,
 )
 

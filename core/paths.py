@@ -33,6 +33,11 @@ def predictions_folder(name: str) -> Path:
     return home() / "predictions" / checked_name(name)
 
 
+def imported_folder(name: str) -> Path:
+    """Where the scores of a model that was not trained here lie."""
+    return home() / "imported" / checked_name(name)
+
+
 def checkpoint_folder(name_or_path: str | Path) -> Path:
     """What is written as a path is taken as it is; a bare name lies under `checkpoints/`."""
     text = str(name_or_path)

@@ -1,4 +1,4 @@
-"""Which scores a command means: a file's, a checkpoint's stored ones, or new ones made now."""
+"""Which scores a command means: a file's, an imported set's, a checkpoint's stored ones, or new ones made now."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,22 +7,41 @@ import pandas as pd
 
 from core.data.index import read_dataset, read_index
 from core.errors import OverreadError
+from core.inference.imported import imported_predictions
 from core.inference.predictions import effective_splits, read_file, read_predictions, store_predictions
-from core.models.checkpoint import PREDICTIONS, read_checkpoint
+from core.inference.scored import Scored, find_scored
+from core.models.checkpoint import PREDICTIONS
+
+JUDGED = ("valid",)  # the split that is judged where none is named
+CHOSEN = ("tune", "valid")  # the split that a threshold is chosen on where none is named
 
 
 def scores_for(
-    scored: str, data: str = "", split: str = "", progress: Callable[[int, int, str], None] | None = None
+    scored: str | Scored,
+    data: str = "",
+    split: str = "",
+    progress: Callable[[int, int, str], None] | None = None,
+    prefer: tuple[str, ...] = JUDGED,
 ) -> tuple[pd.DataFrame, str]:
     """Predictions of one split and that split's name. Scores anew only what has not been scored.
 
-    scored: a predictions file, or a checkpoint; with `data` the checkpoint's scores on that data set, else those kept
-    from its training. split: by default valid, else the only one there is.
+    scored: a predictions file, an imported set, or a checkpoint; with `data` the checkpoint's scores on that data set,
+    else those kept from its training. split: by default the first of `prefer` that is there, else the only one.
     """
-    if Path(scored).suffix in {".parquet", ".pq"}:
+    if isinstance(scored, str) and Path(scored).suffix in {".parquet", ".pq"}:
         frame = read_file(scored)
-        return _part(frame, scored, _used(split, set(frame["split"]), scored))
-    checkpoint = read_checkpoint(scored)
+        return _part(frame, scored, _used(split, set(frame["split"]), scored, prefer))
+    found = scored if isinstance(scored, Scored) else find_scored(scored)
+    if found.kind == "imported":
+        frame = imported_predictions(found.source)
+        if data and found.dataset.rsplit("@", 1)[0] != data:
+            of = f"those of {found.dataset}" if found.dataset else "matched to no data set"
+            raise OverreadError(
+                f"The imported scores {found.name} are {of}, not of {data}; leave --data out, or import them again "
+                f"with --data {data}."
+            )
+        return _part(frame, found.name, _used(split, set(frame["split"]), found.name, prefer))
+    checkpoint = found.source
     if not data:
         if not (checkpoint.folder / PREDICTIONS).exists():
             raise OverreadError(
@@ -30,24 +49,24 @@ def scores_for(
                 "and it is scored now."
             )
         frame = read_file(checkpoint.folder / PREDICTIONS)
-        return _part(frame, scored, _used(split, set(frame["split"]), scored))
+        return _part(frame, found.name, _used(split, set(frame["split"]), found.name, prefer))
     dataset = read_dataset(data)
     # From the index, not from what happens to have been scored: a training split scored last is no result.
-    used = _used(split, set(effective_splits(read_index(data), checkpoint)), data)
+    used = _used(split, set(effective_splits(read_index(data), checkpoint)), data, prefer)
     stored = read_predictions(checkpoint, dataset)
     if stored is None or used not in set(stored["split"]):
         from core.inference.predict import predict
 
         stored = predict(checkpoint, dataset, [used], progress)
         store_predictions(stored, checkpoint, dataset)
-    return _part(stored, scored, used)
+    return _part(stored, found.name, used)
 
 
-def _used(split: str, there: set[str], what: str) -> str:
-    used = split or ("valid" if "valid" in there else next(iter(there)) if len(there) == 1 else "")
+def _used(split: str, there: set[str], what: str, prefer: tuple[str, ...] = JUDGED) -> str:
+    used = split or next((name for name in prefer if name in there), next(iter(there)) if len(there) == 1 else "")
     if used not in there:
         raise OverreadError(
-            f"{what} has the split {', '.join(sorted(there)) or 'none'}, not {used or 'valid'}; "
+            f"{what} has the split {', '.join(sorted(there)) or 'none'}, not {used or ' or '.join(prefer)}; "
             "choose one with --split."
         )
     return used

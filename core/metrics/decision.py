@@ -12,7 +12,7 @@ from core.metrics.ranking import one_class
 
 def at_prevalence(sensitivity: float, specificity: float, prevalence: float) -> dict[str, float]:
     """ppv, npv, alerts_per_100 studies, number_needed_to_review (alerts per abnormality found). 0/0 is NaN."""
-    _check_prevalence(prevalence)
+    check_prevalence(prevalence)
     found, false_alarm = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
     missed, cleared = (1 - sensitivity) * prevalence, specificity * (1 - prevalence)
     ppv = found / (found + false_alarm) if found + false_alarm > 0 else np.nan
@@ -49,7 +49,7 @@ def predictive_values(tp: int, fp: int, tn: int, fn: int, prevalence: float | No
 
 
 def _at_stated(tp: int, fp: int, tn: int, fn: int, prevalence: float) -> dict[str, Estimate]:
-    _check_prevalence(prevalence)
+    check_prevalence(prevalence)
     abnormal, normal = tp + fn, tn + fp
     if why := one_class(abnormal, normal):
         return dict.fromkeys(("ppv", "npv", "alerts_per_100"), undefined(abnormal + normal, why))
@@ -99,7 +99,7 @@ def net_benefit_table(counts: pd.DataFrame, thresholds=None, prevalence: float |
     abnormal, normal = int(tp[-1]), int(fp[-1])
     if abnormal and normal:
         share = abnormal / (abnormal + normal) if prevalence is None else prevalence
-        _check_prevalence(share)
+        check_prevalence(share)
         sensitivity, false_positive_rate = tp[rows] / abnormal, fp[rows] / normal
     else:
         share = sensitivity = false_positive_rate = np.nan
@@ -114,6 +114,7 @@ def net_benefit_table(counts: pd.DataFrame, thresholds=None, prevalence: float |
     )
 
 
-def _check_prevalence(prevalence: float) -> None:
+def check_prevalence(prevalence: float) -> None:
+    """OverreadError where it is no share above 0 and below 1."""
     if not 0 < prevalence < 1:
         raise OverreadError(f"Prevalence {prevalence}; expected a share above 0 and below 1, such as 0.05.")

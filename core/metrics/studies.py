@@ -97,10 +97,12 @@ def study_table(predictions: pd.DataFrame, aggregation: str = "mean") -> pd.Data
     # Codes count up in order of first appearance, so a new maximum is a new study.
     first = np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))
     logit = predictions["logit"].to_numpy(dtype=np.float64)
+    # Imported probabilities are kept as they came: through the logit and back, .45 would no longer be >= .45.
+    probability = predictions["probability"].to_numpy(np.float64) if "probability" in predictions else expit(logit)
     # Sorted by score within the study, so that sums do not depend on the order of the rows.
-    order = np.lexsort((logit, codes))
+    order = np.lexsort((logit, probability, codes))
     sizes = np.bincount(codes)
-    views = Views(logit[order], expit(logit[order]), np.cumsum(sizes) - sizes, sizes)
+    views = Views(logit[order], probability[order], np.cumsum(sizes) - sizes, sizes)
     table = predictions[["study_id", "patient_id", "group_id", "bone", "split"]].iloc[first].reset_index(drop=True)
     table["label"] = _labels(predictions["label"].to_numpy(dtype=np.float64)[order], views.starts)
     table["score"] = AGGREGATIONS[aggregation](views)

@@ -1,0 +1,139 @@
+"""Commands over thresholds: import-predictions, threshold, verify."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.commands.console import Json, bar, messages, tell
+
+# What a locked point does not repeat among its figures.
+FACTS = ("name", "reference", "by", "groups", "shifted")
+Who = Annotated[str, typer.Argument(metavar="NAME", help="A checkpoint, or imported scores.")]
+Data = Annotated[str, typer.Option("--data", help="A checkpoint's scores on this data set.")]
+Bound = Annotated[str, typer.Option(help="wilson, clopper-pearson or none: what a constraint is held against.")]
+Aggregation = Annotated[str, typer.Option(help="How a study's radiographs become one score.")]
+
+
+def import_predictions(
+    file: Annotated[Path, typer.Argument(help="CSV in UTF-8 with a header line, or Parquet.")],
+    name: Annotated[str, typer.Option(help="What to call these scores.")],
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="1 abnormal, 0 normal, empty unknown.")],
+    score: Annotated[str, typer.Option(metavar="COLUMN", help="Probability of abnormal, 0 to 1.")],
+    logit: Annotated[bool, typer.Option("--logit", help="The score is a logit, not a probability.")] = False,
+    study: Annotated[str, typer.Option(metavar="COLUMN", help="Study id; else a radiograph is a study.")] = "",
+    image: Annotated[str, typer.Option(metavar="COLUMN", help="Radiograph id; else a row is a study.")] = "",
+    patient: Annotated[str, typer.Option(metavar="COLUMN", help="Patient id.")] = "",
+    bone: Annotated[str, typer.Option(metavar="COLUMN", help="Body part.")] = "",
+    split: Annotated[str, typer.Option(metavar="COLUMN", help="train, tune, valid or test; else all valid.")] = "",
+    data: Annotated[str, typer.Option("--data", help="The indexed data set whose radiographs these are.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Take the scores of any model, to be judged as a checkpoint's are."""
+    from dataclasses import asdict
+
+    from core.inference.imported import Columns, import_scores
+
+    columns = Columns(label, score, study, image, patient, bone, split)
+    imported = import_scores(file, name, columns, logit, data)
+    for note in imported.notes:
+        messages.print(f"note: {note}", markup=False)
+    tell(
+        {**asdict(imported), "reference": imported.reference, "folder": str(imported.folder)},
+        as_json,
+        f"{name}: {imported.rows:,} rows, {imported.studies:,} studies, {imported.abnormal:,} of them abnormal, "
+        f"{imported.patients:,} known patients; judge them with: python -m core evaluate {name}",
+    )
+
+
+def threshold(
+    name: Who,
+    rule: Annotated[str, typer.Option(help='"sensitivity>=0.95", "cost=5", ...; see docs/metrics.md.')],
+    bound: Bound = "wilson",
+    split: Annotated[str, typer.Option(help="Chosen on this split (default: tune where there is one).")] = "",
+    by: Annotated[str, typer.Option(help="Also per group: bone.")] = "",
+    aggregation: Aggregation = "mean",
+    prevalence: Annotated[float | None, typer.Option(help="Share abnormal where it will be used.")] = None,
+    data: Data = "",
+    lock: Annotated[bool, typer.Option("--lock", help="Write it down as an operating point.")] = False,
+    author: Annotated[str, typer.Option(help="Who locks it.")] = "",
+    note: Annotated[str, typer.Option(help="Why, in a sentence.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Choose the threshold that meets a rule, with its figures; infeasible is an answer."""
+    from core.inference.operating_points import lock as write
+    from core.inference.operating_points import plain
+    from core.inference.scored import find_scored
+    from core.inference.scores import CHOSEN, scores_for
+    from core.metrics.choice import choice_facts
+    from core.metrics.operating_point import choose
+    from core.metrics.rules import parse_rule
+    from core.metrics.studies import study_table
+
+    meant, scored = parse_rule(rule), find_scored(name)
+    with bar() as progress:
+        frame, used = scores_for(scored, data, split, progress, CHOSEN)
+    studies = study_table(frame, aggregation)
+    choice = choose(studies, meant, bound, prevalence)
+    facts = choice_facts(studies, choice, meant, bound, prevalence, by or None)
+    facts = {"name": name, "reference": scored.reference, "split": used, "aggregation": aggregation, **facts}
+    if lock:
+        figures = {key: value for key, value in facts.items() if key not in FACTS}
+        point = write(
+            scored, frame, studies, choice, figures, split=used, rule=meant.text, aggregation=aggregation,
+            prevalence=prevalence, author=author, note=note,
+        )  # fmt: skip
+        facts["point"] = {"id": point.id, "hash": point.hash, "date": point.date, "author": point.author}
+        facts["file"] = str(scored.folder / "operating_points.json")
+    tell(plain(facts), as_json, _sentence(facts))
+
+
+def verify(
+    name: Who,
+    split: Annotated[str, typer.Option(help="The split to read the locked point on.")] = "",
+    point: Annotated[str, typer.Option(help="Its id (default: the latest).")] = "latest",
+    aggregation: Annotated[str, typer.Option(help="Must be the point's (default).")] = "",
+    data: Data = "",
+    as_json: Json = False,
+) -> None:
+    """Read a locked operating point on another split, beside the figures it was locked with."""
+    from core.inference.operating_points import plain
+    from core.inference.scored import find_scored
+    from core.inference.verification import verify as read
+
+    with bar() as progress:
+        found = read(find_scored(name), split, point, data, aggregation, progress)
+    if found["looked_at"]:
+        messages.print(f"note: {found['looked_at']}", markup=False)
+    tell(plain(found), as_json, _side_by_side(found))
+
+
+def _sentence(facts: dict) -> str:
+    if not facts["feasible"]:
+        return f"split {facts['split']}: not feasible: {facts['reason']}"
+    high = f" and {facts['threshold_high']:.6g}" if facts["threshold_high"] == facts["threshold_high"] else ""
+    lines = [f"split {facts['split']}: threshold {facts['threshold']:.6g}{high}; {facts['reason']}"]
+    for group in facts.get("groups", []):
+        said = (
+            f"{group['threshold']:.6g}; {group['reason']}" if group["feasible"] else f"not feasible: {group['reason']}"
+        )
+        lines.append(f"{group[facts['by']]}: {said}")
+    if "point" in facts:
+        lines.append(f"locked as {facts['point']['id']} in {facts['file']}")
+    return "\n".join(lines)
+
+
+def _side_by_side(found: dict) -> str:
+    lines = [f"operating point {found['point']['id']}: threshold {found['point']['threshold']:.6g}"]
+    for side in ("chosen", "verified"):
+        row = found[side]
+        parts = [f"{key} {_share(row, key)}" for key in ("sensitivity", "specificity")]
+        lines.append(f"{side} on {row['split']} ({row['n']} studies, {row['n_abnormal']} abnormal): {', '.join(parts)}")
+    return "\n".join(lines)
+
+
+def _share(row: dict, key: str) -> str:
+    value, low, high = (row.get(f"{key}{end}") for end in ("", "_low", "_high"))
+    if value is None or value != value:
+        return "not estimable"
+    return f"{value:.3f}" + (f" ({low:.3f}-{high:.3f})" if low is not None and low == low else "")

@@ -1,0 +1,82 @@
+"""A rule as text: `sensitivity>=0.95`, `cost=5`, `rule_out miss<=0.05 rule_in specificity>=0.98` and the like."""
+
+import re
+from dataclasses import dataclass
+
+from core.errors import OverreadError
+
+EXPECTED = (
+    "sensitivity>=0.95, specificity>=0.9, youden, cost=5 (a miss costs 5 false alarms), alerts<=20 (per 100 studies), "
+    "miss<=0.05, miss<=0.05@0.05 (with probability 95%), threshold=0.4, or two of them: "
+    "rule_out sensitivity>=0.95 rule_in specificity>=0.95"
+)
+_NUMBER = r"([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)\s*(%?)"
+_FORMS = {
+    "sensitivity": rf"sensitivity\s*(?:>=|≥)\s*{_NUMBER}",
+    "specificity": rf"specificity\s*(?:>=|≥)\s*{_NUMBER}",
+    "alerts": r"alerts\s*(?:<=|≤)\s*([0-9]*\.?[0-9]+)",
+    "miss": rf"miss\s*(?:<=|≤)\s*{_NUMBER}(?:\s*@\s*{_NUMBER})?",
+    "cost": r"cost\s*=\s*([0-9]*\.?[0-9]+)(?:\s*:\s*([0-9]*\.?[0-9]+))?",
+    "threshold": r"(?:threshold\s*=\s*)?([0-9]*\.?[0-9]+(?:e-?[0-9]+)?)",
+    "youden": r"youden",
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One way to choose a threshold. `kind` is a key of the forms above, or 'two' with `out` and `into`.
+
+    value: the target, the cost of a miss, or the threshold. second: delta of a miss rule, the cost of a false alarm.
+    """
+
+    kind: str
+    value: float = float("nan")
+    second: float | None = None
+    out: "Rule | None" = None
+    into: "Rule | None" = None
+
+    @property
+    def text(self) -> str:
+        """As it is written; `parse_rule` reads it back."""
+        if self.kind == "two":
+            return f"rule_out {self.out.text} rule_in {self.into.text}"
+        more = "" if self.second is None else f"{'@' if self.kind == 'miss' else ':'}{self.second!r}"
+        sign = {"sensitivity": ">=", "specificity": ">=", "alerts": "<=", "miss": "<="}.get(self.kind, "=")
+        return "youden" if self.kind == "youden" else f"{self.kind}{sign}{self.value!r}{more}"
+
+
+def parse_rule(text: "str | Rule") -> Rule:
+    """The rule that a text means. OverreadError says what was found and lists the forms there are."""
+    if isinstance(text, Rule):
+        return text
+    plain = str(text).strip().lower().replace("rule-", "rule_")
+    if two := re.fullmatch(r"rule_out\s+(.+?)[\s,;]+rule_in\s+(.+)", plain):
+        out, into = (parse_rule(part.strip(" ,;")) for part in two.groups())
+        if "two" in (out.kind, into.kind):
+            raise OverreadError(
+                f"The rule {text!r} holds more than two thresholds; expected one rule_out, one rule_in."
+            )
+        return Rule("two", out=out, into=into)
+    for kind, form in _FORMS.items():
+        if found := re.fullmatch(form, plain):
+            return _rule(kind, found.groups(), text)
+    raise OverreadError(f"The rule {text!r} is not understood; expected one of: {EXPECTED}.")
+
+
+def _rule(kind: str, parts: tuple, text: str) -> Rule:
+    if kind == "youden":
+        return Rule(kind)
+    if kind in ("alerts", "threshold"):
+        return Rule(kind, float(parts[0]))
+    if kind == "cost":
+        return Rule(kind, float(parts[0]), float(parts[1]) if parts[1] else None)
+    value = _share(parts[0], parts[1], text)
+    return Rule(kind, value, _share(parts[2], parts[3], text) if kind == "miss" and parts[2] else None)
+
+
+def _share(number: str, percent: str, text: str) -> float:
+    # 95% as text, so that it is the same number as 0.95.
+    value = float(f"{number}e-2") if percent and "e" not in number else float(number)
+    if not 0 < value < 1:
+        raise OverreadError(f"The rule {text!r} names the share {value:g}; expected one above 0 and below 1, as 0.95.")
+    return value
