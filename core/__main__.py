@@ -4,7 +4,13 @@ import sys
 
 import typer
 
-from core.commands import data, scores, thresholds, training
+from core.commands import (
+    data,
+    explain,
+    scores,
+    thresholds,
+    training,
+)
 from core.commands.console import messages
 from core.errors import OverreadError
 
@@ -18,6 +24,8 @@ COMMANDS = (
     thresholds.import_predictions,
     thresholds.threshold,
     thresholds.verify,
+    explain.explain,
+    explain.trust,
     data.demo,
 )
 

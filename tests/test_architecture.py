@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "inference": BASE | {"data", "models", "inference", "metrics"},
     "metrics": {"errors", "schema", "metrics"},
     "training": BASE | {"data", "models", "inference", "metrics", "training"},
-    "explain": BASE | {"data", "models", "inference", "explain"},
+    "explain": BASE | {"data", "models", "inference", "metrics", "explain"},
     "demo": BASE | {"data", "models", "inference"},
 }
 

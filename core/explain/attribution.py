@@ -1,156 +1,226 @@
-"""Attributions: what in one radiograph moves the logit, as float maps, by name through Captum."""
+"""Attributions: what in a radiograph moves its logit or its study's score, as float maps, by name through Captum."""
 
-import threading
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion, Saliency
-from torch import nn
+from scipy.ndimage import gaussian_filter
 
 from core.errors import OverreadError
+from core.explain.explained import Explained, forget_copy, hooks_on, private_copy
+from core.explain.layers import Layer, find_layer
 from core.inference.classifier import Classifier
 
-METHODS: dict[str, Callable] = {}
-# Captum hangs hooks on the network, which visitors of the dashboard share: one attribution at a time.
-_LOCK = threading.Lock()
-# Sundararajan 2017 asks for completeness; beyond this share of the change in logit the map is not to be read.
+BASELINES = ("black", "blur", "grey")
+# Sundararajan 2017 asks for completeness; beyond this share of the change in logit a map is refused.
 WORST_GAP = 0.05
-STEPS = (32, 128, 512)
+
+
+class Refused(OverreadError):
+    """A method that would silently give something else on this network or radiograph."""
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """One map, float32 [size, size], positive where it speaks for abnormal; the logit it explains; a note on it."""
+    """One map of one radiograph, float32 [size, size].
+
+    Where `signed`, positive speaks for abnormal and negative for normal; else it is a magnitude. value: what is
+    explained, a logit. gap: the part of the change from the baseline that the map leaves unexplained (NaN where the
+    method promises no completeness). note: the method's settings, in words.
+    """
 
     method: str
     map: np.ndarray
-    logit: float
+    value: float
+    explains: str
     note: str
-    converged: bool = True
+    signed: bool = True
+    gap: float = math.nan
+    layer: str = ""
+    baseline: str = ""
 
 
-def method(call: Callable) -> Callable:
-    """Register `call(classifier, inputs [1, 1, s, s]) -> (map tensor [1, 1, s, s], note, converged)` under its name."""
-    METHODS[call.__name__] = call
-    return call
+@dataclass(frozen=True)
+class Method:
+    """A way to explain. `call(task) -> Found`; cost: about how many forward-and-backward passes it takes."""
+
+    name: str
+    title: str
+    call: Callable
+    signed: bool
+    cost: float
+    source: str
+    uses: tuple[str, ...]
 
 
-def attribute(classifier: Classifier, pixels: np.ndarray, name: str) -> Attribution:
-    """The map of one radiograph, uint8 [size, size], for that image's logit. OverreadError on an unknown method."""
+@dataclass(frozen=True)
+class Task:
+    """What a method is given: inputs [1, n, s, s] in the network's units, and its baseline in the same."""
+
+    explained: Explained
+    inputs: torch.Tensor
+    baseline: torch.Tensor
+    baseline_name: str
+    std: float
+    wanted_layer: str
+    pixels: np.ndarray
+    values: dict = field(default_factory=dict)
+
+    def layer(self) -> Layer:
+        """Where Grad-CAM looks. The network is asked with the views as a batch."""
+        rows = self.inputs.detach().transpose(0, 1)
+        return find_layer(self.explained.model, rows, self.wanted_layer)
+
+    @property
+    def batch(self) -> int:
+        """How many variants of the input go through the network at once: about what 32 squares of 224 px hold."""
+        area = self.inputs.shape[1] * self.inputs.shape[-1] ** 2
+        return min(64, max(1, round(32 * 224**2 / area)))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a method gives back: maps [1, n, s, s], its settings in words, its gap where it promises completeness."""
+
+    maps: torch.Tensor
+    note: str
+    gap: float = math.nan
+    layer: str = ""
+
+
+METHODS: dict[str, Method] = {}
+
+
+def method(title: str, *, cost: float, source: str, uses: tuple[str, ...] = (), signed: bool = True) -> Callable:
+    """Register `call(task) -> Found` under its name. uses: which of the options 'layer' and 'baseline' it reads."""
+
+    def keep(call: Callable) -> Callable:
+        METHODS[call.__name__] = Method(call.__name__, title, call, signed, cost, source, uses)
+        return call
+
+    return keep
+
+
+def attribute(
+    classifier: Classifier,
+    pixels: np.ndarray,
+    name: str,
+    *,
+    layer: str = "",
+    baseline: str | np.ndarray = "black",
+    seed: int = 0,
+    cancelled: Callable[[], bool] | None = None,
+) -> Attribution:
+    """The map of one radiograph, uint8 [size, size], for its own logit.
+
+    baseline: what 'nothing' looks like, in pixels: black, blur, grey, or a picture uint8 [size, size] such as the
+    data set's mean. Refused where the method would not be itself here; OverreadError on unknown names.
+    """
+    return _attribute(classifier, pixels[None], name, "", layer, baseline, seed, cancelled)[0]
+
+
+def attribute_study(
+    classifier: Classifier,
+    pixels: np.ndarray,
+    name: str,
+    aggregation: str = "mean",
+    *,
+    layer: str = "",
+    baseline: str | np.ndarray = "black",
+    seed: int = 0,
+    cancelled: Callable[[], bool] | None = None,
+) -> list[Attribution]:
+    """One map a view, of views uint8 [n, size, size], for the logit of their study's score under `aggregation`.
+
+    The maps of a study share one scale: a view that does not move the score is pale beside one that does.
+    """
+    return _attribute(classifier, pixels, name, aggregation, layer, baseline, seed, cancelled)
+
+
+def _attribute(classifier, pixels, name, aggregation, layer, baseline, seed, cancelled) -> list[Attribution]:
+    from core.explain import methods  # noqa: F401  registers them
+
     if name not in METHODS:
         raise OverreadError(f"There is no saliency method {name!r}; choose one of {', '.join(METHODS)}.")
-    with _LOCK, torch.enable_grad():
-        # Frozen parameters leave the input as the only way for a gradient.
-        inputs = classifier.tensor(pixels[None]).requires_grad_(True)
-        with torch.no_grad():
-            logit = float(classifier.model(inputs)[0, 0])
-        found, note, converged = METHODS[name](classifier, inputs)
-    values = found.detach().float().cpu().numpy()[0, 0]
-    if not np.isfinite(values).all():
+    chosen, side = METHODS[name], classifier.spec.size
+    if pixels.ndim != 3 or not len(pixels) or pixels.dtype != np.uint8:
         raise OverreadError(
-            f"{name} gives values that are not numbers for {type(classifier.model).__name__}; choose another method."
+            f"Pixels {pixels.dtype} {list(pixels.shape)} were given; expected uint8 [views, {side}, {side}]."
         )
-    return Attribution(name, values, logit, note, converged)
-
-
-@method
-def grad_cam(classifier: Classifier, inputs: torch.Tensor):
-    """Grad-CAM (Selvaraju 2017) at the last feature map, both signs kept."""
-    name, layer = target_layer(classifier, inputs)
-    coarse = LayerGradCam(classifier.model, layer).attribute(inputs, target=0)
-    across = coarse.shape[-1]
-    return (
-        LayerAttribution.interpolate(coarse, inputs.shape[-2:], "bilinear"),
-        f"{across} x {across} cells, from {name}",
-        True,
-    )
-
-
-@method
-def integrated_gradients(classifier: Classifier, inputs: torch.Tensor):
-    """Integrated gradients (Sundararajan 2017) from a black image, black in pixels and not in the normalised tensor.
-
-    In 32 steps; where the map does not add up to the change in logit, in 128, then in 512.
-    """
-    black = _black(classifier, inputs)
-    with torch.no_grad():
-        change = float((classifier.model(inputs) - classifier.model(black))[0, 0])
-    explained = IntegratedGradients(classifier.model)
-    for steps in STEPS:
-        found, gap = explained.attribute(
-            inputs, baselines=black, target=0, n_steps=steps, internal_batch_size=16, return_convergence_delta=True
+    copy = private_copy(classifier.model)
+    with (
+        copy.lock,
+        torch.enable_grad(),
+        torch.random.fork_rng([classifier.device] if classifier.device.type == "cuda" else []),
+    ):
+        torch.manual_seed(seed)
+        explained = Explained(copy.model, aggregation, cancelled).eval()
+        inputs = classifier.tensor(pixels).transpose(0, 1).contiguous()
+        base = classifier.tensor(_baseline(pixels, baseline, classifier.spec.mean)).transpose(0, 1).contiguous()
+        task = Task(
+            explained,
+            inputs.requires_grad_(True),
+            base,
+            baseline if isinstance(baseline, str) else "a given picture",
+            classifier.spec.std,
+            layer,
+            pixels,
         )
-        share = abs(float(gap)) / max(abs(change), 1e-6)
-        if share <= WORST_GAP:
-            break
-    verdict = "complete" if share <= WORST_GAP else "not complete: do not read this map"
-    return found, f"{steps} steps from black; gap {share:.1%} of the change in logit ({verdict})", share <= WORST_GAP
-
-
-@method
-def saliency(classifier: Classifier, inputs: torch.Tensor):
-    """The gradient of the logit (Simonyan 2014), with its sign."""
-    return (
-        Saliency(classifier.model).attribute(inputs, target=0, abs=False),
-        "gradient of the logit, with its sign",
-        True,
-    )
-
-
-@method
-def occlusion(classifier: Classifier, inputs: torch.Tensor):
-    """Occlusion (Zeiler 2014): how far the logit falls when a black square covers the place."""
-    side = max(4, inputs.shape[-1] // 8)
-    stride = max(1, side // 2)
-    with torch.no_grad():
-        found = Occlusion(classifier.model).attribute(
-            inputs,
-            sliding_window_shapes=(1, side, side),
-            strides=(1, stride, stride),
-            baselines=_black(classifier, inputs),
-            target=0,
-            perturbations_per_eval=32,
+        try:
+            with torch.no_grad():
+                value = float(explained(inputs)[0, 0])
+            found = chosen.call(task)
+        except torch.OutOfMemoryError as error:
+            raise OverreadError(
+                f"{chosen.title} does not fit into memory at {side} px; close other work, or choose Grad-CAM."
+            ) from error
+        finally:
+            if hooks_on(copy.model):
+                # A method that failed half-way leaves its hooks: that copy answers nobody else.
+                forget_copy(classifier.model)
+    maps = found.maps.detach().float().cpu().numpy()[0]
+    if not np.isfinite(maps).all():
+        raise Refused(f"{chosen.title} gives values that are not numbers here; choose another method.")
+    if not math.isnan(found.gap) and not found.gap <= WORST_GAP:
+        raise Refused(
+            f"{chosen.title} leaves {found.gap:.0%} of the change in logit unexplained ({found.note}), where at most "
+            f"{WORST_GAP:.0%} is tolerable; choose another method or baseline."
         )
-    return found, f"black squares of {side} px, every {stride} px", True
-
-
-def target_layer(classifier: Classifier, inputs: torch.Tensor) -> tuple[str, nn.Module]:
-    """The last module to give a feature map before pooling, found by running the network once on a square.
-
-    OverreadError where there is none, or where tokens come after it: there the last map is far from the logit.
-    """
-    seen: list[tuple[str, nn.Module, torch.Size]] = []
-
-    def note(name: str, module: nn.Module):
-        def hook(_module, _inputs, output):
-            if isinstance(output, torch.Tensor):
-                seen.append((name, module, output.shape))
-
-        return hook
-
-    leaves = [
-        (name, module)
-        for name, module in classifier.model.named_modules()
-        if not list(module.children()) and "Pool" not in type(module).__name__
+    explains = f"the study's score ({aggregation})" if aggregation else "this radiograph's logit"
+    base_name = task.baseline_name if "baseline" in chosen.uses else ""
+    return [
+        Attribution(name, one, value, explains, found.note, chosen.signed, found.gap, found.layer, base_name)
+        for one in maps
     ]
-    hooks = [module.register_forward_hook(note(name, module)) for name, module in leaves]
-    try:
-        with torch.no_grad():
-            classifier.model(inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    # A square input gives square maps; heads x tokens or channels last are not.
-    maps = [place for place, (_, _, shape) in enumerate(seen) if len(shape) == 4 and shape[2] == shape[3] > 1]
-    if not maps or any(len(shape) == 3 for _, _, shape in seen[maps[-1] :]):
-        raise OverreadError(
-            f"{type(classifier.model).__name__} gives no feature map near its logit, which Grad-CAM needs "
-            "(a transformer works on tokens); choose another method."
-        )
-    return seen[maps[-1]][:2]
 
 
-def _black(classifier: Classifier, inputs: torch.Tensor) -> torch.Tensor:
-    return torch.full_like(inputs, classifier.spec.normalise(0.0)).detach()
+def _baseline(pixels: np.ndarray, baseline: str | np.ndarray, mean: float) -> np.ndarray:
+    """What 'nothing' looks like, uint8 like the pixels. In pixels, since zeros of a tensor are no picture."""
+    if isinstance(baseline, np.ndarray):
+        if baseline.shape != pixels.shape[1:] or baseline.dtype != np.uint8:
+            raise OverreadError(
+                f"A baseline {baseline.dtype} {list(baseline.shape)} was given; "
+                f"expected uint8 {list(pixels.shape[1:])}."
+            )
+        return np.repeat(baseline[None], len(pixels), axis=0)
+    if baseline == "black":
+        return np.zeros_like(pixels)
+    if baseline == "grey":
+        return np.full_like(pixels, round(255 * min(max(mean, 0), 1)))
+    if baseline == "blur":
+        return blurred(pixels)
+    raise OverreadError(
+        f"The baseline {baseline!r} is not known; choose one of {', '.join(BASELINES)}, or give pixels."
+    )
+
+
+def blurred(pixels: np.ndarray, part: float = 1 / 12) -> np.ndarray:
+    """Squares uint8 [n, s, s] under a Gaussian of s * part pixels: shape and exposure stay, findings go."""
+    wide = part * pixels.shape[-1]
+    return (
+        np.stack([gaussian_filter(one.astype(np.float32), wide, mode="nearest") for one in pixels])
+        .round()
+        .astype(np.uint8)
+    )

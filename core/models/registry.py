@@ -132,6 +132,8 @@ def _first_line(error: Exception) -> str:
 def parts(model: nn.Module) -> tuple[nn.Module, list[str]]:
     """The head (its module) and the names of its parameters; the rest is the backbone that freezing leaves alone."""
     head = model.get_classifier()
+    # A distilled network has two, and answers with their mean.
+    head = nn.ModuleList(head) if isinstance(head, tuple) else head
     inside = {id(parameter) for parameter in head.parameters()}
     return head, [name for name, parameter in model.named_parameters() if id(parameter) in inside]
 

@@ -114,10 +114,9 @@ def map_film(method: str, found, pixels: np.ndarray, polarity: str) -> str:
     """One map over its radiograph, with what it explains and the note that decides whether to read it."""
     layer = loaders.overlay_uri(overlay_png(found.map, polarity))
     over = f'<img class="over" src="{layer}" alt="" style="opacity:var(--opacity)">'
-    warning = "" if found.converged else '<span class="mark missed">do not read</span>'
     # A clear picture looks like a fault unless it says that it is the answer.
     note = f"Nothing here speaks {polarity}. {found.note}" if is_blank(found.map, polarity) else found.note
-    return film(TITLES.get(method, method), picture(pixels) + over, f"explains logit {found.logit:+.2f}", note, warning)
+    return film(TITLES.get(method, method), picture(pixels) + over, f"explains logit {found.value:+.2f}", note)
 
 
 def picture(pixels: np.ndarray) -> str:

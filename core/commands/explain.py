@@ -1,0 +1,87 @@
+"""Commands over saliency: explain, trust."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.commands.console import Device, Json, Name, bar, messages, tell
+
+
+def explain(
+    checkpoint: Annotated[str, typer.Argument(help="Folder, or a name under checkpoints/.")],
+    image: Annotated[Path, typer.Argument(help="A radiograph.")],
+    method: Annotated[list[str] | None, typer.Option(help="May be repeated (default: grad_cam and occlusion).")] = None,
+    out: Annotated[Path | None, typer.Option(help="NPZ that gets the pixels and each map, float32.")] = None,
+    layer: Annotated[str, typer.Option(help="Grad-CAM's layer (default: found).")] = "",
+    baseline: Annotated[str, typer.Option(help="black, blur or grey.")] = "black",
+    device: Device = "",
+    as_json: Json = False,
+) -> None:
+    """What in one radiograph moves the logit, and whether the map is to be trusted."""
+    from core.explain.attribution import Refused, attribute
+    from core.explain.export import write_npz
+    from core.explain.faithfulness import judge
+    from core.inference.classifier import load_classifier
+    from core.models.checkpoint import read_checkpoint
+
+    described = read_checkpoint(checkpoint)
+    pixels, classifier = described.input_spec.pixels(image), load_classifier(described, device)
+    told, maps = [], []
+    for name in method or ["grad_cam", "occlusion"]:
+        try:
+            found = attribute(classifier, pixels, name, layer=layer, baseline=baseline)
+        except Refused as error:
+            told.append({"method": name, "refused": str(error)})
+            continue
+        maps.append(found)
+        trust = judge(classifier, pixels, found, options={"layer": layer, "baseline": baseline})
+        told.append({"method": name, "logit": found.value, "note": found.note, "layer": found.layer, **trust.to_dict()})
+    if out:
+        write_npz(out, pixels, maps)
+    lines = [
+        f"{facts['method']}: {facts.get('refused') or facts['verdict'] + ', ' + facts['why']}; "
+        f"better than an edge detector: {_yes(facts.get('better_than_edges'))}"
+        for facts in told
+    ]
+    tell({"image": str(image), "checkpoint": described.reference, "maps": told}, as_json, "\n".join(lines))
+
+
+def trust(
+    checkpoint: Annotated[str, typer.Argument(help="Folder, or a name under checkpoints/.")],
+    data: Name,
+    split: Annotated[str, typer.Option(help="Whose radiographs are sampled.")] = "valid",
+    sample: Annotated[int, typer.Option(help="How many radiographs, half of them abnormal.", min=1)] = 40,
+    method: Annotated[list[str] | None, typer.Option(help="May be repeated (default: five of them).")] = None,
+    device: Device = "",
+    as_json: Json = False,
+) -> None:
+    """Judge each saliency method on a sample of radiographs; goes on where it was stopped."""
+    from core.data.index import read_dataset
+    from core.explain.cohort import DEFAULT_METHODS, trust_table
+    from core.explain.sample import judge_sample
+    from core.models.checkpoint import read_checkpoint
+
+    described, dataset = read_checkpoint(checkpoint), read_dataset(data)
+    with bar() as progress:
+        rows = judge_sample(described, dataset, split, sample, tuple(method or DEFAULT_METHODS), device, progress)
+    table = trust_table(rows)
+    messages.print(f"{rows['image_id'].nunique()} radiographs of {data}, {split}", markup=False)
+    listed = [{key: _json(value) for key, value in row.items()} for row in table.to_dict("records")]
+    lines = [
+        f"{row['method']}: {row['verdict']}{', ' + row['why'] if row['why'] else ''}; better than an edge detector on "
+        f"{row['better']} of {row['judged']}; likeness to shuffled weights {row['randomisation']:.2f}; "
+        f"points at the finding {row['hits']} of {row['pointed']}"
+        for row in table.to_dict("records")
+    ]
+    tell(
+        {"checkpoint": described.reference, "data": data, "split": split, "methods": listed}, as_json, "\n".join(lines)
+    )
+
+
+def _json(value) -> object:
+    return None if isinstance(value, float) and value != value else value
+
+
+def _yes(better: bool | None) -> str:
+    return "not judged" if better is None else "yes" if better else "no"

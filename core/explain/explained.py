@@ -1,0 +1,125 @@
+"""The quantity a map explains: one radiograph's logit or, through the pooling, the logit of a study's score."""
+
+import copy
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from torch.nn.functional import logsigmoid
+
+from core.errors import OverreadError
+
+POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {}
+
+
+class Cancelled(OverreadError):
+    """Somebody asked to stop half-way."""
+
+
+def pooling(name: str) -> Callable:
+    """Register logits [b, n] -> logit of the study's score [b] under the name that `core.metrics.studies` gives it."""
+
+    def keep(call: Callable) -> Callable:
+        POOLINGS[name] = call
+        return call
+
+    return keep
+
+
+@pooling("mean")
+def mean(logits: torch.Tensor) -> torch.Tensor:
+    """Of the mean probability. By logarithms, so that sure views keep a gradient."""
+    return logsigmoid(logits).logsumexp(1) - logsigmoid(-logits).logsumexp(1)
+
+
+@pooling("max")
+def highest(logits: torch.Tensor) -> torch.Tensor:
+    """Of the most suspicious view."""
+    return logits.amax(1)
+
+
+@pooling("top2")
+def top2(logits: torch.Tensor) -> torch.Tensor:
+    """Of the mean of the two most suspicious views, or of the one there is."""
+    return mean(logits.topk(2 if logits.shape[1] > 1 else 1, dim=1).values)
+
+
+@pooling("noisy_or")
+def noisy_or(logits: torch.Tensor) -> torch.Tensor:
+    """Of 1 - product of (1 - p)."""
+    clear = logsigmoid(-logits).sum(1)
+    return torch.log(-torch.expm1(clear)) - clear
+
+
+@pooling("logit_mean")
+def logit_mean(logits: torch.Tensor) -> torch.Tensor:
+    """The mean logit."""
+    return logits.mean(1)
+
+
+@pooling("lse")
+def lse(logits: torch.Tensor, r: float = 5.0) -> torch.Tensor:
+    """Of the log of the mean of exp(r p), over r."""
+    count = torch.tensor(float(logits.shape[1]), device=logits.device)
+    score = ((r * logits.sigmoid()).logsumexp(1) - count.log()) / r
+    return torch.logit(score.clamp(1e-7, 1 - 1e-7))
+
+
+class Explained(nn.Module):
+    """Views of one study [b, n, s, s] to one value [b, 1]; with one view and no pooling, that radiograph's logit."""
+
+    def __init__(self, model: nn.Module, aggregation: str = "", cancelled: Callable[[], bool] | None = None):
+        super().__init__()
+        if aggregation and aggregation not in POOLINGS:
+            raise OverreadError(f"The aggregation {aggregation!r} is not known; choose one of {', '.join(POOLINGS)}.")
+        self.model, self.aggregation, self.cancelled = model, aggregation, cancelled
+
+    def forward(self, views: torch.Tensor) -> torch.Tensor:
+        if self.cancelled and self.cancelled():
+            raise Cancelled("The map was cancelled before it was done; ask for it again.")
+        rows, count, height, width = views.shape
+        flat = views.reshape(rows * count, 1, height, width).contiguous(memory_format=torch.channels_last)
+        logits = self.model(flat)[:, 0].reshape(rows, count)
+        return (POOLINGS[self.aggregation](logits) if self.aggregation else logits[:, 0])[:, None]
+
+
+@dataclass
+class Copy:
+    """A network of its own to hang hooks on, and the lock that lets one visitor at a time do so."""
+
+    model: nn.Module
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_COPIES: "weakref.WeakKeyDictionary[nn.Module, Copy]" = weakref.WeakKeyDictionary()
+_MAKING = threading.Lock()
+
+
+def private_copy(model: nn.Module) -> Copy:
+    """The copy of a network that maps are made on, so that scoring never meets one of Captum's hooks.
+
+    Frozen, in eval mode, and with no activation in place: some methods read what an in-place one would overwrite.
+    """
+    with _MAKING:
+        if model not in _COPIES:
+            made = copy.deepcopy(model).eval().requires_grad_(False)
+            for module in made.modules():
+                if getattr(module, "inplace", False) is True:
+                    module.inplace = False
+            _COPIES[model] = Copy(made)
+        return _COPIES[model]
+
+
+def forget_copy(model: nn.Module) -> None:
+    """Drop the copy: one on which a method left its hooks is not used again."""
+    with _MAKING:
+        _COPIES.pop(model, None)
+
+
+def hooks_on(model: nn.Module) -> int:
+    """How many hooks hang on a network."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return sum(len(getattr(module, kind)) for module in model.modules() for kind in kinds)

@@ -1,0 +1,316 @@
+"""Is a map to be trusted? Tests of the map itself, beside references that know nothing of the model.
+
+Arun 2021: every popular method failed at least one such test on radiographs. So a map never stands alone.
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from scipy.special import expit
+from scipy.stats import spearmanr
+from torch import nn
+
+from core.explain.attribution import Attribution, Refused, attribute, blurred
+from core.explain.regions import regions
+from core.inference.classifier import Classifier
+
+STEPS = 12
+# A map that is this much like that of a network with shuffled weights does not show what was learned.
+ALIKE = 0.5
+# Below this change of the score between the radiograph and its blur there is nothing for a map to explain.
+LEAST_CHANGE = 0.05
+REFERENCES = ("random", "centre", "edges")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One test: its figure, what it is held against, whether it passed (None: not judged), and a sentence."""
+
+    name: str
+    value: float
+    reference: float
+    passed: bool | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Trust:
+    """All checks of one map. verdict: 'holds up', 'do not trust', or 'undecided'; why: the sentence behind it."""
+
+    verdict: str
+    why: str
+    better_than_edges: bool | None
+    checks: tuple[Check, ...]
+
+    def figure(self, name: str) -> float:
+        """The value of a check; NaN where it was not made."""
+        return next((check.value for check in self.checks if check.name == name), math.nan)
+
+    def to_dict(self) -> dict:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def judge(
+    classifier: Classifier,
+    pixels: np.ndarray,
+    found: Attribution,
+    *,
+    truth: np.ndarray | None = None,
+    model_auroc: tuple[float, float] | None = None,
+    seed: int = 0,
+    options: dict | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Trust:
+    """Judge one map of one radiograph, uint8 [s, s].
+
+    truth: bool [s, s], where the abnormality lies. model_auroc: the study AUROC of this network and its lower bound,
+    on studies it has not learned from; without it no map is said to hold up. options: layer and baseline, as the map
+    was made.
+    """
+    checks = [_model_check(model_auroc)]
+    curves = insertion_deletion(classifier, pixels, found, seed)
+    checks += _curve_checks(curves)
+
+    def remake(network: Classifier, shown: np.ndarray) -> np.ndarray:
+        return attribute(network, shown, found.method, seed=seed, cancelled=cancelled, **(options or {})).map
+
+    checks.append(_randomisation_check(classifier, pixels, found, remake, seed))
+    checks.append(_stability_check(classifier, pixels, found, remake))
+    checks += _place_checks(pixels, found)
+    if truth is not None and truth.any():
+        checks += _truth_checks(found, truth)
+    return _verdict(checks, curves["better_than_edges"])
+
+
+def insertion_deletion(classifier: Classifier, pixels: np.ndarray, found: Attribution, seed: int = 0) -> dict:
+    """Insertion less deletion (Petsiuk 2018) for the map and for maps that know nothing of the model.
+
+    Squares of s / 28 pixels go, strongest first, from the blurred radiograph into the sharp one (insertion) and the
+    other way (deletion). The figure is the mean difference of the two curves over the whole change in logit: 0 for a
+    random order on average, positive where what the map points at moves the logit first. Keys: map, random, centre,
+    edges, change (in score), better_than_edges (None where the change is too small to judge).
+    """
+    plain = blurred(pixels[None])[0]
+    ends = classifier.logits(np.stack([plain, pixels]))
+    change = ends[1] - ends[0]
+    # Evidence is what moves the logit the way the picture as a whole does.
+    evidence = np.sign(change) * found.map if found.signed else np.abs(found.map)
+    ranked = {"map": evidence, **reference_maps(pixels, seed)}
+    stack, orders = [], {}
+    for name, values in ranked.items():
+        orders[name] = _places(values, seed)
+        for step in np.linspace(0, 1, STEPS + 1)[1:-1]:
+            mask = orders[name] < step
+            stack += [np.where(mask, pixels, plain), np.where(mask, plain, pixels)]
+    logits = classifier.logits(np.stack(stack)).reshape(len(ranked), STEPS - 1, 2)
+    # Both curves share their ends, which therefore cancel.
+    areas = (logits[..., 0] - logits[..., 1]).mean(1) / (change if abs(change) > 1e-9 else math.nan)
+    facts = dict(zip(ranked, map(float, areas)))
+    moved = float(expit(ends[1]) - expit(ends[0]))
+    better = None if abs(moved) < LEAST_CHANGE else facts["map"] > facts["edges"]
+    return {**facts, "change": moved, "better_than_edges": better}
+
+
+def reference_maps(pixels: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
+    """Maps that know nothing of any model: random, a Gaussian in the centre, and the Sobel edges."""
+    side = pixels.shape[0]
+    along = (np.arange(side) + 0.5) / side - 0.5
+    smooth = ndimage.gaussian_filter(pixels.astype(np.float32), side / 112)
+    return {
+        "random": np.random.default_rng(seed).random(pixels.shape),
+        "centre": np.exp(-(along[:, None] ** 2 + along[None] ** 2) / (2 * 0.25**2)),
+        "edges": np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1)),
+    }
+
+
+def shuffled(model: nn.Module, seed: int, layers: slice = slice(None)) -> nn.Module:
+    """A copy with the weights of these layers, counted from the logit, each shuffled: same scale, nothing learned."""
+    made = copy.deepcopy(model)
+    ranked = [parameter for parameter in made.parameters() if parameter.ndim > 1][::-1]
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in ranked[layers]:
+            order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
+            parameter.copy_(parameter.flatten()[order].view_as(parameter))
+    return made
+
+
+def likeness(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's correlation of the magnitudes of two maps, in squares of s / 28; 1 where both are flat."""
+    one, two = (_squares(np.abs(values)).ravel() for values in (first, second))
+    if np.ptp(one) == 0 or np.ptp(two) == 0:
+        return float(np.ptp(one) == np.ptp(two))
+    return float(spearmanr(one, two).statistic)
+
+
+def pointing(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Pointing game (Zhang 2018) within s / 15 of the mask, share of the map inside, overlap of its strongest part.
+
+    `hit` 1 or 0; `chance` what a random place would hit; `inside` the share of the positive map in the mask; `overlap`
+    intersection over union of the mask and as many of the strongest pixels.
+    """
+    positive = np.maximum(found, 0)
+    reach = ndimage.distance_transform_edt(~truth) <= truth.shape[0] / 15
+    top = np.zeros(truth.shape, bool)
+    if positive.max() > 0:
+        top.ravel()[np.argsort(positive, axis=None)[::-1][: int(truth.sum())]] = True
+    hit = positive.max() > 0 and reach.ravel()[positive.argmax()]
+    total = positive.sum()
+    return {
+        "hit": float(hit),
+        "chance": float(reach.mean()),
+        "inside": float(positive[truth].sum() / total) if total else 0.0,
+        "area": float(truth.mean()),
+        "overlap": float((top & truth).sum() / max((top | truth).sum(), 1)),
+    }
+
+
+def _model_check(auroc: tuple[float, float] | None) -> Check:
+    if auroc is None or math.isnan(auroc[0]):
+        return Check("model", math.nan, 0.5, None, "how well this network tells abnormal from normal is not known")
+    value, low = auroc
+    passed = bool(low > 0.5) if not math.isnan(low) else None
+    words = f"the network's study AUROC is {value:.3f} (from {low:.3f})"
+    return Check(
+        "model", value, 0.5, passed, words if passed else f"{words}: it may know nothing, whatever its map shows"
+    )
+
+
+def _curve_checks(curves: dict) -> list[Check]:
+    moved, enough = abs(curves["change"]), curves["better_than_edges"] is not None
+    words = f"blurring the radiograph moves its score by {moved:.3f}"
+    made = [
+        Check(
+            "change",
+            moved,
+            LEAST_CHANGE,
+            enough,
+            words if enough else f"{words}: there is nothing for a map to explain",
+        )
+    ]
+    if not enough:
+        return made
+    for name, words in (("edges", "an edge detector"), ("random", "a random map"), ("centre", "a spot in the centre")):
+        passed = curves["map"] > curves[name]
+        made.append(
+            Check(
+                name,
+                curves["map"],
+                curves[name],
+                passed,
+                f"{'better' if passed else 'no better'} than {words} at finding what moves the score "
+                f"({curves['map']:+.2f} against {curves[name]:+.2f})",
+            )
+        )
+    return made
+
+
+def _randomisation_check(classifier, pixels, found, remake, seed) -> Check:
+    depth = sum(parameter.ndim > 1 for parameter in classifier.model.parameters())
+    alike = []
+    # Cascading from the logit down: the last layer, half of them, all.
+    for layers in (1, max(2, depth // 2), depth):
+        network = Classifier(shuffled(classifier.model, seed, slice(layers)), classifier.spec, classifier.device)
+        try:
+            alike.append(likeness(found.map, remake(network, pixels)))
+        except Refused:
+            # The method itself says that it cannot explain the shuffled network: not alike.
+            alike.append(0.0)
+    passed = alike[-1] < ALIKE
+    words = (
+        f"likeness to the map of shuffled weights {alike[-1]:.2f} (last layer only {alike[0]:.2f}, half {alike[1]:.2f})"
+    )
+    return Check(
+        "randomisation", alike[-1], ALIKE, passed, words if passed else f"{words}: it shows what any network shows"
+    )
+
+
+def _stability_check(classifier, pixels, found, remake) -> Check:
+    step = max(1, round(pixels.shape[0] / 64))
+    alike = []
+    for down, across in ((step, 0), (0, -step)):
+        moved = ndimage.shift(pixels, (down, across), order=0, mode="nearest")
+        try:
+            back = ndimage.shift(remake(classifier, moved), (-down, -across), order=1, mode="nearest")
+            alike.append(likeness(found.map, back))
+        except Refused:
+            alike.append(0.0)
+    value = float(np.mean(alike))
+    passed = value >= ALIKE
+    words = f"likeness after a shift by {step} px {value:.2f}"
+    return Check(
+        "stability", value, ALIKE, passed, words if passed else f"{words}: it changes with the radiograph's place"
+    )
+
+
+def _place_checks(pixels: np.ndarray, found: Attribution) -> list[Check]:
+    parts, size = regions(pixels), np.abs(found.map)
+    total = float(size.sum())
+    made = []
+    listed = [("border", parts.border, "on the border"), ("marks", parts.marks, "on burnt-in marks")]
+    if parts.body_known:
+        listed.append(("outside", ~parts.body, "outside the body"))
+    for name, mask, words in listed:
+        share, area = (float(size[mask].sum()) / total if total else 0.0), float(mask.mean())
+        # Coarse maps spill over; half of a map off the patient is more than that.
+        passed = share < max(0.5, min(1.5 * area, 0.9))
+        made.append(Check(name, share, area, passed, f"{share:.0%} of the map lies {words} ({area:.0%} of the area)"))
+    return made
+
+
+def _truth_checks(found: Attribution, truth: np.ndarray) -> list[Check]:
+    facts = pointing(found.map, truth)
+    at = "on" if facts["hit"] else "off"
+    return [
+        Check(
+            "pointing",
+            facts["hit"],
+            facts["chance"],
+            bool(facts["hit"]),
+            f"its strongest place lies {at} the known finding",
+        ),
+        Check(
+            "inside",
+            facts["inside"],
+            facts["area"],
+            facts["inside"] > facts["area"],
+            f"{facts['inside']:.0%} of it lies on the finding, which covers {facts['area']:.0%}; "
+            f"overlap {facts['overlap']:.2f}",
+        ),
+    ]
+
+
+def _verdict(checks: list[Check], better: bool | None) -> Trust:
+    failed = [check for check in checks if check.passed is False]
+    open_ = [check for check in checks if check.passed is None]
+    if failed:
+        return Trust("do not trust", failed[0].words, better, tuple(checks))
+    if open_:
+        return Trust("undecided", open_[0].words, better, tuple(checks))
+    return Trust("holds up", "it passes every test here", better, tuple(checks))
+
+
+def _squares(values: np.ndarray) -> np.ndarray:
+    """Means over squares of s / 28 pixels, so that single pixels of a noisy map do not act as attacks."""
+    side = values.shape[0]
+    cell = max(1, side // 28)
+    cut = side // cell * cell
+    return values[:cut, :cut].reshape(cut // cell, cell, cut // cell, cell).mean((1, 3))
+
+
+def _places(values: np.ndarray, seed: int) -> np.ndarray:
+    """For each pixel, the share of squares that come before its own, strongest first; ties in random order."""
+    small = _squares(values)
+    order = np.lexsort((np.random.default_rng(seed).random(small.size), -small.ravel()))
+    place = np.empty(small.size)
+    place[order] = np.arange(small.size) / small.size
+    cell = max(1, values.shape[0] // 28)
+    full = np.kron(place.reshape(small.shape), np.ones((cell, cell)))
+    left = values.shape[0] - full.shape[0]
+    return np.pad(full, ((0, left), (0, left)), mode="edge")

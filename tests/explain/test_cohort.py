@@ -1,0 +1,123 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from core.data.input_spec import InputSpec
+from core.errors import OverreadError
+from core.explain.cohort import judge_cohort, mean_map, sample_rows, to_frame, trust_folder, trust_rows, trust_table
+from core.inference.classifier import Classifier
+
+
+class Seen:
+    reference = "model@0123abcd"
+
+
+class Middle(nn.Module):
+    def forward(self, x):
+        return (x[:, 0, 12:20, 12:20] ** 2).mean((1, 2))[:, None] * 6 - 3
+
+
+CLASSIFIER = Classifier(Middle().eval(), InputSpec(32, mean=0.5, std=0.5), torch.device("cpu"))
+
+
+def rows(count: int = 4) -> pd.DataFrame:
+    names = [f"image{number}" for number in range(count)]
+    bones = ["wrist", "elbow"] * count
+    return pd.DataFrame({"image_id": names, "sha1": names, "label": [0.0, 1.0] * (count // 2), "bone": bones[:count]})
+
+
+def read_pixels(row) -> np.ndarray:
+    if row["image_id"] == "image3":
+        raise OverreadError("image3: cut off")
+    seed = int(row["image_id"].removeprefix("image"))
+    return np.random.default_rng(seed).integers(0, 2, (32, 32)).astype(np.uint8) * 255
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("OVERREAD_HOME", str(tmp_path))
+
+
+def test_a_stopped_job_goes_on_where_it_was_and_survives_a_line_cut_off():
+    made = []
+    stop_after_three = lambda: len(made) >= 3  # noqa: E731
+
+    def progress(done, total, what):
+        made.append(what)
+
+    arguments = (Seen(), CLASSIFIER, rows(), read_pixels, ("saliency", "occlusion"), (0.9, 0.8))
+    first = judge_cohort(*arguments, progress=progress, cancelled=stop_after_three)
+    assert 0 < len(first) < 6
+    file = next(trust_folder(Seen()).iterdir())
+    kept = file.read_text()
+    file.write_text(kept + kept.splitlines()[0][:40])  # the cable was pulled in the middle of a line
+    done = judge_cohort(*arguments)
+    # Three readable radiographs by two methods; the unreadable one is left out.
+    assert len(done) == 6 and set(done["image_id"]) == {"image0", "image1", "image2"}
+    assert file.read_text().startswith(kept)
+    size = file.stat().st_size
+    again = judge_cohort(*arguments)
+    assert file.stat().st_size == size and again.equals(done)
+    assert len(trust_rows(Seen())) == 6
+
+
+def test_a_refused_method_is_a_row_with_its_reason():
+    found = judge_cohort(Seen(), CLASSIFIER, rows(2), read_pixels, ("guided_backprop",))
+    assert found["refused"].str.contains("is refused").all()
+    table = trust_table(found)
+    assert table.loc[0, "verdict"] == "do not use" and "is refused" in table.loc[0, "why"]
+
+
+def test_an_unknown_method_is_one_sentence():
+    with pytest.raises(OverreadError, match="no saliency method 'tea_leaves'"):
+        judge_cohort(Seen(), CLASSIFIER, rows(2), read_pixels, ("tea_leaves",))
+
+
+def test_the_sample_takes_from_both_labels_and_every_bone_and_stays_the_same():
+    count = 400
+    frame = pd.DataFrame(
+        {
+            "image_id": [f"i{number}" for number in range(count)],
+            "label": [float(number % 10 == 0) for number in range(count)],
+            "bone": ["elbow" if number < 8 else "wrist" for number in range(count)],
+        }
+    )
+    taken = sample_rows(frame, 20)
+    assert len(taken) == 20 and (taken["label"] == 1).sum() == 10 and {"elbow", "wrist"} == set(taken["bone"])
+    assert sample_rows(frame.sample(frac=1, random_state=1), 20)["image_id"].tolist() == taken["image_id"].tolist()
+    assert sample_rows(frame.assign(label=np.nan), 20).empty
+
+
+def test_the_table_counts_by_hand():
+    base = {"refused": None, "randomisation": 0.1, "stability": 0.9, "outside": 0.2, "seconds": 1.0}
+    frame = pd.DataFrame(
+        [
+            {**base, "method": "a", "better_than_edges": True, "edges": 0.5, "pointing": 1.0, "chance": 0.1},
+            {**base, "method": "a", "better_than_edges": True, "edges": 0.3, "pointing": 0.0, "chance": 0.3},
+            {**base, "method": "a", "better_than_edges": None, "edges": None, "pointing": None, "chance": None},
+            {**base, "method": "b", "better_than_edges": False, "edges": -0.2, "pointing": None, "chance": None},
+            {**base, "method": "c", "better_than_edges": True, "edges": 0.2, "pointing": None, "chance": None}
+            | {"randomisation": 0.8},
+        ]
+    )
+    table = trust_table(frame).set_index("method")
+    assert table.loc["a", ["n", "judged", "better", "pointed", "hits"]].tolist() == [3, 2, 2, 2, 1]
+    assert table.loc["a", "chance"] == pytest.approx(0.2) and table.loc["a", "advantage"] == pytest.approx(0.4)
+    assert table["verdict"].to_dict() == {"a": "usable", "b": "do not use", "c": "do not use"}
+    assert "shuffled weights" in table.loc["c", "why"] and "0 of 1" in table.loc["b", "why"]
+
+
+def test_maps_are_brought_to_the_body_s_frame():
+    pixels = np.zeros((100, 100), np.uint8)
+    pixels[20:60, 30:90] = 150
+    found = np.zeros((100, 100))
+    found[20:40, 30:60] = 2.0  # the upper left quarter of the body
+    framed = to_frame(found, pixels)
+    assert framed.shape == (64, 64)
+    assert framed[4:28, 4:28].min() > 0.9 and np.abs(framed[36:, 36:]).max() < 0.1
+    moved = np.roll(pixels, (25, -20), (0, 1)), np.roll(found, (25, -20), (0, 1))
+    mean, film = mean_map([(found, pixels), (moved[1], moved[0])])
+    assert np.abs(mean - framed).mean() < 0.05 and film.max() > 0.9
+    assert not mean_map([])[0].any()

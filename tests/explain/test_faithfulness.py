@@ -1,0 +1,166 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from core.data.input_spec import InputSpec
+from core.explain.attribution import Attribution, attribute
+from core.explain.faithfulness import insertion_deletion, judge, likeness, pointing, reference_maps, shuffled
+from core.explain.regions import regions
+from core.inference.classifier import Classifier
+from core.models.registry import build
+
+CPU = torch.device("cpu")
+SIDE = 56
+
+
+class Box(nn.Module):
+    """The logit is how much sharper than grey the pixels of one square are: what a good map must point at."""
+
+    def forward(self, x):
+        return (x[:, 0, 8:20, 30:42] ** 2).mean((1, 2))[:, None] * 8 - 4
+
+
+SPEC = InputSpec(SIDE, mean=0.5, std=0.5)
+BOX = Classifier(Box().eval(), SPEC, CPU)
+INSIDE = np.zeros((SIDE, SIDE), bool)
+INSIDE[8:20, 30:42] = True
+
+
+def film() -> np.ndarray:
+    """Noise, so that blur takes away what the model reads; edges everywhere."""
+    return np.random.default_rng(0).integers(0, 2, (SIDE, SIDE)).astype(np.uint8) * 255
+
+
+def attribution(values: np.ndarray) -> Attribution:
+    return Attribution("saliency", values.astype(np.float32), 0.0, "this radiograph's logit", "")
+
+
+def test_a_map_of_what_the_model_reads_beats_every_reference():
+    found = insertion_deletion(BOX, film(), attribution(INSIDE))
+    assert found["change"] > 0.5 and found["better_than_edges"] is True
+    # All of the change comes with the first 4% of the squares: the two curves differ by it from then on.
+    assert found["map"] == pytest.approx(1, abs=0.15)
+    assert max(abs(found[name]) for name in ("random", "centre", "edges")) < 0.6
+    backwards = insertion_deletion(BOX, film(), attribution(-INSIDE.astype(float)))
+    assert backwards["map"] < 0 and backwards["better_than_edges"] is False
+
+
+def test_evidence_for_normal_is_the_negative_side_of_a_map():
+    class Opposite(nn.Module):
+        def forward(self, x):
+            return -Box()(x)
+
+    classifier = Classifier(Opposite().eval(), SPEC, CPU)
+    assert insertion_deletion(classifier, film(), attribution(-INSIDE.astype(float)))["map"] > 0.8
+    magnitude = dataclasses.replace(attribution(INSIDE), signed=False)
+    assert insertion_deletion(classifier, film(), magnitude)["map"] > 0.8
+
+
+def test_where_blurring_changes_nothing_there_is_nothing_to_explain():
+    flat = np.full((SIDE, SIDE), 90, np.uint8)
+    trust = judge(BOX, flat, attribution(INSIDE), model_auroc=(0.9, 0.8))
+    assert trust.verdict == "do not trust" and "nothing for a map to explain" in trust.why
+    assert trust.better_than_edges is None
+
+
+@pytest.mark.parametrize("architecture", ["resnet10t", "small_cnn", "mobilenetv2_035"])
+def test_a_network_with_random_weights_is_never_trusted(architecture):
+    torch.manual_seed(1)
+    classifier = Classifier(build(architecture).eval().requires_grad_(False), InputSpec(64), CPU)
+    pixels = np.random.default_rng(3).integers(0, 256, (64, 64)).astype(np.uint8)
+    for name in ("grad_cam", "saliency"):
+        found = attribute(classifier, pixels, name)
+        assert judge(classifier, pixels, found).verdict != "holds up"
+        # An AUROC whose interval reaches one half is a failure whatever the map does.
+        assert judge(classifier, pixels, found, model_auroc=(0.52, 0.44)).verdict == "do not trust"
+
+
+def test_a_map_that_does_not_depend_on_the_weights_fails_randomisation():
+    """The gradient of a linear model shuffled to itself: weights that are all equal."""
+
+    class Same(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.flat, self.head = nn.Flatten(), nn.Linear(SIDE * SIDE, 1)
+            nn.init.constant_(self.head.weight, 20 / SIDE**2)
+
+        def forward(self, x):
+            return self.head(self.flat(x**2))
+
+    classifier = Classifier(Same().eval(), SPEC, CPU)
+    found = attribute(classifier, film(), "saliency")
+    failed = {check.name for check in judge(classifier, film(), found).checks if check.passed is False}
+    assert "randomisation" in failed
+
+
+def test_shuffling_keeps_each_layer_s_values_and_the_original():
+    torch.manual_seed(0)
+    model = build("resnet10t")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    mixed = shuffled(model, 0)
+    top = shuffled(model, 0, slice(1)).state_dict()
+    for name, value in mixed.state_dict().items():
+        assert torch.equal(value.flatten().sort().values, before[name].flatten().sort().values)
+        if before[name].ndim > 1:
+            assert not torch.equal(value, before[name])
+            assert torch.equal(top[name], before[name]) == (not name.startswith("fc"))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_likeness():
+    rng = np.random.default_rng(0)
+    one, two = rng.normal(size=(56, 56)), rng.normal(size=(56, 56))
+    assert likeness(one, one) == likeness(one, -3 * one) == pytest.approx(1)
+    assert abs(likeness(one, two)) < 0.15
+    assert likeness(np.zeros((56, 56)), np.zeros((56, 56))) == 1 and likeness(one, np.zeros((56, 56))) == 0
+
+
+def test_pointing_by_hand():
+    found, truth = np.zeros((30, 30)), np.zeros((30, 30), bool)
+    truth[10:14, 10:14] = True
+    found[10:14, 10:12], found[25, 25] = 1.0, 1.5
+    facts = pointing(found, truth)
+    # Half of the mask holds 8 of the 9.5; the peak lies far off; the 16 strongest pixels hold 8 of the 16.
+    assert facts["hit"] == 0 and facts["inside"] == pytest.approx(8 / 9.5) and facts["area"] == 16 / 900
+    found[25, 25] = 0.5
+    assert pointing(found, truth)["hit"] == 1
+    assert pointing(-found, truth) == {**pointing(np.zeros((30, 30)), truth)}
+
+
+def test_regions_of_a_limb_with_a_letter():
+    pixels = np.zeros((112, 112), np.uint8)
+    columns = np.indices(pixels.shape)[1]
+    limb = np.abs(columns - 60) < 22
+    pixels[limb] = 70
+    pixels[np.abs(columns - 60) < 9] = 170
+    pixels[8:16, 8:13] = 255
+    parts = regions(pixels)
+    assert parts.body_known and (parts.body & limb).sum() / (parts.body | limb).sum() > 0.85
+    assert parts.marks[8:16, 8:13].all() and not parts.marks[:, 40:80].any()
+    assert parts.border[0].all() and not parts.border[56, 56]
+    flat = regions(np.full((64, 64), 120, np.uint8))
+    assert not flat.body_known and flat.body.all() and not flat.marks.any()
+
+
+def test_a_map_on_the_letter_is_said_to_be_there():
+    pixels = np.zeros((112, 112), np.uint8)
+    pixels[:, 40:80] = 120
+    pixels[8:20, 8:14] = 255
+    classifier = Classifier(Box().eval(), InputSpec(112, mean=0.5, std=0.5), CPU)
+    on_letter = np.zeros((112, 112))
+    on_letter[8:20, 8:14] = 1
+    checks = {check.name: check for check in judge(classifier, pixels, attribution(on_letter)).checks}
+    assert checks["marks"].passed is False and checks["marks"].value == pytest.approx(1)
+    assert checks["outside"].passed is False
+
+
+def test_references_know_nothing_of_the_model():
+    maps = reference_maps(film())
+    assert set(maps) == {"random", "centre", "edges"}
+    assert maps["centre"].argmax() in {SIDE * row + column for row in (27, 28) for column in (27, 28)}
+    step = np.zeros((SIDE, SIDE), np.uint8)
+    step[:, 28:] = 200
+    assert abs(reference_maps(step)["edges"].argmax() % SIDE - 27.5) < 1.5

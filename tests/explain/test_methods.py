@@ -1,0 +1,257 @@
+"""Every method on many families: a map that is finite, or a refusal with its reason; and no hook left behind."""
+
+import re
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from core.data.input_spec import InputSpec
+from core.errors import OverreadError
+from core.explain import methods
+from core.explain.attribution import METHODS, Refused, attribute, attribute_study
+from core.explain.explained import POOLINGS, Cancelled, hooks_on, private_copy
+from core.explain.layers import find_layer
+from core.inference.classifier import Classifier
+from core.models.registry import build
+from tests.explain.families import FAMILIES, classifier_of
+
+CPU = torch.device("cpu")
+PIXELS = np.random.default_rng(1).integers(0, 256, (64, 64)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_method_gives_a_map_or_says_why_not(family):
+    classifier = classifier_of(family)
+    pixels = np.random.default_rng(1).integers(0, 256, (classifier.spec.size,) * 2).astype(np.uint8)
+    before = classifier.logits(pixels[None])
+    for name in METHODS:
+        refusal = None
+        try:
+            found = attribute(classifier, pixels, name)
+        except Refused as error:
+            refusal = error
+        if refusal:
+            assert name in {"guided_backprop", "guided_grad_cam", "deep_lift", "integrated_gradients"}
+            assert len(str(refusal)) > 60
+        else:
+            assert found.map.shape == pixels.shape and found.map.dtype == np.float32 and np.isfinite(found.map).all()
+            assert found.value == pytest.approx(before[0], abs=1e-4)
+        assert not hooks_on(classifier.model)
+    assert (classifier.logits(pixels[None]) == before).all()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "method"),
+    [
+        ("efficientnet_b0", "guided_backprop"),
+        ("convnext_atto", "guided_backprop"),
+        ("small_cnn", "guided_grad_cam"),
+        ("mobilenetv2_035", "guided_backprop"),
+        ("convnext_atto", "deep_lift"),
+        ("efficientnet_b0", "deep_lift"),
+    ],
+)
+def test_what_would_silently_be_something_else_is_refused(architecture, method):
+    with pytest.raises(Refused, match="is refused: "):
+        attribute(Classifier(build(architecture).eval(), InputSpec(64), CPU), PIXELS, method)
+
+
+def test_a_rectifier_used_twice_is_refused_by_deep_lift():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.act = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3), nn.ReLU()
+            self.head = nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.head(self.act(self.second(self.act(self.first(x)))).mean((2, 3)))
+
+    with pytest.raises(Refused, match="a ReLU module is used more than once"):
+        attribute(Classifier(Twice().eval(), InputSpec(16), CPU), PIXELS[:16, :16], "deep_lift")
+
+
+def test_a_rectifier_that_is_no_module_is_refused_by_guided_backpropagation():
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.act, self.head = nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.head(torch.relu(self.act(self.first(x)) - 0.1).mean((2, 3)))
+
+    with pytest.raises(Refused, match="1 ReLUs that are no modules"):
+        attribute(Classifier(Functional().eval(), InputSpec(16), CPU), PIXELS[:16, :16], "guided_backprop")
+
+
+class Plain(nn.Module):
+    """Linear, rectified, linear: DeepLIFT and guided backpropagation follow by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.flat, self.act, self.head = nn.Flatten(), nn.ReLU(), nn.Linear(2, 1, bias=False)
+        self.first = nn.Linear(64, 2, bias=False)
+        self.first.weight.data = torch.stack([torch.ones(64), -torch.ones(64)]) / 64
+        self.head.weight.data = torch.tensor([[3.0, -2.0]])
+
+    def forward(self, x):
+        return self.head(self.act(self.first(self.flat(x))))
+
+
+def test_deep_lift_and_guided_backpropagation_by_hand():
+    classifier = Classifier(Plain().eval(), InputSpec(8, mean=0.0, std=1.0), CPU)
+    pixels = np.full((8, 8), 51, np.uint8)  # 0.2 everywhere, so the first unit gives 0.2 and the second nothing
+    lifted = attribute(classifier, pixels, "deep_lift")
+    assert lifted.map == pytest.approx(np.full((8, 8), 3 * 0.2 / 64), rel=1e-5) and lifted.gap < 1e-5
+    guided = attribute(classifier, pixels, "guided_backprop")
+    assert guided.map == pytest.approx(np.full((8, 8), 3 / 64), rel=1e-5)
+    assert attribute(classifier, pixels, "input_x_gradient").map == pytest.approx(np.full((8, 8), 0.6 / 64), rel=1e-5)
+
+
+def test_baselines_are_pictures():
+    classifier = Classifier(Plain().eval(), InputSpec(8, mean=0.0, std=1.0), CPU)
+    pixels = np.full((8, 8), 51, np.uint8)
+    for baseline in ("blur", pixels):
+        # A flat radiograph is its own blur: there is no difference to hand out.
+        assert not attribute(classifier, pixels, "input_x_gradient", baseline=baseline).map.any()
+    grey = Classifier(classifier.model, InputSpec(8, mean=0.2, std=1.0), CPU)
+    assert np.abs(attribute(grey, pixels, "input_x_gradient", baseline="grey").map).max() < 1e-9
+    with pytest.raises(OverreadError, match="choose one of black, blur, grey"):
+        attribute(classifier, pixels, "input_x_gradient", baseline="white noise")
+    with pytest.raises(OverreadError, match="expected uint8"):
+        attribute(classifier, pixels, "input_x_gradient", baseline=np.zeros((4, 4), np.uint8))
+
+
+@pytest.mark.parametrize("aggregation", POOLINGS)
+def test_a_study_is_explained_through_its_pooling(aggregation):
+    """The gradient of the study's logit follows from the views' gradients by the chain rule, for every pooling."""
+    import pandas as pd
+    from scipy.special import expit, logit
+
+    from core.metrics.studies import study_table
+
+    torch.manual_seed(3)
+    model = build("resnet10t").eval()
+    classifier = Classifier(model, InputSpec(32), CPU)
+    views = np.random.default_rng(4).integers(0, 256, (3, 32, 32)).astype(np.uint8)
+    logits = classifier.logits(views)
+    frame = pd.DataFrame({"study_id": "s", "patient_id": "p", "group_id": "p", "bone": "wrist", "split": "valid",
+                          "label": 1.0, "logit": logits})  # fmt: skip
+
+    def score(values):
+        return float(study_table(frame.assign(logit=values), aggregation)["score"].iloc[0])
+
+    maps = attribute_study(classifier, views, "saliency", aggregation)
+    assert expit(maps[0].value) == pytest.approx(score(logits), abs=1e-5)
+    step = 1e-4
+    for place, found in enumerate(maps):
+        ahead, behind = logits.copy(), logits.copy()
+        ahead[place] += step
+        behind[place] -= step
+        weight = (logit(score(ahead)) - logit(score(behind))) / (2 * step)
+        own = attribute(classifier, views[place], "saliency").map
+        assert found.map == pytest.approx(weight * own, abs=2e-3 * float(np.abs(own).max()))
+
+
+def test_every_method_takes_a_study_or_says_why_not():
+    torch.manual_seed(0)
+    classifier = Classifier(build("resnet10t").eval(), InputSpec(32), CPU)
+    views = np.random.default_rng(4).integers(0, 256, (2, 32, 32)).astype(np.uint8)
+    for name in METHODS:
+        try:
+            maps = attribute_study(classifier, views, name)
+        except Refused:
+            assert name == "deep_lift"
+        else:
+            assert [found.map.shape for found in maps] == [(32, 32)] * 2 and maps[
+                0
+            ].explains == "the study's score (mean)"
+
+
+def test_two_people_get_their_own_maps():
+    torch.manual_seed(0)
+    classifier = Classifier(build("resnet10t").eval().requires_grad_(False), InputSpec(32), CPU)
+    films = np.random.default_rng(5).integers(0, 256, (4, 32, 32)).astype(np.uint8)
+    names = ["guided_backprop", "integrated_gradients", "grad_cam", "smooth_grad"]
+    alone = {(n, i): attribute(classifier, films[i], n).map for n in names for i in range(4)}
+    logits = classifier.logits(films)
+    wrong = []
+
+    def visitor(number):
+        for turn in range(4):
+            name, film = names[(number + turn) % 4], (number * 3 + turn) % 4
+            if not np.allclose(attribute(classifier, films[film], name).map, alone[name, film], atol=1e-6):
+                wrong.append((name, film))
+            # Scoring goes on meanwhile, and must never meet a hook.
+            if not (classifier.logits(films) == logits).all():
+                wrong.append("scores")
+
+    visitors = [threading.Thread(target=visitor, args=(number,)) for number in range(4)]
+    for one in visitors:
+        one.start()
+    for one in visitors:
+        one.join()
+    assert not wrong
+
+
+def test_a_method_that_fails_half_way_leaves_no_hook(monkeypatch):
+    classifier = Classifier(build("resnet10t").eval().requires_grad_(False), InputSpec(32), CPU)
+    used = private_copy(classifier.model).model
+
+    def breaks(task):
+        used.layer4.register_forward_hook(lambda *_: None)
+        raise RuntimeError("in the middle")
+
+    monkeypatch.setitem(
+        METHODS, "saliency", METHODS["saliency"].__class__(**{**vars(METHODS["saliency"]), "call": breaks})
+    )
+    with pytest.raises(RuntimeError, match="in the middle"):
+        attribute(classifier, PIXELS[:32, :32], "saliency")
+    assert private_copy(classifier.model).model is not used and not hooks_on(private_copy(classifier.model).model)
+
+
+def test_a_map_can_be_cancelled_half_way():
+    classifier = Classifier(build("resnet10t").eval().requires_grad_(False), InputSpec(32), CPU)
+    asked = iter([False])
+    with pytest.raises(Cancelled):
+        attribute(classifier, PIXELS[:32, :32], "occlusion", cancelled=lambda: next(asked, True))
+    assert not hooks_on(private_copy(classifier.model).model)
+    assert attribute(classifier, PIXELS[:32, :32], "saliency").map.any()
+
+
+def test_a_layer_can_be_named_and_a_wrong_name_offers_the_nearest():
+    classifier = Classifier(build("resnet10t").eval(), InputSpec(64), CPU)
+    assert attribute(classifier, PIXELS, "grad_cam", layer="layer2").note.startswith("8 x 8 cells, from layer2")
+    with pytest.raises(OverreadError, match=re.escape("no layer 'layer44'; the nearest names are layer4")):
+        attribute(classifier, PIXELS, "grad_cam", layer="layer44")
+    with pytest.raises(OverreadError, match="gives no feature map"):
+        attribute(classifier, PIXELS, "grad_cam", layer="fc")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options", "layout", "layer"),
+    [
+        ("vit_tiny_patch16_224", {"img_size": 64}, "tokens", "blocks.11.norm1"),
+        ("swin_tiny_patch4_window7_224", {"img_size": 64, "window_size": 2}, "channels last", "norm"),
+        ("densenet121", {}, "maps", "features.norm5.act"),
+        ("mobilenetv2_035", {}, "maps", "bn2.act"),
+        ("convnext_atto", {}, "maps", "stages.3.blocks.1"),
+    ],
+)
+def test_the_layer_is_the_last_map_whose_places_move_the_logit(architecture, options, layout, layer):
+    found = find_layer(private_copy(build(architecture, options).eval()).model, torch.randn(1, 1, 64, 64))
+    assert (found.layout, found.name) == (layout, layer)
+
+
+def test_integrated_gradients_that_do_not_add_up_are_refused(monkeypatch):
+    class Jump(nn.Module):
+        def forward(self, x):
+            mean = x.mean((1, 2, 3))[:, None]
+            return mean + 50 * (mean > 0.5).float()
+
+    classifier = Classifier(Jump(), InputSpec(16, mean=0.0, std=1.0), CPU)
+    monkeypatch.setattr(methods, "IG_STEPS", (8, 16))
+    with pytest.raises(Refused, match="unexplained"):
+        attribute(classifier, np.full((16, 16), 255, np.uint8), "integrated_gradients")
