@@ -40,7 +40,11 @@ def main() -> None:
             first_start.make_demo()
         with st.sidebar:
             selection.draw()
-        page.run()
+        if why := selection.unavailable(page.title):
+            widgets.heading(page.title, None)
+            widgets.empty("Not for these scores", why)
+        else:
+            page.run()
 
 
 # Drawing phantoms starts processes, and each of them imports this file under another name: they must not run the app.

@@ -5,6 +5,7 @@ from html import escape
 import pandas as pd
 
 from core.data.index import Dataset
+from core.inference.imported import Imported
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.operating_point import rates_at
 from core.metrics.ranking import auroc
@@ -14,13 +15,15 @@ from dashboard import loaders, widgets
 from dashboard.selection import Selection
 
 
-def model_row(checkpoint: Checkpoint, dataset: Dataset, chosen: Selection) -> str:
+def model_row(checkpoint: Checkpoint | Imported, dataset: Dataset, chosen: Selection) -> str:
     """A table row in HTML."""
-    about = f"{checkpoint.recipe['architecture']}, {checkpoint.manifest.get('parameters', 0) / 1e6:.2f} M parameters"
-    cells = [
-        f"<td><b>{escape(checkpoint.name)}</b><small>{escape(about)}</small></td>",
-        f"<td>{checkpoint.input_spec.size} px<small>{checkpoint.input_spec.fit}</small></td>",
-    ]
+    if isinstance(checkpoint, Imported):
+        about, given = f"imported from {checkpoint.source}", f"Scores<small>{checkpoint.scale}</small>"
+    else:
+        weights = checkpoint.manifest.get("parameters", 0) / 1e6
+        about = f"{checkpoint.recipe['architecture']}, {weights:.2f} M parameters"
+        given = f"{checkpoint.input_spec.size} px<small>{checkpoint.input_spec.fit}</small>"
+    cells = [f"<td><b>{escape(checkpoint.name)}</b><small>{escape(about)}</small></td>", f"<td>{given}</td>"]
     if loaders.predictions(dataset, checkpoint) is None:
         what_to_do = "choose it in the sidebar, then open Threshold or Errors"
         cells.append(f'<td colspan="5">Not scored on this data set yet<small>{what_to_do}</small></td>')

@@ -7,15 +7,16 @@ import streamlit as st
 
 from core.data.index import Dataset
 from core.errors import OverreadError
+from core.inference.imported import Imported
 from core.models.checkpoint import Checkpoint
 from dashboard import loaders, widgets
 from dashboard.selection import ALL, Selection, bone_name
 
 
-def chosen_parts(chosen: Selection) -> tuple[Dataset, Checkpoint]:
-    """The data set and the checkpoint. Without a checkpoint the page ends with what to do."""
-    dataset = loaders.datasets()[chosen.dataset]
-    whole, broken = loaders.checkpoints()
+def chosen_parts(chosen: Selection) -> tuple[Dataset, Checkpoint | Imported]:
+    """The data set and whose scores are judged. Without any the page ends with what to do."""
+    dataset = loaders.choosable()[chosen.dataset]
+    whole, broken = loaders.sources(dataset), loaders.checkpoints()[1]
     if chosen.checkpoint not in whole:
         widgets.heading("No model yet", dataset)
         for name, reason in broken.items():

@@ -10,6 +10,9 @@ from dashboard import loaders
 
 ALL = "all bones"
 SPLITS = ("valid", "test", "tune", "train")
+# Pages that need no radiograph, and those that need no network; any other says so for imported scores.
+ON_SCORES = ("Overview", "Threshold", "Bones", "Calibration", "Compare")
+ON_IMAGES = ("Dataset", "Augmentation", "Errors")
 HELP = {
     "split": "Which patients: train (learned from), tune (held out of train to choose the epoch), "
     "valid and test (never seen in training).",
@@ -19,13 +22,18 @@ HELP = {
 
 @dataclass(frozen=True)
 class Selection:
-    """What every page reads. `split` and `checkpoint` are '' where there is none; `bone` is 'all bones' or one bone."""
+    """What every page reads. `split` and `checkpoint` are '' where there is none; `bone` is 'all bones' or one bone.
+
+    `checkpoint` may name imported scores. has_images: radiographs can be shown; has_network: a network can be run.
+    """
 
     dataset: str
     checkpoint: str
     split: str
     bone: str
     threshold: float
+    has_images: bool = True
+    has_network: bool = True
 
     @property
     def one_bone(self) -> str:
@@ -49,15 +57,15 @@ def draw() -> Selection:
 
     Shown as they are named: Streamlit writes what is shown into the URL, so a label with a count in it would not last.
     """
-    datasets, (checkpoints, _) = loaders.datasets(), loaders.checkpoints()
+    datasets = loaders.choosable()
     name = st.selectbox("Data set", list(datasets), key="data", bind="query-params")
-    model = (
-        st.selectbox("Model", list(checkpoints), key="model", bind="query-params", placeholder="No checkpoint") or ""
-    )
-    index = loaders.index(name)
+    sources = loaders.sources(datasets[name])
+    model = st.selectbox("Model", list(sources), key="model", bind="query-params", placeholder="No checkpoint") or ""
+    scores_only = datasets[name].kind == "scores"
+    index = loaders.predictions(datasets[name], sources[model]) if scores_only else loaders.index(name)
     st.selectbox(
         "Split",
-        _splits(index, datasets[name], checkpoints.get(model)),
+        _splits(index, datasets[name], sources.get(model)),
         key="split",
         bind="query-params",
         help=HELP["split"],
@@ -72,13 +80,30 @@ def draw() -> Selection:
 def current() -> Selection:
     """What is chosen, on any page."""
     state = st.session_state
+    name, model = state.get("data") or "", state.get("model") or ""
     return Selection(
-        state.get("data") or "",
-        state.get("model") or "",
+        name,
+        model,
         state.get("split") or "",
         state.get("bone") or ALL,
         float(state.get("threshold", 0.5)),
+        name not in loaders.scores_only(),
+        model in loaders.checkpoints()[0],
     )
+
+
+def unavailable(page: str) -> str:
+    """Why a page has nothing to show for imported scores, in one sentence; '' where it has."""
+    chosen = current()
+    if not chosen.has_images and page not in ON_SCORES:
+        return (
+            f"{chosen.dataset} has no radiographs, and this page shows them. Choose another data set, or import the "
+            "scores with --data NAME to match them to an indexed one."
+        )
+    needs_network = page not in (*ON_SCORES, *ON_IMAGES)
+    if needs_network and not chosen.has_network and chosen.checkpoint in loaders.imported_sets():
+        return f"{chosen.checkpoint} are imported scores, and this page needs the network itself. Choose a checkpoint."
+    return ""
 
 
 def choose(**values) -> None:

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset, broken_datasets
+from core.data.split import overlap_table
 from core.metrics.evaluation import outcome_table
 from dashboard import loaders, selection, study_view, widgets
 from dashboard.components import clicks
@@ -15,9 +16,13 @@ ARROW = ":material/arrow_forward:"
 
 def show() -> None:
     chosen = selection.current()
-    dataset = loaders.datasets()[chosen.dataset]
+    dataset = loaders.choosable()[chosen.dataset]
     widgets.heading("Overview", dataset, dataset.name, "Research use only: not a medical device, not for diagnosis.")
-    show_dataset(loaders.index(dataset.name), len(loaders.overlap(dataset.name)))
+    if chosen.has_images:
+        show_dataset(loaders.index(dataset.name), len(loaders.overlap(dataset.name)))
+    else:
+        rows = loaders.predictions(dataset, loaders.sources(dataset)[chosen.checkpoint])
+        show_dataset(rows, len(overlap_table(rows)))
     show_models(chosen, dataset)
     show_next(chosen, dataset)
 
@@ -61,7 +66,7 @@ def leakage(crossing: int, unnamed: int) -> tuple[str, ...]:
 
 def show_models(chosen: Selection, dataset: Dataset) -> None:
     """One row a checkpoint, the AUROC intervals on one shared axis."""
-    whole, broken = loaders.checkpoints()
+    whole, broken = loaders.sources(dataset), loaders.checkpoints()[1]
     where = f"{chosen.split}, {chosen.bone}, threshold {chosen.threshold:.3f}"
     widgets.caption("Models", f"studies of {dataset.name}: {where}")
     if whole:
@@ -89,7 +94,7 @@ def show_models(chosen: Selection, dataset: Dataset) -> None:
 
 def show_next(chosen: Selection, dataset: Dataset) -> None:
     """The most useful thing to do now, as a link."""
-    whole, _ = loaders.checkpoints()
+    whole = loaders.sources(dataset)
     scores = loaders.predictions(dataset, whole[chosen.checkpoint]) if chosen.checkpoint in whole else None
     widgets.caption("Next")
     if scores is None:
@@ -108,10 +113,11 @@ def show_next(chosen: Selection, dataset: Dataset) -> None:
     missed = int((table["outcome"] == "FN").sum())
     words = f"Read the {missed} missed studies" if missed != 1 else "Read the one missed study"
     with st.container(horizontal=True):
-        if missed:
+        if missed and chosen.has_images:
             st.page_link("app_pages/errors.py", label=words, query_params={}, icon=ARROW)
         st.page_link("app_pages/threshold.py", label="Choose the threshold", query_params={}, icon=ARROW)
-    show_worst(dataset, scores, study_view.ordered(table, "FN", ALL).head(4), chosen)
+    if chosen.has_images:
+        show_worst(dataset, scores, study_view.ordered(table, "FN", ALL).head(4), chosen)
 
 
 def show_worst(dataset: Dataset, scores: pd.DataFrame, worst: pd.DataFrame, chosen: Selection) -> None:

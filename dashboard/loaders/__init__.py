@@ -16,11 +16,14 @@ from core.data.pixels import UnreadableImage, read_grey
 from core.data.split import overlap_table
 from core.data.thumbnails import thumbnail
 from core.errors import OverreadError
+from core.inference.imported import Imported
 from core.inference.predictions import predictions_path, read_predictions
 from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import PREDICTIONS, Checkpoint, checkpoint_folders, list_checkpoints
 from dashboard.loaders.files import stamp
+from dashboard.loaders.imported import imported_sets, predictions_of, score_stamp, scores_only  # noqa: F401
+from dashboard.loaders.imported import sources as _sources
 
 TRUTH = ("abnormality", "true_label", "visible", "x0", "y0", "x1", "y1", "defects", "label_flipped")
 
@@ -38,6 +41,16 @@ def checkpoints() -> tuple[dict[str, Checkpoint], dict[str, str]]:
     return {checkpoint.name: checkpoint for checkpoint in whole}, broken
 
 
+def sources(dataset: Dataset) -> dict[str, Checkpoint | Imported]:
+    """What can be judged on a data set, by name: checkpoints, and the imported scores that belong to it."""
+    return _sources(dataset, checkpoints()[0])
+
+
+def choosable() -> dict[str, Dataset]:
+    """What can be chosen as a data set: those that are indexed, then imported scores without radiographs."""
+    return {**datasets(), **scores_only()}
+
+
 def index(name: str) -> pd.DataFrame:
     """The Index of a data set."""
     return _index(name, stamp(read_dataset(name).folder / "index.parquet"))
@@ -48,14 +61,16 @@ def overlap(name: str) -> pd.DataFrame:
     return _overlap(name, stamp(read_dataset(name).folder / "index.parquet"))
 
 
-def predictions(dataset: Dataset, checkpoint: Checkpoint) -> pd.DataFrame | None:
-    """The stored scores of a checkpoint on a data set; None where there are none yet."""
+def predictions(dataset: Dataset, checkpoint: Checkpoint | Imported) -> pd.DataFrame | None:
+    """The stored scores of a checkpoint on a data set; None where there are none yet. Imported scores as they are."""
+    if isinstance(checkpoint, Imported):
+        return predictions_of(checkpoint)
     return _predictions(
         dataset.name, dataset.index_hash, checkpoint.reference, _score_stamps(dataset, checkpoint), dataset, checkpoint
     )
 
 
-def studies(dataset: Dataset, checkpoint: Checkpoint, split: str, bone: str = "") -> pd.DataFrame:
+def studies(dataset: Dataset, checkpoint: Checkpoint | Imported, split: str, bone: str = "") -> pd.DataFrame:
     """STUDIES of one split, and of one bone if it is named."""
     return _studies(
         dataset.name,
@@ -69,7 +84,7 @@ def studies(dataset: Dataset, checkpoint: Checkpoint, split: str, bone: str = ""
     )
 
 
-def counts(dataset: Dataset, checkpoint: Checkpoint, split: str, bone: str = "") -> pd.DataFrame:
+def counts(dataset: Dataset, checkpoint: Checkpoint | Imported, split: str, bone: str = "") -> pd.DataFrame:
     """COUNTS of the labelled among these studies."""
     return _counts(
         dataset.name,
@@ -193,7 +208,9 @@ def _truth(file: str, stamp) -> pd.DataFrame:
         raise OverreadError(f"{file} cannot be read ({reason}); draw the phantoms again to see their truth.") from error
 
 
-def _score_stamps(dataset: Dataset, checkpoint: Checkpoint) -> tuple:
+def _score_stamps(dataset: Dataset, checkpoint: Checkpoint | Imported) -> tuple:
+    if isinstance(checkpoint, Imported):
+        return (score_stamp(checkpoint),)
     return stamp(predictions_path(checkpoint, dataset)), stamp(checkpoint.folder / PREDICTIONS)
 
 

@@ -1,0 +1,66 @@
+"""Imported scores on the pages: a data set of scores only, and a model of a data set whose radiographs it was given."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from core.data.index import build_index, read_dataset, write_dataset
+from core.inference.imported import Columns, import_scores
+from core.inference.predictions import read_file
+from core.paths import predictions_folder
+from tests.dashboard.conftest import PAGES, House, enter, open_page, words
+
+
+@pytest.fixture
+def imported(built, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    shutil.copytree(built.home, home)
+    enter(House(home, built.checkpoints), monkeypatch)
+    frame = read_file(predictions_folder("demo") / "alpha.parquet")
+    frame.to_csv(tmp_path / "scores.csv", index=False)
+    columns = Columns("label", "logit", "study_id", "image_id", "patient_id", "bone", "split")
+    import_scores(tmp_path / "scores.csv", "other", columns, is_logit=True)
+    import_scores(
+        tmp_path / "scores.csv", "matched", Columns("label", "logit", image="image_id"), is_logit=True, data="demo"
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_survives_scores_without_radiographs(imported, page):
+    app = open_page(page, data="other (scores only)")
+    assert not app.exception and len(app.title) == 1
+    assert app.selectbox(key="data").value == "other (scores only)" and app.selectbox(key="model").value == "other"
+    assert ("has no radiographs" in words(app)) == (page not in ("overview", "threshold"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_survives_scores_that_were_matched(imported, page):
+    app = open_page(page, data="demo", model="matched")
+    assert not app.exception and app.selectbox(key="model").value == "matched"
+    assert ("needs the network itself" in words(app)) == (page in ("runs", "saliency"))
+
+
+def test_matched_scores_show_the_errors_of_the_model_they_came_from(imported):
+    theirs, ours = (words(open_page("errors", model=model)) for model in ("matched", "alpha"))
+    assert theirs.count('class="card"') == ours.count('class="card"') > 1
+
+
+def test_the_threshold_page_reads_the_same_figures_from_imported_scores(imported):
+    theirs = open_page("threshold", data="other (scores only)", split="valid")
+    ours = open_page("threshold", model="alpha", split="valid")
+    figures = [block.value for block in theirs.html if 'class="facts"' in block.value]
+    assert figures and figures == [block.value for block in ours.html if 'class="facts"' in block.value]
+
+
+def test_matched_scores_outlive_a_new_index_of_their_radiographs(imported):
+    demo = read_dataset("demo")
+    write_dataset("demo", replace(build_index(demo.root, folds=4), phantom=True))
+    app = open_page("threshold", data="matched (scores only)")
+    assert not app.exception and app.selectbox(key="model").value == "matched"
+
+
+def test_a_choice_goes_from_scores_back_to_radiographs(imported):
+    app = open_page("overview", data="other (scores only)")
+    app.selectbox(key="data").set_value("demo").run()
+    assert not app.exception and app.selectbox(key="model").value in ("alpha", "other", "matched")
