@@ -14,26 +14,45 @@ def predict(
     split: Annotated[list[str] | None, typer.Option(help="train, tune, valid or test; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="Parquet file (default: in the workspace).")] = None,
     device: Device = "",
+    operating_point: Annotated[
+        str, typer.Option(metavar="ID", help="Also call each study by this locked point; 'latest' is the newest.")
+    ] = "",
+    aggregation: Annotated[str, typer.Option(help="Must be the operating point's (default).")] = "",
     as_json: Json = False,
 ) -> None:
     """Score a data set: one logit per radiograph."""
     from core.data.index import read_dataset
+    from core.inference.operating_points import point_for
     from core.inference.predict import predict as run
     from core.inference.predictions import store_predictions
     from core.models.checkpoint import read_checkpoint
 
     described, dataset = read_checkpoint(checkpoint), read_dataset(data)
+    if aggregation and not operating_point:
+        raise typer.BadParameter("--aggregation belongs to --operating-point; scores are kept per radiograph.")
+    point = point_for(described, operating_point, aggregation, device) if operating_point else None
     with bar() as progress:
         scores = run(described, dataset, split, progress, device)
     file, left_out = store_predictions(scores, described, dataset, out), scores.attrs["left_out"]
     if left_out:
         first = f"{left_out[0]['path']}: {left_out[0]['reason']}"
         messages.print(f"{len(left_out)} radiographs could not be decoded (first: {first})", markup=False)
-    tell(
-        {"file": str(file), "radiographs": len(scores), "splits": sorted(set(scores["split"])), "left_out": left_out},
-        as_json,
-        f"{len(scores)} radiographs scored by {described.reference}, in {file}",
-    )
+    facts = {
+        "file": str(file),
+        "radiographs": len(scores),
+        "splits": sorted(set(scores["split"])),
+        "left_out": left_out,
+    }
+    said = f"{len(scores)} radiographs scored by {described.reference}, in {file}"
+    if point is not None:
+        from core.inference.operating_points import write_decisions
+
+        called, table = write_decisions(point, scores, file)
+        counts = {name: int(count) for name, count in table["decision"].value_counts().items()}
+        facts |= {"operating_point": point.id, "threshold": point.threshold, "decisions": counts}
+        facts["decisions_file"] = str(called)
+        said += f"\n{', '.join(f'{count} studies {name}' for name, count in counts.items())} at {point.id}, in {called}"
+    tell(facts, as_json, said)
 
 
 def evaluate(

@@ -20,7 +20,9 @@ import pandas as pd
 from filelock import FileLock
 
 from core.errors import OverreadError
-from core.inference.scored import Scored
+from core.inference.scored import Scored, scored_of
+from core.metrics.studies import study_table
+from core.models.checkpoint import Checkpoint
 from core.paths import unwritable, write_atomically
 
 POINTS, LOOKS = "operating_points.json", "looks.jsonl"
@@ -120,7 +122,7 @@ def read_points(scored: Scored) -> list[OperatingPoint]:
 def read_points_file(path: Path) -> list[OperatingPoint]:
     """`read_points` of a file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_float=_exact)
         entries = content["points"]
         if content.get("format") != FORMAT or not isinstance(entries, list):
             raise ValueError(f"format {content.get('format')!r}, expected {FORMAT}")
@@ -136,9 +138,9 @@ def read_points_file(path: Path) -> list[OperatingPoint]:
         altered = _altered(entry)
         if altered:
             raise OverreadError(
-                f"{path}: operating point {number} was altered after it was locked: {', '.join(altered)} "
-                f"{'does' if len(altered) == 1 else 'do'} not match the seal. Restore the file, or move it away and "
-                "lock again; nothing is applied from it."
+                f"{path}: operating point {number} of {len(entries)} was altered after it was locked: "
+                f"{', '.join(altered)} {'does' if len(altered) == 1 else 'do'} not match the seal. Restore the file, "
+                "or move it away and lock again; nothing is applied from it."
             )
         point = OperatingPoint(**{name: entry[name] for name in (*SEALED, "hash")})
         if point.previous != (found[-1].hash if found else ""):
@@ -186,6 +188,26 @@ def check_applies(point: OperatingPoint, scored: Scored, aggregation: str = "", 
             f"{precision}, which can differ in the third digit; score on a device with {point.precision} "
             "(--device cpu gives float32)."
         )
+
+
+def point_for(checkpoint: Checkpoint, wanted: str, aggregation: str = "", device: str = "") -> OperatingPoint:
+    """The point to score with, held against the checkpoint, the aggregation and the device's precision. Needs torch."""
+    from core.device import pick_device
+    from core.device import precision as of_device
+
+    scored = scored_of(checkpoint)
+    point = find_point(scored, wanted)
+    check_applies(point, scored, aggregation, of_device(pick_device(device)[0]))
+    return point
+
+
+def write_decisions(point: OperatingPoint, frame: pd.DataFrame, beside: Path) -> tuple[Path, pd.DataFrame]:
+    """One row a study with its score and what the point calls it, as CSV beside the file of the scores."""
+    studies = study_table(frame, point.aggregation)
+    table = studies[["study_id", "patient_id", "bone", "split", "n_views", "score"]]
+    table = table.assign(decision=decisions(point, studies), operating_point=point.id, reference=point.reference)
+    path = beside.with_name(f"{beside.stem}.decisions.csv")
+    return write_atomically(path, lambda new: table.to_csv(new, index=False)), table
 
 
 def decisions(point: OperatingPoint, studies: pd.DataFrame) -> pd.Series:
@@ -259,6 +281,14 @@ def precision_of(scored: Scored, frame: pd.DataFrame) -> str:
         return "as imported"
     said = frame["precision"].unique() if "precision" in frame else []
     return str(said[0]) if len(said) == 1 else "unknown"
+
+
+def _exact(text: str) -> float | str:
+    """The number; as text where it was not written by this program, which no seal matches.
+
+    The 17th digit of a number can be altered without the number being another.
+    """
+    return float(text) if repr(float(text)) == text else text
 
 
 def plain(value):

@@ -7,6 +7,7 @@ import pandas as pd
 
 from core.data.cache import pixel_cache
 from core.data.index import Dataset, read_index
+from core.device import precision
 from core.errors import OverreadError
 from core.inference.classifier import Classifier, load_classifier
 from core.inference.predictions import dataset_reference, effective_splits, knows
@@ -52,6 +53,8 @@ def predict(
             f"The checkpoint {checkpoint.name} gives scores that are not numbers on {dataset.name}; train it again."
         )
     index["checkpoint"], index["dataset"] = checkpoint.reference, dataset_reference(dataset)
-    scores = check(index[list(PREDICTIONS)], PREDICTIONS, "the new scores")
+    # A locked threshold is applied to scores of the precision it was chosen on.
+    index["precision"] = precision(classifier.device)
+    scores = check(index[[*PREDICTIONS, "precision"]], PREDICTIONS, "the new scores")
     scores.attrs["left_out"] = cache.failed
     return scores

@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 
+from core.errors import OverreadError
 from core.metrics.counts import class_sizes
 from core.metrics.operating_point import Choice, check_bound, choose, counts_of, figures_at, two_thresholds
 from core.metrics.per_bone import per_bone
@@ -44,6 +45,8 @@ def _figures(counts: pd.DataFrame, choice: Choice, prevalence: float | None) -> 
 
 
 def _groups(studies: pd.DataFrame, choice: Choice, rule: Rule, bound: str, prevalence, by: str) -> dict:
+    if by not in studies or by in ("label", "score"):
+        raise OverreadError(f"Groups by {by!r}; expected bone, split, n_views or another column of the studies.")
     groups, shifted = [], {}
     found = per_bone(studies, rule, bound, prevalence) if by == "bone" and rule.kind != "two" else None
     if found is not None:

@@ -179,7 +179,6 @@ def cheapest(counts: pd.DataFrame, cost_fn: float, cost_fp: float, prevalence: f
         return infeasible(why, rule)
     missed, alarms, of = counts["fn"].to_numpy(), counts["fp"].to_numpy(), ""
     if prevalence is not None:
-        check_prevalence(prevalence)
         missed, alarms = 100 * prevalence * missed / abnormal, 100 * (1 - prevalence) * alarms / normal
         rule, of = f"{rule}, at a prevalence of {_percent(prevalence)}", " per 100 studies"
     cost = missed * cost_fn + alarms * cost_fp
@@ -233,6 +232,8 @@ def choose(
     specificity. prevalence: of the clinic, for alerts and costs. name: of a bone, for the reasons.
     """
     rule, bound = parse_rule(rule), check_bound(bound)
+    if prevalence is not None:
+        check_prevalence(prevalence)
     counts = studies if "tp" in studies else counts_of(studies)
     if rule.kind == "two":
         return _two(counts, rule, bound, prevalence, name)
@@ -365,7 +366,6 @@ def _alerts(counts: pd.DataFrame, prevalence: float | None) -> np.ndarray:
     tp, fp = counts["tp"].to_numpy(), counts["fp"].to_numpy()
     if prevalence is None:
         return 100 * (tp + fp) / (tp[-1] + fp[-1])
-    check_prevalence(prevalence)
     return 100 * (prevalence * tp / tp[-1] + (1 - prevalence) * fp / fp[-1])
 
 

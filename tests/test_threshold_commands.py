@@ -1,0 +1,174 @@
+"""import-predictions, threshold, verify and predict --operating-point, as a person runs them."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.metrics.counts import counts_at, counts_table
+from core.metrics.intervals import wilson
+from tests.conftest import REPOSITORY
+from tests.metrics.examples import P, Y
+from tests.test_command_line import core
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """600 studies; the elbow has too few abnormal ones to show 95%."""
+    random = np.random.default_rng(3)
+    bone = np.where(np.arange(600) % 6 == 0, "elbow", "wrist")
+    label = (random.random(600) < 0.5).astype(int)
+    frame = pd.DataFrame({"bone": bone, "truth": label, "p": random.beta(2 + 3 * label, 5 - 3 * label).round(6)})
+    frame["study"], frame["patient"] = [f"s{i}" for i in range(600)], np.arange(600) // 2
+    frame["split"] = np.where(frame["patient"] % 2 == 0, "tune", "test")
+    file = tmp_path_factory.mktemp("table") / "scores.csv"
+    frame.to_csv(file, index=False)
+    return file, frame
+
+
+@pytest.fixture(scope="module")
+def imported(home, table):
+    return json.loads(
+        core(
+            home, "import-predictions", table[0], "--name", "other", "--label", "truth", "--score", "p",
+            "--study", "study", "--patient", "patient", "--bone", "bone", "--split", "split", "--json",
+        )
+    )  # fmt: skip
+
+
+def test_import_says_what_it_found(imported, table):
+    assert (imported["rows"], imported["studies"], imported["patients"]) == (600, 600, 300)
+    assert imported["abnormal"] == table[1]["truth"].sum() and imported["splits"] == {"tune": 300, "test": 300}
+    assert imported["bones"] == {"wrist": 500, "elbow": 100} and imported["reference"].startswith("other@")
+
+
+def test_imported_scores_are_evaluated_as_a_checkpoint_is(home, imported, table):
+    facts = json.loads(core(home, "evaluate", "other", "--split", "test", "--by", "bone", "--threshold", 0.4, "--json"))
+    part = table[1].query("split == 'test'")
+    at = counts_at(counts_table(part["p"], part["truth"]), 0.4)
+    assert {name: facts[name] for name in at} == at and [group["bone"] for group in facts["groups"]] == [
+        "wrist",
+        "elbow",
+    ]
+
+
+def test_threshold_is_exact_and_counted_per_bone(home, imported, table):
+    facts = json.loads(core(home, "threshold", "other", "--rule", "sensitivity>=0.95", "--by", "bone", "--json"))
+    part = table[1].query("split == 'tune'")
+    n1 = int(part["truth"].sum())
+    meets = [t for t in part["p"] if wilson(part.query("truth == 1")["p"].ge(t).sum(), n1)[0] >= 0.95]
+    assert facts["feasible"] and facts["threshold"] == max(meets) and facts["split"] == "tune"
+    at = counts_at(counts_table(part["p"], part["truth"]), facts["threshold"])
+    assert {name: facts[name] for name in at} == at
+    assert facts["sensitivity"] == at["tp"] / n1 and facts["sensitivity_low"] >= 0.95
+    wrist, elbow = facts["groups"]
+    few = int(part.query("bone == 'elbow'")["truth"].sum())
+    assert not elbow["feasible"] and elbow["threshold"] is None
+    assert elbow["reason"] == f"{few} abnormal elbow studies cannot show 95%: 73 are needed"
+    assert wrist["feasible"] and wrist["pooled"]["threshold"] == facts["threshold"]
+    assert wrist["pooled"]["tp"] + elbow["pooled"]["tp"] == facts["tp"] and "offset" in wrist and "own_why" in elbow
+
+
+@pytest.mark.parametrize("bound", ["wilson", "clopper-pearson", "none"])
+def test_infeasible_is_an_answer(home, imported, bound):
+    facts = json.loads(core(home, "threshold", "other", "--rule", "sensitivity>=0.999", "--bound", bound, "--json"))
+    if bound == "none":
+        assert facts["feasible"] and facts["sensitivity"] == 1
+    else:
+        assert not facts["feasible"] and facts["threshold"] is None and "are needed" in facts["reason"]
+
+
+def test_prevalence_moves_what_depends_on_it(home, imported):
+    here, there = (
+        json.loads(core(home, "threshold", "other", "--rule", "youden", *more, "--json"))
+        for more in ((), ("--prevalence", 0.05))
+    )
+    assert here["threshold"] == there["threshold"] and here["sensitivity"] == there["sensitivity"]
+    odds = 0.05 * here["sensitivity"] / (0.05 * here["sensitivity"] + 0.95 * (1 - here["specificity"]))
+    assert there["ppv"] == pytest.approx(odds, abs=1e-12) and there["prevalence"] == 0.05
+
+
+def test_lock_verify_and_refuse_what_was_altered(home, imported, table):
+    rule = ("--rule", "sensitivity>=0.9", "--lock", "--author", "Ada", "--note", "for the night shift")
+    facts = json.loads(core(home, "threshold", "other", *rule, "--json"))
+    found = json.loads(core(home, "verify", "other", "--split", "test", "--json"))
+    assert found["point"]["id"] == facts["point"]["id"] and found["point"]["author"] == "Ada"
+    assert found["chosen"]["tp"] == facts["tp"] and found["looks_before"] == 0
+    part = table[1].query("split == 'test'")
+    at = counts_at(counts_table(part["p"], part["truth"]), facts["threshold"])
+    assert {name: found["verified"][name] for name in at} == at
+    said = core(home, "verify", "other", "--split", "test")
+    assert "chosen on tune" in said and "verified on test" in said
+    assert json.loads(core(home, "verify", "other", "--split", "test", "--json"))["looks_before"] == 2
+    assert "Leeflang 2008" in core(home, "verify", "other", "--split", "tune", status=1)
+    assert "not by max" in core(home, "verify", "other", "--split", "test", "--aggregation", "max", status=1)
+    file = home / "imported" / "other" / "operating_points.json"
+    text, written = file.read_text(), repr(facts["threshold"])
+    file.write_text(
+        text.replace(f'"threshold": {written}', f'"threshold": {written[:-1]}{(int(written[-1]) + 1) % 10}', 1)
+    )
+    assert "threshold" in core(home, "verify", "other", "--split", "test", status=1)
+    assert "altered" in core(home, "threshold", "other", *rule, status=1)
+    file.write_text(text)
+    core(home, "verify", "other", "--split", "test", "--json")
+
+
+def test_predict_calls_studies_by_the_locked_point_and_only_by_its_own(home, mura, tmp_path):
+    core(home, "index", mura, "--name", "tree", "--folds", 4)
+    model = tmp_path / "model"
+    shutil.copytree(REPOSITORY / "checkpoints" / "original-cnn-64", model)
+    said = core(home, "predict", model, "--data", "tree", "--operating-point", "latest", status=1)
+    assert "model has no operating point yet" in said
+    rule = ("--data", "tree", "--rule", "youden")
+    facts = json.loads(core(home, "threshold", model, *rule, "--split", "train", "--lock", "--json"))
+    out = tmp_path / "scores.parquet"
+    arguments = ("predict", model, "--data", "tree", "--split", "valid", "--out", out, "--operating-point", "latest")
+    found = json.loads(core(home, *arguments, "--json"))
+    table = pd.read_csv(found["decisions_file"])
+    assert found["operating_point"] == facts["point"]["id"] and len(table) == 8
+    assert ((table["score"] >= facts["threshold"]) == (table["decision"] == "abnormal")).all()
+    assert sum(found["decisions"].values()) == 8
+    assert "scored by mean, not by max" in core(home, *arguments, "--aggregation", "max", status=1)
+    other = tmp_path / "other"
+    shutil.copytree(REPOSITORY / "checkpoints" / "resnet-narrow-128", other)
+    shutil.copy(model / "operating_points.json", other)
+    assert "other weights or scores" in core(home, "predict", other, *arguments[2:], status=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["import-predictions", "none.csv", "--name", "x", "--label", "y", "--score", "p"], 1, "no file none.csv"),
+        (["import-predictions", "none.csv", "--name", "x", "--label", "y"], 2, "Missing option '--score'"),
+        (["threshold", "none", "--rule", "youden"], 1, "no checkpoint and no imported set 'none'"),
+        (["threshold", "other", "--rule", "sensitivity>=95"], 1, "above 0 and below 1"),
+        (["threshold", "other", "--rule", "best"], 1, "not understood; expected one of"),
+        (["threshold", "other", "--rule", "youden", "--bound", "wald"], 1, "expected wilson, clopper-pearson or none"),
+        (["threshold", "other", "--rule", "youden", "--split", "valid"], 1, "has the split test, tune, not valid"),
+        (["threshold", "other", "--rule", "youden", "--prevalence", "5"], 1, "expected a share above 0 and below 1"),
+        (["threshold", "other", "--rule", "youden", "--by", "hospital"], 1, "Groups by 'hospital'"),
+        (["threshold", "other", "--rule", "youden", "--aggregation", "sum"], 1, "expected one of mean, max"),
+        (["threshold", "other", "--rule", "youden", "--data", "none"], 1, "not of none"),
+        (["verify", "none", "--split", "test"], 1, "no checkpoint and no imported set 'none'"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_its_status(home, imported, arguments, status, said):
+    assert said in core(home, *arguments, status=status)
+
+
+def test_the_small_example_by_every_rule(home, tmp_path):
+    pd.DataFrame({"y": Y.astype(int), "p": P}).to_csv(tmp_path / "t20.csv", index=False)
+    core(home, "import-predictions", tmp_path / "t20.csv", "--name", "t20", "--label", "y", "--score", "p")
+    chosen = {"youden": 0.45, "cost=1": 0.45, "cost=2": 0.3, "cost=5": 0.12, "miss<=0.1": 0.12, "miss<=0.2": 0.3}
+    for rule, threshold in chosen.items():
+        facts = json.loads(core(home, "threshold", "t20", "--rule", rule, "--json"))
+        assert facts["threshold"] == threshold and facts["split"] == "valid"
+    said = core(home, "threshold", "t20", "--rule", "rule_out 0.12 rule_in 0.80")
+    assert "0 of 4 ruled out are abnormal, 3 of 3 ruled in are abnormal, 13 of 20 are referred" in said
