@@ -1,42 +1,36 @@
-"""Choosing the threshold to screen with. The candidates are the scores themselves; infeasible is a result."""
+"""Choosing the threshold to screen with: the rate at every threshold, and the one that a rule picks."""
 
-from dataclasses import dataclass
-from dataclasses import replace as changed
-
-import numpy as np
 import pandas as pd
-from scipy.special import bdtr
 
 from core.errors import OverreadError
 from core.metrics import agreement
+from core.metrics.constraints import (
+    NONE,
+    Choice,
+    at_most_alerts,
+    bayes_threshold,
+    cheapest,
+    conformal,
+    conformal_of,
+    fixed,
+    highest_threshold,
+    infeasible,
+    lowest_threshold,
+    misses_allowed,
+    positives_needed,
+    youden,
+)
 from core.metrics.counts import class_sizes, counts_at, counts_table, rows_at
 from core.metrics.decision import check_prevalence, predictive_values
-from core.metrics.intervals import METHODS, Estimate, bounds, proportion, study_word, undefined
-from core.metrics.ranking import one_class
+from core.metrics.intervals import METHODS, Estimate, proportion, undefined
 from core.metrics.rules import Rule, parse_rule
 
-NONE = "none"  # the bound that is no bound: the share itself is held against the target
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A threshold and how it came about. Infeasible: the threshold is NaN and `reason` says what is lacking.
-
-    Two thresholds: below `threshold` ruled out, from `high` on ruled in, referred between; `high` is NaN otherwise.
-    `bound` names the interval that a constraint was held against, 'none' where the rule needs none.
-    """
-
-    threshold: float
-    feasible: bool
-    reason: str
-    rule: str
-    bound: str = NONE
-    high: float = float("nan")
-
-
-def infeasible(reason: str, rule: str, bound: str = NONE) -> Choice:
-    """A rule that no threshold meets."""
-    return Choice(float("nan"), False, reason, rule, bound)
+# What a threshold is chosen by, of core.metrics.constraints, and what is built on it here.
+__all__ = [
+    "NONE", "Choice", "at_most_alerts", "band", "bayes_threshold", "cheapest", "check_bound", "choose", "conformal",
+    "conformal_of", "counts_of", "figures_at", "fixed", "highest_threshold", "infeasible", "lowest_threshold",
+    "misses_allowed", "positives_needed", "rates_at", "two_thresholds", "youden",
+]  # fmt: skip
 
 
 def rates_at(
@@ -66,161 +60,6 @@ def rates_at(
         "alerts_per_100": clinic["alerts_per_100"],
         "number_needed_to_review": clinic["number_needed_to_review"],
     }
-
-
-def positives_needed(sensitivity_low: float, method: str = "wilson") -> int:
-    """The fewest abnormal studies that can show this sensitivity when none is missed; 95% needs 73 by Wilson."""
-    _check_share(sensitivity_low, "target for sensitivity")
-    needed = 1
-    while _lower(needed, needed, method) < sensitivity_low:
-        needed *= 2
-    tried = np.arange(needed // 2 + 1, needed + 1)
-    return int(tried[np.argmax(_lower(tried, tried, method) >= sensitivity_low)])
-
-
-def misses_allowed(
-    abnormal: int, sensitivity_low: float, method: str = "wilson", what: str = "sensitivity"
-) -> int | None:
-    """The most misses whose lower bound on sensitivity still meets the target; None if even no miss does not.
-
-    The same arithmetic holds for false alarms among normal studies and specificity (`what`).
-    """
-    _check_share(sensitivity_low, f"target for {what}")
-    found = np.arange(abnormal + 1)
-    fit = found[_lower(found, abnormal, method) >= sensitivity_low] if abnormal else found[:0]
-    return int(abnormal - fit[0]) if len(fit) else None
-
-
-def highest_threshold(
-    counts: pd.DataFrame, sensitivity_low: float = 0.95, method: str = "wilson", name: str = ""
-) -> Choice:
-    """The highest threshold whose lower 95% bound on sensitivity meets the target: the default rule for screening.
-
-    name: of what the studies are (a bone), for the reason. method 'none' holds the sensitivity itself to the target.
-    """
-    of = "sensitivity" if method == NONE else "the lower bound of sensitivity"
-    rule = f"highest threshold with {of} at {_percent(sensitivity_low)} or more ({method})"
-    abnormal, _ = class_sizes(counts)
-    allowed = misses_allowed(abnormal, sensitivity_low, method)
-    if allowed is None:
-        return infeasible(_too_few(abnormal, "abnormal", name, sensitivity_low, method), rule, method)
-    row = int(np.argmax(counts["tp"].to_numpy() >= abnormal - allowed))
-    missed = int(counts["fn"].to_numpy()[row])
-    low = float(_lower(abnormal - missed, abnormal, method))
-    return _chosen(counts, row, rule, f"{of} {low:.1%}", method)
-
-
-def lowest_threshold(
-    counts: pd.DataFrame, specificity_low: float = 0.95, method: str = "wilson", name: str = ""
-) -> Choice:
-    """The lowest threshold whose lower 95% bound on specificity meets the target: specificity first."""
-    of = "specificity" if method == NONE else "the lower bound of specificity"
-    rule = f"lowest threshold with {of} at {_percent(specificity_low)} or more ({method})"
-    _, normal = class_sizes(counts)
-    allowed = misses_allowed(normal, specificity_low, method, "specificity")
-    if allowed is None:
-        return infeasible(_too_few(normal, "normal", name, specificity_low, method), rule, method)
-    fp = counts["fp"].to_numpy()
-    row = int(np.flatnonzero(fp <= allowed)[-1])
-    if row == 0:
-        held = f"{int(fp[1])} of {normal} normal studies share the highest score"
-        return infeasible(f"{held}: only calling nothing abnormal keeps {_percent(specificity_low)}", rule, method)
-    low = float(_lower(normal - fp[row], normal, method))
-    return _chosen(counts, row, rule, f"{of} {low:.1%}", method)
-
-
-def at_most_alerts(counts: pd.DataFrame, alerts: float, prevalence: float | None = None) -> Choice:
-    """The lowest threshold with at most `alerts` studies in 100 called abnormal, at the prevalence stated or here."""
-    if not 0 < alerts <= 100:
-        raise OverreadError(f"{alerts:g} alerts per 100 studies; expected a number above 0 and up to 100.")
-    where = "as in these studies" if prevalence is None else f"at a prevalence of {_percent(prevalence)}"
-    rule = f"lowest threshold with at most {alerts:g} alerts per 100 studies ({where})"
-    abnormal, normal = class_sizes(counts)
-    if abnormal + normal == 0:
-        return infeasible("no labelled studies", rule)
-    if prevalence is not None and (why := one_class(abnormal, normal)):
-        return infeasible(why, rule)
-    per_100 = _alerts(counts, prevalence)
-    row = int(np.flatnonzero(per_100 <= alerts * (1 + 1e-12))[-1])
-    if row == 0:
-        return infeasible(f"the highest score alone alerts {per_100[1]:.1f} times per 100 studies", rule)
-    return _chosen(counts, row, rule, f"{per_100[row]:.1f} alerts per 100 studies")
-
-
-def fixed(counts: pd.DataFrame, threshold: float) -> Choice:
-    """A threshold set by hand."""
-    row = int(rows_at(counts, threshold))
-    return changed(_chosen(counts, row, f"set by hand at {threshold:g}", ""), threshold=float(threshold))
-
-
-def youden(counts: pd.DataFrame) -> Choice:
-    """The threshold with the largest sensitivity + specificity - 1; ties go to the lower threshold."""
-    rule = "largest sensitivity + specificity - 1"
-    abnormal, normal = class_sizes(counts)
-    if why := one_class(abnormal, normal):
-        return infeasible(why, rule)
-    # Whole numbers, so that ties are exact.
-    index = counts["tp"].to_numpy() * normal - counts["fp"].to_numpy() * abnormal
-    best = len(index) - 1 - int(np.argmax(index[::-1]))
-    threshold = float(counts["threshold"].to_numpy()[best])
-    return Choice(threshold, True, f"index {index[best] / (abnormal * normal):.3f}", rule)
-
-
-def cheapest(counts: pd.DataFrame, cost_fn: float, cost_fp: float, prevalence: float | None = None) -> Choice:
-    """The threshold with the lowest cost over these studies; ties go to the lower threshold, which misses less.
-
-    At a stated prevalence the cost is that of 100 studies of which that share is abnormal.
-    """
-    rule = f"lowest cost with a missed abnormality at {cost_fn:g} and a false alarm at {cost_fp:g}"
-    if not (np.isfinite([cost_fn, cost_fp]).all() and min(cost_fn, cost_fp) >= 0 and max(cost_fn, cost_fp) > 0):
-        raise OverreadError(f"Costs {cost_fn} and {cost_fp}; expected numbers of 0 or more, one of them above 0.")
-    abnormal, normal = class_sizes(counts)
-    if why := one_class(abnormal, normal):
-        return infeasible(why, rule)
-    missed, alarms, of = counts["fn"].to_numpy(), counts["fp"].to_numpy(), ""
-    if prevalence is not None:
-        missed, alarms = 100 * prevalence * missed / abnormal, 100 * (1 - prevalence) * alarms / normal
-        rule, of = f"{rule}, at a prevalence of {_percent(prevalence)}", " per 100 studies"
-    cost = missed * cost_fn + alarms * cost_fp
-    # Costs like .1 are not exact in binary: a difference in the last digits is still a tie.
-    best = np.flatnonzero(cost <= cost.min() + 1e-12 * cost.max())[-1]
-    return Choice(float(counts["threshold"].to_numpy()[best]), True, f"cost {cost[best]:g}{of}", rule)
-
-
-def bayes_threshold(cost_fn: float, cost_fp: float) -> float:
-    """The cheapest threshold of a calibrated score, 1 / (1 + FN cost : FP cost); no data needed."""
-    return 1 / (1 + cost_fn / cost_fp)
-
-
-def conformal(scores, labels, alpha: float, delta: float | None = None) -> Choice:
-    """`conformal_of` from scores and labels."""
-    return conformal_of(counts_table(scores, labels), alpha, delta)
-
-
-def conformal_of(counts: pd.DataFrame, alpha: float, delta: float | None = None, name: str = "") -> Choice:
-    """The threshold that misses an abnormal study with probability <= alpha (conformal, Angelopoulos 2022).
-
-    Holds on average over the held-out sets, if new studies are exchangeable with them. With `delta` it holds for all
-    but a share delta of held-out sets.
-    """
-    n1, _ = class_sizes(counts)
-    _check_share(alpha, "share of misses")
-    rule = f"at most {_percent(alpha)} of abnormal studies missed" + (f", delta {delta:g}" if delta is not None else "")
-    if delta is None:
-        # .29 x 100 is 28.999... in binary; the guard keeps whole products whole.
-        k = int(np.floor(alpha * (n1 + 1) + 1e-9))
-    else:
-        _check_share(delta, "delta")
-        k = int(np.count_nonzero(bdtr(np.arange(n1, dtype=np.float64), n1, alpha) <= delta)) if n1 else 0
-    if k < 1:
-        of = f"{n1} abnormal {_studies(n1, name)}"
-        return infeasible(f"{of} cannot promise {_percent(alpha)} at any threshold", rule)
-    k = min(k, n1)
-    promise = f"{k / (n1 + 1):.3f}" if delta is None else f"{alpha:g} with probability {1 - delta:g}"
-    reason = f"P(miss) <= {promise}, from {n1} abnormal {study_word(n1)}, if new ones are exchangeable with them"
-    # The k-th lowest abnormal score is the highest threshold below which fewer than k abnormal studies lie.
-    row = int(np.argmax(counts["fn"].to_numpy() < k))
-    return Choice(float(counts["threshold"].to_numpy()[row]), True, reason, rule)
 
 
 def choose(
@@ -337,42 +176,3 @@ def _band(counts: pd.DataFrame, low: float, high: float):
 
 def _of(k, n, empty: str) -> Estimate:
     return proportion(int(k), int(n)) if n else undefined(0, f"not estimable: {empty}")
-
-
-def _lower(k, n, bound: str):
-    """The lower bound of k / n, or the share itself."""
-    return k / n if bound == NONE else bounds(k, n, bound)[0]
-
-
-def _too_few(count: int, kind: str, name: str, target: float, bound: str) -> str:
-    of = f"{kind} {_studies(count, name)}"
-    if count == 0:
-        return f"no {of}, so no {'sensitivity' if kind == 'abnormal' else 'specificity'} can be shown"
-    return f"{count} {of} cannot show {_percent(target)}: {positives_needed(target, bound)} are needed"
-
-
-def _studies(count: int, name: str) -> str:
-    return f"{name} {study_word(count)}".strip()
-
-
-def _chosen(counts: pd.DataFrame, row: int, rule: str, shown: str, bound: str = NONE) -> Choice:
-    at = {name: int(counts[name].to_numpy()[row]) for name in ("tp", "fp", "tn", "fn")}
-    found = f"misses {at['fn']} of {at['tp'] + at['fn']} abnormal studies" + (f" ({shown})" if shown else "")
-    reason = f"{found} and calls {at['fp']} of {at['fp'] + at['tn']} normal ones abnormal"
-    return Choice(float(counts["threshold"].to_numpy()[row]), True, reason, rule, bound)
-
-
-def _alerts(counts: pd.DataFrame, prevalence: float | None) -> np.ndarray:
-    tp, fp = counts["tp"].to_numpy(), counts["fp"].to_numpy()
-    if prevalence is None:
-        return 100 * (tp + fp) / (tp[-1] + fp[-1])
-    return 100 * (prevalence * tp / tp[-1] + (1 - prevalence) * fp / fp[-1])
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:g}%"
-
-
-def _check_share(share: float, name: str) -> None:
-    if not 0 < share < 1:
-        raise OverreadError(f"The {name} is {share}; expected a number above 0 and below 1, such as 0.95.")
