@@ -36,3 +36,11 @@ def precision(device: torch.device) -> str:
     # Without emulation, which is slower than float32.
     has_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return "bfloat16" if has_it else "float32"
+
+
+def autocast_for_maps(device: torch.device):
+    """bfloat16 wherever the processor computes it itself, a CPU too: for saliency's many passes, never for scores."""
+    itself = (
+        device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
+    return torch.autocast("cpu", torch.bfloat16) if itself else autocast(device)

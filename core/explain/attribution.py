@@ -75,9 +75,9 @@ class Task:
 
     @property
     def batch(self) -> int:
-        """How many variants of the input go through the network at once: about what 32 squares of 224 px hold."""
+        """How many variants of the input go through the network at once: about what 8 squares of 224 px hold."""
         area = self.inputs.shape[1] * self.inputs.shape[-1] ** 2
-        return min(64, max(1, round(32 * 224**2 / area)))
+        return min(64, max(1, round(8 * 224**2 / area)))
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,14 @@ import copy
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 from torch.nn.functional import logsigmoid
 
+from core.device import autocast_for_maps
 from core.errors import OverreadError
 
 POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {}
@@ -75,14 +77,24 @@ class Explained(nn.Module):
         super().__init__()
         if aggregation and aggregation not in POOLINGS:
             raise OverreadError(f"The aggregation {aggregation!r} is not known; choose one of {', '.join(POOLINGS)}.")
-        self.model, self.aggregation, self.cancelled = model, aggregation, cancelled
+        self.model, self.aggregation, self.cancelled, self.fast = model, aggregation, cancelled, False
+
+    @contextmanager
+    def quick(self):
+        """Within it, half precision where the processor has it: for methods that ask the network many times."""
+        self.fast = True
+        try:
+            yield
+        finally:
+            self.fast = False
 
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         if self.cancelled and self.cancelled():
             raise Cancelled("The map was cancelled before it was done; ask for it again.")
         rows, count, height, width = views.shape
         flat = views.reshape(rows * count, 1, height, width).contiguous(memory_format=torch.channels_last)
-        logits = self.model(flat)[:, 0].reshape(rows, count)
+        with autocast_for_maps(flat.device) if self.fast else nullcontext():
+            logits = self.model(flat)[:, 0].float().reshape(rows, count)
         return (POOLINGS[self.aggregation](logits) if self.aggregation else logits[:, 0])[:, None]
 
 
@@ -105,7 +117,7 @@ def private_copy(model: nn.Module) -> Copy:
     """
     with _MAKING:
         if model not in _COPIES:
-            made = copy.deepcopy(model).eval().requires_grad_(False)
+            made = copy.deepcopy(model).eval().requires_grad_(False).to(memory_format=torch.channels_last)
             for module in made.modules():
                 if getattr(module, "inplace", False) is True:
                     module.inplace = False

@@ -64,7 +64,9 @@ class Checkpoint:
         """'train' or 'tune' by the SHA-1 of a file: what the weights were fitted to, and what chose the epoch."""
         file = self.folder / LEARNED
         try:
-            return pd.read_parquet(file).set_index("sha1")["part"]
+            # Copies of one file share their SHA-1; 'train' comes first, and outweighs 'tune'.
+            parts = pd.read_parquet(file).sort_values("part").drop_duplicates("sha1")
+            return parts.set_index("sha1")["part"]
         except (OSError, ValueError, KeyError) as error:
             raise OverreadError(f"{file} cannot be read ({error}). Restore it, or train again.") from error
 

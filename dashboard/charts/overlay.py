@@ -5,29 +5,43 @@ import io
 import numpy as np
 from PIL import Image
 
-# Magma, as control points between which colours run linearly: perceptually even, and readable without colour.
-_MAGMA = ("#000004", "#180F3D", "#440F76", "#721F81", "#9E2F7F", "#CD4071", "#F1605D", "#FD9668", "#FECA8D", "#FCFDBF")
-_TABLE = np.stack(
-    [
-        np.interp(
-            np.linspace(0, 1, 256),
-            np.linspace(0, 1, len(_MAGMA)),
-            [int(colour[place : place + 2], 16) for colour in _MAGMA],
-        )
-        for place in (1, 3, 5)
-    ],
-    axis=1,
-).astype(np.uint8)
+# Perceptually even and readable without colour, as control points between which colours run linearly.
+_POINTS = {
+    "magma": "#000004 #180F3D #440F76 #721F81 #9E2F7F #CD4071 #F1605D #FD9668 #FECA8D #FCFDBF",
+    "inferno": "#000004 #1B0C41 #4A0C6B #781C6D #A52C60 #CF4446 #ED6925 #FB9B06 #F7D13D #FCFFA4",
+    "viridis": "#440154 #482878 #3E4989 #31688E #26828E #1F9E89 #35B779 #6ECE58 #B5DE2B #FDE725",
+    "grey": "#000000 #FFFFFF",
+}
+PALETTES = {
+    name: np.stack(
+        [
+            np.interp(
+                np.linspace(0, 1, 256),
+                np.linspace(0, 1, len(points.split())),
+                [int(colour[place : place + 2], 16) for colour in points.split()],
+            )
+            for place in (1, 3, 5)
+        ],
+        axis=1,
+    ).astype(np.uint8)
+    for name, points in _POINTS.items()
+}
 POLARITIES = {"towards abnormal": 1.0, "towards normal": -1.0, "either way": 0.0}
 
 
-def strength(signed: np.ndarray, polarity: str) -> np.ndarray:
-    """A signed map as 0..1: one side of it, or its magnitude, over the 99.5th percentile of the magnitude.
+def full_strength(signed: np.ndarray) -> float:
+    """What counts as full strength of one map, or of the maps of one study: the 99.5th percentile of the magnitude."""
+    size = np.abs(np.nan_to_num(np.asarray(signed, dtype=np.float32)))
+    return float(np.percentile(size, 99.5)) or float(size.max())
+
+
+def strength(signed: np.ndarray, polarity: str, top: float | None = None) -> np.ndarray:
+    """A signed map as 0..1: one side of it, or its magnitude, over `top` (default: its own full strength).
 
     One scale for all polarities of a map, so that a side on which little happens looks like little.
     """
     signed = np.nan_to_num(np.asarray(signed, dtype=np.float32))
-    top = float(np.percentile(np.abs(signed), 99.5)) or float(np.abs(signed).max())
+    top = full_strength(signed) if top is None else top
     side = np.abs(signed) if POLARITIES[polarity] == 0 else np.maximum(POLARITIES[polarity] * signed, 0)
     return np.clip(side / top, 0, 1) if top > 0 else np.zeros_like(side)
 
@@ -37,12 +51,34 @@ def is_blank(signed: np.ndarray, polarity: str) -> bool:
     return bool(strength(signed, polarity).max() < 0.1)
 
 
-def overlay_png(signed: np.ndarray, polarity: str) -> bytes:
-    """RGBA PNG in magma; where nothing happens it is clear, so the radiograph stays visible beneath."""
-    level = strength(signed, polarity)
-    colours = _TABLE[(level * 255).astype(np.uint8)]
-    # The clear end rises fast, so that middling values are seen; zero stays fully clear.
-    alpha = (255 * np.sqrt(level)).astype(np.uint8)[..., None]
+def overlay_png(
+    signed: np.ndarray, polarity: str, palette: str = "magma", least: float = 0.0, top: float | None = None
+) -> bytes:
+    """RGBA PNG; clear where nothing happens or the strength is below `least` (0..1): the radiograph stays visible."""
     buffer = io.BytesIO()
-    Image.fromarray(np.concatenate([colours, alpha], axis=2), "RGBA").save(buffer, "PNG")
+    Image.fromarray(overlay(signed, polarity, palette, least, top), "RGBA").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def overlay(
+    signed: np.ndarray, polarity: str, palette: str = "magma", least: float = 0.0, top: float | None = None
+) -> np.ndarray:
+    """The same as uint8 [s, s, 4]."""
+    level = strength(signed, polarity, top)
+    colours = PALETTES[palette][(level * 255).astype(np.uint8)]
+    # The clear end rises fast, so that middling values are seen; zero stays fully clear.
+    alpha = (255 * np.sqrt(level) * (level >= least)).astype(np.uint8)[..., None]
+    return np.concatenate([colours, alpha], axis=2)
+
+
+def sheet_png(pixels: np.ndarray, maps: list[np.ndarray], look: tuple[str, str, float], opacity: float) -> bytes:
+    """The radiograph and its maps side by side, as they are seen: PNG. look: polarity, palette, least strength."""
+    film = np.repeat(pixels[..., None], 3, axis=2).astype(np.float32)
+    row = [film]
+    for signed in maps:
+        over = overlay(signed, *look).astype(np.float32)
+        alpha = opacity * over[..., 3:] / 255
+        row.append(film * (1 - alpha) + over[..., :3] * alpha)
+    buffer = io.BytesIO()
+    Image.fromarray(np.concatenate(row, axis=1).round().astype(np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()

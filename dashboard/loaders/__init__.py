@@ -139,14 +139,6 @@ def classifier(reference: str, _checkpoint: Checkpoint):
     return load_classifier(_checkpoint)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def attribution(reference: str, sha1: str, method: str, _checkpoint: Checkpoint, _pixels):
-    """One attribution map. Keyed by weights, file content and method; the pixels follow from those."""
-    from core.explain.attribution import attribute
-
-    return attribute(classifier(reference, _checkpoint), _pixels, method)
-
-
 @st.cache_data(max_entries=1, show_spinner="Checking the checkpoints")
 def _checkpoints(stamps):
     return list_checkpoints()

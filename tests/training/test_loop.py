@@ -23,6 +23,7 @@ from core.training import loop
 from core.training.loop import train
 from core.training.recipe import Recipe
 from core.training.start import alone
+from tests.conftest import write_radiograph
 
 RECIPE = Recipe("tiny", "small_cnn", {"width": 4, "hidden": 8}, size=16, epochs=6, batch_size=8, learning_rate=0.02)
 TRANSFER = replace(
@@ -282,3 +283,24 @@ def test_a_checkpoint_is_found_by_name_and_a_broken_one_is_listed(finished):
     assert whole == [] and "has format 99" in broken["finished"]
     with pytest.raises(OverreadError, match="no checkpoint 'other' .there: finished"):
         read_checkpoint("other")
+
+
+def test_a_set_that_holds_copies_of_a_file_trains_to_its_end(mura, workspace, tmp_path):
+    rows, made = [], 0
+    for number in range(24):
+        name, abnormal = f"{number}.png", number % 2
+        study = mura / "train" / "XR_ELBOW" / "patient00000" / "study1_positive"
+        data = (study / "image1.png").read_bytes() if number in (4, 6) else None
+        if data is None:
+            made += 1
+            write_radiograph(tmp_path / "set" / name, np.random.default_rng(number), bool(abnormal))
+        else:
+            (tmp_path / "set" / name).write_bytes(data)
+        rows.append(f"{name},{abnormal},wrist")
+    (tmp_path / "set" / "labels.csv").write_text("path,label,bone\n" + "\n".join(rows))
+    dataset = write_dataset("copies", build_index(tmp_path / "set", folds=3))
+    index = read_index("copies")
+    assert index["sha1"].nunique() == made + 1 == len(index) - 1
+    checkpoint = train(replace(RECIPE, epochs=1), dataset, tmp_path / "out")
+    assert checkpoint.learned().index.is_unique
+    assert set(read_file(checkpoint.folder / "predictions.parquet")["image_id"]) < set(index["image_id"])

@@ -1,0 +1,99 @@
+"""Times each saliency method against one forward and backward pass, and the costly ones against Captum as it comes.
+
+Run: `python -m bench.saliency [architecture] [px]`. Ours: frozen weights, channels last, several variants at once, and
+bfloat16 where the processor has it, on a copy of the network. Rows go to bench/results/saliency.csv; against 'one
+forward and backward pass' the ratio is the inverse of the cost.
+"""
+
+import sys
+
+import numpy as np
+import torch
+from captum import attr
+
+from bench.pairs import Case, keep, measure
+from core.data.input_spec import InputSpec
+from core.explain import methods  # noqa: F401  registers them
+from core.explain.attribution import METHODS, Refused, attribute
+from core.inference.classifier import Classifier
+from core.models.registry import build
+
+COMMAND = "python -m bench.saliency"
+PACKAGES = ("torch", "captum", "timm")
+
+
+def main(architecture: str = "resnet18", side: str = "224") -> None:
+    size = int(side)
+    torch.manual_seed(0)
+    model = build(architecture).eval()
+    classifier = Classifier(model, InputSpec(size), torch.device("cpu"))
+    pixels = np.random.default_rng(0).integers(0, 256, (size, size)).astype(np.uint8)
+    name = f"{architecture}, {size} px"
+    inputs = classifier.tensor(pixels[None])
+    black = classifier.tensor(np.zeros((1, size, size), np.uint8))
+    noise = 0.1 / classifier.spec.std
+
+    def one_pass():
+        asked = inputs.clone().requires_grad_(True)
+        model(asked).sum().backward()
+        return asked.grad
+
+    def pair():
+        return [attribute(classifier, pixels, method).map for method in ("grad_cam", "occlusion")]
+
+    def occlusion():
+        with torch.no_grad():
+            return attr.Occlusion(model).attribute(
+                inputs, (1, size // 6, size // 6), strides=(1, size // 8, size // 8), baselines=black, target=0
+            )
+
+    def smooth():
+        tunnel = attr.NoiseTunnel(attr.Saliency(model))
+        return tunnel.attribute(inputs.clone().requires_grad_(True), nt_samples=16, stdevs=noise, target=0, abs=False)
+
+    def gradients():
+        return attr.IntegratedGradients(model).attribute(
+            inputs.clone().requires_grad_(True), baselines=black, target=0, n_steps=32
+        )
+
+    def like(ours, theirs):
+        rank = np.corrcoef(ours.ravel().argsort().argsort(), theirs.detach().numpy().ravel().argsort().argsort())[0, 1]
+        print(f"rank correlation with Captum as it comes {rank:.4f}")
+        assert rank > 0.95, rank
+
+    rows = []
+    for label, peer, method in (
+        ("occlusion, 64 squares", "Captum as it comes", occlusion),
+        ("SmoothGrad, 16 copies", "Captum as it comes", smooth),
+        ("integrated gradients, 32 steps", "Captum as it comes", gradients),
+    ):
+        ours = {"o": "occlusion", "S": "smooth_grad", "i": "integrated_gradients"}[label[0]]
+        # SmoothGrad draws its own noise on each side: only its cost is compared.
+        same = (lambda *_: None) if ours == "smooth_grad" else like
+        case = Case(f"{label}: {name}", 1, peer, lambda m=ours: attribute(classifier, pixels, m).map, method, same=same)
+        rows.append(measure(case, COMMAND, PACKAGES, 5))
+    nothing = lambda *_: None  # noqa: E731  one pass gives no map to compare
+    for method in METHODS:
+        try:
+            attribute(classifier, pixels, method)
+        except Refused as reason:
+            print(f"{method}: {reason}", file=sys.stderr)
+            continue
+        case = Case(
+            f"{method}: {name}",
+            1,
+            "one forward and backward pass",
+            lambda m=method: attribute(classifier, pixels, m),
+            one_pass,
+            same=nothing,
+        )
+        rows.append(measure(case, COMMAND, PACKAGES, 5))
+    case = Case(
+        f"the page's first pair of maps: {name}", 2, "one forward and backward pass", pair, one_pass, same=nothing
+    )
+    rows.append(measure(case, COMMAND, PACKAGES, 5))
+    keep(rows, "saliency.csv")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

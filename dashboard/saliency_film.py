@@ -1,0 +1,236 @@
+"""One radiograph: its maps side by side, and under each whether it is to be trusted."""
+
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from scipy.special import expit
+
+from core.data.index import Dataset
+from core.errors import OverreadError
+from core.metrics.evaluation import outcome_table
+from core.metrics.ranking import auroc
+from core.metrics.studies import labelled
+from core.models.checkpoint import Checkpoint
+from dashboard import loaders, saliency_look, theme, widgets
+from dashboard.charts.overlay import sheet_png
+from dashboard.loaders import saliency
+from dashboard.selection import ALL, Selection
+
+MOST = 300
+MARKS = {
+    "holds up": ("normal", "holds up"),
+    "do not trust": ("missed", "do not trust"),
+    "undecided": ("unknown", "undecided"),
+}
+BETTER = {True: "yes", False: "no", None: "cannot be judged"}
+
+
+def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: Selection) -> None:
+    """The maps are drawn first; their checks follow one by one."""
+    row = choose_image(dataset, checkpoint, views, chosen)
+    pixels = checkpoint.input_spec.pixels(f"{dataset.root}/{row['path']}")
+    sha1 = file_hash(dataset, row["image_id"])
+    names = saliency_look.choose_methods()
+    look = saliency_look.choose_look()
+    layer, baseline = choose_options()
+    key = (checkpoint.reference, sha1)
+    found, refused = {}, {}
+    with st.spinner("Making the maps"):
+        for name in names:
+            try:
+                found[name] = saliency.attribution(*key, name, layer, baseline, checkpoint, pixels)
+            except OverreadError as error:
+                refused[name] = str(error)
+    place = st.empty()
+    judged: dict = {}
+    draw(place, row, pixels, names, found, refused, judged, look)
+    offer_files(row, pixels, found, look)
+    link_to_study(row)
+    known = known_auroc(dataset, checkpoint, chosen)
+    truth = saliency.findings(dataset.name, dataset.index_hash, dataset).mask(row["image_id"], checkpoint.input_spec)
+    for name in found:
+        judged[name] = saliency.trust(*key, name, layer, baseline, known, checkpoint, pixels, truth)
+        draw(place, row, pixels, names, found, refused, judged, look)
+    if judged:
+        show_checks(judged)
+
+
+def draw(place, row, pixels, names, found, refused, judged, look) -> None:
+    """The whole row of pictures, with what is known so far under each."""
+    methods = saliency_look.registry()
+    outcome = theme.OUTCOMES.get(row["outcome"], ("", "label unknown"))[1].lower()
+    figures = [
+        saliency_look.film(
+            "Original",
+            saliency_look.picture(pixels),
+            f"score {expit(row['logit']):.3f}, logit {row['logit']:+.2f}",
+            f"study: {outcome}",
+        )
+    ]
+    for name in names:
+        title = methods[name].title
+        if name in refused:
+            inside = f'<p class="refused">{escape(refused[name])}</p>'
+            figures.append(saliency_look.film(title, inside, "refused", ""))
+            continue
+        one = found[name]
+        inside = saliency_look.picture(pixels) + saliency_look.over(one, look)
+        figures.append(
+            saliency_look.film(
+                title,
+                inside,
+                f"explains logit {one.value:+.2f}",
+                saliency_look.note(one, look),
+                trust_line(judged.get(name)),
+            )
+        )
+    place.html(saliency_look.block(figures, look))
+
+
+def trust_line(trust) -> str:
+    """The verdict as a word, the plain question's answer, and the reason."""
+    if trust is None:
+        return '<p class="trust"><span>Judging this map ...</span></p>'
+    kind, words = MARKS[trust.verdict]
+    why = escape(trust.why[:1].upper() + trust.why[1:])
+    better = BETTER[trust.better_than_edges]
+    return (
+        f'<p class="trust"><span class="mark {kind}">{words}</span> <span>Better than an edge detector on this image: '
+        f"<b>{better}</b>.</span> <span>{why}.</span></p>"
+    )
+
+
+def show_checks(judged: dict) -> None:
+    """Every check of every map, on demand."""
+    methods = saliency_look.registry()
+    with st.expander("All checks"):
+        rows = [
+            {
+                "Method": methods[name].title,
+                "Check": check.name,
+                "Passed": {True: "yes", False: "no", None: "not judged"}[check.passed],
+                "Figure": check.value,
+                "Held against": check.reference,
+                "In words": check.words,
+            }
+            for name, trust in judged.items()
+            for check in trust.checks
+        ]
+        number = st.column_config.NumberColumn(format="%.2f")
+        st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"Figure": number, "Held against": number})
+        widgets.note(
+            "edges, random, centre: insertion less deletion over the change in logit (Petsiuk 2018), against maps that "
+            "know no model. randomisation: rank correlation with the map of shuffled weights (Adebayo 2018). "
+            "stability: with the map after a small shift. border, marks, outside: share of the map there. No method "
+            "passes all published tests on radiographs (Arun 2021)."
+        )
+
+
+def choose_image(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: Selection) -> pd.Series:
+    """One radiograph, those of missed studies first. It lives in the URL."""
+    studies = outcome_table(loaders.studies(dataset, checkpoint, chosen.split), chosen.threshold).set_index("study_id")
+    views = views.assign(
+        outcome=views["study_id"].map(studies["outcome"]), score=views["study_id"].map(studies["score"])
+    )
+    listed = views if chosen.bone == ALL else views[views["bone"] == chosen.bone]
+    if listed.empty:
+        listed = views
+    rank = listed["outcome"].map({"FN": 0, "FP": 1, "TP": 2}).fillna(3)
+    # By the study's score before the view's name, so that a study's views stay together.
+    listed = listed.assign(rank=rank).sort_values(["rank", "score", "study_id", "image_id"]).head(MOST)
+    options, wanted = listed["image_id"].tolist(), st.session_state.get("image") or st.query_params.get("image")
+    if wanted not in options:
+        options = [wanted, *options] if wanted in set(views["image_id"]) else options
+    if wanted not in options:
+        st.session_state["image"] = options[0]
+    rows = views.set_index("image_id", drop=False)
+    # Without a default of its own, since Streamlit leaves a default out of the address, and the first one may change.
+    name = st.selectbox(
+        "Radiograph",
+        options,
+        index=None,
+        key="image",
+        bind="query-params",
+        help="Missed studies first, then false alarms.",
+    )
+    return rows.loc[name or options[0]]
+
+
+def choose_options() -> tuple[str, str]:
+    """Grad-CAM's layer and the baseline, for those who ask."""
+    with st.expander("Layer and baseline"):
+        left, right = st.columns(2)
+        layer = left.text_input(
+            "Layer of Grad-CAM",
+            key="layer",
+            bind="query-params",
+            placeholder="found by itself",
+            help="A module's name.",
+        )
+        baseline = right.selectbox(
+            "Baseline",
+            ["black", "blur", "grey"],
+            key="baseline",
+            bind="query-params",
+            help="What 'nothing' looks like, in pixels.",
+        )
+    return layer.strip(), baseline
+
+
+def offer_files(row: pd.Series, pixels: np.ndarray, found: dict, look) -> None:
+    """The picture as it is seen, and the floats behind it."""
+    if not found:
+        return
+    from core.explain.export import npz_bytes
+
+    name = Path(row["image_id"]).stem
+    looks = (look.polarity, look.palette, look.least)
+    with st.container(horizontal=True):
+        st.download_button(
+            "PNG as seen",
+            lambda: sheet_png(pixels, [one.map for one in found.values()], looks, look.opacity),
+            f"{name}-saliency.png",
+            "image/png",
+            icon=":material/image:",
+        )
+        st.download_button(
+            "NPZ of the maps",
+            lambda: npz_bytes(pixels, list(found.values())),
+            f"{name}-saliency.npz",
+            "application/octet-stream",
+            icon=":material/data_array:",
+        )
+
+
+def link_to_study(row: pd.Series) -> None:
+    """The way to the study among the errors."""
+    if row["outcome"] in theme.OUTCOMES:
+        st.page_link(
+            "app_pages/errors.py",
+            label="Open its study among the errors",
+            icon=":material/search:",
+            query_params={"outcome": theme.OUTCOMES[row["outcome"]][1], "study": row["study_id"]},
+        )
+    widgets.note(
+        "A map shows what moves the logit of this one radiograph: not where a finding is, nor why a study is called so."
+    )
+
+
+def known_auroc(dataset: Dataset, checkpoint: Checkpoint, chosen: Selection) -> tuple[float, float] | None:
+    """How well this network tells abnormal from normal on the chosen split; nothing where it learned from it."""
+    if chosen.split == "train":
+        return None
+    known = labelled(loaders.studies(dataset, checkpoint, chosen.split))
+    found = auroc(known["score"], known["label"])
+    return found.value, found.low
+
+
+def file_hash(dataset: Dataset, image_id: str) -> str:
+    """SHA-1 of a radiograph's file."""
+    known = loaders.index(dataset.name).set_index("image_id")["sha1"]
+    if image_id not in known.index:
+        raise OverreadError(f"The scores name {image_id}, which the index lacks: score {dataset.name} again.")
+    return known[image_id]

@@ -1,0 +1,69 @@
+"""The Saliency page: each level, refusals, and the verdict beside each map."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from dashboard.charts.overlay import PALETTES, full_strength, overlay, sheet_png
+from tests.dashboard.conftest import open_page, words
+
+
+def test_each_map_has_its_verdict_and_the_plain_question_answered(house):
+    app = open_page("saliency", model="alpha")
+    assert not app.exception
+    said = words(app)
+    assert said.count("Better than an edge detector on this image: <b>") == 2
+    assert "Judging this map" not in said
+    checks = app.dataframe[0].value
+    assert {"Occlusion", "Grad-CAM"} == set(checks["Method"]) and {"randomisation", "stability"} <= set(checks["Check"])
+
+
+def test_a_refused_method_says_why_and_the_page_lives_on(house):
+    app = open_page("saliency", model="alpha", methods="Guided backpropagation")
+    assert not app.exception
+    said = words(app)
+    assert "Guided backpropagation is refused: it changes how ReLUs pass gradients" in said and "Original" in said
+
+
+def test_a_layer_that_is_not_there_offers_the_nearest(house):
+    app = open_page("saliency", model="alpha", layer="block.6")
+    assert not app.exception and "the nearest names are blocks.6" in words(app)
+
+
+def test_a_study_is_explained_view_by_view(house):
+    app = open_page("saliency", model="alpha", level="Study")
+    assert not app.exception
+    study = app.selectbox(key="study").value
+    assert f"{words(app).count('<figure>')} radiographs" in words(app) and study
+    app.selectbox(key="pooling").set_value("max").run()
+    assert not app.exception and "max over" in words(app)
+
+
+def test_a_cohort_is_judged_and_the_rows_are_kept(house):
+    app = open_page("saliency", model="alpha", level="Cohort")
+    assert not app.exception and "nothing judged yet" in words(app)
+    app.slider(key="sample").set_value(10)
+    app.button(key="judge").click().run(timeout=120)
+    assert not app.exception
+    app = open_page("saliency", model="alpha", level="Cohort", means="true")
+    assert not app.exception and "10 radiographs of demo judged" in words(app)
+    table = app.dataframe[0].value
+    assert {"Grad-CAM", "Occlusion"} <= set(table["Method"]) and table["Better than edges"].str.contains("of|-").all()
+    assert words(app).count("n = ") == 2
+
+
+def test_one_scale_for_a_study_and_none_below_the_least():
+    weak, strong = np.full((4, 4), 0.1), np.full((4, 4), 1.0)
+    top = full_strength(np.stack([weak, strong]))
+    assert overlay(weak, "either way", top=top)[..., 3].max() < overlay(strong, "either way", top=top)[..., 3].min()
+    assert not overlay(weak, "either way", "viridis", 0.5, top)[..., 3].any()
+    assert all(table.shape == (256, 3) for table in PALETTES.values())
+
+
+def test_the_sheet_holds_the_radiograph_and_each_map():
+    pixels = np.full((8, 8), 100, np.uint8)
+    maps = [np.zeros((8, 8)), np.ones((8, 8))]
+    seen = np.asarray(Image.open(io.BytesIO(sheet_png(pixels, maps, ("either way", "grey", 0.0), 0.5))))
+    assert seen.shape == (8, 24, 3)
+    assert (seen[:, :16] == 100).all() and (seen[:, 16:] > 150).all()
