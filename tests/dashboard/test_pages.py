@@ -39,32 +39,32 @@ def test_a_choice_holds_across_pages(house):
     assert app.selectbox(key="bone").value == "wrist" and app.slider(key="threshold").value == 0.3
     app.switch_page("app_pages/threshold.py").run()
     assert app.selectbox(key="bone").value == "wrist" and app.slider(key="threshold").value == 0.3
-    assert app.slider(key="threshold_slider").value == 0.3
+    assert app.number_input(key="threshold_exact").value == 0.3
 
 
 def test_moving_the_threshold_changes_what_is_found(house):
     app = open_page("threshold")
     before = words(app)
-    app.slider(key="threshold_slider").set_value(0.05).run()
+    app.number_input(key="threshold_exact").set_value(0.05).run()
     assert (
         not app.exception
         and app.slider(key="threshold").value == 0.05
         and app.number_input(key="threshold_exact").value == 0.05
     )
-    assert words(app) != before and "100.0%" in words(app)
+    assert words(app) != before and "at threshold 0.05" in words(app)
 
 
 def test_a_rule_sets_the_threshold_exactly(house):
     app = open_page("threshold")
-    app.button(key="rule_Youden").click().run()
+    app.selectbox(key="rule").set_value("Youden").run()
+    app.button(key="rule_use").click().run()
     frame = study_table(read_file(predictions_folder("demo") / "alpha.parquet").query("split == 'valid'"))
     assert not app.exception and app.slider(key="threshold").value in set(frame["score"])
 
 
 def test_a_rule_that_cannot_be_met_says_why(house):
     app = open_page("threshold")
-    app.button(key="rule_Sensitivity at least 95%").click().run()
-    assert "not feasible" in app.warning[0].value and "are needed" in app.warning[0].value
+    assert "Not feasible on valid" in app.warning[0].value and "are needed" in app.warning[0].value
     assert app.slider(key="threshold").value == 0.5
 
 
@@ -132,7 +132,7 @@ def test_a_bone_of_one_class_is_not_estimable_and_says_why(house):
     kinds = frame.groupby("bone")["label"].nunique()
     bone = kinds[kinds == 1].index[0]
     app = open_page("threshold", bone=bone)
-    assert not app.exception and "Not estimable" in words(app) and "Curves are not estimable" in words(app)
+    assert not app.exception and "Not estimable" in words(app) and "The decision curve is not estimable" in words(app)
 
 
 def test_a_bone_without_a_study_in_the_split_says_so(house):

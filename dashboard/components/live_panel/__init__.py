@@ -1,0 +1,51 @@
+"""The live threshold panel: drawn in the browser from counts that are sent once. Nothing is sent while dragging.
+
+`figures.js` holds the formulas, `panel.js` draws and moves; together they are one module. No text of a
+data set goes into the scripts: names travel as data and are set as text.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from core.metrics.grid import Grid
+
+_HERE = Path(__file__).parent
+AXES = ("probability", "log-odds")
+BINS = 60
+
+
+def payload(grid: Grid) -> dict:
+    """What the panel draws from: thresholds, and per group the gain in tp and fp from each candidate to the next."""
+    # Above every score stands 1.0, the largest threshold there is; where a score is 1.0 nothing lies above it.
+    first = 0 if len(grid.thresholds) == 1 or grid.thresholds[1] < 1 else 1
+    thresholds = np.minimum(grid.thresholds[first:], 1.0)
+    steps = {name: np.diff(getattr(grid, name)[:, first:], axis=1, prepend=0).tolist() for name in ("tp", "fp")}
+    return {"thresholds": thresholds.tolist(), "groups": [name.capitalize() for name in grid.groups], **steps}
+
+
+def identity(data: dict) -> str:
+    """Changes with what is drawn, so the browser knows other studies from another threshold."""
+    return hashlib.sha1(json.dumps(data).encode()).hexdigest()[:16]
+
+
+def draw(data: dict, chosen: Callable[[float], None], key: str = "live_panel") -> None:
+    """Mount the panel; `chosen(threshold)` runs before the next run of the page, once the threshold is let go."""
+    script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("figures.js", "panel.js"))
+    mount = st.components.v2.component(
+        "overread.live_panel",
+        html=(_HERE / "panel.html").read_text(encoding="utf-8"),
+        css=(_HERE / "panel.css").read_text(encoding="utf-8"),
+        js=script,
+    )
+    mount(key=key, data=data, on_threshold_change=lambda: _sent(chosen, key))
+
+
+def _sent(chosen: Callable[[float], None], key: str) -> None:
+    threshold = st.session_state[key].get("threshold")
+    if isinstance(threshold, (int, float)) and 0 <= threshold <= 1:
+        chosen(float(threshold))

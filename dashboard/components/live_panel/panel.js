@@ -1,0 +1,472 @@
+// The panel itself: built once for a set of counts, then moved. Moving reads one column of the counts and changes
+// attributes of marks that are already there; nothing is sent until the threshold is let go.
+const SVG = 'http://www.w3.org/2000/svg';
+const FIGURES = [
+  ['sensitivity', 'Sensitivity', 'percent', 'wide'], ['specificity', 'Specificity', 'percent', 'wide'],
+  ['ppv', 'Positive predictive value', 'percent', ''], ['npv', 'Negative predictive value', 'percent', ''],
+  ['kappa', "Cohen's kappa", 'ratio', ''], ['alerts_per_100', 'Alerts per 100 studies', 'number', ''],
+];
+const panels = new WeakMap();
+let made = 0;
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  let panel = panels.get(parentElement);
+  if (!panel || !parentElement.contains(panel.root)) {
+    panel = begin(parentElement.querySelector('.panel'));
+    panels.set(parentElement, panel);
+  }
+  panel.send = (threshold) => setTriggerValue('threshold', threshold);
+  receive(panel, data);
+}
+
+function begin(root) {
+  const panel = { root, at: 0, sent: [], dragging: null, keyTimer: 0, moveFrame: 0, glide: 0, moves: 0 };
+  new ResizeObserver(() => {
+    const width = root.clientWidth;
+    if (panel.data && width && width !== panel.width) build(panel);
+  }).observe(root);
+  return panel;
+}
+
+function receive(panel, data) {
+  const fresh = !panel.data || panel.data.id !== data.id;
+  const before = panel.rows && panel.rows.threshold[panel.at];
+  panel.data = data;
+  if (fresh) {
+    panel.counts = unpack(data);
+    panel.sent = [];
+  }
+  // A value that comes back while another is on its way, or under the finger, must not pull the threshold away.
+  const echo = panel.sent.indexOf(data.value.threshold);
+  if (echo >= 0) panel.sent.splice(0, echo + 1);
+  const own = !fresh && (panel.dragging || panel.keyTimer || panel.sent.length);
+  panel.rows = withRow(panel.counts, own ? null : data.value);
+  const wanted = own ? before : data.value.threshold;
+  const place = nearest(panel.rows.threshold, wanted);
+  if (fresh || !panel.width) {
+    panel.at = place;
+    build(panel);
+    return;
+  }
+  build(panel);
+  const start = nearest(panel.rows.threshold, before);
+  if (!own && before !== wanted && !matchMedia('(prefers-reduced-motion: reduce)').matches) glideTo(panel, start, place);
+  else move(panel, place);
+}
+
+// Counts travel as differences from one candidate to the next, from the highest candidate down.
+function unpack(data) {
+  const sum = (steps) => { let total = 0; return steps.map((step) => (total += step)); };
+  return { threshold: data.thresholds, tp: data.tp.map(sum), fp: data.fp.map(sum) };
+}
+
+// The chosen threshold has a column of its own, with its exact counts, wherever the candidates lie.
+function withRow(counts, value) {
+  const place = value ? counts.threshold.findIndex((threshold) => threshold <= value.threshold) : -1;
+  const at = value && place < 0 ? counts.threshold.length : place;
+  if (!value || counts.threshold[at] === value.threshold) return totals({ ...counts });
+  const insert = (list, item) => [...list.slice(0, at), item, ...list.slice(at)];
+  return totals({
+    threshold: insert(counts.threshold, value.threshold),
+    tp: counts.tp.map((list, group) => insert(list, value.tp[group])),
+    fp: counts.fp.map((list, group) => insert(list, value.fp[group])),
+  });
+}
+
+function totals(rows) {
+  const over = (lists) => rows.threshold.map((_, place) => lists.reduce((sum, list) => sum + list[place], 0));
+  rows.allTp = over(rows.tp);
+  rows.allFp = over(rows.fp);
+  rows.abnormal = rows.tp.map((list) => list.at(-1) ?? 0);
+  rows.n1 = rows.allTp.at(-1) ?? 0;
+  rows.n0 = rows.allFp.at(-1) ?? 0;
+  return rows;
+}
+
+function nearest(descending, wanted) {
+  let low = 0, high = descending.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (descending[middle] > wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && descending[low - 1] - wanted < wanted - descending[low] ? low - 1 : low;
+}
+
+const mark = (parent, name, attributes = {}, text = '') => {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  if (text !== '') made.textContent = text;
+  parent.append(made);
+  return made;
+};
+const set = (element, attributes) => { for (const key in attributes) element.setAttribute(key, attributes[key]); };
+const say = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+
+function build(panel) {
+  panel.width = panel.root.clientWidth;
+  if (!panel.width) return;
+  panel.parts = {};
+  histogram(panel);
+  facts(panel);
+  squares(panel);
+  bones(panel);
+  const { rows } = panel;
+  const missing = oneClass(rows.n1, rows.n0).replace('not estimable: ', '');
+  curve(panel, 'roc', missing, {
+    x: rows.allFp.map((count) => count / rows.n0), y: rows.allTp.map((count) => count / rows.n1),
+    names: ['1 - specificity', 'Sensitivity'], chance: [[0, 0], [1, 1]], about: panel.data.area,
+  });
+  curve(panel, 'pr', missing, {
+    x: rows.allTp.map((count) => count / rows.n1),
+    y: rows.allTp.map((count, place) => count / (count + rows.allFp[place])),
+    names: ['Sensitivity (recall)', 'PPV in these studies (precision)'],
+    chance: [[0, rows.n1 / (rows.n1 + rows.n0)], [1, rows.n1 / (rows.n1 + rows.n0)]], about: panel.data.precision,
+  });
+  move(panel, panel.at);
+}
+
+// The score axis: even, or even in log-odds for scores that crowd at one end.
+function scale(panel, left, right) {
+  const { edges, axis } = panel.data.bins;
+  const bend = axis === 'log-odds' ? (score) => Math.log(score / (1 - score)) : (score) => score;
+  const unbend = axis === 'log-odds' ? (level) => 1 / (1 + Math.exp(-level)) : (level) => level;
+  const first = bend(edges[0]), last = bend(edges.at(-1));
+  const clamp = (place) => Math.min(right, Math.max(left, place));
+  return {
+    to: (score) => clamp(left + ((bend(score) - first) / (last - first)) * (right - left) || 0),
+    from: (place) => unbend(first + ((place - left) / (right - left)) * (last - first)),
+    ticks: axis === 'log-odds' ? [0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999].filter((tick) => tick >= edges[0] && tick <= edges.at(-1))
+      : [0, 0.2, 0.4, 0.6, 0.8, 1],
+  };
+}
+
+function histogram(panel) {
+  const { data, root, parts } = panel, svg = root.querySelector('.histogram');
+  const width = svg.parentElement.clientWidth, narrow = width < 560;
+  const box = { left: 46, right: width - 8, top: 50, bottom: narrow ? 236 : 300 };
+  const middle = (box.top + box.bottom) / 2, height = box.bottom + 58;
+  const label = `clip${(made += 1)}`;
+  const focused = panel.root.getRootNode().activeElement?.classList.contains('handle');
+  svg.replaceChildren();
+  set(svg, { height, viewBox: `0 0 ${width} ${height}` });
+  const x = (parts.x = scale(panel, box.left, box.right));
+  const { edges, abnormal, normal } = data.bins;
+  const most = [Math.max(1, ...abnormal), Math.max(1, ...normal)];
+  // With few abnormal studies their bars would vanish on a shared scale; the ticks name each half's own.
+  const shared = Math.max(...most) <= 4 * Math.min(...most);
+  const tall = shared ? [Math.max(...most), Math.max(...most)] : most;
+  const half = (box.bottom - box.top) / 2 - 1;
+  for (const [up, largest] of [[-1, tall[0]], [1, tall[1]]]) {
+    for (const tick of steps(largest)) {
+      const y = middle + (up * half * tick) / largest;
+      mark(svg, 'line', { class: 'rule', x1: box.left, x2: box.right, y1: y, y2: y });
+      mark(svg, 'text', { class: 'tick', x: box.left - 7, y: y + 4, 'text-anchor': 'end' }, grouped(tick));
+    }
+  }
+  for (const tick of x.ticks) {
+    mark(svg, 'text', { class: 'tick', x: x.to(tick), y: box.bottom + 36, 'text-anchor': 'middle' }, String(tick));
+    mark(svg, 'line', { class: 'rule', x1: x.to(tick), x2: x.to(tick), y1: box.top, y2: box.bottom });
+  }
+  const clips = ['left', 'right'].map((side) => {
+    const clip = mark(mark(svg, 'clipPath', { id: `${label}${side}` }), 'rect', { y: 0, height, x: 0, width: 0 });
+    return clip;
+  });
+  const bars = (counts, up, largest) => counts.map((count, place) => {
+    if (!count) return '';
+    const from = x.to(edges[place]), to = x.to(edges[place + 1]), gap = to - from > 4 ? 1 : 0;
+    const tall = Math.max(1, (half * count) / largest);
+    return `M${from.toFixed(1)} ${middle}v${(up * tall).toFixed(1)}h${(to - from - gap).toFixed(1)}V${middle}z`;
+  }).join('');
+  for (const [counts, up, largest, left, right] of [[abnormal, -1, tall[0], 'lost', 'found'], [normal, 1, tall[1], 'clear', 'alarm']]) {
+    const path = bars(counts, up, largest);
+    mark(svg, 'path', { d: path, class: left, 'clip-path': `url(#${label}left)` });
+    mark(svg, 'path', { d: path, class: right, 'clip-path': `url(#${label}right)` });
+  }
+  mark(svg, 'line', { class: 'zero', x1: box.left, x2: box.right, y1: middle, y2: middle });
+  const word = (name, at, y, anchor) => mark(svg, 'text', { class: name, x: at, y, 'text-anchor': anchor });
+  parts.words = [
+    word('lost', box.left, box.top - 7, 'start'), word('found', box.right, box.top - 7, 'end'),
+    word('clear', box.left, box.bottom + 17, 'start'), word('alarm', box.right, box.bottom + 17, 'end'),
+  ];
+  mark(svg, 'text', { class: 'title', x: (box.left + box.right) / 2, y: box.bottom + 54, 'text-anchor': 'middle' }, data.axis_title);
+  for (const locked of data.marks) {
+    const at = x.to(locked.threshold);
+    mark(svg, 'line', { class: 'mark', x1: at, x2: at, y1: box.top, y2: box.bottom });
+    const end = at > width / 2;
+    mark(svg, 'text', { class: 'mark-name', x: at + (end ? -5 : 5), y: box.bottom - 5, 'text-anchor': end ? 'end' : 'start' }, locked.name);
+  }
+  const reach = mark(svg, 'rect', { class: 'reach', x: box.left - 10, y: 0, width: box.right - box.left + 18, height: box.bottom });
+  const handle = mark(svg, 'g', {
+    class: 'handle', role: 'slider', tabindex: '0', 'aria-label': 'Threshold', 'aria-orientation': 'horizontal', 'aria-valuemin': '0', 'aria-valuemax': '1',
+  });
+  mark(handle, 'line', { class: 'line', x1: 0, x2: 0, y1: 22, y2: box.bottom + 5 });
+  mark(handle, 'rect', { class: 'ring', x: -33, y: -3, width: 66, height: 28, rx: 7 });
+  mark(handle, 'rect', { class: 'flag', x: -30, y: 0, width: 60, height: 22, rx: 4 });
+  parts.flag = mark(handle, 'text', { class: 'value', x: 0, y: 15.5 });
+  mark(handle, 'circle', { class: 'grip', cx: 0, cy: middle, r: 11 });
+  mark(handle, 'path', { class: 'arrows', d: `M-3.2 ${middle - 3.6}l-3.2 3.6l3.2 3.6M3.2 ${middle - 3.6}l3.2 3.6l-3.2 3.6` });
+  Object.assign(parts, { clips, handle, box, svgWidth: width });
+  const place = (event) => nearest(panel.rows.threshold, x.from(inside(svg, event)[0]));
+  for (const target of [reach, handle]) draggable(panel, target, svg, place);
+  keys(panel, handle);
+  const scales = shared ? '' : ', each half on its own scale';
+  say(root.querySelector('.about'), `abnormal upwards (n = ${grouped(panel.rows.n1)}), normal downwards (n = ${grouped(panel.rows.n0)})${scales}`);
+  if (focused) handle.focus({ preventScroll: true });
+}
+
+function steps(largest) {
+  let size = 1;
+  for (;;) {
+    for (const step of [size, 2 * size, 5 * size]) {
+      if (largest / step <= 3.5) return Array.from({ length: Math.floor(largest / step) }, (_, place) => step * (place + 1));
+    }
+    size *= 10;
+  }
+}
+
+function facts(panel) {
+  const list = panel.root.querySelector('dl');
+  panel.parts.facts = FIGURES.map(([key, name, kind, wide], place) => {
+    let cell = list.children[place];
+    if (!cell) {
+      cell = document.createElement('div');
+      cell.className = `${wide} ${key}`;
+      for (const [tag, css] of [['dt', ''], ['dd', 'v'], ['dd', 'r']]) {
+        const part = document.createElement(tag);
+        part.className = css;
+        cell.append(part);
+      }
+      cell.firstChild.textContent = name;
+      list.append(cell);
+    }
+    return { key, kind, value: cell.children[1], rest: cell.children[2] };
+  });
+  say(panel.root.querySelector('.stated'), panel.data.stated);
+}
+
+function squares(panel) {
+  const svg = panel.root.querySelector('.squares svg'), width = Math.min(svg.parentElement.clientWidth, 420);
+  const cell = (width - 66) / 2, tall = Math.min(cell, 118), height = 2 * tall + 22;
+  svg.replaceChildren();
+  set(svg, { height, viewBox: `0 0 ${width} ${height}`, style: `max-width:${width}px` });
+  mark(svg, 'text', { class: 'tick', x: 66 + cell / 2, y: 12, 'text-anchor': 'middle' }, 'Called normal');
+  mark(svg, 'text', { class: 'tick', x: 66 + cell * 1.5, y: 12, 'text-anchor': 'middle' }, 'Called abnormal');
+  mark(svg, 'text', { class: 'tick', x: 0, y: 24 + tall / 2 }, 'Abnormal');
+  mark(svg, 'text', { class: 'tick', x: 0, y: 24 + tall * 1.5 }, 'Normal');
+  panel.parts.squares = [['lost', 'Missed', 0, 0], ['found', 'Found', 1, 0], ['clear', 'Cleared', 0, 1], ['alarm', 'False alarms', 1, 1]].map(
+    ([css, name, column, row]) => {
+      const x = 66 + cell * (column + 0.5), y = 18 + tall * (row + 0.5);
+      const square = mark(svg, 'rect', { class: css, rx: 2 });
+      const count = mark(svg, 'text', { class: 'count', x, y: y + 1 });
+      const word = mark(svg, 'text', { class: 'name', x, y: y + 15 }, name);
+      return { x, y, square, count, word, side: Math.min(cell, tall) - 4 };
+    },
+  );
+}
+
+function bones(panel) {
+  const { rows, data, root } = panel, list = root.querySelector('.bones'), most = Math.max(1, ...rows.abnormal);
+  list.replaceChildren();
+  panel.parts.bones = data.groups.map((name, group) => {
+    const row = document.createElement('div'), part = (tag, css) => {
+      const made = document.createElement(tag);
+      made.className = css;
+      return made;
+    };
+    const bone = part('span', 'bone'), track = part('span', 'track'), frame = part('i', ''), bar = part('b', ''), n = part('span', 'n');
+    row.setAttribute('role', 'listitem');
+    bone.textContent = name;
+    bone.title = name;
+    frame.style.width = bar.style.width = `${(100 * rows.abnormal[group]) / most}%`;
+    track.append(frame, bar);
+    track.setAttribute('aria-hidden', 'true');
+    const count = part('b', ''), of = document.createTextNode('');
+    n.append(count, of);
+    row.append(bone, track, n);
+    list.append(row);
+    return { bar, count, of };
+  });
+}
+
+function curve(panel, name, missing, { x, y, names, chance, about }) {
+  const section = panel.root.querySelector(`.${name}`), svg = section.querySelector('svg');
+  section.querySelector('.nothing')?.remove();
+  svg.replaceChildren();
+  say(section.querySelector('small'), about);
+  svg.style.display = missing ? 'none' : '';
+  panel.parts[name] = null;
+  if (missing) {
+    const note = document.createElement('p'), title = document.createElement('b');
+    note.className = 'nothing';
+    title.textContent = 'Not estimable';
+    note.append(title, `${missing}; a curve needs abnormal and normal ones.`);
+    section.append(note);
+    return;
+  }
+  const width = section.clientWidth, side = Math.min(width - 54, 330), left = 46, top = 8, height = side + 52;
+  set(svg, { height, viewBox: `0 0 ${width} ${height}` });
+  const to = (u, v) => [left + u * side, top + (1 - v) * side];
+  for (const share of [0, 0.25, 0.5, 0.75, 1]) {
+    const [px, py] = to(share, share);
+    mark(svg, 'line', { class: 'rule', x1: left, x2: left + side, y1: py, y2: py });
+    mark(svg, 'line', { class: 'rule', x1: px, x2: px, y1: top, y2: top + side });
+    mark(svg, 'text', { class: 'tick', x: left - 6, y: py + 4, 'text-anchor': 'end' }, `${100 * share}%`);
+    mark(svg, 'text', { class: 'tick', x: px, y: top + side + 16, 'text-anchor': 'middle' }, `${100 * share}%`);
+  }
+  mark(svg, 'text', { class: 'title', x: left + side / 2, y: top + side + 36, 'text-anchor': 'middle' }, names[0]);
+  mark(svg, 'text', { class: 'title', x: 0, y: 0, 'text-anchor': 'middle', transform: `translate(9 ${top + side / 2}) rotate(-90)` }, names[1]);
+  const path = (points) => points.map(([u, v], place) => `${place ? 'L' : 'M'}${to(u, v).map((part) => part.toFixed(1)).join(' ')}`).join('');
+  mark(svg, 'path', { class: 'chance', d: path(chance) });
+  const points = x.map((u, place) => [u, y[place]]).filter(([u, v]) => !Number.isNaN(u + v));
+  mark(svg, 'path', { class: 'curve', d: path(points) });
+  const across = mark(svg, 'line', { class: 'cross', x1: left }), down = mark(svg, 'line', { class: 'cross', y2: top + side });
+  const dot = mark(svg, 'path', { class: 'dot', d: 'M0-9L9 0L0 9L-9 0z' });
+  const reach = mark(svg, 'rect', { class: 'reach', x: left, y: top, width: side, height: side });
+  panel.parts[name] = { x, y, to, across, down, dot };
+  draggable(panel, reach, svg, (event) => {
+    const [px, py] = inside(svg, event);
+    let best = panel.at, least = Infinity;
+    for (let place = 0; place < x.length; place += 1) {
+      const [cx, cy] = to(x[place], y[place]), far = (cx - px) ** 2 + (cy - py) ** 2;
+      if (far < least) [best, least] = [place, far];
+    }
+    return best;
+  });
+}
+
+function inside(svg, event) {
+  const box = svg.getBoundingClientRect();
+  return [event.clientX - box.left, event.clientY - box.top];
+}
+
+// Pointer events serve mouse, pen and touch alike. A frame takes the newest place, whatever came between.
+function draggable(panel, target, svg, place) {
+  target.addEventListener('pointerdown', (event) => {
+    if (event.button !== 0) return;
+    cancelAnimationFrame(panel.glide);
+    panel.dragging = { from: panel.at, pointer: event.pointerId, place };
+    target.setPointerCapture(event.pointerId);
+    panel.root.classList.add('dragging');
+    panel.parts.handle.classList.remove('keyed');
+    panel.parts.handle.focus({ preventScroll: true });
+    event.preventDefault();
+    move(panel, place(event));
+  });
+  target.addEventListener('pointermove', (event) => {
+    if (panel.dragging?.pointer !== event.pointerId) return;
+    panel.dragging.last = event;
+    panel.moveFrame ||= requestAnimationFrame(() => {
+      panel.moveFrame = 0;
+      if (panel.dragging?.last) move(panel, panel.dragging.place(panel.dragging.last));
+    });
+  });
+  const end = (event, kept) => {
+    if (panel.dragging?.pointer !== event.pointerId) return;
+    const { from } = panel.dragging;
+    cancelAnimationFrame(panel.moveFrame);
+    panel.moveFrame = 0;
+    panel.dragging = null;
+    panel.root.classList.remove('dragging');
+    move(panel, kept ? place(event) : from);
+    if (panel.at !== from) commit(panel);
+  };
+  target.addEventListener('pointerup', (event) => end(event, true));
+  // The browser took the finger over, to scroll: nothing was chosen.
+  target.addEventListener('pointercancel', (event) => end(event, false));
+}
+
+function keys(panel, handle) {
+  handle.addEventListener('keydown', (event) => {
+    const last = panel.rows.threshold.length - 1, page = Math.max(10, Math.round(last / 20));
+    const step = { ArrowRight: -1, ArrowUp: -1, ArrowLeft: 1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: last, End: -last }[event.key];
+    if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    cancelAnimationFrame(panel.glide);
+    handle.classList.add('keyed');
+    move(panel, Math.min(last, Math.max(0, panel.at + step * (event.shiftKey && Math.abs(step) === 1 ? 10 : 1))));
+    clearTimeout(panel.keyTimer);
+    // Key after key is one choice: it is sent when the keys rest.
+    panel.keyTimer = setTimeout(() => {
+      panel.keyTimer = 0;
+      commit(panel);
+    }, 350);
+  });
+}
+
+function commit(panel) {
+  const threshold = panel.rows.threshold[panel.at];
+  panel.sent.push(threshold);
+  panel.send(threshold);
+}
+
+function glideTo(panel, from, to) {
+  const start = performance.now();
+  cancelAnimationFrame(panel.glide);
+  const frame = (now) => {
+    const part = Math.min(1, (now - start) / 240), eased = 1 - (1 - part) ** 3;
+    move(panel, Math.round(from + (to - from) * eased));
+    if (part < 1) panel.glide = requestAnimationFrame(frame);
+  };
+  panel.glide = requestAnimationFrame(frame);
+}
+
+function move(panel, place) {
+  const { rows, parts, data } = panel, at = (panel.at = Math.min(Math.max(place, 0), rows.threshold.length - 1));
+  if (!parts?.handle) return;
+  const threshold = rows.threshold[at], tp = rows.allTp[at], fp = rows.allFp[at], fn = rows.n1 - tp, tn = rows.n0 - fp;
+  const found = figures(tp, fp, tn, fn, data.prevalence);
+  const x = parts.x.to(threshold), { handle, box, svgWidth } = parts;
+  panel.moves += 1;
+  set(handle, { transform: `translate(${x.toFixed(1)} 0)` });
+  const shown = fixed(threshold, threshold > 0 && threshold < 0.01 ? 5 : 3);
+  // At an end the flag leans inwards, so that its number stays on the page.
+  const lean = Math.max(0, 30 - x) + Math.min(0, svgWidth - 30 - x);
+  for (const part of handle.querySelectorAll('.flag, .ring, .value')) part.setAttribute('transform', `translate(${lean} 0)`);
+  say(parts.flag, shown);
+  set(parts.clips[0], { width: Math.max(0, x) });
+  set(parts.clips[1], { x, width: Math.max(0, box.right + 20 - x) });
+  [['Missed', fn], ['Found', tp], ['Cleared', tn], ['False alarms', fp]].forEach(([name, count], word) => say(parts.words[word], `${name} ${grouped(count)}`));
+  for (const { key, kind, value, rest } of parts.facts) {
+    const [figure, more] = written(found[key], kind);
+    say(value, figure);
+    value.classList.toggle('none', figure === 'Not estimable');
+    say(rest, more);
+  }
+  const largest = Math.max(rows.n1, rows.n0, 1);
+  [fn, tp, tn, fp].forEach((count, number) => {
+    const { x: cx, y: cy, square, count: text, word: name, side } = parts.squares[number], edge = side * Math.sqrt(count / largest);
+    // A word that the square cannot hold stands beneath it.
+    set(square, { x: cx - edge / 2, y: cy - edge / 2, width: edge, height: edge });
+    set(text, { y: edge > 46 ? cy : cy + edge / 2 + 14 });
+    set(name, { y: (edge > 46 ? cy : cy + edge / 2 + 14) + 15 });
+    say(text, grouped(count));
+  });
+  say(panel.root.querySelector('.missed small'), `${grouped(fn)} of ${grouped(rows.n1)} abnormal studies`);
+  parts.bones.forEach(({ bar, count, of }, group) => {
+    const all = rows.abnormal[group], missed = all - rows.tp[group][at];
+    bar.style.transform = `scaleX(${all ? missed / all : 0})`;
+    say(count, all ? grouped(missed) : '');
+    say(of, all ? ` of ${grouped(all)}` : 'no abnormal');
+  });
+  for (const name of ['roc', 'pr']) {
+    const part = parts[name];
+    if (!part) continue;
+    const [u, v] = [part.x[at], part.y[at]], there = !Number.isNaN(u + v);
+    for (const piece of [part.dot, part.across, part.down]) piece.style.display = there ? '' : 'none';
+    if (!there) continue;
+    const [px, py] = part.to(u, v);
+    set(part.dot, { transform: `translate(${px.toFixed(1)} ${py.toFixed(1)})` });
+    set(part.across, { x2: px, y1: py, y2: py });
+    set(part.down, { x1: px, x2: px, y1: py });
+  }
+  const [sensitivity] = written(found.sensitivity, 'percent'), [specificity] = written(found.specificity, 'percent');
+  const spoken = (text) => text.replace('%', ' percent').toLowerCase();
+  set(handle, {
+    'aria-valuenow': String(threshold),
+    'aria-valuetext': `threshold ${shown}, sensitivity ${spoken(sensitivity)}, specificity ${spoken(specificity)}, `
+      + `${fn} of ${rows.n1} abnormal studies missed, ${fp} false alarms`,
+  });
+  say(panel.root.querySelector('.said'), panel.dragging ? 'Let go to choose' : 'Drag the line or a point; arrow keys step');
+}
