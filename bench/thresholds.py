@@ -21,7 +21,7 @@ from scipy.special import expit
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
 from core.metrics import agreement
-from core.metrics.counts import counts_at, counts_table
+from core.metrics.counts import counts_at, counts_table, group_counts
 from core.metrics.intervals import auroc_statistic, bootstrap_draws
 from core.metrics.operating_point import highest_threshold
 from core.metrics.ranking import auroc, delong
@@ -29,7 +29,6 @@ from core.metrics.studies import study_table
 from core.schema import MURA_BONES
 
 RESULTS = Path(__file__).parent / "results" / "thresholds.csv"
-ROUNDS = 9
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,8 @@ class Case:
     ours: Callable
     theirs: Callable
     repeat: int = 1
+    rounds: int = 9
+    ours_repeat: int = 0  # of a call too short to time with as few repeats as the peer gets
 
 
 def made(n: int, seed: int = 0) -> pd.DataFrame:
@@ -51,6 +52,42 @@ def made(n: int, seed: int = 0) -> pd.DataFrame:
     patient = random.integers(0, n * 2 // 3, n)
     score = expit(random.normal(1.5 * label - 0.75, 1.0))
     return pd.DataFrame({"bone": random.choice(MURA_BONES, n), "label": label, "score": score, "group_id": patient})
+
+
+def moves(n: int) -> list[Case]:
+    """One move of the threshold: counts of all studies and of each of seven bones, made once against made again."""
+    studies = made(n)
+    scores, labels, bones = studies["score"].to_numpy(), studies["label"].to_numpy(), studies["bone"].to_numpy()
+    built = group_counts(scores, labels, bones)
+    parts = [(scores, labels), *((scores[bones == name], labels[bones == name]) for name in built.names[1:])]
+
+    def again():
+        found = []
+        for part, truth in parts:
+            tn, fp, fn, tp = confusion_matrix(truth, part >= 0.4, labels=[0, 1]).ravel()
+            found.append([tp, fp, tn, fn])
+        return found
+
+    fresh = Case("counts of all and 7 bones at a new threshold", n, "scikit-learn confusion_matrix per bone",
+                 lambda: built.at(0.4), again, max(1, 100_000 // n), 9 if n <= 100_000 else 5, 1000)  # fmt: skip
+    once = Case("making these counts once (peer: one move)", n, "scikit-learn confusion_matrix per bone",
+                lambda: group_counts(scores, labels, bones).at(0.4), again, 1, 5)  # fmt: skip
+    return [fresh, once]
+
+
+def flat(small: int = 3_197, large: int = 10_000_000) -> Case:
+    """Whether a move costs more over many scores: `theirs` is ours over the small set, so 1 / ratio is the growth."""
+    few, many = (
+        group_counts(*(made(n)[name].to_numpy() for name in ("score", "label", "bone"))) for n in (small, large)
+    )
+
+    def shares(counts, times: int = 2000):
+        for _ in range(times):
+            found = counts.at(0.4)
+        return [found.shape[0]]
+
+    return Case(f"a move over {large:,} scores (peer: over {small:,}, ours)", large, "Overread on fewer scores",
+                lambda: shares(many), lambda: shares(few))  # fmt: skip
 
 
 def per_bone(studies: pd.DataFrame) -> list[Case]:
@@ -110,12 +147,26 @@ def areas(n: int, with_pairs: bool) -> list[Case]:
         return [wins.mean(), wins.mean(axis=1).var(ddof=1) / m + wins.mean(axis=0).var(ddof=1) / k]
 
     quadratic = [Case("AUROC and DeLong variance", n, "all pairs, NumPy", lambda: delong(scores, labels), pairs, 5)]
+
+    def in_parts():
+        # The same matrix by 200 rows, where the whole would not fit.
+        up, down = scores[labels == 1], np.sort(scores[labels == 0])
+        won, lost = np.zeros(len(up)), np.zeros(len(down))
+        for start in range(0, len(up), 200):
+            block = (np.sign(up[start : start + 200, None] - down[None, :]) + 1) / 2
+            won[start : start + 200], lost = block.mean(axis=1), lost + block.sum(axis=0)
+        lost = lost / len(up)
+        return [won.mean(), won.var(ddof=1) / len(won) + lost.var(ddof=1) / len(lost)]
+
+    if n > 5000 and with_pairs:
+        return [Case("AUROC and DeLong variance", n, "all pairs, NumPy, in parts", lambda: delong(scores, labels),
+                     in_parts, 1, 5)]  # fmt: skip
     value = Case("AUROC with DeLong interval (peer: value only)", n, "scikit-learn roc_auc_score",
                  lambda: [auroc(scores, labels).value], lambda: [roc_auc_score(labels, scores)], 5)  # fmt: skip
     return (quadratic if with_pairs else []) + [value]
 
 
-def bootstrap(studies: pd.DataFrame, draws: int = 2000) -> list[Case]:
+def bootstrap(studies: pd.DataFrame, draws: int = 2000, rounds: int = 5) -> list[Case]:
     """The same resamples of patients: ours by weights, the peer's by copying rows and calling scikit-learn."""
     groups, scores, labels = (studies[name].to_numpy() for name in ("group_id", "score", "label"))
     rows = list(studies.groupby("group_id").indices.values())
@@ -132,7 +183,9 @@ def bootstrap(studies: pd.DataFrame, draws: int = 2000) -> list[Case]:
         found = bootstrap_draws(groups, auroc_statistic(scores, labels), draws, seed=0)
         return np.quantile(found, [0.025, 0.975])
 
-    return [Case(f"AUROC interval by patient, {draws} draws", len(studies), "loop over scikit-learn", ours, loop)]
+    return [
+        Case(f"AUROC interval by patient, {draws} draws", len(studies), "loop over scikit-learn", ours, loop, 1, rounds)
+    ]
 
 
 def aggregated(radiographs: int = 40_000) -> list[Case]:
@@ -172,14 +225,17 @@ def timed(call: Callable, repeat: int) -> float:
     return (time.perf_counter() - start) / repeat
 
 
-def measure(case: Case, rounds: int = ROUNDS) -> dict:
+def measure(case: Case) -> dict:
     """One row of results. AssertionError if the two sides disagree."""
+    rounds = case.rounds
     np.testing.assert_allclose(case.ours(), case.theirs(), rtol=1e-9)
     ours, theirs = [], []
     for number in range(rounds):
         # Who goes first changes, so neither always finds the other's warm caches.
         for mine in (True, False) if number % 2 else (False, True):
-            (ours if mine else theirs).append(timed(case.ours if mine else case.theirs, case.repeat))
+            (ours if mine else theirs).append(
+                timed(case.ours, case.ours_repeat or case.repeat) if mine else timed(case.theirs, case.repeat)
+            )
     ratios = np.array(theirs) / np.array(ours)
     return {
         "date": datetime.date.today().isoformat(),
@@ -213,7 +269,11 @@ def hardware() -> str:
 
 def main() -> None:
     studies = made(1199)
-    cases = [*per_bone(studies), *areas(1199, True), *areas(36_808, False), *bootstrap(studies), *aggregated()]
+    cases = [
+        *moves(3_197), *moves(100_000), *moves(1_000_000), flat(), *per_bone(studies), *areas(1199, True),
+        *areas(36_808, False), *areas(30_000, True), *areas(1_000_000, False), *bootstrap(studies),
+        *bootstrap(made(40_000), 200), *aggregated(),
+    ]  # fmt: skip
     rows = [measure(case) for case in cases]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     new = not RESULTS.exists()

@@ -21,6 +21,7 @@ def import_predictions(
     label: Annotated[str, typer.Option(metavar="COLUMN", help="1 abnormal, 0 normal, empty unknown.")],
     score: Annotated[str, typer.Option(metavar="COLUMN", help="Probability of abnormal, 0 to 1.")],
     logit: Annotated[bool, typer.Option("--logit", help="The score is a logit, not a probability.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The score is any number; only its order is kept.")] = False,
     study: Annotated[str, typer.Option(metavar="COLUMN", help="Study id; else a radiograph is a study.")] = "",
     image: Annotated[str, typer.Option(metavar="COLUMN", help="Radiograph id; else a row is a study.")] = "",
     patient: Annotated[str, typer.Option(metavar="COLUMN", help="Patient id.")] = "",
@@ -35,7 +36,7 @@ def import_predictions(
     from core.inference.imported import Columns, import_scores
 
     columns = Columns(label, score, study, image, patient, bone, split)
-    imported = import_scores(file, name, columns, logit, data)
+    imported = import_scores(file, name, columns, logit, data, raw)
     for note in imported.notes:
         messages.print(f"note: {note}", markup=False)
     tell(
@@ -61,6 +62,7 @@ def threshold(
     as_json: Json = False,
 ) -> None:
     """Choose the threshold that meets a rule, with its figures; infeasible is an answer."""
+    from core.inference.imported import given_at
     from core.inference.operating_points import lock as write
     from core.inference.operating_points import plain
     from core.inference.scored import find_scored
@@ -77,6 +79,7 @@ def threshold(
     choice = choose(studies, meant, bound, prevalence)
     facts = choice_facts(studies, choice, meant, bound, prevalence, by or None)
     facts = {"name": name, "reference": scored.reference, "split": used, "aggregation": aggregation, **facts}
+    facts["threshold_given"] = given_at(frame, studies, choice.threshold) if scored.kind == "imported" else None
     if lock:
         figures = {key: value for key, value in facts.items() if key not in FACTS}
         point = write(

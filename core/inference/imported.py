@@ -70,24 +70,30 @@ class Imported:
         return f"{self.name}@{self.predictions_hash[:8]}"
 
 
-def import_scores(file: Path | str, name: str, columns: Columns, is_logit: bool = False, data: str = "") -> Imported:
+def import_scores(
+    file: Path | str, name: str, columns: Columns, is_logit: bool = False, data: str = "", raw: bool = False
+) -> Imported:
     """Read, check and keep a table of scores under a name; an older one of that name is replaced.
 
-    data: an indexed data set whose radiographs these are, matched by image id. OverreadError where a row cannot be
-    meant: nothing is guessed and nothing is left out silently.
+    data: an indexed data set whose radiographs these are, matched by image id. raw: the scores are neither
+    probabilities nor logits, and only their order is kept, as dense ranks / (distinct values + 1). OverreadError
+    where a row cannot be meant: nothing is guessed and nothing is left out silently.
     """
     file, folder = Path(file), imported_folder(name)
     if (paths.CHECKPOINTS / name).exists():
         raise OverreadError(f"There is a checkpoint {name!r} already; give the imported scores another --name.")
+    if is_logit and raw:
+        raise OverreadError("--logit and --raw exclude each other; give the one that the scores are.")
     table = import_table.read_table(file)
     notes: list[str] = []
-    frame = _frame(table, columns, is_logit, file, notes)
+    scale = "raw" if raw else "logit" if is_logit else "probability"
+    frame = _frame(table, columns, scale, file, notes)
     reference = ""
     if data:
         frame, reference = _matched(frame, columns, data, file, notes)
     # The source's hash says which scores these are; the predictions' own hash is taken once they are written.
     frame["checkpoint"], frame["dataset"] = name, reference or f"{name}@{file_hash(file)[:8]}"
-    optional = [extra for extra in ("probability",) if extra in frame]
+    optional = [extra for extra in ("probability", "given") if extra in frame]
     frame = check(frame[[*PREDICTIONS, *optional]], PREDICTIONS, str(file))
     _note_doubts(frame, columns, notes)
     write_atomically(folder / SCORES, lambda path: frame.to_parquet(path, index=False))
@@ -97,7 +103,7 @@ def import_scores(file: Path | str, name: str, columns: Columns, is_logit: bool 
         source=file.name,
         source_hash=file_hash(file),
         columns={key: value for key, value in asdict(columns).items() if value},
-        scale="logit" if is_logit else "probability",
+        scale=scale,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         predictions_hash=file_hash(folder / SCORES),
         dataset=reference,
@@ -141,6 +147,17 @@ def imported_predictions(imported: Imported) -> pd.DataFrame:
     return read_file(file).assign(checkpoint=imported.reference)
 
 
+def given_at(frame: pd.DataFrame, studies: pd.DataFrame, threshold: float) -> float | None:
+    """A threshold in the numbers of the file: the lowest of them that is called abnormal; None where a study has
+    several radiographs, so that no one number decides, or nothing is called abnormal."""
+    called = studies["score"].to_numpy() >= threshold
+    if len(frame) != len(studies) or not called.any():
+        return None
+    # One radiograph a study, so both stand in the same order.
+    name = next(name for name in ("given", "probability", "logit") if name in frame)
+    return float(frame[name].to_numpy()[called].min())
+
+
 def list_imported() -> list[Imported]:
     """Every imported set that can be read, by name."""
     found = []
@@ -152,7 +169,7 @@ def list_imported() -> list[Imported]:
     return found
 
 
-def _frame(table: pd.DataFrame, columns: Columns, is_logit: bool, file: Path, notes: list[str]) -> pd.DataFrame:
+def _frame(table: pd.DataFrame, columns: Columns, scale: str, file: Path, notes: list[str]) -> pd.DataFrame:
     def given(option: str) -> pd.Series | None:
         theirs = getattr(columns, option)
         return import_table.column(table, theirs, f"--{option}", file) if theirs else None
@@ -173,7 +190,22 @@ def _frame(table: pd.DataFrame, columns: Columns, is_logit: bool, file: Path, no
     frame["label"] = import_table.labels(given("label"), columns.label, file)
     frame["split"] = import_table.splits(given("split"), columns.split, file) if columns.split else "valid"
     _check_study_splits(frame, file)
-    if is_logit:
+    return _scored(frame, scores, columns, scale, file, notes)
+
+
+def _scored(
+    frame: pd.DataFrame, scores: np.ndarray, columns: Columns, scale: str, file: Path, notes: list[str]
+) -> pd.DataFrame:
+    """The frame with the columns that hold the score."""
+    if scale == "raw":
+        values, place = np.unique(scores, return_inverse=True)
+        rank = (place + 1) / (len(values) + 1)
+        notes.append(
+            f"{columns.score} counts by its order only: scores shown are ranks, so calibration, Brier and the mean of "
+            "several views say nothing"
+        )
+        return frame.assign(logit=logit(rank), probability=rank, given=scores)
+    if scale == "logit":
         if scores.min() >= 0 and scores.max() <= 1:
             notes.append(
                 f"every value of {columns.score} lies in 0 to 1: are these probabilities? Then leave --logit out."
@@ -184,7 +216,7 @@ def _frame(table: pd.DataFrame, columns: Columns, is_logit: bool, file: Path, no
         (scores < 0) | (scores > 1),
         f"column {columns.score} lies outside 0 to 1",
         pd.Series(scores),
-        "probabilities; if these are logits, say so with --logit",
+        "probabilities; if these are logits say so with --logit, and if only their order means something with --raw",
         file,
     )
     with np.errstate(divide="ignore"):
@@ -242,7 +274,7 @@ def _check_saturation(scores: np.ndarray, name: str, file: Path) -> None:
         raise OverreadError(
             f"{file}: column {name} reaches from {values[0]:g} to {values[-1]:g}, and {lost:,} of its {len(values):,} "
             "values would share a probability with another, so their order would be lost; logits lie between -30 and "
-            "30. Divide the column by a constant (every curve stays the same), or give probabilities without --logit."
+            "30. If only their order means something, import them with --raw in place of --logit."
         )
 
 

@@ -98,8 +98,9 @@ def study_table(predictions: pd.DataFrame, aggregation: str = "mean") -> pd.Data
     starts = np.cumsum(sizes) - sizes
     # Codes count up in order of first appearance, so a new maximum is a new study.
     first = np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))
-    # A stable sort of codes is one pass where the radiographs of a study stand together, as they mostly do.
-    order = np.argsort(codes, kind="stable")
+    # Sorted by counting (NumPy's stable sort of 16 bits) where there are few enough studies, and in one pass where the
+    # radiographs of a study stand together.
+    order = np.argsort(codes.astype(np.uint16) if len(sizes) <= 2**16 else codes, kind="stable")
     logit = _sorted_within(predictions["logit"].to_numpy(np.float64)[order], codes[order], starts, sizes)
     # Imported probabilities are kept as they came: through the logit and back, .45 would no longer be >= .45.
     if "probability" in predictions:

@@ -9,12 +9,20 @@ from scipy.special import expit
 
 from core.data.index import build_index, read_index, write_dataset
 from core.errors import OverreadError
-from core.inference.imported import Columns, import_scores, imported_predictions, list_imported, read_imported
+from core.inference.imported import (
+    Columns,
+    given_at,
+    import_scores,
+    imported_predictions,
+    list_imported,
+    read_imported,
+)
 from core.inference.scored import find_scored, list_scored
 from core.inference.scores import CHOSEN, scores_for
-from core.metrics.counts import counts_at
+from core.metrics.counts import counts_at, counts_table
 from core.metrics.evaluation import evaluate
-from core.metrics.operating_point import counts_of
+from core.metrics.operating_point import choose, counts_of
+from core.metrics.ranking import auroc
 from core.metrics.studies import study_table
 from core.schema import PREDICTIONS, check
 from tests.metrics.examples import P, Y
@@ -191,9 +199,27 @@ def test_doubts_are_said_and_not_acted_on(tmp_path, workspace, table):
 
 def test_numbers_that_are_no_logits_would_lose_their_order(tmp_path, workspace):
     frame = pd.DataFrame({"y": [0, 1, 1], "p": [3.0, 120.5, 419.2]})
-    with pytest.raises(OverreadError, match="reaches from 3 to 419.2, and 1 of its 3 values would share a probability"):
+    with pytest.raises(OverreadError, match="from 3 to 419.2, and 1 of its 3 values would share a.*--raw"):
         kept(tmp_path, frame, is_logit=True)
-    kept(tmp_path, frame.assign(p=frame["p"] / 20), is_logit=True)
+    read = kept(tmp_path, frame, raw=True)
+    assert list(read["given"]) == [3.0, 120.5, 419.2] and list(study_table(read)["score"]) == [0.25, 0.5, 0.75]
+    assert "counts by its order only" in " ".join(read_imported("other").notes)
+    with pytest.raises(OverreadError, match="exclude each other"):
+        kept(tmp_path, frame, raw=True, is_logit=True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_raw_marker_keeps_its_order_and_its_thresholds(tmp_path, workspace, seed):
+    """As a tumour marker is given: any number, with ties."""
+    random = np.random.default_rng(seed)
+    label = random.integers(0, 2, 300)
+    marker = np.round(np.exp(random.normal(3 + label, 2)), 1)
+    read = kept(tmp_path, pd.DataFrame({"y": label, "p": marker}), raw=True)
+    assert evaluate(read)["auroc"] == auroc(marker, label).value
+    studies = study_table(read)
+    for rule in ("youden", "sensitivity>=0.8", "cost=3"):
+        direct = choose(counts_table(marker, label), rule).threshold
+        assert given_at(read, studies, choose(studies, rule).threshold) == direct
 
 
 def test_names(tmp_path, workspace, table):

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from core.errors import OverreadError
-from core.metrics.counts import checked, class_sizes, counts_at, counts_table, rows_at
+from core.metrics.counts import checked, class_sizes, counts_at, counts_table, group_counts, rows_at
 from tests.metrics.examples import P, Y, tied
 from tests.oracles import counts_by_loop
 
@@ -85,6 +85,22 @@ def test_labels_may_be_whole_boolean_or_float():
 def test_no_threshold_is_an_error():
     with pytest.raises(OverreadError, match="NaN"):
         counts_at(counts_table(P, Y), np.nan)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_counts_of_groups_are_the_counts_of_each(seed):
+    scores, labels = tied(seed)
+    groups = np.random.default_rng(seed).choice(["hand", "elbow", "wrist"], len(scores))
+    made = group_counts(scores, labels, groups)
+    assert made.names == ("all", *sorted(set(groups)))
+    for threshold in [*np.unique(scores), -np.inf, np.inf, 0.123456]:
+        for name, row in zip(made.names, made.at(threshold)):
+            part = np.ones(len(scores), bool) if name == "all" else groups == name
+            at = counts_at(counts_table(scores[part], labels[part]), threshold)
+            assert row.tolist() == [at["tp"], at["fp"], at["tn"], at["fn"]]
+    assert group_counts([], [], []).at(0.5).tolist() == [[0, 0, 0, 0]]
+    with pytest.raises(OverreadError, match="NaN"):
+        made.at(np.nan)
 
 
 def test_metrics_import_without_torch_or_scikit_learn():
