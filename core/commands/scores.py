@@ -57,7 +57,7 @@ def predict(
 
 def evaluate(
     scored: Annotated[
-        str, typer.Argument(metavar="CHECKPOINT_OR_PREDICTIONS", help="A checkpoint, or a predictions file.")
+        str, typer.Argument(metavar="NAME", help="A checkpoint, imported scores, or a predictions file.")
     ],
     data: Annotated[str, typer.Option("--data", help="Score and judge on this data set.")] = "",
     split: Annotated[str, typer.Option(help="train, tune, valid or test (default: valid where there is one).")] = "",

@@ -112,6 +112,9 @@ def numbers(values: pd.Series, name: str, file: Path) -> np.ndarray:
 
 
 def _parsed(text: pd.Series) -> np.ndarray:
+    # Python reads 1_0 as 10; nobody writes a score so.
+    if text.str.contains("_", regex=False).any():
+        text = text.mask(text.str.contains("_", regex=False), "no number")
     try:
         # Python's own reading is correctly rounded; pandas' fast one may miss the last digit.
         return np.array(text.tolist(), dtype=np.float64)

@@ -151,7 +151,8 @@ def cheapest(counts: pd.DataFrame, cost_fn: float, cost_fp: float, prevalence: f
     cost = missed * cost_fn + alarms * cost_fp
     # Costs like .1 are not exact in binary: a difference in the last digits is still a tie.
     best = np.flatnonzero(cost <= cost.min() + 1e-12 * cost.max())[-1]
-    return Choice(float(counts["threshold"].to_numpy()[best]), True, f"cost {cost[best]:g}{of}", rule)
+    nothing = "; cheapest of all is to call nothing abnormal" if best == 0 else ""
+    return Choice(float(counts["threshold"].to_numpy()[best]), True, f"cost {cost[best]:g}{of}{nothing}", rule)
 
 
 def bayes_threshold(cost_fn: float, cost_fp: float) -> float:

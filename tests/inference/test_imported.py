@@ -1,6 +1,8 @@
 """Somebody else's scores: to the last digit where they can be meant, one sentence where they cannot."""
 
 import json
+import os
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -119,6 +121,7 @@ def test_an_unknown_label_is_unknown(tmp_path, workspace, word):
 BAD = {
     "nan": ({"p": [0.1, np.nan, 0.2]}, "in 1 of 3 rows column p is no finite number .row 3: ''.; expected a score"),
     "inf": ({"p": ["0.1", "inf", "-inf"]}, "in 2 of 3 rows column p is no finite number .row 3: 'inf', row 4: '-inf'."),
+    "underscore": ({"p": ["0.1", "1_0", "0.2"]}, "row 3: '1_0'"),
     "words": ({"p": ["0.1", "high", "0.2"]}, "row 3: 'high'"),
     "comma": ({"p": ["0.1", "0,5", "0.2"]}, "written with a point, not a comma"),
     "logit": ({"p": [0.1, -2.0, 4.0]}, "in 2 of 3 rows column p lies outside 0 to 1 .row 3: '-2.0', row 4: '4.0'"),
@@ -239,6 +242,31 @@ def test_names(tmp_path, workspace, table):
     (tmp_path / "checkpoints" / "one").mkdir()
     with pytest.raises(OverreadError, match="names both a checkpoint and imported scores"):
         find_scored("one")
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_an_import_that_is_cut_off_leaves_the_older_scores_or_the_new_ones(
+    tmp_path, workspace, table, step, monkeypatch
+):
+    kept(tmp_path, table, ALL)
+    older = read_imported("other")
+    count, replace = iter(range(99)), os.replace
+
+    def cut(*arguments):
+        if next(count) == step:
+            raise KeyboardInterrupt
+        return replace(*arguments)
+
+    monkeypatch.setattr(os, "replace", cut)
+    with pytest.raises(KeyboardInterrupt) if step < 4 else nullcontext():
+        kept(tmp_path, table.assign(p=0.5), ALL)
+    monkeypatch.undo()
+    monkeypatch.setenv("OVERREAD_HOME", str(workspace))
+    now = read_imported("other")
+    scores = imported_predictions(now)["probability"]
+    assert (now == older) == (step < 3) and (scores == 0.5).all() == (step >= 3)
+    kept(tmp_path, table, ALL)
+    assert read_imported("other").predictions_hash == older.predictions_hash
 
 
 def test_altered_or_damaged_sets_are_named(tmp_path, workspace, table):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -89,6 +90,12 @@ def test_any_field_altered_by_hand_is_named(scored, field):
     with pytest.raises(OverreadError, match="nothing is applied from it"):
         locked(scored)
     assert json.loads(file.read_text()) == content  # what was there is left for the person to look at
+
+
+def test_points_locked_at_the_same_moment_are_all_kept(scored):
+    with ThreadPoolExecutor(4) as pool:
+        points = list(pool.map(lambda cost: locked(scored, f"cost={cost}"), range(1, 9)))
+    assert {point.hash for point in op.read_points(scored)} == {point.hash for point in points}
 
 
 def test_entries_removed_moved_or_made_up_are_refused(scored):
