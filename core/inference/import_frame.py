@@ -12,6 +12,7 @@ from core.errors import OverreadError
 from core.inference import import_table
 from core.inference.predictions import dataset_reference
 
+SATURATED = 0.01  # the share of distinct logits that may become one probability before they are taken for no logits
 # A probability of 0 or 1 has no logit; it gets that of 2^-54 from the end. The probability itself is kept as it came.
 LARGEST = 54 * float(np.log(2))
 
@@ -72,7 +73,7 @@ def _scored(
             notes.append(
                 f"every value of {columns.score} lies in 0 to 1: are these probabilities? Then leave --logit out."
             )
-        _check_saturation(scores, columns.score, file)
+        _check_saturation(scores, columns.score, file, notes)
         return frame.assign(logit=scores)
     import_table.refuse(
         (scores < 0) | (scores > 1),
@@ -128,11 +129,18 @@ def _check_study_splits(frame: pd.DataFrame, file: Path) -> None:
         )
 
 
-def _check_saturation(scores: np.ndarray, name: str, file: Path) -> None:
-    """Far out, different logits are the same probability: their order, and with it every curve, would be lost."""
+def _check_saturation(scores: np.ndarray, name: str, file: Path, notes: list[str]) -> None:
+    """Far out, different logits are the same probability: their order, and with it the curves, would be lost.
+
+    A few such are an overconfident network's, and are noted; many are no logits.
+    """
     values = np.unique(scores)
     lost = len(values) - len(np.unique(expit(values)))
-    if lost:
+    if 0 < lost <= SATURATED * len(values):
+        notes.append(
+            f"{lost:,} of {len(values):,} distinct logits, the highest, become the same probability as another"
+        )
+    elif lost:
         raise OverreadError(
             f"{file}: column {name} reaches from {values[0]:g} to {values[-1]:g}, and {lost:,} of its {len(values):,} "
             "values would share a probability with another, so their order would be lost; logits lie between -30 and "

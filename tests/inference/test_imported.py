@@ -211,6 +211,15 @@ def test_numbers_that_are_no_logits_would_lose_their_order(tmp_path, workspace):
         kept(tmp_path, frame, raw=True, is_logit=True)
 
 
+def test_a_few_saturated_logits_are_noted(tmp_path, workspace):
+    logits = np.r_[np.linspace(-60, 20, 400), 45.0, 46.0]
+    read = kept(tmp_path, pd.DataFrame({"y": np.arange(402) % 2, "p": logits}), is_logit=True)
+    assert (read["logit"] == logits).all() and len(read["logit"].unique()) == 402
+    assert "1 of 402 distinct logits, the highest, become the same probability" in " ".join(
+        read_imported("other").notes
+    )
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_raw_marker_keeps_its_order_and_its_thresholds(tmp_path, workspace, seed):
     """As a tumour marker is given: any number, with ties."""
