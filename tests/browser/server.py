@@ -75,12 +75,12 @@ def wait_until_up(address: str, process: subprocess.Popen, log: Path, seconds: f
 
 
 @contextmanager
-def chromium() -> Iterator:
-    """The system's Chromium, driven by playwright."""
+def chromium(*flags: str) -> Iterator:
+    """The system's Chromium, driven by playwright; `flags` are added to its command line."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*QUIET, *flags])
         try:
             yield browser
         finally:

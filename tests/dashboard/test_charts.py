@@ -7,30 +7,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core.metrics.counts import counts_at, counts_table
-from core.metrics.evaluation import study_group_table
+from core.metrics.counts import counts_table
+from core.metrics.decision import net_benefit_table
 from core.metrics.ranking import precision_recall_table, roc_table
 from dashboard import theme
-from dashboard.charts import balance, bones, curves, history, outcomes, scores
+from dashboard.charts import balance, bones, curves, decision, history
 from dashboard.charts.overlay import is_blank, overlay_png, strength
 
 SCORES, LABELS = [0.9, 0.8, 0.6, 0.4, 0.3, 0.1], [1, 1, 0, 1, 0, 0]
-
-
-@pytest.fixture
-def studies() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "study_id": list("abcdef"),
-            "bone": ["wrist", "elbow"] * 3,
-            "label": np.array(LABELS, float),
-            "score": SCORES,
-            "split": "valid",
-            "patient_id": list("abcdef"),
-            "group_id": list("abcdef"),
-            "n_views": 1,
-        }
-    )
 
 
 @pytest.fixture
@@ -61,32 +45,14 @@ def test_precision_recall_draws_the_table_and_what_chance_reaches(counts):
     assert list(figure.data[0].y) == [0.5, 0.5]
 
 
-def test_the_histogram_counts_every_labelled_study_once(studies):
-    studies.loc[5, "label"] = np.nan
-    figure = scores.histogram(studies, 0.5)
-    assert sum(figure.data[0].y) == 3 and sum(figure.data[1].y) == -2
-    assert figure.data[0].name == "Abnormal (n = 3)" and figure.layout.title.subtitle.text == "5 studies"
-    assert figure.layout.shapes[0].x0 == 0.5 and figure.layout.shapes[0].line.color == theme.THRESHOLD
-
-
-def test_confusion_squares_have_areas_in_proportion(counts):
-    figure = outcomes.confusion(counts_at(counts, 0.5) | {"tn": 8})
-    squares = [part for part in figure.data if part.fill == "toself"]
-    areas = [(max(square.x) - min(square.x)) * (max(square.y) - min(square.y)) for square in squares]
-    assert np.array(areas) / max(areas) == pytest.approx(np.array([2, 1, 1, 8]) / 8)
-    assert [part.name for part in figure.data if part.mode == "text"] == ["TP", "FN", "FP", "TN"]
-
-
-def test_confusion_of_nothing_is_four_empty_squares():
-    figure = outcomes.confusion({"tp": 0, "fp": 0, "tn": 0, "fn": 0})
-    assert figure.layout.title.subtitle.text == "0 studies, area by count"
-
-
-def test_missed_per_bone_shows_misses_of_abnormal(studies):
-    figure = outcomes.missed_per_bone(study_group_table(studies, 0.5))
-    missed = trace(figure, "missed")
-    assert dict(zip(missed.y, missed.x)) == {"Wrist": 0, "Elbow": 1}
-    assert figure.layout.title.subtitle.text == "1 of 3 abnormal"
+def test_the_decision_curve_is_per_100_studies_and_marks_the_threshold(counts):
+    table = net_benefit_table(counts)
+    figure = decision.net_benefit(table, 0.5)
+    np.testing.assert_allclose(trace(figure, "The model").y, 100 * table["net_benefit"])
+    assert figure.layout.shapes[0].x0 == 0.5 and figure.data[-1].y[0] == pytest.approx(
+        100 * table["net_benefit"].iloc[49]
+    )
+    assert len(decision.net_benefit(table, 0.0).data) == 3
 
 
 def test_dot_and_whisker_reaches_from_low_to_high():

@@ -1,0 +1,292 @@
+"""The live panel in a real browser: dragged by mouse, key and finger, with nothing sent until it is let go."""
+
+import re
+import shutil
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.data.index import build_index, write_dataset
+from core.data.phantom import write_phantoms
+from core.inference.imported import Columns, import_scores, imported_predictions, read_imported
+from core.metrics.counts import counts_table
+from core.metrics.operating_point import rates_at
+from core.metrics.studies import labelled, study_table
+from dashboard.widgets import estimate_text
+from tests.browser.server import chromium, serve, settle
+from tests.metrics.test_grid import made
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium")
+PROBES = re.compile(r"/_stcore/(host-config|health)$")
+COLUMNS = Columns("label", "score", "study", patient="study", bone="bone", split="split")
+HANDLE = ".histogram .handle"
+
+
+def sets() -> dict[str, pd.DataFrame]:
+    """Scores of many studies and of few, and those that leave a figure without an answer."""
+    small = made(300, 1, 0.4)
+    small.loc[:119, "split"] = "tune"
+    found = {
+        "small": small,
+        "large": made(60_000, 2),
+        "one class": made(40, 3).assign(label=0.0),
+        "one score": made(40, 4).assign(score=0.5),
+        "no label": made(40, 5).assign(label=np.nan),
+        "all ones": made(40, 6).assign(score=1.0),
+        "one study": made(1, 7).assign(label=1.0),
+    }
+    return {
+        name: frame.assign(study=[f"s{place}" for place in range(len(frame))]).assign(
+            split=frame["split"].fillna("valid") if "split" in frame else "valid"
+        )
+        for name, frame in found.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    home, frames = tmp_path_factory.mktemp("home"), sets()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OVERREAD_HOME", str(home))
+        write_phantoms(home / "phantoms", 4, 1)
+        write_dataset("demo", build_index(home / "phantoms" / "MURA-v1.1"))
+        for name, frame in frames.items():
+            frame.to_csv(home / "scores.csv", index=False)
+            import_scores(home / "scores.csv", name.replace(" ", "-"), COLUMNS)
+        with serve(home) as found:
+            yield found
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser, request):
+    """A page, its options by the test's parameter; anything that the console complains of fails the test."""
+    context = browser.new_context(
+        **{"viewport": {"width": 1440, "height": 1000}, "color_scheme": "dark", **getattr(request, "param", {})}
+    )
+    page, complaints, page.sent = context.new_page(), [], []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            complaints.append(f"{message.text} {message.location.get('url')}") if message.type == "error" else None
+        ),
+    )
+    yield page
+    assert page.locator(".stException").count() == 0
+    context.close()
+    assert not [line for line in complaints if not PROBES.search(line)]
+
+
+def visit(page, address: str, name: str = "small", query: str = "") -> None:
+    page.goto(f"{address}/threshold?data={name}+(scores+only)&split=valid{query}")
+    settle(page)
+    page.wait_for_selector(HANDLE)
+    page.wait_for_timeout(300)
+
+
+def value(page) -> float:
+    return float(page.locator(HANDLE).get_attribute("aria-valuenow"))
+
+
+def in_address(page) -> float:
+    return float(parse_qs(urlsplit(page.url).query).get("threshold", ["0.5"])[0])
+
+
+def grip(page) -> tuple[float, float]:
+    box = page.locator(".histogram .grip").bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def committed(page, before: float) -> float:
+    page.wait_for_function(
+        "before => Number(new URLSearchParams(location.search).get('threshold') ?? .5) !== before", arg=before
+    )
+    settle(page)
+    return in_address(page)
+
+
+def shown(page) -> list[str]:
+    return page.locator(".figures dd").all_inner_texts()
+
+
+def exact(home, name: str, split: str, threshold: float) -> list[str]:
+    """What Python says of the same studies."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OVERREAD_HOME", str(home))
+        rows = imported_predictions(read_imported(name))
+    known = labelled(study_table(rows[rows["split"] == split]))
+    rates = rates_at(counts_table(known["score"], known["label"]), threshold)
+    kinds = {"sensitivity": "percent", "specificity": "percent", "ppv": "percent", "npv": "percent", "kappa": "auroc"}
+    return [word for name, kind in kinds.items() for word in estimate_text(rates[name], kind)]
+
+
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_everything_moves_while_dragging_and_nothing_is_sent(page, address, name, tmp_path_factory):
+    visit(page, address, name)
+    before, words, dot = value(page), shown(page), page.locator(".roc .dot").get_attribute("transform")
+    x, y = grip(page)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.wait_for_timeout(100)
+    sent, seen = len(page.sent), set()
+    for step in range(1, 25):
+        page.mouse.move(x - 9 * step, y)
+        page.wait_for_timeout(20)
+        seen.add((value(page), tuple(shown(page)), page.locator(".pr .dot").get_attribute("transform")))
+    assert len(seen) > 12 and len(page.sent) == sent
+    assert shown(page) != words and page.locator(".roc .dot").get_attribute("transform") != dot
+    assert in_address(page) == before
+    there = value(page)
+    page.mouse.up()
+    assert committed(page, before) == there < before
+    assert value(page) == there and len(page.sent) > sent
+    home = next(folder for folder in tmp_path_factory.getbasetemp().iterdir() if (folder / "imported").exists())
+    assert shown(page)[: 2 * 5] == exact(home, name, "valid", there)
+
+
+def test_the_points_of_both_curves_are_dragged_too(page, address):
+    visit(page, address)
+    for name in ("roc", "pr"):
+        before = in_address(page)
+        page.locator(f".{name} .reach").scroll_into_view_if_needed()
+        box = page.locator(f".{name} .reach").bounding_box()
+        page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.3 * box["height"])
+        page.mouse.down()
+        page.wait_for_timeout(60)
+        one = value(page)
+        page.mouse.move(box["x"] + 0.85 * box["width"], box["y"] + 0.2 * box["height"], steps=4)
+        page.wait_for_timeout(60)
+        assert value(page) != one
+        page.mouse.up()
+        assert committed(page, before) == value(page)
+
+
+def test_keys_step_from_score_to_score(page, address):
+    visit(page, address)
+    page.locator(HANDLE).focus()
+    assert page.locator(HANDLE).get_attribute("role") == "slider"
+    start, seen = value(page), []
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+        seen.append(value(page))
+    assert start < seen[0] < seen[1] < seen[2]
+    page.keyboard.press("ArrowLeft")
+    assert value(page) == seen[1]
+    page.keyboard.press("Shift+ArrowLeft")
+    assert value(page) < start
+    page.keyboard.press("PageUp")
+    page.keyboard.press("End")
+    assert value(page) == 1.0 and "sensitivity 0.0 percent" in page.locator(HANDLE).get_attribute("aria-valuetext")
+    page.keyboard.press("Home")
+    assert "sensitivity 100.0 percent" in page.locator(HANDLE).get_attribute("aria-valuetext")
+    assert committed(page, 0.5) == value(page)
+    ring = page.locator(".histogram .ring")
+    assert ring.evaluate("ring => getComputedStyle(ring).stroke") != "rgba(0, 0, 0, 0)"
+    lowest = value(page)
+    page.keyboard.press("ArrowRight")
+    assert committed(page, lowest) == value(page) > lowest
+
+
+@pytest.mark.parametrize(
+    "page", [{"viewport": {"width": 400, "height": 800}, "has_touch": True, "is_mobile": True}], indirect=True
+)
+def test_a_finger_drags_it_on_a_narrow_screen(page, address):
+    visit(page, address)
+    page.locator(HANDLE).scroll_into_view_if_needed()
+    x, y = grip(page)
+    touch = page.context.new_cdp_session(page)
+
+    def send(kind: str, *points):
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": a, "y": b} for a, b in points]})
+
+    before, sent = value(page), len(page.sent)
+    send("touchStart", (x, y))
+    for step in range(1, 12):
+        send("touchMove", (x - 8 * step, y))
+        page.wait_for_timeout(20)
+    assert value(page) < before and len(page.sent) == sent
+    there = value(page)
+    send("touchEnd")
+    assert committed(page, 0.5) == there == value(page)
+
+
+SCHEMES = [
+    {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+    for width in (1440, 400)
+    for scheme in ("dark", "light")
+]
+
+
+@pytest.mark.parametrize("page", SCHEMES, indirect=True)
+def test_it_fits_its_width_in_both_themes(page, address):
+    visit(page, address)
+    wide = "() => { const main = document.querySelector('.stMain'); return main.scrollWidth - main.clientWidth }"
+    assert page.evaluate(wide) <= 0
+    assert page.locator(".roc .curve").count() == 1 and page.locator(".bones > div").count() == 7
+    colours = page.locator(".histogram .line").evaluate("line => getComputedStyle(line).stroke")
+    dark = page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches")
+    assert colours == ("rgb(242, 193, 78)" if dark else "rgb(142, 106, 3)")
+
+
+@pytest.mark.parametrize("name", ["one-class", "one-score", "no-label", "all-ones", "one-study"])
+def test_it_lives_where_figures_are_not_estimable_and_says_why(page, address, name):
+    visit(page, address, name, "&axis=log-odds" if name == "one-score" else "")
+    page.locator(HANDLE).focus()
+    for key in ("Home", "End", "ArrowLeft"):
+        page.keyboard.press(key)
+    text = page.locator(".panel").inner_text()
+    assert "NaN" not in text and "Infinity" not in text and "undefined" not in text
+    if name in ("one-class", "no-label", "one-study"):
+        assert "Not estimable" in text and page.locator(".nothing").count() == 2
+        assert {
+            "one-class": "no abnormal studies",
+            "no-label": "no labelled studies",
+            "one-study": "no normal studies",
+        }[name] in text
+    drawn = page.locator(".panel svg").evaluate_all("all => all.map(svg => svg.outerHTML).join('')")
+    assert "NaN" not in drawn and "Infinity" not in drawn
+
+
+def test_a_rule_moves_the_panel_and_the_address_brings_it_back(page, address):
+    visit(page, address, query="&rule=Youden&prevalence=7.5")
+    page.get_by_role("button", name="Use this threshold").click()
+    there = committed(page, 0.5)
+    page.wait_for_timeout(500)
+    assert value(page) == there
+    assert "at a prevalence of 7.5%" in page.locator(".stated").inner_text()
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    settle(page)
+    page.wait_for_selector(HANDLE)
+    assert value(page) == there and page.locator(".st-key-prevalence input").input_value() == "7.5"
+    assert page.locator(".st-key-rule input").first.input_value() == "Youden"
+
+
+def test_a_threshold_is_locked_here_and_verified_there(page, address):
+    visit(page, address, query="&rule=Youden")
+    page.get_by_role("button", name="Lock this threshold").click()
+    settle(page)
+    assert "author is part of the record" in page.locator(".stAlert").last.inner_text()
+    page.locator(".st-key-lock_author input").fill("A. Reader")
+    page.get_by_role("button", name="Lock this threshold").click()
+    page.wait_for_selector(".facts.sides")
+    settle(page)
+    assert "Chosen on valid" in page.locator(".facts.sides").inner_text()
+    assert page.locator(".histogram .mark").count() == 1
+    page.get_by_role("button", name="Verify on tune").click()
+    page.wait_for_function("() => document.querySelector('.facts.sides').innerText.includes('Verified on tune')")
+    settle(page)
+    page.reload()
+    settle(page)
+    assert "was already looked at once" in page.locator(".stMain").inner_text()

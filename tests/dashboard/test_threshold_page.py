@@ -1,0 +1,139 @@
+"""The threshold page under Streamlit's own test: rules, bands, locks. What is dragged is tested in a browser."""
+
+import json
+import shutil
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from core.inference.operating_points import POINTS, read_points
+from core.inference.predictions import read_file
+from core.inference.scored import find_scored
+from core.metrics.bands import band_table
+from core.metrics.operating_point import choose, counts_of, rates_at
+from core.metrics.studies import study_table
+from core.paths import predictions_folder
+from dashboard.selection import Selection
+from dashboard.threshold_work import band_html
+from dashboard.widgets import estimate_text
+from tests.dashboard.conftest import House, enter, open_page, words
+
+
+@pytest.fixture
+def own(built, tmp_path, monkeypatch) -> House:
+    """A house whose checkpoints may be written to."""
+    house = House(built.home, tmp_path / "checkpoints")
+    shutil.copytree(built.checkpoints, house.checkpoints)
+    enter(house, monkeypatch)
+    return house
+
+
+def valid():
+    return study_table(read_file(predictions_folder("demo") / "alpha.parquet").query("split == 'valid'"))
+
+
+RULES = {
+    "Specificity first": ("specificity>=0.8", {"specificity_target": 80.0, "bound": "None"}),
+    "Sensitivity first": ("sensitivity>=0.9", {"sensitivity_target": 90.0, "bound": "None"}),
+    "Alerts": ("alerts<=30", {"alerts": 30.0}),
+    "Cost": ("cost=3", {"cost": 3.0}),
+    "Youden": ("youden", {}),
+    "Guarantee on misses": ("miss<=0.2", {"miss": 20.0}),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_on_the_page_is_the_rule_of_the_command_line(house, name):
+    text, settings = RULES[name]
+    app = open_page("threshold", rule=name, **{key: str(value) for key, value in settings.items()})
+    expected = choose(valid(), text, "none")
+    assert not app.exception and expected.feasible and expected.reason in words(app)
+    app.button(key="rule_use").click().run()
+    assert app.slider(key="threshold").value == min(expected.threshold, 1.0)
+
+
+def test_two_thresholds_offer_both(house):
+    app = open_page("threshold", rule="Two thresholds", bound="None", rule_out="80.0", rule_in="80.0")
+    expected = choose(valid(), "rule_out sensitivity>=0.8 rule_in specificity>=0.8", "none")
+    assert not app.exception and expected.reason in words(app)
+    app.button(key="rule_use_high").click().run()
+    assert app.slider(key="threshold").value == expected.high
+
+
+def test_exact_figures_stand_on_the_page_at_the_prevalence_stated(house):
+    app = open_page("threshold", threshold="0.4", prevalence="5.0")
+    rates = rates_at(counts_of(valid()), 0.4, 0.05)
+    for name, kind in (("ppv", "percent"), ("number_needed_to_review", "number"), ("mcc", "auroc")):
+        assert estimate_text(rates[name], kind)[0] in words(app)
+
+
+def test_a_band_turned_round_is_a_message(house):
+    app = open_page("threshold", band_low="0.7", band_high="0.2")
+    assert not app.exception and "The band is empty" in words(app)
+
+
+def test_the_band_names_each_bone_and_links_to_its_errors():
+    studies = valid_like()
+    table = band_table(studies, 0.2, 0.8, by="bone")
+    html = band_html(table, Selection("a&b", "m", "valid", "all bones", 0.5), 0.2, 0.8)
+    assert html.count("<tr>") == 1 + len(table) and "<script" not in html
+    link = html.split('href="')[1].split('"')[0].replace("&amp;", "&")
+    query = parse_qs(urlsplit(link).query)
+    assert query["data"] == ["a&b"] and query["threshold"] == ["0.8"] and query["outcome"] == ["Missed"]
+    assert "href" not in band_html(table, Selection("a", "m", "valid", "all bones", 0.5, has_images=False), 0.2, 0.8)
+
+
+def valid_like():
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "bone": ["wrist", "wrist", "<script>"] * 8,
+            "label": [1.0, 0.0, 1.0] * 8,
+            "score": [0.3, 0.5, 0.9] * 8,
+        }
+    )
+
+
+def lock(app, author: str = "A. Reader"):
+    app.text_input(key="lock_author").set_value(author)
+    return next(button for button in app.button if button.label == "Lock this threshold").click().run()
+
+
+def test_the_page_locks_what_the_panel_stands_on(own):
+    app = lock(open_page("threshold", threshold="0.45"))
+    assert not app.exception
+    (point,) = read_points(find_scored("alpha"))
+    assert (point.threshold, point.rule, point.split, point.author) == (0.45, "threshold=0.45", "valid", "A. Reader")
+    assert point.figures["n_abnormal"] > 0 and "Chosen on valid" in words(app)
+    app = open_page("threshold", rule="Youden")
+    app.button(key="rule_use").click().run()
+    lock(app)
+    assert [point.rule for point in read_points(find_scored("alpha"))] == ["threshold=0.45", "youden"]
+
+
+def test_a_lock_needs_an_author(own):
+    app = lock(open_page("threshold"), " ")
+    assert not app.exception and "author" in app.warning[-1].value and not read_points(find_scored("alpha"))
+
+
+def test_verified_figures_stand_beside_those_it_was_chosen_with_and_looks_are_counted(own):
+    app = lock(open_page("threshold", threshold="0.45", split="train"))
+    app.selectbox(key="verify_on").set_value("valid").run()
+    app.button(key="verify_now").click().run()
+    assert not app.exception and "Chosen on train" in words(app) and "Verified on valid" in words(app)
+    shown = estimate_text(rates_at(counts_of(valid()), 0.45)["sensitivity"])[0]
+    assert shown in words(app).split("Verified on valid")[1]
+    again = open_page("threshold", split="train")
+    assert any("already looked at once" in warning.value for warning in again.warning)
+
+
+def test_a_point_altered_by_one_digit_is_refused(own):
+    lock(open_page("threshold", threshold="0.45"))
+    file = own.checkpoints / "alpha" / POINTS
+    content = json.loads(file.read_text())
+    content["points"][0]["threshold"] = 0.46
+    file.write_text(json.dumps(content))
+    app = open_page("threshold")
+    assert not app.exception and "was altered after it was locked" in words(app)
+    assert not [button for button in app.button if button.label == "Lock this threshold"]
