@@ -5,9 +5,8 @@ import math
 import streamlit as st
 
 from core.data.index import Dataset
-from core.metrics.counts import counts_at
+from core.metrics.counts import class_sizes
 from core.metrics.grid import grid_at
-from core.metrics.studies import labelled
 from dashboard import selection, widgets
 from dashboard.components import live_panel
 from dashboard.loaders import thresholds
@@ -19,7 +18,7 @@ KEPT = {"bind": "query-params", "persist_state": "session"}
 
 def settings(tables: Tables) -> tuple[float | None, str]:
     """The prevalence that is stated (a share, or None) and the axis of the scores."""
-    known = labelled(tables.studies)["label"]
+    abnormal, normal = class_sizes(tables.counts)
     st.session_state["threshold_exact"] = st.session_state["threshold"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         prevalence = st.number_input(
@@ -30,7 +29,7 @@ def settings(tables: Tables) -> tuple[float | None, str]:
             step=0.5,
             format="%.1f",
             key="prevalence",
-            placeholder=f"{known.mean():.1%} in these studies" if len(known) else "unknown here",
+            placeholder=f"{share(abnormal, normal)} in these studies" if abnormal + normal else "unknown here",
             width=250,
             help="Abnormal per 100 studies where the model will be used. Predictive values and alerts depend on it; "
             "empty: as in these studies, which is rarely a clinic's.",
@@ -102,10 +101,14 @@ def _take_exact() -> None:
 def _stated(prevalence: float | None, tables: Tables) -> str:
     if prevalence is not None:
         return f"Predictive values and alerts at a prevalence of {prevalence:.1%}; all else as in these studies."
-    there = counts_at(tables.counts, math.inf)
-    total = there["fn"] + there["tn"]
-    share = f" ({there['fn'] / total:.1%})" if total else ""
-    return f"Predictive values and alerts at the prevalence of these studies{share}: state the one of your clinic."
+    abnormal, normal = class_sizes(tables.counts)
+    here = f" ({share(abnormal, normal)})" if abnormal + normal else ""
+    return f"Predictive values and alerts at the prevalence of these studies{here}: state the one of your clinic."
+
+
+def share(part: int, rest: int) -> str:
+    """`41.9%`: the first of both."""
+    return f"{part / (part + rest):.1%}"
 
 
 def _area(tables: Tables) -> str:

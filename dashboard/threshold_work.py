@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.metrics.bands import band_table
+from core.data.index import Dataset
 from core.metrics.decision import net_benefit_table
-from core.metrics.evaluation import study_group_table
+from core.metrics.grid import grid_at
 from core.metrics.operating_point import rates_at
 from dashboard import widgets
 from dashboard.charts import decision
+from dashboard.loaders import thresholds
 from dashboard.loaders.thresholds import Tables
 from dashboard.selection import Selection, bone_name
 
@@ -48,7 +49,7 @@ def show_workload(tables: Tables, chosen: Selection, prevalence: float | None) -
     )
 
 
-def show_band(tables: Tables, chosen: Selection) -> None:
+def show_band(dataset: Dataset, source, chosen: Selection) -> None:
     """Two thresholds, and what changes between them: abnormal studies found, false alarms made, per bone."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         low, high = (
@@ -58,7 +59,7 @@ def show_band(tables: Tables, chosen: Selection) -> None:
     if low > high:
         widgets.empty("The band is empty", f"It goes from {low:g} up to {high:g}; the first must be the smaller one.")
         return
-    table = band_table(tables.studies, low, high, by="bone")
+    table = thresholds.band(dataset, source, chosen.split, chosen.one_bone, low, high)
     st.html(band_html(table, chosen, low, high))
     widgets.note(
         f"Going down from {high:g} to {low:g} finds the abnormal studies of the band and makes false alarms of its "
@@ -82,7 +83,7 @@ def band_html(table: pd.DataFrame, chosen: Selection, low: float, high: float) -
         numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
         rows.append(f"<tr><td><b>{escape(name)}</b></td>{numbers}</tr>")
     body = "".join(rows)
-    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="table tight"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def exchange(row) -> str:
@@ -108,12 +109,12 @@ def _link(count: int, chosen: Selection, bone: str, high: float, outcome: str) -
 
 def show_bones(tables: Tables, chosen: Selection) -> None:
     """The bones in one line, worst first; their page has the rest."""
-    table = study_group_table(tables.studies, chosen.threshold)
-    known = table[table["sensitivity"].notna()].sort_values("sensitivity")
-    if len(known) < 2:
+    found, _ = grid_at(tables.grid, tables.studies, chosen.threshold)
+    rows = [(tp / n, name, n) for name, tp, n in zip(tables.grid.groups, found, tables.grid.tp[:, -1]) if n]
+    if len(rows) < 2:
         return
-    low, high = known.iloc[0], known.iloc[-1]
+    (low, worst, few), (high, best, many) = min(rows), max(rows)
     widgets.note(
-        f"Sensitivity goes from {low['sensitivity']:.1%} ({low['bone']}, {low['n_abnormal']:,} abnormal) to "
-        f"{high['sensitivity']:.1%} ({high['bone']}, {high['n_abnormal']:,}): the Bones page has them with intervals."
+        f"Sensitivity goes from {low:.1%} ({worst}, {few:,} abnormal) to {high:.1%} ({best}, {many:,}): the Bones page "
+        "has them with intervals."
     )

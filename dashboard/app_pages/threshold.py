@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.errors import OverreadError
 from dashboard import scoring, selection, threshold_lock, threshold_panel, threshold_rule, threshold_work, widgets
 from dashboard.loaders import thresholds
 from dashboard.selection import Selection, bone_name
@@ -22,14 +23,20 @@ def show() -> None:
         threshold_lock.show(dataset, source, chosen, tables, rule, choice, prevalence)
     with right:
         widgets.caption("Band between two thresholds", "what lies in it, and the rate of exchange")
-        threshold_work.show_band(tables, chosen)
+        threshold_work.show_band(dataset, source, chosen)
     threshold_work.show_workload(tables, chosen, prevalence)
 
 
 def read(chosen: Selection) -> thresholds.Tables:
     """The tables of what is chosen. Without scores the page ends with the way to make them."""
-    scoring.scored(chosen)
-    return thresholds.tables(*scoring.chosen_parts(chosen), chosen.split, chosen.one_bone)
+    try:
+        found = thresholds.tables(*scoring.chosen_parts(chosen), chosen.split, chosen.one_bone)
+    except OverreadError:
+        found = None
+    if found is None:
+        # Says what is wrong or missing, offers what can be done, and ends the page.
+        scoring.scored(chosen)
+    return found
 
 
 show()

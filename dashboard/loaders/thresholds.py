@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 
 from core.data.index import Dataset
 from core.inference.imported import Imported
+from core.metrics.bands import band_table
 from core.metrics.counts import counts_table
 from core.metrics.grid import Grid, grid_counts
 from core.metrics.intervals import Estimate
@@ -37,8 +38,8 @@ class Tables:
     precision: float
 
 
-def tables(dataset: Dataset, source: Checkpoint | Imported, split: str, bone: str = "") -> Tables:
-    """Everything that does not change when the threshold does."""
+def tables(dataset: Dataset, source: Checkpoint | Imported, split: str, bone: str = "") -> Tables | None:
+    """Everything that does not change when the threshold does; None where nothing is scored."""
     return _tables(*_key(dataset, source), split, bone, dataset, source)
 
 
@@ -48,6 +49,13 @@ def bins(dataset: Dataset, source: Checkpoint | Imported, split: str, bone: str,
     axis 'probability': even from 0 to 1; 'log-odds': even between the log-odds of the lowest and the highest score.
     """
     return _bins(*_key(dataset, source), split, bone, axis, dataset, source)
+
+
+def band(
+    dataset: Dataset, source: Checkpoint | Imported, split: str, bone: str, low: float, high: float
+) -> pd.DataFrame:
+    """`bands.band_table` per bone."""
+    return _band(*_key(dataset, source), split, bone, low, high, dataset, source)
 
 
 def histogram_bins(studies: pd.DataFrame, axis: str, bins: int = BINS) -> dict:
@@ -73,7 +81,10 @@ def _key(dataset: Dataset, source: Checkpoint | Imported) -> tuple:
 
 
 @st.cache_resource(max_entries=6, show_spinner="Counting")
-def _tables(dataset_name, index_hash, reference, stamps, split, bone, _dataset, _source) -> Tables:
+def _tables(dataset_name, index_hash, reference, stamps, split, bone, _dataset, _source) -> Tables | None:
+    rows = loaders.predictions(_dataset, _source)
+    if rows is None or not ((rows["split"] == split) & (rows["bone"].eq(bone) if bone else True)).any():
+        return None
     studies = loaders.studies(_dataset, _source, split, bone)
     known = labelled(studies)
     counts = counts_table(known["score"], known["label"])
@@ -85,3 +96,9 @@ def _tables(dataset_name, index_hash, reference, stamps, split, bone, _dataset, 
 def _bins(dataset_name, index_hash, reference, stamps, split, bone, axis, _dataset, _source) -> dict:
     studies = _tables(dataset_name, index_hash, reference, stamps, split, bone, _dataset, _source).studies
     return histogram_bins(labelled(studies), axis)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def _band(dataset_name, index_hash, reference, stamps, split, bone, low, high, _dataset, _source) -> pd.DataFrame:
+    studies = _tables(dataset_name, index_hash, reference, stamps, split, bone, _dataset, _source).studies
+    return band_table(studies[["bone", "score", "label"]], low, high, by="bone")
