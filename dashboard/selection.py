@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core.errors import OverreadError
-from core.schema import bone_order
 from dashboard import loaders
+from dashboard.loaders.scope import scope
 
 ALL = "all bones"
 SPLITS = ("valid", "test", "tune", "train")
@@ -61,16 +60,15 @@ def draw() -> Selection:
     name = st.selectbox("Data set", list(datasets), key="data", bind="query-params")
     sources = loaders.sources(datasets[name])
     model = st.selectbox("Model", list(sources), key="model", bind="query-params", placeholder="No checkpoint") or ""
-    scores_only = datasets[name].kind == "scores"
-    index = loaders.predictions(datasets[name], sources[model]) if scores_only else loaders.index(name)
+    splits, bones = scope(datasets[name], sources.get(model))
     st.selectbox(
         "Split",
-        _splits(index, datasets[name], sources.get(model)),
+        [split for split in SPLITS if split in splits],
         key="split",
         bind="query-params",
         help=HELP["split"],
     )
-    st.selectbox("Bone", [ALL, *bone_order(index["bone"])], key="bone", bind="query-params")
+    st.selectbox("Bone", [ALL, *bones], key="bone", bind="query-params")
     st.slider(
         "Threshold", 0.0, 1.0, 0.5, 0.001, format="%.3f", key="threshold", bind="query-params", help=HELP["threshold"]
     )
@@ -115,13 +113,3 @@ def choose(**values) -> None:
 def bone_name(bone: str) -> str:
     """As it is shown."""
     return bone.capitalize()
-
-
-def _splits(index, dataset, checkpoint) -> list[str]:
-    """What this checkpoint has been scored on, else what the data set holds."""
-    try:
-        scored = loaders.predictions(dataset, checkpoint) if checkpoint else None
-    except OverreadError:
-        scored = None  # the pages that need scores say what is wrong with them
-    there = set(index["split"] if scored is None else scored["split"])
-    return [split for split in SPLITS if split in there]
