@@ -39,6 +39,8 @@ function receive(panel, data) {
   // A value that comes back while another is on its way, or under the finger, must not pull the threshold away.
   const echo = panel.sent.indexOf(data.value.threshold);
   if (echo >= 0) panel.sent.splice(0, echo + 1);
+  // Another choice may overtake one that was sent, so that it never comes back: after a while it is not waited for.
+  if (panel.sent.length && performance.now() - panel.sentAt > 5000) panel.sent = [];
   const own = !fresh && (panel.dragging || panel.keyTimer || panel.sent.length);
   panel.rows = withRow(panel.counts, own ? null : data.value);
   const wanted = own ? before : data.value.threshold;
@@ -213,6 +215,13 @@ function histogram(panel) {
   const scales = shared ? '' : ', each half on its own scale';
   say(root.querySelector('.about'), `abnormal upwards (n = ${grouped(panel.rows.n1)}), normal downwards (n = ${grouped(panel.rows.n0)})${scales}`);
   if (focused) handle.focus({ preventScroll: true });
+}
+
+// Three digits, and more where three would say 0 or 1 of a score that is neither.
+function digits(threshold) {
+  const edge = Math.min(threshold, 1 - threshold);
+  if (edge <= 0 || edge >= 0.01) return fixed(threshold, 3);
+  return edge >= 1e-5 || threshold > 0.5 ? fixed(threshold, 5) : threshold.toExponential(1);
 }
 
 function steps(largest) {
@@ -398,6 +407,7 @@ function keys(panel, handle) {
 function commit(panel) {
   const threshold = panel.rows.threshold[panel.at];
   panel.sent.push(threshold);
+  panel.sentAt = performance.now();
   panel.send(threshold);
 }
 
@@ -420,7 +430,7 @@ function move(panel, place) {
   const x = parts.x.to(threshold), { handle, box, svgWidth } = parts;
   panel.moves += 1;
   set(handle, { transform: `translate(${x.toFixed(1)} 0)` });
-  const shown = fixed(threshold, threshold > 0 && threshold < 0.01 ? 5 : 3);
+  const shown = digits(threshold);
   // At an end the flag leans inwards, so that its number stays on the page.
   const lean = Math.max(0, 30 - x) + Math.min(0, svgWidth - 30 - x);
   for (const part of handle.querySelectorAll('.flag, .ring, .value')) part.setAttribute('transform', `translate(${lean} 0)`);
@@ -468,5 +478,9 @@ function move(panel, place) {
     'aria-valuetext': `threshold ${shown}, sensitivity ${spoken(sensitivity)}, specificity ${spoken(specificity)}, `
       + `${fn} of ${rows.n1} abnormal studies missed, ${fp} false alarms`,
   });
+  const pictures = [['.squares', `${fn} missed, ${tp} found, ${tn} cleared, ${fp} false alarms`],
+    ['.roc', `ROC curve, now at sensitivity ${sensitivity} and specificity ${specificity}`],
+    ['.pr', `Precision and recall, now at sensitivity ${sensitivity} and PPV ${written(predictive(tp, fp, tn, fn, null).ppv, 'percent')[0]}`]];
+  for (const [name, words] of pictures) set(panel.root.querySelector(`${name} svg`), { role: 'img', 'aria-label': words });
   say(panel.root.querySelector('.said'), panel.dragging ? 'Let go to choose' : 'Drag the line or a point; arrow keys step');
 }
