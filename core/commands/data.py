@@ -30,7 +30,8 @@ def phantom(
 
 def index(
     path: Annotated[
-        Path, typer.Argument(help="A MURA folder, a manifest (CSV, Parquet), or a folder with labels.csv.")
+        Path,
+        typer.Argument(help="A MURA folder, a manifest (CSV, Parquet), a folder with labels.csv, or one of DICOM."),
     ],
     name: Annotated[str, typer.Option(help="What to call the data set.")],
     column: Annotated[
@@ -41,16 +42,25 @@ def index(
     ] = 0.2,
     folds: Annotated[int, typer.Option(help="Folds of train, by patient.")] = 10,
     seed: Annotated[int, typer.Option(help="Decides splits and folds.")] = 0,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Labels for DICOM: label, and path, SOPInstanceUID, StudyInstanceUID or AccessionNumber."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Index radiographs under a name, with every file that cannot be used and why."""
-    from core.data.index import build_index, write_dataset
+    """Index radiographs under a name, with every file that cannot be used and why.
+
+    Again under the same name, only files that were added or changed are read, and patients stay where they were dealt.
+    """
+    from core.data.index import build_index, read_before, write_dataset
     from core.paths import checked_name
     from core.schema import bone_order
 
     checked_name(name)
     with bar() as progress:
-        indexed = build_index(path, pairs(column or []), valid_fraction, folds, seed, progress)
+        indexed = build_index(
+            path, pairs(column or []), valid_fraction, folds, seed, progress, labels, read_before(name, path)
+        )
     dataset, frame = write_dataset(name, indexed), indexed.frame
     for kind in ("unreadable", "stray", "conflicts"):
         listed = getattr(indexed, kind)
@@ -73,13 +83,15 @@ def index(
         "unreadable": indexed.unreadable,
         "stray": indexed.stray,
         "conflicts": indexed.conflicts,
+        **indexed.changes,
     }
+    changed = ", ".join(f"{count} {what}" for what, count in indexed.changes.items() if count)
     tell(
         facts,
         as_json,
         f"{name}: {facts['radiographs']} radiographs, {facts['studies']} studies, {facts['patients']} known patients; "
         f"{', '.join(f'{bone} {count}' for bone, count in facts['bones'].items())}; "
-        f"{len(indexed.unreadable)} unreadable",
+        f"{len(indexed.unreadable)} unreadable ({changed})",
     )
 
 

@@ -1,8 +1,9 @@
-"""The Index: one row per radiograph of a MURA tree or a manifest, and the data set it is kept in."""
+"""The Index: one row per radiograph of a MURA tree, a manifest or a folder of DICOM, and the data set it is kept in."""
 
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -13,16 +14,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data import manifest, mura
+from core.data import dicom_files, manifest, mura
 from core.data.inspect import FileFacts, inspect
 from core.data.pixels import UnreadableImage
-from core.data.split import assign_folds, assign_splits, group_ids
+from core.data.split import assign_folds, assign_splits, group_ids, linked_group_ids
 from core.errors import OverreadError
-from core.paths import dataset_folder, home, write_atomically
+from core.paths import dataset_folder, home, unwritable, write_atomically
 from core.schema import INDEX, check
 
 Progress = Callable[[int, int, str], None]
 _FACTS = b"overread"
+_FILE_FACTS = "files.parquet"
+# A file written so shortly before it was looked at may be written again within the same tick of its clock.
+_SETTLED_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,26 @@ class Indexed:
 
     frame: pd.DataFrame
     root: Path
+    source: Path
     kind: str
     phantom: bool = False
     unreadable: list = field(default_factory=list)
     stray: list = field(default_factory=list)
     conflicts: list = field(default_factory=list)
+    # {path in the index: file below root}, where a file's own name would name the patient.
+    links: dict = field(default_factory=dict)
+    # {path: (bytes, mtime_ns, width, height, sha1)} of every readable file, for the next indexing.
+    facts: dict = field(default_factory=dict)
+    changes: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Before:
+    """What an earlier index knows: its frame, its files' facts, where its splits came from."""
+
+    frame: pd.DataFrame
+    facts: dict
+    splits_from: str
 
 
 @dataclass(frozen=True)
@@ -74,25 +93,32 @@ def build_index(
     folds: int = 10,
     seed: int = 0,
     progress: Progress | None = None,
+    labels: Path | None = None,
+    before: Before | None = None,
 ) -> Indexed:
-    """Index a MURA tree, a manifest file, or a folder that holds labels.csv.
+    """Index a MURA tree, a manifest file, a folder that holds labels.csv, or a folder of DICOM.
 
     Splits that the source gives are kept; otherwise `valid_fraction` of the patients become 'valid'. Train is dealt
-    into `folds`, by patient. OverreadError where there is nothing to index.
+    into `folds`, by patient. labels: a table of labels for DICOM. before: an earlier index of the same source, from
+    `read_before`: files that did not change are not read again, and patients stay where they were dealt.
+    OverreadError where there is nothing to index.
     """
     source = Path(source)
     if not os.path.exists(source):  # unlike Path.exists, no error on a name that is too long
         raise OverreadError(
             f"{source} does not exist; expected a MURA folder, a manifest (CSV or Parquet), "
-            "or a folder with labels.csv. Check the path."
+            "a folder with labels.csv, or a folder of DICOM. Check the path."
         )
     if not 0 < valid_fraction < 1 or folds < 2 or seed < 0:
         raise OverreadError(
             f"valid fraction {valid_fraction}, {folds} folds and seed {seed} were given; expected a fraction between "
             "0 and 1, 2 folds or more and a seed from 0."
         )
-    frame, root, kind, rejected, stray, conflicts = _gather(source, columns or {})
-    facts, unreadable = _inspect_all(root, frame["path"].tolist(), progress)
+    frame, root, kind, rejected, stray, conflicts, links = _gather(source, columns or {}, labels)
+    paths = frame["path"].tolist()
+    facts, unreadable, kept = _inspect_all(root, [links.get(path, path) for path in paths], progress, before)
+    names = dict(zip(links.values(), links))
+    unreadable = [{**row, "path": names.get(row["path"], row["path"])} for row in unreadable]
     frame = frame[[fact is not None for fact in facts]].reset_index(drop=True)
     if frame.empty:
         first = [*unreadable, *rejected, *stray][:1]
@@ -101,24 +127,29 @@ def build_index(
             f"{source} holds no radiograph that can be read{example}; expected images in MURA's layout "
             "or named in a manifest."
         )
-    frame = _complete(frame, [fact for fact in facts if fact], valid_fraction, folds, seed)
+    frame = _complete(frame, [fact for fact in facts if fact], valid_fraction, folds, seed, before)
     return Indexed(
         frame,
         root,
+        source,
         kind,
         (root / "phantom.json").exists(),
         rejected + unreadable,
         stray,
         conflicts + _label_conflicts(frame),
+        links,
+        kept,
+        _changes(frame, before),
     )
 
 
 def write_dataset(name: str, indexed: Indexed) -> Dataset:
     """Put the index in place, its description last. An older one of that name is replaced in whole or not at all."""
     frame = indexed.frame
+    root = _link_files(name, indexed) if indexed.links else indexed.root
     dataset = Dataset(
         name=name,
-        root=str(indexed.root.resolve()),
+        root=str(root.resolve()),
         kind=indexed.kind,
         phantom=indexed.phantom,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -132,9 +163,26 @@ def write_dataset(name: str, indexed: Indexed) -> Dataset:
     # The facts travel inside the index, so that the one file that is replaced in one step says what it belongs to.
     table = table.replace_schema_metadata({**table.schema.metadata, _FACTS: facts.encode()})
     write_atomically(folder / "problems.json", lambda path: path.write_text(json.dumps(problems, indent=1)))
+    write_atomically(folder / _FILE_FACTS, lambda path: _write_file_facts(path, indexed))
     write_atomically(folder / "index.parquet", lambda path: pq.write_table(table, path))
     write_atomically(folder / "dataset.json", lambda path: path.write_text(facts))
     return dataset
+
+
+def read_before(name: str, source: Path | str) -> Before | None:
+    """What an earlier index of the same source knows; None where there is none, or it is of something else."""
+    file = dataset_folder(name) / _FILE_FACTS
+    try:
+        table = pq.read_table(file)
+        if (table.schema.metadata or {}).get(b"source", b"").decode() != str(Path(source).resolve()):
+            return None
+        rows = table.to_pydict()
+        dataset, frame = read_dataset(name), read_index(name)
+    except (OSError, ValueError, KeyError, pa.ArrowException):  # OverreadError is a ValueError
+        return None
+    columns = ("bytes", "mtime_ns", "width", "height", "sha1")
+    facts = dict(zip(rows["path"], zip(*(rows[column] for column in columns))))
+    return Before(frame, facts, dataset.splits_from)
 
 
 def read_dataset(name: str) -> Dataset:
@@ -213,57 +261,142 @@ def conflicting_studies(frame: pd.DataFrame) -> set[str]:
     return set(spread[spread > 1].index)
 
 
-def _gather(source: Path, columns: dict[str, str]):
+def _gather(source: Path, columns: dict[str, str], labels: Path | None):
     if source.is_dir() and (root := mura.mura_root(source)):
         rows, stray = mura.walk(root)
-        return mura.frame_of(rows), root, "mura", [], stray, mura.csv_conflicts(root, rows)
+        return mura.frame_of(rows), root, "mura", [], stray, mura.csv_conflicts(root, rows), {}
     file = source / "labels.csv" if source.is_dir() else source
+    if source.is_dir() and (labels or not _is_manifest(file, columns)):
+        found = dicom_files.walk(source)
+        if found.files:
+            from core.data import dicom  # pydicom is loaded where there is something to read
+
+            table = dicom_files.read_labels(labels or (file if file.is_file() else None))
+            rows = dicom.frame_of(source, found.files, table)
+            return rows.frame, source, "dicom", rows.left_out, found.stray, rows.repeated, rows.links
     if not file.is_file():
         raise OverreadError(
-            f"{source} holds neither MURA's folders (train/XR_WRIST/...) nor labels.csv; give the MURA "
-            "folder, or a manifest with the columns path, label and bone."
+            f"{source} holds neither MURA's folders (train/XR_WRIST/...) nor labels.csv nor DICOM files; give the MURA "
+            "folder, a manifest with the columns path, label and bone, or a folder of DICOM."
         )
     frame, rejected = manifest.read_manifest(file, columns)
-    return frame, file.parent, "manifest", rejected, [], []
+    return frame, file.parent, "manifest", rejected, [], [], {}
 
 
-def _inspect_all(root: Path, paths: list[str], progress: Progress | None):
-    """Facts of each file, None where it is unreadable, and the list of those. In threads: hashing frees the GIL."""
+def _is_manifest(file: Path, columns: dict[str, str]) -> bool:
+    """Whether labels.csv names files and bones; one that names only DICOM's own ids labels a folder of DICOM."""
+    if not file.is_file():
+        return False
+    try:
+        with file.open(encoding="utf-8-sig", errors="replace") as opened:
+            names = {name.strip().strip('"').lower() for name in opened.readline().replace(";", ",").split(",")}
+    except OSError:
+        return True  # the manifest's reader says what is wrong with it
+    bones = {columns.get("bone", "").lower(), "bone", "body_part"}
+    return {columns.get("path", "path").lower()} <= names and bool(bones & names)
+
+
+def _inspect_all(root: Path, paths: list[str], progress: Progress | None, before: Before | None):
+    """Facts of each file, None where it is unreadable; the list of those; and what to remember of the readable ones.
+
+    In threads: hashing and decoding free the GIL.
+    """
     facts: list[FileFacts | None] = []
-    unreadable = []
+    unreadable, kept = [], {}
+    known = before.facts if before else {}
+    now = time.time_ns()
 
     def look(path: str):
         try:
-            return inspect(root / path)
+            about = os.stat(root / path)
+            stamp = (about.st_size, about.st_mtime_ns)
+            if known.get(path, ())[:2] == stamp:
+                return FileFacts(*known[path][2:4], known[path][0], known[path][4]), stamp
+        except (OSError, ValueError):
+            stamp = None  # inspect says what is wrong
+        try:
+            return inspect(root / path), stamp
         except UnreadableImage as error:
-            return error
+            return error, stamp
 
     with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
-        for done, (path, result) in enumerate(zip(paths, pool.map(look, paths)), 1):
+        for done, (path, (result, stamp)) in enumerate(zip(paths, pool.map(look, paths)), 1):
             failed = isinstance(result, UnreadableImage)
             facts.append(None if failed else result)
             if failed:
                 unreadable.append({"path": path, "reason": result.reason})
+            elif stamp and stamp[1] < now - _SETTLED_NS:
+                kept[path] = (*stamp, result.width, result.height, result.sha1)
             if progress and (done % 64 == 0 or done == len(paths)):
                 progress(done, len(paths), "reading files")
-    return facts, unreadable
+    return facts, unreadable, kept
+
+
+def _changes(frame: pd.DataFrame, before: Before | None) -> dict[str, int]:
+    """How many radiographs were added, changed (in content), left as they were, and removed since the earlier index."""
+    old = before.frame.set_index("image_id")["sha1"] if before else pd.Series(dtype="str")
+    was = frame["image_id"].map(old)
+    return {
+        "added": int(was.isna().sum()),
+        "changed": int((was.notna() & (was != frame["sha1"])).sum()),
+        "unchanged": int((was == frame["sha1"]).sum()),
+        "removed": int((~old.index.isin(frame["image_id"])).sum()),
+    }
+
+
+def _link_files(name: str, indexed: Indexed) -> Path:
+    """A folder of links whose names name nobody, in place of the files themselves."""
+    folder = dataset_folder(name) / "files"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)  # where the links lead still names the patient
+        for shown, real in indexed.links.items():
+            place, target = folder / shown, (indexed.root / real).resolve()
+            if not (place.is_symlink() and place.resolve() == target):
+                place.unlink(missing_ok=True)
+                place.symlink_to(target)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return folder
+
+
+def _write_file_facts(file: Path, indexed: Indexed) -> None:
+    columns = ("bytes", "mtime_ns", "width", "height", "sha1")
+    # By the path in the index where the real one would name the patient: that file is then read again.
+    rows = {} if indexed.links else indexed.facts
+    table = pa.table(
+        {"path": list(rows), **{column: [row[place] for row in rows.values()] for place, column in enumerate(columns)}}
+    )
+    pq.write_table(table.replace_schema_metadata({b"source": str(indexed.source.resolve()).encode()}), file)
 
 
 def _complete(
-    frame: pd.DataFrame, facts: list[FileFacts], valid_fraction: float, folds: int, seed: int
+    frame: pd.DataFrame,
+    facts: list[FileFacts],
+    valid_fraction: float,
+    folds: int,
+    seed: int,
+    before: Before | None,
 ) -> pd.DataFrame:
     for name in ("width", "height", "bytes", "sha1"):
         frame[name] = [getattr(fact, name) for fact in facts]
     for name in ("patient_id", "view"):
         frame[name] = frame[name].astype("str")
-    frame["group_id"] = group_ids(frame["patient_id"], frame["study_id"], frame["sha1"])
     given = "split" in frame.columns
+    link = group_ids if given else linked_group_ids
+    frame["group_id"] = link(frame["patient_id"], frame["study_id"], frame["sha1"])
+    made = f"made here: {valid_fraction:.0%} of patients valid, seed {seed}"
+    splits_from = "source" if given else made
+    # Dealt with other settings, an earlier deal is no guide; with the same, nobody changes sides.
+    same = before is not None and before.splits_from == splits_from
+    old = before.frame.set_index("image_id")[["split", "fold"]] if same else None
     if not given:
-        frame["split"] = assign_splits(frame, valid_fraction, seed)
-    frame["fold"] = assign_folds(frame, folds, seed)
-    frame.attrs["splits_from"] = (
-        "source" if given else f"made here: {valid_fraction:.0%} of patients valid, seed {seed}"
-    )
+        frame["split"] = assign_splits(
+            frame, valid_fraction, seed, frame["image_id"].map(old["split"]) if same else None
+        )
+    same_folds = same and int(old["fold"].max()) < folds
+    frame["fold"] = assign_folds(frame, folds, seed, frame["image_id"].map(old["fold"]) if same_folds else None)
+    frame.attrs["splits_from"] = splits_from
     ordered = [*INDEX, *[name for name in frame.columns if name not in INDEX]]
     return check(frame[ordered], INDEX, "the new index")
 

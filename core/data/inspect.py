@@ -37,6 +37,9 @@ def inspect(path: Path) -> FileFacts:
         raise UnreadableImage(path, f"its path is not one that a file can have ({error})") from error
     if not data:
         raise UnreadableImage(path, "the file is empty (0 bytes)")
+    if data[128:132] == b"DICM":
+        height, width = read_grey(path, data).shape
+        return FileFacts(width, height, len(data), hashlib.sha1(data).hexdigest())
     image = open_image(path, data)
     if not (_whole_png(data) or _whole_jpeg(data)):
         read_grey(path, data)

@@ -70,6 +70,11 @@ def read_manifest(file: Path, columns: dict[str, str]) -> tuple[pd.DataFrame, li
     return frame[keep].reset_index(drop=True), rejected
 
 
+def read_table(file: Path) -> pd.DataFrame:
+    """A CSV or Parquet file as text. OverreadError where it cannot be read."""
+    return _read(file)[0].map(_text)
+
+
 def _read(file: Path) -> tuple[pd.DataFrame, pd.Series]:
     """The table, its rows numbered from 0, and which rows hold text beyond the last column."""
     try:

@@ -93,11 +93,21 @@ def _path_conflicts(name: str, lines: list[list[str]], rows: list[dict]) -> list
 def _label_conflicts(name: str, lines: list[list[str]], rows: list[dict]) -> list[dict]:
     labels = {os.path.dirname(row["path"]): int(row["label"]) for row in rows}
     said = [(_below(line[0]).rstrip("/"), line[1].strip()) for line in lines if len(line) > 1]
-    return [
+    listed = {study for study, _ in said}
+    if not listed:
+        return []
+    wrong = [
         {"path": study, "reason": f"{name} says {label!r}, the folder's name says {labels[study]}"}
         for study, label in said
         if study in labels and label != str(labels[study])
     ]
+    lacking = [
+        {"path": study, "reason": f"{name} lists it, the folder does not hold it"} for study in listed - set(labels)
+    ]
+    unnamed = [
+        {"path": study, "reason": f"the folder holds it, {name} does not list it"} for study in set(labels) - listed
+    ]
+    return [*wrong, *sorted(lacking, key=itemgetter("path")), *sorted(unnamed, key=itemgetter("path"))]
 
 
 def _stray(path: Path, reason: str) -> dict:

@@ -53,17 +53,34 @@ def open_image(path: Path, data: bytes | None = None) -> Image.Image:
 def read_grey(path: Path | str, data: bytes | None = None) -> np.ndarray:
     """A file as grey levels: uint8 [height, width].
 
-    Colour is turned to luma. More than 8 bits are mapped linearly from the image's own .5 and 99.5 percentiles to
-    0..255, since such files use an unstated part of their range. UnreadableImage names file and reason.
+    DICOM is read as core.data.dicom says. Colour is turned to luma. More than 8 bits are mapped linearly from the
+    image's own .5 and 99.5 percentiles to 0..255, since such files use an unstated part of their range.
+    UnreadableImage names file and reason.
     """
     path = Path(path)
+    if data is None:
+        data = _bytes_of_dicom(path)
+    if data is not None and data[128:132] == b"DICM":
+        from core.data import dicom  # pydicom is loaded where there is one to read
+
+        return dicom.read_grey(path, data)
     image = open_image(path, data)
     try:
         if image.mode in {"I", "F"} or image.mode.startswith("I;"):
-            return _eight_bits(np.asarray(image, dtype=np.float32))
+            return eight_bits(np.asarray(image, dtype=np.float32))
         return np.asarray(image if image.mode == "L" else image.convert("L"))
     except _DAMAGE as error:
         raise UnreadableImage(path, _reason(error)) from error
+
+
+def _bytes_of_dicom(path: Path) -> bytes | None:
+    """The file if it is DICOM; None for any other, which Pillow opens by itself."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(132)
+            return start + file.read() if start[128:] == b"DICM" else None
+    except (OSError, ValueError):
+        return None  # Pillow says what is wrong with it
 
 
 def to_square(grey: np.ndarray, size: int, fit: str = "pad") -> np.ndarray:
@@ -98,10 +115,11 @@ def placed(width: int, height: int, size: int) -> tuple[int, int, int, int]:
     return (size - inner_width) // 2, (size - inner_height) // 2, inner_width, inner_height
 
 
-def _eight_bits(levels: np.ndarray) -> np.ndarray:
+def eight_bits(levels: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
+    """Levels of any range to uint8, linearly from the .5 to the 99.5 percentile of `counted` (default: of all)."""
     if levels.ndim != 2 or not np.isfinite(levels).all():
         raise ValueError("grey levels that are not finite")
-    low, high = np.percentile(levels, (0.5, 99.5))
+    low, high = np.percentile(levels if counted is None else counted, (0.5, 99.5))
     if high <= low:
         low, high = float(levels.min()), max(float(levels.max()), float(levels.min()) + 1)
     return np.clip((levels - low) * (255 / (high - low)) + 0.5, 0, 255).astype(np.uint8)

@@ -6,11 +6,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 
-def assign_bins(groups: pd.Series, strata: pd.Series, shares: list[float], seed: int) -> np.ndarray:
+def assign_bins(
+    groups: pd.Series, strata: pd.Series, shares: list[float], seed: int, fixed: np.ndarray | None = None
+) -> np.ndarray:
     """A bin for each row, int [n]: a group's rows stay together, and each stratum is spread in the given shares.
 
-    Large groups are placed first, each into the bin that lacks most of what the group holds (greedy); the seed decides
-    the order among equals. Deterministic in (rows, seed), whatever the rows' order.
+    Large groups are placed first, each into the bin that lacks most of what the group holds (greedy), and among those
+    into the emptiest; the seed decides the order among equals. Deterministic in (rows, seed), whatever the rows' order.
+    fixed: int [n], the bin a row was in before or -1; its group stays there (in the lowest, where two were joined).
     """
     if groups.empty:
         return np.zeros(0, int)
@@ -21,31 +24,65 @@ def assign_bins(groups: pd.Series, strata: pd.Series, shares: list[float], seed:
     wanted = np.outer(shares, held.sum(axis=0))
     shuffled = np.random.default_rng(seed).permutation(len(names))
     order = shuffled[np.argsort(-held[shuffled].sum(axis=1), kind="stable")]
-    lacking, chosen = wanted.copy(), np.zeros(len(names), int)
-    for index in order:
+    lacking, chosen = wanted.copy(), np.full(len(names), len(shares))
+    if fixed is not None:
+        before = fixed >= 0
+        np.minimum.at(chosen, group[before], fixed[before])
+    placed = chosen < len(shares)
+    np.subtract.at(lacking, chosen[placed], held[placed])
+    for index in order[~placed[order]]:
         # Relative to what the bin shall hold in all, so that a small bin is not filled first.
         gain = (held[index] * lacking / np.maximum(wanted, 1e-9)).sum(axis=1)
-        chosen[index] = int(np.argmax(gain))
+        # Every stratum starts level: without the second key each would begin with the first bin.
+        room = lacking.sum(axis=1) / np.maximum(wanted.sum(axis=1), 1e-9)
+        chosen[index] = int(np.lexsort((-room, -gain.round(9)))[0])
         lacking[chosen[index]] -= held[index]
     return chosen[group]
 
 
-def assign_splits(frame: pd.DataFrame, valid_fraction: float, seed: int) -> pd.Series:
-    """'train' or 'valid' for each row, patient-disjoint (by `group_id`), stratified by bone and label."""
-    bins = assign_bins(frame["group_id"], _strata(frame), [1 - valid_fraction, valid_fraction], seed)
+def assign_splits(frame: pd.DataFrame, valid_fraction: float, seed: int, before: pd.Series | None = None) -> pd.Series:
+    """'train' or 'valid' for each row, patient-disjoint (by `group_id`), stratified by bone and label.
+
+    before: the split of each row where it has one already; its group keeps it.
+    """
+    fixed = None if before is None else before.map({"train": 0, "valid": 1}).fillna(-1).to_numpy(int)
+    bins = assign_bins(frame["group_id"], _strata(frame), [1 - valid_fraction, valid_fraction], seed, fixed)
     return pd.Series(np.array(["train", "valid"], dtype=object)[bins], index=frame.index, dtype="str")
 
 
-def assign_folds(frame: pd.DataFrame, folds: int, seed: int) -> pd.Series:
-    """0..folds-1 for each row of train, patient-grouped, stratified by bone and label; -1 elsewhere."""
+def assign_folds(frame: pd.DataFrame, folds: int, seed: int, before: pd.Series | None = None) -> pd.Series:
+    """0..folds-1 for each row of train, patient-grouped, stratified by bone and label; -1 elsewhere.
+
+    before: the fold of each row where it has one already; its group keeps it.
+    """
     result = pd.Series(-1, index=frame.index, dtype="int64")
     train = frame["split"] == "train"
-    result[train] = assign_bins(frame.loc[train, "group_id"], _strata(frame[train]), [1 / folds] * folds, seed + 1)
+    fixed = None if before is None else before[train].fillna(-1).to_numpy(int)
+    bins = assign_bins(frame.loc[train, "group_id"], _strata(frame[train]), [1 / folds] * folds, seed + 1, fixed)
+    result[train] = bins
     return result
 
 
+def linked_group_ids(patient: pd.Series, study: pd.Series, sha1: pd.Series) -> pd.Series:
+    """Where splits are dealt here: patients (or studies of unknown ones) that share a file are one group as well.
+
+    A copy under two patients may be one patient under two names; dealing them to one side costs nothing.
+    """
+    own = patient.where(patient.notna(), "study:" + study)
+    owner, copy = pd.factorize(own)[0], pd.factorize(sha1)[0]
+    size = owner.max() + copy.max() + 2
+    links = coo_array((np.ones(len(owner)), (owner, copy + owner.max() + 1)), shape=(size, size))
+    component = pd.Series(connected_components(links, directed=False)[1][owner], index=patient.index)
+    # Named by content, so that the name (and the split it leads to) does not depend on the rows' order.
+    smallest = "copies:" + sha1.groupby(component).transform("min").str[:12]
+    first = patient.groupby(component).transform("min")
+    others = patient.groupby(component).transform("nunique")
+    named = first.where(others <= 1, first.astype("str") + "+" + (others - 1).astype("str"))
+    return named.where(others > 0, smallest).astype("str")
+
+
 def group_ids(patient: pd.Series, study: pd.Series, sha1: pd.Series) -> pd.Series:
-    """What a split must keep together: the patient; where none is known, studies linked by exact copies of a file."""
+    """What bootstraps keep together: the patient; where none is known, studies linked by exact copies of a file."""
     result = patient.copy()
     unknown = patient.isna()
     if unknown.any():

@@ -64,7 +64,10 @@ def test_every_fault_is_named_and_the_rest_is_indexed(broken):
     stray = {entry["path"].rsplit("/", 1)[-1]: entry["reason"] for entry in indexed.stray}
     assert set(stray) == {"notes.txt", "._image1.png", "image1.png"}
     assert "neither positive nor negative" in stray["image1.png"]
-    assert [entry["path"] for entry in indexed.conflicts] == ["train/XR_ELBOW/patient00000/study1_positive"]
+    wrong, *unlisted = indexed.conflicts
+    assert wrong["path"] == "train/XR_ELBOW/patient00000/study1_positive" and "says '0'" in wrong["reason"]
+    # The table names one of the 22 studies whose folder says a label.
+    assert len(unlisted) == 21 and all("does not list it" in entry["reason"] for entry in unlisted)
     assert len(indexed.frame) == 59
 
 

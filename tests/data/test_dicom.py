@@ -1,0 +1,276 @@
+"""DICOM: pixels as they are meant to be seen, ids that name nobody, one row or one reason a file."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+    generate_uid,
+)
+
+from core.data.cache import pixel_cache
+from core.data.dicom import hidden, salt
+from core.data.index import build_index, read_before, read_dataset, read_index, write_dataset
+from core.data.input_spec import InputSpec
+from core.data.pixels import UnreadableImage, read_grey
+from core.errors import OverreadError
+
+RAMP = np.linspace(0, 4095, 64 * 48).reshape(64, 48).astype(np.uint16)
+
+
+def write(file, pixels=RAMP, syntax=ExplicitVRLittleEndian, **tags):
+    """A computed radiograph of 12 bits with the given tags; None takes a tag away."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax if syntax != RLELossless else ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
+    dataset.Modality, dataset.BodyPartExamined, dataset.ViewPosition = "CR", "WRIST", "PA"
+    dataset.PatientName, dataset.PatientID = "Doe^Jane", "MRN-4711"
+    dataset.StudyInstanceUID, dataset.SOPInstanceUID = generate_uid(), generate_uid()
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID
+    signed = pixels.dtype.kind == "i"
+    dataset.Rows, dataset.Columns = pixels.shape[-2:]
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = (
+        8 * pixels.itemsize,
+        8 * pixels.itemsize,
+        8 * pixels.itemsize - 1,
+    )
+    dataset.PixelRepresentation = int(signed)
+    big = syntax == ExplicitVRBigEndian
+    dataset.PixelData = pixels.astype(pixels.dtype.newbyteorder(">" if big else "<")).tobytes()
+    for name, value in tags.items():
+        if value is None:
+            delattr(dataset, name)
+        else:
+            setattr(dataset, name, value)
+    if syntax == RLELossless:
+        dataset.compress(RLELossless)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(file, enforce_file_format=True)
+    return file
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian, RLELossless],
+)
+def test_the_same_pixels_in_every_transfer_syntax(tmp_path, syntax):
+    found = read_grey(write(tmp_path / "a.dcm", syntax=syntax))
+    assert (found == read_grey(write(tmp_path / "b.dcm"))).all() and found.shape == (64, 48)
+
+
+def test_real_files_in_four_encodings_hold_the_same_radiograph(shared):
+    folder = shared / "data" / "dicom"
+    films = {name: read_grey(folder / f"RG3_{name}.dcm").astype(int) for name in ("J2KR", "J2KI", "explicit_le", "rle")}
+    assert (films["J2KR"] == films["rle"]).all() and (films["J2KR"] == films["explicit_le"]).all()
+    assert 0 < np.abs(films["J2KR"] - films["J2KI"]).max() <= 9  # lossy
+    # The leg is bright on a dark ground, within the collimated part: MONOCHROME1 was inverted.
+    leg = films["J2KR"]
+    assert leg[300, 850] > 150 > 60 > leg[300, 500]
+
+
+def test_monochrome1_is_inverted(tmp_path):
+    plain = read_grey(write(tmp_path / "a.dcm", WindowCenter=2048, WindowWidth=4096))
+    negative = read_grey(
+        write(tmp_path / "b.dcm", WindowCenter=2048, WindowWidth=4096, PhotometricInterpretation="MONOCHROME1")
+    )
+    assert (plain.astype(int) + negative == 255).all() and plain[0, 0] == 0 and plain[-1, -1] == 255
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        # By hand from PS3.3 C.11.2.1.2 and C.11.2.1.3, at centre 2000 and width 1000.
+        (None, lambda x: np.clip((x - 1999.5) / 999 + 0.5, 0, 1)),
+        ("LINEAR", lambda x: np.clip((x - 1999.5) / 999 + 0.5, 0, 1)),
+        ("LINEAR_EXACT", lambda x: np.clip((x - 2000) / 1000 + 0.5, 0, 1)),
+        ("SIGMOID", lambda x: 1 / (1 + np.exp(-4 * (x - 2000) / 1000))),
+    ],
+)
+def test_windows(tmp_path, function, expected):
+    tags = {"VOILUTFunction": function} if function else {}
+    found = read_grey(write(tmp_path / "a.dcm", WindowCenter=[2000, 1], WindowWidth=[1000, 2], **tags))
+    assert np.abs(found - 255 * expected(RAMP.astype(float))).max() <= 0.51
+
+
+def test_a_window_is_meant_for_rescaled_values(tmp_path):
+    found = read_grey(
+        write(tmp_path / "a.dcm", RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=3000, WindowWidth=2000)
+    )
+    assert np.abs(found - 255 * np.clip((2.0 * RAMP - 1000 - 2999.5) / 1999 + 0.5, 0, 1)).max() <= 0.51
+
+
+def test_a_table_of_values_of_interest_comes_before_a_window(tmp_path):
+    table = Dataset()
+    table.LUTDescriptor = [4096, 0, 16]
+    table.LUTData = (65535 - 16 * np.arange(4096)).astype("<u2").tobytes()
+    found = read_grey(write(tmp_path / "a.dcm", VOILUTSequence=Sequence([table]), WindowCenter=2000, WindowWidth=10))
+    assert np.abs(found - 255 * (65535 - 16 * RAMP.astype(float)) / 65535).max() <= 0.51
+
+
+def test_without_a_window_the_image_s_own_range_without_its_padding(tmp_path):
+    signed = (RAMP.astype(np.int16) // 4 - 500).astype(np.int16)
+    padded = signed.copy()
+    padded[:20] = -2000
+    found = read_grey(write(tmp_path / "a.dcm", padded, PixelPaddingValue=-2000))
+    assert (found[:20] == 0).all() and found[-1, -1] == 255 and found[20:].std() > 40
+    inverted = read_grey(
+        write(tmp_path / "b.dcm", padded, PixelPaddingValue=-2000, PhotometricInterpretation="MONOCHROME1")
+    )
+    assert (inverted[:20] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        ({"PixelData": None}, "without pixels"),
+        ({"NumberOfFrames": 3}, "holds 3 frames"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "its pixels are PALETTE COLOR"),
+        ({"Rows": None}, "lacks what pixels need"),
+        ({"Rows": 50_000, "Columns": 50_000}, "more than the"),
+        ({"PixelData": b"\0" * 100}, "cannot be decoded"),
+    ],
+)
+def test_what_is_no_grey_radiograph_has_a_reason(tmp_path, tags, reason):
+    with pytest.raises(UnreadableImage, match=reason):
+        read_grey(write(tmp_path / "a.dcm", **tags))
+
+
+def test_an_unknown_transfer_syntax_has_a_reason(tmp_path):
+    file = write(tmp_path / "a.dcm")
+    data = file.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.9.9.9\0")
+    file.write_bytes(data)
+    with pytest.raises(UnreadableImage, match="transfer syntax 1.2.840.10008.9.9.9"):
+        read_grey(file)
+
+
+def test_files_cut_off_anywhere_are_reasons_and_no_tracebacks(tmp_path):
+    whole = write(tmp_path / "a.dcm").read_bytes()
+    for cut in (133, 200, 400, len(whole) // 2, len(whole) - 7):
+        file = tmp_path / "cut.dcm"
+        file.write_bytes(whole[:cut])
+        with pytest.raises(UnreadableImage):
+            read_grey(file)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Two patients, one with two studies; a scan, a report, a text file, a copy."""
+    root = tmp_path / "archive"
+    study = generate_uid()
+    write(root / "1" / "IM1", StudyInstanceUID=study)
+    write(root / "1" / "IM2", StudyInstanceUID=study, ViewPosition="LL", ImageLaterality="R")
+    write(root / "2" / "IM1.dcm", BodyPartExamined="EXTREMITY")
+    write(root / "3" / "x", PatientID="other", PatientName="Roe^Richard")
+    write(root / "scan", Modality="CT")
+    write(root / "report", Modality="SR", PixelData=None)
+    (root / "notes.txt").write_text("not DICOM")
+    return root
+
+
+def test_a_folder_of_dicom_is_indexed_by_content(archive, workspace):
+    indexed = build_index(archive)
+    frame = indexed.frame
+    assert indexed.kind == "dicom" and len(frame) == 4
+    assert sorted(frame["bone"]) == ["extremity", "wrist", "wrist", "wrist"] and frame["label"].isna().all()
+    assert set(frame["view"].dropna()) == {"PA", "LL R"}
+    assert frame["patient_id"].nunique() == 2 and frame["study_id"].nunique() == 3
+    reasons = {entry["path"]: entry["reason"] for entry in indexed.unreadable}
+    assert "its modality is CT" in reasons["scan"] and "its modality is SR" in reasons["report"]
+    assert [entry["path"] for entry in indexed.stray] == ["notes.txt"]
+
+
+def test_nothing_that_names_a_patient_is_kept(archive, workspace):
+    write(archive / "DOE_JANE_MRN-4711" / "IM9")
+    write_dataset("clinic", build_index(archive))
+    dataset = read_dataset("clinic")
+    kept = b"".join(
+        file.read_bytes() for file in (workspace / "datasets").rglob("*") if file.is_file() and not file.is_symlink()
+    )
+    for secret in (b"Doe", b"DOE", b"Jane", b"JANE", b"MRN", b"4711", b"Roe", b"1.2.826"):
+        assert secret not in kept, secret
+    index = read_index("clinic")
+    assert len(index) == 5
+    # Through links that name nobody the radiographs are there.
+    assert pixel_cache(dataset, index, InputSpec(16)).failed == []
+    assert (workspace / "dicom.salt").stat().st_mode & 0o077 == 0
+
+
+def test_the_same_patient_keeps_the_same_id_and_another_workspace_gives_another(
+    archive, workspace, tmp_path, monkeypatch
+):
+    first, again = build_index(archive).frame, build_index(archive).frame
+    assert first["patient_id"].tolist() == again["patient_id"].tolist()
+    monkeypatch.setenv("OVERREAD_HOME", str(tmp_path / "elsewhere"))
+    assert not set(build_index(archive).frame["patient_id"]) & set(first["patient_id"])
+    assert hidden("1", "p", b"a" * 16) != hidden("1", "s", b"a" * 16)
+
+
+def test_a_salt_that_was_cut_off_is_one_sentence(archive, workspace):
+    salt()
+    (workspace / "dicom.salt").write_text("00ff")
+    with pytest.raises(OverreadError, match="cut off; restore it"):
+        build_index(archive)
+
+
+def test_labels_by_study_instance_and_path(archive, workspace, tmp_path):
+    one = dcmread(archive / "1" / "IM1").StudyInstanceUID
+    other = dcmread(archive / "3" / "x").SOPInstanceUID
+    table = pd.DataFrame(
+        {
+            "StudyInstanceUID": [one, "", ""],
+            "SOPInstanceUID": ["", other, ""],
+            "path": ["", "", "2/IM1.dcm"],
+            "label": ["1", "0", ""],
+        }
+    )
+    table.to_csv(tmp_path / "given.csv", index=False)
+    frame = build_index(archive, labels=tmp_path / "given.csv").frame.set_index("path")
+    assert frame["label"].fillna(-1).to_dict() == {"1/IM1": 1, "1/IM2": 1, "2/IM1.dcm": -1, "3/x": 0}
+    table.drop(columns="path").to_csv(archive / "labels.csv", index=False)
+    assert build_index(archive).frame["label"].notna().sum() == 3
+    table.assign(label="perhaps").to_csv(tmp_path / "bad.csv", index=False)
+    with pytest.raises(OverreadError, match="The labels hold 'perhaps'"):
+        build_index(archive, labels=tmp_path / "bad.csv")
+    table.drop(columns="label").to_csv(tmp_path / "none.csv", index=False)
+    with pytest.raises(OverreadError, match="expected label, and one of path"):
+        build_index(archive, labels=tmp_path / "none.csv")
+
+
+def test_a_manifest_may_name_dicom(archive, workspace):
+    (archive / "labels.csv").write_text("path,label,bone\n1/IM1,1,wrist\n2/IM1.dcm,0,elbow\n")
+    indexed = build_index(archive)
+    assert indexed.kind == "manifest" and len(indexed.frame) == 2 and not indexed.unreadable
+
+
+def test_the_same_instance_twice_is_said(archive, workspace):
+    (archive / "copy").write_bytes((archive / "1" / "IM1").read_bytes())
+    indexed = build_index(archive)
+    assert len(indexed.frame) == 5
+    assert [entry["path"] for entry in indexed.conflicts] == ["copy"] or "as copy" in json.dumps(indexed.conflicts)
+
+
+def test_indexing_again_reads_nothing_that_did_not_change(archive, workspace):
+    write_dataset("clinic", build_index(archive))
+    before = read_before("clinic", archive)
+    assert before is not None
+    again = build_index(archive, before=before)
+    assert again.changes == {"added": 0, "changed": 0, "unchanged": 4, "removed": 0}
+
+
+def test_real_files_are_indexed(shared, workspace):
+    indexed = build_index(shared / "data" / "dicom")
+    # Four encodings of one film, each with an instance id of its own; two films of another patient.
+    assert indexed.frame["patient_id"].nunique() == 2 and len(indexed.frame) == 6 and not indexed.unreadable
+    assert set(indexed.frame["bone"]) == {"extremity", "cspine"}
