@@ -44,18 +44,30 @@ class Augmentation:
         for field in fields(self):
             low, high = LIMITS[field.name]
             value = getattr(self, field.name)
-            if not isinstance(value, (int, float)) or not low <= value <= high:
-                raise OverreadError(f"Augmentation {field.name} is {value!r}; expected {low:g} to {high:g}.")
+            # A bool is an int to Python, and `true` for a probability is a mistake rather than 1.
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not low <= value <= high:
+                raise OverreadError(
+                    f"Augmentation {field.name} is {_short(value)}; expected a number from {low:g} to {high:g}."
+                )
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1) + "\n"
+        """The value with its `version`, for a file."""
+        return json.dumps({"version": VERSION, **asdict(self)}, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Augmentation":
-        """The inverse of to_json; absent keys keep their defaults. OverreadError lists unknown keys."""
+        """The inverse of to_json; absent keys keep their defaults, an absent version is the present one.
+
+        OverreadError names the key, the value found and what was expected, in a sentence of bounded length.
+        """
+        if len(text) > MOST_CHARACTERS:
+            raise OverreadError(
+                f"The augmentation has {len(text):,} characters; expected a JSON object of at most {MOST_CHARACTERS:,}."
+            )
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise OverreadError(
                 f'The augmentation is not JSON ({error}); expected an object such as {{"rotation": 10}}.'
             ) from error
@@ -63,10 +75,19 @@ class Augmentation:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Augmentation":
+        """From such an object as a recipe or a file holds, with or without its `version`."""
         known = [field.name for field in fields(cls)]
-        if not isinstance(values, dict) or set(values) - set(known):
-            unknown = sorted(set(values) - set(known)) if isinstance(values, dict) else values
-            raise OverreadError(f"The augmentation holds {unknown}; expected only {', '.join(known)}.")
+        if not isinstance(values, dict):
+            raise OverreadError(f'The augmentation is {_short(values)}; expected an object such as {{"rotation": 10}}.')
+        values = dict(values)
+        version = values.pop("version", VERSION)
+        if type(version) is not int or version != VERSION:
+            raise OverreadError(f"Augmentation version is {_short(version)}; expected {VERSION}.")
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            named = ", ".join(f"{key[:40]!r} ({_short(values[key])})" for key in unknown[:3])
+            more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+            raise OverreadError(f"The augmentation holds unknown {named}{more}; expected only {', '.join(known)}.")
         return cls(**values)
 
     def hash(self) -> str:
@@ -76,6 +97,17 @@ class Augmentation:
         ).hexdigest()[:8]
 
 
+def _short(value) -> str:
+    """A value found, for a message: never longer than a line."""
+    try:
+        shown = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or nested beyond measure
+        shown = f"a {type(value).__name__} too large to show"
+    return shown if len(shown) <= 60 else f"{shown[:60]}..."
+
+
+VERSION = 1
+MOST_CHARACTERS = 100_000
 LIMITS = {
     "horizontal_flip": (0, 1),
     "vertical_flip": (0, 1),

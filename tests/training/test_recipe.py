@@ -40,7 +40,7 @@ def test_settings_change_values_and_keep_their_kind():
         ("balance=both", "expected one of none, sampler, weight"),
         ("augmentation=wild", "expected one of none"),
         ("augmentation.spin=1", "no such setting"),
-        ("augmentation.rotation=400", "expected 0 to 180"),
+        ("augmentation.rotation=400", "expected a number from 0 to 180"),
         ("model_kwargs=8", "expected a JSON object"),
         ("learning_rate=0", "learning_rate above 0"),
     ],

@@ -1,0 +1,52 @@
+"""Bad augmentation files: the message names the field, the value found and the range, in one short sentence."""
+
+import json
+
+import pytest
+
+from core.data.augment import LIMITS, PRESETS, VERSION, Augmentation
+from core.errors import OverreadError
+
+BAD = [
+    ('{"rotate": 10}', "rotate"),
+    ('{"rotation": 181}', "rotation is 181; expected a number from 0 to 180"),
+    ('{"rotation": -1}', "rotation is -1"),
+    ('{"rotation": NaN}', "rotation is nan"),
+    ('{"rotation": Infinity}', "rotation is inf"),
+    ('{"rotation": true}', "rotation is True"),
+    ('{"rotation": null}', "rotation is None"),
+    ('{"rotation": "10"}', "rotation is '10'"),
+    ('{"rotation": {"degrees": 10}}', "rotation is {'degrees': 10}"),
+    ('{"rotation": ' + "9" * 4000 + "}", "rotation is 999"),
+    ('{"version": 2}', "version is 2; expected 1"),
+    ('{"version": true}', "version is True; expected 1"),
+    ('{"version": "1"}', "version is '1'; expected 1"),
+    ("[1, 2]", r"is \[1, 2\]; expected an object"),
+    ("", "not JSON"),
+    ("\x00\xff" * 5_000_000, "10,000,000 characters"),
+    ("[" * 99_000, "not JSON"),
+    (json.dumps({f"field {number}": 1 for number in range(4000)}), "and 3997 more"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), BAD, ids=range(len(BAD)))
+def test_a_bad_file_is_one_short_sentence(text, says):
+    with pytest.raises(OverreadError, match=says) as caught:
+        Augmentation.from_json(text)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_every_field_says_its_range(name):
+    low, high = LIMITS[name]
+    assert getattr(Augmentation.from_json(json.dumps({name: high})), name) == high
+    with pytest.raises(OverreadError, match=f"{name} is .*; expected a number from {low:g} to {high:g}"):
+        Augmentation.from_json(json.dumps({name: high + 0.01}))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_file_gives_the_value_back_and_names_its_version(name):
+    text = PRESETS[name].to_json()
+    assert json.loads(text)["version"] == VERSION
+    assert Augmentation.from_json(text) == PRESETS[name]
+    assert Augmentation.from_json(text).hash() == PRESETS[name].hash()
