@@ -62,6 +62,7 @@ def test_rooms_that_open_pages_load_without_torch():
         "core.data.index",
         "core.data.cache",
         "core.data.thumbnails",
+        "core.data.decode",
         "core.data.phantom",
         "core.data.augment",
         "core.models.checkpoint",

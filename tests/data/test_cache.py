@@ -1,15 +1,19 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from core.data import cache as room
+from core.data import decode
 from core.data.cache import pixel_cache
 from core.data.index import build_index, read_index, write_dataset
 from core.data.input_spec import InputSpec
+from core.data.pixels import read_grey
 from core.data.thumbnails import thumbnail
 from core.errors import OverreadError
+from core.paths import cache_folder
 
 SPEC = InputSpec(32)
 
@@ -25,9 +29,10 @@ def tree(mura, workspace, tmp_path):
 def test_the_cache_holds_what_the_files_hold(tree):
     index = read_index("tree")
     cache = pixel_cache(tree, index, SPEC)
-    for row in (0, 17, 59):
-        assert (cache.pixels[row] == SPEC.pixels(f"{tree.root}/{index['path'][row]}")).all()
-    assert (cache.rows_of(index["image_id"][[3, 1]]) == [3, 1]).all() and cache.rows_of(["unknown"]) == [-1]
+    for place in (0, 17, 59):
+        row = cache.rows_of([index["image_id"][place]])[0]
+        assert (cache.pixels[row] == SPEC.pixels(f"{tree.root}/{index['path'][place]}")).all()
+    assert cache.rows_of(["unknown"]) == [-1]
     assert not cache.pixels.flags.writeable
 
 
@@ -38,71 +43,66 @@ def test_nothing_is_decoded_twice(tree, monkeypatch):
     assert pixel_cache(tree, index, SPEC).pixels.shape == (60, 32, 32)
 
 
-def test_a_build_that_was_stopped_goes_on_where_it_was(tree, monkeypatch):
-    index, decoded = read_index("tree"), []
+def test_any_part_is_served_from_one_array(tree):
+    index = read_index("tree")
+    part = index[20:30].reset_index(drop=True)
+    pixel_cache(tree, part, SPEC)
+    whole, again = pixel_cache(tree, index, SPEC), pixel_cache(tree, part, SPEC)
+    assert len(list(cache_folder("tree").rglob("pixels.npy"))) == 1
+    for image_id, path in zip(index["image_id"], index["path"]):
+        assert (whole.pixels[whole.rows_of([image_id])[0]] == SPEC.pixels(f"{tree.root}/{path}")).all()
+    assert (again.rows_of(part["image_id"]) == whole.rows_of(part["image_id"])).all()
+    assert (again.rows_of(index["image_id"][:20]) == -1).all()
 
-    def stop_after_twenty(self, path):
-        decoded.append(path)
-        if len(decoded) == 20:
-            raise KeyboardInterrupt
-        return np.full((32, 32), 7, np.uint8)
 
-    monkeypatch.setattr(InputSpec, "pixels", stop_after_twenty)
-    with pytest.raises(KeyboardInterrupt):
-        pixel_cache(tree, index, SPEC)
-    before = len(decoded)
-    assert not list(room.cache_folder("tree").rglob("manifest.json"))
-    monkeypatch.setattr(InputSpec, "pixels", lambda self, path: decoded.append(path) or np.full((32, 32), 7, np.uint8))
-    assert (pixel_cache(tree, index, SPEC).pixels == 7).all()
-    # Only what was in flight when it stopped may be decoded again.
-    assert 60 <= len(decoded) <= 60 + 2 * 8 and before < 60 + 8
+def test_a_copy_of_a_file_shares_its_row(tree):
+    index = read_index("tree")
+    shutil.copy(f"{tree.root}/{index['path'][0]}", f"{tree.root}/{index['path'][1]}")
+    tree = write_dataset("tree", build_index(tree.root))
+    index = read_index("tree")
+    cache = pixel_cache(tree, index, SPEC)
+    rows = cache.rows_of(index["image_id"])
+    assert rows[0] == rows[1] and len(cache.pixels) == 59
+
+
+def test_numpy_opens_the_array_and_the_manifest_tells_its_size(tree):
+    pixel_cache(tree, read_index("tree"), SPEC)
+    array = np.load(only("pixels.npy"), mmap_mode="r")
+    facts = json.loads(only("manifest.json").read_text())
+    assert array.shape == (60, 32, 32) and array.dtype == np.uint8
+    assert facts["images"] == 60 and facts["bytes"] == array.nbytes and facts["fit"] == "pad"
 
 
 def test_a_file_that_went_bad_is_listed_and_the_rest_goes_on(tree):
     index = read_index("tree")
-    (room.Path(tree.root) / index["path"][5]).write_bytes(b"gone")
+    (Path(tree.root) / index["path"][5]).write_bytes(b"gone")
     cache = pixel_cache(tree, index, SPEC)
     assert [entry["path"] for entry in cache.failed] == [index["image_id"][5]]
+    assert "changed since it was indexed" in cache.failed[0]["reason"]
     assert cache.rows_of(index["image_id"])[5] == -1 and (np.delete(cache.rows_of(index["image_id"]), 5) >= 0).all()
 
 
 def test_a_file_that_comes_back_is_decoded_then(tree):
     index = read_index("tree")
-    file = room.Path(tree.root) / index["path"][5]
+    file = Path(tree.root) / index["path"][5]
     file.rename(file.with_suffix(".away"))
-    assert pixel_cache(tree, index, SPEC).rows_of(index["image_id"])[5] == -1
+    gone = pixel_cache(tree, index, SPEC)
+    assert gone.rows_of(index["image_id"])[5] == -1 and gone.failed[0]["reason"] == "there is no such file"
     file.with_suffix(".away").rename(file)
     again = pixel_cache(tree, index, SPEC)
     assert again.failed == []
-    assert (again.pixels[5] == SPEC.pixels(file)).all()
+    assert (again.pixels[again.rows_of(index["image_id"])[5]] == SPEC.pixels(file)).all()
 
 
-@pytest.mark.parametrize("name", ["pixels.npy", "state.npy"])
-def test_a_file_without_its_header_is_begun_anew(tree, name):
-    index = read_index("tree")
-    folder = room.cache_folder("tree") / "pad32" / room._key(index)
-    folder.mkdir(parents=True)
-    (folder / name).write_bytes(b"")
-    assert (pixel_cache(tree, index, SPEC).pixels[9] == SPEC.pixels(f"{tree.root}/{index['path'][9]}")).all()
-
-
-def test_a_sibling_that_is_damaged_is_left_alone(tree):
-    folder = room.cache_folder("tree") / "pad32" / "sibling"
+def test_what_an_older_version_left_is_dropped(tree):
+    folder = cache_folder("tree") / "pad32" / "0123456789ab"
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text("{")
     assert len(pixel_cache(tree, read_index("tree"), SPEC).pixels) == 60
+    assert not folder.exists()
 
 
-def test_a_disk_that_fills_up_is_an_error_and_no_bus_error(tree, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(room.os, "posix_fallocate", full)
-    with pytest.raises(OverreadError, match="could not be written .No space left on device"):
-        pixel_cache(tree, read_index("tree"), SPEC)
-
-
-def test_a_folder_that_is_gone_is_one_sentence_and_leaves_no_cache(tree):
+def test_a_folder_that_is_gone_is_one_sentence(tree):
     index = read_index("tree")
     shutil.move(tree.root, tree.root + "_moved")
     with pytest.raises(OverreadError, match="None of the 60 radiographs.*index it again"):
@@ -111,28 +111,54 @@ def test_a_folder_that_is_gone_is_one_sentence_and_leaves_no_cache(tree):
     assert not pixel_cache(tree, index, SPEC).failed
 
 
-def test_a_full_disk_is_one_sentence_before_anything_is_written(tree, monkeypatch):
-    monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(100, 90, 10))
-    with pytest.raises(OverreadError, match="needs .* MB.*free some space"):
-        pixel_cache(tree, read_index("tree"), SPEC)
-
-
-def test_a_new_index_makes_a_new_cache_and_drops_the_old(tree, mura):
+def test_after_files_were_added_only_they_are_decoded(tree, monkeypatch):
     pixel_cache(tree, read_index("tree"), SPEC)
-    folder = room.Path(tree.root) / "train/XR_ELBOW/patient00000/study1_positive"
-    shutil.copy(folder / "image1.png", folder / "image7.png")
-    newer = write_dataset("tree", build_index(tree.root))
-    assert pixel_cache(newer, read_index("tree"), SPEC).pixels.shape[0] == 61
-    assert len(list(room.cache_folder("tree").rglob("manifest.json"))) == 1
+    folder = Path(tree.root) / "train/XR_ELBOW/patient00000/study1_positive"
+    Image.fromarray(np.full((40, 50), 9, np.uint8)).save(folder / "image7.png")
+    newer, read = write_dataset("tree", build_index(tree.root)), []
+    monkeypatch.setattr(decode, "read_grey", lambda path, data: read.append(path) or read_grey(path, data))
+    assert len(pixel_cache(newer, read_index("tree"), SPEC).pixels) == 61
+    assert read == [folder / "image7.png"]
 
 
-def test_a_damaged_manifest_is_one_sentence(tree):
+def test_changed_files_are_made_again_and_their_older_rows_dropped(tree):
+    index = read_index("tree")
+    before = pixel_cache(tree, index, SPEC)
+    first = before.pixels[before.rows_of(index["image_id"][:1])[0]].copy()
+    for path in index["path"][:40]:
+        Image.fromarray(255 - np.asarray(Image.open(f"{tree.root}/{path}"))).save(f"{tree.root}/{path}")
+    tree = write_dataset("tree", build_index(tree.root))
+    after = pixel_cache(tree, read_index("tree"), SPEC)
+    assert len(after.pixels) == 60 and not after.failed
+    for image_id, path in zip(index["image_id"], index["path"]):
+        assert (after.pixels[after.rows_of([image_id])[0]] == SPEC.pixels(f"{tree.root}/{path}")).all()
+    # Who had the older array open goes on reading it.
+    assert (before.pixels[before.rows_of(index["image_id"][:1])[0]] == first).all()
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+def test_nothing_is_stretched(workspace, tmp_path, fit):
+    disc = (np.hypot(*np.mgrid[-60:60, -100:100]) < 50).astype(np.uint8) * 255
+    for split in ("train", "valid"):
+        for patient, label in enumerate(("positive", "negative")):
+            file = (
+                tmp_path / f"MURA-v1.1/{split}/XR_HAND/patient{patient}{split == 'valid':d}/study1_{label}/image1.png"
+            )
+            file.parent.mkdir(parents=True)
+            disc[0, 0] = 10 * patient + (split == "valid")
+            Image.fromarray(disc).save(file)
+    made = write_dataset("disc", build_index(tmp_path / "MURA-v1.1", folds=2))
+    square = pixel_cache(made, read_index("disc"), InputSpec(64, fit)).pixels[0] > 127
+    width, height = square.any(axis=0).sum(), square.any(axis=1).sum()
+    assert abs(int(width) - int(height)) <= 1 and width > 20
+
+
+def test_a_thumbnail_is_made_in_the_same_pass(tree):
     index = read_index("tree")
     pixel_cache(tree, index, SPEC)
-    manifest = next(room.cache_folder("tree").rglob("manifest.json"))
-    manifest.write_text(json.dumps({})[:1])
-    with pytest.raises(OverreadError, match="Delete that folder"):
-        pixel_cache(tree, index, SPEC)
+    shutil.rmtree(tree.root)
+    for path, sha1 in zip(index["path"], index["sha1"]):
+        assert thumbnail(tree, path, sha1)[:2] == b"\xff\xd8"
 
 
 def test_a_thumbnail_is_a_small_jpeg_made_once(tree):
@@ -140,3 +166,9 @@ def test_a_thumbnail_is_a_small_jpeg_made_once(tree):
     first = thumbnail(tree, row["path"], row["sha1"])
     shutil.rmtree(tree.root)
     assert first[:2] == b"\xff\xd8" and first == thumbnail(tree, row["path"], row["sha1"])
+
+
+def only(name: str) -> Path:
+    """The one file of that name in the cache."""
+    (file,) = cache_folder("tree").rglob(name)
+    return file
