@@ -236,8 +236,21 @@ def _geometry(a: Augmentation, unit, draws: pd.DataFrame):
             unit = torch.where(flipped, unit.flip(axis), unit)
         return unit
     theta = torch.from_numpy(matrices(draws)).float().to(unit.device)
-    grid = functional.affine_grid(theta, list(unit.shape), align_corners=False)
-    return functional.grid_sample(unit, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return functional.grid_sample(
+        unit, _grid(theta, unit.shape[-1]), mode="bilinear", padding_mode="zeros", align_corners=False
+    )
+
+
+def _grid(theta, side: int):
+    """Where each pixel is read, [n, s, s, 2] in -1..1: `affine_grid` without its product of matrices.
+
+    A library may sum such a product in another order for another batch; a product and a sum per pixel it may not.
+    """
+    import torch
+
+    place = (2 * torch.arange(side, device=theta.device) + 1) / side - 1
+    across, down, part = place[None, None, :], place[None, :, None], theta[:, :, :, None, None]
+    return torch.stack([part[:, row, 0] * across + part[:, row, 1] * down + part[:, row, 2] for row in (0, 1)], dim=-1)
 
 
 def _values(a: Augmentation, unit, draws: pd.DataFrame):
@@ -252,7 +265,7 @@ def _values(a: Augmentation, unit, draws: pd.DataFrame):
     if a.inversion:
         unit = torch.where(column("inversion"), 1 - unit, unit)
     if a.gamma:
-        unit = unit.clamp(0, 1) ** column("gamma")
+        unit = _power(unit.clamp(0, 1), draws["gamma"].to_numpy())
     if a.contrast:
         unit = (unit - 0.5) * column("contrast") + 0.5
     if a.brightness:
@@ -269,6 +282,21 @@ def _values(a: Augmentation, unit, draws: pd.DataFrame):
     return unit
 
 
+def _power(unit, exponents):
+    """Each sample [1, s, s] raised to its exponent, the same to the bit in any batch and with any number of threads."""
+    import torch
+
+    if unit.device.type != "cpu":
+        return unit ** torch.tensor(exponents.astype(np.float32), device=unit.device)[:, None, None, None]
+    # A vectorised pow rounds its last few elements otherwise than the rest, and where a thread's share ends depends on
+    # the batch. Pieces this small are never shared among threads, and they begin anew with each sample.
+    flat = unit.reshape(len(unit), -1).contiguous()
+    for sample, exponent in zip(flat, exponents):
+        for piece in sample.split(_PIECE):
+            piece.pow_(float(exponent))
+    return flat.view(unit.shape)
+
+
 def _noise(keys, side: int):
     """Standard normal float32 [n, 1, side, side], each sample's own, from its key and the pixel's number alone."""
     import torch
@@ -281,6 +309,7 @@ def _noise(keys, side: int):
 
 # SplitMix64 (Steele, Lea and Flood 2014): a counter and a mixing function, so any draw can be made on its own.
 _GOLDEN, _FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_PIECE = 16384  # below the count from which torch shares a step among its threads
 _GOLDEN_SIGNED, _FIRST_SIGNED, _SECOND_SIGNED = (int(value.view(np.int64)) for value in (_GOLDEN, _FIRST, _SECOND))
 
 
