@@ -5,6 +5,8 @@ import sys
 import typer
 
 from core.commands import (
+    audit,
+    cache,
     data,
     explain,
     scores,
@@ -17,6 +19,8 @@ from core.errors import OverreadError
 COMMANDS = (
     data.phantom,
     data.index,
+    cache.cache,
+    audit.audit,
     training.train,
     training.recipes,
     scores.predict,

@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "models": BASE | {"data", "models"},
     "inference": BASE | {"data", "models", "inference", "metrics"},
     "metrics": {"errors", "schema", "metrics"},
+    "audit": BASE | {"data", "metrics", "audit"},
     "training": BASE | {"data", "models", "inference", "metrics", "training"},
     "explain": BASE | {"data", "models", "inference", "metrics", "explain"},
     "demo": BASE | {"data", "models", "inference"},

@@ -13,6 +13,12 @@ def train(
     out: Annotated[str, typer.Option(help="Folder, or a name under checkpoints/.")],
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, may be repeated.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last full epoch.")] = False,
+    allow_overlap: Annotated[
+        bool,
+        typer.Option(
+            "--allow-patient-overlap", help="Train although patients stand in two splits; they count as train."
+        ),
+    ] = False,
     device: Device = "",
     as_json: Json = False,
 ) -> None:
@@ -33,6 +39,7 @@ def train(
             progress,
             lambda text: messages.print(text, markup=False),
             device,
+            allow_overlap,
         )
     facts = {
         "checkpoint": str(checkpoint.folder),

@@ -97,10 +97,11 @@ def group_ids(patient: pd.Series, study: pd.Series, sha1: pd.Series) -> pd.Serie
     return result.astype("str")
 
 
-def overlap_table(index: pd.DataFrame) -> pd.DataFrame:
-    """Groups (patients) on more than one side: one row each, `group_id` and `splits`. Empty is what it should be."""
-    sides = index.groupby("group_id")["split"].agg(lambda split: ", ".join(sorted(set(split))))
-    return sides[sides.str.contains(",")].rename("splits").reset_index()
+def overlap_table(index: pd.DataFrame, key: str = "group_id") -> pd.DataFrame:
+    """Groups (or patients, by `key`) on more than one side: `key` and `splits`. Empty is what it should be."""
+    pairs = index[[key, "split"]].drop_duplicates().sort_values([key, "split"])
+    crossing = pairs[pairs.duplicated(key, keep=False)]
+    return crossing.groupby(key)["split"].agg(", ".join).rename("splits").reset_index()
 
 
 def _strata(frame: pd.DataFrame) -> pd.Series:

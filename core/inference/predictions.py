@@ -26,8 +26,10 @@ def effective_splits(index: pd.DataFrame, checkpoint: Checkpoint) -> pd.Series:
     after the files were indexed anew or under another name. The rest keeps the split that the index gives.
     """
     part = index["sha1"].map(checkpoint.learned())
-    of_patient = part.groupby(index["group_id"]).transform(lambda parts: "train" if "train" in set(parts) else "tune")
-    return index["split"].mask(part.groupby(index["group_id"]).transform("count") > 0, of_patient).astype("str")
+    groups = index["group_id"]
+    trained = part.eq("train").groupby(groups).transform("max")
+    seen = part.notna().groupby(groups).transform("max")
+    return index["split"].mask(seen, "tune").mask(trained, "train").astype("str")
 
 
 def knows(index: pd.DataFrame, checkpoint: Checkpoint) -> bool:

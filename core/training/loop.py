@@ -47,14 +47,15 @@ def train(
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda text: None,
     device: str = "",
+    allow_overlap: bool = False,
 ):
     """Train, keep the epoch with the best study AUROC on the held-out fold, score what was not learned from.
 
     A run that was stopped goes on after its last full epoch with `resume`; on a CPU the weights are then the same, bit
-    for bit. OverreadError where patients stand in two splits, where nothing can be learned, or where the loss is no
-    longer a number.
+    for bit. With `allow_overlap` patients in two splits are learned from and never judged as valid; else
+    OverreadError, as where nothing can be learned or the loss is no longer a number.
     """
-    index = trainable(dataset)
+    index = trainable(dataset, allow_overlap)
     tuning = index["fold"].to_numpy() == recipe.holdout_fold
     if not tuning.any() or tuning.all():
         raise OverreadError(

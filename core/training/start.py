@@ -20,15 +20,18 @@ from core.training.recipe import Recipe
 from core.training.state import FILE, read_facts
 
 
-def trainable(dataset: Dataset) -> pd.DataFrame:
-    """The labelled rows of train. OverreadError where patients stand in two splits, or nothing can be learned."""
+def trainable(dataset: Dataset, allow_overlap: bool = False) -> pd.DataFrame:
+    """The labelled rows of train. OverreadError where patients stand in two splits, unless that is allowed, or where
+    nothing can be learned."""
     index = read_index(dataset.name)
     crossing = overlap_table(index)
-    if len(crossing):
-        shown = ", ".join(crossing["group_id"].head(5))
+    if len(crossing) and not allow_overlap:
+        shown = ", ".join(f"{row.group_id} in {row.splits}" for row in crossing.head(5).itertuples())
+        more = f" and {len(crossing) - 5} more" if len(crossing) > 5 else ""
         raise OverreadError(
-            f"{len(crossing)} patients of {dataset.name} stand in more than one split ({shown}); expected each in "
-            "one. Put all of a patient's radiographs on one side, then index again."
+            f"{len(crossing)} patients of {dataset.name} stand in more than one split ({shown}{more}); expected each "
+            "in one. Put all of a patient's radiographs on one side and index again, or train all the same with "
+            "--allow-patient-overlap."
         )
     index = index[
         (index["split"] == "train") & index["label"].notna() & ~index["study_id"].isin(conflicting_studies(index))

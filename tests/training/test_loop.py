@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core.data.index import build_index, read_index, write_dataset
+from core.data.index import build_index, read_dataset, read_index, write_dataset
 from core.errors import OverreadError
 from core.inference.classifier import load_classifier
-from core.inference.predictions import read_file, read_predictions
+from core.inference.predictions import effective_splits, read_file, read_predictions
 from core.metrics.intervals import Estimate
 from core.models import checkpoint as room
 from core.models.checkpoint import load_model, read_checkpoint, save_weights
@@ -231,9 +231,13 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_best(tree, tmp_path, monke
 def test_a_patient_on_two_sides_refuses_to_start(mura, workspace, tmp_path):
     indexed = build_index(mura, folds=4)
     indexed.frame.loc[indexed.frame["patient_id"] == "patient00000", "split"] = ["train", "valid"]
-    with pytest.raises(OverreadError, match="1 patients of tree stand in more than one split .patient00000."):
+    with pytest.raises(OverreadError, match="split .patient00000 in train, valid.; .*--allow-patient-over"):
         train(RECIPE, write_dataset("tree", indexed), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    allowed = train(RECIPE, read_dataset("tree"), tmp_path / "out", allow_overlap=True)
+    # Allowed or not, what was learned from is not judged as valid.
+    splits = effective_splits(indexed.frame, allowed)[indexed.frame["patient_id"] == "patient00000"]
+    assert set(splits) <= {"train", "tune"}
 
 
 def test_nothing_to_learn_is_one_sentence(mura, workspace, tmp_path):

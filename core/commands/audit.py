@@ -1,0 +1,30 @@
+"""The command over a data set's faults: audit."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from core.commands.console import Json, bar, tell
+
+
+def audit(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of an indexed data set.")],
+    as_json: Json = False,
+) -> None:
+    """What is wrong with a data set: patients on two sides, copies, unreadable files, shortcuts. Exit status 1 if the
+    first is found."""
+    from core.audit.audit import run_audit
+    from core.audit.verdicts import verdicts
+    from core.data.index import read_dataset
+
+    dataset = read_dataset(name)
+    with bar() as progress:
+        found = run_audit(dataset, progress)
+    facts = asdict(found)
+    for key in ("value", "low", "high"):
+        facts[f"shortcut_auroc{'' if key == 'value' else '_' + key}"] = found.shortcut[key]
+    lines = [f"{line.mark} {line.title}: {line.words}" for line in verdicts(found)]
+    tell(facts, as_json, "\n".join([f"{name}, {found.radiographs} radiographs", *lines]))
+    if found.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,62 @@
+"""The command that decodes a data set ahead of time."""
+
+from typing import Annotated
+
+import typer
+
+from core.commands.console import Json, bar, messages, tell
+from core.errors import OverreadError
+
+
+def cache(
+    name: Annotated[str, typer.Argument(help="Name of an indexed data set.")],
+    size: Annotated[int, typer.Option(help="Side of the square in pixels, as the recipe has it.")],
+    fit: Annotated[
+        str, typer.Option(help="pad (letterbox) or crop; stretch distorts and is never chosen for you.")
+    ] = "pad",
+    as_json: Json = False,
+) -> None:
+    """Decode each distinct file once: pixels at this size, thumbnails and measures. What is there already is kept."""
+    from core.data.decode import decode, pixels_folder
+    from core.data.index import read_dataset, read_index
+    from core.data.input_spec import InputSpec
+    from core.data.pixel_store import known
+
+    spec, dataset, index = InputSpec(size, fit), read_dataset(name), read_index(name)
+    with bar() as progress:
+        done = decode(dataset, index, spec, thumbnail=True, measures=True, progress=progress)
+    image_of = dict(zip(index["sha1"][::-1], index["image_id"][::-1]))
+    failed = [{"path": image_of[sha1], "reason": reason} for sha1, reason in done.failed.items()]
+    for entry in failed[:10]:
+        messages.print("[yellow]failed[/yellow] ", end="")
+        messages.print(f"{entry['path']}: {entry['reason']}", markup=False)
+    if len(failed) > 10:
+        messages.print(f"... and {len(failed) - 10} more; --json lists them all")
+    folder = pixels_folder(dataset, spec)
+    ready = int(index["sha1"].isin(known(folder, size)).sum())
+    facts = {
+        "name": name,
+        "size": size,
+        "fit": fit,
+        "radiographs": ready,
+        "distinct": index["sha1"].nunique(),
+        "decoded": done.files,
+        "seconds": round(done.seconds, 3),
+        "images_per_second": round(done.files / done.seconds, 1) if done.files else 0.0,
+        "bytes": len(known(folder, size)) * size**2,
+        "folder": str(folder),
+        "failed": failed,
+    }
+    tell(facts, as_json, sentence(facts))
+    if failed and not ready:
+        raise OverreadError(f"None of the {len(index)} radiographs of {name} could be decoded.")
+
+
+def sentence(facts: dict) -> str:
+    """What was done, or that nothing was left to do."""
+    held = f"{facts['radiographs']} radiographs at {facts['size']} px ({facts['fit']}), {facts['bytes'] / 1e6:,.1f} MB"
+    failed = f"; {len(facts['failed'])} failed" if facts["failed"] else ""
+    if not facts["decoded"]:
+        return f"Nothing to do: {held} are there{failed}"
+    pace = f"{facts['decoded']} files decoded in {facts['seconds']:.1f} s, {facts['images_per_second']:.0f} images/s"
+    return f"{held}; {pace}{failed}"
