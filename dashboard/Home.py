@@ -23,6 +23,7 @@ def main() -> None:
             "": [st.Page("app_pages/overview.py", title="Overview", icon=":material/home:", default=True)],
             "Data": [
                 st.Page("app_pages/dataset.py", title="Dataset", icon=":material/bar_chart:"),
+                st.Page("app_pages/audit.py", title="Audit", icon=":material/fact_check:"),
                 st.Page("app_pages/augmentation.py", title="Augmentation", icon=":material/tune:"),
             ],
             "Model": [

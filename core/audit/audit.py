@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ VERSION = 1
 ODD = {
     "blank": ("blank", ">=", 1.0, "hardly anything in it"),
     "static": ("noise", ">=", 0.5, "noise rather than a radiograph"),
-    "films": ("films", ">=", 2.0, "several films in one image"),
+    "films": ("films", ">=", 2.0, "bands of one grey level cut it into parts: several films, or collimation"),
     "metal": ("metal", ">=", 0.02, "a blob of white: metal, or overexposed"),
     "border": ("border", ">=", 0.3, "a wide frame of one grey level"),
     "low contrast": ("contrast", "<", 40.0, "less than 40 of 255 grey levels used"),
@@ -56,6 +57,11 @@ class Audit:
     def failed(self) -> bool:
         """Whether a hard verdict stands: a patient on two sides of a split."""
         return bool(self.patient_overlap)
+
+    def facts(self) -> dict:
+        """As the command prints it: the fields, and the shortcut's AUROC with its interval by name."""
+        ends = {f"shortcut_auroc{end and '_' + end}": self.shortcut[end or "value"] for end in ("", "low", "high")}
+        return asdict(self) | ends
 
 
 def audit(
@@ -98,7 +104,7 @@ def run_audit(dataset: Dataset, progress: Callable[[int, int, str], None] | None
     if found := read_audit(dataset):
         return found
     found = audit(dataset, measured_rows(dataset, progress), progress)
-    write_atomically(_file(dataset), lambda path: path.write_text(json.dumps(asdict(found))))
+    write_atomically(audit_file(dataset), lambda path: path.write_text(json.dumps(asdict(found))))
     return found
 
 
@@ -117,14 +123,15 @@ def measured_rows(dataset: Dataset, progress: Callable[[int, int, str], None] | 
 def read_audit(dataset: Dataset) -> Audit | None:
     """The audit that was kept, if it is of this index and of these checks."""
     try:
-        facts = json.loads(_file(dataset).read_text())
+        facts = json.loads(audit_file(dataset).read_text())
         kept = Audit(**facts)
     except (OSError, ValueError, TypeError):
         return None
     return kept if (kept.index_hash, kept.version) == (dataset.index_hash, _version()) else None
 
 
-def _file(dataset: Dataset):
+def audit_file(dataset: Dataset) -> Path:
+    """Where the audit of a data set is kept."""
     return home() / "audits" / f"{dataset.name}.json"
 
 

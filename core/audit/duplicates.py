@@ -18,7 +18,7 @@ from core.data.measures import SKETCH
 COARSE, FINE = 0.95, 0.975
 # A copy keeps its shape; a radiograph of another shape that looks alike does not.
 SAME_ASPECT = 0.03
-_BLOCK = 4096
+_BLOCK = 1024
 
 
 def near_pairs(
@@ -29,8 +29,11 @@ def near_pairs(
     sketches: uint8 [n, SKETCH, SKETCH]; rows without contrast match nothing. aspects: width over height [n].
     """
     coarse, fine, usable = _features(sketches)
-    found = []
+    shape, found = np.log(aspects), []
+    # In the order of their shape, so that a block meets only those that are shaped alike.
     rows = np.flatnonzero(usable)
+    rows = rows[np.argsort(shape[rows], kind="stable")]
+    ends = np.searchsorted(shape[rows], shape[rows] + SAME_ASPECT, side="right")
     for turned in (False, True):
         other = coarse.reshape(-1, 16, 16)[:, :, ::-1].reshape(len(coarse), -1) if turned else coarse
         for start in range(0, len(rows), _BLOCK):
@@ -38,14 +41,12 @@ def near_pairs(
                 progress(start + turned * len(rows), 2 * len(rows), "comparing pairs")
             mine = rows[start : start + _BLOCK]
             # Each pair once: a block meets itself and those after it.
-            theirs = rows[start:]
-            near = coarse[mine] @ other[theirs].T >= COARSE
-            near &= np.abs(np.log(aspects[mine][:, None] / aspects[theirs][None])) <= SAME_ASPECT
-            first, second = np.nonzero(near)
-            first, second = mine[first], theirs[second]
-            keep = first < second
-            found.append(_confirmed(fine, first[keep], second[keep], turned))
+            theirs = rows[start : ends[start + len(mine) - 1]]
+            first, second = np.nonzero(coarse[mine] @ other[theirs].T >= COARSE)
+            keep = (second > first) & (start + second < ends[start + first])
+            found.append(_confirmed(fine, mine[first[keep]], theirs[second[keep]], turned))
     pairs = pd.concat(found, ignore_index=True) if found else _no_pairs()
+    pairs[["first", "second"]] = np.sort(pairs[["first", "second"]].to_numpy(), axis=1)
     # A symmetric picture is near its mirror image as well: the plain reading is kept.
     return (
         pairs.sort_values(["first", "second", "mirrored"]).drop_duplicates(["first", "second"]).reset_index(drop=True)

@@ -1,6 +1,5 @@
 """The command over a data set's faults: audit."""
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -21,9 +20,7 @@ def audit(
     dataset = read_dataset(name)
     with bar() as progress:
         found = run_audit(dataset, progress)
-    facts = asdict(found)
-    for key in ("value", "low", "high"):
-        facts[f"shortcut_auroc{'' if key == 'value' else '_' + key}"] = found.shortcut[key]
+    facts = found.facts()
     lines = [f"{line.mark} {line.title}: {line.words}" for line in verdicts(found)]
     tell(facts, as_json, "\n".join([f"{name}, {found.radiographs} radiographs", *lines]))
     if found.failed:

@@ -1,0 +1,74 @@
+"""The audit page as a visitor meets it: an offer, then verdicts with the worst first, each with its gallery."""
+
+import shutil
+
+import pytest
+
+from core.audit.audit import run_audit
+from core.data.index import build_index, read_dataset, write_dataset
+from tests.audit.test_duplicates import film
+from tests.dashboard.conftest import House, enter, open_page, words
+
+
+@pytest.fixture
+def faulty(built, tmp_path, monkeypatch) -> House:
+    """A set with a leaking patient of hostile name, copies and a broken file."""
+    from tests.audit.test_audit import write
+
+    house = House(tmp_path / "home", built.checkpoints)
+    enter(house, monkeypatch)
+    root = tmp_path / "MURA-v1.1"
+    for patient in range(8):
+        write(root, "train", "ELBOW", patient, 1, ("negative", "positive")[patient % 2], [film(patient)])
+    folder = write(root, "valid", "ELBOW", 0, 2, "negative", [film(90), film(1)])
+    (folder / "image9.png").write_text("text")
+    shutil.copy(folder / "image1.png", folder / "image5.png")
+    indexed = build_index(root, folds=4)
+    indexed.frame["patient_id"] = indexed.frame["patient_id"].replace("patient00000", "<b>patient0</b>")
+    write_dataset("faulty", indexed)
+    return house
+
+
+def test_an_audit_is_offered_and_made(faulty):
+    app = open_page("audit")
+    assert not app.exception and "has not been audited" in words(app)
+    app.button(key="audit_now").click().run()
+    assert not app.exception and "1 failed" in words(app)
+
+
+def test_the_worst_verdict_is_open_and_names_are_not_markup(faulty):
+    run_audit(read_dataset("faulty"))
+    app = open_page("audit")
+    said = words(app)
+    assert not app.exception and app.selectbox(key="finding").value == "Patients on two sides"
+    assert "1 patient in more than one split (&lt;b&gt;patient0&lt;/b&gt;)" in said and "<b>patient0</b>" not in said
+    assert "1 in train, 3 in valid radiographs" in said and said.count("data:image/jpeg") == 4
+
+
+@pytest.mark.parametrize(
+    ("finding", "expected"),
+    [
+        ("Copies across studies", "Same file, 2 in train and valid"),
+        ("Copies within a study", "Same file, 2 in valid"),
+        ("Labels in conflict", "copies carry different labels"),
+        ("Unreadable files", "image9.png"),
+    ],
+)
+def test_each_finding_opens_from_its_link(faulty, finding, expected):
+    run_audit(read_dataset("faulty"))
+    app = open_page("audit", finding=finding)
+    tables = " ".join(str(frame.value.to_dict()) for frame in app.dataframe)
+    assert not app.exception and expected in words(app) + tables
+
+
+def test_an_audit_of_an_older_index_is_not_shown(faulty):
+    run_audit(read_dataset("faulty"))
+    before = build_index(read_dataset("faulty").root, folds=5)
+    write_dataset("faulty", before)
+    assert "has not been audited" in words(open_page("audit"))
+
+
+def test_a_clean_set_says_so(house):
+    run_audit(read_dataset("cold"))
+    said = words(open_page("audit", data="cold"))
+    assert "none of 30 patients" in said and "None found" in said
