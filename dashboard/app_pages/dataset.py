@@ -6,33 +6,33 @@ import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
-from core.data.pixels import read_grey, to_square
+from core.data.pixels import UnreadableImage, read_grey, to_square
+from core.data.sizes import MOST, size_table
 from core.paths import home
 from core.schema import bone_order
 from dashboard import loaders, selection, widgets
 from dashboard.charts import balance
-from dashboard.selection import ALL, SPLITS, bone_name
-
-SIZES = (32, 64, 96, 128, 224, 320)
+from dashboard.loaders import dataset as tables
+from dashboard.selection import SPLITS, bone_name
 
 
 def show() -> None:
     chosen = selection.current()
     dataset = loaders.datasets()[chosen.dataset]
-    index = loaders.index(dataset.name)
     widgets.heading("Dataset", dataset, dataset.name, bone_name(chosen.bone), place(dataset))
     show_problems(dataset)
-    show_balance(index)
-    bone = index if chosen.bone == ALL else index[index["bone"] == chosen.bone]
-    if bone.empty:
+    show_published(tables.published(dataset))
+    show_balance(dataset)
+    shown = tables.file_sizes(dataset, chosen.one_bone)
+    if shown.empty:
         widgets.empty(f"No radiograph of {bone_name(chosen.bone).lower()}", "Choose another bone in the sidebar.")
         return
     left, right = st.columns([2, 3])
     with left:
-        widgets.show_figure(balance.views_per_study(bone), "views")
+        widgets.show_figure(balance.views_per_study(tables.views(dataset, chosen.one_bone)), "views")
     with right:
-        widgets.show_figure(balance.sizes(bone), "sizes")
-    show_sizes(dataset, bone)
+        widgets.show_figure(balance.sizes(shown, shown.attrs["total"]), "sizes")
+    show_sizes(dataset, chosen.one_bone)
 
 
 def place(dataset: Dataset) -> str:
@@ -53,8 +53,24 @@ def show_problems(dataset: Dataset) -> None:
         st.dataframe(pd.DataFrame(rows), hide_index=True, height=min(36 * len(rows) + 40, 320))
 
 
-def show_balance(index: pd.DataFrame) -> None:
-    """One chart a split, their rows aligned."""
+def show_published(table: pd.DataFrame | None) -> None:
+    """MURA v1.1 against its published counts."""
+    if table is None:
+        return
+    differing = table[table["published"] != table["found"]]
+    if differing.empty:
+        widgets.note("All 56 counts of studies and images are those published for MURA v1.1.")
+        return
+    with st.expander(
+        f"{len(differing)} of 56 counts differ from those published for MURA v1.1", icon=":material/rule:"
+    ):
+        shown = differing.assign(label=differing["label"].map({0.0: "normal", 1.0: "abnormal"}))
+        shown["difference"] = shown["found"] - shown["published"]
+        st.dataframe(shown, hide_index=True, height=min(36 * len(shown) + 40, 320))
+
+
+def show_balance(dataset: Dataset) -> None:
+    """One chart a split, their rows aligned; then what balancing makes of the prior."""
     level = st.segmented_control(
         "Count",
         list(balance.UNITS),
@@ -64,36 +80,57 @@ def show_balance(index: pd.DataFrame) -> None:
         bind="query-params",
         format_func=lambda level: balance.UNITS[level].capitalize(),
     )
-    units = balance.units_at(index, level)
-    splits = [split for split in reversed(SPLITS) if split in set(units["split"])]
+    counts = tables.counts(dataset, level)
+    bones = bone_order(counts["bone"].unique())
+    splits = [split for split in reversed(SPLITS) if split in set(counts["split"])]
     with st.grid(len(splits), min_column_width=300):
         for split in splits:
             widgets.show_figure(
-                balance.balance(units[units["split"] == split], level, split, bone_order(index["bone"])),
-                f"balance_{split}",
+                balance.balance(counts[counts["split"] == split], level, split, bones), f"balance_{split}"
             )
     if level == "patient":
         widgets.note("A patient stands once in each bone examined, and is abnormal if any study of it is.")
-        if index["patient_id"].isna().any():
+        if dataset.patients_known == 0:
             widgets.note(
                 "Where the source names no patient, each group of exact copies counts as one: patients may overlap."
             )
+    priors = tables.priors(dataset)
+    if len(priors):
+        parts = [f"{row.prior:.1%} {tables.BALANCES[row.balance]} ({row.balance})" for row in priors.itertuples()]
+        widgets.note(f"The share of abnormal that training sees: {', '.join(parts)}.")
 
 
-def show_sizes(dataset: Dataset, index: pd.DataFrame) -> None:
-    """One radiograph at six input sizes, each drawn equally large: what a network of that size is given."""
-    widgets.caption("One radiograph at six sizes", "pixels, letterboxed, as a network is given it")
-    place = st.slider("Radiograph", 1, len(index), 1, key="radiograph") if len(index) > 1 else 1
-    row = index.iloc[place - 1]
-    grey = read_grey(f"{dataset.root}/{row['path']}")
+def show_sizes(dataset: Dataset, bone: str) -> None:
+    """One radiograph at each input size and whole, drawn equally large, with what is left of it as a number."""
+    widgets.caption("One radiograph at each size", "letterboxed, as a network of that size is given it")
+    rows = loaders.index(dataset.name)
+    rows = rows[rows["bone"] == bone] if bone else rows
+    place = st.slider("Radiograph", 1, len(rows), 1, key="radiograph", bind="query-params") if len(rows) > 1 else 1
+    row = rows.iloc[place - 1]
+    try:
+        grey = read_grey(f"{dataset.root}/{row['path']}")
+    except UnreadableImage as error:
+        widgets.note(str(error))
+        return
     cards = []
-    for size in SIZES:
-        words = f"<div><b>{size} px</b></div>"
-        cards.append(
-            widgets.card([(loaders.picture_uri(to_square(grey, size)), f"{row['bone']} at {size} pixels")], words)
+    for left in size_table(grey).itertuples():
+        words = (
+            f"<div><b>{left.size} px</b><span>{left.edges:.0%} of the edges</span></div>"
+            f"<small>SSIM {left.ssim:.2f}; one pixel covers {left.finest:.1f} x {left.finest:.1f} of the file</small>"
         )
+        picture = loaders.picture_uri(to_square(grey, left.size))
+        cards.append(widgets.card([(picture, f"{row['bone']} at {left.size} pixels")], words))
+    whole = loaders.picture_uri(to_square(grey, min(max(grey.shape), MOST)))
+    words = f"<div><b>Whole</b></div><small>{row['width']} x {row['height']} px in the file</small>"
+    cards.append(widgets.card([(whole, f"{row['bone']}, whole")], words))
     widgets.gallery(cards, "19rem", "16rem", crisp=True)
-    widgets.note(f"{row['image_id']}: {row['width']} x {row['height']} pixels in the file.")
+    widgets.note(str(row["image_id"]))
+    if st.toggle("Measure over 48 radiographs", key="measure_sizes", bind="query-params"):
+        widgets.show_figure(balance.what_is_left(tables.size_losses(dataset, bone)), "losses")
+        widgets.note(
+            "Edges: the energy of the picture's gradient after it was made small and enlarged again. A fine fracture "
+            "line is an edge of a pixel or two: what is gone here no network can see."
+        )
 
 
 show()

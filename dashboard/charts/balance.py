@@ -10,27 +10,26 @@ UNITS = {"radiograph": "radiographs", "study": "studies", "patient": "patients"}
 _LABELS = ((0.0, *theme.LABELS[0.0]), (1.0, *theme.LABELS[1.0]), (None, *theme.UNKNOWN))
 
 
-def balance(units: pd.DataFrame, level: str, split: str, bones: list[str]) -> go.Figure:
-    """Bars per bone by label, from one row a unit (bone, label); `bones` keeps the rows of all charts aligned."""
+def balance(counts: pd.DataFrame, level: str, split: str, bones: list[str]) -> go.Figure:
+    """Bars per bone by label, from `bone`, `label`, `n`; `bones` keeps the rows of all charts aligned."""
     names = [bone.capitalize() for bone in bones][::-1]
-    abnormal = units["label"].mean()
-    share = f", {abnormal:.0%} of labelled abnormal" if pd.notna(abnormal) else ""
+    labelled = counts[counts["label"].notna()]
+    share = f", {(labelled['label'] @ labelled['n']) / labelled['n'].sum():.0%} of labelled abnormal"
     figure = theme.figure(
         split.capitalize(),
-        f"{len(units):,} {UNITS[level]}{share}",
+        f"{counts['n'].sum():,} {UNITS[level]}{share if len(labelled) else ''}",
         UNITS[level].capitalize(),
         height=90 + 30 * len(names),
     )
     for label, name, colour in _LABELS:
-        rows = units[units["label"].isna()] if label is None else units[units["label"] == label]
+        rows = counts[counts["label"].isna()] if label is None else counts[counts["label"] == label]
         if label is None and rows.empty:
             continue
-        counts = rows["bone"].value_counts().reindex(bones[::-1], fill_value=0)
         figure.add_bar(
             y=names,
-            x=counts.to_numpy(),
+            x=rows.set_index("bone")["n"].reindex(bones[::-1], fill_value=0).to_numpy(),
             orientation="h",
-            name=f"{name} ({len(rows):,})",
+            name=f"{name} ({rows['n'].sum():,})",
             marker={"color": colour, "line": {"width": 0}},
             hovertemplate=f"%{{y}}: %{{x:,}} {name.lower()} {UNITS[level]}<extra></extra>",
             width=0.66,
@@ -38,12 +37,11 @@ def balance(units: pd.DataFrame, level: str, split: str, bones: list[str]) -> go
     return figure.update_layout(barmode="stack")
 
 
-def views_per_study(index: pd.DataFrame) -> go.Figure:
-    """How many radiographs a study has."""
-    views = index.groupby("study_id").size().value_counts().sort_index()
-    total = int(views.sum())
+def views_per_study(views: pd.Series) -> go.Figure:
+    """How many radiographs a study has: studies by number of radiographs."""
+    total, radiographs = int(views.sum()), int((views * views.index).sum())
     figure = theme.figure(
-        "Views per study", f"{total:,} studies, {len(index):,} radiographs", "Radiographs in the study", "Studies", 280
+        "Views per study", f"{total:,} studies, {radiographs:,} radiographs", "Radiographs in the study", "Studies", 280
     )
     figure.add_bar(
         x=views.index.to_numpy(),
@@ -55,14 +53,13 @@ def views_per_study(index: pd.DataFrame) -> go.Figure:
     return figure.update_xaxes(dtick=max(1, round(len(views) / 12))).update_layout(showlegend=False)
 
 
-def sizes(index: pd.DataFrame, most: int = 2000) -> go.Figure:
-    """Width against height in pixels, one mark a radiograph, thinned to `most` at regular steps."""
-    shown = index.iloc[:: max(1, -(-len(index) // most))]
+def sizes(shown: pd.DataFrame, total: int) -> go.Figure:
+    """Width against height in pixels, one mark a radiograph of `shown` (bone, width, height), out of `total`."""
     figure = theme.figure(
-        "Image size", f"{len(index):,} radiographs, {len(shown):,} drawn", "Width (pixels)", "Height (pixels)", 320
+        "Image size", f"{total:,} radiographs, {len(shown):,} drawn", "Width (pixels)", "Height (pixels)", 320
     )
-    styles = theme.bone_style(index["bone"])
-    for bone in bone_order(index["bone"]):
+    styles = theme.bone_style(shown["bone"])
+    for bone in bone_order(shown["bone"]):
         rows, (colour, symbol) = shown[shown["bone"] == bone], styles[bone]
         figure.add_scatter(
             x=rows["width"],
@@ -75,15 +72,30 @@ def sizes(index: pd.DataFrame, most: int = 2000) -> go.Figure:
     return figure.update_layout(legend={"itemsizing": "constant"})
 
 
-def units_at(index: pd.DataFrame, level: str) -> pd.DataFrame:
-    """One row a radiograph, study or patient: bone, label, split.
-
-    A patient is counted once in each bone, as abnormal if any study is.
-    """
-    if level == "radiograph":
-        return index[["bone", "label", "split"]]
-    if level == "study":
-        grouped = index.groupby(["study_id", "bone", "split"])["label"]
-        label = grouped.first().where(grouped.nunique() <= 1)  # a study whose radiographs disagree has no label
-        return label.reset_index()[["bone", "label", "split"]]
-    return index.groupby(["group_id", "bone", "split"])["label"].max().reset_index()[["bone", "label", "split"]]
+def what_is_left(summary: pd.DataFrame) -> go.Figure:
+    """What each input size leaves of the radiographs: medians with quartiles, of core.data.sizes.size_summary."""
+    n = int(summary["n"].max())
+    figure = theme.figure(
+        "What each size leaves", f"{n} radiographs, medians and quartiles", "Side (pixels)", "Left of the whole", 300
+    )
+    places = [str(size) for size in summary["size"]]
+    for name, words, colour in (("edges", "edges", theme.THRESHOLD), ("ssim", "structure (SSIM)", theme.MUTED)):
+        value, low, high = summary[name], summary[f"{name}_low"], summary[f"{name}_high"]
+        figure.add_scatter(
+            x=places,
+            y=value,
+            mode="lines+markers",
+            name=words,
+            line={"color": colour},
+            error_y={
+                "symmetric": False,
+                "array": high - value,
+                "arrayminus": value - low,
+                "width": 0,
+                "thickness": 1.5,
+            },
+            customdata=pd.DataFrame({"low": low, "high": high}),
+            hovertemplate=f"%{{x}} px: %{{y:.0%}} of the {words} left (%{{customdata[0]:.0%}} to "
+            "%{customdata[1]:.0%})<extra></extra>",
+        )
+    return figure.update_yaxes(range=[0, 1.04], tickformat=".0%").update_xaxes(type="category")

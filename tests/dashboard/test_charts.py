@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from core.data.balance import balance_table, views_table
+from core.data.sizes import size_summary, size_table
 from core.metrics.counts import counts_table
 from core.metrics.decision import net_benefit_table
 from core.metrics.ranking import precision_recall_table, roc_table
@@ -83,29 +85,29 @@ INDEX = pd.DataFrame(
 )
 
 
-@pytest.mark.parametrize(("level", "rows", "abnormal"), [("radiograph", 5, 2), ("study", 4, 1), ("patient", 3, 1)])
-def test_levels_count_what_they_say(level, rows, abnormal):
-    units = balance.units_at(INDEX, level)
-    assert len(units) == rows and (units["label"] == 1).sum() == abnormal
-
-
-def test_a_study_whose_radiographs_disagree_is_unknown():
-    assert balance.units_at(INDEX.assign(label=[1.0, 0.0, 0.0, 0.0, 0.0]), "study")["label"].isna().sum() == 1
-
-
 def test_balance_bars_add_up_and_show_the_unknown():
-    units = balance.units_at(INDEX, "study")
-    figure = balance.balance(units, "study", "train", ["wrist", "hand", "elbow"])
+    counts = balance_table(INDEX, "study")
+    figure = balance.balance(counts, "study", "train", ["wrist", "hand", "elbow"])
     assert sum(sum(bar.x) for bar in figure.data) == 4
     assert [bar.name for bar in figure.data] == ["Normal (2)", "Abnormal (1)", "Unknown (1)"]
     assert list(figure.data[0].y) == ["Elbow", "Hand", "Wrist"]
 
 
 def test_views_per_study_and_sizes():
-    views = balance.views_per_study(INDEX).data[0]
+    views = balance.views_per_study(views_table(INDEX)).data[0]
     assert dict(zip(views.x, views.y)) == {1: 3, 2: 1}
-    figure = balance.sizes(INDEX, most=3)
-    assert sum(len(part.x) for part in figure.data) == 3 and "3 drawn" in figure.layout.title.subtitle.text
+    figure = balance.sizes(INDEX.iloc[:3], 5)
+    assert (
+        sum(len(part.x) for part in figure.data) == 3 and "5 radiographs, 3 drawn" in figure.layout.title.subtitle.text
+    )
+
+
+def test_what_is_left_shows_medians_with_quartiles():
+    random = np.random.default_rng(0)
+    summary = size_summary([size_table(random.integers(0, 256, (90, 70)).astype(np.uint8), (8, 32)) for _ in range(5)])
+    edges = trace(balance.what_is_left(summary), "edges")
+    assert list(edges.x) == ["8", "32"] and list(edges.y) == list(summary["edges"])
+    assert list(edges.error_y.array) == list(summary["edges_high"] - summary["edges"])
 
 
 def test_history_marks_the_epoch_that_was_kept():

@@ -157,7 +157,7 @@ def test_without_a_checkpoint_a_page_says_how_to_get_one(built, tmp_path, monkey
     enter(House(built.home, tmp_path), monkeypatch)
     app = open_page(page)
     assert not app.exception
-    if page not in ("dataset", "augmentation"):
+    if page not in ("dataset", "audit", "augmentation"):
         assert "python -m core train" in app.code[0].value
 
 
@@ -318,3 +318,10 @@ def test_damaged_scores_leave_the_other_pages_alone_and_offer_new_ones(spoilt):
 def test_a_data_set_that_cannot_be_read_is_named(spoilt):
     (spoilt / "datasets" / "cold" / "dataset.json").write_text("{")
     assert "cold cannot be used" in words(open_page("overview"))
+
+
+def test_the_dataset_page_measures_what_a_size_leaves(house):
+    app = open_page("dataset")
+    assert "of the edges" in words(app) and "The share of abnormal that training sees" in words(app)
+    app.toggle(key="measure_sizes").set_value(True).run()
+    assert not app.exception and "What each size leaves" in words(app)

@@ -1,0 +1,26 @@
+"""How many there are of each label: by radiograph, study or patient, per split and bone."""
+
+import pandas as pd
+
+LEVELS = {"radiograph": "image_id", "study": "study_id", "patient": "group_id"}
+
+
+def balance_table(index: pd.DataFrame, level: str) -> pd.DataFrame:
+    """Counts of an INDEX at a level of LEVELS: `split`, `bone`, `label` (NaN unknown), `n`.
+
+    A study whose radiographs disagree has no label. A patient is counted once in each bone, as abnormal if any study
+    of that bone is.
+    """
+    units = index[["split", "bone", "label"]]
+    if level == "study":
+        grouped = index.groupby(["study_id", "bone", "split"])["label"]
+        label = grouped.first().where(grouped.nunique() <= 1)
+        units = label.reset_index()
+    elif level == "patient":
+        units = index.groupby(["group_id", "bone", "split"])["label"].max().reset_index()
+    return units.groupby(["split", "bone", "label"], dropna=False).size().rename("n").reset_index()
+
+
+def views_table(index: pd.DataFrame) -> pd.Series:
+    """How many studies have one radiograph, two, and so on: studies by number of radiographs, ascending."""
+    return index["study_id"].value_counts().value_counts().sort_index()
