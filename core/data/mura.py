@@ -29,7 +29,7 @@ def walk(root: Path) -> tuple[list[dict], list[dict]]:
     rows, stray = [], []
 
     def note(error: OSError) -> None:
-        place = Path(error.filename or root / split).relative_to(root)
+        place = Path(error.filename or root / split).relative_to(root).as_posix()
         said = (error.strerror or str(error)).lower()
         stray.append(_stray(place, f"the folder cannot be read ({said}); permit reading it and index again"))
 
@@ -38,12 +38,15 @@ def walk(root: Path) -> tuple[list[dict], list[dict]]:
             continue  # a tree need not have all three
         for folder, names, files in os.walk(root / split, onerror=note):
             names.sort()
-            place = Path(folder).relative_to(root)
+            # Text rather than paths: there are as many as studies and radiographs.
+            place = Path(folder).relative_to(root).as_posix() if os.sep != "/" else folder[len(str(root)) + 1 :]
             for name in names:
                 if os.path.islink(link := os.path.join(folder, name)):
                     real = _printable(os.path.realpath(link))
                     stray.append(
-                        _stray(place / name, f"a linked folder, and links are not followed; put {real} in its place")
+                        _stray(
+                            f"{place}/{name}", f"a linked folder, and links are not followed; put {real} in its place"
+                        )
                     )
             for name in sorted(files):
                 row = _row(place, name)
@@ -110,8 +113,8 @@ def _label_conflicts(name: str, lines: list[list[str]], rows: list[dict]) -> lis
     return [*wrong, *sorted(lacking, key=itemgetter("path")), *sorted(unnamed, key=itemgetter("path"))]
 
 
-def _stray(path: Path, reason: str) -> dict:
-    return {"path": _printable(path.as_posix()), "reason": reason}
+def _stray(path: str, reason: str) -> dict:
+    return {"path": _printable(path), "reason": reason}
 
 
 def _printable(path: str) -> str:
@@ -119,17 +122,17 @@ def _printable(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode()
 
 
-def _row(place: Path, name: str) -> dict:
-    path, parts = (place / name).as_posix(), place.parts
-    if path != _printable(path):
-        return _stray(place / name, "its name, or that of a folder it lies in, is not UTF-8; rename it")
+def _row(place: str, name: str) -> dict:
+    path, parts = f"{place}/{name}", place.split("/")
+    if not path.isascii() and path != _printable(path):
+        return _stray(path, "its name, or that of a folder it lies in, is not UTF-8; rename it")
     if name.startswith("."):
         return {"path": path, "reason": "a side file of an operating system, not a radiograph"}
     if len(parts) != 4 or not parts[1].upper().startswith("XR_"):
         return {"path": path, "reason": "expected <split>/XR_<BONE>/<patient>/<study>_<positive or negative>/<image>"}
     if not (study := _STUDY.fullmatch(parts[3])):
         return {"path": path, "reason": f"its study folder {parts[3]!r} says neither positive nor negative"}
-    if Path(name).suffix.lower() not in IMAGE_ENDINGS:
+    if os.path.splitext(name)[1].lower() not in IMAGE_ENDINGS:
         return {"path": path, "reason": f"its ending is not one of {', '.join(sorted(IMAGE_ENDINGS))}"}
     return {
         "path": path,

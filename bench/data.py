@@ -1,0 +1,211 @@
+"""Times the data room on a made-up archive: index, decoding, loading, copies. `python -m bench.data FOLDER [FILES]`.
+
+FOLDER holds or gets the archive of bench.archive (2.2 GB at 40,000 files). Rows go to bench/results/data.csv; peers are
+what one writes without this: a walk with Pillow, a loop with Pillow, a DataLoader over the files, perceptual hashes.
+"""
+
+import hashlib
+import io
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision.transforms import v2
+
+from bench.archive import write_archive
+from bench.pairs import Case, keep, measure
+from core.audit.duplicates import near_pairs
+from core.data.augment import Augmentation, apply
+from core.data.cache import pixel_cache
+from core.data.index import build_index, read_before, read_dataset, read_index, write_dataset
+from core.data.input_spec import InputSpec
+from core.data.pixels import placed
+
+COMMAND = "python -m bench.data"
+PACKAGES = ("numpy", "pandas", "pillow", "torch", "torchvision")
+SIDE, LOADED = 128, 2_000
+LIGHT = Augmentation(horizontal_flip=0.5, rotation=10)
+
+
+def main(folder: str, files: str = "40000") -> None:
+    root = write_archive(Path(folder), int(files))
+    with tempfile.TemporaryDirectory(dir=folder) as home:
+        os.environ["OVERREAD_HOME"] = home
+        rows = [*index_rows(root), *pixel_rows(root), copies_row(root)]
+    keep(rows, "data.csv")
+
+
+def index_rows(root: Path) -> list[dict]:
+    """A first index, which also hashes every byte, and one after nothing changed."""
+    dataset = write_dataset("all", build_index(root))
+    n = len(read_index(dataset.name))
+
+    def pillow():
+        found = 0
+        for file in root.rglob("*"):
+            if file.suffix.lower() in (".png", ".jpg", ".jpeg"):
+                try:
+                    with Image.open(file) as image:
+                        found += image.size[0] > 0
+                except OSError:
+                    continue
+        return found
+
+    def hashed():
+        found = 0
+        for file in root.rglob("*"):
+            if file.suffix.lower() in (".png", ".jpg", ".jpeg"):
+                data = file.read_bytes()
+                hashlib.sha1(data).hexdigest()
+                try:
+                    with Image.open(io.BytesIO(data)) as image:
+                        found += image.size[0] > 0
+                except OSError:
+                    continue
+        return found
+
+    def again():
+        return len(build_index(root, before=read_before("all", root)).frame)
+
+    # Half of the planted broken files have a sound header, which is all that the peer looks at.
+    close = lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=8)  # noqa: E731
+    peer, same_work = "rglob and Pillow headers, nothing hashed", "rglob, Pillow headers and SHA-1, one thread"
+    return [
+        measure(case, COMMAND, PACKAGES, 3)
+        for case in (
+            Case("index, every byte hashed", n, same_work, lambda: len(build_index(root).frame), hashed, same=close),
+            Case("index, every byte hashed", n, peer, lambda: len(build_index(root).frame), pillow, same=close),
+            Case("index again, nothing changed", n, peer, again, pillow, same=close),
+        )
+    ]
+
+
+def pixel_rows(root: Path) -> list[dict]:
+    """Decoding to squares with thumbnails, against Pillow; then an epoch of pure loading, against a DataLoader."""
+    dataset = read_dataset("all")
+    index = read_index("all").iloc[:LOADED].reset_index(drop=True)
+    paths = [str(root / path) for path in index["path"]]
+    spec = InputSpec(SIDE)
+
+    def decoded():
+        shutil.rmtree(Path(os.environ["OVERREAD_HOME"]) / "cache", ignore_errors=True)
+        cache = pixel_cache(dataset, index, spec)
+        return np.asarray(cache.pixels[cache.rows_of(index["image_id"])])
+
+    def loop():
+        return np.stack([square(path) for path in paths])
+
+    def same_pixels(ours, theirs):
+        np.testing.assert_array_equal(ours, theirs)
+
+    def loop_with_thumbnails():
+        with tempfile.TemporaryDirectory() as folder:
+            return np.stack([square(path, f"{folder}/{place}.jpg") for place, path in enumerate(paths)])
+
+    rows = [
+        measure(
+            Case(f"decoding to {SIDE} px, with thumbnails", LOADED, peer, decoded, theirs, same=same_pixels),
+            COMMAND,
+            PACKAGES,
+            5,
+        )
+        for peer, theirs in (
+            ("a loop with Pillow, one thread, with thumbnails", loop_with_thumbnails),
+            ("a loop with Pillow, one thread, without", loop),
+        )
+    ]
+    cache = pixel_cache(dataset, index, spec)
+    places, ids = cache.rows_of(index["image_id"]), index["image_id"].to_numpy()
+
+    def gathered():
+        return sum(len(torch.from_numpy(cache.pixels[places[batch]])) for batch in batches())
+
+    def augmented():
+        return sum(
+            len(apply(LIGHT, torch.from_numpy(cache.pixels[places[batch]]), ids[batch], 0, 0)) for batch in batches()
+        )
+
+    def files():
+        return sum(len(batch) for batch in loader)
+
+    loader = DataLoader(Files(paths), batch_size=64, num_workers=2)
+    peer = "DataLoader over the files, Pillow and torchvision v2, 2 workers"
+    for what, ours in (
+        ("an epoch of loading, flip and rotation", augmented),
+        ("an epoch of loading, bytes only", gathered),
+    ):
+        rows.append(measure(Case(f"{what}, {SIDE} px", LOADED, peer, ours, files), COMMAND, PACKAGES, 5))
+    return rows
+
+
+def copies_row(root: Path) -> dict:
+    """All pairs of the archive's sketches, against all pairs of 64-bit perceptual hashes; both made before."""
+    n = len(read_index("all"))
+    random = np.random.default_rng(0)
+    # What is compared does not change the work: sketches of random shapes, a hundred of them copied.
+    broad = random.integers(0, 256, (n, 8, 8)).astype(np.uint8).repeat(4, 1).repeat(4, 2)
+    sketches = np.clip(broad.astype(int) + random.integers(-20, 20, broad.shape), 0, 255).astype(np.uint8)
+    sketches[-100:] = sketches[:100]
+    hashes = (broad[:, ::4, ::4].reshape(n, 64) > 127) @ (1 << np.arange(64, dtype=np.uint64))
+    hashes = hashes.astype(np.uint64)
+    hashes[-100:] = hashes[:100]
+
+    def ours():
+        return len(near_pairs(sketches, np.full(n, 0.8)))
+
+    def theirs():
+        found = 0
+        for start in range(0, n, 1024):
+            block = hashes[start : start + 1024]
+            first, second = np.nonzero(np.bitwise_count(block[:, None] ^ hashes[None, start:]) <= 4)
+            found += int((second > first).sum())
+        return found
+
+    def enough(mine, peers):
+        assert mine == 100 and peers >= 100, (mine, peers)
+
+    case = Case("near copies, all pairs", n, "64-bit hashes in numpy, all pairs", ours, theirs, same=enough)
+    return measure(case, COMMAND, PACKAGES, 3)
+
+
+def square(path: str, thumbnail: str = "") -> np.ndarray:
+    """A letterboxed square, as one writes it with Pillow; and a thumbnail in a file where it is named."""
+    with Image.open(path) as image:
+        grey = image.convert("L")
+        left, top, width, height = placed(*grey.size, SIDE)
+        out = Image.new("L", (SIDE, SIDE))
+        out.paste(grey.resize((width, height), Image.Resampling.BILINEAR), (left, top))
+        if thumbnail:
+            grey.thumbnail((160, 160))
+            grey.save(thumbnail, quality=82)
+    return np.asarray(out)
+
+
+def batches(size: int = 64) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, LOADED, size)]
+
+
+class Files(torch.utils.data.Dataset):
+    """What everyone writes: a file decoded and augmented on its own."""
+
+    def __init__(self, paths: list[str]):
+        self.paths = paths
+        self.change = v2.Compose(
+            [v2.ToImage(), v2.RandomHorizontalFlip(), v2.RandomRotation(10), v2.ToDtype(torch.float32, scale=True)]
+        )
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: int) -> torch.Tensor:
+        return self.change(square(self.paths[place]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
