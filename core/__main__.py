@@ -9,6 +9,7 @@ from core.commands import (
     cache,
     data,
     explain,
+    review,
     scores,
     thresholds,
     training,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(review.verdicts, name="verdicts")
 
 
 def main() -> None:

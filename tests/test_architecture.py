@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "audit": BASE | {"data", "metrics", "audit"},
     "training": BASE | {"data", "models", "inference", "metrics", "training"},
     "explain": BASE | {"data", "models", "inference", "metrics", "explain"},
+    "review": BASE | {"data", "metrics", "inference", "review"},
     "demo": BASE | {"data", "models", "inference"},
 }
 
@@ -77,6 +78,7 @@ def test_rooms_that_open_pages_load_without_torch():
         "core.metrics.evaluation",
         "core.training.recipe",
         "core.training.balance",
+        "core.review.exchange",
         "core.demo",
     ]
     code = f"import sys, {', '.join(rooms)}; print('torch' in sys.modules)"

@@ -1,0 +1,308 @@
+"""The review database: its tables, how it is opened, and one transaction that either happened or says it did not.
+
+SQLite at `workspace/review.sqlite` (write-ahead log, every commit on the disk before it returns), or PostgreSQL where
+`OVERREAD_DATABASE_URL` names one. Rows are added and never changed, but for who is looking where at this moment.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sql
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from core.errors import OverreadError
+from core.paths import home, unwritable
+
+VERSION = 1
+FILE = "review.sqlite"
+_LOCK = 0x0E44EAD  # the advisory lock under which PostgreSQL's writers take turns, as SQLite's do by themselves
+
+tables = sql.MetaData()
+schema_version = sql.Table("overread_schema", tables, sql.Column("version", sql.Integer, primary_key=True))
+reviewers = sql.Table(
+    "reviewers",
+    tables,
+    # Folded, so that 'Ana' and 'ana ' are one reader and cannot agree with themselves.
+    sql.Column("key", sql.Text, primary_key=True),
+    sql.Column("name", sql.Text, nullable=False),
+    sql.Column("created", sql.Text, nullable=False),
+)
+verdicts = sql.Table(
+    "verdicts",
+    tables,
+    sql.Column("sequence", sql.Integer, sql.Identity(), primary_key=True),
+    sql.Column("id", sql.Text, nullable=False, unique=True),
+    sql.Column("action", sql.Text, nullable=False),
+    sql.Column("dataset", sql.Text, nullable=False),
+    sql.Column("study_id", sql.Text, nullable=False),
+    sql.Column("image_id", sql.Text),
+    sql.Column("view", sql.Text),
+    sql.Column("reviewer", sql.Text, nullable=False),
+    sql.Column("kind", sql.Text, nullable=False),
+    sql.Column("verdict", sql.Text),
+    sql.Column("reading", sql.Text),
+    sql.Column("subtype", sql.Text),
+    sql.Column("confidence", sql.Text),
+    sql.Column("note", sql.Text, nullable=False),
+    sql.Column("given_label", sql.Float(53)),
+    sql.Column("score_visible", sql.Boolean, nullable=False),
+    sql.Column("label_visible", sql.Boolean, nullable=False),
+    sql.Column("checkpoint", sql.Text),
+    sql.Column("threshold", sql.Float(53)),
+    sql.Column("score", sql.Float(53)),
+    sql.Column("walkthrough_id", sql.Text),
+    sql.Column("created", sql.Text, nullable=False, index=True),
+    sql.Column("supersedes", sql.Text, index=True),
+    sql.Index("verdicts_of_study", "dataset", "study_id"),
+    sqlite_autoincrement=True,
+)
+walkthroughs = sql.Table(
+    "walkthroughs",
+    tables,
+    sql.Column("id", sql.Text, primary_key=True),
+    sql.Column("name", sql.Text, nullable=False),
+    sql.Column("dataset", sql.Text, nullable=False),
+    sql.Column("author", sql.Text, nullable=False),
+    sql.Column("created", sql.Text, nullable=False),
+    sql.UniqueConstraint("dataset", "name"),
+)
+versions = sql.Table(
+    "walkthrough_versions",
+    tables,
+    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
+    sql.Column("version", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("made_from", sql.Text, nullable=False),
+    sql.Column("author", sql.Text, nullable=False),
+    sql.Column("created", sql.Text, nullable=False),
+)
+cases = sql.Table(
+    "walkthrough_cases",
+    tables,
+    sql.Column("walkthrough_id", sql.Text, primary_key=True),
+    sql.Column("version", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("position", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("study_id", sql.Text, nullable=False),
+    sql.Column("note", sql.Text, nullable=False),
+    sql.Column("stratum", sql.Text, nullable=False),
+    sql.Column("probability", sql.Float(53), nullable=False),
+    sql.ForeignKeyConstraint(
+        ["walkthrough_id", "version"], ["walkthrough_versions.walkthrough_id", "walkthrough_versions.version"]
+    ),
+)
+positions = sql.Table(
+    "walkthrough_positions",
+    tables,
+    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
+    sql.Column("sequence", sql.Integer, nullable=False),
+    sql.Column("place", sql.Integer, nullable=False),
+    sql.Column("presenter", sql.Text, nullable=False),
+    sql.Column("changed", sql.Text, nullable=False),
+)
+participants = sql.Table(
+    "walkthrough_participants",
+    tables,
+    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
+    sql.Column("name", sql.Text, primary_key=True),
+    sql.Column("place", sql.Integer, nullable=False),
+    sql.Column("following", sql.Boolean, nullable=False),
+    sql.Column("seen", sql.Float(53), nullable=False),
+)
+revisions = sql.Table(
+    "label_revisions",
+    tables,
+    sql.Column("dataset", sql.Text, primary_key=True),
+    sql.Column("number", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("hash", sql.Text, nullable=False),
+    sql.Column("rule", sql.Text, nullable=False),
+    sql.Column("last_sequence", sql.Integer, nullable=False),
+    sql.Column("author", sql.Text, nullable=False),
+    sql.Column("created", sql.Text, nullable=False),
+)
+revision_labels = sql.Table(
+    "revision_labels",
+    tables,
+    sql.Column("dataset", sql.Text, primary_key=True),
+    sql.Column("number", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("study_id", sql.Text, primary_key=True),
+    sql.Column("given_label", sql.Float(53)),
+    sql.Column("label", sql.Float(53)),
+    sql.Column("outcome", sql.Text, nullable=False),
+    sql.Column("verdict_ids", sql.Text, nullable=False),
+    sql.ForeignKeyConstraint(["dataset", "number"], ["label_revisions.dataset", "label_revisions.number"]),
+)
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open review database. Safe to share between threads; a new process opens its own."""
+
+    engine: sql.Engine
+    place: str  # as it may be shown: without a password
+    file: Path | None
+    inode: int | None
+
+
+def open_store(url: str = "", timeout: float = 10.0) -> Store:
+    """The review database, made where there is none yet.
+
+    url: by default `OVERREAD_DATABASE_URL`, else SQLite in the workspace. timeout: seconds to wait for another writer.
+    OverreadError where it cannot be reached, is damaged, belongs to something else, or is of a newer version.
+    """
+    address = _address(url or os.environ.get("OVERREAD_DATABASE_URL", ""))
+    lite = address.get_backend_name() == "sqlite"
+    file = Path(address.database).resolve() if lite else None
+    if file is not None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(file, error) from error
+    engine = _sqlite(address, timeout) if lite else _postgres(address, timeout)
+    place = str(file) if file else address.render_as_string(hide_password=True)
+    store = Store(engine, place, file, None)
+    if lite:
+        _turn_on_log(store, timeout)
+    with transaction(store, write=True) as connection:
+        _check_schema(store, connection)
+    return Store(engine, place, file, file.stat().st_ino if file else None)
+
+
+@contextmanager
+def transaction(store: Store, write: bool = False) -> Iterator[sql.Connection]:
+    """A connection in one transaction: all of it is kept when the block ends, or none of it and OverreadError says so.
+
+    Writers take turns from the beginning, so that the order of `sequence` is the order in which entries were kept.
+    """
+    if store.inode is not None:
+        _check_place(store)
+    try:
+        with store.engine.connect().execution_options(overread_write=write) as connection, connection.begin():
+            if write and store.file is None:
+                connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_LOCK)))
+            yield connection
+    except (SQLAlchemyError, UnicodeError) as error:
+        raise _sentence(store, error, write) from error
+
+
+def _address(url: str) -> sql.URL:
+    if not url:
+        return sql.URL.create("sqlite", database=str(home() / FILE))
+    try:
+        address = sql.make_url(url)
+        backend = address.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        address, backend = None, "something else"
+    if backend in ("postgresql", "postgres"):
+        return address.set(drivername="postgresql+psycopg")
+    if backend != "sqlite" or address.database in (None, "", ":memory:"):
+        # The address itself is not shown, since it may hold a password.
+        raise OverreadError(
+            f"OVERREAD_DATABASE_URL names {backend}; expected postgresql://user:password@host/database or "
+            "sqlite:////folder/file.sqlite. Leave it unset for a file in the workspace."
+        )
+    return address.set(drivername="sqlite")
+
+
+def _sqlite(address: sql.URL, timeout: float) -> sql.Engine:
+    engine = sql.create_engine(address, connect_args={"timeout": timeout}, pool_size=10, max_overflow=30)
+
+    @sql.event.listens_for(engine, "connect")
+    def prepare(connection, record):
+        # The driver shall begin no transaction by itself: `begin` below says which kind.
+        connection.isolation_level = None
+        for pragma in ("synchronous=FULL", "fullfsync=ON", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sql.event.listens_for(engine, "begin")
+    def begin(connection):
+        write = connection.get_execution_options().get("overread_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _postgres(address: sql.URL, timeout: float) -> sql.Engine:
+    waits = f"-c lock_timeout={int(timeout * 1000)} -c synchronous_commit=on"
+    options = {"connect_timeout": max(2, int(timeout)), "options": waits}
+    try:
+        return sql.create_engine(address, connect_args=options, pool_size=10, max_overflow=30, pool_pre_ping=True)
+    except ImportError:
+        raise OverreadError(
+            "OVERREAD_DATABASE_URL names PostgreSQL and its driver is not installed; install it with: "
+            "pip install 'psycopg[binary]'"
+        ) from None
+
+
+def _turn_on_log(store: Store, timeout: float) -> None:
+    """Readers and one writer at once. SQLite does not wait for others here, so it is asked again."""
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            with store.engine.connect() as connection:
+                raw = connection.connection.dbapi_connection
+                if raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                    raw.execute("PRAGMA journal_mode=WAL")
+            return
+        except (SQLAlchemyError, store.engine.dialect.dbapi.Error) as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise _sentence(store, error, write=True) from error
+            time.sleep(0.02)
+
+
+def _check_schema(store: Store, connection: sql.Connection) -> None:
+    there = set(sql.inspect(connection).get_table_names())
+    if schema_version.name not in there:
+        if taken := there & set(tables.tables):
+            raise OverreadError(
+                f"{store.place} is a database of something else (its table {min(taken)} is not Overread's); name "
+                "another one in OVERREAD_DATABASE_URL."
+            )
+        tables.create_all(connection)
+        connection.execute(schema_version.insert().values(version=VERSION))
+        return
+    found = connection.execute(sql.select(sql.func.max(schema_version.c.version))).scalar()
+    if found != VERSION:
+        raise OverreadError(
+            f"{store.place} is a review database of version {found}; this version of Overread reads {VERSION}. "
+            "Use the version of Overread that wrote it; nothing in it was changed."
+        )
+
+
+def _check_place(store: Store) -> None:
+    # An open connection goes on writing into a file that was moved or deleted, where nobody would find it.
+    try:
+        there = store.file.stat().st_ino
+    except OSError:
+        there = None
+    if there != store.inode:
+        raise OverreadError(
+            f"{store.place} was moved, deleted or replaced while it was in use; put it back and start again. "
+            "This entry was not kept."
+        )
+
+
+def _sentence(store: Store, error: Exception, write: bool) -> OverreadError:
+    """What went wrong, in one sentence; whether anything was kept is part of it."""
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()[0][:200].rstrip(".")
+    low = said.lower()
+    kept = "Nothing of this entry was kept, and what was kept before is intact." if write else "Nothing was changed."
+    if isinstance(error, PoolTimeout) or "locked" in low or "lock timeout" in low:
+        what = f"{store.place} is locked by another program; close that program, or try again"
+    elif any(sign in low for sign in ("full", "disk i/o", "file too large", "no space")):
+        what = f"{store.place} could not be written ({said}); free some disk space, then try again"
+    elif any(sign in low for sign in ("readonly", "read-only", "unable to open", "permission denied")):
+        what = f"{store.place} cannot be opened for writing ({said}); check its rights and those of its folder"
+    elif any(sign in low for sign in ("malformed", "not a database", "corrupt")):
+        what = f"{store.place} is damaged ({said}); move it away and put a copy in its place"
+    elif isinstance(error, UnicodeError) or "nul" in low.split():
+        what = f"A text holds characters that cannot be stored ({said}); take them out"
+    elif isinstance(error, DBAPIError) and error.connection_invalidated and write:
+        what = f"The connection to {store.place} was lost ({said}); look whether the entry is there, then try again"
+        kept = "It is not known whether this entry was kept."
+    else:
+        what = f"The review database {store.place} refused ({said}); check that it runs and can be reached"
+    return OverreadError(f"{what}. {kept}")

@@ -1,0 +1,73 @@
+"""The same tests on SQLite and on a PostgreSQL that is started for them, where Debian's package is installed."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sql
+
+from core.review.database import open_store
+
+INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The address of a PostgreSQL of the tests' own, without durability that only a power cut could tell apart."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    binaries = INSTALLED[-1].parent if INSTALLED else None
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed (Debian's package postgresql)")
+    # PostgreSQL refuses to run as root; its package brings a user of its own.
+    root = os.geteuid() == 0
+    if root and not (shutil.which("runuser") and "postgres" in {user.pw_name for user in pwd.getpwall()}):
+        pytest.skip("PostgreSQL does not run as root, and there is no user postgres to run it as")
+    as_user = ["runuser", "-u", "postgres", "--"] if root else []
+    folder = Path(tempfile.mkdtemp(prefix="overread-postgres-"))
+    if root:
+        shutil.chown(folder, "postgres")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def run(*command: str) -> None:
+        done = subprocess.run([*as_user, *command], cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            pytest.fail(f"{command[0]} failed: {done.stdout}{done.stderr}")
+
+    try:
+        run(str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "tests", "-A", "trust", "-E", "UTF8", "-N")
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=200"
+        log = str(folder / "log")
+        run(str(binaries / "pg_ctl"), "-D", str(folder / "data"), "-o", options, "-w", "-l", log, "start")
+        yield f"postgresql://tests@127.0.0.1:{port}"
+        run(str(binaries / "pg_ctl"), "-D", str(folder / "data"), "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, workspace) -> str:
+    """The address of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{workspace / 'review.sqlite'}"
+    server, name = request.getfixturevalue("postgres"), f"t{uuid4().hex}"
+    engine = sql.create_engine(f"{server}/postgres".replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sql.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"{server}/{name}"
+
+
+@pytest.fixture
+def store(url):
+    """An empty review database."""
+    opened = open_store(url)
+    yield opened
+    opened.engine.dispose()

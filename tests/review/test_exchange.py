@@ -1,0 +1,131 @@
+"""Out as CSV and in again: the same entries, whatever they hold; bad files say where and change nothing."""
+
+import csv
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from core.data.index import build_index, write_dataset
+from core.errors import OverreadError
+from core.review.database import open_store
+from core.review.exchange import export_csv, import_csv
+from core.review.store import add_verdict, undo, verdicts_table
+from tests.review.test_store import HOSTILE, entry
+
+
+@pytest.fixture
+def filled(store):
+    """Two readers, an undo, and a hostile note."""
+    add_verdict(store, entry("s1", "Ana", note=HOSTILE, score=1 / 3, threshold=0.1))
+    kept = add_verdict(store, entry("s2", 'Ben, "B" <i>', "label_wrong", score_visible=False))
+    undo(store, kept.id, 'Ben, "B" <i>')
+    add_verdict(store, entry("NA", "Ana", "poor_image", given_label=None, confidence="low"))
+    return store
+
+
+def test_what_goes_out_comes_in_again_to_the_bit(filled, tmp_path):
+    assert export_csv(filled, tmp_path / "out.csv") == 4
+    other = open_store(f"sqlite:///{tmp_path / 'other.sqlite'}")
+    done = import_csv(other, tmp_path / "out.csv", keep_unknown=True)
+    assert (done.imported, done.already, done.new_reviewers) == (4, 0, ("Ana", 'Ben, "B" <i>'))
+    export_csv(other, tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()
+    pd.testing.assert_frame_equal(
+        verdicts_table(other).drop(columns="sequence"), verdicts_table(filled).drop(columns="sequence")
+    )
+    again = import_csv(other, tmp_path / "out.csv", keep_unknown=True)
+    assert (again.imported, again.already) == (0, 4)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(note=some.text(max_size=200).filter(lambda text: "\0" not in text))
+def test_any_note_survives_the_round_trip(tmp_path_factory, note):
+    folder = tmp_path_factory.mktemp("round")
+    one, two = (open_store(f"sqlite:///{folder / name}.sqlite") for name in ("one", "two"))
+    add_verdict(one, entry(note=note))
+    export_csv(one, folder / "out.csv")
+    import_csv(two, folder / "out.csv", keep_unknown=True)
+    assert verdicts_table(two)["note"].tolist() == [note]
+    one.engine.dispose(), two.engine.dispose()
+
+
+def write(file, rows: list[dict]):
+    with file.open("w", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return file
+
+
+@pytest.fixture
+def indexed(workspace, mura):
+    """A data set, and the ids of an abnormal and a normal study of it."""
+    dataset = write_dataset("demo", build_index(mura))
+    index = pd.read_parquet(dataset.folder / "index.parquet")
+    return SimpleNamespace(
+        abnormal=index.loc[index["label"] == 1, "study_id"].iloc[0],
+        normal=index.loc[index["label"] == 0, "study_id"].iloc[0],
+    )
+
+
+def test_a_list_of_a_few_columns_is_enough_and_enters_once(workspace, indexed, tmp_path):
+    store = open_store()
+    file = write(
+        tmp_path / "hand.csv",
+        [
+            {"study_id": indexed.abnormal, "reviewer": "Ana", "verdict": "label_wrong"},
+            {"study_id": indexed.normal, "reviewer": "Ana", "verdict": "label_wrong"},
+        ],
+    )
+    assert import_csv(store, file, "demo").imported == 2
+    assert import_csv(store, file, "demo").already == 2
+    assert verdicts_table(store)["read"].tolist() == ["normal", "abnormal"]
+
+
+def test_an_unknown_study_is_named_with_its_line_and_nothing_enters(workspace, indexed, tmp_path):
+    store = open_store()
+    file = write(
+        tmp_path / "hand.csv",
+        [
+            {"study_id": indexed.abnormal, "reviewer": "Ana", "verdict": "true_miss"},
+            {"study_id": "<b>gone</b>", "reviewer": "Ana", "verdict": "cannot_tell"},
+            {"study_id": indexed.normal, "reviewer": "", "verdict": "cannot_tell"},
+        ],
+    )
+    with pytest.raises(OverreadError, match="line 3: The study '<b>gone</b>' is not in the data set 'demo'.*Nothing"):
+        import_csv(store, file, "demo")
+    assert verdicts_table(store, history=True).empty
+    done = import_csv(store, file, "demo", skip=True)
+    assert (done.imported, [row["line"] for row in done.skipped]) == (1, [3, 4])
+    assert import_csv(store, file, "demo", skip=True, keep_unknown=True).imported == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "lacks the column"),
+        (b"a,b\n1,2\n", "lacks the column.*study_id, reviewer"),
+        (b"study_id,reviewer\ns,Ana\n", "verdict or reading"),
+        (b"study_id,reviewer,verdict\ns,Ana\n", "line 2.*fewer"),
+        (b'study_id,reviewer,verdict\ns,"Ana', "cut off"),
+        (b"study_id,reviewer,verdict\ns,Ana,nonsense\n", "line 2.*expected one of"),
+        (b"study_id,reviewer,verdict,created\ns,Ana,cannot_tell,yesterday\n", "expected a time"),
+        (b"study_id,reviewer,verdict,score\ns,Ana,cannot_tell,high\n", "finite number"),
+        (b"study_id,reviewer,verdict,score_visible\ns,Ana,cannot_tell,perhaps\n", "true or false"),
+        (b"study_id,reviewer,verdict,action\ns,Ana,cannot_tell,delete\n", "verdict or undo"),
+        (b"study_id,reviewer,verdict,supersedes\ns,Ana,cannot_tell,nobody\n", "not kept here"),
+        (b"\xff\xfe\x00", "not text in UTF-8"),
+        (b"study_id,reviewer,verdict,note\ns,Ana,cannot_tell," + b"n" * 100_000 + b"\n", "100,000 characters"),
+        (b"study_id,reviewer,verdict,note\ns,Ana,cannot_tell," + b"n" * 200_000 + b"\n", "200,000 characters"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_sentence_and_what_was_kept_stays(workspace, tmp_path, content, said):
+    store = open_store()
+    add_verdict(store, entry("before"))
+    (tmp_path / "bad.csv").write_bytes(content)
+    with pytest.raises(OverreadError, match=said):
+        import_csv(store, tmp_path / "bad.csv", "demo", keep_unknown=True)
+    assert verdicts_table(store, history=True)["study_id"].tolist() == ["before"]
