@@ -7,6 +7,7 @@ import typer
 from core.commands import (
     audit,
     cache,
+    compare,
     data,
     explain,
     review,
@@ -29,6 +30,7 @@ COMMANDS = (
     thresholds.import_predictions,
     thresholds.threshold,
     thresholds.verify,
+    compare.compare,
     explain.explain,
     explain.trust,
     data.demo,

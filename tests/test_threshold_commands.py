@@ -172,3 +172,43 @@ def test_the_small_example_by_every_rule(home, tmp_path):
         assert facts["threshold"] == threshold and facts["split"] == "valid"
     said = core(home, "threshold", "t20", "--rule", "rule_out 0.12 rule_in 0.80")
     assert "0 of 4 ruled out are abnormal, 3 of 3 ruled in are abnormal, 13 of 20 are referred" in said
+
+
+def test_compare_pairs_two_models_at_their_own_thresholds(home, imported, table):
+    worse = table[1].assign(p=(table[1]["p"] * 7919 % 1).round(6)).iloc[:580]
+    file = table[0].with_name("worse.csv")
+    worse.to_csv(file, index=False)
+    core(
+        home, "import-predictions", file, "--name", "worse", "--label", "truth", "--score", "p",
+        "--study", "study", "--patient", "patient", "--bone", "bone", "--split", "split", "--json",
+    )  # fmt: skip
+    facts = json.loads(
+        core(home, "compare", "other", "worse", "--split", "test", "--threshold-a", 0.4, "--by", "bone", "--json")
+    )
+    part = table[1].iloc[:580].query("split == 'test'").assign(q=worse["p"])
+    assert (facts["n"], facts["only_a"], facts["only_b"]) == (len(part), 300 - len(part), 0)
+    right = [(part[name] >= at) == (part["truth"] == 1) for name, at in (("p", 0.4), ("q", 0.5))]
+    assert facts["fixed"] == (~right[0] & right[1]).sum() and facts["broken"] == (right[0] & ~right[1]).sum()
+    assert facts["b"]["threshold"] == 0.5 and "nothing is locked" in facts["b"]["threshold_from"]
+    assert (
+        len(facts["discordant"])
+        == facts["fixed"] + facts["broken"]
+        == sum(group["fixed"] + group["broken"] for group in facts["groups"])
+    )
+    said = core(home, "compare", "other", "worse", "--split", "test")
+    assert "other ranks better" in said and "left out: 10 scored only by the first" in said
+    point = json.loads(core(home, "threshold", "worse", "--rule", "youden", "--lock", "--author", "A", "--json"))
+    facts = json.loads(core(home, "compare", "other", "worse", "--split", "test", "--json"))
+    assert facts["b"]["threshold"] == point["threshold"] and point["point"]["id"] in facts["b"]["threshold_from"]
+
+
+def test_compare_refuses_what_cannot_be_compared(home, imported, table):
+    assert "the same scores" in core(home, "compare", "other", "other", status=1)
+    file = table[0].with_name("strangers.csv")
+    table[1].assign(study=[f"x{i}" for i in range(600)]).to_csv(file, index=False)
+    columns = ("--label", "truth", "--score", "p", "--study", "study", "--split", "split")
+    core(home, "import-predictions", file, "--name", "strangers", *columns)
+    assert "No study is in both" in core(home, "compare", "other", "strangers", "--split", "test", status=1)
+    table[1].assign(truth=1 - table[1]["truth"]).to_csv(file, index=False)
+    core(home, "import-predictions", file, "--name", "reversed", *columns, "--patient", "patient", "--bone", "bone")
+    assert "labelled differently" in core(home, "compare", "other", "reversed", "--split", "test", status=1)

@@ -40,9 +40,8 @@ def by_views(studies: pd.DataFrame, most: int = 4) -> pd.DataFrame:
 
 
 def _gap_statistic(scores: np.ndarray, labels: np.ndarray, inside: np.ndarray) -> Statistic:
-    one = auroc_statistic(scores[inside], labels[inside])
-    rest = auroc_statistic(scores[~inside], labels[~inside])
-    return lambda weights: one(weights[inside]) - rest(weights[~inside])
+    one, rest = auroc_statistic(scores, labels, inside), auroc_statistic(scores, labels, ~inside)
+    return lambda weights: one(weights) - rest(weights)
 
 
 def auroc_gap(studies: pd.DataFrame, inside: np.ndarray, draws: int = 2000, seed: int = 0) -> tuple[Estimate, float]:

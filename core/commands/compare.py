@@ -1,0 +1,53 @@
+"""The command over two models: compare."""
+
+from typing import Annotated
+
+import typer
+
+from core.commands.console import Json, bar, tell
+
+Threshold = Annotated[
+    float | None, typer.Option(help="Its threshold (default: its latest locked one, else 0.5).", min=0, max=1)
+]
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A checkpoint, or imported scores.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another, on the same studies.")],
+    threshold_a: Threshold = None,
+    threshold_b: Threshold = None,
+    split: Annotated[str, typer.Option(help="train, tune, valid or test (default: valid where there is one).")] = "",
+    by: Annotated[str, typer.Option(help="Also per group: bone.")] = "",
+    data: Annotated[str, typer.Option("--data", help="Checkpoints' scores on this data set.")] = "",
+    aggregation: Annotated[str, typer.Option(help="How a study's radiographs become one score.")] = "mean",
+    as_json: Json = False,
+) -> None:
+    """Two models on the same studies: paired differences, and the studies one fixes and the other breaks."""
+    from core.inference.comparison import compare_scored
+    from core.inference.operating_points import plain
+    from core.inference.scored import find_scored
+
+    with bar() as progress:
+        facts = compare_scored(
+            find_scored(a), find_scored(b), threshold_a, threshold_b, split, by or None, data, aggregation, progress
+        )
+    tell(plain(facts), as_json, "\n".join(_lines(facts)))
+
+
+def _lines(facts: dict) -> list[str]:
+    from core.metrics.compare import p_text, sentences
+
+    names = [f"{facts[side]['name']} at {facts[side]['threshold']:.6g}" for side in "ab"]
+    lines = [f"split {facts['split']}: {facts['n']} studies, {facts['n_abnormal']} abnormal; {' against '.join(names)}"]
+    lines += [facts["left_out"]] if facts["left_out"] else []
+    lines += sentences(facts, facts["a"]["name"], facts["b"]["name"])
+    change = (
+        f"{facts['fixed']} studies only {facts['b']['name']} calls right, {facts['broken']} only {facts['a']['name']}"
+    )
+    lines.append(f"{change} (McNemar, exact: p = {p_text(facts['accuracy_p'])})")
+    for group in facts.get("groups", []):
+        lines.append(
+            f"{group[facts['by']]}: {group['n']} studies, {group['fixed']} fixed, {group['broken']} broken, "
+            f"p = {p_text(group['accuracy_p'])}, adjusted {p_text(group['accuracy_p_holm'])}"
+        )
+    return lines

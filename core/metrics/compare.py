@@ -1,0 +1,255 @@
+"""Two models on the same studies: who ranks better, who calls better, and which studies one gets right and the other
+wrong. Every difference is the first less the second, A - B."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from core.errors import OverreadError
+from core.metrics import agreement
+from core.metrics.intervals import (
+    FEWEST,
+    Estimate,
+    auroc_statistic,
+    bootstrap_draws,
+    draws_within,
+    mcnemar,
+    mcnemar_mid,
+    paired_difference,
+    percentile_interval,
+    undefined,
+)
+from core.metrics.ranking import auroc, auroc_difference
+from core.metrics.subgroups import holm
+from core.schema import bone_order
+
+CONTRADICTED = 0.01  # with a larger share of labels that differ, the two were not judged by the same truth
+_KEPT = ("study_id", "patient_id", "group_id", "bone", "split", "label")
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The studies that both models scored and that carry one label: `_KEPT`, score_a, score_b, n_views_a, n_views_b.
+
+    only_a, only_b: studies that one of them lacks. unlabelled: without a label in either. contradicted: with another
+    label in each, left out.
+    """
+
+    studies: pd.DataFrame
+    only_a: int
+    only_b: int
+    unlabelled: int
+    contradicted: int
+
+    @property
+    def said(self) -> str:
+        """What was left out, in one sentence; '' where nothing was."""
+        parts = [
+            f"{count:,} {words}"
+            for count, words in (
+                (self.only_a, "scored only by the first"),
+                (self.only_b, "scored only by the second"),
+                (self.unlabelled, "without a known label"),
+                (self.contradicted, "labelled differently for each"),
+            )
+            if count
+        ]
+        return f"left out: {', '.join(parts)}" if parts else ""
+
+
+def match(studies_a: pd.DataFrame, studies_b: pd.DataFrame) -> Matched:
+    """Put two STUDIES tables beside each other, by study_id.
+
+    OverreadError where no study is in both, or more than 1% of those in both are labelled differently.
+    """
+    right = studies_b[["study_id", "label", "score", "n_views"]]
+    both = studies_a[[*_KEPT, "score", "n_views"]].merge(right, on="study_id", suffixes=("_a", "_b"))
+    if both.empty:
+        first = [str(part["study_id"].iloc[0]) for part in (studies_a, studies_b) if len(part)]
+        raise OverreadError(
+            f"No study is in both: {len(studies_a):,} and {len(studies_b):,} studies, named for example "
+            f"{' and '.join(map(repr, first)) or 'nothing'}. Compare two models on the same studies, named alike."
+        )
+    one, other = both["label_a"].to_numpy(), both["label_b"].to_numpy()
+    known = ~np.isnan(one) & ~np.isnan(other)
+    differ = known & (one != other)
+    if differ.sum() > CONTRADICTED * known.sum():
+        name = both["study_id"].to_numpy()[differ][0]
+        raise OverreadError(
+            f"{differ.sum():,} of {known.sum():,} studies are labelled differently for the two models (first: "
+            f"{name!r}): they were not judged by the same truth. Import both with the same label column."
+        )
+    kept = both[known & ~differ].rename(columns={"label_a": "label"}).drop(columns="label_b").reset_index(drop=True)
+    return Matched(kept, len(studies_a) - len(both), len(studies_b) - len(both), int((~known).sum()), int(differ.sum()))
+
+
+def ranking_facts(studies: pd.DataFrame, draws: int = 0, seed: int = 0) -> dict:
+    """auroc_a, auroc_b and auroc_difference with their intervals (DeLong, paired), auroc_z, auroc_p, auroc_why.
+
+    With `draws` also auroc_difference_patient_low and _high: both models on the same resamples of patients.
+    """
+    a, b, labels = (studies[name].to_numpy(np.float64) for name in ("score_a", "score_b", "label"))
+    paired = auroc_difference(a, b, labels)
+    facts = _flat("auroc_a", auroc(a, labels)) | _flat("auroc_b", auroc(b, labels))
+    facts |= {"auroc_difference": paired["difference"]}
+    facts |= {f"auroc_difference_{end}": paired[end] for end in ("low", "high")}
+    facts |= {"auroc_z": paired["z"], "auroc_p": paired["p"], "auroc_why": paired["why"]}
+    if not draws:
+        return facts
+    spread = undefined(len(a), paired["why"])
+    if not np.isnan(paired["difference"]) and studies["group_id"].nunique() >= FEWEST:
+        one, two = auroc_statistic(a, labels), auroc_statistic(b, labels)
+        found = bootstrap_draws(studies["group_id"], lambda weights: one(weights) - two(weights), draws, seed)
+        spread = percentile_interval(found)
+    return facts | {"auroc_difference_patient_low": spread.low, "auroc_difference_patient_high": spread.high}
+
+
+def calling_facts(studies: pd.DataFrame, threshold_a: float, threshold_b: float) -> dict:
+    """What each calls right at its own threshold, flat.
+
+    n, n_abnormal; tp_a ... fn_b; sensitivity, specificity, accuracy and kappa of each with intervals; for sensitivity,
+    specificity and accuracy NAME_difference with Newcombe's paired interval, NAME_only_a and NAME_only_b (studies that
+    only one of them gets right), NAME_p (McNemar, exact) and NAME_mid_p. fixed: right only in B; broken: only in A.
+    """
+    abnormal = studies["label"].to_numpy() == 1
+    calls = [studies[f"score_{side}"].to_numpy() >= at for side, at in (("a", threshold_a), ("b", threshold_b))]
+    right = [call == abnormal for call in calls]
+    facts = {"n": len(studies), "n_abnormal": int(abnormal.sum())}
+    facts |= {"threshold_a": float(threshold_a), "threshold_b": float(threshold_b)}
+    for side, call in zip("ab", calls):
+        at = {"tp": call & abnormal, "fp": call & ~abnormal, "tn": ~call & ~abnormal, "fn": ~call & abnormal}
+        at = {name: int(cells.sum()) for name, cells in at.items()}
+        facts |= {f"{name}_{side}": count for name, count in at.items()}
+        facts |= _flat(f"sensitivity_{side}", agreement.sensitivity(at["tp"], at["fn"]))
+        facts |= _flat(f"specificity_{side}", agreement.specificity(at["tn"], at["fp"]))
+        facts |= _flat(f"accuracy_{side}", agreement.accuracy(**at))
+        facts |= _flat(f"kappa_{side}", agreement.kappa(**at))
+    for name, among, word in (
+        ("sensitivity", abnormal, "abnormal"), ("specificity", ~abnormal, "normal"),
+        ("accuracy", np.ones(len(abnormal), dtype=bool), "labelled"),
+    ):  # fmt: skip
+        facts |= _paired(name, right[0][among], right[1][among], word)
+    return facts | {"fixed": facts["accuracy_only_b"], "broken": facts["accuracy_only_a"]}
+
+
+def _paired(name: str, right_a: np.ndarray, right_b: np.ndarray, word: str) -> dict:
+    both, only_a = int((right_a & right_b).sum()), int((right_a & ~right_b).sum())
+    only_b = int((~right_a & right_b).sum())
+    neither = len(right_a) - both - only_a - only_b
+    found = paired_difference(both, only_a, only_b, neither)
+    if not len(right_a):
+        found = undefined(0, f"not estimable: no {word} studies")
+    elif len(right_a) < FEWEST:
+        found = Estimate(
+            found.value, np.nan, np.nan, found.n, f"no interval: {len(right_a)} {word}, {FEWEST} are needed"
+        )
+    p, mid = (mcnemar(only_a, only_b), mcnemar_mid(only_a, only_b)) if len(right_a) else (np.nan, np.nan)
+    return _flat(f"{name}_difference", found) | {
+        f"{name}_both": both, f"{name}_only_a": only_a, f"{name}_only_b": only_b, f"{name}_neither": neither,
+        f"{name}_p": p, f"{name}_mid_p": mid, f"{name}_why": found.why,
+    }  # fmt: skip
+
+
+def group_differences(studies: pd.DataFrame, threshold_a: float, threshold_b: float, by: str = "bone") -> pd.DataFrame:
+    """`ranking_facts` and `calling_facts` of each group, one row each, MURA's bones first.
+
+    auroc_p, sensitivity_p, specificity_p and accuracy_p are also adjusted for the number of groups (Holm 1979), as
+    NAME_p_holm.
+    """
+    if by not in studies or by in ("label", "score_a", "score_b", "study_id"):
+        raise OverreadError(f"Groups by {by!r}; expected bone, split or another column that both models share.")
+    parts = dict(list(studies.groupby(by)))
+    rows = [
+        {by: name} | calling_facts(parts[name], threshold_a, threshold_b) | ranking_facts(parts[name])
+        for name in (bone_order(parts) if by == "bone" else sorted(parts))
+    ]
+    table = pd.DataFrame(rows)
+    for name in ("auroc", "sensitivity", "specificity", "accuracy"):
+        if rows:
+            table[f"{name}_p_holm"] = holm(table[f"{name}_p"].to_numpy(np.float64))
+    return table
+
+
+def discordant_table(studies: pd.DataFrame, threshold_a: float, threshold_b: float) -> pd.DataFrame:
+    """The studies that only one model calls right: study_id, patient_id, bone, split, label, score_a, score_b, and
+    `change` from A to B: 'fixed' (A is wrong, B right) or 'broken'. By bone, those furthest apart first."""
+    abnormal = studies["label"].to_numpy() == 1
+    right_a = (studies["score_a"].to_numpy() >= threshold_a) == abnormal
+    right_b = (studies["score_b"].to_numpy() >= threshold_b) == abnormal
+    rows = studies.loc[right_a != right_b, ["study_id", "patient_id", "bone", "split", "label", "score_a", "score_b"]]
+    rows = rows.assign(change=np.where(right_b[right_a != right_b], "fixed", "broken"))
+    apart = (rows["score_a"] - rows["score_b"]).abs()
+    place = rows["bone"].map({bone: place for place, bone in enumerate(bone_order(rows["bone"]))})
+    order = rows.assign(place=place, apart=-apart).sort_values(["place", "change", "apart", "study_id"])
+    return order.drop(columns=["place", "apart"]).reset_index(drop=True)
+
+
+def compare(
+    matched: Matched, threshold_a: float, threshold_b: float, by: str | None = None, draws: int | None = None
+) -> dict:
+    """Everything above as one flat dict; with `by` also `groups`. What does not match is counted and said."""
+    studies = matched.studies
+    draws = draws_within(len(studies)) if draws is None else draws
+    left_out = {key: value for key, value in asdict(matched).items() if key != "studies"}
+    facts = {"level": "study", **left_out, "left_out": matched.said}
+    facts |= calling_facts(studies, threshold_a, threshold_b) | ranking_facts(studies, draws)
+    facts |= {"patients": int(studies["group_id"].nunique()), "bootstrap_draws": draws}
+    if by is None:
+        return facts
+    return facts | {"by": by, "groups": group_differences(studies, threshold_a, threshold_b, by).to_dict("records")}
+
+
+def sentences(facts: dict, a: str, b: str) -> list[str]:
+    """The comparison for a reader who knows neither DeLong nor McNemar; names as given."""
+    said = [_ranks(facts, a, b)]
+    for name, kind, verb in (("sensitivity", "abnormal", "finds"), ("specificity", "normal", "clears")):
+        n = facts["n_abnormal"] if kind == "abnormal" else facts["n"] - facts["n_abnormal"]
+        if not n:
+            said.append(f"There are no {kind} studies, so nothing is known of {name}.")
+            continue
+        only_a, only_b = facts[f"{name}_only_a"], facts[f"{name}_only_b"]
+        found = [facts[f"tp_{side}"] if kind == "abnormal" else facts[f"tn_{side}"] for side in "ab"]
+        said.append(
+            f"Of {n:,} {kind} studies {a} {verb} {found[0]:,} and {b} {found[1]:,}: {only_a:,} only by {a}, "
+            f"{only_b:,} only by {b}. {_verdict(facts, name, a, b)}"
+        )
+    return said
+
+
+def _ranks(facts: dict, a: str, b: str) -> str:
+    if np.isnan(facts["auroc_difference"]):
+        return f"Which of them ranks better is {facts['auroc_why']}."
+    areas = f"AUROC {facts['auroc_a']:.3f} for {a} and {facts['auroc_b']:.3f} for {b}"
+    low, high = facts["auroc_difference_low"], facts["auroc_difference_high"]
+    if np.isnan(low):
+        return f"{areas}; {facts['auroc_why'] or 'no interval'}."
+    spread = f"difference {facts['auroc_difference']:+.3f} ({low:+.3f} to {high:+.3f}), p = {p_text(facts['auroc_p'])}"
+    if low <= 0 <= high:
+        return f"{areas}: {spread}. These studies do not show that either ranks better."
+    return f"{areas}: {spread}. {a if low > 0 else b} ranks better."
+
+
+def _verdict(facts: dict, name: str, a: str, b: str) -> str:
+    only_a, only_b = facts[f"{name}_only_a"], facts[f"{name}_only_b"]
+    if only_a + only_b == 0:
+        return "They agree on every one of them."
+    if only_a == only_b:
+        return f"Their {name} is the same."
+    value, *ends = (100 * facts[f"{name}_difference{end}"] for end in ("", "_low", "_high"))
+    # Said of the better one, so that the difference is above 0.
+    low, high = ends if value > 0 else (-ends[1], -ends[0])
+    spread = "" if np.isnan(low) else f" ({low:.1f} to {high:.1f})"
+    p = facts[f"{name}_p"]
+    chance = "more than chance explains" if p < 0.05 else "which chance alone could explain"
+    said = f"The {name} of {a if value > 0 else b} is {abs(value):.1f} points higher{spread}"
+    return f"{said}, {chance} (p = {p_text(p)})."
+
+
+def p_text(p: float) -> str:
+    """`0.032`, `1`, or `under 0.001`; '-' for NaN."""
+    return "-" if np.isnan(p) else "under 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def _flat(name: str, figure: Estimate) -> dict[str, float]:
+    return {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
