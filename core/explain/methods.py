@@ -52,7 +52,7 @@ def integrated_gradients(task: Task) -> Found:
             found = explained.attribute(
                 task.inputs, baselines=task.baseline, target=0, n_steps=steps, internal_batch_size=task.batch
             )
-        share = abs(float(found.sum()) - change) / max(abs(change), 1e-6)
+        share = abs(float(found.detach().sum()) - change) / max(abs(change), 1e-6)
         if share <= WORST_GAP:
             break
     return Found(found, f"{steps} steps from {task.baseline_name}; gap {share:.1%} of the change in logit", share)
