@@ -31,6 +31,26 @@ def autocast(device: torch.device):
     return contextlib.nullcontext()
 
 
+def cast(device: torch.device, exact: str):
+    """`exact` ('float32' or 'bfloat16') for what is computed inside."""
+    return torch.autocast(device.type, torch.bfloat16) if exact == "bfloat16" else contextlib.nullcontext()
+
+
+def training_precision(device: torch.device, wanted: str) -> str:
+    """What to train in. 'auto': bfloat16 on a GPU that has it, else float32; 'bfloat16': on a processor as well.
+
+    A processor that would only emulate bfloat16 trains in float32 all the same. No trial decides: two runs of one
+    recipe on one machine must give the same bits.
+    """
+    if wanted == "bfloat16" and device.type == "cpu":
+        return "bfloat16" if _has_bfloat16() else "float32"
+    return precision(device) if wanted == "auto" else wanted
+
+
+def _has_bfloat16() -> bool:
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 def precision(device: torch.device) -> str:
     """The name of what `autocast` computes in, to be recorded beside scores."""
     # Without emulation, which is slower than float32.
@@ -40,7 +60,5 @@ def precision(device: torch.device) -> str:
 
 def autocast_for_maps(device: torch.device):
     """bfloat16 wherever the processor computes it itself, a CPU too: for saliency's many passes, never for scores."""
-    itself = (
-        device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    )
+    itself = device.type == "cpu" and _has_bfloat16()
     return torch.autocast("cpu", torch.bfloat16) if itself else autocast(device)

@@ -7,7 +7,7 @@ from pathlib import Path
 import timm
 import torch
 from safetensors import SafetensorError
-from timm.models import adapt_input_conv
+from timm.models import adapt_input_conv, group_parameters
 from torch import nn
 
 from core.errors import OverreadError
@@ -136,6 +136,21 @@ def parts(model: nn.Module) -> tuple[nn.Module, list[str]]:
     head = nn.ModuleList(head) if isinstance(head, tuple) else head
     inside = {id(parameter) for parameter in head.parameters()}
     return head, [name for name, parameter in model.named_parameters() if id(parameter) in inside]
+
+
+def stages(model: nn.Module) -> dict[str, int]:
+    """The stage of each parameter by name, from 0 (the stem) to the head's, which is the last.
+
+    timm's own grouping where the network has one; else each of its top-level parts is a stage.
+    """
+    _, head = parts(model)
+    if hasattr(model, "group_matcher"):
+        found = group_parameters(model, model.group_matcher(coarse=True), reverse=True)
+    else:
+        tops = list(dict.fromkeys(name.split(".")[0] for name, _ in model.named_parameters()))
+        found = {name: tops.index(name.split(".")[0]) for name, _ in model.named_parameters()}
+    last = max([found[name] for name in found if name not in head], default=0) + 1
+    return {name: last if name in head else min(found[name], last - 1) for name, _ in model.named_parameters()}
 
 
 def _read_state(file: Path) -> dict[str, torch.Tensor]:

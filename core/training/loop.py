@@ -2,24 +2,23 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn import functional
+from torch import nn
 
 from core.data.augment import apply
 from core.data.cache import pixel_cache
 from core.data.dataset import batches, epoch_order
 from core.data.index import Dataset
-from core.device import autocast, pick_device, precision
+from core.device import cast, pick_device, training_precision
 from core.errors import OverreadError
 from core.inference.classifier import Classifier
 from core.inference.predict import predict
 from core.inference.predictions import store_predictions
-from core.metrics.ranking import auroc
-from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import (
     HISTORY,
     PREDICTIONS,
@@ -30,11 +29,13 @@ from core.models.checkpoint import (
 )
 from core.models.registry import build, check_size
 from core.paths import write_atomically
+from core.training.average import average_of, update
 from core.training.balance import effective_prior, loss_weights, sampling_weights
-from core.training.optim import freeze_backbone, optimiser_for, set_rates
+from core.training.loss import loss_of, tuning_figures
+from core.training.optim import freeze, optimiser_for, set_rates
 from core.training.recipe import Recipe
-from core.training.start import about, alone, caught_up, check_place, trainable
-from core.training.state import FILE, load_state, save_state
+from core.training.start import about, alone, caught_up, check_place, stop_early, trainable
+from core.training.state import FILE, load_state, read_facts, save_state
 
 Progress = Callable[[int, int, str], None]
 
@@ -81,11 +82,14 @@ def _train(
     why: str,
 ):
     """The run itself, once it is known that it may start and that the folder is its own."""
-    say(f"computing on {why}, in {precision(where)}")
     torch.manual_seed(recipe.seed)
     model = build(recipe.architecture, recipe.model_kwargs, recipe.weights).to(where, memory_format=torch.channels_last)
     check_size(model, recipe.architecture, recipe.size)
     optimiser = optimiser_for(model, recipe)
+    average = average_of(model, recipe)
+    # A run goes on in the precision it was begun in, whatever a new trial would say.
+    exact = read_facts(out)["precision"] if resume else training_precision(where, recipe.precision)
+    say(f"computing on {why}, in {exact}")
     cache = pixel_cache(dataset, index, recipe.input_spec(), progress)
     rows = cache.rows_of(index["image_id"])
     if cache.failed:
@@ -102,20 +106,32 @@ def _train(
         f"{tune['study_id'].nunique()}; effective prior of abnormal {effective_prior(learn, recipe.balance):.3f}"
     )
     if resume:
-        facts = caught_up(load_state(out, model, optimiser), out)
+        facts = caught_up(load_state(out, model, optimiser, average), out)
         say(f"going on after epoch {facts['epoch'] + 1} of {recipe.epochs}")
     else:
         known = pd.concat([learn.assign(part="train"), tune.assign(part="tune")])
         manifest = begin_checkpoint(out, recipe.to_json(), recipe.input_spec(), known)
-        manifest |= about(recipe, dataset, model, where)
-        facts = {"epoch": -1, "best": -1.0, "manifest": manifest, "history": [], "index_hash": dataset.index_hash}
+        manifest |= about(recipe, dataset, model, exact)
+        facts = {
+            "epoch": -1,
+            "best": -1.0,
+            "manifest": manifest,
+            "history": [],
+            "judged": [],
+            "index_hash": dataset.index_hash,
+            "precision": exact,
+        }
     for epoch in range(facts["epoch"] + 1, recipe.epochs):
+        if stop_early(recipe, facts["judged"]):
+            say(f"stopping: no better epoch in the last {recipe.patience}")
+            break
         started = time.perf_counter()
-        loss = _learn(model, optimiser, recipe, learn, cache.pixels, rows[~tuning], epoch, where, progress)
+        run = Run(model, optimiser, average, recipe, where, exact, facts["judged"])
+        loss = _learn(run, learn, cache.pixels, rows[~tuning], epoch, progress)
         seconds = time.perf_counter() - started
         facts = _after_epoch(
             out,
-            model,
+            model if average is None else average.module,
             recipe,
             tune,
             cache.pixels[rows[tuning]],
@@ -125,23 +141,29 @@ def _train(
             {"train_loss": loss, "seconds": seconds, "images_per_second": len(learn) / seconds},
             say,
         )
-        save_state(out, model, optimiser, facts)
+        save_state(out, model, optimiser, facts, average)
     return _finish(out, dataset, facts, progress, str(where))
 
 
+@dataclass(frozen=True)
+class Run:
+    """What an epoch changes and how: network, optimiser, mean of the weights or None, and where it is computed."""
+
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    average: nn.Module | None
+    recipe: Recipe
+    device: torch.device
+    precision: str
+    judged: list
+
+
 def _learn(
-    model,
-    optimiser,
-    recipe: Recipe,
-    learn: pd.DataFrame,
-    pixels: np.ndarray,
-    rows: np.ndarray,
-    epoch: int,
-    device: torch.device,
-    progress: Progress | None,
+    run: Run, learn: pd.DataFrame, pixels: np.ndarray, rows: np.ndarray, epoch: int, progress: Progress | None
 ) -> float:
     """One epoch; its mean loss. No value is fetched from the device before the end."""
-    freeze_backbone(model, epoch < recipe.head_epochs)
+    recipe, device = run.recipe, run.device
+    freeze(run.model, recipe, epoch)
     spec, image_ids = recipe.input_spec(), learn["image_id"].to_numpy()
     labels = learn["label"].to_numpy(np.float32)
     weights = loss_weights(learn).astype(np.float32) if recipe.balance == "weight" else np.ones(len(learn), np.float32)
@@ -150,17 +172,18 @@ def _learn(
     )
     total, steps = torch.zeros((), device=device), -(-len(order) // recipe.batch_size)
     for step, (chosen, grey) in enumerate(batches(pixels, rows, order, recipe.batch_size)):
-        set_rates(optimiser, recipe, epoch + step / steps)
+        set_rates(run.optimiser, recipe, epoch + step / steps, run.judged)
         unit = apply(recipe.augmentation, grey.to(device, non_blocking=True), image_ids[chosen], recipe.seed, epoch)
         target = torch.from_numpy(labels[chosen]).to(device) * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
-        with autocast(device):
-            logits = model(spec.normalise(unit).contiguous(memory_format=torch.channels_last))[:, 0]
-        loss = functional.binary_cross_entropy_with_logits(
-            logits.float(), target, torch.from_numpy(weights[chosen]).to(device)
-        )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
+        with cast(device, run.precision):
+            logits = run.model(spec.normalise(unit).contiguous(memory_format=torch.channels_last))[:, 0]
+        loss = loss_of(recipe, logits.float(), target, torch.from_numpy(weights[chosen]).to(device))
+        # Each radiograph of a step counts alike, in whatever batches it came; the last step may have fewer.
+        begun = step // recipe.accumulate * recipe.accumulate
+        together = min(recipe.accumulate * recipe.batch_size, len(order) - begun * recipe.batch_size)
+        (loss * (len(chosen) / together)).backward()
+        if (step + 1) % recipe.accumulate == 0 or step + 1 == steps:
+            _step(run)
         total += loss.detach() * len(chosen)
         if progress:
             progress(
@@ -173,6 +196,14 @@ def _learn(
             f"Lower the learning rate (now {recipe.learning_rate:g}) with --set learning_rate=..."
         )
     return mean
+
+
+def _step(run: Run) -> None:
+    if run.recipe.clip_norm:
+        torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.recipe.clip_norm)
+    run.optimiser.step()
+    run.optimiser.zero_grad(set_to_none=True)
+    update(run.average, run.model)
 
 
 def _after_epoch(
@@ -190,40 +221,29 @@ def _after_epoch(
     """Judge the epoch on the held-out fold; keep its weights if they are the best so far."""
     model.eval()
     logits = Classifier(model, recipe.input_spec(), device).logits(pixels)
-    studies = labelled(study_table(tune.assign(logit=logits, split="tune")))
-    area = auroc(studies["score"].to_numpy(), studies["label"].to_numpy())
-    target = torch.tensor(tune["label"].to_numpy(float))
-    tune_loss = float(functional.binary_cross_entropy_with_logits(torch.from_numpy(logits), target))
+    found = tuning_figures(tune, logits)
     # With one class held out no AUROC exists; the loss then decides.
-    judged = area.value if np.isfinite(area.value) else -tune_loss
+    judged = found["tune_auroc"] if np.isfinite(found["tune_auroc"]) else -found["tune_loss"]
     best = epoch == 0 or judged > facts["best"]
-    row = {
-        "epoch": epoch + 1,
-        **row,
-        "tune_loss": tune_loss,
-        "tune_auroc": area.value,
-        "tune_auroc_low": area.low,
-        "tune_auroc_high": area.high,
-        "tune_studies": len(studies),
-        "best": best,
-    }
+    row = {"epoch": epoch + 1, **row, **found, "best": best}
     history = [*facts["history"], row]
     manifest = dict(facts["manifest"])
     if best:
         # JSON knows no NaN.
-        shown = area.value if np.isfinite(area.value) else None
+        shown = found["tune_auroc"] if np.isfinite(found["tune_auroc"]) else None
         manifest |= {"epoch": epoch + 1, "tune_auroc": shown, "judged": judged}
         manifest = save_weights(out, manifest, model.state_dict())
     write_atomically(out / HISTORY, lambda path: pd.DataFrame(history).to_csv(path, index=False))
     say(
-        f"epoch {epoch + 1}: loss {row['train_loss']:.4f}, tuning loss {tune_loss:.4f}, "
-        f"tuning study AUROC {area.value:.3f}, "
+        f"epoch {epoch + 1}: loss {row['train_loss']:.4f}, tuning loss {row['tune_loss']:.4f}, "
+        f"tuning study AUROC {row['tune_auroc']:.3f}, "
         f"{row['seconds']:.1f} s, {row['images_per_second']:.0f} radiographs/s{' (best)' if best else ''}"
     )
     return {
         **facts,
         "epoch": epoch,
         "best": judged if best else facts["best"],
+        "judged": [*facts["judged"], judged],
         "manifest": manifest,
         "history": history,
     }

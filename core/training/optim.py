@@ -1,38 +1,51 @@
-"""Optimiser and learning rate as functions of the recipe and the step."""
+"""Optimiser, learning rate and what is frozen, as functions of the recipe and of how far the run has come."""
 
 import math
 
 import torch
 from torch import nn
 
-from core.models.registry import parts
+from core.errors import OverreadError
+from core.models.registry import parts, stages
 from core.training.recipe import Recipe
+
+# Epochs without a better one after which 'plateau' lowers the rate, and to what part of it.
+PLATEAU_EPOCHS, PLATEAU_FACTOR = 3, 1 / 3
 
 
 def optimiser_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW or SGD over three groups, `backbone`, `head` and `plain` (biases and norms: no decay)."""
+    """AdamW or SGD over groups of one rate each: by stage, head or backbone, with or without decay (biases, norms)."""
     _, head = parts(model)
+    stage = stages(model)
+    last = max(stage.values())
+    if recipe.freeze_stages > last:
+        raise OverreadError(
+            f"freeze_stages is {recipe.freeze_stages} and {recipe.architecture} has {last} stages before its head; "
+            f"expected 0 to {last}."
+        )
     groups: dict[tuple, list] = {}
     for name, parameter in model.named_parameters():
-        groups.setdefault((name in head, parameter.ndim > 1), []).append(parameter)
+        depth = stage[name] if recipe.layer_decay < 1 else last
+        groups.setdefault((name in head, depth, parameter.ndim > 1), []).append(parameter)
     listed = [
         {
             "params": parameters,
-            "scale": 1.0 if in_head else recipe.backbone_rate,
+            "scale": (1.0 if in_head else recipe.backbone_rate) * recipe.layer_decay ** (last - depth),
             "in_head": in_head,
             "weight_decay": recipe.weight_decay if decays else 0.0,
         }
-        for (in_head, decays), parameters in groups.items()
+        for (in_head, depth, decays), parameters in groups.items()
     ]
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(listed, lr=recipe.learning_rate, momentum=0.9, nesterov=True)
     return torch.optim.AdamW(listed, lr=recipe.learning_rate, fused=True)
 
 
-def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float) -> float:
+def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float, judged: list[float] = ()) -> float:
     """Set each group's rate for `progress` epochs done (a fraction counts); returns the head's rate.
 
-    A function of progress alone, so that a resumed run needs no memory of it.
+    judged: what each epoch so far was judged by, for 'plateau'. A function of both alone, so that a resumed run needs
+    no memory of it.
     """
     rate = recipe.learning_rate
     if progress < recipe.warmup_epochs:
@@ -40,18 +53,38 @@ def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float)
     elif recipe.schedule == "cosine":
         done = (progress - recipe.warmup_epochs) / max(recipe.epochs - recipe.warmup_epochs, 1e-9)
         rate *= 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+    elif recipe.schedule == "plateau":
+        rate *= PLATEAU_FACTOR ** plateaus(judged)
     for group in optimiser.param_groups:
         frozen = progress < recipe.head_epochs and not group["in_head"]
         group["lr"] = 0.0 if frozen else rate * group["scale"]
     return rate
 
 
-def freeze_backbone(model: nn.Module, frozen: bool) -> None:
-    """Let only the head learn, or all of it. Frozen norms also keep their running means."""
+def plateaus(judged: list[float]) -> int:
+    """How often PLATEAU_EPOCHS epochs in a row brought nothing better; each time counts from there anew."""
+    best, waited, found = -math.inf, 0, 0
+    for value in judged:
+        best, waited = (value, 0) if value > best else (best, waited + 1)
+        if waited == PLATEAU_EPOCHS:
+            found, waited = found + 1, 0
+    return found
+
+
+def freeze(model: nn.Module, recipe: Recipe, epoch: int) -> None:
+    """Let learn what this epoch may: the head alone, or all but the first stages. Frozen norms keep their means."""
     head, names = parts(model)
+    if epoch < recipe.head_epochs:
+        frozen = {name for name, _ in model.named_parameters()} - set(names)
+    else:
+        frozen = {name for name, stage in stages(model).items() if stage < recipe.freeze_stages}
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in names or not frozen)
+        parameter.requires_grad_(name not in frozen)
     model.train()
-    if frozen:
+    for name, module in model.named_modules():
+        own = [f"{name}.{inner}" if name else inner for inner, _ in module.named_parameters()]
+        if own and frozen.issuperset(own):
+            module.eval()
+    if epoch < recipe.head_epochs:
         model.eval()
         head.train()

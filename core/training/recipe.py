@@ -9,11 +9,23 @@ from core.errors import OverreadError
 
 _CHOICES = {
     "optimiser": ("adamw", "sgd"),
-    "schedule": ("cosine", "constant"),
+    "schedule": ("cosine", "plateau", "constant"),
+    "loss": ("bce", "focal"),
+    "precision": ("auto", "float32", "bfloat16"),
     "balance": ("none", "sampler", "weight"),
     "fit": ("pad", "crop", "stretch"),
 }
-_AT_LEAST = {"size": 16, "epochs": 1, "batch_size": 2, "head_epochs": 0, "holdout_fold": 0, "seed": 0}
+_AT_LEAST = {
+    "size": 16,
+    "epochs": 1,
+    "batch_size": 2,
+    "accumulate": 1,
+    "head_epochs": 0,
+    "freeze_stages": 0,
+    "patience": 0,
+    "holdout_fold": 0,
+    "seed": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,13 @@ class Recipe:
     """Every choice of a run.
 
     weights: '' (random), 'timm' (its own pretrained ones) or a file. head_epochs: first epochs in which only the head
-    learns. backbone_rate: learning rate of the backbone relative to the head's. warmup_epochs: linear, from 0.
+    learns. freeze_stages: so many first stages of the backbone never learn. backbone_rate: learning rate of the
+    backbone relative to the head's; layer_decay: and of each stage relative to the one after it. warmup_epochs:
+    linear, from 0. schedule: 'plateau' takes a third of the rate whenever three epochs brought no better tuning
+    AUROC. accumulate: so many batches make one step. clip_norm: the most a step's gradient may measure (0: any). ema:
+    decay of the running mean of the weights that is judged and kept instead of the last ones (0: none). loss: 'focal'
+    (Lin 2017) with focal_gamma. patience: stop after so many epochs without a better one (0: never). precision:
+    'auto' is bfloat16 on a GPU that has it, else float32; 'bfloat16' is it on a processor that computes it, too.
     balance: the study is the unit; 'sampler' draws bones and labels equally, 'weight' weighs the loss per bone as in
     the MURA paper. holdout_fold: the fold of train that is kept out to choose the epoch.
     """
@@ -39,7 +57,16 @@ class Recipe:
     weight_decay: float = 0.01
     schedule: str = "cosine"
     warmup_epochs: float = 0.0
+    layer_decay: float = 1.0
+    clip_norm: float = 0.0
+    accumulate: int = 1
+    ema: float = 0.0
+    loss: str = "bce"
+    focal_gamma: float = 2.0
+    patience: int = 0
+    precision: str = "auto"
     head_epochs: int = 0
+    freeze_stages: int = 0
     epochs: int = 10
     batch_size: int = 32
     label_smoothing: float = 0.0
@@ -61,6 +88,15 @@ class Recipe:
         if not 0 < self.backbone_rate <= 1 or not self.weight_decay >= 0 or not 0 <= self.warmup_epochs <= self.epochs:
             raise OverreadError(
                 "expected backbone_rate above 0 to 1, weight_decay from 0, warmup_epochs from 0 to epochs."
+            )
+        if (
+            not 0 < self.layer_decay <= 1
+            or not 0 <= self.ema < 1
+            or not self.clip_norm >= 0
+            or not self.focal_gamma >= 0
+        ):
+            raise OverreadError(
+                "expected layer_decay above 0 to 1, ema from 0 to below 1, clip_norm and focal_gamma from 0."
             )
 
     def input_spec(self) -> InputSpec:

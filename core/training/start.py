@@ -12,7 +12,6 @@ from filelock import FileLock, Timeout
 
 from core.data.index import Dataset, conflicting_studies, read_index
 from core.data.split import overlap_table
-from core.device import precision
 from core.errors import OverreadError
 from core.models.checkpoint import MANIFEST, read_manifest
 from core.paths import unwritable
@@ -95,7 +94,13 @@ def caught_up(facts: dict, out: Path) -> dict:
     return {**facts, "manifest": manifest, "best": manifest["judged"]}
 
 
-def about(recipe: Recipe, dataset: Dataset, model, device: torch.device) -> dict:
+def stop_early(recipe: Recipe, judged: list[float]) -> bool:
+    """Whether the last `patience` epochs brought nothing better than the ones before them."""
+    waited = recipe.patience and len(judged) > recipe.patience
+    return bool(waited) and max(judged[-recipe.patience :]) <= max(judged[: -recipe.patience])
+
+
+def about(recipe: Recipe, dataset: Dataset, model, precision: str) -> dict:
     """What the manifest says of a run besides its files."""
     import timm
 
@@ -105,7 +110,7 @@ def about(recipe: Recipe, dataset: Dataset, model, device: torch.device) -> dict
         "phantom": dataset.phantom,
         "recipe": recipe.name,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "precision": precision(device),
+        "precision": precision,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "complete": False,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm.__version__},

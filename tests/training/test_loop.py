@@ -16,7 +16,6 @@ from core.data.index import build_index, read_dataset, read_index, write_dataset
 from core.errors import OverreadError
 from core.inference.classifier import load_classifier
 from core.inference.predictions import effective_splits, read_file, read_predictions
-from core.metrics.intervals import Estimate
 from core.models import checkpoint as room
 from core.models.checkpoint import load_model, read_checkpoint, save_weights
 from core.training import loop
@@ -76,8 +75,14 @@ def test_scores_from_files_equal_scores_in_training(tree, tmp_path):
 
 @pytest.mark.parametrize(
     "recipe",
-    [replace(RECIPE, epochs=4), TRANSFER, replace(RECIPE, epochs=3, balance="sampler", optimiser="sgd")],
-    ids=["adamw", "transfer", "sgd"],
+    [
+        replace(RECIPE, epochs=4),
+        TRANSFER,
+        replace(RECIPE, epochs=3, balance="sampler", optimiser="sgd"),
+        replace(RECIPE, epochs=4, ema=0.9, accumulate=2, loss="focal", clip_norm=1.0, precision="bfloat16"),
+        replace(TRANSFER, epochs=3, layer_decay=0.7, freeze_stages=1, schedule="plateau", ema=0.5),
+    ],
+    ids=["adamw", "transfer", "sgd", "mean, focal, bfloat16", "stages, plateau"],
 )
 def test_a_stopped_run_goes_on_to_the_same_bits(tree, tmp_path, monkeypatch, recipe):
     straight = train(recipe, tree, tmp_path / "straight", device="cpu")
@@ -132,6 +137,11 @@ def test_kill_nine_leaves_a_whole_checkpoint_that_goes_on(tree, tmp_path):
         train(again, tree, tmp_path / "killed")
 
 
+def judge(monkeypatch, area):
+    figures = loop.tuning_figures
+    monkeypatch.setattr(loop, "tuning_figures", lambda tune, logits: {**figures(tune, logits), "tune_auroc": area()})
+
+
 def test_a_resumed_run_that_goes_another_way_still_ends_whole(tree, tmp_path, monkeypatch):
     """A kill after an epoch's weights and before its state; then the epoch comes out worse, as on another machine."""
     recipe, save = replace(RECIPE, epochs=3), loop.save_state
@@ -144,11 +154,11 @@ def test_a_resumed_run_that_goes_another_way_still_ends_whole(tree, tmp_path, mo
         return save(*arguments)
 
     monkeypatch.setattr(loop, "save_state", stop_at_the_second)
-    monkeypatch.setattr(loop, "auroc", lambda scores, labels: Estimate(0.5 + 0.1 * len(calls), 0, 1, 9))
+    judge(monkeypatch, lambda: 0.5 + 0.1 * len(calls))
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tree, tmp_path / "out")
     assert read_checkpoint(tmp_path / "out").manifest["epoch"] == 2
-    monkeypatch.setattr(loop, "auroc", lambda scores, labels: Estimate(0.3, 0, 1, 9))
+    judge(monkeypatch, lambda: 0.3)
     monkeypatch.setattr(loop, "save_state", save)
     done = train(recipe, tree, tmp_path / "out", resume=True)
     assert done.manifest["complete"]
@@ -218,7 +228,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_best(tree, tmp_path, monke
         calls.append(1)
         if len(calls) == 2:
             with torch.no_grad():
-                next(model.parameters()).fill_(float("nan"))
+                next(model.model.parameters()).fill_(float("nan"))
         return learn(model, *arguments)
 
     monkeypatch.setattr(loop, "_learn", spoil)
@@ -308,3 +318,32 @@ def test_a_set_that_holds_copies_of_a_file_trains_to_its_end(mura, workspace, tm
     checkpoint = train(replace(RECIPE, epochs=1), dataset, tmp_path / "out")
     assert checkpoint.learned().index.is_unique
     assert set(read_file(checkpoint.folder / "predictions.parquet")["image_id"]) < set(index["image_id"])
+
+
+def test_two_small_batches_make_the_step_of_a_large_one(tree, tmp_path):
+    """With a network without norms or dropout, sums of gradients are all there is."""
+    plain = replace(
+        RECIPE,
+        epochs=1,
+        optimiser="sgd",
+        schedule="constant",
+        learning_rate=0.05,
+        architecture="vit_tiny_patch16_224",
+        size=32,
+        model_kwargs={"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 1, "num_heads": 2},
+    )
+    whole = load_model(train(plain, tree, tmp_path / "whole", device="cpu")).state_dict()
+    parts = load_model(
+        train(replace(plain, batch_size=4, accumulate=2), tree, tmp_path / "parts", device="cpu")
+    ).state_dict()
+    start = [name for name in whole if not torch.allclose(whole[name], parts[name], atol=2e-4)]
+    assert not start
+
+
+def test_training_stops_when_nothing_gets_better(tree, tmp_path, monkeypatch):
+    judge(monkeypatch, lambda: 0.6)
+    said = []
+    done = train(replace(RECIPE, patience=2), tree, tmp_path / "out", say=said.append)
+    assert (
+        len(done.history()) == 3 and done.manifest["epoch"] == 1 and "no better epoch in the last 2" in " ".join(said)
+    )
