@@ -10,6 +10,7 @@ from core.errors import OverreadError
 from core.inference.imported import Imported
 from core.models.checkpoint import Checkpoint
 from dashboard import loaders, widgets
+from dashboard.loaders import thresholds
 from dashboard.selection import ALL, Selection, bone_name
 
 
@@ -39,7 +40,7 @@ def scored(chosen: Selection, every_bone: bool = False) -> pd.DataFrame:
         found = None
         widgets.empty("The stored scores cannot be used", str(error))
     if found is None:
-        _offer(dataset, checkpoint)
+        offer(dataset, checkpoint)
         st.stop()
     rows = found[found["split"] == chosen.split]
     if chosen.bone != ALL and not every_bone:
@@ -53,14 +54,20 @@ def scored(chosen: Selection, every_bone: bool = False) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
-def scored_studies(chosen: Selection) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """STUDIES and COUNTS of the chosen split and bone, once the scores are there."""
-    scored(chosen)
-    parts = (*chosen_parts(chosen), chosen.split, chosen.one_bone)
-    return loaders.studies(*parts), loaders.counts(*parts)
+def tables(chosen: Selection, every_bone: bool = False) -> thresholds.Tables:
+    """Studies and counts of the chosen split and bone. Without scores the page ends with the way to make them."""
+    try:
+        found = thresholds.tables(*chosen_parts(chosen), chosen.split, "" if every_bone else chosen.one_bone)
+    except OverreadError:
+        found = None
+    if found is None:
+        # Says what is wrong or missing, offers what can be done, and ends the page.
+        scored(chosen, every_bone)
+    return found
 
 
-def _offer(dataset: Dataset, checkpoint: Checkpoint) -> None:
+def offer(dataset: Dataset, checkpoint: Checkpoint) -> None:
+    """Say that these scores are missing, and offer to make them."""
     widgets.empty(
         f"{checkpoint.name} has not scored {dataset.name} yet",
         f"Score its {len(loaders.index(dataset.name)):,} radiographs now, or in a terminal:",

@@ -35,7 +35,7 @@ def compare(
 
 
 def _lines(facts: dict) -> list[str]:
-    from core.metrics.compare import p_text, sentences
+    from core.metrics.compare import p_text, p_words, sentences
 
     names = [f"{facts[side]['name']} at {facts[side]['threshold']:.6g}" for side in "ab"]
     lines = [f"split {facts['split']}: {facts['n']} studies, {facts['n_abnormal']} abnormal; {' against '.join(names)}"]
@@ -44,10 +44,10 @@ def _lines(facts: dict) -> list[str]:
     change = (
         f"{facts['fixed']} studies only {facts['b']['name']} calls right, {facts['broken']} only {facts['a']['name']}"
     )
-    lines.append(f"{change} (McNemar, exact: p = {p_text(facts['accuracy_p'])})")
+    lines.append(f"{change} (McNemar, exact: {p_words(facts['accuracy_p'])})")
     for group in facts.get("groups", []):
         lines.append(
             f"{group[facts['by']]}: {group['n']} studies, {group['fixed']} fixed, {group['broken']} broken, "
-            f"p = {p_text(group['accuracy_p'])}, adjusted {p_text(group['accuracy_p_holm'])}"
+            f"{p_words(group['accuracy_p'])}, adjusted {p_text(group['accuracy_p_holm'])}"
         )
     return lines

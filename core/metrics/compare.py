@@ -224,7 +224,7 @@ def _ranks(facts: dict, a: str, b: str) -> str:
     low, high = facts["auroc_difference_low"], facts["auroc_difference_high"]
     if np.isnan(low):
         return f"{areas}; {facts['auroc_why'] or 'no interval'}."
-    spread = f"difference {facts['auroc_difference']:+.3f} ({low:+.3f} to {high:+.3f}), p = {p_text(facts['auroc_p'])}"
+    spread = f"difference {facts['auroc_difference']:+.3f} ({low:+.3f} to {high:+.3f}), {p_words(facts['auroc_p'])}"
     if low <= 0 <= high:
         return f"{areas}: {spread}. These studies do not show that either ranks better."
     return f"{areas}: {spread}. {a if low > 0 else b} ranks better."
@@ -243,12 +243,17 @@ def _verdict(facts: dict, name: str, a: str, b: str) -> str:
     p = facts[f"{name}_p"]
     chance = "more than chance explains" if p < 0.05 else "which chance alone could explain"
     said = f"The {name} of {a if value > 0 else b} is {abs(value):.1f} points higher{spread}"
-    return f"{said}, {chance} (p = {p_text(p)})."
+    return f"{said}, {chance} ({p_words(p)})."
 
 
 def p_text(p: float) -> str:
     """`0.032`, `1`, or `under 0.001`; '-' for NaN."""
     return "-" if np.isnan(p) else "under 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def p_words(p: float) -> str:
+    """`p = 0.032`, or `p under 0.001`."""
+    return f"p {p_text(p)}" if p < 0.001 else f"p = {p_text(p)}"
 
 
 def _flat(name: str, figure: Estimate) -> dict[str, float]:

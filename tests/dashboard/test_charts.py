@@ -30,10 +30,11 @@ def trace(figure, name: str):
 
 def test_roc_draws_the_table_and_marks_the_threshold(counts):
     table = roc_table(counts)
-    figure = curves.roc(table, sensitivity=2 / 3, specificity=2 / 3, n=6)
-    assert list(trace(figure, "ROC").x) == list(table["false_positive_rate"]) and list(trace(figure, "ROC").y) == list(
-        table["sensitivity"]
-    )
+    figure = curves.roc({"one": table, "two": table.iloc[::2]}, {"one": (2 / 3, 2 / 3), "two": (1 / 3, 1)}, n=6)
+    one, two = trace(figure, "one"), trace(figure, "two")
+    assert list(one.x) == list(table["false_positive_rate"]) and list(one.y) == list(table["sensitivity"])
+    assert list(two.y) == list(table["sensitivity"].iloc[::2]) and two.line.dash != one.line.dash
+    assert figure.data[-1].x[0] == 0 and figure.data[-1].y[0] == pytest.approx(1 / 3)
     assert trace(figure, "threshold").x[0] == pytest.approx(1 / 3) and trace(figure, "threshold").y[0] == pytest.approx(
         2 / 3
     )
@@ -42,8 +43,9 @@ def test_roc_draws_the_table_and_marks_the_threshold(counts):
 
 def test_precision_recall_draws_the_table_and_what_chance_reaches(counts):
     table = precision_recall_table(counts)
-    figure = curves.precision_recall(table, 2 / 3, 2 / 3, share=0.5, n=6)
-    np.testing.assert_array_equal(trace(figure, "Precision and recall").y, table["ppv"])
+    figure = curves.precision_recall({"one": table}, {"one": (2 / 3, 2 / 3)}, share=0.5, n=6)
+    np.testing.assert_array_equal(trace(figure, "one").y, table["ppv"])
+    assert not figure.layout.showlegend
     assert list(figure.data[0].y) == [0.5, 0.5]
 
 

@@ -155,7 +155,7 @@ def test_a_clinician_can_read_it():
     one, other = two(400)
     said = sentences(compare(match(one, other), 0.5, 0.2, draws=0), "old", "new")
     assert said[0].startswith("AUROC 0.") and "old ranks better" in said[0]
-    assert "only by new" in said[1] and "p = " in said[1]
+    assert "only by new" in said[1] and "(p under 0.001)" in said[1]
     assert (p_text(0.0321), p_text(1.0), p_text(1e-7), p_text(np.nan)) == ("0.032", "1", "under 0.001", "-")
 
 

@@ -1,0 +1,100 @@
+"""Two models beside each other: what the page says is what the command says, and every state is in the address."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from core.inference.imported import Columns, import_scores
+from core.inference.predictions import read_file
+from core.metrics.compare import calling_facts, discordant_table, match
+from core.metrics.studies import study_table
+from core.paths import predictions_folder
+from tests.dashboard.conftest import House, enter, open_page, words
+
+
+@pytest.fixture(scope="module")
+def pair(built, tmp_path_factory):
+    """alpha of the house, and `rival`: the same radiographs scored with more noise; both also without radiographs."""
+    house = House(tmp_path_factory.mktemp("home") / "own", built.checkpoints)
+    shutil.copytree(built.home, house.home)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(house, patch)
+        frame = read_file(predictions_folder("demo") / "alpha.parquet")
+        noisy = frame.assign(logit=frame["logit"] + np.random.default_rng(0).normal(0, 1.5, len(frame)))
+        columns = Columns("label", "logit", "study_id", "image_id", "patient_id", "bone", "split")
+        for name, part in (("alone", frame), ("noisy", noisy), ("other-truth", noisy.assign(label=1 - noisy["label"]))):
+            part.to_csv(house.home / f"{name}.csv", index=False)
+            import_scores(house.home / f"{name}.csv", name, columns, is_logit=True)
+        import_scores(
+            house.home / "noisy.csv", "rival", Columns("label", "logit", image="image_id"), is_logit=True, data="demo"
+        )
+    return house, frame, noisy
+
+
+@pytest.fixture
+def both(pair, monkeypatch):
+    enter(pair[0], monkeypatch)
+    one, other = (study_table(frame.query("split == 'valid'")) for frame in pair[1:])
+    return match(one, other).studies
+
+
+def test_the_page_says_what_the_figures_say(both):
+    app = open_page("compare", other="rival", other_threshold="0.4", split="valid")
+    facts = calling_facts(both, 0.5, 0.4)
+    said = words(app)
+    assert not app.exception and f"{facts['fixed']:,} fixed, {facts['broken']:,} broken" in said
+    assert (
+        f"Of {facts['n_abnormal']:,} abnormal studies alpha finds {facts['tp_a']:,} and rival {facts['tp_b']:,}" in said
+    )
+    assert said.count('class="card"') == facts["fixed"]
+
+
+def test_broken_studies_are_cards_that_open_the_study(both):
+    app = open_page("compare", other="rival", change="Broken", split="valid")
+    rows = discordant_table(both, 0.5, 0.5).query("change == 'broken'")
+    said = words(app)
+    assert not app.exception and said.count('class="card"') == len(rows) > 0
+    assert all(f'data-study="{study}"' in said for study in rows["study_id"]) and "errors?data=demo" in said
+
+
+def test_the_threshold_can_follow_the_first_one_s_sensitivity(both):
+    app = open_page("compare", other="rival", threshold="0.6", split="valid")
+    app.button(key="other_alike").click().run()
+    threshold = app.number_input(key="other_threshold").value
+    abnormal = both[both["label"] == 1]
+    wanted = (abnormal["score_a"] >= 0.6).sum()
+    assert not app.exception and (abnormal["score_b"] >= threshold).sum() >= wanted
+    assert (abnormal["score_b"] > threshold).sum() < wanted
+
+
+def test_a_model_without_scores_offers_to_make_them(both):
+    app = open_page("compare", other="beta")
+    assert not app.exception and "beta has not scored demo yet" in words(app)
+
+
+def test_scores_without_radiographs_are_compared_by_name(both):
+    app = open_page("compare", data="alone (scores only)", other="noisy", split="valid")
+    assert not app.exception and len(app.dataframe) == 1
+    facts = calling_facts(both, 0.5, 0.5)
+    assert len(app.dataframe[0].value) == facts["fixed"] and "only by noisy" in words(app)
+
+
+def test_another_truth_is_one_sentence(both):
+    app = open_page("compare", data="alone (scores only)", other="other-truth", split="valid")
+    assert not app.exception and "labelled differently for the two models" in words(app)
+
+
+def test_no_second_model_says_so(built, tmp_path, monkeypatch):
+    house = House(built.home, tmp_path / "checkpoints")
+    shutil.copytree(built.checkpoints / "alpha", house.checkpoints / "alpha")
+    enter(house, monkeypatch)
+    app = open_page("compare")
+    assert not app.exception and "There is no second model" in words(app)
+
+
+def test_one_bone_is_the_comparison_of_that_bone(both):
+    bone = both["bone"].value_counts().index[0]
+    app = open_page("compare", other="rival", bone=bone, split="valid")
+    facts = calling_facts(both[both["bone"] == bone], 0.5, 0.5)
+    assert not app.exception and f"{facts['fixed']:,} fixed, {facts['broken']:,} broken" in words(app)
