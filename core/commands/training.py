@@ -13,6 +13,10 @@ def train(
     out: Annotated[str, typer.Option(help="Folder, or a name under checkpoints/.")],
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, may be repeated.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last full epoch.")] = False,
+    folds: Annotated[
+        int,
+        typer.Option(min=0, help="Train so many networks, each without its share of patients, and keep them as one."),
+    ] = 0,
     allow_overlap: Annotated[
         bool,
         typer.Option(
@@ -28,19 +32,13 @@ def train(
     from core.training.recipe import named_recipe, with_settings
 
     chosen, dataset = with_settings(named_recipe(recipe), settings or []), read_dataset(data)
+    from core.training.folds import train_folds
     from core.training.loop import train as run
 
     with bar() as progress:
-        checkpoint = run(
-            chosen,
-            dataset,
-            checkpoint_folder(out),
-            resume,
-            progress,
-            lambda text: messages.print(text, markup=False),
-            device,
-            allow_overlap,
-        )
+        rest = (resume, progress, lambda text: messages.print(text, markup=False), device, allow_overlap)
+        place = checkpoint_folder(out)
+        checkpoint = train_folds(chosen, dataset, place, folds, *rest) if folds else run(chosen, dataset, place, *rest)
     facts = {
         "checkpoint": str(checkpoint.folder),
         "reference": checkpoint.reference,

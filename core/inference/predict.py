@@ -1,6 +1,7 @@
 """Checkpoint and Index to Predictions: one logit per radiograph."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from core.data.index import Dataset, read_index
 from core.device import precision
 from core.errors import OverreadError
 from core.inference.classifier import Classifier, load_classifier
-from core.inference.predictions import dataset_reference, effective_splits, knows
+from core.inference.predictions import dataset_reference, effective_splits, knows, unlearned_by
 from core.models.checkpoint import Checkpoint
 from core.schema import PREDICTIONS, check
 
@@ -26,10 +27,11 @@ def predict(
     """Scores of every radiograph in `splits` that can be decoded.
 
     splits: by default what the checkpoint has not learned from (everything, where it learned elsewhere). The frame's
-    `attrs["left_out"]` lists {path, reason} of what could not be decoded.
+    `attrs["left_out"]` lists {path, reason} of what could not be decoded. An ensemble scores what it learned from
+    out of fold: each patient by the one member that did not.
     """
     index = read_index(dataset.name)
-    index["split"] = effective_splits(index, checkpoint)
+    index["split"], index["member"] = effective_splits(index, checkpoint), unlearned_by(index, checkpoint)
     there = set(index["split"])
     wanted = splits or sorted(there - {"train"} if knows(index, checkpoint) else there)
     if absent := [split for split in wanted if split not in there]:
@@ -42,12 +44,17 @@ def predict(
     cache = pixel_cache(dataset, index, checkpoint.input_spec, progress)
     rows = cache.rows_of(index["image_id"])
     index, rows = index[rows >= 0].reset_index(drop=True), rows[rows >= 0]
-    logits = []
-    for start in range(0, len(rows), 256):
-        logits.append(classifier.logits(cache.pixels[rows[start : start + 256]]))
-        if progress:
-            progress(min(start + 256, len(rows)), len(rows), f"scoring with {checkpoint.name}")
-    index["logit"] = np.concatenate(logits) if logits else np.zeros(0)
+    logits, done = np.zeros(len(rows)), 0
+    for member, mine in index.groupby("member").indices.items():
+        # Of an ensemble, only the member that did not learn from a patient scores that patient's radiographs.
+        judge = classifier if member < 0 else replace(classifier, model=classifier.model.members[member])
+        for start in range(0, len(mine), 256):
+            part = mine[start : start + 256]
+            logits[part] = judge.logits(cache.pixels[rows[part]])
+            done += len(part)
+            if progress:
+                progress(done, len(rows), f"scoring with {checkpoint.name}")
+    index["logit"] = logits
     if not np.isfinite(index["logit"]).all():
         raise OverreadError(
             f"The checkpoint {checkpoint.name} gives scores that are not numbers on {dataset.name}; train it again."

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,6 +31,15 @@ def effective_splits(index: pd.DataFrame, checkpoint: Checkpoint) -> pd.Series:
     trained = part.eq("train").groupby(groups).transform("max")
     seen = part.notna().groupby(groups).transform("max")
     return index["split"].mask(seen, "tune").mask(trained, "train").astype("str")
+
+
+def unlearned_by(index: pd.DataFrame, checkpoint: Checkpoint) -> np.ndarray:
+    """Of an ensemble: the member that may score each row, int [n], since it learned from none of that patient's files.
+
+    -1 where all of them may.
+    """
+    member = index["sha1"].map(checkpoint.unlearned_by())
+    return member.groupby(index["group_id"]).transform("max").fillna(-1).to_numpy(int)
 
 
 def knows(index: pd.DataFrame, checkpoint: Checkpoint) -> bool:

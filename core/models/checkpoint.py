@@ -70,6 +70,13 @@ class Checkpoint:
         except (OSError, ValueError, KeyError) as error:
             raise OverreadError(f"{file} cannot be read ({error}). Restore it, or train again.") from error
 
+    def unlearned_by(self) -> pd.Series:
+        """Of an ensemble: which member did not learn from a file, by SHA-1; empty for any other."""
+        frame = pd.read_parquet(self.folder / LEARNED)
+        if "member" not in frame:
+            return pd.Series(dtype="int64")
+        return frame.drop_duplicates("sha1").set_index("sha1")["member"]
+
 
 def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
     """The checkpoint, its files checked against their hashes. OverreadError names what is missing or altered."""
@@ -128,11 +135,13 @@ def list_checkpoints() -> tuple[list[Checkpoint], dict[str, str]]:
 def begin_checkpoint(folder: Path, recipe_json: str, spec: InputSpec, learned: pd.DataFrame) -> dict:
     """Write what stays the same during a run; the manifest to be saved with the first weights.
 
-    learned: `sha1` of each file that will be learned from, and its `part`, 'train' or 'tune'.
+    learned: `sha1` of each file that will be learned from, its `part`, 'train' or 'tune', and in an ensemble the
+    `member` that does not learn from it.
     """
+    columns = [name for name in ("sha1", "part", "member") if name in learned]
     write_atomically(folder / RECIPE, lambda path: path.write_text(recipe_json))
     write_atomically(folder / SPEC, lambda path: path.write_text(spec.to_json()))
-    write_atomically(folder / LEARNED, lambda path: learned[["sha1", "part"]].to_parquet(path, index=False))
+    write_atomically(folder / LEARNED, lambda path: learned[columns].to_parquet(path, index=False))
     return {"format": FORMAT, "weights": [], "files": {name: file_hash(folder / name) for name in _FIXED}}
 
 

@@ -25,7 +25,7 @@ def register(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
 
 def names() -> list[str]:
     """Our networks first, then every one of timm's."""
-    from core.models import small_cnn  # noqa: F401  registers itself
+    from core.models import ensemble, small_cnn  # noqa: F401  register themselves
 
     return [*CUSTOM, *timm.list_models()]
 

@@ -57,6 +57,7 @@ def train(
     OverreadError, as where nothing can be learned or the loss is no longer a number.
     """
     index = trainable(dataset, allow_overlap)
+    index = index[~index["fold"].isin(recipe.left_out)].reset_index(drop=True)
     tuning = index["fold"].to_numpy() == recipe.holdout_fold
     if not tuning.any() or tuning.all():
         raise OverreadError(

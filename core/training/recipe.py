@@ -41,7 +41,8 @@ class Recipe:
     (Lin 2017) with focal_gamma. patience: stop after so many epochs without a better one (0: never). precision:
     'auto' is bfloat16 on a GPU that has it, else float32; 'bfloat16' is it on a processor that computes it, too.
     balance: the study is the unit; 'sampler' draws bones and labels equally, 'weight' weighs the loss per bone as in
-    the MURA paper. holdout_fold: the fold of train that is kept out to choose the epoch.
+    the MURA paper. holdout_fold: the fold of train that is kept out to choose the epoch. left_out: folds of train
+    that are not looked at at all, so that the network may be judged on them.
     """
 
     name: str
@@ -72,9 +73,11 @@ class Recipe:
     label_smoothing: float = 0.0
     balance: str = "none"
     holdout_fold: int = 0
+    left_out: tuple = ()
     seed: int = 0
 
     def __post_init__(self):
+        object.__setattr__(self, "left_out", tuple(self.left_out))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise OverreadError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}.")
@@ -88,6 +91,11 @@ class Recipe:
         if not 0 < self.backbone_rate <= 1 or not self.weight_decay >= 0 or not 0 <= self.warmup_epochs <= self.epochs:
             raise OverreadError(
                 "expected backbone_rate above 0 to 1, weight_decay from 0, warmup_epochs from 0 to epochs."
+            )
+        whole = all(isinstance(fold, int) and not isinstance(fold, bool) and fold >= 0 for fold in self.left_out)
+        if not whole or self.holdout_fold in self.left_out:
+            raise OverreadError(
+                f"left_out is {list(self.left_out)} and holdout_fold {self.holdout_fold}; expected other folds, from 0."
             )
         if (
             not 0 < self.layer_decay <= 1
@@ -218,6 +226,10 @@ def _value(of, key: str, text: str, before: str = ""):
         raise OverreadError(
             f"--set augmentation={text}: expected one of {', '.join(PRESETS)}, or augmentation.NAME=VALUE."
         )
+    if isinstance(old, tuple):
+        if not isinstance(new, list):
+            raise OverreadError(f"--set {before}{key}={text}: expected a list of folds, as in {before}{key}=[3, 4].")
+        return tuple(new)
     wanted = dict if isinstance(old, dict) else int if isinstance(old, int) else (int, float)
     if not isinstance(new, wanted) or isinstance(new, bool):
         kind = {dict: "a JSON object", int: "a whole number"}.get(wanted, "a number")

@@ -102,6 +102,12 @@ def stop_early(recipe: Recipe, judged: list[float]) -> bool:
 
 def about(recipe: Recipe, dataset: Dataset, model, precision: str) -> dict:
     """What the manifest says of a run besides its files."""
+    count = sum(parameter.numel() for parameter in model.parameters())
+    return run_facts(recipe, dataset, count) | {"precision": precision}
+
+
+def run_facts(recipe: Recipe, dataset: Dataset, parameters: int) -> dict:
+    """What is known of a run before it has begun."""
     import timm
 
     return {
@@ -109,8 +115,7 @@ def about(recipe: Recipe, dataset: Dataset, model, precision: str) -> dict:
         "index_hash": dataset.index_hash,
         "phantom": dataset.phantom,
         "recipe": recipe.name,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "precision": precision,
+        "parameters": parameters,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "complete": False,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm.__version__},

@@ -6,7 +6,8 @@ from core.errors import OverreadError
 from core.models.registry import CUSTOM, build, load_weights, names, parts
 
 names()
-BUILT = [(name, {}) for name in CUSTOM] + [
+TWO = {"members": [{"architecture": name, "model_kwargs": {}} for name in ("small_cnn", "lcnet_035")]}
+BUILT = [(name, TWO if name == "ensemble" else {}) for name in CUSTOM] + [
     ("resnet10t", {"channels": [8, 16, 24, 32]}),
     ("mobilenetv2_035", {}),
     ("lcnet_035", {}),
