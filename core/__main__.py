@@ -7,6 +7,7 @@ import typer
 from core.commands import (
     audit,
     cache,
+    checkpoints,
     compare,
     data,
     explain,
@@ -25,6 +26,8 @@ COMMANDS = (
     audit.audit,
     training.train,
     training.recipes,
+    checkpoints.checkpoints,
+    checkpoints.export,
     scores.predict,
     scores.evaluate,
     thresholds.import_predictions,

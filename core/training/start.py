@@ -115,6 +115,7 @@ def run_facts(recipe: Recipe, dataset: Dataset, parameters: int) -> dict:
         "index_hash": dataset.index_hash,
         "phantom": dataset.phantom,
         "recipe": recipe.name,
+        "augmentation_hash": recipe.augmentation.hash(),
         "parameters": parameters,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "complete": False,

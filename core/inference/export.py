@@ -1,0 +1,114 @@
+"""A checkpoint as one ONNX file that gives the same scores without any of this."""
+
+import json
+import logging
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from core.data.input_spec import InputSpec
+from core.errors import OverreadError
+from core.models.checkpoint import Checkpoint, load_model
+from core.paths import write_atomically
+
+# In logits; float32 sums in another order differ by less.
+MOST_DIFFERENCE = 1e-3
+_OPSET = 18
+
+
+class _FromBytes(nn.Module):
+    """Grey bytes to logits: what comes before the network belongs to it, so that nobody has to remember it."""
+
+    def __init__(self, model: nn.Module, spec: InputSpec):
+        super().__init__()
+        self.model, self.spec = model, spec
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.model(self.spec.normalise(pixels.float() / 255))
+
+
+def export_onnx(checkpoint: Checkpoint, file: Path) -> dict:
+    """Write the network as ONNX and hold it against the network itself.
+
+    The file takes `pixels` uint8 [n, 1, size, size], letterboxed as the input specification says, to `logit` float32
+    [n, 1], and carries reference, specification and architecture as metadata. Returns what `python -m core export`
+    prints. OverreadError where the network cannot be exported or its scores differ by more than MOST_DIFFERENCE.
+    """
+    spec = checkpoint.input_spec
+    whole = _FromBytes(load_model(checkpoint), spec).eval()
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (5, 1, spec.size, spec.size)).astype(np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "model.onnx"
+        _write(whole, torch.from_numpy(pixels[:2]), made, checkpoint)
+        _describe(made, checkpoint)
+        found = scores_of(made, pixels)
+        content = made.read_bytes()
+    with torch.inference_mode():
+        expected = whole(torch.from_numpy(pixels)).numpy()
+    difference = float(np.abs(found - expected).max())
+    if not difference <= MOST_DIFFERENCE:
+        raise OverreadError(
+            f"The ONNX file of {checkpoint.name} gives other scores (logits differ by up to {difference:.2g}; expected "
+            f"{MOST_DIFFERENCE:g} or less), so it was not kept. Report the architecture "
+            f"{checkpoint.recipe['architecture']}."
+        )
+    write_atomically(Path(file), lambda path: path.write_bytes(content))
+    return {"file": str(file), "reference": checkpoint.reference, "difference": difference, "bytes": len(content)}
+
+
+def scores_of(file: Path, pixels: np.ndarray) -> np.ndarray:
+    """Logits float32 [n, 1] that ONNX Runtime gives for uint8 [n, 1, size, size]."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    return session.run(["logit"], {"pixels": pixels})[0]
+
+
+def _write(whole: nn.Module, example: torch.Tensor, file: Path, checkpoint: Checkpoint) -> None:
+    # torch's exporter prints and logs its progress; a command's standard output is its JSON.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), open(os.devnull, "w") as nowhere:
+            warnings.simplefilter("ignore")
+            from contextlib import redirect_stdout
+
+            with redirect_stdout(nowhere):
+                program = torch.onnx.export(
+                    whole,
+                    (example,),
+                    input_names=["pixels"],
+                    output_names=["logit"],
+                    dynamic_shapes=({0: torch.export.Dim("radiographs", min=1)},),
+                    opset_version=_OPSET,
+                    dynamo=True,
+                    verbose=False,
+                )
+                program.save(str(file), external_data=False)
+    except Exception as error:
+        raise OverreadError(
+            f"{checkpoint.recipe['architecture']} cannot be exported to ONNX "
+            f"({type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}); serve it with torch."
+        ) from error
+
+
+def _describe(file: Path, checkpoint: Checkpoint) -> None:
+    import onnx
+
+    model = onnx.load(str(file))
+    facts = {
+        "reference": checkpoint.reference,
+        "architecture": checkpoint.recipe["architecture"],
+        "input_spec": json.loads(checkpoint.input_spec.to_json()),
+        "positive": "abnormal",
+        "use": "research only",
+    }
+    onnx.helper.set_model_props(
+        model, {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
+    )
+    onnx.save(model, str(file))
