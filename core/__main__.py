@@ -34,6 +34,7 @@ COMMANDS = (
     thresholds.threshold,
     thresholds.verify,
     compare.compare,
+    review.embed,
     explain.explain,
     explain.trust,
     data.demo,

@@ -10,7 +10,7 @@ from core.errors import OverreadError
 from core.inference.imported import Imported
 from core.models.checkpoint import Checkpoint
 from dashboard import loaders, widgets
-from dashboard.loaders import thresholds
+from dashboard.loaders import review, thresholds
 from dashboard.selection import ALL, Selection, bone_name
 
 
@@ -63,6 +63,19 @@ def tables(chosen: Selection, every_bone: bool = False) -> thresholds.Tables:
     if found is None:
         # Says what is wrong or missing, offers what can be done, and ends the page.
         scored(chosen, every_bone)
+    return found
+
+
+def cases(chosen: Selection):
+    """The cases of the chosen split at the threshold, shared. Where there are none, the page ends as in `scored`."""
+    dataset, source = chosen_parts(chosen)
+    try:
+        found = review.cases(dataset, source, chosen.split, chosen.threshold)
+    except OverreadError:
+        found = None
+    if found is None or found.table.empty:
+        scored(chosen, every_bone=True)
+        st.stop()
     return found
 
 

@@ -1,4 +1,4 @@
-"""A study as a card in a gallery, and opened: every radiograph at full resolution, the way to its neighbours."""
+"""A study as a card in a gallery, and opened: every radiograph at full resolution, and the way to its neighbours."""
 
 from html import escape
 from pathlib import Path
@@ -12,6 +12,9 @@ from core.data.index import Dataset
 from core.data.pixels import UnreadableImage
 from core.errors import OverreadError
 from dashboard import loaders, theme, widgets
+from dashboard.components import films
+from dashboard.loaders import review
+from dashboard.loaders.review import Cases
 from dashboard.selection import ALL, Selection, bone_name
 
 
@@ -21,58 +24,104 @@ def ordered(table: pd.DataFrame, outcome: str, bone: str) -> pd.DataFrame:
     return rows.sort_values(["margin", "study_id"], ascending=[outcome in ("FN", "TN"), True]).reset_index(drop=True)
 
 
-def card(dataset: Dataset, study, files: pd.DataFrame, chosen: Selection, outcome: str) -> str:
-    """All views, the score with the threshold's tick, the bone and the outcome."""
+def card(dataset: Dataset, study, files: pd.DataFrame, chosen: Selection, outcome: str, said: str = "") -> str:
+    """All views, the score with the threshold's tick, its distance, the bone, the outcome, and what was said of it."""
     pictures = [
         (loaders.thumbnail_uri(dataset, row.path, row.sha1), f"{study.bone}, view {place} of {len(files)}")
         for place, row in enumerate(files.itertuples(), 1)
     ]
+    verdict = f'<span class="tag">{escape(said)}</span>' if said else ""
     words = (
         f"<div><b>{escape(bone_name(study.bone))}</b>{widgets.mark(study.outcome)}</div>"
-        f"<div>{widgets.score_bar(study.score, chosen.threshold)}</div><small>{escape(study.study_id)}</small>"
+        f"<div>{widgets.score_bar(study.score, chosen.threshold)}</div>"
+        f"<div><small>{escape(study.study_id)}</small>"
+        f"<small>{study.score - chosen.threshold:+.3f}</small></div>{verdict}"
     )
     link = "errors?" + urlencode(chosen.query(outcome=theme.OUTCOMES[outcome][1], study=study.study_id))
     return widgets.card(pictures, words, link, study.study_id)
 
 
-def show(dataset: Dataset, views: pd.DataFrame, study: pd.Series, place_in: list[str], chosen: Selection) -> None:
-    """One study: what is known of it, every radiograph at its full resolution, and the way to its neighbours."""
-    show_way(study.name, place_in)
+def blind_card(dataset: Dataset, study: str, bone: str, files: pd.DataFrame, chosen: Selection, said: str = "") -> str:
+    """The same without anything that gives label or score away."""
+    name = review.token(study)
+    pictures = [
+        (loaders.thumbnail_uri(dataset, row.path, row.sha1), f"{bone}, view {place} of {len(files)}")
+        for place, row in enumerate(files.sort_values("image_id").itertuples(), 1)
+    ]
+    verdict = f'<span class="tag">{escape(said)}</span>' if said else ""
+    words = f"<div><b>{escape(bone_name(bone))}</b></div><small>{name}</small>{verdict}"
+    return widgets.card(pictures, words, "errors?" + urlencode(chosen.query(study=name, blind="true")), name)
+
+
+def show_facts(study: pd.Series, chosen: Selection, other: tuple[str, float] | None) -> None:
+    """Score, outcome, distance from the threshold, and what the second model says."""
     meaning = theme.MEANING.get(study["outcome"], "no label to judge by")
     side = "above" if study["margin"] >= 0 else "below"
     views_here = "1 radiograph" if study["n_views"] == 1 else f"{study['n_views']} radiographs"
+    second = ""
+    if other:
+        call = "abnormal" if other[1] >= chosen.threshold else "normal"
+        second = f"<span>{escape(other[0])}: {other[1]:.3f}, {call}</span>"
     st.html(
         f'<div class="study"><b class="loud">{study["score"]:.3f}</b>{widgets.mark(study["outcome"])}'
-        f"<span>{meaning}, {abs(study['margin']):.3f} {side} the threshold</span>"
+        f"<span>{meaning}, {abs(study['margin']):.3f} {side} the threshold</span>{second}"
         f"<span>{escape(bone_name(study['bone']))}, {views_here}</span></div>"
     )
-    files = with_files(dataset, views[views["study_id"] == study.name]).sort_values("logit", ascending=False)
+
+
+def show_films(dataset: Dataset, files: pd.DataFrame, chosen: Selection, study: str, blind: bool) -> dict[str, str]:
+    """Every radiograph at full resolution; what each view is called here, and its image_id."""
     try:
-        known = loaders.truth(dataset)
+        known = None if blind else loaders.truth(dataset)
     except OverreadError as error:
         known = None
         widgets.note(str(error))
-    st.html(f'<div class="films">{"".join(film(dataset, row, known, chosen) for row in files.itertuples())}</div>')
+    # By score the order would tell; by name it does not.
+    files = files.sort_values("image_id") if blind else files
+    shown, named = [], {}
+    for place, row in enumerate(files.itertuples(), 1):
+        title = f"View {place}" + (f", {row.view}" if isinstance(row.view, str) and row.view else "")
+        named[title] = row.image_id
+        truth = truth_words(known.loc[row.image_id]) if known is not None and row.image_id in known.index else ""
+        try:
+            source, note = loaders.film_uri(dataset.root, row.path, row.sha1), truth
+        except UnreadableImage as error:
+            source, note = "", "This radiograph cannot be decoded." if blind else str(error)
+        shown.append(
+            {
+                "src": source,
+                "alt": f"{row.bone} radiograph, {title}" + ("" if blind else f", {row.image_id}"),
+                "title": title,
+                "score": None if blind else float(expit(row.logit)),
+                "threshold": chosen.threshold,
+                "drove": not blind and place == 1 and len(files) > 1,
+                "note": note,
+                "small": "" if blind else f"{row.image_id}, {row.width} x {row.height} px",
+            }
+        )
+    films.draw(shown, review.token(study))
+    return named
+
+
+def show_saliency_links(named: dict[str, str]) -> None:
+    """The way to the saliency of each view."""
     with st.container(horizontal=True):
-        for place, row in enumerate(files.itertuples(), 1):
+        for title, image in named.items():
             st.page_link(
                 "app_pages/saliency.py",
-                label=f"Saliency of view {place}: {Path(row.image_id).name}",
+                label=f"Saliency of {title.lower()}: {Path(image).name}",
                 icon=":material/local_fire_department:",
-                query_params={"image": row.image_id},
+                query_params={"image": image},
             )
 
 
-def film(dataset: Dataset, row, known: pd.DataFrame | None, chosen: Selection) -> str:
-    """One radiograph with its score and, in a phantom, whether the finding shows in it."""
-    try:
-        source = loaders.film_uri(dataset.root, row.path, row.sha1)
-        picture = f'<img src="{source}" alt="{escape(row.bone)} radiograph {escape(row.image_id)}">'
-    except UnreadableImage as error:
-        picture = f'<p class="note">{escape(str(error))}</p>'
-    truth = truth_words(known.loc[row.image_id]) if known is not None and row.image_id in known.index else ""
-    score = widgets.score_bar(expit(row.logit), chosen.threshold)
-    return widgets.film(picture, score, truth, f"{row.image_id}, {row.width} x {row.height} px")
+def prefetch(dataset: Dataset, cases: Cases, study: str | None) -> None:
+    """Decode the films of the case that is likely next, once this one is drawn."""
+    for row in cases.views_of(study).itertuples() if study else ():
+        try:
+            loaders.film_uri(dataset.root, row.path, row.sha1)
+        except UnreadableImage:
+            continue
 
 
 def truth_words(known: pd.Series) -> str:
@@ -92,9 +141,10 @@ def truth_words(known: pd.Series) -> str:
     )
 
 
-def show_way(study: str, place_in: list[str]) -> None:
-    """Previous, next, place in the list, and back; by keys as well."""
+def show_way(study: str, place_in: list[str], name_of=lambda study: study) -> str | None:
+    """Previous, next, place in the list, and back; by keys as well. Returns the study that comes next, if any."""
     place = place_in.index(study) if study in place_in else None
+    after = place_in[place + 1] if place is not None and place + 1 < len(place_in) else None
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Back to the list", key="back", icon=":material/grid_view:", on_click=close, shortcut="Esc")
         for label, step, shortcut in (("Previous", -1, "Left"), ("Next", 1, "Right")):
@@ -104,11 +154,12 @@ def show_way(study: str, place_in: list[str]) -> None:
                 label,
                 key=label.lower(),
                 on_click=open_study,
-                args=(place_in[other],) if there else ("",),
+                args=(name_of(place_in[other]),) if there else ("",),
                 disabled=not there,
                 shortcut=shortcut,
             )
         st.markdown(f"{place + 1:,} of {len(place_in):,}" if place is not None else "not in this list", width="content")
+    return after
 
 
 def with_files(dataset: Dataset, views: pd.DataFrame) -> pd.DataFrame:
@@ -123,4 +174,4 @@ def open_study(study: str) -> None:
 
 def close() -> None:
     """Back to the list. Only in a callback."""
-    st.session_state["study"] = None
+    st.session_state["study"] = ""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.console import Json, messages, tell
+from core.commands.console import Device, Json, Name, bar, messages, tell
 
 verdicts = typer.Typer(no_args_is_help=True, help="Reviewers' verdicts as CSV and back.")
 Data = Annotated[str, typer.Option("--data", help="Name of a data set.")]
@@ -47,3 +47,22 @@ def import_verdicts(
         as_json,
         f"{done.imported:,} entries imported, {done.already:,} known before, {len(done.skipped):,} left out{readers}",
     )
+
+
+def embed(
+    checkpoint: Annotated[str, typer.Argument(help="Folder, or a name under checkpoints/.")],
+    data: Name,
+    device: Device = "",
+    as_json: Json = False,
+) -> None:
+    """Keep what a network sees in each radiograph, so that the pages can show similar studies."""
+    from core.data.index import read_dataset
+    from core.inference.embeddings import compute_embeddings, embeddings_files
+    from core.models.checkpoint import read_checkpoint
+
+    described, dataset = read_checkpoint(checkpoint), read_dataset(data)
+    with bar() as progress:
+        found = compute_embeddings(described, dataset, progress, device)
+    file = embeddings_files(described, dataset)[0]
+    facts = {"file": str(file), "radiographs": len(found.rows), "width": found.vectors.shape[1]}
+    tell(facts, as_json, f"{facts['radiographs']:,} radiographs as {facts['width']} numbers each, in {file}")

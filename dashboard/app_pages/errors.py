@@ -1,116 +1,159 @@
-"""The studies a model gets wrong, worst first; one of them opened, all its radiographs side by side."""
+"""The studies a model gets wrong, worst first; one of them opened, with its verdict keys."""
 
-import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
-from core.metrics.evaluation import outcome_table
-from core.schema import bone_order
-from dashboard import loaders, scoring, selection, study_view, theme, widgets
+from dashboard import case_list, likeness, loaders, reviewer, scoring, selection, study_view, verdict_panel, widgets
+from dashboard.case_list import Filters
 from dashboard.components import clicks
-from dashboard.selection import ALL, Selection, bone_name
+from dashboard.loaders import review
+from dashboard.loaders.review import Cases
+from dashboard.selection import Selection, bone_name
 
 PER_PAGE = 24
-CHOICES = {name: outcome for outcome, (_, name, _) in theme.OUTCOMES.items()}
 
 
 def show() -> None:
     chosen = selection.current()
-    dataset, checkpoint = scoring.chosen_parts(chosen)
-    widgets.heading("Errors", dataset, checkpoint.name, f"{chosen.split} studies", f"threshold {chosen.threshold:.3f}")
-    views = scoring.scored(chosen, every_bone=True)
-    table = outcome_table(loaders.studies(dataset, checkpoint, chosen.split), chosen.threshold)
-    outcome = choose_outcome(table, chosen)
-    listed = study_view.ordered(table, outcome, chosen.bone)
-    study = choose_study(listed, table)
-    if study:
-        study_view.show(dataset, views, table.set_index("study_id").loc[study], listed["study_id"].tolist(), chosen)
-    elif listed.empty:
-        words = theme.OUTCOMES[outcome][1].lower()
+    dataset, source = scoring.chosen_parts(chosen)
+    blind = reviewer.is_blind()
+    widgets.heading("Errors", dataset, source.name, f"{chosen.split} studies", f"threshold {chosen.threshold:.3f}")
+    cases = scoring.cases(chosen)
+    filters = case_list.choose(chosen, dataset, cases, blind, study_view.close)
+    listed = case_list.listed(cases, filters, dataset, chosen)
+    clicks.on_card(study_view.open_study)
+    reviewer.recall()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        study = choose_study(cases, blind)
+        reader = reviewer.draw()
+        reviewer.blind_switch()
+    if gone := st.session_state.pop("study_gone", ""):
         widgets.empty(
-            f"No {words} study: {bone_name(chosen.bone).lower()}, {chosen.split}, threshold {chosen.threshold:.3f}",
-            "Choose another bone, outcome or threshold.",
+            "This study is not here",
+            f"{gone[:200]!r} is not among the scored studies of this split; it may be in another split, or have gone "
+            "when the data set was indexed again. What was said of it is kept.",
+        )
+    elif study:
+        show_study(dataset, source, cases, study, listed, chosen, filters, reader, blind)
+    elif not listed:
+        widgets.empty(
+            f"No {filters.name.lower()} study: {bone_name(chosen.bone).lower()}, {chosen.split}, "
+            f"threshold {chosen.threshold:.3f}",
+            "Choose another bone, outcome, filter or threshold.",
         )
     else:
-        show_gallery(dataset, views, listed, chosen, outcome)
+        show_gallery(dataset, cases, listed, chosen, filters, blind)
 
 
-def choose_outcome(table: pd.DataFrame, chosen: Selection) -> str:
-    """Which of the four outcomes; and the bones as chips, each with its count in that outcome."""
-    with st.container(horizontal=True):
-        outcome = CHOICES[
-            st.segmented_control(
-                "Outcome",
-                list(CHOICES),
-                default="Missed",
-                required=True,
-                key="outcome",
-                bind="query-params",
-                on_change=study_view.close,
-            )
-        ]
-        per_bone = table.loc[table["outcome"] == outcome, "bone"].value_counts()
-        bones = bone_order([*table["bone"], *([] if chosen.bone == ALL else [chosen.bone])])
-        st.session_state["bone_chip"] = chosen.bone
-        st.pills(
-            "Bone",
-            [ALL, *bones],
-            required=True,
-            key="bone_chip",
-            on_change=_take_bone,
-            wrap=True,
-            format_func=lambda bone: f"{bone_name(bone)} {per_bone.sum() if bone == ALL else per_bone.get(bone, 0):,}",
-        )
-    return outcome
-
-
-def choose_study(listed: pd.DataFrame, table: pd.DataFrame) -> str | None:
-    """The open study, if any. It lives in the URL, and stays open when the threshold moves it to another outcome."""
-    clicks.on_card(study_view.open_study)
-    options, open_now = listed["study_id"].tolist(), st.session_state.get("study") or st.query_params.get("study")
-    if open_now and open_now not in options and open_now in set(table["study_id"]):
-        options = [open_now, *options]
-    return st.selectbox(
+def choose_study(cases: Cases, blind: bool) -> str:
+    """The open study, or ''. Its name lives in the URL; blind, a name that says nothing stands in for it."""
+    state = st.session_state
+    named = (state["study"] if "study" in state else st.query_params.get("study")) or ""
+    study = named if named in cases.table.index else cases.by_token.get(named, "")
+    if study:
+        # Before the field is drawn: a name that may hold the label stands neither there nor in the address.
+        state["study"] = review.token(study) if blind else study
+    st.text_input(
         "Open a study",
-        options,
-        index=None,
         key="study",
         bind="query-params",
         placeholder="Open a study by its name",
         label_visibility="collapsed",
-        width=420,
+        width=360,
     )
+    if named and not study:
+        state["study_gone"] = named
+    return study
 
 
-def show_gallery(dataset: Dataset, views: pd.DataFrame, listed: pd.DataFrame, chosen: Selection, outcome: str) -> None:
+def show_study(
+    dataset: Dataset,
+    source,
+    cases: Cases,
+    study: str,
+    listed: list[str],
+    chosen: Selection,
+    filters: Filters,
+    reader: str,
+    blind: bool,
+) -> None:
+    """The way to its neighbours, all its radiographs, the verdict keys beside them, and what is like it."""
+    name_of = review.token if blind else str
+    after = study_view.show_way(study, listed, name_of)
+    row, files = cases.table.loc[study], cases.views_of(study)
+    if not blind:
+        study_view.show_facts(row, chosen, second_score(dataset, filters.other, study, chosen))
+    left, right = st.columns([4, 1], gap="medium")
+    with left:
+        views = study_view.show_films(dataset, files, chosen, study, blind)
+    label = None if row["label"] != row["label"] else float(row["label"])
+    case = verdict_panel.Case(
+        dataset.name,
+        study,
+        row["outcome"],
+        label,
+        float(row["score"]),
+        chosen.threshold,
+        source.reference,
+        views,
+        blind,
+    )
+    with right:
+        verdict_panel.draw(case, reader, name_of(after) if after else None, study_view.open_study)
+    if not blind:
+        study_view.show_saliency_links(views)
+        likeness.show_patient(dataset, cases, study, chosen)
+        likeness.show_alike(dataset, source, study)
+    study_view.prefetch(dataset, cases, after)
+
+
+def second_score(dataset: Dataset, other: str, study: str, chosen: Selection) -> tuple[str, float] | None:
+    """The second model's name and its score of the study, where it has one."""
+    if not other:
+        return None
+    score = review.scores_of(dataset, loaders.sources(dataset)[other], chosen.split).get(study)
+    return None if score is None else (other, float(score))
+
+
+def show_gallery(
+    dataset: Dataset, cases: Cases, listed: list[str], chosen: Selection, filters: Filters, blind: bool
+) -> None:
     """One page of cards."""
-    order = "lowest score first" if outcome in ("FN", "TN") else "highest score first"
-    words = theme.OUTCOMES[outcome][1]
-    widgets.caption(f"{words} studies", f"{len(listed):,}, {theme.MEANING[outcome]}; {order}")
+    order = {"near": "nearest first", "blind": "in an order that says nothing"}.get(
+        filters.outcome, "lowest score first" if filters.outcome in ("FN", "TN") else "highest score first"
+    )
+    widgets.caption(f"{filters.name} studies", f"{len(listed):,}; {order}")
     pages = -(-len(listed) // PER_PAGE)
     # Another list begins at its first page, whichever selector made it another.
-    of = (chosen, outcome)
+    of = (chosen, filters)
     if st.session_state.get("page_of", of) != of:
         st.session_state["page"] = 1
     st.session_state["page_of"] = of
     page = min(st.session_state.get("page", 1), pages)
-    shown = listed.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
-    files = study_view.with_files(dataset, views[views["study_id"].isin(shown["study_id"])])
-    widgets.gallery(
-        [
-            study_view.card(dataset, row, files[files["study_id"] == row.study_id], chosen, outcome)
-            for row in shown.itertuples()
-        ]
-    )
+    shown = listed[(page - 1) * PER_PAGE : page * PER_PAGE]
+    said = spoken(dataset, shown) if not blind else {}
+    cards = []
+    for row in cases.table.loc[shown].itertuples(index=False):
+        files = cases.views_of(row.study_id)
+        if blind:
+            cards.append(study_view.blind_card(dataset, row.study_id, row.bone, files, chosen))
+        else:
+            words = said.get(row.study_id, "")
+            cards.append(study_view.card(dataset, row, files, chosen, row.outcome or "FN", words))
+    widgets.gallery(cards)
     if pages > 1:
         with st.container(horizontal_alignment="center"):
             st.pagination(pages, key="page", bind="query-params")
 
 
-def _take_bone() -> None:
-    study_view.close()
-    st.session_state.pop("page", None)
-    selection.choose(bone=st.session_state["bone_chip"] or ALL)
+def spoken(dataset: Dataset, studies: list[str]) -> dict[str, str]:
+    """What readers said of these studies, in a few words each."""
+    found = review.verdicts(dataset.name)
+    found = found[found["study_id"].isin(studies)]
+    return {
+        study: "; ".join(f"{row.reviewer}: {verdict_panel.said_words(row).lower()}" for row in rows.itertuples())
+        for study, rows in found.groupby("study_id")
+    }
 
 
 show()

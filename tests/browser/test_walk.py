@@ -116,8 +116,8 @@ def test_errors_are_filtered_by_bone_and_a_study_opens(page, address):
     page.wait_for_selector(".films figure img")
     settle(page)
     assert "study=" in page.url and page.locator(".st-key-study input").first.input_value() == first
-    assert page.evaluate(
-        "() => [...document.querySelectorAll('.films img')].every(image => image.complete && image.naturalWidth > 0)"
+    assert page.locator(".films img").evaluate_all(
+        "images => images.every(image => image.complete && image.naturalWidth > 0)"
     )
     if int(count) > 1:
         page.keyboard.press("ArrowRight")

@@ -43,6 +43,16 @@ def built(tmp_path_factory, mura) -> House:
 
 
 @pytest.fixture
+def films(monkeypatch) -> list[list[dict]]:
+    """What is sent to the browser to be shown as films, one list a run; AppTest runs no components."""
+    from dashboard.components import films as component
+
+    sent: list[list[dict]] = []
+    monkeypatch.setattr(component, "draw", lambda shown, case, key="films": sent.append(shown))
+    return sent
+
+
+@pytest.fixture
 def house(built, monkeypatch) -> House:
     enter(built, monkeypatch)
     return built

@@ -1,0 +1,69 @@
+"""Who is reading, and whether blind: asked once, on whichever review page comes first."""
+
+import streamlit as st
+
+from core.errors import OverreadError
+from core.review.vocabulary import reviewer_name
+from dashboard import widgets
+from dashboard.components import who
+
+KEY = "reviewer"
+
+
+def draw() -> str:
+    """The reviewer's name, '' while it is not known. Whoever is logged in is known already."""
+    if name := _logged_in():
+        widgets.note(f"Reading as {name}")
+        return name
+    typed = st.text_input(
+        "Your name",
+        key=KEY,
+        max_chars=100,
+        persist_state="session",
+        placeholder="Your name, typed once",
+        label_visibility="collapsed",
+        width=210,
+    )
+    try:
+        name = reviewer_name(typed) if typed and typed.strip() else ""
+    except OverreadError as error:
+        widgets.note(str(error))
+        name = ""
+    return name
+
+
+def recall() -> None:
+    """Let the browser remember the name that was typed, and give it back on another day. Draws nothing."""
+    if not _logged_in():
+        name = st.session_state.get(KEY) or ""
+        who.remembered(name, not name, _take)
+
+
+def is_blind() -> bool:
+    """Whether score and label are hidden, also before the switch is drawn."""
+    asked = st.session_state.get("blind")
+    return bool(asked) if asked is not None else st.query_params.get("blind", "").lower() == "true"
+
+
+def blind_switch() -> None:
+    """Hides score and label. In the address, so that a link can ask for it."""
+    st.toggle(
+        "Blind",
+        key="blind",
+        bind="query-params",
+        persist_state="session",
+        help="Hides score, label, outcome, file names and what others said; the order of cases then says nothing. "
+        "Blind reads are kept as such.",
+    )
+
+
+def _logged_in() -> str:
+    # Without a configured provider the user has no such attribute.
+    user = st.user
+    if not getattr(user, "is_logged_in", False):
+        return ""
+    return str(user.get("name") or user.get("email") or user.get("sub") or "")
+
+
+def _take(name: str) -> None:
+    st.session_state[KEY] = name

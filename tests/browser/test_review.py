@@ -1,0 +1,154 @@
+"""Reading in the real browser: keys, films, hostile notes, two people at once."""
+
+import re
+import shutil
+
+import pytest
+
+from core.data.index import build_index, write_dataset
+from core.data.phantom import write_phantoms
+from core.inference.predict import predict
+from core.inference.predictions import store_predictions
+from core.models.checkpoint import list_checkpoints
+from core.review.database import open_store
+from core.review.store import verdicts_table
+from tests.browser.server import chromium, serve, settle
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium; apt-get install chromium"),
+    pytest.mark.skipif(not list_checkpoints()[0], reason="no checkpoint ships in checkpoints/"),
+]
+HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A small phantom set scored by one checkpoint."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OVERREAD_HOME", str(home))
+        write_phantoms(home / "phantoms", 40, 3, valid_fraction=0.5)
+        dataset = write_dataset("demo", build_index(home / "phantoms" / "MURA-v1.1"))
+        checkpoint = list_checkpoints()[0][0]
+        store_predictions(predict(checkpoint, dataset), checkpoint, dataset)
+    return home
+
+
+@pytest.fixture(scope="module")
+def address(home):
+    with serve(home) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def person(browser, address):
+    """Open a page as a person with a browser of their own: person(path, name) -> page."""
+    contexts = []
+
+    def come(path: str, name: str = "", **options):
+        context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark", **options)
+        contexts.append(context)
+        page = context.new_page()
+        if name:
+            page.add_init_script(f"localStorage.setItem('overread.reviewer', {name!r})")
+        page.goto(f"{address}{path}")
+        settle(page)
+        return page
+
+    yield come
+    for context in contexts:
+        for page in context.pages:
+            assert page.locator(".stException").count() == 0, page.locator(".stException").first.inner_text()
+        context.close()
+
+
+def kept(home, **filters):
+    return verdicts_table(open_store(f"sqlite:///{home}/review.sqlite"), **filters)
+
+
+def open_case(page) -> str:
+    """The case that is drawn, as the films name it."""
+    return page.locator(".room").get_attribute("data-case")
+
+
+def wait_for_another(page, case: str) -> None:
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('*')].some(e => e.shadowRoot?.querySelector('.room')?.dataset.case && "
+        "e.shadowRoot.querySelector('.room').dataset.case !== before)",
+        arg=case,
+    )
+    settle(page)
+
+
+def test_a_case_is_read_by_keys_alone(person, home):
+    page = person("/errors?threshold=1.0", "Ana")
+    page.locator(".gallery a.card").first.click()
+    page.wait_for_selector(".room .films img")
+    settle(page)
+    assert page.locator(".st-key-reviewer input").input_value() == "Ana"
+    seen = []
+    for key in ("1", "2", "3"):
+        seen.append(open_case(page))
+        page.keyboard.press(key)
+        wait_for_another(page, seen[-1])
+    assert kept(home, reviewer="Ana")["verdict"].tolist() == ["true_miss", "label_wrong", "cannot_tell"]
+    page.keyboard.press("u")
+    wait_for_another(page, open_case(page))
+    assert open_case(page) == seen[-1] and len(kept(home, reviewer="Ana")) == 2
+    page.keyboard.press("ArrowLeft")
+    wait_for_another(page, seen[-1])
+    assert open_case(page) == seen[-2]
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".gallery a.card")
+
+
+def test_films_are_inverted_windowed_and_zoomed_in_the_browser(person):
+    page = person("/errors?threshold=1.0")
+    page.locator(".gallery a.card").first.click()
+    image = page.locator(".room .films img").first
+    image.wait_for()
+    settle(page)
+    assert image.evaluate("image => image.complete && image.naturalWidth > 0")
+    before = image.screenshot()
+    page.keyboard.press("i")
+    assert page.locator(".room .invert").get_attribute("aria-pressed") == "true"
+    inverted = image.screenshot()
+    assert inverted != before
+    page.keyboard.press("0")
+    assert image.evaluate("image => image.style.filter") == "none"
+    page.locator(".room .window").fill("40")
+    assert page.locator(".room feFuncR").get_attribute("slope") == "2.5"
+    assert "overread-window" in image.evaluate("image => image.style.filter")
+    page.keyboard.press("Tab")
+    box = image.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -400)
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('*')].some(e => Number(e.shadowRoot?.querySelector('.zoom')?.value) > 150)"
+    )
+
+
+def test_a_hostile_note_is_shown_as_text_to_the_next_reader(person, home):
+    page = person("/errors?threshold=1.0&outcome=False+alarm&threshold=0.0", "<b>Eve</b>")
+    page.locator(".gallery a.card").first.click()
+    page.wait_for_selector(".room .films img")
+    settle(page)
+    page.get_by_text("Subtype, view, confidence, note").click()
+    page.locator("[class*=st-key-note_] textarea").fill(HOSTILE)
+    page.locator("[class*=st-key-note_] textarea").press("Control+Enter")
+    settle(page)
+    address = page.url
+    page.get_by_text("Label wrong").click()
+    page.wait_for_function("before => location.href !== before", arg=address)
+    assert HOSTILE in set(kept(home)["note"])
+    other = person(re.sub("^https?://[^/]*", "", address), "Ben")
+    other.wait_for_selector(".said")
+    assert HOSTILE in other.locator(".said").inner_text() and "<b>Eve</b>" in other.locator(".said").inner_text()
+    assert other.title() != "owned" and other.locator(".said img, .said script").count() == 0

@@ -1,0 +1,171 @@
+"""Reading together: verdicts by key, blind mode, filters, and what happens when the store cannot be used."""
+
+import re
+import shutil
+import sqlite3
+
+import pytest
+
+from core.review.database import FILE, open_store
+from core.review.store import add_verdict, verdicts_table
+from core.review.vocabulary import Verdict
+from dashboard.loaders import review
+from tests.dashboard.conftest import House, enter, open_page, words
+
+HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def room(built, tmp_path, monkeypatch) -> House:
+    """A copy of the workspace, with a review database of its own."""
+    copy = House(tmp_path / "home", built.checkpoints)
+    shutil.copytree(built.home, copy.home)
+    enter(copy, monkeypatch)
+    return copy
+
+
+def missed() -> list[str]:
+    """The missed studies in the order of the page."""
+    from core.data.index import read_dataset
+    from core.inference.scored import find_scored
+    from dashboard import loaders, study_view
+
+    source = loaders.sources(read_dataset("demo"))[find_scored("alpha").name]
+    found = review.cases(read_dataset("demo"), source, "valid", 0.5)
+    return study_view.ordered(found.table, "FN", "all bones")["study_id"].tolist()
+
+
+def read(study: str, **more: str):
+    return open_page("errors", study=study, **more)
+
+
+def key_of(study: str, what: str) -> str:
+    return f"say_{review.token(study)}_{what}"
+
+
+def test_a_verdict_is_kept_with_all_that_was_said_and_the_next_case_opens(room):
+    first, second = missed()[:2]
+    app = read(first)
+    assert app.button(key=key_of(first, "label_wrong")).disabled
+    app.text_input(key="reviewer").set_value("  Ana  Ruiz ").run()
+    app.text_area(key=f"note_{review.token(first)}").set_value(HOSTILE).run()
+    app.button(key=key_of(first, "label_wrong")).click().run()
+    assert not app.exception and app.text_input(key="study").value == second
+    row = verdicts_table(open_store()).iloc[0]
+    assert (row["study_id"], row["reviewer"], row["verdict"], row["note"]) == (
+        first,
+        "Ana Ruiz",
+        "label_wrong",
+        HOSTILE,
+    )
+    assert row["score_visible"] and row["label_visible"] and row["given_label"] == 1 and row["read"] == "normal"
+    assert row["threshold"] == 0.5 and row["checkpoint"].startswith("alpha@")
+    app.button(key="previous").click().run()
+    assert "&lt;script&gt;" in words(app) and "<script>" not in words(app)
+    app.button(key="undo").click().run()
+    assert app.text_input(key="study").value == first and verdicts_table(open_store()).empty
+    assert len(verdicts_table(open_store(), history=True)) == 2
+
+
+def test_a_note_of_100_kb_is_refused_and_stays_typed(room):
+    study = missed()[0]
+    app = read(study)
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.text_area(key=f"note_{review.token(study)}").set_value("n" * 100_000).run()
+    app.button(key=key_of(study, "true_miss")).click().run()
+    assert "100,000 characters; expected 4,000 or fewer" in app.error[0].value
+    assert app.text_input(key="study").value == study
+    assert len(app.text_area(key=f"note_{review.token(study)}").value) == 100_000
+    assert verdicts_table(open_store()).empty
+
+
+def test_blind_nothing_on_the_page_or_in_its_address_tells_label_score_or_file(room, films):
+    study = missed()[0]
+    add_verdict(open_store(), Verdict("demo", study, "Ben", "label_wrong", given_label=1.0, note="seen before"))
+    app = read(study)
+    app.toggle(key="blind").set_value(True).run()
+    assert app.text_input(key="study").value == review.token(study)
+    app.text_input(key="reviewer").set_value("Ana").run()
+    page = words(app)
+    assert study not in page and "Missed" not in page and "seen before" not in page and "Truth" not in page
+    assert all(film["score"] is None and not film["small"] and not film["note"] for film in films[-1])
+    assert not any("positive" in film["alt"] or "negative" in film["alt"] for film in films[-1])
+    app.button(key=key_of(study, "normal")).click().run()
+    row = verdicts_table(open_store(), reviewer="Ana").iloc[0]
+    assert row["blind"] and row["read"] == "normal" and row["verdict"] != row["verdict"]
+    assert app.text_input(key="study").value.startswith("case-")
+
+
+def test_the_list_is_filtered_by_what_was_said(room):
+    first, second = missed()[:2]
+    store = open_store()
+    add_verdict(store, Verdict("demo", first, "Ben", "label_wrong", given_label=1.0))
+    add_verdict(store, Verdict("demo", first, "Ana", "true_miss", given_label=1.0))
+    add_verdict(store, Verdict("demo", second, "Ana", "poor_image", given_label=1.0))
+    everything = len(missed())
+    app = open_page("errors")
+    for said, count in (
+        ("no verdict yet", everything - 2),
+        ("any verdict", 2),
+        ("poor image", 1),
+        ("readers differ", 1),
+    ):
+        app.selectbox(key="verdict").set_value(said).run()
+        assert words(app).count('class="card"') == count, said
+    assert "Ben: label wrong" in words(app)
+
+
+def test_near_the_threshold_comes_the_nearest_first(room):
+    app = open_page("errors", outcome="Near threshold")
+    shown = words(app)
+    near = re.findall(r"<small>([+-][.0-9]+)</small>", shown)
+    assert len(near) > 10 and "nearest first" in shown
+    assert [abs(float(one)) for one in near] == sorted(abs(float(one)) for one in near)
+
+
+def test_a_study_that_is_gone_says_so_and_the_list_stays(room):
+    app = read("<b>gone</b>")
+    assert not app.exception
+    assert "This study is not here" in words(app) and "<b>gone</b>" not in words(app)
+    assert app.segmented_control(key="outcome").value == "Missed"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            lambda file: sqlite3.connect(file).execute("UPDATE overread_schema SET version = 99").connection.commit(),
+            "99",
+        ),
+        (lambda file: file.write_bytes(b"no database at all" * 300), "damaged"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_a_sentence(room, spoil, said):
+    study = missed()[0]
+    open_store().engine.dispose()
+    for file in room.home.glob(f"{FILE}-*"):
+        file.unlink()
+    spoil(room.home / FILE)
+    app = read(study)
+    assert not app.exception and "This cannot be shown" in words(app) and said in words(app)
+
+
+def test_a_locked_store_keeps_the_case_open_and_says_so(room, monkeypatch):
+    study = missed()[0]
+    monkeypatch.setattr(review, "open_store", lambda url: open_store(url, timeout=0.2))
+    app = read(study)
+    app.text_input(key="reviewer").set_value("Ana").run()
+    holder = sqlite3.connect(room.home / FILE, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    app.button(key=key_of(study, "true_miss")).click().run()
+    assert "locked by another program" in app.error[0].value and app.text_input(key="study").value == study
+    holder.execute("ROLLBACK")
+    app.button(key=key_of(study, "true_miss")).click().run()
+    assert len(verdicts_table(open_store())) == 1
+
+
+def test_embeddings_are_made_from_the_page_and_neighbours_are_told(room):
+    study = missed()[0]
+    app = read(study)
+    app.button(key="embed").click().run()
+    assert not app.exception and "most similar studies it learned from are labelled" in words(app)
