@@ -1,22 +1,59 @@
 """One call from predictions to figures: what the command line prints and the pages show."""
 
 import math
+from dataclasses import dataclass
 
 import pandas as pd
 
 from core.errors import OverreadError
-from core.metrics import agreement
+from core.metrics import calibration
 from core.metrics.counts import counts_at, counts_table
-from core.metrics.intervals import Estimate
+from core.metrics.intervals import Estimate, auroc_statistic, draws_within, patient_bootstrap, too_few, undefined
+from core.metrics.operating_point import rates_at
 from core.metrics.ranking import auroc, average_precision_of, one_class
 from core.metrics.studies import labelled, study_table
 from core.schema import bone_order
 
-FIGURES = (
-    "n", "n_abnormal", "n_unknown", "level", "auroc", "auroc_low", "auroc_high", "average_precision", "threshold",
-    "tp", "fp", "tn", "fn", "sensitivity", "sensitivity_low", "sensitivity_high",
-    "specificity", "specificity_low", "specificity_high", "why",
+_WITH_BOUNDS = (
+    "auroc", "sensitivity", "specificity", "ppv", "npv", "accuracy", "balanced_accuracy", "f1", "kappa", "mcc",
+    "likelihood_ratio_positive", "likelihood_ratio_negative", "calibration_slope", "calibration_intercept",
 )  # fmt: skip
+FIGURES = (
+    "n", "n_abnormal", "n_unknown", "level", "average_precision", "threshold", "tp", "fp", "tn", "fn",
+    *(f"{name}{end}" for name in _WITH_BOUNDS for end in ("", "_low", "_high")),
+    "brier", "brier_skill", "log_loss", "ece", "why",
+)  # fmt: skip
+# What rests on both classes and has no interval of its own to say so.
+_NEED_BOTH = ("average_precision", "brier_skill")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """COUNTS of the labelled, and the figures that need no threshold: estimates, and plain numbers."""
+
+    counts: pd.DataFrame
+    estimates: dict[str, Estimate]
+    numbers: dict[str, float]
+
+    def at(self, threshold: float) -> dict:
+        """FIGURES at a threshold."""
+        at = counts_at(self.counts, threshold)
+        estimates = {**self.estimates, **rates_at(self.counts, threshold)}
+        why = {name: estimates[name].why for name in _WITH_BOUNDS}
+        why |= dict.fromkeys(_NEED_BOTH, one_class(at["tp"] + at["fn"], at["tn"] + at["fp"]))
+        found = {
+            "n": sum(at.values()),
+            "n_abnormal": at["tp"] + at["fn"],
+            "level": "study",
+            "threshold": float(threshold),
+            "why": "; ".join(f"{name}: {reason}" for name, reason in why.items() if reason),
+            **self.numbers,
+            **at,
+        }
+        for name in _WITH_BOUNDS:
+            figure = estimates[name]
+            found |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+        return {name: found[name] for name in FIGURES}
 
 
 def evaluate(
@@ -24,16 +61,19 @@ def evaluate(
 ) -> dict:
     """The figures of PREDICTIONS at the level of studies, ready for JSON: undefined is None, and `why` says why.
 
-    Keys as in FIGURES, and `aggregation`; with `by` (a column of STUDIES) also `by` and `groups`, a list of the same
+    Keys as in FIGURES, auroc_patient_low and _high (2,000 resamples of patients, or `bootstrap_draws`), and
+    `aggregation`; with `by` (a column of STUDIES) also `by` and `groups`, a list of the same
     keys with the group's name under the column's. Studies without a label count only in n_unknown.
     """
     studies = study_table(predictions, aggregation)
-    found = {name: _plain(value) for name, value in _figures(studies, threshold).items()} | {"aggregation": aggregation}
+    facts = judge(studies).at(threshold) | _by_patient(studies)
+    found = {name: _plain(value) for name, value in facts.items()} | {"aggregation": aggregation}
     if by is None:
         return found
     groups = [
-        {by: _plain(name)} | {key: _plain(value) for key, value in _figures(part, threshold).items()}
-        for name, part in _parts(studies, by)
+        {by: _plain(name)}
+        | {key: _plain(value) for key, value in (judge(part).at(threshold) | _by_patient(part)).items()}
+        for name, part in parts(studies, by)
     ]
     return found | {"by": by, "groups": groups}
 
@@ -51,7 +91,7 @@ def group_table(
 
 def study_group_table(studies: pd.DataFrame, threshold: float, by: str = "bone", bones=None) -> pd.DataFrame:
     """`group_table` from STUDIES."""
-    rows = [{by: name} | _figures(part, threshold) for name, part in _parts(studies, by, bones or ())]
+    rows = [{by: name} | judge(part).at(threshold) for name, part in parts(studies, by, bones or ())]
     return pd.DataFrame(rows, columns=[by, *FIGURES])
 
 
@@ -70,7 +110,8 @@ def outcome_table(studies: pd.DataFrame, threshold: float) -> pd.DataFrame:
     return table
 
 
-def _parts(studies: pd.DataFrame, by: str, extra=()) -> list[tuple]:
+def parts(studies: pd.DataFrame, by: str, extra=()) -> list[tuple]:
+    """The studies of each value of a column, by name; bones in MURA's order. `extra` names may be empty."""
     if by not in studies or by in ("label", "score"):
         expected = "bone, split, n_views, patient_id or another column of the studies"
         raise OverreadError(f"Groups by {by!r}; expected {expected}.")
@@ -80,35 +121,41 @@ def _parts(studies: pd.DataFrame, by: str, extra=()) -> list[tuple]:
     return [(name, found.get(name, studies.iloc[:0])) for name in names]
 
 
-def _figures(studies: pd.DataFrame, threshold: float) -> dict:
+def judge(studies: pd.DataFrame) -> Judged:
+    """What is known of STUDIES before a threshold is named."""
     known = labelled(studies)
     scores, labels = known["score"].to_numpy(), known["label"].to_numpy()
     counts = counts_table(scores, labels)
-    at = counts_at(counts, threshold)
-    estimates = {
-        "auroc": auroc(scores, labels),
-        "sensitivity": agreement.sensitivity(at["tp"], at["fn"]),
-        "specificity": agreement.specificity(at["tn"], at["fp"]),
-    }
-    why = {name: figure.why for name, figure in estimates.items()}
-    why["average_precision"] = one_class(at["tp"] + at["fn"], at["tn"] + at["fp"])
-    found = {
-        "n": len(known),
-        "n_abnormal": at["tp"] + at["fn"],
-        "n_unknown": len(studies) - len(known),
-        "level": "study",
-        "average_precision": average_precision_of(counts),
-        "threshold": float(threshold),
-        "why": "; ".join(f"{name}: {reason}" for name, reason in why.items() if reason),
-        **at,
-    }
-    for name, figure in estimates.items():
-        found |= _with_bounds(name, figure)
-    return {name: found[name] for name in FIGURES}
+    line = calibration.calibration_line(scores, labels)
+    return Judged(
+        counts,
+        {"auroc": auroc(scores, labels), **{f"calibration_{name}": figure for name, figure in line.items()}},
+        {
+            "n_unknown": len(studies) - len(known),
+            "average_precision": average_precision_of(counts),
+            "brier": calibration.brier(scores, labels),
+            "brier_skill": calibration.brier_skill(scores, labels),
+            "log_loss": calibration.log_loss(scores, labels),
+            "ece": calibration.ece(scores, labels),
+        },
+    )
 
 
-def _with_bounds(name: str, figure: Estimate) -> dict[str, float]:
-    return {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+def _by_patient(studies: pd.DataFrame) -> dict:
+    """The AUROC's interval from resamples of patients; NaN where DeLong's has none for want of studies."""
+    known = labelled(studies)
+    draws, labels = draws_within(len(known)), known["label"].to_numpy()
+    why = one_class(int((labels == 1).sum()), int((labels == 0).sum()))
+    if why := why or too_few(int((labels == 1).sum()), int((labels == 0).sum())):
+        found = undefined(len(known), why)
+    else:
+        found = patient_bootstrap(known["group_id"], auroc_statistic(known["score"], labels), draws)
+    return {
+        "auroc_patient_low": found.low,
+        "auroc_patient_high": found.high,
+        "auroc_patient_why": found.why,
+        "bootstrap_draws": draws,
+    }
 
 
 def _plain(value):

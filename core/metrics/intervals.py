@@ -200,8 +200,8 @@ def rate_statistic(hit, among) -> Statistic:
 
 
 def draws_within(n: int) -> int:
-    """How many resamples of n studies to draw: 2,000, fewer beyond 100,000 studies (a few seconds), never under 200."""
-    return int(min(2000, max(200, 2e8 // max(n, 1))))
+    """How many resamples of n studies to draw: 2,000, fewer beyond 50,000 studies (seconds), never under 200."""
+    return int(min(2000, max(200, 1e8 // max(n, 1))))
 
 
 def bootstrap_draws(groups, statistic: Statistic, draws: int = 2000, seed: int = 0) -> np.ndarray:

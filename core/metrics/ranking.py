@@ -62,7 +62,7 @@ def one_class(abnormal: int, normal: int) -> str:
     return "" if abnormal and normal else f"not estimable: no {'abnormal' if normal else 'normal'} studies"
 
 
-def _placements(values: np.ndarray, against: np.ndarray) -> np.ndarray:
+def placements(values: np.ndarray, against: np.ndarray) -> np.ndarray:
     """For each value, how many of `against` lie below it, ties counting half. Exact: whole numbers and halves."""
     ordered = np.sort(against)
     return (np.searchsorted(ordered, values, side="left") + np.searchsorted(ordered, values, side="right")) / 2
@@ -74,8 +74,8 @@ def delong(scores, labels) -> tuple[float, float]:
     # Sorted values make the search run through memory in one direction.
     abnormal, normal = np.sort(values[positive]), np.sort(values[~positive])
     m, n = len(abnormal), len(normal)
-    won = _placements(abnormal, normal)
-    lost = _placements(normal, abnormal)
+    won = placements(abnormal, normal)
+    lost = placements(normal, abnormal)
     # Both means are the same area; one exact sum and one division give the correctly rounded value.
     value = won.sum() / (m * n)
     return float(value), float(np.var(won, ddof=1) / n**2 / m + np.var(lost, ddof=1) / m**2 / n)
@@ -95,7 +95,7 @@ def auroc(scores, labels, interval: str = "auto", fewest: int = FEWEST, level: f
     if why := one_class(abnormal, normal):
         return undefined(total, why)
     if min(abnormal, normal) < max(2, fewest):
-        won = _placements(values[positive], values[~positive])
+        won = placements(values[positive], values[~positive])
         return without_interval(won.sum() / (abnormal * normal), total, too_few(abnormal, normal, max(2, fewest)))
     value, variance = delong(values, positive)
     if variance == 0:
@@ -124,8 +124,8 @@ def auroc_difference(scores_a, scores_b, labels, level: float = 0.95) -> dict:
     found = dict.fromkeys(names, float("nan")) | {"n": len(a), "why": one_class(abnormal, normal)}
     if found["why"]:
         return found
-    won = [_placements(scores[positive], scores[~positive]) for scores in (a, b)]
-    lost = [_placements(scores[~positive], scores[positive]) for scores in (a, b)]
+    won = [placements(scores[positive], scores[~positive]) for scores in (a, b)]
+    lost = [placements(scores[~positive], scores[positive]) for scores in (a, b)]
     found["auroc_a"], found["auroc_b"] = (float(part.sum() / (abnormal * normal)) for part in won)
     # From the whole sums, so that equal areas differ by exactly 0.
     difference = found["difference"] = float((won[0].sum() - won[1].sum()) / (abnormal * normal))

@@ -1,22 +1,31 @@
 """Slices of a test set: each against the rest, with the price of looking at many."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr
 
 from core.errors import OverreadError
-from core.metrics.evaluation import study_group_table
+from core.metrics.evaluation import FIGURES, Judged, judge, parts
 from core.metrics.intervals import (
+    FEWEST,
     Estimate,
     Statistic,
     auroc_statistic,
     bootstrap_draws,
+    normal_quantile,
     percentile_interval,
+    study_word,
     too_few,
     undefined,
     without_interval,
 )
-from core.metrics.ranking import one_class
+from core.metrics.ranking import one_class, placements
 from core.metrics.studies import labelled
+
+RESAMPLED = 5_000  # up to so many studies a gap is resampled; beyond, its closed form agrees to the third digit
+WIDE = 0.2  # an interval wider than this shows little
 
 
 def holm(p_values) -> np.ndarray:
@@ -39,17 +48,87 @@ def by_views(studies: pd.DataFrame, most: int = 4) -> pd.DataFrame:
     return studies.assign(views=np.where(studies["n_views"] >= most, many, studies["n_views"].astype(str)))
 
 
+def by_thirds(studies: pd.DataFrame, values: pd.Series, column: str) -> pd.DataFrame:
+    """STUDIES with `column`: the third of `values` (a number a study, by study_id) that each belongs to, in words.
+
+    Where most studies share the lowest value, that value against all above it. Studies without a value get none.
+    """
+    given = studies["study_id"].map(values).to_numpy(dtype=np.float64)
+    known = given[~np.isnan(given)]
+    names = np.full(len(given), None, dtype=object)
+    if len(known):
+        low, high = np.quantile(known, [1 / 3, 2 / 3])
+        if low == known.min() and (known == low).mean() > 0.5:
+            cuts = [(f"1: {low:.3g}", given <= low), (f"2: above {low:.3g}", given > low)]
+        else:
+            cuts = [
+                (f"1: up to {low:.3g}", given <= low),
+                (f"2: to {high:.3g}", (given > low) & (given <= high)),
+                (f"3: above {high:.3g}", given > high),
+            ]
+        for name, inside in cuts:
+            names[inside] = name
+    return studies.assign(**{column: names})
+
+
+def slice_words(row, name: str) -> str:
+    """What a row of `slice_table` is too small to show, in one sentence; '' where it shows something."""
+    abnormal, normal = int(row["n_abnormal"]), int(row["n"] - row["n_abnormal"])
+    if abnormal + normal == 0:
+        return f"{name}: no labelled study."
+    for count, word in ((abnormal, "abnormal"), (normal, "normal")):
+        if count < FEWEST:
+            return f"{name}: {count or 'no'} {word} {study_word(count)}, too few for an interval ({FEWEST} are needed)."
+    wide = [
+        f"with {count:,} {word} studies {key} may lie anywhere from {row[f'{key}_low']:.1%} to {row[f'{key}_high']:.1%}"
+        for key, count, word in (("sensitivity", abnormal, "abnormal"), ("specificity", normal, "normal"))
+        if row[f"{key}_high"] - row[f"{key}_low"] > WIDE
+    ]
+    return f"{name}: {', and '.join(wide)}: an interval this wide shows little." if wide else ""
+
+
+def _components(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """AUROC, and each study's share in it less the mean (DeLong's components over its class): they sum to 0."""
+    positive = labels == 1
+    abnormal, normal = scores[positive], scores[~positive]
+    won = placements(abnormal, normal) / len(normal)
+    lost = 1 - placements(normal, abnormal) / len(abnormal)
+    value, found = float(won.mean()), np.empty(len(scores))
+    found[positive], found[~positive] = (won - value) / len(abnormal), (lost - value) / len(normal)
+    return value, found
+
+
+def _closed_gap(studies: pd.DataFrame, inside: np.ndarray) -> tuple[Estimate, float]:
+    """The gap with the variance of its components summed over patients (Obuchowski 1997)."""
+    scores, labels = studies["score"].to_numpy(), studies["label"].to_numpy(dtype=np.float64)
+    parts = [_components(scores[side], labels[side]) for side in (inside, ~inside)]
+    share = np.empty(len(scores))
+    share[inside], share[~inside] = parts[0][1], -parts[1][1]
+    codes, patients = pd.factorize(studies["group_id"])
+    variance = (np.bincount(codes, weights=share) ** 2).sum() * len(patients) / max(len(patients) - 1, 1)
+    value, n = parts[0][0] - parts[1][0], int(inside.sum())
+    if variance <= 0:
+        return without_interval(value, n, "no interval: degenerate, the standard error is 0"), float("nan")
+    error = float(np.sqrt(variance))
+    half = normal_quantile() * error
+    return Estimate(value, max(-1.0, value - half), min(1.0, value + half), n), float(2 * ndtr(-abs(value / error)))
+
+
 def _gap_statistic(scores: np.ndarray, labels: np.ndarray, inside: np.ndarray) -> Statistic:
     one, rest = auroc_statistic(scores, labels, inside), auroc_statistic(scores, labels, ~inside)
     return lambda weights: one(weights) - rest(weights)
 
 
-def auroc_gap(studies: pd.DataFrame, inside: np.ndarray, draws: int = 2000, seed: int = 0) -> tuple[Estimate, float]:
+def auroc_gap(
+    studies: pd.DataFrame, inside: np.ndarray, draws: int | None = None, seed: int = 0
+) -> tuple[Estimate, float]:
     """AUROC of the studies in `inside` (bool [N]) less that of the rest, and a two-sided p-value.
 
     Both come from one bootstrap by patient, so a patient on both sides stays paired. The p-value is at least
-    2 / (draws + 1). Every study needs a label.
+    2 / (draws + 1). With draws = 0, and by default beyond 5,000 studies, both are in closed form, from the components
+    of both areas summed over patients. Every study needs a label.
     """
+    draws = (2000 if len(studies) <= RESAMPLED else 0) if draws is None else draws
     inside = np.asarray(inside, dtype=bool)
     labels = studies["label"].to_numpy(dtype=np.float64)
     for part in (inside, ~inside):
@@ -60,6 +139,8 @@ def auroc_gap(studies: pd.DataFrame, inside: np.ndarray, draws: int = 2000, seed
     small = [too_few(int((labels[part] == 1).sum()), int((labels[part] == 0).sum())) for part in (inside, ~inside)]
     if why := small[0] or small[1]:
         return without_interval(value, int(inside.sum()), why), float("nan")
+    if not draws:
+        return _closed_gap(studies, inside)
     found = bootstrap_draws(studies["group_id"], statistic, draws, seed)
     spread = percentile_interval(found)
     kept = found[~np.isnan(found)]
@@ -68,20 +149,41 @@ def auroc_gap(studies: pd.DataFrame, inside: np.ndarray, draws: int = 2000, seed
     return Estimate(value, spread.low, spread.high, int(inside.sum()), spread.why), p
 
 
-def slice_table(
-    studies: pd.DataFrame, threshold: float, by: str = "bone", draws: int = 2000, seed: int = 0
-) -> pd.DataFrame:
-    """The figures of each group at one threshold, and how its AUROC differs from the rest.
+@dataclass(frozen=True)
+class Slices:
+    """STUDIES cut by a column, judged once: a threshold can then be asked for in no time. gaps: a row a slice."""
 
-    Adds gap, gap_low, gap_high, gap_p, gap_p_holm (adjusted over the groups) and gap_why.
-    """
-    table = study_group_table(studies, threshold, by)
-    known = labelled(studies)
-    found = [auroc_gap(known, (known[by] == name).to_numpy(), draws, seed) for name in table[by]]
-    table["gap"] = [gap.value for gap, _ in found]
-    table["gap_low"] = [gap.low for gap, _ in found]
-    table["gap_high"] = [gap.high for gap, _ in found]
-    table["gap_p"] = [p for _, p in found]
-    table["gap_p_holm"] = holm(table["gap_p"].to_numpy(dtype=np.float64))
-    table["gap_why"] = [gap.why for gap, _ in found]
-    return table
+    by: str
+    whole: Judged
+    parts: dict[str, Judged]
+    gaps: pd.DataFrame
+
+    def at(self, threshold: float) -> pd.DataFrame:
+        """The figures of each slice at a threshold, and how its AUROC differs from the rest: a row a slice."""
+        rows = [{self.by: name} | part.at(threshold) for name, part in self.parts.items()]
+        return pd.concat([pd.DataFrame(rows, columns=[self.by, *FIGURES]), self.gaps], axis=1)
+
+
+def slices_of(studies: pd.DataFrame, by: str = "bone", draws: int | None = None, seed: int = 0) -> Slices:
+    """`Slices` of STUDIES by a column; gaps: gap, gap_low, gap_high, gap_p, gap_p_holm (over the slices), gap_why."""
+    named, known = parts(studies, by), labelled(studies)
+    codes = pd.Index([name for name, _ in named]).get_indexer(known[by])
+    found = [auroc_gap(known, codes == place, draws, seed) for place in range(len(named))]
+    gaps = pd.DataFrame(
+        {
+            "gap": [gap.value for gap, _ in found],
+            "gap_low": [gap.low for gap, _ in found],
+            "gap_high": [gap.high for gap, _ in found],
+            "gap_p": np.array([p for _, p in found], dtype=np.float64),
+        }
+    )
+    gaps["gap_p_holm"] = holm(gaps["gap_p"])
+    gaps["gap_why"] = [gap.why for gap, _ in found]
+    return Slices(by, judge(studies), {name: judge(part) for name, part in named}, gaps)
+
+
+def slice_table(
+    studies: pd.DataFrame, threshold: float, by: str = "bone", draws: int | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """`slices_of` at one threshold."""
+    return slices_of(studies, by, draws, seed).at(threshold)

@@ -3,7 +3,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from scipy.special import expit
+from sklearn import metrics
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
 from core.errors import OverreadError
@@ -12,6 +14,7 @@ from core.metrics.intervals import wilson
 from core.metrics.ranking import auroc
 from core.metrics.studies import study_table
 from tests.metrics.examples import P, Y, one_view_each, predictions
+from tests.oracles import bootstrap_by_loop
 
 CONTRACT = {
     "n", "n_abnormal", "level", "auroc", "auroc_low", "auroc_high", "average_precision", "threshold", "tp", "fp", "tn",
@@ -57,6 +60,48 @@ def test_the_contract_of_the_command_line():
     bounds = wilson(found["tn"], found["tn"] + found["fp"])
     assert (found["specificity_low"], found["specificity_high"]) == pytest.approx(bounds)
     assert "groups" not in evaluate(frame)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_other_figure_agrees_with_scikit_learn_and_statsmodels(seed):
+    frame = predictions(400, seed=seed)
+    found = evaluate(frame, 0.45, by="bone")
+    studies = study_table(frame)
+    for facts, part in [(found, studies)] + [(g, studies[studies["bone"] == g["bone"]]) for g in found["groups"]]:
+        y, p = part["label"].to_numpy().astype(int), part["score"].to_numpy()
+        call = (p >= 0.45).astype(int)
+        tp, fp, fn, tn = facts["tp"], facts["fp"], facts["fn"], facts["tn"]
+        expected = {
+            "kappa": metrics.cohen_kappa_score(y, call), "mcc": metrics.matthews_corrcoef(y, call),
+            "f1": metrics.f1_score(y, call), "ppv": metrics.precision_score(y, call), "npv": tn / (tn + fn),
+            "accuracy": metrics.accuracy_score(y, call), "brier": metrics.brier_score_loss(y, p),
+            "balanced_accuracy": metrics.balanced_accuracy_score(y, call), "log_loss": metrics.log_loss(y, p),
+            "likelihood_ratio_positive": (tp / (tp + fn)) / (fp / (fp + tn)),
+        }  # fmt: skip
+        for name, value in expected.items():
+            assert facts[name] == pytest.approx(value, abs=1e-12), name
+        x = np.log(p / (1 - p))
+        fit = sm.GLM(y, sm.add_constant(x), family=sm.families.Binomial()).fit(tol=1e-14)
+        assert facts["calibration_slope"] == pytest.approx(fit.params[1], abs=1e-9)
+        assert facts["calibration_slope_low"] == pytest.approx(fit.conf_int()[1][0], abs=1e-6)
+        fit = sm.GLM(y, np.ones(len(y)), family=sm.families.Binomial(), offset=x).fit(tol=1e-14)
+        assert facts["calibration_intercept"] == pytest.approx(fit.params[0], abs=1e-9)
+        edges = np.minimum((p * 10).astype(int), 9)
+        gaps = [abs(y[edges == b].mean() - p[edges == b].mean()) * (edges == b).sum() for b in np.unique(edges)]
+        assert facts["ece"] == pytest.approx(sum(gaps) / len(p), abs=1e-12)
+        assert (facts["ppv_low"], facts["ppv_high"]) == pytest.approx(wilson(tp, tp + fp))
+
+
+def test_the_area_has_the_interval_of_its_patients_too():
+    frame = predictions(150, seed=5)
+    studies = study_table(frame)
+    y, p = studies["label"].to_numpy(), studies["score"].to_numpy()
+    found = evaluate(frame)
+    slow = bootstrap_by_loop(studies["group_id"], lambda rows: roc_auc_score(y[rows], p[rows]), 2000, 0)
+    bounds = found["auroc_patient_low"], found["auroc_patient_high"]
+    assert bounds == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=1e-12) and found["bootstrap_draws"] == 2000
+    few = evaluate(one_view_each(P, Y))
+    assert few["auroc_patient_low"] is None and "9 abnormal studies" in few["auroc_patient_why"]
 
 
 def test_groups_stand_in_muras_order_and_sum_to_the_whole():

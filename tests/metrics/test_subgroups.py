@@ -1,10 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from core.errors import OverreadError
 from core.metrics.evaluation import group_table
 from core.metrics.studies import labelled, study_table
-from core.metrics.subgroups import auroc_gap, by_views, holm, slice_table
+from core.metrics.subgroups import auroc_gap, by_thirds, by_views, holm, slice_table, slice_words, slices_of
 from tests.metrics.examples import predictions
 from tests.oracles import bootstrap_by_loop, holm_by_loop, pair_wins
 
@@ -74,3 +76,65 @@ def test_slices_by_the_number_of_views():
     assert (studies["views"] == "3 or more").sum() == (studies["n_views"] >= 3).sum()
     table = slice_table(studies, 0.5, by="views", draws=50)
     assert table["views"].tolist() == ["1", "2", "3 or more"] and table["n"].sum() == len(labelled(studies))
+
+
+def test_the_closed_gap_is_delong_s_where_nobody_has_two_studies():
+    studies = study_table(predictions(3000, seed=8)).assign(group_id=lambda rows: rows["study_id"])
+    inside = (studies["bone"] == "wrist").to_numpy()
+    found, p = auroc_gap(studies, inside, draws=0)
+    value, variance = 0.0, 0.0
+    for sign, side in ((1, inside), (-1, ~inside)):
+        wins = pair_wins(studies["score"][side], studies["label"][side])
+        m, n = wins.shape
+        value += sign * wins.mean()
+        variance += wins.mean(axis=1).var(ddof=0) / m + wins.mean(axis=0).var(ddof=0) / n
+    variance *= len(studies) / (len(studies) - 1)
+    half = 1.959963984540054 * np.sqrt(variance)
+    assert (found.value, found.low, found.high) == pytest.approx((value, value - half, value + half), abs=1e-12)
+    assert p == pytest.approx(2 * norm.sf(abs(value) / np.sqrt(variance)), rel=1e-9)
+
+
+def test_the_closed_gap_agrees_with_the_bootstrap_and_feels_the_patients():
+    studies = study_table(predictions(2000, seed=9))
+    inside = (studies["bone"] == "elbow").to_numpy()
+    closed, resampled = (auroc_gap(studies, inside, draws=draws)[0] for draws in (0, 4000))
+    assert closed.value == pytest.approx(resampled.value, abs=1e-12)
+    assert closed.high - closed.low == pytest.approx(resampled.high - resampled.low, rel=0.06)
+    twice = pd.concat([studies, studies], ignore_index=True)
+    again, _ = auroc_gap(twice, np.tile(inside, 2), draws=0)
+    assert (again.low, again.high) == pytest.approx((closed.low, closed.high), abs=1e-12)
+
+
+def test_a_slice_says_what_it_is_too_small_to_show():
+    row = {"n": 150, "n_abnormal": 66, "sensitivity": 0.7, "sensitivity_low": 0.58, "sensitivity_high": 0.8}
+    row |= {"specificity_low": 0.85, "specificity_high": 0.95}
+    said = slice_words(row, "Elbow")
+    assert said == (
+        "Elbow: with 66 abnormal studies sensitivity may lie anywhere from 58.0% to 80.0%: an interval this wide "
+        "shows little."
+    )
+    assert slice_words({**row, "sensitivity_low": 0.65}, "Elbow") == ""
+    assert "5 abnormal studies, too few" in slice_words({**row, "n_abnormal": 5}, "Elbow")
+    assert "no normal studies, too few" in slice_words({**row, "n_abnormal": 150}, "Elbow")
+    assert "no labelled study" in slice_words({**row, "n": 0, "n_abnormal": 0}, "Elbow")
+
+
+def test_thirds_hold_a_third_each_and_a_common_lowest_value_stands_alone():
+    studies = study_table(predictions(300, seed=3))
+    values = pd.Series(np.arange(300.0), index=studies["study_id"])
+    cut = by_thirds(studies, values.iloc[:297], "brightness")
+    assert cut["brightness"].value_counts().tolist() == [99, 99, 99] and cut["brightness"].isna().sum() == 3
+    assert sorted(cut["brightness"].dropna().unique())[0].startswith("1: up to ")
+    metal = pd.Series(np.where(np.arange(300) < 200, 0.0, 0.4), index=studies["study_id"])
+    assert by_thirds(studies, metal, "metal")["metal"].value_counts().to_dict() == {"1: 0": 200, "2: above 0": 100}
+    table = slice_table(cut, 0.5, by="brightness", draws=50)
+    assert table["n"].sum() == 297 and len(table) == 3
+
+
+def test_a_threshold_is_asked_of_slices_that_were_cut_once():
+    studies = study_table(predictions(300, seed=3))
+    cut = slices_of(studies, draws=50)
+    for threshold in (0.3, 0.7):
+        table = cut.at(threshold)
+        pd.testing.assert_frame_equal(table, slice_table(studies, threshold, draws=50))
+        assert table["tp"].sum() == cut.whole.at(threshold)["tp"]
