@@ -25,6 +25,7 @@ COMMANDS = (
     cache.cache,
     audit.audit,
     training.train,
+    training.sweep,
     training.recipes,
     checkpoints.checkpoints,
     checkpoints.export,

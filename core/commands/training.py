@@ -1,4 +1,4 @@
-"""Commands that train: train, recipes."""
+"""Commands that train: train, sweep, recipes."""
 
 from typing import Annotated
 
@@ -51,6 +51,59 @@ def train(
         f"{checkpoint.folder}: best epoch {facts['epoch']}, "
         f"tuning study AUROC {'not estimable' if facts['tune_auroc'] is None else format(facts['tune_auroc'], '.3f')}",
     )
+
+
+def sweep(
+    recipe: Annotated[str, typer.Argument(help="A named recipe; `python -m core recipes` lists them.")],
+    data: Name,
+    name: Annotated[str, typer.Option(help="What the runs' names begin with, and the table's.")],
+    grid: Annotated[list[str], typer.Option(help="key=value,value; may be repeated: every combination is trained.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value for all of them.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="So many seeds for each combination.")] = 1,
+    split: Annotated[str, typer.Option(help="Which studies they are compared on.")] = "tune",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a sweep of this name was stopped.")] = False,
+    device: Device = "",
+    as_json: Json = False,
+) -> None:
+    """Train every combination of settings, and say which differences are larger than chance."""
+    from core.data.index import read_dataset
+    from core.inference.operating_points import plain
+    from core.training.recipe import named_recipe, with_settings
+
+    chosen, dataset = with_settings(named_recipe(recipe), settings or []), read_dataset(data)
+    from core.training.sweep import run_sweep
+
+    with bar() as progress:
+        table = run_sweep(
+            chosen,
+            dataset,
+            name,
+            grid,
+            seeds,
+            split,
+            resume,
+            progress,
+            lambda text: messages.print(text, markup=False),
+            device,
+        )
+    keys = [entry.partition("=")[0].strip() for entry in grid]
+    tell(
+        plain({"name": name, "split": split, "rows": table.to_dict("records")}),
+        as_json,
+        "\n".join(line_of(row, keys) for row in table.to_dict("records")),
+    )
+
+
+def line_of(row: dict, keys: list[str]) -> str:
+    """One combination in one line."""
+    interval = f" ({row['auroc_low']:.3f}-{row['auroc_high']:.3f})" if row["auroc_low"] == row["auroc_low"] else ""
+    behind = (
+        f", {row['behind']:.3f} ({row['behind_low']:.3f}-{row['behind_high']:.3f}) behind, p = {row['p_holm']:.3g}"
+        if row["p"] == row["p"]
+        else ""
+    )
+    settings = " ".join(f"{key}={row[key]}" for key in keys)
+    return f"{settings}: AUROC {row['auroc']:.3f}{interval}{behind}: {row['verdict']}"
 
 
 def recipes() -> None:

@@ -34,7 +34,7 @@ from core.training.balance import effective_prior, loss_weights, sampling_weight
 from core.training.loss import loss_of, tuning_figures
 from core.training.optim import freeze, optimiser_for, set_rates
 from core.training.recipe import Recipe
-from core.training.start import about, alone, caught_up, check_place, stop_early, trainable
+from core.training.start import about, alone, caught_up, check_place, considered, stop_early, trainable
 from core.training.state import FILE, load_state, read_facts, save_state
 
 Progress = Callable[[int, int, str], None]
@@ -57,7 +57,7 @@ def train(
     OverreadError, as where nothing can be learned or the loss is no longer a number.
     """
     index = trainable(dataset, allow_overlap)
-    index = index[~index["fold"].isin(recipe.left_out)].reset_index(drop=True)
+    index = considered(index, recipe)
     tuning = index["fold"].to_numpy() == recipe.holdout_fold
     if not tuning.any() or tuning.all():
         raise OverreadError(

@@ -42,7 +42,8 @@ class Recipe:
     'auto' is bfloat16 on a GPU that has it, else float32; 'bfloat16' is it on a processor that computes it, too.
     balance: the study is the unit; 'sampler' draws bones and labels equally, 'weight' weighs the loss per bone as in
     the MURA paper. holdout_fold: the fold of train that is kept out to choose the epoch. left_out: folds of train
-    that are not looked at at all, so that the network may be judged on them.
+    that are not looked at at all, so that the network may be judged on them. bones: learn from these alone (none:
+    from all).
     """
 
     name: str
@@ -74,10 +75,13 @@ class Recipe:
     balance: str = "none"
     holdout_fold: int = 0
     left_out: tuple = ()
+    bones: tuple = ()
     seed: int = 0
 
     def __post_init__(self):
+        # JSON has lists.
         object.__setattr__(self, "left_out", tuple(self.left_out))
+        object.__setattr__(self, "bones", tuple(self.bones))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise OverreadError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}.")
@@ -228,7 +232,7 @@ def _value(of, key: str, text: str, before: str = ""):
         )
     if isinstance(old, tuple):
         if not isinstance(new, list):
-            raise OverreadError(f"--set {before}{key}={text}: expected a list of folds, as in {before}{key}=[3, 4].")
+            raise OverreadError(f"--set {before}{key}={text}: expected a list, as in left_out=[3, 4].")
         return tuple(new)
     wanted = dict if isinstance(old, dict) else int if isinstance(old, int) else (int, float)
     if not isinstance(new, wanted) or isinstance(new, bool):

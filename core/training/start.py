@@ -43,6 +43,23 @@ def trainable(dataset: Dataset, allow_overlap: bool = False) -> pd.DataFrame:
     return index.reset_index(drop=True)
 
 
+def considered(index: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """The rows of the bones and folds that the recipe looks at. OverreadError where a bone is not there."""
+    if absent := sorted(set(recipe.bones) - set(index["bone"])):
+        raise OverreadError(
+            f"The recipe asks for {', '.join(absent)} and train has {', '.join(sorted(set(index['bone'])))}; choose "
+            "bones that are there."
+        )
+    rows = index[index["bone"].isin(recipe.bones)] if recipe.bones else index
+    rows = rows[~rows["fold"].isin(recipe.left_out)].reset_index(drop=True)
+    if rows["label"].nunique() < 2:
+        raise OverreadError(
+            f"{len(rows)} labelled radiographs are left to train on, all of one kind or none; expected normal and "
+            "abnormal ones. Leave out fewer folds, or name other bones."
+        )
+    return rows
+
+
 def check_place(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> None:
     """OverreadError where the folder holds another run, or a resumed one that began differently."""
     if resume:
