@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from core.data.augment import apply
+from core.data.augment import Company, apply, mix, mix_table, mixed_targets
 from core.data.cache import pixel_cache
 from core.data.dataset import batches, epoch_order
 from core.data.index import Dataset
@@ -171,14 +171,22 @@ def _learn(
     order = epoch_order(
         len(learn), recipe.seed, epoch, sampling_weights(learn) if recipe.balance == "sampler" else None
     )
+    augmentation, company = recipe.augmentation, Company.of(image_ids)
     total, steps = torch.zeros((), device=device), -(-len(order) // recipe.batch_size)
     for step, (chosen, grey) in enumerate(batches(pixels, rows, order, recipe.batch_size)):
         set_rates(run.optimiser, recipe, epoch + step / steps, run.judged)
-        unit = apply(recipe.augmentation, grey.to(device, non_blocking=True), image_ids[chosen], recipe.seed, epoch)
-        target = torch.from_numpy(labels[chosen]).to(device) * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
+        unit = apply(augmentation, grey.to(device, non_blocking=True), image_ids[chosen], recipe.seed, epoch)
+        target, weight = labels[chosen], weights[chosen]
+        if augmentation.mixes:
+            table = mix_table(augmentation, company, image_ids[chosen], recipe.seed, epoch, unit.shape[-1])
+            unit = mix(
+                augmentation, unit, table, lambda at: torch.from_numpy(pixels[rows[at]]).to(device), recipe.seed, epoch
+            )
+            target, weight = mixed_targets(table, chosen, labels, weights)
+        target = torch.from_numpy(target).to(device) * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
         with cast(device, run.precision):
             logits = run.model(spec.normalise(unit).contiguous(memory_format=torch.channels_last))[:, 0]
-        loss = loss_of(recipe, logits.float(), target, torch.from_numpy(weights[chosen]).to(device))
+        loss = loss_of(recipe, logits.float(), target, torch.from_numpy(weight).to(device))
         # Each radiograph of a step counts alike, in whatever batches it came; the last step may have fewer.
         begun = step // recipe.accumulate * recipe.accumulate
         together = min(recipe.accumulate * recipe.batch_size, len(order) - begun * recipe.batch_size)

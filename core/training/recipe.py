@@ -101,6 +101,9 @@ class Recipe:
             raise OverreadError(
                 f"left_out is {list(self.left_out)} and holdout_fold {self.holdout_fold}; expected other folds, from 0."
             )
+        if self.loss == "focal" and self.augmentation.mixes:
+            # Its loss of a mixed label is not the mixture of both losses, as MixUp and CutMix mean it.
+            raise OverreadError("loss is 'focal' and the augmentation mixes labels; expected loss=bce, or no mixing.")
         if (
             not 0 < self.layer_decay <= 1
             or not 0 <= self.ema < 1

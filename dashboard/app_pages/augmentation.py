@@ -1,6 +1,5 @@
 """The augmentation playground: the very transforms that training uses, on one radiograph, in numbers."""
 
-from dataclasses import asdict
 from html import escape
 
 import numpy as np
@@ -95,8 +94,8 @@ def choose_augmentation(checkpoint) -> Augmentation:
 
 def _take_preset(preset: Augmentation | None) -> None:
     factors = {field: factor for controls in CONTROLS.values() for field, _, factor in controls}
-    for field, value in asdict(preset or Augmentation()).items():
-        st.session_state[f"aug_{field}"] = float(round(value * factors[field]))
+    for field, factor in factors.items():
+        st.session_state[f"aug_{field}"] = float(round(getattr(preset or Augmentation(), field) * factor))
 
 
 def choose_sample(index: pd.DataFrame, chosen: Selection) -> tuple[pd.Series, int, int]:

@@ -63,16 +63,16 @@ def one_draw(**values):
 def test_a_quarter_turn_is_counter_clockwise():
     # The result's top centre (0, -1) comes from the source's right edge (1, 0).
     at_top = matrices(one_draw(rotation=90.0))[0] @ [0, -1, 1]
-    assert at_top == pytest.approx([1, 0], abs=1e-9)
+    assert at_top == pytest.approx([1, 0, 1], abs=1e-9)
 
 
 def test_a_translation_moves_the_image_by_that_part_of_its_side():
     # What was in the middle lies a quarter of the side further right: the result's (.5, 0) comes from (0, 0).
-    assert matrices(one_draw(translation_x=0.25))[0] @ [0.5, 0, 1] == pytest.approx([0, 0])
+    assert matrices(one_draw(translation_x=0.25))[0] @ [0.5, 0, 1] == pytest.approx([0, 0, 1])
 
 
 def test_scale_two_enlarges():
-    assert matrices(one_draw(scale=2.0))[0] @ [1, 1, 1] == pytest.approx([0.5, 0.5])
+    assert matrices(one_draw(scale=2.0))[0] @ [1, 1, 1] == pytest.approx([0.5, 0.5, 1])
 
 
 def test_noise_has_the_stated_spread_and_differs_between_pixels_and_images():

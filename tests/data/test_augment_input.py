@@ -50,3 +50,43 @@ def test_a_file_gives_the_value_back_and_names_its_version(name):
     assert json.loads(text)["version"] == VERSION
     assert Augmentation.from_json(text) == PRESETS[name]
     assert Augmentation.from_json(text).hash() == PRESETS[name].hash()
+
+
+# Hashes of before there were perspective, crops, equalisation, blur, sharpness and mixing.
+BEFORE = {"none": "2bb1cd8d", "mura_paper": "3fa9ad04", "light": "229c46d1", "strong": "c46279dc"}
+
+
+def test_new_fields_leave_old_hashes_alone():
+    assert {name: PRESETS[name].hash() for name in BEFORE} == BEFORE
+    assert Augmentation(horizontal_flip=0.5).hash() == "c9207320"
+    assert Augmentation(blur=0.01).hash() not in {*BEFORE.values(), Augmentation(blur=0.02).hash()}
+    assert Augmentation(rotation=10).hash() == Augmentation(rotation=10.0).hash()
+
+
+def test_a_field_at_its_default_is_not_written():
+    assert json.loads(Augmentation(rotation=10).to_json()) == {"version": 1, "rotation": 10}
+    assert (
+        Augmentation(rotation=10, blur=0.01).to_text() == "rotation:10,blur:0.01" and Augmentation().to_text() == "none"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["rotation", "rotation:", "rotation:x", "rotation:10;scale:1", ":", ",", "rotation:10,,", "\x00"]
+)
+def test_a_bad_address_names_the_part(text):
+    with pytest.raises(OverreadError, match="expected NAME:NUMBER"):
+        Augmentation.from_text(text)
+
+
+def test_an_address_holds_to_the_ranges():
+    with pytest.raises(OverreadError, match="rotation is 999.0; expected a number from 0 to 180"):
+        Augmentation.from_text("rotation:999")
+    with pytest.raises(OverreadError, match="unknown 'spin'"):
+        Augmentation.from_text("spin:1")
+
+
+def test_a_hash_that_is_told_is_held_against_the_values():
+    good = {"version": 1, "rotation": 10, "hash": Augmentation(rotation=10).hash()}
+    assert Augmentation.from_dict(good) == Augmentation(rotation=10)
+    with pytest.raises(OverreadError, match="says that its hash is .* it was altered"):
+        Augmentation.from_dict({**good, "rotation": 11})

@@ -1,0 +1,58 @@
+"""A Plan carried out on a CPU: OpenCV, one image after the other, so that no batch can change a sample."""
+
+import cv2
+import numpy as np
+
+from core.data.augment.draws import GOLDEN, mixed
+from core.data.augment.plan import Plan, normal_levels
+
+_FLIPS = {(True, False): 1, (False, True): 0, (True, True): -1}
+_SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
+TILES = 8
+
+
+def carry_out(pixels: np.ndarray, plan: Plan) -> np.ndarray:
+    """uint8 [n, s, s] to float32 [n, s, s]."""
+    side = pixels.shape[-1]
+    made = np.empty(pixels.shape, np.float32)
+    for place, grey in enumerate(pixels):
+        if plan.maps is not None:
+            grey = cv2.warpPerspective(
+                grey, plan.maps[place], (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            )
+        elif plan.flips is not None and plan.flips[place].any():
+            grey = cv2.flip(grey, _FLIPS[tuple(plan.flips[place].tolist())])
+        if plan.sigmas is not None and plan.sigmas[place] > 0:
+            grey = cv2.GaussianBlur(grey, (0, 0), float(plan.sigmas[place]))
+        if plan.sharpness is not None:
+            grey = sharpened(grey, float(plan.sharpness[place]))
+        if plan.equalised is not None and plan.equalised[place]:
+            grey = cv2.equalizeHist(grey)
+        if plan.clips is not None and plan.clips[place] > 0:
+            grey = cv2.createCLAHE(float(plan.clips[place]), (TILES, TILES)).apply(grey)
+        cv2.LUT(grey, plan.tables[place], dst=made[place])
+        if plan.spreads is not None and plan.spreads[place] > 0:
+            made[place] += noise(plan.keys[place], side) * plan.spreads[place]
+        if plan.spreads is not None:
+            np.clip(made[place], 0, 1, out=made[place])
+        if plan.windows is not None:
+            left, top, right, bottom = plan.windows[place]
+            made[place, top:bottom, left:right] = 0
+    return made
+
+
+def noise(key: np.int64, side: int) -> np.ndarray:
+    """Standard normal float32 [side, side] from a sample's key and the pixel's number alone.
+
+    Four pixels a draw, each from 16 bits, whole numbers and a table: the same on every device.
+    """
+    with np.errstate(over="ignore"):
+        bits = mixed(key.view(np.uint64) + np.arange(1, -(-side * side // 4) + 1, dtype=np.uint64) * GOLDEN)
+    return np.take(normal_levels(), bits.view(np.uint16)[: side * side]).reshape(side, side)
+
+
+def sharpened(grey: np.ndarray, factor: float) -> np.ndarray:
+    """Between the image (1) and its smoothed self (0), or beyond it (2), as torchvision and Pillow have it."""
+    smooth = grey.copy()
+    smooth[1:-1, 1:-1] = cv2.filter2D(grey, -1, _SMOOTH)[1:-1, 1:-1]
+    return cv2.addWeighted(grey, factor, smooth, 1 - factor, 0)

@@ -1,0 +1,181 @@
+"""A Plan carried out by torch, the whole batch at once, on the device that holds the pixels.
+
+Element by element or in whole numbers throughout: neither products of matrices nor convolutions, whose libraries may
+add in another order for another batch.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch.nn.functional import grid_sample, pad
+
+from core.data.augment.on_cpu import TILES
+from core.data.augment.plan import Plan, normal_levels
+
+
+def carry_out(pixels: torch.Tensor, plan: Plan) -> torch.Tensor:
+    """uint8 [n, s, s] to float32 [n, s, s]."""
+
+    def column(values: np.ndarray) -> torch.Tensor:
+        values = values.astype(np.float32) if values.dtype == np.float64 else values
+        return torch.tensor(values, device=pixels.device)[:, None, None]
+
+    grey = pixels
+    if plan.maps is not None:
+        grey = warped(grey, plan.maps)
+    elif plan.flips is not None:
+        for axis, flip in ((2, plan.flips[:, 0]), (1, plan.flips[:, 1])):
+            grey = torch.where(column(flip), grey.flip(axis), grey)
+    if plan.sigmas is not None:
+        grey = blurred(grey, plan.sigmas)
+    if plan.sharpness is not None:
+        grey = sharpened(grey, column(plan.sharpness))
+    if plan.equalised is not None:
+        grey = torch.where(column(plan.equalised), equalised(grey), grey)
+    if plan.clips is not None:
+        grey = torch.where(column(plan.clips > 0), local_equalised(grey, plan.clips), grey)
+    tables = torch.from_numpy(plan.tables).to(grey.device)
+    unit = looked_up(grey, tables)
+    if plan.spreads is not None:
+        unit = unit + noise(torch.from_numpy(plan.keys.copy()).to(unit.device), unit.shape[-1]) * column(plan.spreads)
+        unit = unit.clamp(0, 1)
+    if plan.windows is not None:
+        unit = unit.masked_fill(inside(plan.windows, unit), 0.0)
+    return unit
+
+
+def inside(windows: np.ndarray, unit: torch.Tensor) -> torch.Tensor:
+    """bool [n, s, s]: the pixels of each sample's window (left, top, right, bottom)."""
+    place = torch.arange(unit.shape[-1], device=unit.device)
+    left, top, right, bottom = torch.tensor(windows, device=unit.device).T[:, :, None]
+    rows, columns = (place >= top) & (place < bottom), (place >= left) & (place < right)
+    return rows[:, :, None] & columns[:, None, :]
+
+
+def bytes_of(values: torch.Tensor) -> torch.Tensor:
+    return values.round().clamp(0, 255).to(torch.uint8)
+
+
+def looked_up(grey: torch.Tensor, tables: torch.Tensor) -> torch.Tensor:
+    """Each sample's levels by its own table [n, 256]."""
+    return tables.gather(1, grey.flatten(1).long()).view(grey.shape)
+
+
+def warped(grey: torch.Tensor, maps: np.ndarray) -> torch.Tensor:
+    """Bilinear, black outside."""
+    side, device = grey.shape[-1], grey.device
+    # Taken in float64 on the way to the grid would be exact; float32 since not every device has float64.
+    m = torch.from_numpy(maps.astype(np.float32)).to(device)[:, :, :, None, None]
+    place = torch.arange(side, device=device, dtype=torch.float32)
+    across, down = place[None, None, :], place[None, :, None]
+    x, y, w = (m[:, row, 0] * across + m[:, row, 1] * down + m[:, row, 2] for row in range(3))
+    grid = torch.stack([(2 * (x / w) + 1) / side - 1, (2 * (y / w) + 1) / side - 1], dim=-1)
+    found = grid_sample(grey[:, None].float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return bytes_of(found[:, 0])
+
+
+def blurred(grey: torch.Tensor, sigmas: np.ndarray) -> torch.Tensor:
+    """Gaussian of each sample's own standard deviation in pixels, edges mirrored."""
+    radii = [(round(float(sigma) * 6 + 1) | 1) // 2 for sigma in sigmas]  # as OpenCV chooses them for bytes
+    widest = max([0, *radii])
+    weights = np.zeros((len(sigmas), 2 * widest + 1))
+    for row, sigma, radius in zip(weights, sigmas, radii):
+        steps = np.arange(-radius, radius + 1)
+        part = np.exp(-0.5 * (steps / float(sigma)) ** 2) if sigma > 0 else (steps == 0).astype(float)
+        row[widest - radius : widest + radius + 1] = part / part.sum()
+    weights = torch.from_numpy(weights.astype(np.float32)).to(grey.device)
+    values = grey.float()
+    side = grey.shape[-1]
+    for axis in (1, 2):
+        mirrored = pad(values[:, None], (0, 0, widest, widest) if axis == 1 else (widest, widest, 0, 0), "reflect")
+        values = torch.zeros_like(values)
+        for step in range(2 * widest + 1):
+            values = values + weights[:, step, None, None] * mirrored[:, 0].narrow(axis, step, side)
+    return bytes_of(values)
+
+
+def sharpened(grey: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+    """Between the image (1) and its smoothed self (0), or beyond it (2)."""
+    values, side = grey.float(), grey.shape[-1]
+    around = 4 * values[:, 1:-1, 1:-1]
+    for down in range(3):
+        for across in range(3):
+            around = around + values[:, down : down + side - 2, across : across + side - 2]
+    smooth = values.clone()
+    smooth[:, 1:-1, 1:-1] = (around / 13).round()
+    return bytes_of(values * factors + smooth * (1 - factors))
+
+
+def histograms(grey: torch.Tensor) -> torch.Tensor:
+    """How many pixels [n, 256] of each level; grey is uint8 [n, ...]."""
+    flat = grey.flatten(1).long()
+    counts = torch.zeros(len(flat), 256, dtype=torch.long, device=grey.device)
+    return counts.scatter_add_(1, flat, torch.ones_like(flat))
+
+
+def equalised(grey: torch.Tensor) -> torch.Tensor:
+    """Levels spread evenly; the darkest one becomes 0, as in OpenCV, so a black border does not count."""
+    counts, total = histograms(grey), grey[0].numel()
+    first = (counts > 0).int().argmax(1, keepdim=True)
+    darkest = counts.gather(1, first)
+    summed = counts.cumsum(1) - darkest
+    scale = 255 / (total - darkest).clamp(min=1).float()
+    table = bytes_of(summed.clamp(min=0).float() * scale)
+    # An image of one level stays as it is.
+    levels = torch.arange(256, device=grey.device, dtype=torch.uint8).expand_as(table)
+    return looked_up(grey, torch.where(darkest == total, levels, table))
+
+
+def local_equalised(grey: torch.Tensor, clips: np.ndarray) -> torch.Tensor:
+    """CLAHE (Zuiderveld 1994) over 8 x 8 tiles, as in OpenCV: clipped counts are shared out, tiles are interpolated."""
+    count, side = grey.shape[:2]
+    tile = -(-side // TILES)
+    padded = pad(grey[:, None].float(), (0, tile * TILES - side) * 2, "reflect")[:, 0].to(torch.uint8)
+    tiles = padded.view(count, TILES, tile, TILES, tile).permute(0, 1, 3, 2, 4).reshape(-1, tile * tile)
+    clip = np.repeat([max(int(float(value) * tile * tile / 256), 1) for value in clips], TILES * TILES)
+    counts = histograms(tiles)
+    most = torch.from_numpy(clip).to(grey.device)[:, None]
+    over = (counts - most).clamp(min=0).sum(1, keepdim=True)
+    counts = torch.minimum(counts, most) + over // 256
+    rest = over % 256
+    step = torch.div(256, rest.clamp(min=1), rounding_mode="floor").clamp(min=1)
+    level = torch.arange(256, device=grey.device)[None]
+    counts = counts + ((level % step == 0) & (level // step < rest)).long()
+    tables = bytes_of(counts.cumsum(1).float() * (255 / (tile * tile))).view(count, TILES, TILES, 256)
+    place = torch.arange(side, device=grey.device) * torch.tensor(1 / tile, device=grey.device) - 0.5
+    low = place.floor()
+    part, low = place - low, low.long()
+    first, second = low.clamp(min=0), (low + 1).clamp(max=TILES - 1)
+    flat, values = tables.flatten(1).float(), grey.long()
+
+    def read(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        where = (rows[:, None] * TILES + columns[None, :]) * 256
+        return flat.gather(1, (where[None] + values).flatten(1)).view(grey.shape)
+
+    down, across = part[None, :, None], part[None, None, :]
+    top = read(first, first) * (1 - across) + read(first, second) * across
+    bottom = read(second, first) * (1 - across) + read(second, second) * across
+    return bytes_of(top * (1 - down) + bottom * down)
+
+
+def noise(keys: torch.Tensor, side: int) -> torch.Tensor:
+    """The noise of `on_cpu`, float32 [n, side, side], to the bit."""
+    count = torch.arange(1, math.ceil(side * side / 4) + 1, device=keys.device)
+    bits = mixed(keys[:, None] + count * _GOLDEN)
+    quarters = bits.view(torch.int16)[:, : side * side].long() & 0xFFFF
+    return torch.from_numpy(normal_levels()).to(keys.device)[quarters].view(-1, side, side)
+
+
+_GOLDEN, _FIRST, _SECOND = -7046029254386353131, -4658895280553007687, -7723592293110705685
+
+
+def mixed(bits: torch.Tensor) -> torch.Tensor:
+    """SplitMix64's mixing function on int64."""
+
+    def right(value: torch.Tensor, by: int) -> torch.Tensor:
+        return (value >> by) & ((1 << (64 - by)) - 1)  # torch shifts int64 with its sign
+
+    bits = (bits ^ right(bits, 30)) * _FIRST
+    bits = (bits ^ right(bits, 27)) * _SECOND
+    return bits ^ right(bits, 31)

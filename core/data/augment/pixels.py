@@ -1,0 +1,24 @@
+"""The pixels: what training gets, and to the bit what the preview shows."""
+
+from core.data.augment.draws import draw_table
+from core.data.augment.plan import plan_of
+from core.data.augment.spec import Augmentation
+
+
+def apply(augmentation: Augmentation, pixels, image_ids, seed: int, epoch: int):
+    """Grey bytes to augmented grey: uint8 tensor [n, s, s] to float32 tensor [n, 1, s, s] in 0..1, on its device.
+
+    One resampling (a homography, bilinear, black outside), then blur, sharpness, equalisation, CLAHE, all in bytes;
+    one table of grey levels (inversion, gamma, contrast, brightness); noise, erasing. MixUp and CutMix need company:
+    `core.data.augment.mixing`. A sample's bits depend on the device alone, never on its batch or on threads.
+    """
+    import torch
+
+    plan = plan_of(augmentation, draw_table(augmentation, image_ids, seed, epoch), pixels.shape[-1])
+    if pixels.device.type == "cpu":
+        from core.data.augment.on_cpu import carry_out
+
+        return torch.from_numpy(carry_out(pixels.contiguous().numpy(), plan))[:, None]
+    from core.data.augment.on_device import carry_out
+
+    return carry_out(pixels, plan)[:, None]

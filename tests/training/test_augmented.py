@@ -1,0 +1,118 @@
+"""What training learns from is what a preview shows, to the bit: for any augmentation, in any batch, after a resume."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from core.data.augment import LIMITS, Augmentation, Company, apply, mix, mix_table
+from core.data.index import build_index, read_index, write_dataset
+from core.errors import OverreadError
+from core.training import loop
+from core.training.loop import train
+from tests.training.test_loop import RECIPE
+
+EVERYTHING = Augmentation(**{name: max(low, min(0.5, high)) for name, (low, high) in LIMITS.items()})
+SPECS = {"everything": EVERYTHING, "mixing": Augmentation(mixup=0.5, cutmix=0.5), "alone": EVERYTHING.alone}
+
+
+@pytest.fixture
+def tree(mura, workspace):
+    return write_dataset("tree", build_index(mura, folds=4))
+
+
+def preview(augmentation, recipe, dataset, image_id, epoch):
+    """One radiograph as it is shown: from its file, on its own, its partner from its file as well."""
+    index = read_index(dataset.name)
+    learn = index[(index["split"] == "train") & (index["fold"] != recipe.holdout_fold)].reset_index(drop=True)
+    paths = learn["path"].to_list()
+
+    def read(places):
+        return torch.stack(
+            [torch.from_numpy(recipe.input_spec().pixels(f"{dataset.root}/{paths[at]}").copy()) for at in places]
+        )
+
+    place = learn["image_id"].to_list().index(image_id)
+    unit = apply(augmentation, read([place]), [image_id], recipe.seed, epoch)
+    company = Company.of(learn["image_id"])
+    table = mix_table(augmentation, company, [image_id], recipe.seed, epoch, recipe.size)
+    return mix(augmentation, unit, table, read, recipe.seed, epoch)[0]
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Every batch that the network learned from, in order: what came out of `apply` and mixing, and whose it was."""
+    batches, made = [], {}
+
+    def remember_apply(augmentation, grey, ids, seed, epoch):
+        made.update(ids=list(ids), epoch=epoch, unit=apply(augmentation, grey, ids, seed, epoch))
+        batches.append((made["ids"], epoch, made["unit"]))
+        return made["unit"]
+
+    def remember_mix(*arguments):
+        unit = mix(*arguments)
+        batches[-1] = (*batches[-1][:2], unit)
+        return unit
+
+    monkeypatch.setattr(loop, "apply", remember_apply)
+    monkeypatch.setattr(loop, "mix", remember_mix)
+    return batches
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("batch_size", [2, 7, 64])
+@pytest.mark.parametrize("name", SPECS)
+def test_the_preview_is_what_is_learned_from(tree, tmp_path, seen, name, batch_size, threads):
+    recipe = replace(RECIPE, epochs=2, batch_size=batch_size, augmentation=SPECS[name], size=20)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        train(recipe, tree, tmp_path / "out", device="cpu")
+    finally:
+        torch.set_num_threads(before)
+    assert {epoch for _, epoch, _ in seen} == {0, 1}
+    for ids, epoch, units in seen[:: max(1, len(seen) // 6)]:
+        for image_id, unit in zip(ids, units):
+            assert torch.equal(unit, preview(SPECS[name], recipe, tree, image_id, epoch)), (image_id, epoch)
+
+
+def test_after_a_resume_the_samples_and_the_weights_are_the_same(tree, tmp_path, seen, monkeypatch):
+    recipe = replace(RECIPE, epochs=3, augmentation=EVERYTHING, size=20, balance="weight", label_smoothing=0.1)
+    straight = train(recipe, tree, tmp_path / "straight", device="cpu")
+    wanted = [batch for batch in seen if batch[1] == 2]
+    learn, calls = loop._learn, []
+
+    def stop_in_the_last_epoch(*arguments):
+        calls.append(1)
+        if len(calls) == recipe.epochs:
+            raise KeyboardInterrupt
+        return learn(*arguments)
+
+    monkeypatch.setattr(loop, "_learn", stop_in_the_last_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tree, tmp_path / "stopped", device="cpu")
+    monkeypatch.setattr(loop, "_learn", learn)
+    seen.clear()
+    torch.manual_seed(99)
+    resumed = train(recipe, tree, tmp_path / "stopped", resume=True, device="cpu")
+    assert resumed.weights_hash == straight.weights_hash and len(seen) == len(wanted)
+    for one, other in zip(seen, wanted):
+        assert one[:2] == other[:2] and torch.equal(one[2], other[2])
+
+
+def test_a_mixed_label_reaches_the_loss(tree, tmp_path, monkeypatch):
+    targets = []
+    loss = loop.loss_of
+    monkeypatch.setattr(
+        loop,
+        "loss_of",
+        lambda recipe, logits, target, weights: targets.append(target) or loss(recipe, logits, target, weights),
+    )
+    train(replace(RECIPE, epochs=1, augmentation=Augmentation(mixup=1, mixup_alpha=1)), tree, tmp_path / "out")
+    soft = torch.cat(targets)
+    assert ((soft > 0.01) & (soft < 0.99)).any()
+
+
+def test_a_loss_that_is_not_linear_refuses_mixed_labels():
+    with pytest.raises(OverreadError, match="loss is 'focal' and the augmentation mixes labels"):
+        replace(RECIPE, loss="focal", augmentation=Augmentation(cutmix=0.5))
