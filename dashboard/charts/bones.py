@@ -1,4 +1,4 @@
-"""One row a bone: an estimate as a dot, its interval as a whisker, the pooled value as a line through all."""
+"""One row a slice: an estimate as a dot, its interval as a whisker, the pooled value as a line through all."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -10,13 +10,13 @@ _COLOURS = {"auroc": theme.TEXT, "sensitivity": theme.ABNORMAL, "specificity": t
 
 
 def dot_and_whisker(groups: pd.DataFrame, pooled: dict, measure: str) -> go.Figure:
-    """`measure` (auroc, sensitivity, specificity) of each bone of evaluation.group_table; none, no dot."""
+    """`measure` (auroc, sensitivity, specificity) of each row of subgroups.slice_table, named `name`; none, no dot."""
     rows, form = groups.iloc[::-1], _FORMATS[measure]
     title = {"auroc": "AUROC"}.get(measure, measure.capitalize())
     figure = theme.figure(
-        f"{title} per bone", f"{int(groups['n'].sum()):,} studies, 95% intervals", title, height=80 + 30 * len(rows)
+        title, f"{int(groups['n'].sum()):,} studies, 95% intervals", title, height=80 + 30 * len(rows)
     )
-    names = [f"{bone.capitalize()} ({n:,})" for bone, n in zip(rows["bone"], rows["n"])]
+    names = [f"{name} ({n:,})" for name, n in zip(rows["name"], rows["n"])]
     value, low, high = rows[measure], rows[f"{measure}_low"], rows[f"{measure}_high"]
     if pd.notna(pooled.get(measure)):
         figure.add_shape(

@@ -62,7 +62,7 @@ def test_the_decision_curve_is_per_100_studies_and_marks_the_threshold(counts):
 def test_dot_and_whisker_reaches_from_low_to_high():
     groups = pd.DataFrame(
         {
-            "bone": ["wrist", "hand"],
+            "name": ["Wrist", "Hand"],
             "n": [40, 3],
             "sensitivity": [0.8, np.nan],
             "sensitivity_low": [0.6, np.nan],

@@ -1,0 +1,73 @@
+"""Slices on the page: the figures are those of `slice_table`, small ones say so, every choice is in the address."""
+
+import pandas as pd
+import pytest
+
+from core.data.decode import measures_table
+from core.data.index import read_dataset, read_index
+from core.inference.predictions import read_file
+from core.metrics.studies import study_table
+from core.metrics.subgroups import slice_table, slice_words
+from core.paths import predictions_folder
+from dashboard.bones_table import cell, main_html
+from dashboard.selection import Selection
+from tests.dashboard.conftest import open_page, words
+
+
+@pytest.fixture
+def studies(house):
+    return study_table(read_file(predictions_folder("demo") / "alpha.parquet").query("split == 'valid'"))
+
+
+def test_every_bone_is_a_row_with_its_figures(studies):
+    app = open_page("bones", threshold="0.4", split="valid")
+    said, table = words(app), slice_table(studies, 0.4)
+    assert not app.exception and len(app.get("plotly_chart")) == 3
+    for row in table.to_dict("records"):
+        assert cell(row, "sensitivity", "percent") in said and cell(row, "kappa", "number") in said
+        assert slice_words(row, row["bone"].capitalize()) in said.replace("&#x27;", "'")
+    assert f"bones?data=demo&amp;model=alpha&amp;split=valid&amp;bone={table['bone'][0]}" in said
+
+
+def test_a_bone_that_is_chosen_is_marked_and_the_others_stay(studies):
+    app = open_page("bones", bone="wrist", split="valid")
+    said = words(app)
+    assert not app.exception and said.count('class="chosen"') == 1 and "Elbow" in said
+
+
+def test_slices_by_views_within_a_bone(studies):
+    app = open_page("bones", slices="Number of views", bone="wrist", split="valid")
+    part = studies[studies["bone"] == "wrist"]
+    said = words(app)
+    few = part[part["n_views"] == part["n_views"].min()]
+    assert not app.exception and f"{few['n_views'].iloc[0]} view" in said and len(few) < len(studies)
+    assert f"{len(few):,}<small>{int(few['label'].sum()):,} abnormal</small>" in said
+
+
+def test_quality_is_cut_into_thirds_once_it_is_measured(studies):
+    app = open_page("bones", slices="Quality", split="valid")
+    if "not measured yet" in words(app):
+        measures_table(read_dataset("demo"), read_index("demo"))
+        app = open_page("bones", slices="Quality", measure="contrast", split="valid")
+    assert not app.exception and app.selectbox(key="measure").value in ("contrast", "p1")
+    assert "Up to" in words(app) and "Above" in words(app)
+
+
+def test_a_hostile_name_stays_text():
+    studies = pd.DataFrame({"bone": ["<script>"] * 4, "label": [1.0, 0, 1, 0], "score": [0.9, 0.1, 0.4, 0.6]})
+    studies = studies.assign(study_id=list("abcd"), group_id=list("abcd"))
+    table = slice_table(studies, 0.5)
+    html = main_html(table, table.iloc[0].to_dict(), "bone", {"<script>": "<script>"}, Selection("a", "b", "", "", 0.5))
+    assert "<script>" not in html and "&lt;script&gt;" in html and "bone=%3Cscript%3E" in html
+
+
+def test_quality_of_scores_without_radiographs_says_what_to_do(house, tmp_path):
+    from core.inference.imported import Columns, import_scores
+
+    frame = read_file(predictions_folder("demo") / "alpha.parquet")
+    frame.to_csv(tmp_path / "scores.csv", index=False)
+    import_scores(tmp_path / "scores.csv", "bare", Columns("label", "logit", "study_id", "image_id"), is_logit=True)
+    app = open_page("bones", data="bare (scores only)", slices="Quality")
+    assert not app.exception and "no radiographs to measure" in words(app)
+    app = open_page("bones", data="bare (scores only)")
+    assert not app.exception and "A slice is held against the rest" in words(app)
