@@ -34,11 +34,14 @@ def train(
     chosen, dataset = with_settings(named_recipe(recipe), settings or []), read_dataset(data)
     from core.training.folds import train_folds
     from core.training.loop import train as run
+    from core.training.parallel import leads
 
     with bar() as progress:
         rest = (resume, progress, lambda text: messages.print(text, markup=False), device, allow_overlap)
         place = checkpoint_folder(out)
         checkpoint = train_folds(chosen, dataset, place, folds, *rest) if folds else run(chosen, dataset, place, *rest)
+    if not leads():
+        return
     facts = {
         "checkpoint": str(checkpoint.folder),
         "reference": checkpoint.reference,

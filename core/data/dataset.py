@@ -12,14 +12,14 @@ def epoch_order(count: int, seed: int, epoch: int, chances: np.ndarray | None = 
     return random.permutation(count) if chances is None else random.choice(count, count, p=chances)
 
 
-def batches(
-    pixels: np.ndarray, rows: np.ndarray, order: np.ndarray, size: int
-) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-    """Parts of `order` and their pixels, uint8 [n, s, s]; `rows` maps a part's entries to rows of `pixels`.
+def parts_of(order: np.ndarray, size: int, least: int = 2) -> list[np.ndarray]:
+    """`order` cut into batches. A last one of fewer than `least` is left out, since batch norm cannot learn from one
+    radiograph; where it is the only one it stays."""
+    parts = [order[start : start + size] for start in range(0, len(order), size)]
+    return parts[:-1] if len(parts) > 1 and len(parts[-1]) < least else parts
 
-    A last batch of one is left out, since batch norm cannot learn from it.
-    """
-    for start in range(0, len(order), size):
-        chosen = order[start : start + size]
-        if len(chosen) > 1 or len(order) == 1:
-            yield chosen, torch.from_numpy(pixels[rows[chosen]])
+
+def batches(pixels: np.ndarray, rows: np.ndarray, parts: list[np.ndarray]) -> Iterator[torch.Tensor]:
+    """The pixels of each part, uint8 [n, s, s]; `rows` maps a part's entries to rows of `pixels`."""
+    for part in parts:
+        yield torch.from_numpy(pixels[rows[part]])

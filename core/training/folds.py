@@ -28,6 +28,7 @@ from core.models.checkpoint import (
     write_manifest,
 )
 from core.training.loop import Progress, train
+from core.training.parallel import alone_or_refuse
 from core.training.recipe import Recipe
 from core.training.start import alone, run_facts, trainable
 from core.training.state import FILE
@@ -52,6 +53,7 @@ def train_folds(
     The ensemble's scores of train's radiographs, split `tune`, are those of the one member that left them out; any
     other radiograph gets the mean of all logits. What was done is found again with `resume`, a member at a time.
     """
+    alone_or_refuse("train --folds")
     index = trainable(dataset, allow_overlap)
     shares = _shares(index, folds)
     with alone(out):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from torch import nn
 
 from core.data.augment import Company, apply, mix, mix_table, mixed_targets
 from core.data.cache import pixel_cache
-from core.data.dataset import batches, epoch_order
+from core.data.dataset import batches, epoch_order, parts_of
 from core.data.index import Dataset
-from core.device import cast, pick_device, training_precision
+from core.device import cast, training_precision
 from core.errors import OverreadError
 from core.inference.classifier import Classifier
 from core.inference.predict import predict
@@ -33,6 +34,7 @@ from core.training.average import average_of, update
 from core.training.balance import effective_prior, loss_weights, sampling_weights
 from core.training.loss import loss_of, tuning_figures
 from core.training.optim import freeze, optimiser_for, set_rates
+from core.training.parallel import Team, team
 from core.training.recipe import Recipe
 from core.training.start import about, alone, caught_up, check_place, considered, stop_early, trainable
 from core.training.state import FILE, load_state, read_facts, save_state
@@ -64,10 +66,14 @@ def train(
             f"Fold {recipe.holdout_fold} holds {int(tuning.sum())} of {len(index)} training radiographs; choose a "
             f"holdout_fold from 0 to {index['fold'].max()}, or index more data."
         )
-    where, why = pick_device(device)
-    with alone(out):
-        check_place(out, recipe, dataset, resume)
-        return _train(recipe, dataset, out, resume, progress, say, index, tuning, where, why)
+    crew = team(device)
+    if not crew.leads:
+        say, progress = (lambda text: None), None
+    with alone(out) if crew.leads else nullcontext():
+        with crew.lead_first():
+            if crew.leads:
+                check_place(out, recipe, dataset, resume)
+        return _train(recipe, dataset, out, resume, progress, say, index, tuning, crew)
 
 
 def _train(
@@ -79,10 +85,10 @@ def _train(
     say: Callable[[str], None],
     index: pd.DataFrame,
     tuning: np.ndarray,
-    where: torch.device,
-    why: str,
+    crew: Team,
 ):
     """The run itself, once it is known that it may start and that the folder is its own."""
+    where = crew.device
     torch.manual_seed(recipe.seed)
     model = build(recipe.architecture, recipe.model_kwargs, recipe.weights).to(where, memory_format=torch.channels_last)
     check_size(model, recipe.architecture, recipe.size)
@@ -90,8 +96,9 @@ def _train(
     average = average_of(model, recipe)
     # A run goes on in the precision it was begun in, whatever a new trial would say.
     exact = read_facts(out)["precision"] if resume else training_precision(where, recipe.precision)
-    say(f"computing on {why}, in {exact}")
-    cache = pixel_cache(dataset, index, recipe.input_spec(), progress)
+    say(f"computing on {crew.why}, in {exact}")
+    with crew.lead_first():
+        cache = pixel_cache(dataset, index, recipe.input_spec(), progress)
     rows = cache.rows_of(index["image_id"])
     if cache.failed:
         first = f"{cache.failed[0]['path']}: {cache.failed[0]['reason']}"
@@ -110,9 +117,11 @@ def _train(
         facts = caught_up(load_state(out, model, optimiser, average), out)
         say(f"going on after epoch {facts['epoch'] + 1} of {recipe.epochs}")
     else:
-        known = pd.concat([learn.assign(part="train"), tune.assign(part="tune")])
-        manifest = begin_checkpoint(out, recipe.to_json(), recipe.input_spec(), known)
-        manifest |= about(recipe, dataset, model, exact)
+        manifest = {}
+        if crew.leads:
+            known = pd.concat([learn.assign(part="train"), tune.assign(part="tune")])
+            manifest = begin_checkpoint(out, recipe.to_json(), recipe.input_spec(), known)
+            manifest |= about(recipe, dataset, model, exact)
         facts = {
             "epoch": -1,
             "best": -1.0,
@@ -122,39 +131,49 @@ def _train(
             "index_hash": dataset.index_hash,
             "precision": exact,
         }
+    if crew.rank:
+        # What is dropped out is drawn by each process for itself.
+        torch.manual_seed(recipe.seed + crew.rank)
+    call = crew.wrapped(model, recipe.head_epochs > 0)
     for epoch in range(facts["epoch"] + 1, recipe.epochs):
         if stop_early(recipe, facts["judged"]):
             say(f"stopping: no better epoch in the last {recipe.patience}")
             break
         started = time.perf_counter()
-        run = Run(model, optimiser, average, recipe, where, exact, facts["judged"])
+        run = Run(model, call, optimiser, average, recipe, crew, exact, facts["judged"])
         loss = _learn(run, learn, cache.pixels, rows[~tuning], epoch, progress)
         seconds = time.perf_counter() - started
-        facts = _after_epoch(
-            out,
-            model if average is None else average.module,
-            recipe,
-            tune,
-            cache.pixels[rows[tuning]],
-            where,
-            facts,
-            epoch,
-            {"train_loss": loss, "seconds": seconds, "images_per_second": len(learn) / seconds},
-            say,
-        )
-        save_state(out, model, optimiser, facts, average)
-    return _finish(out, dataset, facts, progress, str(where))
+        if crew.leads:
+            facts = _after_epoch(
+                out,
+                model if average is None else average.module,
+                recipe,
+                tune,
+                cache.pixels[rows[tuning]],
+                where,
+                facts,
+                epoch,
+                {"train_loss": loss, "seconds": seconds, "images_per_second": len(learn) / seconds},
+                say,
+            )
+            save_state(out, model, optimiser, facts, average)
+        facts = crew.told(facts)
+    if crew.leads:
+        _finish(out, dataset, facts, progress, str(where))
+    crew.told(None)
+    return read_checkpoint(out)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What an epoch changes and how: network, optimiser, mean of the weights or None, and where it is computed."""
+    """What an epoch changes and how. call: the network as it is called, `model` itself or around it."""
 
     model: nn.Module
+    call: nn.Module
     optimiser: torch.optim.Optimizer
     average: nn.Module | None
     recipe: Recipe
-    device: torch.device
+    crew: Team
     precision: str
     judged: list
 
@@ -163,7 +182,7 @@ def _learn(
     run: Run, learn: pd.DataFrame, pixels: np.ndarray, rows: np.ndarray, epoch: int, progress: Progress | None
 ) -> float:
     """One epoch; its mean loss. No value is fetched from the device before the end."""
-    recipe, device = run.recipe, run.device
+    recipe, crew, device = run.recipe, run.crew, run.crew.device
     freeze(run.model, recipe, epoch)
     spec, image_ids = recipe.input_spec(), learn["image_id"].to_numpy()
     labels = learn["label"].to_numpy(np.float32)
@@ -172,9 +191,11 @@ def _learn(
         len(learn), recipe.seed, epoch, sampling_weights(learn) if recipe.balance == "sampler" else None
     )
     augmentation, company = recipe.augmentation, Company.of(image_ids)
-    total, steps = torch.zeros((), device=device), -(-len(order) // recipe.batch_size)
-    for step, (chosen, grey) in enumerate(batches(pixels, rows, order, recipe.batch_size)):
-        set_rates(run.optimiser, recipe, epoch + step / steps, run.judged)
+    parts = parts_of(order, recipe.batch_size, 2 * crew.size)
+    mine = [crew.share(part) for part in parts]
+    total, seen = torch.zeros((), device=device), 0
+    for step, (part, chosen, grey) in enumerate(zip(parts, mine, batches(pixels, rows, mine))):
+        set_rates(run.optimiser, recipe, epoch + step / len(parts), run.judged)
         unit = apply(augmentation, grey.to(device, non_blocking=True), image_ids[chosen], recipe.seed, epoch)
         target, weight = labels[chosen], weights[chosen]
         if augmentation.mixes:
@@ -185,20 +206,20 @@ def _learn(
             target, weight = mixed_targets(table, chosen, labels, weights)
         target = torch.from_numpy(target).to(device) * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
         with cast(device, run.precision):
-            logits = run.model(spec.normalise(unit).contiguous(memory_format=torch.channels_last))[:, 0]
+            logits = run.call(spec.normalise(unit).contiguous(memory_format=torch.channels_last))[:, 0]
         loss = loss_of(recipe, logits.float(), target, torch.from_numpy(weight).to(device))
-        # Each radiograph of a step counts alike, in whatever batches it came; the last step may have fewer.
+        # Each radiograph of a step counts alike, in whatever batch and process it came: gradients are averaged over
+        # the processes, so each gives its share of the sum times their number.
         begun = step // recipe.accumulate * recipe.accumulate
-        together = min(recipe.accumulate * recipe.batch_size, len(order) - begun * recipe.batch_size)
-        (loss * (len(chosen) / together)).backward()
-        if (step + 1) % recipe.accumulate == 0 or step + 1 == steps:
+        together = sum(map(len, parts[begun : begun + recipe.accumulate]))
+        (loss * (len(chosen) * crew.size / together)).backward()
+        if (step + 1) % recipe.accumulate == 0 or step + 1 == len(parts):
             _step(run)
         total += loss.detach() * len(chosen)
+        seen += len(part)
         if progress:
-            progress(
-                min((step + 1) * recipe.batch_size, len(order)), len(order), f"epoch {epoch + 1} of {recipe.epochs}"
-            )
-    mean = float(total) / len(order)
+            progress(seen, len(order), f"epoch {epoch + 1} of {recipe.epochs}")
+    mean = float(crew.total(total)) / seen
     if not np.isfinite(mean):
         raise OverreadError(
             f"The loss is not a number in epoch {epoch + 1}; the weights of the best epoch before it are kept. "
@@ -258,9 +279,8 @@ def _after_epoch(
     }
 
 
-def _finish(out: Path, dataset: Dataset, facts: dict, progress: Progress | None, device: str):
+def _finish(out: Path, dataset: Dataset, facts: dict, progress: Progress | None, device: str) -> None:
     write_manifest(out, {**facts["manifest"], "complete": True})
     checkpoint = read_checkpoint(out)
     store_predictions(predict(checkpoint, dataset, None, progress, device), checkpoint, dataset, out / PREDICTIONS)
     (out / FILE).unlink(missing_ok=True)
-    return checkpoint

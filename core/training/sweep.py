@@ -23,6 +23,7 @@ from core.metrics.subgroups import holm
 from core.models.checkpoint import MANIFEST, PREDICTIONS, Checkpoint, read_checkpoint, read_manifest
 from core.paths import checked_name, checkpoint_folder, home, write_atomically
 from core.training.loop import Progress, train
+from core.training.parallel import alone_or_refuse
 from core.training.recipe import Recipe, with_settings
 from core.training.state import FILE
 
@@ -86,6 +87,7 @@ def run_sweep(
 
     It is kept as workspace/sweeps/<name>.csv. With `resume` finished runs are read and a stopped one goes on.
     """
+    alone_or_refuse("sweep")
     checked_name(name)
     points = points_of(recipe, grid)
     if len(points) * seeds > MOST_RUNS:

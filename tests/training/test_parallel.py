@@ -1,0 +1,119 @@
+"""Two processes on this processor, against one: the same radiographs, the same steps."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from core.data.dataset import parts_of
+from core.data.index import build_index, write_dataset
+from core.errors import OverreadError
+from core.training.parallel import Team, team
+from tests.conftest import REPOSITORY
+
+SETTINGS = [
+    "architecture=vit_tiny_patch16_224",
+    'model_kwargs={"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 1, "num_heads": 2}',
+    "size=32",
+    "epochs=2",
+    "batch_size=8",
+    "balance=weight",
+    "augmentation=light",
+    "augmentation.mixup=0.5",
+]
+
+
+@pytest.fixture
+def tree(mura, workspace):
+    return write_dataset("tree", build_index(mura, folds=4))
+
+
+def run(out, processes: int, workspace, *more: str, settings=SETTINGS, status=0) -> str:
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"] if processes > 1 else []
+    arguments = [
+        "-m",
+        "core",
+        "train",
+        "original-cnn-64",
+        "--data",
+        "tree",
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+        *more,
+    ]
+    done = subprocess.run(
+        [sys.executable, *launcher, *arguments, *(part for setting in settings for part in ("--set", setting))],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OVERREAD_HOME": str(workspace), "OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
+    assert (done.returncode == 0) == (status == 0), done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def test_two_processes_make_the_steps_of_one(tree, workspace, tmp_path):
+    run(tmp_path / "one", 1, workspace)
+    said = run(tmp_path / "two", 2, workspace)
+    assert "cpu in 2 processes" in said and said.count("best epoch") == 1
+    one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
+    assert set(one) == set(two)
+    for name, value in one.items():
+        assert torch.allclose(value, two[name], atol=2e-4), name
+    history = [(tmp_path / name / "history.csv").read_text().splitlines()[-1].split(",")[1] for name in ("one", "two")]
+    assert float(history[0]) == pytest.approx(float(history[1]), rel=1e-3)
+    assert json.loads((tmp_path / "two" / "checkpoint.json").read_text())["complete"]
+
+
+def test_two_processes_go_on_after_a_kill(tree, workspace, tmp_path, monkeypatch):
+    """An epoch is done, then the run is cut off; taken up by two processes it ends where it would have ended."""
+    run(tmp_path / "straight", 2, workspace)
+    from core.training import loop
+    from core.training.recipe import named_recipe, with_settings
+
+    recipe = with_settings(named_recipe("original-cnn-64"), SETTINGS)
+    learn, calls = loop._learn, []
+
+    def stop(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return learn(*arguments)
+
+    monkeypatch.setattr(loop, "_learn", stop)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(recipe, tree, tmp_path / "stopped", device="cpu")
+    run(tmp_path / "stopped", 2, workspace, "--resume")
+    one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("straight", "stopped"))
+    for name, value in one.items():
+        assert torch.allclose(value, two[name], atol=2e-4), name
+
+
+def test_what_one_process_refuses_ends_all_of_them(tree, workspace, tmp_path):
+    said = run(tmp_path / "out", 2, workspace, settings=["size=16", "holdout_fold=77"], status=1)
+    assert "Fold 77 holds 0 of" in said
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+def test_shares_are_the_batch_each_radiograph_once(size):
+    order = np.random.default_rng(0).permutation(103)
+    parts = parts_of(order, 10, 2 * size)
+    for part in parts:
+        shares = [Team(rank, size, torch.device("cpu"), "").share(part) for rank in range(size)]
+        assert sorted(np.concatenate(shares)) == sorted(part) and max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert np.concatenate(parts).tolist() == order[: sum(map(len, parts))].tolist()
+    assert len(order) - sum(map(len, parts)) < 2 * size
+
+
+def test_a_device_that_several_cannot_share_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(OverreadError, match="with 2 processes; expected cpu, cuda or none"):
+        team("mps")
