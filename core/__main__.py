@@ -7,6 +7,7 @@ import typer
 from core.commands import (
     audit,
     cache,
+    calibrate,
     checkpoints,
     compare,
     data,
@@ -35,6 +36,7 @@ COMMANDS = (
     thresholds.threshold,
     thresholds.verify,
     compare.compare,
+    calibrate.calibrate,
     review.embed,
     explain.explain,
     explain.trust,

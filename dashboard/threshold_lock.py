@@ -135,6 +135,8 @@ def verify_form(dataset: Dataset, source, points: list[OperatingPoint]) -> None:
     kept = st.session_state.get("verified")
     if kept and kept["point"]["id"] == wanted:
         side_by_side(kept)
+        if kept["shared"]:
+            st.warning(f"{kept['shared'][0].upper()}{kept['shared'][1:]}.", icon=":material/group:")
     else:
         side_by_side({"chosen": {"split": point.split, **point.figures}, "verified": None})
 

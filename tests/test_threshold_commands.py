@@ -6,6 +6,8 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.intervals import wilson
@@ -212,3 +214,51 @@ def test_compare_refuses_what_cannot_be_compared(home, imported, table):
     table[1].assign(truth=1 - table[1]["truth"]).to_csv(file, index=False)
     core(home, "import-predictions", file, "--name", "reversed", *columns, "--patient", "patient", "--bone", "bone")
     assert "labelled differently" in core(home, "compare", "other", "reversed", "--split", "test", status=1)
+
+
+def test_calibrate_fits_on_one_split_and_judges_on_another(home, imported, table):
+    facts = json.loads(
+        core(home, "calibrate", "other", "--method", "platt", "--fit-split", "tune", "--split", "test", "--json")
+    )
+    tune, test = (table[1].query(f"split == '{name}'") for name in ("tune", "test"))
+    x = np.log(tune["p"] / (1 - tune["p"]))
+    peer = LogisticRegression(C=np.inf, tol=1e-12, max_iter=1000).fit(x.to_numpy()[:, None], tune["truth"])
+    assert facts["slope"] == pytest.approx(peer.coef_[0, 0], abs=1e-4) and facts["temperature"] is None
+    assert facts["before"]["brier"] == pytest.approx(((test["p"] - test["truth"]) ** 2).mean(), abs=1e-12)
+    after = 1 / (1 + np.exp(-facts["intercept"] - facts["slope"] * np.log(test["p"] / (1 - test["p"]))))
+    assert facts["after"]["log_loss"] == pytest.approx(log_loss(test["truth"], after), abs=1e-9)
+    assert facts["log_loss_gain"] == pytest.approx(facts["before"]["log_loss"] - facts["after"]["log_loss"], abs=1e-12)
+    assert facts["fit"] == {"split": "tune", "n": len(tune), "n_abnormal": int(tune["truth"].sum())}
+    assert facts["shared_patients"] == 0 and facts["note"] == ""
+    assert "log-loss lower by" in core(home, "calibrate", "other", "--split", "test")
+    assert "flatters itself" in core(home, "calibrate", "other", "--split", "tune", status=1)
+    assert "not valid; choose one with --split" in core(home, "calibrate", "other", status=1)
+    assert "with --fit-split" in core(home, "calibrate", "other", "--fit-split", "train", "--split", "test", status=1)
+
+
+@pytest.mark.parametrize(("patient", "shared", "said"), [("patient", 0, ""), ("shared", 60, "60 of")])
+def test_verify_says_which_patients_stand_on_both_sides(home, imported, table, patient, shared, said):
+    frame = table[1].assign(shared=np.where(table[1]["patient"] < 120, table[1]["patient"] // 2, table[1]["patient"]))
+    file = table[0].with_name("sides.csv")
+    frame.to_csv(file, index=False)
+    name = f"sides-{patient}"
+    core(
+        home, "import-predictions", file, "--name", name, "--label", "truth", "--score", "p",
+        "--study", "study", "--patient", patient, "--split", "split",
+    )  # fmt: skip
+    core(home, "threshold", name, "--rule", "youden", "--lock", "--author", "A")
+    facts = json.loads(core(home, "verify", name, "--split", "test", "--json"))
+    both = frame.groupby(patient)["split"].nunique()
+    assert facts["shared_patients"] == (both == 2).sum() == shared
+    total = frame.query("split == 'test'")[patient].nunique()
+    assert facts["shared"].startswith(f"{shared} of {total} patients" if said else "")
+
+
+def test_verify_without_named_patients_says_that_it_is_not_known(home, imported, table):
+    core(
+        home, "import-predictions", table[0], "--name", "nameless", "--label", "truth", "--score", "p",
+        "--study", "study", "--split", "split",
+    )  # fmt: skip
+    core(home, "threshold", "nameless", "--rule", "youden", "--lock", "--author", "A")
+    facts = json.loads(core(home, "verify", "nameless", "--split", "test", "--json"))
+    assert facts["shared_patients"] is None and "not known" in facts["shared"]

@@ -106,8 +106,9 @@ def verify(
 
     with bar() as progress:
         found = read(find_scored(name), split, point, data, aggregation, progress)
-    if found["looked_at"]:
-        messages.print(f"note: {found['looked_at']}", markup=False)
+    for said in (found["looked_at"], found["shared"]):
+        if said:
+            messages.print(f"note: {said}", markup=False)
     tell(plain(found), as_json, _side_by_side(found))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from core.errors import OverreadError
+from core.inference.apart import shared_patients, shared_sentence, split_rows
 from core.inference.operating_points import (
     check_applies,
     check_fresh,
@@ -26,7 +27,8 @@ def verify(
     aggregation: str = "",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict:
-    """point, chosen (figures at choice), verified (figures on the other split), and what earlier looks there were.
+    """point, chosen (figures at choice), verified (figures on the other split), what earlier looks there were, and
+    shared_patients: how many of its patients also stand in the split of choice (None: not known), with a sentence.
 
     Each call is a look at that split, and is kept. OverreadError where the point was not made for these scores, or the
     studies are those it was chosen on.
@@ -48,6 +50,8 @@ def verify(
         verified["at_high"] = figures_at(counts, point.threshold_high, point.prevalence, point.bound)
         for name, share in two_thresholds(counts, point.threshold, point.threshold_high).items():
             verified |= {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
+    of_chosen = split_rows(scored, point.dataset, point.split) if point.dataset == dataset else None
+    shared = shared_patients(of_chosen, studies)
     earlier = record_look(scored, point, dataset, used)
     return {
         "reference": scored.reference,
@@ -59,4 +63,6 @@ def verify(
         "looks_before": len(earlier),
         "first_look": earlier[0]["date"] if earlier else None,
         "looked_at": looks_sentence(used, earlier),
+        "shared_patients": shared,
+        "shared": shared_sentence(shared, studies["group_id"].nunique(), point.split, used),
     }  # fmt: skip

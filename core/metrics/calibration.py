@@ -1,15 +1,29 @@
 """Whether a score of 30% means 30%: scores of the whole set, the calibration line, and the curve with its intervals."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit, log_expit, logit
 
 from core.errors import OverreadError
 from core.metrics.counts import checked
-from core.metrics.intervals import Estimate, normal_quantile, too_few, undefined, wilson, without_interval
+from core.metrics.intervals import (
+    Estimate,
+    draws_within,
+    mean_statistic,
+    normal_quantile,
+    patient_bootstrap,
+    too_few,
+    undefined,
+    wilson,
+    without_interval,
+)
 from core.metrics.ranking import one_class
 
 _EDGE = np.finfo(np.float64).eps  # a probability of exactly 0 or 1 has no logit
+
+CALIBRATIONS = ("temperature", "platt")
 
 
 def _probabilities(scores, labels) -> tuple[np.ndarray, np.ndarray]:
@@ -39,8 +53,7 @@ def log_loss(scores, labels) -> float:
     values, positive = _probabilities(scores, labels)
     if not len(values):
         return float("nan")
-    values = np.clip(values, _EDGE, 1 - _EDGE)
-    return float(-np.mean(np.where(positive, np.log(values), np.log1p(-values))))
+    return float(np.mean(_log_losses(values, positive)))
 
 
 def calibration_line(scores, labels) -> dict[str, Estimate]:
@@ -68,8 +81,8 @@ def calibration_line(scores, labels) -> dict[str, Estimate]:
     return {"slope": slope, "intercept": intercept}
 
 
-def _fit(design: np.ndarray, offset: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Maximum likelihood by Newton's method; the last coefficient and its standard error."""
+def _fit(design: np.ndarray, offset: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Maximum likelihood by Newton's method; the coefficients and their standard errors."""
 
     def likelihood(candidate: np.ndarray) -> float:
         line = offset + design @ candidate
@@ -87,12 +100,110 @@ def _fit(design: np.ndarray, offset: np.ndarray, y: np.ndarray) -> tuple[float, 
         beta = beta + step
         if np.abs(step).max() < 1e-11:
             break
-    return float(beta[-1]), float(np.sqrt(np.linalg.inv(information)[-1, -1]))
+    return beta, np.sqrt(np.diag(np.linalg.inv(information)))
 
 
-def _wald(value: float, error: float, n: int, few: str) -> Estimate:
-    half = normal_quantile() * error
+def _wald(beta: np.ndarray, errors: np.ndarray, n: int, few: str) -> Estimate:
+    """The last coefficient."""
+    value, half = float(beta[-1]), float(normal_quantile() * errors[-1])
     return without_interval(value, n, few) if few else Estimate(value, value - half, value + half, n)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """logit P(abnormal) = intercept + slope x logit(score), fitted on n studies; slope above 0, so no rank changes.
+
+    method 'temperature': the intercept is 0 and the slope 1 / temperature (Guo 2017). 'platt': both (Platt 1999).
+    """
+
+    method: str
+    slope: Estimate
+    intercept: Estimate
+    n: int
+    n_abnormal: int
+
+    @property
+    def temperature(self) -> Estimate:
+        """What the logit is divided by: above 1 the scores were too extreme. NaN for Platt scaling."""
+        if self.method != "temperature":
+            return undefined(self.n, "not estimable: Platt scaling has a slope and an intercept")
+        high = 1 / self.slope.low if self.slope.low > 0 else np.inf
+        return replace(self.slope, value=1 / self.slope.value, low=1 / self.slope.high, high=high)
+
+    def apply(self, scores) -> np.ndarray:
+        """Calibrated probabilities, float64 [N]."""
+        x = logit(np.clip(np.asarray(scores, dtype=np.float64), _EDGE, 1 - _EDGE))
+        return expit(self.intercept.value + self.slope.value * x)
+
+
+def fit_calibration(scores, labels, method: str = "temperature") -> Calibration:
+    """Maximum likelihood, on studies that are not those it will be judged on.
+
+    OverreadError with fewer than 10 studies of a class, for scores that separate the classes or are all the same (there
+    is no maximum), and for scores that rank the wrong way round.
+    """
+    if method not in CALIBRATIONS:
+        raise OverreadError(f"Calibration {method!r}; expected {' or '.join(CALIBRATIONS)}.")
+    values, positive = _probabilities(scores, labels)
+    abnormal, normal = int(positive.sum()), int((~positive).sum())
+    if few := one_class(abnormal, normal) or too_few(abnormal, normal):
+        raise OverreadError(f"A calibration cannot be fitted ({few.split(': ', 1)[1]}); choose a larger split.")
+    x, y = logit(np.clip(values, _EDGE, 1 - _EDGE)), positive.astype(np.float64)
+    _check_maximum(x, positive, method)
+    design = x[:, None] if method == "temperature" else np.column_stack([np.ones(len(x)), x])
+    beta, errors = _fit(design, np.zeros(len(x)), y)
+    if beta[-1] <= 0:
+        raise OverreadError(
+            f"The scores rank the wrong way round (slope {beta[-1]:.3g}): abnormal studies score lower. See "
+            "whether the labels or the scores are reversed."
+        )
+    half = normal_quantile() * errors
+    zero = Estimate(0.0, 0.0, 0.0, len(x))
+    found = [Estimate(float(b), float(b - h), float(b + h), len(x)) for b, h in zip(beta, half)]
+    return Calibration(method, found[-1], found[0] if method == "platt" else zero, len(x), abnormal)
+
+
+def _check_maximum(x: np.ndarray, positive: np.ndarray, method: str) -> None:
+    """OverreadError where the likelihood has no maximum."""
+    if x.min() == x.max() or not x.any():
+        raise OverreadError("Every study has the same score, so there is nothing to calibrate.")
+    up, down = x[positive], x[~positive]
+    # A temperature turns the line about a score of one half; Platt scaling may cut anywhere.
+    sides = np.where(positive, x, -x)
+    whole = sides.min() >= 0 or sides.max() <= 0
+    if whole if method == "temperature" else up.min() >= down.max() or up.max() <= down.min():
+        raise OverreadError("The scores separate the classes, so no scaling fits best; fit on more studies.")
+
+
+def calibration_facts(scores, labels, bins: int = 10) -> dict:
+    """n, n_abnormal, brier, brier_skill, log_loss, ece, mce, bins; slope and intercept with intervals, and `why`; the
+    `reliability_table` as a list of rows."""
+    values, positive = _probabilities(scores, labels)
+    line = calibration_line(values, positive)
+    facts = {"n": len(values), "n_abnormal": int(positive.sum()), "bins": bins}
+    for name, figure in (("brier", brier), ("brier_skill", brier_skill), ("log_loss", log_loss)):
+        facts[name] = figure(values, positive)
+    facts |= {"ece": ece(values, positive, bins), "mce": mce(values, positive, bins)}
+    for name, estimate in line.items():
+        facts |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    facts["why"] = "; ".join(f"{name}: {estimate.why}" for name, estimate in line.items() if estimate.why)
+    return facts | {"reliability": reliability_table(values, positive, bins).to_dict("records")}
+
+
+def improvement(before, after, labels, groups, draws: int | None = None, seed: int = 0) -> dict[str, Estimate]:
+    """What calibration takes off the log-loss and the Brier score; above 0 is better. Intervals by patient."""
+    found = {}
+    positive = np.asarray(labels) == 1
+    for name, loss in (("log_loss", _log_losses), ("brier", lambda values, truth: (values - truth) ** 2)):
+        gain = loss(np.asarray(before, float), positive) - loss(np.asarray(after, float), positive)
+        draws_here = draws_within(len(gain)) if draws is None else draws
+        found[name] = patient_bootstrap(groups, mean_statistic(gain), draws_here, seed)
+    return found
+
+
+def _log_losses(values: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    values = np.clip(values, _EDGE, 1 - _EDGE)
+    return -np.where(positive, np.log(values), np.log1p(-values))
 
 
 def reliability_table(scores, labels, bins: int = 10) -> pd.DataFrame:

@@ -186,6 +186,12 @@ def auroc_statistic(scores, labels, among=None) -> Statistic:
     return statistic
 
 
+def mean_statistic(values) -> Statistic:
+    """The weighted mean of a number a study."""
+    values = np.asarray(values, dtype=np.float64)
+    return lambda weights: (values @ weights) / weights.sum(axis=0)
+
+
 def rate_statistic(hit, among) -> Statistic:
     """The weighted share of `hit` among `among`, both bool [N]: `score >= t` among `label == 1` is sensitivity."""
     among = np.asarray(among, dtype=bool)

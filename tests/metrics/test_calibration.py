@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn import metrics as peer
@@ -9,6 +10,7 @@ from core.errors import OverreadError
 from core.metrics import calibration
 from core.metrics.intervals import wilson
 from tests.metrics.examples import P, Y
+from tests.oracles import bootstrap_by_loop
 
 Z = 1.959963984540054
 
@@ -110,3 +112,66 @@ def test_scores_that_are_no_probabilities_are_refused(scores):
 def test_no_bins_are_refused():
     with pytest.raises(OverreadError, match="bins"):
         calibration.reliability_table([0.5], [1], bins=0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_scalings_are_maximum_likelihood(seed):
+    scores, labels = made(0.6 + 0.3 * seed, 0.4 - 0.3 * seed, 800, seed)
+    x = logit(scores)
+    platt = calibration.fit_calibration(scores, labels, "platt")
+    peer = sm.GLM(labels, sm.add_constant(x), family=sm.families.Binomial()).fit(tol=1e-14)
+    assert (platt.intercept.value, platt.slope.value) == pytest.approx(tuple(peer.params), abs=1e-9)
+    assert (platt.slope.low, platt.slope.high) == pytest.approx(tuple(peer.conf_int()[1]), abs=1e-7)
+    scaled = calibration.fit_calibration(scores, labels, "temperature")
+    # The score equation of the one coefficient, solved by bisection.
+    root = brentq(lambda slope: ((expit(slope * x) - labels) * x).sum(), 1e-3, 20, xtol=1e-15)
+    assert scaled.temperature.value == pytest.approx(1 / root, abs=1e-9) and scaled.intercept.value == 0
+    assert scaled.temperature.low < 1 / root < scaled.temperature.high
+    assert scaled.apply(scores) == pytest.approx(expit(x * root), abs=1e-12)
+    assert np.isnan(platt.temperature.value)
+
+
+@pytest.mark.parametrize("method", calibration.CALIBRATIONS)
+def test_on_the_studies_it_was_fitted_on_the_line_is_straight(method):
+    scores, labels = made(0.5, 0.0, 3000)
+    fitted = calibration.fit_calibration(scores, labels, method)
+    before, after = (calibration.calibration_facts(part, labels) for part in (scores, fitted.apply(scores)))
+    assert after["log_loss"] < before["log_loss"] and after["ece"] < before["ece"]
+    assert after["slope"] == pytest.approx(1, abs=1e-8 if method == "platt" else 0.02)
+    assert sum(row["n"] for row in after["reliability"]) == 3000
+    assert (np.argsort(fitted.apply(scores), kind="stable") == np.argsort(scores, kind="stable")).all()
+
+
+def test_scores_of_0_and_1_far_too_sure_are_brought_back():
+    scores, labels = made(1.0, 0.0, 3000)
+    sure = expit(30 * logit(scores))
+    fitted = calibration.fit_calibration(sure, labels, "temperature")
+    assert 10 < fitted.temperature.value < 31
+    assert calibration.log_loss(fitted.apply(sure), labels) < calibration.log_loss(sure, labels) / 2
+
+
+@pytest.mark.parametrize("method", calibration.CALIBRATIONS)
+def test_what_cannot_be_fitted_is_one_sentence(method):
+    scores, labels = made(1.0, 0.0, 200)
+    for bad, truth, word in (
+        (scores, np.ones(200), "no normal"), (P, Y, "9 abnormal studies, 10 are needed"),
+        (np.full(200, 0.5), labels, "same score"), (np.where(labels == 1, 0.8, 0.3), labels, "separate"),
+        (1 - scores, labels, "wrong way round"), (scores + 1, labels, "probabilities"),
+    ):  # fmt: skip
+        with pytest.raises(OverreadError, match=word):
+            calibration.fit_calibration(bad, truth, method)
+    with pytest.raises(OverreadError, match="temperature or platt"):
+        calibration.fit_calibration(scores, labels, "isotonic")
+
+
+def test_the_gain_is_the_difference_of_both_losses_by_patient():
+    scores, labels = made(0.5, 0.0, 600)
+    after = calibration.fit_calibration(scores, labels).apply(scores)
+    groups = np.arange(600) // 2
+    found = calibration.improvement(scores, after, labels, groups, draws=300)
+    for name, loss in (("log_loss", calibration.log_loss), ("brier", calibration.brier)):
+        assert found[name].value == pytest.approx(loss(scores, labels) - loss(after, labels), abs=1e-12)
+        slow = bootstrap_by_loop(
+            groups, lambda rows, of=loss: of(scores[rows], labels[rows]) - of(after[rows], labels[rows]), 300, 0
+        )
+        assert (found[name].low, found[name].high) == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=1e-12)

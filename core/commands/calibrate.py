@@ -1,0 +1,50 @@
+"""The command over probabilities: calibrate."""
+
+from typing import Annotated
+
+import typer
+
+from core.commands.console import Json, bar, messages, tell
+
+
+def calibrate(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A checkpoint, or imported scores.")],
+    method: Annotated[str, typer.Option(help="temperature or platt.")] = "temperature",
+    fit_split: Annotated[str, typer.Option(help="Fitted on this split.")] = "tune",
+    split: Annotated[str, typer.Option(help="Judged on this split.")] = "valid",
+    data: Annotated[str, typer.Option("--data", help="A checkpoint's scores on this data set.")] = "",
+    aggregation: Annotated[str, typer.Option(help="How a study's radiographs become one score.")] = "mean",
+    bins: Annotated[int, typer.Option(help="Of the reliability curve and the calibration errors.", min=1)] = 10,
+    as_json: Json = False,
+) -> None:
+    """Whether 30% means 30%, before and after scaling fitted on another split."""
+    from core.inference.calibrating import calibrate_scored
+    from core.inference.operating_points import plain
+    from core.inference.scored import find_scored
+
+    with bar() as progress:
+        facts = calibrate_scored(find_scored(name), method, fit_split, split, data, aggregation, bins, progress)
+    if facts["note"]:
+        messages.print(f"note: {facts['note']}", markup=False)
+    tell(plain(facts), as_json, "\n".join(_lines(facts)))
+
+
+def _lines(facts: dict) -> list[str]:
+    keys = ("temperature",) if facts["method"] == "temperature" else ("slope", "intercept")
+    fitted = ", ".join(f"{key} {_interval(facts, key)}" for key in keys)
+    lines = [f"{fitted}, fitted on {facts['fit']['split']} ({facts['fit']['n']:,} studies)"]
+    for side in ("before", "after"):
+        part = facts[side]
+        lines.append(
+            f"{side} on {facts['split']} ({part['n']:,} studies): slope {_interval(part, 'slope')}, intercept "
+            f"{_interval(part, 'intercept')}, Brier {part['brier']:.4f}, log-loss {part['log_loss']:.4f}, "
+            f"ECE {part['ece']:.4f} ({part['bins']} bins)"
+        )
+    return [*lines, f"log-loss lower by {_interval(facts, 'log_loss_gain', 4)}"]
+
+
+def _interval(facts: dict, key: str, digits: int = 3) -> str:
+    value, low, high = (facts[f"{key}{end}"] for end in ("", "_low", "_high"))
+    if value != value:
+        return "not estimable"
+    return f"{value:.{digits}f}" + (f" ({low:.{digits}f} to {high:.{digits}f})" if low == low else "")
