@@ -12,6 +12,10 @@ def train(
     data: Name,
     out: Annotated[str, typer.Option(help="Folder, or a name under checkpoints/.")],
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, may be repeated.")] = None,
+    augmentation: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE", help="A preset, a saved name or a JSON file; NAME@HASH holds it to that."),
+    ] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last full epoch.")] = False,
     folds: Annotated[
         int,
@@ -29,9 +33,10 @@ def train(
     """Train a recipe on a data set into a checkpoint."""
     from core.data.index import read_dataset
     from core.paths import checkpoint_folder
-    from core.training.recipe import named_recipe, with_settings
+    from core.training.recipe import named_recipe, with_augmentation, with_settings
 
-    chosen, dataset = with_settings(named_recipe(recipe), settings or []), read_dataset(data)
+    chosen = with_augmentation(with_settings(named_recipe(recipe), settings or []), augmentation, settings or [])
+    dataset = read_dataset(data)
     from core.training.folds import train_folds
     from core.training.loop import train as run
     from core.training.parallel import leads

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 
-from core.data.augment import PRESETS, Augmentation
+from core.data.augment import PRESETS, Augmentation, find_augmentation
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 
@@ -206,6 +206,20 @@ def with_settings(recipe: Recipe, settings: list[str]) -> Recipe:
             raise OverreadError(f"--set {setting}: expected key=value.")
         recipe = _changed(recipe, key.strip(), text.strip())
     return recipe
+
+
+def with_augmentation(recipe: Recipe, wanted: str, settings: list[str]) -> Recipe:
+    """The recipe with the augmentation that is named. OverreadError where settings would make it another one."""
+    if not wanted:
+        return recipe
+    named = find_augmentation(wanted)
+    touched = [setting for setting in settings if setting.partition("=")[0].strip().startswith("augmentation")]
+    if touched and recipe.augmentation != named:
+        raise OverreadError(
+            f"--augmentation {wanted} is {named.hash()}, but --set {' '.join(touched)} makes it "
+            f"{recipe.augmentation.hash()}; leave one of them out."
+        )
+    return replace(recipe, augmentation=named)
 
 
 def _changed(recipe: Recipe, key: str, text: str) -> Recipe:

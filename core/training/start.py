@@ -70,6 +70,11 @@ def check_place(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> No
             raise OverreadError(
                 f"{out / 'recipe.json'} cannot be read ({error}); restore it, or train again."
             ) from error
+        if before.augmentation != recipe.augmentation:
+            raise OverreadError(
+                f"{out} was begun with the augmentation {before.augmentation.hash()}, and the one named now is "
+                f"{recipe.augmentation.hash()}; resume with the same one, or train into a new folder."
+            )
         if before != recipe:
             raise OverreadError(
                 f"{out} was begun with another recipe ({before.name}); resume with the same recipe and settings, "

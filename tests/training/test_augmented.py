@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core.data.augment import LIMITS, Augmentation, Company, apply, mix, mix_table
+from core.data.augment import LIMITS, Augmentation, apply, mix, preview
 from core.data.index import build_index, read_index, write_dataset
 from core.errors import OverreadError
 from core.training import loop
@@ -21,22 +21,16 @@ def tree(mura, workspace):
     return write_dataset("tree", build_index(mura, folds=4))
 
 
-def preview(augmentation, recipe, dataset, image_id, epoch):
-    """One radiograph as it is shown: from its file, on its own, its partner from its file as well."""
+def shown(augmentation, recipe, dataset, image_id, epoch):
+    """One radiograph as the page shows it: from its file, on its own, its partner from its file as well."""
     index = read_index(dataset.name)
-    learn = index[(index["split"] == "train") & (index["fold"] != recipe.holdout_fold)].reset_index(drop=True)
-    paths = learn["path"].to_list()
+    learn = index[(index["split"] == "train") & (index["fold"] != recipe.holdout_fold)]
+    paths = learn.set_index("image_id")["path"]
 
-    def read(places):
-        return torch.stack(
-            [torch.from_numpy(recipe.input_spec().pixels(f"{dataset.root}/{paths[at]}").copy()) for at in places]
-        )
+    def read(name):
+        return recipe.input_spec().pixels(f"{dataset.root}/{paths[name]}")
 
-    place = learn["image_id"].to_list().index(image_id)
-    unit = apply(augmentation, read([place]), [image_id], recipe.seed, epoch)
-    company = Company.of(learn["image_id"])
-    table = mix_table(augmentation, company, [image_id], recipe.seed, epoch, recipe.size)
-    return mix(augmentation, unit, table, read, recipe.seed, epoch)[0]
+    return preview(augmentation, read, image_id, recipe.seed, [epoch], learn["image_id"].to_list())[0][0]
 
 
 @pytest.fixture
@@ -73,7 +67,7 @@ def test_the_preview_is_what_is_learned_from(tree, tmp_path, seen, name, batch_s
     assert {epoch for _, epoch, _ in seen} == {0, 1}
     for ids, epoch, units in seen[:: max(1, len(seen) // 6)]:
         for image_id, unit in zip(ids, units):
-            assert torch.equal(unit, preview(SPECS[name], recipe, tree, image_id, epoch)), (image_id, epoch)
+            assert torch.equal(unit, shown(SPECS[name], recipe, tree, image_id, epoch)), (image_id, epoch)
 
 
 def test_after_a_resume_the_samples_and_the_weights_are_the_same(tree, tmp_path, seen, monkeypatch):

@@ -7,7 +7,9 @@ for pixels, `on_cpu` and `on_device` the two ways of doing it, `pixels` both und
 
 from core.data.augment.draws import draw_table, matrices
 from core.data.augment.mixing import Company, mix, mix_table, mixed_targets
+from core.data.augment.named import find_augmentation, list_named, read_file, save_named
 from core.data.augment.pixels import apply
+from core.data.augment.preview import preview
 from core.data.augment.spec import LIMITS, PRESETS, VERSION, Augmentation, difference
 
 __all__ = [
@@ -19,8 +21,13 @@ __all__ = [
     "apply",
     "difference",
     "draw_table",
+    "find_augmentation",
+    "list_named",
     "matrices",
     "mix",
     "mix_table",
     "mixed_targets",
+    "preview",
+    "read_file",
+    "save_named",
 ]

@@ -126,7 +126,7 @@ class Augmentation:
 
     def to_text(self) -> str:
         """One line for an address, such as `rotation:10,scale:0.08`; `none` where nothing is done."""
-        return ",".join(f"{name}:{value!r}" for name, value in self.to_dict().items()) or "none"
+        return ",".join(f"{name}:{value!r}".removesuffix(".0") for name, value in self.to_dict().items()) or "none"
 
     @classmethod
     def from_text(cls, text: str) -> "Augmentation":

@@ -1,0 +1,68 @@
+"""The samples of the playground, and what is learned from: cached by the files' content and the augmentation."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.data.augment import Augmentation
+from core.data.index import Dataset
+from core.data.input_spec import InputSpec
+from core.models.checkpoint import Checkpoint
+from dashboard import loaders
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def square(sha1: str, _spec: InputSpec, spec_json: str, _root: str, _path: str) -> np.ndarray:
+    """A radiograph as the network is given it, uint8 [s, s]."""
+    return _spec.pixels(f"{_root}/{_path}")
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def company(dataset_name: str, index_hash: str, reference: str, _checkpoint: Checkpoint | None) -> list[str]:
+    """Who takes part in an epoch: what the checkpoint learned from where that is here, else the labelled of train."""
+    index = loaders.index(dataset_name)
+    if _checkpoint is not None:
+        learned = index[index["sha1"].map(_checkpoint.learned()) == "train"]
+        if len(learned):
+            return learned["image_id"].tolist()
+    return index.loc[(index["split"] == "train") & index["label"].notna(), "image_id"].tolist()
+
+
+def samples(
+    dataset: Dataset, spec: InputSpec, checkpoint, row: pd.Series, augmentation: Augmentation, seed: int, count: int
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame, np.ndarray | None]:
+    """The original uint8 [s, s], its samples uint8 [n, s, s], their draws, and all logits, the original's first."""
+    return _samples(
+        dataset.name, dataset.index_hash, row["sha1"], row["image_id"], spec.to_json(), augmentation.to_text(), seed,
+        count, checkpoint.reference if checkpoint else "", dataset, spec, checkpoint,
+    )  # fmt: skip
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _samples(
+    name: str, index_hash: str, sha1: str, image_id: str, spec_json: str, text: str, seed: int, count: int,
+    reference: str, _dataset: Dataset, _spec: InputSpec, _checkpoint,
+):  # fmt: skip
+    from core.data.augment import preview
+    from core.device import pick_device
+
+    files = loaders.index(name).set_index("image_id")[["path", "sha1"]]
+
+    def read(wanted: str) -> np.ndarray:
+        path, content = files.loc[wanted]
+        return square(content, _spec, spec_json, _dataset.root, path)
+
+    augmentation = Augmentation.from_text(text)
+    everyone = company(name, index_hash, reference, _checkpoint) if augmentation.mixes else ()
+    # Where training would compute, since only there the samples are training's to the bit.
+    device, _ = pick_device()
+    units, draws = preview(augmentation, read, image_id, seed, range(count), everyone, device)
+    original = read(image_id)
+    logits = None
+    if _checkpoint is not None:
+        from core.inference.stability import logits_of
+
+        classifier = loaders.classifier(reference, _checkpoint)
+        logits = np.concatenate([classifier.logits(original[None]), logits_of(classifier, units)])
+    grey = np.clip(units[:, 0].cpu().numpy() * 255 + 0.5, 0, 255).astype(np.uint8)
+    return original, grey, draws, logits
