@@ -30,6 +30,7 @@ def main() -> None:
                 st.Page("app_pages/runs.py", title="Runs", icon=":material/show_chart:"),
                 st.Page("app_pages/threshold.py", title="Threshold", icon=":material/linear_scale:"),
                 st.Page("app_pages/bones.py", title="Bones", icon=":material/orthopedics:"),
+                st.Page("app_pages/calibration.py", title="Calibration", icon=":material/balance:"),
                 st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
             ],
             "Reading": [

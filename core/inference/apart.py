@@ -30,10 +30,10 @@ def shared_patients(chosen: pd.DataFrame | None, read: pd.DataFrame) -> int | No
     """How many of the patients (groups, where they are not named) stand in both; None where it cannot be known."""
     if chosen is None:
         return None
-    both = set(chosen["group_id"]) & set(read["group_id"])
+    both = pd.Index(chosen["group_id"].unique()).intersection(pd.Index(read["group_id"].unique()))
     # Without names every row is a group of its own, and no overlap says nothing.
     named = chosen["patient_id"].notna().all() and read["patient_id"].notna().all()
-    return len(both) if both or named else None
+    return len(both) if len(both) or named else None
 
 
 def shared_sentence(shared: int | None, total: int, chosen: str, read: str) -> str:

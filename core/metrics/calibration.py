@@ -11,9 +11,8 @@ from core.metrics.counts import checked
 from core.metrics.intervals import (
     Estimate,
     draws_within,
-    mean_statistic,
     normal_quantile,
-    patient_bootstrap,
+    patient_mean,
     too_few,
     undefined,
     wilson,
@@ -197,7 +196,7 @@ def improvement(before, after, labels, groups, draws: int | None = None, seed: i
     for name, loss in (("log_loss", _log_losses), ("brier", lambda values, truth: (values - truth) ** 2)):
         gain = loss(np.asarray(before, float), positive) - loss(np.asarray(after, float), positive)
         draws_here = draws_within(len(gain)) if draws is None else draws
-        found[name] = patient_bootstrap(groups, mean_statistic(gain), draws_here, seed)
+        found[name] = patient_mean(gain, groups, draws_here, seed)
     return found
 
 

@@ -186,12 +186,6 @@ def auroc_statistic(scores, labels, among=None) -> Statistic:
     return statistic
 
 
-def mean_statistic(values) -> Statistic:
-    """The weighted mean of a number a study."""
-    values = np.asarray(values, dtype=np.float64)
-    return lambda weights: (values @ weights) / weights.sum(axis=0)
-
-
 def rate_statistic(hit, among) -> Statistic:
     """The weighted share of `hit` among `among`, both bool [N]: `score >= t` among `label == 1` is sensitivity."""
     among = np.asarray(among, dtype=bool)
@@ -245,6 +239,15 @@ def patient_bootstrap(
         return without_interval(value, len(groups), f"no interval: {patients} patients, {fewest} are needed")
     found = bootstrap_draws(groups, statistic, draws, seed)
     return replace(percentile_interval(found, level), value=value, n=len(groups))
+
+
+def patient_mean(values, groups, draws: int = 2000, seed: int = 0) -> Estimate:
+    """The mean of a number a study, with `patient_bootstrap`'s interval; drawn over the sums of each patient."""
+    values = np.asarray(values, dtype=np.float64)
+    codes, names = pd.factorize(np.asarray(groups), sort=True)
+    sums, sizes = np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)
+    found = patient_bootstrap(np.arange(len(names)), lambda drawn: (sums @ drawn) / (sizes @ drawn), draws, seed)
+    return replace(found, n=len(values))
 
 
 def percentile_interval(found: np.ndarray, level: float = 0.95) -> Estimate:

@@ -12,7 +12,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PAGES = ("overview", "dataset", "audit", "augmentation", "runs", "threshold", "bones", "compare", "errors", "saliency")
+PAGES = (
+    "overview",
+    "dataset",
+    "audit",
+    "augmentation",
+    "runs",
+    "threshold",
+    "bones",
+    "calibration",
+    "compare",
+    "errors",
+    "saliency",
+)
 QUIET = (
     "--headless",
     "--no-sandbox",

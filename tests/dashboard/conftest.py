@@ -16,7 +16,19 @@ from core.models.checkpoint import begin_checkpoint, read_checkpoint, save_weigh
 from core.schema import PREDICTIONS
 
 HOME = Path(__file__).resolve().parents[2] / "dashboard" / "Home.py"
-PAGES = ("overview", "dataset", "audit", "augmentation", "runs", "threshold", "bones", "compare", "errors", "saliency")
+PAGES = (
+    "overview",
+    "dataset",
+    "audit",
+    "augmentation",
+    "runs",
+    "threshold",
+    "bones",
+    "calibration",
+    "compare",
+    "errors",
+    "saliency",
+)
 
 
 @dataclass(frozen=True)

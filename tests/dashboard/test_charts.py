@@ -9,11 +9,12 @@ from PIL import Image
 
 from core.data.balance import balance_table, views_table
 from core.data.sizes import size_summary, size_table
+from core.metrics.calibration import reliability_table
 from core.metrics.counts import counts_table
 from core.metrics.decision import net_benefit_table
 from core.metrics.ranking import precision_recall_table, roc_table
 from dashboard import theme
-from dashboard.charts import balance, bones, curves, decision, history
+from dashboard.charts import balance, bones, calibration, curves, decision, history
 from dashboard.charts.overlay import is_blank, overlay_png, strength
 
 SCORES, LABELS = [0.9, 0.8, 0.6, 0.4, 0.3, 0.1], [1, 1, 0, 1, 0, 0]
@@ -57,6 +58,13 @@ def test_the_decision_curve_is_per_100_studies_and_marks_the_threshold(counts):
         100 * table["net_benefit"].iloc[49]
     )
     assert len(decision.net_benefit(table, 0.0).data) == 3
+
+
+def test_the_reliability_curve_leaves_empty_bins_out_and_carries_wilson():
+    table = reliability_table([0.1, 0.15, 0.15, 0.9], [0, 1, 0, 1], bins=10)
+    drawn = trace(calibration.reliability(table, "Before"), "observed")
+    assert list(drawn.x) == pytest.approx([0.4 / 3, 0.9]) and list(drawn.y) == pytest.approx([1 / 3, 1])
+    assert drawn.error_y.array[1] == 0 and drawn.error_y.arrayminus[0] == pytest.approx(1 / 3 - table["low"][1])
 
 
 def test_dot_and_whisker_reaches_from_low_to_high():

@@ -1,0 +1,87 @@
+"""The calibration page in words and in one table, as HTML."""
+
+import math
+
+FIGURES = (
+    ("Slope", "slope", 2, "1 is right; below 1 too sure"),
+    ("Intercept", "intercept", 2, "0 is right; above 0 too low"),
+    ("Brier", "brier", 4, "lower is better"),
+    ("Brier skill", "brier_skill", 3, "0 is always saying the prevalence"),
+    ("Log-loss", "log_loss", 4, "lower is better"),
+    ("ECE", "ece", 4, "mean gap of the bins"),
+    ("MCE", "mce", 4, "largest gap of a bin"),
+)
+
+
+def verdict(before: dict, found, fit_split: str, split: str) -> list[str]:
+    """One line before, one after."""
+    lines = [f"<b>Before</b> {sentence(before)}"]
+    if found is None:
+        return lines
+    fitted = found.fitted
+    if fitted.method == "temperature":
+        made = f"Temperature {interval(fitted.temperature, 3)}"
+    else:
+        made = f"Slope {interval(fitted.slope, 3)}, intercept {interval(fitted.intercept, 3)}"
+    gain = found.gains["log_loss"]
+    lines.append(f"<b>After</b> {made}, fitted on {fitted.n:,} studies of {fit_split}. {sentence(found.after)}")
+    if math.isnan(gain.low):
+        lines.append(f"<b>Gain</b> The log-loss changes by {-gain.value:+.4f}; {gain.why or 'no interval'}.")
+    elif gain.low > 0:
+        lines.append(f"<b>Gain</b> The log-loss on {split} falls by {interval(gain, 4)}: it helps.")
+    elif gain.high < 0:
+        lines.append(f"<b>Gain</b> The log-loss on {split} rises by {-gain.value:.4f}: it does harm.")
+    else:
+        lines.append(
+            f"<b>Gain</b> The log-loss on {split} falls by {interval(gain, 4)}: whether it helps is not shown."
+        )
+    return lines
+
+
+def sentence(facts: dict) -> str:
+    """What slope and intercept say of the scores."""
+    slope, low, high = facts["slope"], facts["slope_low"], facts["slope_high"]
+    if math.isnan(slope):
+        return f"{_reason(facts, 'slope')}."
+    if math.isnan(low):
+        return f"Slope {slope:.2f}; {_reason(facts, 'slope')}."
+    words = "too sure of themselves" if high < 1 else "not sure enough" if low > 1 else ""
+    shift = "too low" if facts["intercept_low"] > 0 else "too high" if facts["intercept_high"] < 0 else ""
+    said = " and ".join(part for part in (words, f"{shift} on the whole" if shift else "") if part)
+    if not said:
+        return "Slope and intercept do not show that the scores are off."
+    return f"The scores are {said} (slope {slope:.2f}, {low:.2f} to {high:.2f}; intercept {facts['intercept']:.2f})."
+
+
+def figures_html(before: dict, after: dict | None) -> str:
+    """One row a figure, before and after."""
+    sides = [("Before", before)] + ([("After", after)] if after else [])
+    head = "<th></th>" + "".join(f'<th class="number">{name}</th>' for name, _ in sides)
+    rows = [
+        f"<tr><td><b>{name}</b><small>{about}</small></td>"
+        + "".join(f'<td class="number">{_cell(facts, key, digits)}</td>' for _, facts in sides)
+        + "</tr>"
+        for name, key, digits, about in FIGURES
+    ]
+    return f'<div class="table tight"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def interval(estimate, digits: int) -> str:
+    """`1.167 (1.116 to 1.223)`."""
+    if math.isnan(estimate.low):
+        return f"{estimate.value:.{digits}f}"
+    high = "any number above" if math.isinf(estimate.high) else f"{estimate.high:.{digits}f}"
+    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f} to {high})"
+
+
+def _cell(facts: dict, key: str, digits: int) -> str:
+    value, low = facts[key], facts.get(f"{key}_low", math.nan)
+    if math.isnan(value):
+        return "Not estimable"
+    spread = "" if math.isnan(low) else f"<small>{low:.{digits}f} to {facts[f'{key}_high']:.{digits}f}</small>"
+    return f"{value:.{digits}f}{spread}"
+
+
+def _reason(facts: dict, key: str) -> str:
+    found = next((part for part in facts["why"].split("; ") if part.startswith(f"{key}: ")), f"{key}: no interval")
+    return found.removeprefix(f"{key}: ").capitalize()

@@ -1,0 +1,74 @@
+"""The calibration page: fitted on one split, judged on another, and what it says where that cannot be."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.inference.calibrating import calibrate_scored
+from core.inference.imported import Columns, import_scores
+from core.inference.scored import find_scored
+from dashboard.calibration_words import verdict
+from tests.dashboard.conftest import House, enter, open_page, words
+
+
+@pytest.fixture(scope="module")
+def made(built, tmp_path_factory):
+    """`sure`: far too extreme, tune and valid; `alone`: one split; `ranks`: raw; `single`: one class in tune."""
+    house = House(tmp_path_factory.mktemp("home"), built.checkpoints)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(house, patch)
+        random = np.random.default_rng(0)
+        label = random.integers(0, 2, 900)
+        frame = pd.DataFrame({"truth": label, "logit": 3 * random.normal(1.2 * label - 0.6, 1.0)})
+        frame["study"], frame["patient"] = [f"s{i}" for i in range(900)], [f"p{i // 2}" for i in range(900)]
+        frame["split"], frame["bone"] = np.where(np.arange(900) < 400, "tune", "valid"), "wrist"
+        columns = Columns("truth", "logit", study="study", patient="patient", bone="bone", split="split")
+        one_class = frame.assign(truth=np.where(frame["split"] == "tune", 1, frame["truth"]))
+        for name, part, raw in (
+            ("sure", frame, False), ("alone", frame[frame["split"] == "valid"], False), ("ranks", frame, True),
+            ("single", one_class, False),
+        ):  # fmt: skip
+            part.to_csv(house.home / f"{name}.csv", index=False)
+            import_scores(house.home / f"{name}.csv", name, columns, is_logit=not raw, raw=raw)
+    return house
+
+
+@pytest.fixture
+def home(made, monkeypatch):
+    enter(made, monkeypatch)
+
+
+@pytest.mark.parametrize("method", ["Temperature", "Platt"])
+def test_the_page_shows_what_the_command_tells(home, method):
+    app = open_page("calibration", data="sure (scores only)", method=method)
+    facts = calibrate_scored(find_scored("sure"), method.lower())
+    said = words(app)
+    assert not app.exception and len(app.get("plotly_chart")) == 2
+    key = "temperature" if method == "Temperature" else "slope"
+    assert f"{method.replace('Platt', 'Slope')} {facts[key]:.3f} (" in said and "it helps" in said
+    assert f"{facts['before']['log_loss']:.4f}" in said and f"{facts['after']['log_loss']:.4f}" in said
+    assert "too sure of themselves" in said
+
+
+def test_one_split_shows_the_scores_as_they_are(home):
+    app = open_page("calibration", data="alone (scores only)")
+    assert not app.exception and "There is no split but valid" in words(app)
+    assert len(app.get("plotly_chart")) == 1 and "<b>Before</b>" in words(app) and "<b>After</b>" not in words(app)
+
+
+def test_raw_scores_and_one_class_are_one_sentence(home):
+    assert "These scores are no probabilities" in words(open_page("calibration", data="ranks (scores only)"))
+    app = open_page("calibration", data="single (scores only)")
+    assert not app.exception and "No scaling can be fitted on tune" in words(app) and "no normal" in words(app)
+
+
+def test_the_split_and_the_bins_live_in_the_address(home):
+    app = open_page("calibration", data="sure (scores only)", split="tune", fit_split="valid", bins="5")
+    said = words(app)
+    assert not app.exception and app.selectbox(key="fit_split").value == "valid" and app.number_input[0].value == 5
+    assert "of valid" in said and "in 5 bins" in said
+
+
+def test_words_without_an_interval_still_say_why():
+    facts = {"slope": 1.2, "slope_low": np.nan, "slope_high": np.nan, "why": "slope: no interval: 9 abnormal studies"}
+    assert verdict(facts, None, "", "valid") == ["<b>Before</b> Slope 1.20; No interval: 9 abnormal studies."]
