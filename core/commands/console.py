@@ -1,13 +1,18 @@
 """What every command shares: its options, its progress bar, and how it tells what it found."""
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from core.paths import write_atomically
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -37,13 +42,17 @@ def bar() -> Iterator:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as drawn:
-        task, last = drawn.add_task("", total=None), ""
+        task, last, told = drawn.add_task("", total=None), "", 0.0
 
         def step(done: int, total: int, what: str) -> None:
-            nonlocal last
+            nonlocal last, told
             if what != last:
                 drawn.reset(task)
                 last = what
             drawn.update(task, completed=done, total=total, description=what)
+            # Whoever watches from another process, a page for one, reads it here.
+            if (file := os.environ.get("OVERREAD_PROGRESS")) and time.monotonic() - told > 0.5:
+                told, now = time.monotonic(), json.dumps({"done": done, "total": total, "what": what})
+                write_atomically(Path(file), lambda path: path.write_text(now))
 
         yield step

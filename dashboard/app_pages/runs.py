@@ -1,20 +1,32 @@
 """Training runs: curves, two runs overlaid, and where their recipes differ."""
 
 import json
+import shlex
 
 import pandas as pd
 import streamlit as st
 
 from core.models.checkpoint import Checkpoint
-from dashboard import loaders, selection, widgets
+from dashboard import loaders, run_jobs, selection, widgets
 from dashboard.charts import history
 from dashboard.scoring import chosen_parts
 
 
 def show() -> None:
     chosen = selection.current()
+    dataset = loaders.choosable()[chosen.dataset]
+    if chosen.checkpoint not in loaders.sources(dataset):
+        widgets.heading("Training runs", dataset, dataset.name)
+        widgets.empty(
+            "There is no checkpoint to read",
+            "Start a run here, or in a terminal; it appears as soon as its first epoch is done.",
+            f"python -m core train original-cnn-64 --data {shlex.quote(dataset.name)} --out original-cnn-64",
+        )
+        run_jobs.show(dataset)
+        return
     dataset, checkpoint = chosen_parts(chosen)
     widgets.heading("Training runs", dataset if checkpoint.manifest.get("phantom") else None, checkpoint.name)
+    run_jobs.show(dataset)
     others = [name for name in loaders.checkpoints()[0] if name != checkpoint.name]
     beside = (
         st.selectbox(
@@ -59,8 +71,10 @@ def show_curves(runs: list[Checkpoint]) -> None:
         widgets.empty("No history", f"{runs[0].name} has no history.csv; training writes one line an epoch.")
         return
     best = {name: int(rows.loc[rows["best"], "epoch"].max()) for name, rows in histories.items() if rows["best"].any()}
-    with st.grid(3, min_column_width=300):
-        for measure in ("tune_auroc", "loss", "seconds"):
+    with st.grid(4, min_column_width=270):
+        for measure in ("tune_auroc", "loss", "rates", "seconds"):
+            if not history.is_there(histories, measure):
+                continue  # older runs kept no accuracy, precision and recall
             widgets.show_figure(history.curve(histories, measure, best), f"curve_{measure}")
 
 

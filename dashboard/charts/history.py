@@ -9,9 +9,20 @@ MEASURES = {
     "tune_auroc": ("Study AUROC on the held-out fold", "AUROC"),
     "loss": ("Loss", "Cross-entropy (nats)"),
     "learning_rate": ("Learning rate", "Learning rate"),
+    "rates": ("Per study at 0.5", "Share of studies"),
     "seconds": ("Time", "Seconds per epoch"),
 }
+_COLUMNS = {
+    "loss": {"train_loss": "training", "tune_loss": "held out"},
+    "rates": {"tune_accuracy": "accuracy", "tune_precision": "precision", "tune_recall": "recall"},
+}
+_COLOURS = {"tune_accuracy": theme.TEXT, "tune_precision": theme.NORMAL, "tune_recall": theme.ABNORMAL}
 _DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+def is_there(histories: dict[str, pd.DataFrame], measure: str) -> bool:
+    """Whether any of the runs kept it."""
+    return any(set(_COLUMNS.get(measure, {measure: ""})) & set(rows) for rows in histories.values())
 
 
 def curve(histories: dict[str, pd.DataFrame], measure: str, best: dict[str, int]) -> go.Figure:
@@ -20,10 +31,10 @@ def curve(histories: dict[str, pd.DataFrame], measure: str, best: dict[str, int]
     runs = f"{len(histories)} runs" if len(histories) > 1 else f"{max(map(len, histories.values()), default=0)} epochs"
     figure = theme.figure(title, runs, "Epoch", unit, 280)
     for place, (name, history) in enumerate(histories.items()):
-        columns = {"loss": ("train_loss", "tune_loss")}.get(measure, (measure,))
-        for column in columns:
+        for column, part in _COLUMNS.get(measure, {measure: ""}).items():
             if column in history:
-                _line(figure, name if len(histories) > 1 else "", history, column, place, best.get(name))
+                label = ", ".join(filter(None, (name if len(histories) > 1 else "", part)))
+                _line(figure, label, history, column, place, best.get(name))
     longest = max(map(len, histories.values()), default=1)
     return figure.update_xaxes(dtick=-(-longest // 8), tickformat="d").update_layout(showlegend=_lines(figure) > 1)
 
@@ -32,11 +43,9 @@ def _lines(figure: go.Figure) -> int:
     return sum(trace.showlegend is not False for trace in figure.data)
 
 
-def _line(figure: go.Figure, name: str, history: pd.DataFrame, column: str, place: int, kept: int | None) -> None:
-    colour = (theme.TEXT, theme.THRESHOLD, theme.NORMAL, theme.ALARM)[place % 4]
+def _line(figure: go.Figure, label: str, history: pd.DataFrame, column: str, place: int, kept: int | None) -> None:
+    colour = _COLOURS.get(column) or (theme.TEXT, theme.THRESHOLD, theme.NORMAL, theme.ALARM)[place % 4]
     training = column == "train_loss"
-    part = {"train_loss": "training", "tune_loss": "held out"}.get(column, "")
-    label = ", ".join(filter(None, (name, part)))
     figure.add_scatter(
         x=history["epoch"],
         y=history[column],

@@ -1,0 +1,87 @@
+"""Runs are started, watched and stopped from their page."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from core.training import jobs
+from tests.dashboard.conftest import House, enter, open_page, words
+
+
+@pytest.fixture
+def idle(built, tmp_path, monkeypatch):
+    """A workspace of its own in which nobody works on the queue."""
+    import shutil
+
+    shutil.copytree(built.home / "datasets", tmp_path / "home" / "datasets")
+    house = House(tmp_path / "home", tmp_path / "checkpoints")
+    shutil.copytree(built.checkpoints / "alpha", house.checkpoints / "alpha")
+    enter(house, monkeypatch)
+    monkeypatch.setattr(jobs, "start_worker", lambda: None)
+    return house
+
+
+def begin(app, settings="epochs=2\nbalance=weight", out="mine"):
+    app.text_input(key="job_out").set_value(out)
+    app.text_area(key="job_settings").set_value(settings)
+    app.run()
+    return app.button(key="job_start").click().run()
+
+
+def test_a_run_is_queued_and_stopped(idle):
+    app = open_page("runs", data="cold")
+    app.text_area(key="job_settings").set_value("balance=weight").run()
+    assert any("Training sees 50.0% abnormal" in part.value for part in app.markdown)
+    app = begin(app)
+    assert not app.exception and "waiting" in words(app) and "mine" in words(app)
+    job = jobs.list_jobs()[0]
+    assert job.settings == ("epochs=2", "balance=weight") and job.data == "cold"
+    app.button(key=f"stop_{job.id}").click().run()
+    assert not app.exception and jobs.list_jobs()[0].state == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("settings", "out", "said"),
+    [
+        ("epocs=2", "mine", "there is no such setting"),
+        ("", "alpha", "already holds a checkpoint"),
+        ("", "a b", "cannot be a folder"),
+    ],
+)
+def test_what_cannot_start_says_why(idle, settings, out, said):
+    app = begin(open_page("runs", data="cold"), settings, out)
+    assert not app.exception and said in app.error[0].value and not jobs.list_jobs()
+
+
+def test_a_running_job_is_drawn_live_and_a_failed_one_says_why(idle):
+    for number, state in enumerate(("running", "failed")):
+        job = jobs.enqueue("original-cnn-64", "cold", f"run{number}", ["epochs=3"])
+        file = idle.home / "jobs" / f"{job.id}.state.json"
+        file.write_text(json.dumps({"state": state, "said": "<b>no space</b>"}))
+    (idle.checkpoints / "run0").mkdir()
+    rows = {
+        "epoch": [1, 2],
+        "train_loss": [0.7, 0.6],
+        "tune_loss": [0.7, 0.6],
+        "tune_auroc": [0.5, 0.6],
+        "tune_recall": [0.2, 0.3],
+    }
+    pd.DataFrame(rows).to_csv(idle.checkpoints / "run0" / "history.csv")
+    first = jobs.list_jobs()[-1].id
+    (idle.home / "jobs" / f"{first}.progress.json").write_text('{"done": 3, "total": 9, "what": "epoch 2 of 3"}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "_worker_lives", lambda: True)
+        app = open_page("runs", data="cold")
+    said = words(app)
+    assert not app.exception and "epoch 2 of 3: 3 of 9" in said and "Per study at 0.5" in said
+    assert "&lt;b&gt;no space&lt;/b&gt;" in said and "<b>no space</b>" not in said
+
+
+def test_without_a_checkpoint_a_run_can_be_started(idle):
+    import shutil
+
+    shutil.rmtree(idle.checkpoints / "alpha")
+    app = open_page("runs", data="cold")
+    assert "There is no checkpoint to read" in words(app)
+    assert "mine" in words(begin(app))
