@@ -141,7 +141,7 @@ def kept(cases: Cases, filters: Filters, dataset: Dataset, chosen: Selection) ->
     if filters.said:
         keep &= table["study_id"].isin(_with_verdict(dataset, filters.said)).to_numpy() ^ (filters.said == "none")
     if filters.call != "any" and filters.other:
-        scores = review.scores_of(dataset, loaders.sources(dataset)[filters.other], chosen.split)
+        scores = review.scores_by_name(dataset, filters.other, chosen.split)
         other = scores.reindex(table.index).to_numpy()
         same = (other >= chosen.threshold) == table["predicted"].to_numpy().astype(bool)
         keep &= ~np.isnan(other) & (same if filters.call == "same call" else ~same)

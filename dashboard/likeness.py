@@ -17,7 +17,7 @@ from dashboard.selection import Selection, bone_name
 
 def show_alike(dataset: Dataset, source, study: str) -> None:
     """Nearest neighbours of the training split with their labels; where there are no vectors yet, the way to them."""
-    if isinstance(source, Imported):
+    if source is None or isinstance(source, Imported):
         return
     found = review.alike(dataset, source, study)
     if found is None:

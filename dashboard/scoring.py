@@ -66,9 +66,8 @@ def tables(chosen: Selection, every_bone: bool = False) -> thresholds.Tables:
     return found
 
 
-def cases(chosen: Selection):
+def cases(chosen: Selection, dataset: Dataset, source: Checkpoint | Imported) -> review.Cases:
     """The cases of the chosen split at the threshold, shared. Where there are none, the page ends as in `scored`."""
-    dataset, source = chosen_parts(chosen)
     try:
         found = review.cases(dataset, source, chosen.split, chosen.threshold)
     except OverreadError:

@@ -55,17 +55,22 @@ def blind_card(dataset: Dataset, study: str, bone: str, files: pd.DataFrame, cho
 
 def show_facts(study: pd.Series, chosen: Selection, other: tuple[str, float] | None) -> None:
     """Score, outcome, distance from the threshold, and what the second model says."""
+    views_here = "1 radiograph" if study["n_views"] == 1 else f"{study['n_views']} radiographs"
+    where = f"<span>{escape(bone_name(study['bone']))}, {views_here}</span>"
+    if study["score"] != study["score"]:
+        st.html(
+            f'<div class="study">{widgets.label_mark(study["label"])}<span>not scored by this model</span>{where}</div>'
+        )
+        return
     meaning = theme.MEANING.get(study["outcome"], "no label to judge by")
     side = "above" if study["margin"] >= 0 else "below"
-    views_here = "1 radiograph" if study["n_views"] == 1 else f"{study['n_views']} radiographs"
     second = ""
     if other:
         call = "abnormal" if other[1] >= chosen.threshold else "normal"
         second = f"<span>{escape(other[0])}: {other[1]:.3f}, {call}</span>"
     st.html(
         f'<div class="study"><b class="loud">{study["score"]:.3f}</b>{widgets.mark(study["outcome"])}'
-        f"<span>{meaning}, {abs(study['margin']):.3f} {side} the threshold</span>{second}"
-        f"<span>{escape(bone_name(study['bone']))}, {views_here}</span></div>"
+        f"<span>{meaning}, {abs(study['margin']):.3f} {side} the threshold</span>{second}{where}</div>"
     )
 
 
@@ -92,9 +97,9 @@ def show_films(dataset: Dataset, files: pd.DataFrame, chosen: Selection, study: 
                 "src": source,
                 "alt": f"{row.bone} radiograph, {title}" + ("" if blind else f", {row.image_id}"),
                 "title": title,
-                "score": None if blind else float(expit(row.logit)),
+                "score": None if blind or row.logit != row.logit else float(expit(row.logit)),
                 "threshold": chosen.threshold,
-                "drove": not blind and place == 1 and len(files) > 1,
+                "drove": not blind and place == 1 and len(files) > 1 and row.logit == row.logit,
                 "note": note,
                 "small": "" if blind else f"{row.image_id}, {row.width} x {row.height} px",
             }
@@ -141,10 +146,9 @@ def truth_words(known: pd.Series) -> str:
     )
 
 
-def show_way(study: str, place_in: list[str], name_of=lambda study: study) -> str | None:
-    """Previous, next, place in the list, and back; by keys as well. Returns the study that comes next, if any."""
+def show_way(study: str, place_in: list[str], name_of=str) -> None:
+    """Previous, next, place in the list, and back; by keys as well."""
     place = place_in.index(study) if study in place_in else None
-    after = place_in[place + 1] if place is not None and place + 1 < len(place_in) else None
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Back to the list", key="back", icon=":material/grid_view:", on_click=close, shortcut="Esc")
         for label, step, shortcut in (("Previous", -1, "Left"), ("Next", 1, "Right")):
@@ -159,7 +163,6 @@ def show_way(study: str, place_in: list[str], name_of=lambda study: study) -> st
                 shortcut=shortcut,
             )
         st.markdown(f"{place + 1:,} of {len(place_in):,}" if place is not None else "not in this list", width="content")
-    return after
 
 
 def with_files(dataset: Dataset, views: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from core.inference.predictions import dataset_reference, effective_splits
 from core.models.checkpoint import Checkpoint
 from core.paths import home, write_atomically
 
-ROWS = ("image_id", "study_id", "group_id", "bone", "label", "split")
+ROWS = ("image_id", "study_id", "group_id", "bone", "label", "split", "path", "sha1")
 LEARNED = ("train", "tune")
 
 
@@ -60,7 +60,8 @@ def compute_embeddings(
     from core.data.cache import pixel_cache
     from core.inference.classifier import load_classifier
 
-    index = read_index(dataset.name)
+    # By bone, so that the radiographs of one bone lie together on the disk.
+    index = read_index(dataset.name).sort_values("bone", kind="stable").reset_index(drop=True)
     index["split"] = effective_splits(index, checkpoint)
     cache = pixel_cache(dataset, index, checkpoint.input_spec, progress)
     where = cache.rows_of(index["image_id"])
@@ -113,14 +114,18 @@ def neighbours(found: Embeddings, study_id: str, count: int = 10, same_bone: boo
     One row a study: ROWS of its most alike radiograph, and `similarity`, the cosine to the nearest of the study's own
     radiographs. Never of the same patient (or copies of the same files). Empty where the study was not embedded.
     """
-    rows, own = found.rows, (found.rows["study_id"] == study_id).to_numpy()
-    if not own.any():
-        return rows.iloc[:0].assign(similarity=np.zeros(0))
-    first = rows.iloc[int(np.flatnonzero(own)[0])]
+    own = np.flatnonzero((found.rows["study_id"] == study_id).to_numpy())
+    if not len(own):
+        return found.rows.iloc[:0].assign(similarity=np.zeros(0))
+    first, rows, vectors = found.rows.iloc[int(own[0])], found.rows, found.vectors
+    if same_bone:
+        # From the bone's first radiograph to its last: all of it and nothing else where they lie together.
+        bone = np.flatnonzero((rows["bone"] == first["bone"]).to_numpy())
+        rows, vectors = rows.iloc[bone[0] : bone[-1] + 1], vectors[bone[0] : bone[-1] + 1]
     allowed = (rows["split"].isin(LEARNED) & rows["label"].notna() & (rows["group_id"] != first["group_id"])).to_numpy()
     if same_bone:
         allowed = allowed & (rows["bone"] == first["bone"]).to_numpy()
-    alike = np.where(allowed, (found.vectors @ found.vectors[own].T).max(axis=1), -np.inf)
+    alike = np.where(allowed, (vectors @ found.vectors[own].T).max(axis=1), -np.inf)
     # More of the best, until they hold enough studies, however many radiographs each has.
     enough, most = 4 * count, int(allowed.sum())
     while True:

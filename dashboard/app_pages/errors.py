@@ -3,8 +3,9 @@
 import streamlit as st
 
 from core.data.index import Dataset
-from dashboard import case_list, likeness, loaders, reviewer, scoring, selection, study_view, verdict_panel, widgets
+from dashboard import case_list, case_view, reviewer, scoring, selection, study_view, verdict_panel, widgets
 from dashboard.case_list import Filters
+from dashboard.case_view import Room
 from dashboard.components import clicks
 from dashboard.loaders import review
 from dashboard.loaders.review import Cases
@@ -18,7 +19,7 @@ def show() -> None:
     dataset, source = scoring.chosen_parts(chosen)
     blind = reviewer.is_blind()
     widgets.heading("Errors", dataset, source.name, f"{chosen.split} studies", f"threshold {chosen.threshold:.3f}")
-    cases = scoring.cases(chosen)
+    cases = scoring.cases(chosen, dataset, source)
     filters = case_list.choose(chosen, dataset, cases, blind, study_view.close)
     listed = case_list.listed(cases, filters, dataset, chosen)
     clicks.on_card(study_view.open_study)
@@ -34,7 +35,12 @@ def show() -> None:
             "when the data set was indexed again. What was said of it is kept.",
         )
     elif study:
-        show_study(dataset, source, cases, study, listed, chosen, filters, reader, blind)
+        case_view.show(
+            Room(dataset, source, cases, chosen, reader, blind, filters.other),
+            study,
+            listed,
+            opened=study_view.open_study,
+        )
     elif not listed:
         widgets.empty(
             f"No {filters.name.lower()} study: {bone_name(chosen.bone).lower()}, {chosen.split}, "
@@ -64,55 +70,6 @@ def choose_study(cases: Cases, blind: bool) -> str:
     if named and not study:
         state["study_gone"] = named
     return study
-
-
-def show_study(
-    dataset: Dataset,
-    source,
-    cases: Cases,
-    study: str,
-    listed: list[str],
-    chosen: Selection,
-    filters: Filters,
-    reader: str,
-    blind: bool,
-) -> None:
-    """The way to its neighbours, all its radiographs, the verdict keys beside them, and what is like it."""
-    name_of = review.token if blind else str
-    after = study_view.show_way(study, listed, name_of)
-    row, files = cases.table.loc[study], cases.views_of(study)
-    if not blind:
-        study_view.show_facts(row, chosen, second_score(dataset, filters.other, study, chosen))
-    left, right = st.columns([4, 1], gap="medium")
-    with left:
-        views = study_view.show_films(dataset, files, chosen, study, blind)
-    label = None if row["label"] != row["label"] else float(row["label"])
-    case = verdict_panel.Case(
-        dataset.name,
-        study,
-        row["outcome"],
-        label,
-        float(row["score"]),
-        chosen.threshold,
-        source.reference,
-        views,
-        blind,
-    )
-    with right:
-        verdict_panel.draw(case, reader, name_of(after) if after else None, study_view.open_study)
-    if not blind:
-        study_view.show_saliency_links(views)
-        likeness.show_patient(dataset, cases, study, chosen)
-        likeness.show_alike(dataset, source, study)
-    study_view.prefetch(dataset, cases, after)
-
-
-def second_score(dataset: Dataset, other: str, study: str, chosen: Selection) -> tuple[str, float] | None:
-    """The second model's name and its score of the study, where it has one."""
-    if not other:
-        return None
-    score = review.scores_of(dataset, loaders.sources(dataset)[other], chosen.split).get(study)
-    return None if score is None else (other, float(score))
 
 
 def show_gallery(

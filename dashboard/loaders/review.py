@@ -12,8 +12,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import streamlit as st
+from scipy.special import expit
 
-from core.data.index import Dataset, read_dataset
+from core.data.index import Dataset
 from core.errors import OverreadError
 from core.inference.embeddings import Embeddings, embeddings_files, neighbours, read_embeddings
 from core.inference.imported import Imported
@@ -85,6 +86,18 @@ def scores_of(dataset: Dataset, source: Checkpoint | Imported, split: str) -> pd
         return pd.Series(dtype=float)
 
 
+def scores_by_name(dataset: Dataset, name: str, split: str) -> pd.Series:
+    """The same by the other model's name; empty where there is none of that name."""
+    source = loaders.sources(dataset).get(name)
+    return scores_of(dataset, source, split) if source else pd.Series(dtype=float)
+
+
+def everything(dataset: Dataset, source: Checkpoint | Imported | None, threshold: float) -> Cases:
+    """Every study of the index, with its score where there is one: walkthroughs and labels reach beyond a split."""
+    reference, stamps = (source.reference, loaders._score_stamps(dataset, source)) if source else ("", ())
+    return _everything(dataset.name, dataset.index_hash, reference, stamps, threshold, dataset, source)
+
+
 def embeddings(dataset: Dataset, source: Checkpoint | Imported) -> Embeddings | None:
     """The kept embeddings of a data set by a checkpoint; None where there are none."""
     if isinstance(source, Imported) or dataset.kind == "scores":
@@ -94,11 +107,11 @@ def embeddings(dataset: Dataset, source: Checkpoint | Imported) -> Embeddings | 
 
 
 def alike(dataset: Dataset, source: Checkpoint | Imported, study: str) -> pd.DataFrame | None:
-    """The ten most similar studies, with path and sha1 of one radiograph each; None without embeddings."""
+    """The ten most similar studies, by one radiograph each; None without embeddings."""
     found = embeddings(dataset, source)
     if found is None:
         return None
-    return _alike(tuple(stamp(file) for file in embeddings_files(source, dataset)), study, found, dataset)
+    return _alike(tuple(stamp(file) for file in embeddings_files(source, dataset)), study, found)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -126,11 +139,7 @@ def _views(name: str, index_hash: str, reference: str, stamps, split: str, _data
         ["study_id", "logit", "image_id"], ascending=[True, False, True]
     )
     rows = rows.reset_index(drop=True)
-    ids = rows["study_id"].to_numpy()
-    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]) if len(ids) else np.zeros(0, int)
-    ends = np.r_[starts[1:], len(ids)]
-    places = {ids[start]: slice(int(start), int(end)) for start, end in zip(starts, ends)}
-    return rows, places, loaders.studies(_dataset, _source, split)
+    return rows, _places(rows), loaders.studies(_dataset, _source, split)
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
@@ -140,12 +149,43 @@ def _cases(name, index_hash, reference, stamps, split: str, threshold: float, _v
     )
 
 
+@st.cache_resource(max_entries=4, show_spinner="Reading the index")
+def _everything(name, index_hash, reference, stamps, threshold: float, _dataset, _source) -> Cases:
+    rows = loaders.index(_dataset.name)
+    try:
+        found = loaders.predictions(_dataset, _source) if _source else None
+    except OverreadError:
+        found = None
+    logits = pd.Series(dtype=float) if found is None else found.set_index("image_id")["logit"]
+    rows["logit"] = logits.reindex(rows["image_id"]).to_numpy(float)
+    rows = rows.sort_values(["study_id", "logit", "image_id"], ascending=[True, False, True]).reset_index(drop=True)
+    rows["score"] = expit(rows["logit"])
+    by_study = rows.groupby("study_id", sort=False)
+    table = by_study[["patient_id", "group_id", "bone", "split"]].first()
+    # A mean over some of a study's radiographs would not be its score.
+    table["score"] = by_study["score"].mean().where(by_study["logit"].count() == by_study.size())
+    low, high = by_study["label"].min(), by_study["label"].max()
+    table["label"], table["n_views"] = high.where(low == high), by_study.size()
+    return Cases(
+        outcome_table(table.reset_index(), threshold).set_index("study_id", drop=False).rename_axis(None),
+        rows,
+        _places(rows),
+    )
+
+
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _embeddings(vectors, rows, _source, _dataset) -> Embeddings | None:
     return read_embeddings(_source, _dataset)
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
-def _alike(stamps, study: str, _found: Embeddings, _dataset: Dataset) -> pd.DataFrame:
-    files = loaders.index(read_dataset(_dataset.name).name)[["image_id", "path", "sha1"]]
-    return neighbours(_found, study).merge(files, on="image_id", how="left")
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _alike(stamps, study: str, _found: Embeddings) -> pd.DataFrame:
+    return neighbours(_found, study)
+
+
+def _places(rows: pd.DataFrame) -> dict[str, slice]:
+    """Where each study's radiographs lie in rows sorted by study."""
+    ids = rows["study_id"].to_numpy()
+    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]) if len(ids) else np.zeros(0, int)
+    ends = np.r_[starts[1:], len(ids)]
+    return {ids[start]: slice(int(start), int(end)) for start, end in zip(starts, ends)}

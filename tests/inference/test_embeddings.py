@@ -79,6 +79,8 @@ def test_neighbours_are_those_of_a_search_by_hand():
             "group_id": [f"p{place // 2}" for place in study],
             "bone": [("hand", "wrist")[place % 2] for place in study],
             "label": np.where(study % 7 == 0, np.nan, study % 3 == 0),
+            "path": "a.png",
+            "sha1": "0",
             "split": np.where(study < 150, "train", np.where(study < 160, "tune", "valid")),
         }
     )

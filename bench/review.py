@@ -1,0 +1,278 @@
+"""Times reading together: the next case in Chromium at 15,000 studies, similar studies over 40,000 radiographs, and
+twenty writers on the store.
+
+Run: `python -m bench.review` (needs Chromium; `--store URL` adds PostgreSQL). A case counts as drawn when the films
+name it and each of its pictures is decoded, one animation frame later, timed in the page from the key's event. The
+radiographs are phantoms, each file standing for several rows. Rows are appended to bench/results/review.csv: median,
+95th percentile and worst of the turns; for similar studies the ratio to scikit-learn's brute-force search, in turns.
+"""
+
+import argparse
+import csv
+import datetime
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.neighbors import NearestNeighbors
+
+from bench.thresholds import hardware
+from core.data.index import build_index, write_dataset
+from core.data.phantom import write_phantoms
+from core.inference.embeddings import ROWS, Embeddings, embeddings_files, neighbours
+from core.inference.predictions import dataset_reference, store_predictions
+from core.models.checkpoint import list_checkpoints
+from core.schema import MURA_BONES, PREDICTIONS
+from tests.browser.server import chromium, serve, settle
+
+RESULTS = Path(__file__).parent / "results" / "review.csv"
+FIELDS = (
+    "date", "what", "n", "turns", "median", "p95", "worst", "unit", "peer", "ratio_median", "ratio_min", "ratio_max",
+    "lost", "hardware", "versions",
+)  # fmt: skip
+STUDIES, WRITERS, ENTRIES = 15_000, 20, 50
+FIND = "[...document.querySelectorAll('div')].map((e) => e.shadowRoot).find((root) => root?.querySelector('.room'))"
+# From the key to the frame after the one in which the films of another case are named and decoded.
+NEXT = f"""(key) => new Promise((done) => {{
+    const room = () => {FIND}?.querySelector('.room'), before = room().dataset.case;
+    const start = performance.now();
+    document.body.dispatchEvent(new KeyboardEvent('keydown', {{key, code: key.length > 1 ? key : 'Digit' + key,
+        keyCode: {{ArrowRight: 39}}[key] ?? key.charCodeAt(0), bubbles: true, composed: true}}));
+    const look = async () => {{
+        const now = room();
+        if (!now || now.dataset.case === before) return requestAnimationFrame(look);
+        await Promise.all([...now.querySelectorAll('.films img')].map((image) => image.decode()));
+        requestAnimationFrame(() => done(performance.now() - start));
+    }};
+    look();
+}})"""
+
+
+def row(what: str, n: int, values, unit: str, peer: str = "", ratios=None, lost: str = "") -> dict:
+    """One line of results; ratios above 1 mean that ours is faster."""
+    values = np.asarray(values)
+    told = [f"{pick(ratios):.3g}" if ratios is not None else "" for pick in (np.median, np.min, np.max)]
+    return {
+        "date": datetime.date.today().isoformat(), "what": what, "n": n, "turns": len(values),
+        "median": f"{np.median(values):.4g}", "p95": f"{np.percentile(values, 95):.4g}",
+        "worst": f"{values.max():.4g}", "unit": unit, "peer": peer, "ratio_median": told[0], "ratio_min": told[1],
+        "ratio_max": told[2], "lost": lost, "hardware": hardware(),
+        "versions": ", ".join(f"{name} {version(name)}" for name in ("streamlit", "sqlalchemy", "numpy", "pandas"))
+        + f", Python {platform.python_version()}",
+    }  # fmt: skip
+
+
+def prepare(home: Path) -> int:
+    """A set of 15,000 scored studies with vectors; how many radiographs it has."""
+    write_phantoms(home / "phantoms", 250, 7)
+    indexed = build_index(home / "phantoms" / "MURA-v1.1")
+    frame, parts, studies = indexed.frame, [], 0
+    while studies < STUDIES:
+        turn = len(parts)
+        part = frame.assign(
+            **{name: frame[name] + f"/{turn:03}" for name in ("image_id", "study_id", "patient_id", "group_id")}
+        )
+        studies += part["study_id"].nunique()
+        parts.append(part)
+    whole = pd.concat(parts, ignore_index=True)
+    whole = whole[whole["study_id"].isin(whole["study_id"].unique()[:STUDIES])].reset_index(drop=True)
+    whole.attrs = frame.attrs
+    dataset, checkpoint = write_dataset("archive", replace(indexed, frame=whole)), list_checkpoints()[0][0]
+    random = np.random.default_rng(0)
+    names, place = np.unique(whole["study_id"], return_inverse=True)
+    logit = 2 * whole["label"] - 1 + 1.5 * random.normal(size=len(names))[place] + 0.2 * random.normal(size=len(whole))
+    # All in one split, so that the list is as long as the set.
+    scores = whole.assign(
+        logit=logit, split="valid", checkpoint=checkpoint.reference, dataset=dataset_reference(dataset)
+    )
+    store_predictions(scores[list(PREDICTIONS)], checkpoint, dataset)
+    vectors, rows = embeddings_files(checkpoint, dataset)
+    vectors.parent.mkdir(parents=True)
+    np.save(vectors, unit(random, len(whole), 512))
+    whole.assign(split="train")[list(ROWS)].to_parquet(rows)
+    return len(whole)
+
+
+def unit(random, n: int, width: int) -> np.ndarray:
+    """n random directions, float32 [n, width]."""
+    vectors = random.normal(size=(n, width)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def next_cases(browser, address: str, turns: int) -> dict[str, list[float]]:
+    """Milliseconds to the next case, by the arrow and by a verdict."""
+    page = open_case(browser, address, "Ana")
+    for _ in range(3):
+        page.evaluate(NEXT, "ArrowRight")
+        settle(page)
+    found = {}
+    for key in ("ArrowRight", "1"):
+        found[key] = []
+        for _ in range(turns):
+            found[key].append(page.evaluate(NEXT, key))
+            # A reader looks before going on; the case after this one is decoded meanwhile.
+            settle(page)
+    page.context.close()
+    return found
+
+
+def open_case(browser, address: str, name: str):
+    """A reader's own browser at the first of all missed cases."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    page = context.new_page()
+    page.add_init_script(f"localStorage.setItem('overread.reviewer', '{name}')")
+    page.goto(f"{address}/errors?data=archive&split=valid&threshold=0.9")
+    settle(page)
+    page.locator(".gallery a.card").first.click()
+    page.wait_for_selector(".room .films img")
+    settle(page)
+    return page
+
+
+def together(browser, address: str, people: int, turns: int) -> list[float]:
+    """Milliseconds to the next case while `people` readers enter verdicts in turn, each in a session of their own."""
+    pages = [open_case(browser, address, f"Reader {place}") for place in range(people)]
+    starts = f"(key) => {{ window.next = ({NEXT})(key); }}"
+    found = []
+    for _ in range(turns):
+        # All keys at once; then each waits for its own case.
+        for page in pages:
+            page.evaluate(starts, "1")
+        found += [page.evaluate("() => window.next") for page in pages]
+        for page in pages:
+            settle(page)
+    for page in pages:
+        page.context.close()
+    return found
+
+
+def similar(width: int, bones: tuple[str, ...], n: int = 40_000, turns: int = 15) -> dict:
+    """Ours and scikit-learn's brute force in turns, one study of three radiographs each, rows by bone as they are kept.
+
+    The peer searches what ours does: the radiographs of the study's bone.
+    """
+    random = np.random.default_rng(width)
+    study = np.arange(n) // 3
+    place_of_bone = np.sort(study * len(bones) // (n // 3 + 1))
+    rows = pd.DataFrame(
+        {
+            "image_id": [f"train/XR_HAND/patient{place}/image.png" for place in range(n)],
+            "study_id": [f"train/hand/patient{place}/study1" for place in study],
+            "group_id": [f"patient{place}" for place in study],
+            "bone": np.array(bones)[place_of_bone],
+            "label": (study % 3 == 0).astype(float),
+            "split": "train",
+        }
+    )
+    found = Embeddings(rows, unit(random, n, width))
+    peers = {
+        bone: NearestNeighbors(n_neighbors=40, metric="cosine", algorithm="brute").fit(
+            found.vectors[rows["bone"] == bone]
+        )
+        for bone in bones
+    }
+    ours, theirs = [], []
+    for turn in range(turns + 1):
+        own = 3 * int(random.integers(0, n // 3 - 1))
+        start = time.perf_counter()
+        neighbours(found, rows["study_id"].iloc[own])
+        middle = time.perf_counter()
+        peers[rows["bone"].iloc[own]].kneighbors(found.vectors[own : own + 3])
+        if turn:
+            ours.append(1e3 * (middle - start))
+            theirs.append(1e3 * (time.perf_counter() - middle))
+    what = f"ten similar studies, features of width {width}, {len(bones)} {'bones' if len(bones) > 1 else 'bone'}"
+    return row(what, n, ours, "ms", "scikit-learn, brute-force cosine", np.array(theirs) / np.array(ours))
+
+
+def writers(url: str, name: str) -> list[dict]:
+    """Twenty processes, each entering verdicts as fast as it can; latencies from the call to the return."""
+    code = (
+        "import sys,time\nfrom core.review.store import Verdict, add_verdict, open_store\n"
+        "url, who, n = sys.argv[1:]\nstore = open_store(url, timeout=60)\nprint('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "for i in range(int(n)):\n"
+        "    start = time.perf_counter()\n"
+        "    kept = add_verdict(store, Verdict('archive', f's{i}', who, 'cannot_tell'))\n"
+        "    print(kept.id, time.perf_counter() - start, flush=True)\n"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, url, f"writer {place}", str(ENTRIES)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for place in range(WRITERS)
+    ]  # fmt: skip
+    for process in started:
+        process.stdout.readline()
+    start = time.perf_counter()
+    for process in started:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    lines = [line.split() for process in started for line in process.communicate()[0].splitlines()]
+    seconds = time.perf_counter() - start
+    from core.review.store import open_store, verdicts_table
+
+    there = set(verdicts_table(open_store(url), "archive", history=True)["id"])
+    lost = sum(line[0] not in there for line in lines)
+    told = f"{lost} of {len(lines)}"
+    return [
+        row(
+            f"a verdict kept, 20 writers at once, {name}",
+            WRITERS,
+            [1e3 * float(line[1]) for line in lines],
+            "ms",
+            lost=told,
+        ),
+        row(f"verdicts kept a second, 20 writers at once, {name}", WRITERS, [len(lines) / seconds], "1/s", lost=told),
+    ]
+
+
+def measure(home: Path, store: str, people: list[int], turns: int) -> list[dict]:
+    rows = [similar(width, bones) for width in (192, 512, 1280, 2048) for bones in (MURA_BONES, ("hand",))]
+    rows += writers(f"sqlite:///{home / 'writers.sqlite'}", "SQLite")
+    rows += writers(store, "PostgreSQL") if store else []
+    images = prepare(home)
+    with serve(home) as address, chromium() as browser:
+        found = next_cases(browser, address, turns)
+        what = f"{STUDIES:,} studies, {images:,} radiographs"
+        rows.append(row(f"next case drawn, by the arrow; {what}", STUDIES, found["ArrowRight"], "ms"))
+        rows.append(row(f"next case drawn, by a verdict kept; {what}", STUDIES, found["1"], "ms"))
+        for count in people:
+            times = together(browser, address, count, max(4, turns // 5))
+            rows.append(
+                row(f"next case drawn, by a verdict kept; {count} browsers press at once", STUDIES, times, "ms")
+            )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--store", default="", help="postgresql://... of an empty database, for the writers")
+    parser.add_argument("--people", type=int, nargs="*", default=[4, 20])
+    parser.add_argument("--turns", type=int, default=40)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["OVERREAD_HOME"] = folder
+        rows = measure(Path(folder), asked.store, asked.people, asked.turns)
+    new = not RESULTS.exists()
+    with RESULTS.open("a", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        if new:
+            writer.writeheader()
+        writer.writerows(rows)
+    for found in rows:
+        ratio = f", {found['ratio_median']} x {found['peer']}" if found["ratio_median"] else ""
+        print(f"{found['what']}: {found['median']} {found['unit']} (p95 {found['p95']}){ratio} {found['lost']}")
+
+
+if __name__ == "__main__":
+    main()
