@@ -12,9 +12,9 @@ KEY = "reviewer"
 
 def draw() -> str:
     """The reviewer's name, '' while it is not known. Whoever is logged in is known already."""
-    if name := _logged_in():
-        widgets.note(f"Reading as {name}")
-        return name
+    if found := _logged_in():
+        widgets.note(f"Reading as {found}")
+        return found
     typed = st.text_input(
         "Your name",
         key=KEY,
@@ -24,19 +24,26 @@ def draw() -> str:
         label_visibility="collapsed",
         width=210,
     )
+    if not name() and typed and typed.strip():
+        widgets.note("This cannot be a name; type another.")
+    return name()
+
+
+def name() -> str:
+    """The name as far as it is known, also in a callback; '' while it is not."""
+    if found := _logged_in():
+        return found
     try:
-        name = reviewer_name(typed) if typed and typed.strip() else ""
-    except OverreadError as error:
-        widgets.note(str(error))
-        name = ""
-    return name
+        return reviewer_name(st.session_state.get(KEY) or "")
+    except OverreadError:
+        return ""
 
 
 def recall() -> None:
     """Let the browser remember the name that was typed, and give it back on another day. Draws nothing."""
     if not _logged_in():
-        name = st.session_state.get(KEY) or ""
-        who.remembered(name, not name, _take)
+        typed = st.session_state.get(KEY) or ""
+        who.remembered(typed, not typed, _take)
 
 
 def is_blind() -> bool:
@@ -65,5 +72,5 @@ def _logged_in() -> str:
     return str(user.get("name") or user.get("email") or user.get("sub") or "")
 
 
-def _take(name: str) -> None:
-    st.session_state[KEY] = name
+def _take(kept: str) -> None:
+    st.session_state[KEY] = kept

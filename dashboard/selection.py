@@ -11,7 +11,7 @@ ALL = "all bones"
 SPLITS = ("valid", "test", "tune", "train")
 # Pages that need no radiograph, and those that need no network; any other says so for imported scores.
 ON_SCORES = ("Overview", "Threshold", "Bones", "Calibration", "Compare")
-ON_IMAGES = ("Dataset", "Audit", "Augmentation", "Errors")
+ON_IMAGES = ("Dataset", "Audit", "Augmentation", "Errors", "Walkthroughs", "Agreement", "Labels")
 HELP = {
     "split": "Which patients: train (learned from), tune (held out of train to choose the epoch), "
     "valid and test (never seen in training).",

@@ -53,6 +53,38 @@ def blind_card(dataset: Dataset, study: str, bone: str, files: pd.DataFrame, cho
     return widgets.card(pictures, words, "errors?" + urlencode(chosen.query(study=name, blind="true")), name)
 
 
+def choose_study(cases: Cases, blind: bool) -> str:
+    """The open study, or ''. Its name lives in the URL; blind, a name that says nothing stands in for it."""
+    state = st.session_state
+    named = (state["study"] if "study" in state else st.query_params.get("study")) or ""
+    study = named if named in cases.table.index else cases.by_token.get(named, "")
+    if study:
+        # Before the field is drawn: a name that may hold the label stands neither there nor in the address.
+        state["study"] = review.token(study) if blind else study
+    st.text_input(
+        "Open a study",
+        key="study",
+        bind="query-params",
+        placeholder="Open a study by its name",
+        label_visibility="collapsed",
+        width=360,
+    )
+    if named and not study:
+        state["study_gone"] = named
+    return study
+
+
+def say_gone() -> bool:
+    """Say that the study of the address is not among the cases, if it is not."""
+    if gone := st.session_state.pop("study_gone", ""):
+        widgets.empty(
+            "This study is not here",
+            f"{gone[:200]!r} is not among the scored studies of this split; it may be in another split, or have gone "
+            "when the data set was indexed again. What was said of it is kept.",
+        )
+    return bool(gone)
+
+
 def show_facts(study: pd.Series, chosen: Selection, other: tuple[str, float] | None) -> None:
     """Score, outcome, distance from the threshold, and what the second model says."""
     views_here = "1 radiograph" if study["n_views"] == 1 else f"{study['n_views']} radiographs"

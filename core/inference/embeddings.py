@@ -7,6 +7,7 @@ to compute.
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,27 @@ class Embeddings:
 
     rows: pd.DataFrame
     vectors: np.ndarray
+
+    @cached_property
+    def places(self) -> dict[str, np.ndarray]:
+        """Where the radiographs of each study stand."""
+        return dict(self.rows.groupby("study_id", sort=False).indices)
+
+    @cached_property
+    def of_bone(self) -> dict[str, slice]:
+        """From each bone's first radiograph to its last: nothing else lies between where they were computed here."""
+        found = self.rows.groupby("bone", sort=False).indices
+        return {bone: slice(int(places[0]), int(places[-1]) + 1) for bone, places in found.items()}
+
+    @cached_property
+    def comparable(self) -> np.ndarray:
+        """Which radiographs the network learned from under a known label, bool [rows]."""
+        return (self.rows["split"].isin(LEARNED) & self.rows["label"].notna()).to_numpy(copy=True)
+
+    @cached_property
+    def codes(self) -> dict[str, np.ndarray]:
+        """Study, patient and bone as numbers, which compare faster than their names."""
+        return {name: pd.factorize(self.rows[name])[0] for name in ("study_id", "group_id", "bone")}
 
 
 def embeddings_files(checkpoint: Checkpoint, dataset: Dataset) -> tuple[Path, Path]:
@@ -114,27 +136,25 @@ def neighbours(found: Embeddings, study_id: str, count: int = 10, same_bone: boo
     One row a study: ROWS of its most alike radiograph, and `similarity`, the cosine to the nearest of the study's own
     radiographs. Never of the same patient (or copies of the same files). Empty where the study was not embedded.
     """
-    own = np.flatnonzero((found.rows["study_id"] == study_id).to_numpy())
-    if not len(own):
+    own = found.places.get(study_id)
+    if own is None:
         return found.rows.iloc[:0].assign(similarity=np.zeros(0))
-    first, rows, vectors = found.rows.iloc[int(own[0])], found.rows, found.vectors
+    part = found.of_bone[found.rows["bone"].iat[own[0]]] if same_bone else slice(0, len(found.rows))
+    study, group, bone = (found.codes[name] for name in ("study_id", "group_id", "bone"))
+    allowed = found.comparable[part] & (group[part] != group[own[0]])
     if same_bone:
-        # From the bone's first radiograph to its last: all of it and nothing else where they lie together.
-        bone = np.flatnonzero((rows["bone"] == first["bone"]).to_numpy())
-        rows, vectors = rows.iloc[bone[0] : bone[-1] + 1], vectors[bone[0] : bone[-1] + 1]
-    allowed = (rows["split"].isin(LEARNED) & rows["label"].notna() & (rows["group_id"] != first["group_id"])).to_numpy()
-    if same_bone:
-        allowed = allowed & (rows["bone"] == first["bone"]).to_numpy()
-    alike = np.where(allowed, (vectors @ found.vectors[own].T).max(axis=1), -np.inf)
+        allowed &= bone[part] == bone[own[0]]
+    alike = (found.vectors[part] @ found.vectors[own].T).max(axis=1)
+    alike[~allowed] = -np.inf
     # More of the best, until they hold enough studies, however many radiographs each has.
     enough, most = 4 * count, int(allowed.sum())
     while True:
         best = np.argpartition(-alike, min(enough, len(alike)) - 1)[:enough]
         best = best[np.isfinite(alike[best])]
-        if enough >= most or rows["study_id"].iloc[best].nunique() >= count:
+        if enough >= most or len(np.unique(study[part][best])) >= count:
             break
         enough *= 4
-    table = rows.iloc[best].assign(similarity=alike[best])
+    table = found.rows.iloc[best + part.start].assign(similarity=alike[best])
     table = table.sort_values(["similarity", "image_id"], ascending=[False, True])
     return table.drop_duplicates("study_id").head(count).reset_index(drop=True)
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.data.index import Dataset
-from dashboard import case_list, case_view, reviewer, scoring, selection, study_view, verdict_panel, widgets
+from dashboard import case_list, case_view, reviewer, scoring, selection, study_view, verdict_panel, walk_make, widgets
 from dashboard.case_list import Filters
 from dashboard.case_view import Room
 from dashboard.components import clicks
@@ -25,16 +25,12 @@ def show() -> None:
     clicks.on_card(study_view.open_study)
     reviewer.recall()
     with st.container(horizontal=True, vertical_alignment="center"):
-        study = choose_study(cases, blind)
+        study = study_view.choose_study(cases, blind)
         reader = reviewer.draw()
         reviewer.blind_switch()
-    if gone := st.session_state.pop("study_gone", ""):
-        widgets.empty(
-            "This study is not here",
-            f"{gone[:200]!r} is not among the scored studies of this split; it may be in another split, or have gone "
-            "when the data set was indexed again. What was said of it is kept.",
-        )
-    elif study:
+    if not study and study_view.say_gone():
+        return
+    if study:
         case_view.show(
             Room(dataset, source, cases, chosen, reader, blind, filters.other),
             study,
@@ -49,27 +45,6 @@ def show() -> None:
         )
     else:
         show_gallery(dataset, cases, listed, chosen, filters, blind)
-
-
-def choose_study(cases: Cases, blind: bool) -> str:
-    """The open study, or ''. Its name lives in the URL; blind, a name that says nothing stands in for it."""
-    state = st.session_state
-    named = (state["study"] if "study" in state else st.query_params.get("study")) or ""
-    study = named if named in cases.table.index else cases.by_token.get(named, "")
-    if study:
-        # Before the field is drawn: a name that may hold the label stands neither there nor in the address.
-        state["study"] = review.token(study) if blind else study
-    st.text_input(
-        "Open a study",
-        key="study",
-        bind="query-params",
-        placeholder="Open a study by its name",
-        label_visibility="collapsed",
-        width=360,
-    )
-    if named and not study:
-        state["study_gone"] = named
-    return study
 
 
 def show_gallery(
@@ -89,6 +64,8 @@ def show_gallery(
     page = min(st.session_state.get("page", 1), pages)
     shown = listed[(page - 1) * PER_PAGE : page * PER_PAGE]
     said = spoken(dataset, shown) if not blind else {}
+    if not blind:
+        walk_make.from_list(dataset, cases, listed, chosen, filters)
     cards = []
     for row in cases.table.loc[shown].itertuples(index=False):
         files = cases.views_of(row.study_id)

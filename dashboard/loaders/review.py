@@ -166,11 +166,9 @@ def _everything(name, index_hash, reference, stamps, threshold: float, _dataset,
     table["score"] = by_study["score"].mean().where(by_study["logit"].count() == by_study.size())
     low, high = by_study["label"].min(), by_study["label"].max()
     table["label"], table["n_views"] = high.where(low == high), by_study.size()
-    return Cases(
-        outcome_table(table.reset_index(), threshold).set_index("study_id", drop=False).rename_axis(None),
-        rows,
-        _places(rows),
-    )
+    table = outcome_table(table.reset_index(), threshold).set_index("study_id", drop=False).rename_axis(None)
+    table.loc[table["score"].isna(), "outcome"] = ""
+    return Cases(table, rows, _places(rows))
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -23,6 +23,8 @@ PAGES = (
     "calibration",
     "compare",
     "errors",
+    "walkthroughs",
+    "agreement",
     "saliency",
 )
 QUIET = (

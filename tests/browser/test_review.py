@@ -152,3 +152,61 @@ def test_a_hostile_note_is_shown_as_text_to_the_next_reader(person, home):
     other.wait_for_selector(".said")
     assert HOSTILE in other.locator(".said").inner_text() and "<b>Eve</b>" in other.locator(".said").inner_text()
     assert other.title() != "owned" and other.locator(".said img, .said script").count() == 0
+
+
+def test_two_browsers_in_one_walkthrough(person, home):
+    """One makes and presents it; the other follows, looks around, and comes back; both enter verdicts."""
+    ana = person("/errors?threshold=1.0&outcome=Found", "Ana")
+    if not ana.locator(".gallery a.card").count():
+        ana.goto(re.sub("outcome=Found", "outcome=Missed", ana.url))
+        settle(ana)
+    ana.get_by_text("Walk through these").click()
+    ana.locator(".st-key-walk_name input").fill("Monday")
+    ana.locator(".st-key-walk_name input").press("Enter")
+    settle(ana)
+    ana.locator(".st-key-walk_make button").click()
+    ana.get_by_role("link", name="Open it").click()
+    ana.wait_for_selector(".room .films img")
+    settle(ana)
+    assert "walk=Monday" in ana.url
+    ana.locator(".st-key-presenting label").first.click()
+    settle(ana)
+    path = re.sub("^https?://[^/]*", "", ana.url)
+    ben = person(path, "Ben")
+    ben.wait_for_selector(".room .films img")
+    assert open_case(ben) == open_case(ana)
+
+    for _ in range(2):
+        before = open_case(ana)
+        ana.keyboard.press("ArrowRight")
+        wait_for_another(ana, before)
+        # Nobody touches Ben's browser.
+        ben.wait_for_function(
+            "now => [...document.querySelectorAll('*')].some(e => "
+            "e.shadowRoot?.querySelector('.room')?.dataset.case === now)",
+            arg=open_case(ana),
+            timeout=5_000,
+        )
+    assert "place=3" in ben.url
+    shared = open_case(ana)
+    ben.keyboard.press("1")
+    ana.keyboard.press("2")
+    settle(ben), settle(ana)
+    assert open_case(ben) == open_case(ana) == shared
+
+    ben.locator(".st-key-following label").first.click()
+    settle(ben)
+    ben.keyboard.press("ArrowLeft")
+    wait_for_another(ben, shared)
+    alone = open_case(ben)
+    ana.keyboard.press("ArrowRight")
+    wait_for_another(ana, shared)
+    ben.wait_for_timeout(2_500)
+    assert open_case(ben) == alone
+    said = kept(home)
+    said = said[said["walkthrough_id"].notna()]
+    assert sorted(said["reviewer"]) == ["Ana", "Ben"] and said["study_id"].nunique() == 1
+    # The position opens from its address, for somebody without a name as well.
+    cleo = person(path.replace("place=1", "") + "&place=2")
+    cleo.wait_for_selector(".room .films img")
+    assert cleo.locator(".st-key-place input").input_value() == "2"

@@ -27,6 +27,8 @@ PAGES = (
     "calibration",
     "compare",
     "errors",
+    "walkthroughs",
+    "agreement",
     "saliency",
 )
 

@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 
+from core.review import walkthroughs
 from core.review.database import FILE, open_store
 from core.review.store import add_verdict, verdicts_table
 from core.review.vocabulary import Verdict
@@ -169,3 +170,74 @@ def test_embeddings_are_made_from_the_page_and_neighbours_are_told(room):
     app = read(study)
     app.button(key="embed").click().run()
     assert not app.exception and "most similar studies it learned from are labelled" in words(app)
+
+
+def test_a_walkthrough_is_made_from_the_list_with_agreements_mixed_in(room):
+    studies = missed()
+    app = open_page("errors")
+    app.button(key="walk_make").click().run()
+    assert "Type your name first" in app.error[0].value
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.text_input(key="walk_name").set_value("Monday").run()
+    app.number_input(key="walk_cases").set_value(2).run()
+    app.number_input(key="walk_controls").set_value(1).run()
+    app.button(key="walk_make").click().run()
+    assert not app.exception and "Monday is made." in words(app)
+    store = open_store()
+    walk = walkthroughs.read_walkthrough(store, walkthroughs.list_walkthroughs(store, "demo")["id"].iloc[0])
+    assert [case.study_id for case in walk.cases if case.stratum == "chosen"] == studies[:2]
+    mixed = [case for case in walk.cases if case.stratum == "agreements"]
+    assert len(mixed) == 1 and 0 < mixed[0].probability < 0.5
+    app.button(key="walk_make").click().run()
+    assert "already" in app.error[0].value
+
+
+def test_a_walkthrough_is_read_in_its_order_and_a_case_that_is_gone_says_so(room, films):
+    first, second = missed()[:2]
+    store = open_store()
+    cases = [
+        walkthroughs.Planned(second, HOSTILE),
+        walkthroughs.Planned("<i>gone</i>"),
+        walkthroughs.Planned(first),
+    ]
+    walk = walkthroughs.create(store, "demo", "Monday", "Ana", cases)
+    app = open_page("walkthroughs", reviewer="Ana")
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.button(key=f"open_{walk.id}").click().run()
+    assert not app.exception and app.number_input(key="place").value == 1
+    assert "&lt;script&gt;" in words(app) and "<script>" not in words(app)
+    app.button(key=key_of(second, "label_wrong")).click().run()
+    assert app.number_input(key="place").value == 2 and "is not in demo any more" in words(app)
+    assert "<i>gone</i>" not in words(app)
+    app.button(key="walk_next").click().run()
+    assert app.number_input(key="place").value == 3 and app.button(key="walk_next").disabled
+    row = verdicts_table(store).iloc[0]
+    assert (row["study_id"], row["walkthrough_id"]) == (second, walk.id)
+    app.segmented_control(key="part").set_value("Summary").run()
+    assert not app.exception and "correct the label to normal" in words(app)
+    assert "not in the index any more" in words(app)
+
+
+def test_a_walkthrough_that_is_not_there_says_so(room):
+    app = open_page("walkthroughs")
+    assert "No walkthrough yet" in words(app)
+    app.text_area(key="hand_cases").set_value("nobody/1 | look\n").run()
+    app.button(key="hand_make").click().run()
+    assert "'nobody/1'" in app.error[0].value and "Nothing was made" in app.error[0].value
+
+
+def test_readers_that_differ_are_decided_by_a_third(room):
+    study = missed()[0]
+    store = open_store()
+    add_verdict(store, Verdict("demo", study, "Ana", "label_wrong", given_label=1.0))
+    add_verdict(store, Verdict("demo", study, "Ben", "true_miss", given_label=1.0))
+    app = open_page("agreement")
+    assert not app.exception and "1 studies on which readers differ" in words(app)
+    assert "Ana: normal; Ben: abnormal" in words(app)
+    app.text_input(key="reviewer").set_value("Cleo").run()
+    app.text_input(key="study").set_value(study).run()
+    app.button(key=key_of(study, "abnormal")).click().run()
+    row = verdicts_table(store, reviewer="Cleo").iloc[0]
+    assert (row["kind"], row["read"]) == ("adjudication", "abnormal")
+    app.text_input(key="study").set_value("").run()
+    assert "0 studies on which readers differ" in words(app)

@@ -116,5 +116,10 @@ export default function ({ parentElement, data }) {
     if (event.key === '-') set({ zoom: look.zoom / 1.25 });
     if (event.key === '0') set({ window: 100, level: 50, zoom: 100, x: 0, y: 0, inverted: false });
   }, listen);
+  // A switch that was clicked keeps the focus, and keys would then go to it instead of to the case.
+  document.addEventListener('pointerup', () => setTimeout(() => {
+    const holder = document.activeElement;
+    if (holder?.type === 'checkbox' || holder?.type === 'range') holder.blur();
+  }, 60), listen);
   return () => calls.abort();
 }

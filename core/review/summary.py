@@ -1,0 +1,158 @@
+"""The end of a walkthrough: its cases with what was said, the figures that follow, as CSV and as one HTML file."""
+
+import csv
+import io
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from core.metrics.intervals import FEWEST, Estimate, undefined, without_interval
+from core.review.agreement import latest_reads
+from core.review.walkthroughs import Walkthrough
+
+COLUMNS = (
+    "place", "study_id", "bone", "label", "score", "outcome", "stratum", "probability", "case_note", "reads",
+    "adjudicated", "action", "notes",
+)  # fmt: skip
+DRAWS = 2_000
+
+
+def summary_table(walkthrough: Walkthrough, verdicts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
+    """One row a case in the order of the list (COLUMNS). studies: study_id, bone, label, score, outcome.
+
+    reads: each reader's, in words; adjudicated: what the readers together say ('' while they differ or said nothing);
+    action: what follows from it. A case whose study is no longer indexed stays, and says so.
+    """
+    known = studies.set_index("study_id")
+    reads, decided = decisions(verdicts)
+    rows = []
+    for place, case in enumerate(walkthrough.cases, 1):
+        about = known.loc[case.study_id] if case.study_id in known.index else None
+        said = reads[reads["study_id"] == case.study_id]
+        adjudicated = decided.get(case.study_id, "")
+        label = None if about is None or pd.isna(about["label"]) else float(about["label"])
+        rows.append(
+            {
+                "place": place,
+                "study_id": case.study_id,
+                "bone": "" if about is None else about["bone"],
+                "label": {1.0: "abnormal", 0.0: "normal", None: ""}[label],
+                "score": np.nan if about is None else about["score"],
+                "outcome": "" if about is None else about["outcome"],
+                "stratum": case.stratum,
+                "probability": case.probability,
+                "case_note": case.note,
+                "reads": "; ".join(f"{row.reviewer}: {row.read.replace('_', ' ')}" for row in said.itertuples()),
+                "adjudicated": adjudicated,
+                "action": _action(about is not None, len(said), adjudicated, label),
+                "notes": " | ".join(f"{row.reviewer}: {row.note}" for row in said.itertuples() if row.note),
+            }
+        )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def decisions(verdicts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Each reader's latest read; and per study what holds: the latest adjudication, else what all readers say alike."""
+    reads = latest_reads(verdicts)
+    alike = reads.groupby("study_id")["read"].agg(lambda said: said.iloc[0] if said.nunique() == 1 else "")
+    decided = alike[alike != ""].to_dict()
+    last = verdicts[verdicts["kind"] == "adjudication"].sort_values(["created", "sequence"])
+    decided |= last.drop_duplicates("study_id", keep="last").set_index("study_id")["read"].to_dict()
+    return pd.concat([reads, last]).sort_values(["study_id", "created"]), decided
+
+
+def adjudicated_figures(table: pd.DataFrame, threshold: float, seed: int = 0) -> dict[str, Estimate]:
+    """Sensitivity and specificity against what readers found, each case weighted by 1 / probability.
+
+    Keys: sensitivity, specificity, and both `_unweighted`. Percentile bootstrap within strata. Cases chosen by hand
+    stand for themselves only: the figure is then one of the list, not of the split.
+    """
+    rows = table[table["adjudicated"].isin(("abnormal", "normal")) & table["score"].notna()]
+    called = (rows["score"] >= threshold).to_numpy()
+    found = (rows["adjudicated"] == "abnormal").to_numpy()
+    weight = 1 / rows["probability"].to_numpy(float)
+    strata = pd.factorize(rows["stratum"])[0]
+    return {
+        "sensitivity": _weighted(called, found, weight, strata, "abnormal", seed),
+        "specificity": _weighted(~called, ~found, weight, strata, "normal", seed),
+        "sensitivity_unweighted": _weighted(called, found, np.ones(len(rows)), strata, "abnormal", seed),
+        "specificity_unweighted": _weighted(~called, ~found, np.ones(len(rows)), strata, "normal", seed),
+    }
+
+
+def summary_csv(table: pd.DataFrame) -> str:
+    """The table as CSV."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(
+        ["" if cell != cell else cell for cell in row] for row in table[list(COLUMNS)].itertuples(index=False)
+    )
+    return out.getvalue()
+
+
+def summary_html(walkthrough: Walkthrough, table: pd.DataFrame, figures: dict[str, Estimate], facts: list[str]) -> str:
+    """One file that stands alone; every text of a reader or a data set is shown as text."""
+    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in COLUMNS)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(_shown(cell))}</td>" for cell in row) + "</tr>"
+        for row in table[list(COLUMNS)].itertuples(index=False)
+    )
+    lines = "".join(f"<li>{escape(fact)}</li>" for fact in [*facts, *[_figure(*item) for item in figures.items()]])
+    actions = table["action"].value_counts()
+    counts = "".join(f"<li>{escape(name)}: {count}</li>" for name, count in actions.items() if name)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(walkthrough.name)}</title>'
+        "<style>body{font:15px/1.45 system-ui,sans-serif;margin:2rem;color:#1a222d}table{border-collapse:collapse;"
+        "font-size:.85rem}td,th{border:1px solid #d3dae2;padding:.3rem .5rem;text-align:left;vertical-align:top;"
+        "overflow-wrap:anywhere;max-width:22rem;white-space:pre-wrap}</style>"
+        f"<h1>{escape(walkthrough.name)}</h1><p>{escape(walkthrough.dataset)}, {len(table)} cases, made by "
+        f"{escape(walkthrough.author)} on {escape(walkthrough.created[:10])}"
+        f"{escape(': ' + walkthrough.made_from if walkthrough.made_from else '')}. For research use only.</p>"
+        f"<ul>{lines}</ul><h2>What follows</h2><ul>{counts}</ul>"
+        f"<h2>Cases</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></html>"
+    )
+
+
+def _action(there: bool, readers: int, adjudicated: str, label: float | None) -> str:
+    if not there:
+        return "not in the index any more"
+    if not readers:
+        return "not read"
+    if not adjudicated:
+        return "readers differ: a third reader decides"
+    if adjudicated in ("abnormal", "normal"):
+        given = {1.0: "abnormal", 0.0: "normal", None: ""}[label]
+        return "label confirmed" if adjudicated == given else f"correct the label to {adjudicated}"
+    return {"unreadable": "leave out: unreadable", "out_of_scope": "leave out: out of scope"}[adjudicated]
+
+
+def _weighted(right, among, weight, strata, word: str, seed: int) -> Estimate:
+    count = int(among.sum())
+    if count == 0:
+        return undefined(0, f"not estimable: no case was read as {word}")
+    value = float((weight * right * among).sum() / (weight * among).sum())
+    if count < FEWEST:
+        return without_interval(value, count, f"no interval: {count} read as {word}, {FEWEST} are needed")
+    random, drawn = np.random.default_rng(seed), np.zeros((DRAWS, len(weight)))
+    for stratum in np.unique(strata):
+        inside = np.flatnonzero(strata == stratum)
+        drawn[:, inside] = random.multinomial(len(inside), np.full(len(inside), 1 / len(inside)), DRAWS)
+    below = drawn @ (weight * among)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.where(below > 0, drawn @ (weight * right * among) / below, np.nan)
+    low, high = np.nanpercentile(found, [2.5, 97.5])
+    return Estimate(value, float(low), float(high), count)
+
+
+def _figure(name: str, estimate: Estimate) -> str:
+    words = name.replace("_unweighted", ", not weighted").replace("_", " ").capitalize() + " as adjudicated"
+    if estimate.value != estimate.value:
+        return f"{words}: {estimate.why}"
+    interval = f" ({100 * estimate.low:.1f}-{100 * estimate.high:.1f})" if estimate.low == estimate.low else ""
+    return f"{words}: {100 * estimate.value:.1f}%{interval}, n = {estimate.n}"
+
+
+def _shown(cell) -> str:
+    return "" if cell != cell else f"{cell:.3f}" if isinstance(cell, float) else str(cell)

@@ -1,0 +1,224 @@
+"""Walkthroughs: named, ordered lists of cases with notes; who presents which case, and who is there.
+
+A list is never edited in place: another order or another note is a new version, and the older ones stay. Where the
+room is (the presenter's case, who looks at what) is the only thing in the database that is overwritten.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sql
+
+from core.errors import OverreadError
+from core.review import database
+from core.review.database import Store, transaction
+from core.review.store import register, timestamp
+from core.review.vocabulary import NOTE_LIMIT, TEXT_LIMIT, checked_text
+
+HERE = 15.0  # seconds after which somebody who is not heard of counts as gone
+CASES_LIMIT = 5_000
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A case of a walkthrough. probability: of being in the list, in its stratum; its inverse is its weight."""
+
+    study_id: str
+    note: str = ""
+    stratum: str = "chosen"
+    probability: float = 1.0
+
+
+@dataclass(frozen=True)
+class Walkthrough:
+    """A list as it stands: its newest version."""
+
+    id: str
+    name: str
+    dataset: str
+    author: str
+    created: str
+    version: int
+    made_from: str
+    cases: tuple[Planned, ...]
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where the presenter is. sequence grows with every move; place counts from 1."""
+
+    sequence: int
+    place: int
+    presenter: str
+
+
+def sampled(errors: list[str], agreements: list[str], cases: int, controls: int, seed: int = 0) -> list[Planned]:
+    """`cases` of the errors and `controls` of the agreements, each drawn at random, in one random order.
+
+    Reviewing errors alone flatters the adjudicated figure; a random part of the rest, weighted by the inverse of its
+    probability, puts that right. All of a list where fewer are there than asked for.
+    """
+    random = np.random.default_rng(seed)
+    planned = []
+    for stratum, studies, wanted in (("errors", errors, cases), ("agreements", agreements, controls)):
+        count = min(wanted, len(studies))
+        for place in random.choice(len(studies), count, replace=False) if count else ():
+            planned.append(Planned(studies[int(place)], "", stratum, count / len(studies)))
+    return [planned[place] for place in random.permutation(len(planned))]
+
+
+def create(
+    store: Store, dataset: str, name: str, author: str, cases: list[Planned], made_from: str = ""
+) -> Walkthrough:
+    """Keep a new walkthrough. OverreadError for a name that is taken, or a list that cannot be meant."""
+    name = (checked_text((name or "").strip(), "name of the walkthrough", 200, needed=True)) or ""
+    _check_cases(cases)
+    with transaction(store, write=True) as connection:
+        taken = sql.select(database.walkthroughs.c.id).where(
+            database.walkthroughs.c.dataset == dataset, database.walkthroughs.c.name == name
+        )
+        if connection.execute(taken).first():
+            raise OverreadError(f"There is a walkthrough {name[:60]!r} of {dataset} already; choose another name.")
+        row = {"id": uuid4().hex[:12], "name": name, "dataset": dataset, "created": timestamp()}
+        row["author"] = register(connection, author)
+        connection.execute(database.walkthroughs.insert().values(**row))
+        _add_version(connection, row["id"], 1, row["author"], cases, made_from)
+    return read_walkthrough(store, row["id"])
+
+
+def revise(store: Store, walkthrough_id: str, author: str, cases: list[Planned], after: int) -> Walkthrough:
+    """Keep another version of the list. OverreadError where somebody has made one since version `after`."""
+    _check_cases(cases)
+    found = read_walkthrough(store, walkthrough_id)
+    with transaction(store, write=True) as connection:
+        table = database.versions
+        newest = connection.execute(
+            sql.select(sql.func.max(table.c.version)).where(table.c.walkthrough_id == walkthrough_id)
+        ).scalar()
+        if newest != after:
+            raise OverreadError(
+                f"{found.name} was changed by somebody else meanwhile (version {newest}, yours began at {after}); "
+                "look at it, then change it again."
+            )
+        _add_version(connection, walkthrough_id, after + 1, register(connection, author), cases, found.made_from)
+    return read_walkthrough(store, walkthrough_id)
+
+
+def list_walkthroughs(store: Store, dataset: str) -> pd.DataFrame:
+    """One row a walkthrough of the data set, the newest first: id, name, author, created, cases."""
+    table, cases = database.walkthroughs, database.cases
+    newest = (
+        sql.select(database.versions.c.walkthrough_id, sql.func.max(database.versions.c.version).label("version"))
+        .group_by(database.versions.c.walkthrough_id)
+        .subquery()
+    )
+    counted = (
+        sql.select(cases.c.walkthrough_id, sql.func.count().label("cases"))
+        .join(newest, (cases.c.walkthrough_id == newest.c.walkthrough_id) & (cases.c.version == newest.c.version))
+        .group_by(cases.c.walkthrough_id)
+        .subquery()
+    )
+    query = (
+        sql.select(table.c.id, table.c.name, table.c.author, table.c.created, counted.c.cases)
+        .join(counted, counted.c.walkthrough_id == table.c.id)
+        .where(table.c.dataset == dataset)
+        .order_by(table.c.created.desc())
+    )
+    with transaction(store) as connection:
+        rows = connection.execute(query).all()
+    return pd.DataFrame(rows, columns=["id", "name", "author", "created", "cases"])
+
+
+def read_walkthrough(store: Store, walkthrough_id: str) -> Walkthrough:
+    """The newest version. OverreadError where there is none of that id."""
+    table, versions, cases = database.walkthroughs, database.versions, database.cases
+    with transaction(store) as connection:
+        row = connection.execute(sql.select(table).where(table.c.id == walkthrough_id)).mappings().first()
+        if row is None:
+            raise OverreadError(f"There is no walkthrough {walkthrough_id[:40]!r} here; choose one from the list.")
+        version = connection.execute(
+            sql.select(versions).where(versions.c.walkthrough_id == walkthrough_id).order_by(versions.c.version.desc())
+        ).mappings().first()  # fmt: skip
+        found = connection.execute(
+            sql.select(cases.c.study_id, cases.c.note, cases.c.stratum, cases.c.probability)
+            .where(cases.c.walkthrough_id == walkthrough_id, cases.c.version == version["version"])
+            .order_by(cases.c.position)
+        ).all()
+    planned = tuple(Planned(*case) for case in found)
+    return Walkthrough(**row, version=version["version"], made_from=version["made_from"], cases=planned)
+
+
+def move(store: Store, walkthrough_id: str, place: int, presenter: str) -> Position:
+    """Take everybody who follows to a place in the list; whoever moved last presents."""
+    table = database.positions
+    of = table.c.walkthrough_id == walkthrough_id
+    with transaction(store, write=True) as connection:
+        before = connection.execute(sql.select(table.c.sequence).where(of)).scalar()
+        values = {"place": int(place), "presenter": presenter, "changed": timestamp(), "sequence": (before or 0) + 1}
+        if before is None:
+            connection.execute(table.insert().values(walkthrough_id=walkthrough_id, **values))
+        else:
+            connection.execute(table.update().where(of).values(**values))
+    return Position(values["sequence"], values["place"], presenter)
+
+
+def position(store: Store, walkthrough_id: str) -> Position | None:
+    """Where the presenter is; None while nobody has presented."""
+    table = database.positions
+    query = sql.select(table.c.sequence, table.c.place, table.c.presenter)
+    with transaction(store) as connection:
+        row = connection.execute(query.where(table.c.walkthrough_id == walkthrough_id)).first()
+    return Position(*row) if row else None
+
+
+def come(store: Store, walkthrough_id: str, name: str, place: int, following: bool) -> None:
+    """Say that somebody is there, and at which case."""
+    table = database.participants
+    who = (table.c.walkthrough_id == walkthrough_id) & (table.c.name == name)
+    values = {"place": int(place), "following": following, "seen": time.time()}
+    with transaction(store, write=True) as connection:
+        if connection.execute(table.update().where(who).values(**values)).rowcount == 0:
+            connection.execute(table.insert().values(walkthrough_id=walkthrough_id, name=name, **values))
+
+
+def present(store: Store, walkthrough_id: str) -> pd.DataFrame:
+    """Who is there now: name, place, following."""
+    table = database.participants
+    query = sql.select(table.c.name, table.c.place, table.c.following).where(
+        table.c.walkthrough_id == walkthrough_id, table.c.seen > time.time() - HERE
+    )
+    with transaction(store) as connection:
+        rows = connection.execute(query.order_by(table.c.name)).all()
+    return pd.DataFrame(rows, columns=["name", "place", "following"])
+
+
+def _add_version(connection, walkthrough_id: str, version: int, author: str, cases, made_from: str) -> None:
+    connection.execute(
+        database.versions.insert().values(
+            walkthrough_id=walkthrough_id, version=version, made_from=made_from, author=author, created=timestamp()
+        )
+    )
+    connection.execute(
+        database.cases.insert(),
+        [
+            {"walkthrough_id": walkthrough_id, "version": version, "position": place, **asdict(case)}
+            for place, case in enumerate(cases, 1)
+        ],
+    )
+
+
+def _check_cases(cases: list[Planned]) -> None:
+    if not 1 <= len(cases) <= CASES_LIMIT:
+        raise OverreadError(f"The walkthrough has {len(cases):,} cases; expected 1 to {CASES_LIMIT:,}.")
+    names = [case.study_id for case in cases]
+    if len(set(names)) < len(names):
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise OverreadError(f"The study {twice[:80]!r} stands twice in the walkthrough; name each once.")
+    for case in cases:
+        checked_text(case.study_id, "study_id", TEXT_LIMIT, needed=True)
+        checked_text(case.note, "note of a case", NOTE_LIMIT)
+        if not 0 < case.probability <= 1:
+            raise OverreadError(f"The probability of a case is {case.probability!r}; expected above 0, at most 1.")

@@ -1,0 +1,137 @@
+"""Lists that several people walk through, and what they come to."""
+
+import csv
+import io
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import OverreadError
+from core.review.store import add_verdict, verdicts_table
+from core.review.summary import adjudicated_figures, summary_csv, summary_html, summary_table
+from core.review.vocabulary import Verdict
+from core.review.walkthroughs import (
+    Planned,
+    come,
+    create,
+    list_walkthroughs,
+    move,
+    position,
+    present,
+    read_walkthrough,
+    revise,
+    sampled,
+)
+
+HOSTILE = "<script>alert(1)</script>"
+STUDIES = pd.DataFrame(
+    {
+        "study_id": ["s0", "s1", "s2", HOSTILE],
+        "bone": "hand",
+        "label": [1.0, 0.0, 1.0, np.nan],
+        "score": [0.1, 0.9, 0.8, 0.3],
+        "outcome": ["FN", "FP", "TP", ""],
+    }
+)
+
+
+def test_a_list_keeps_its_order_its_notes_and_its_older_versions(store):
+    cases = [Planned("s2", "look at the ulna"), Planned("s0"), Planned(HOSTILE, HOSTILE)]
+    made = create(store, "demo", " Monday ", "Ana", cases, "missed, wrist")
+    assert (made.name, made.version, made.author, list(made.cases)) == ("Monday", 1, "Ana", cases)
+    again = revise(store, made.id, "Ben", cases[::-1], after=1)
+    assert (again.version, list(again.cases), again.author) == (2, cases[::-1], "Ana")
+    assert list_walkthroughs(store, "demo")["cases"].tolist() == [3]
+    with pytest.raises(OverreadError, match="changed by somebody else"):
+        revise(store, made.id, "Ana", cases, after=1)
+    with pytest.raises(OverreadError, match="already"):
+        create(store, "demo", "Monday", "Ana", cases)
+    with pytest.raises(OverreadError, match="stands twice"):
+        create(store, "demo", "Tuesday", "Ana", [Planned("s0"), Planned("s0")])
+    with pytest.raises(OverreadError, match="0 cases"):
+        create(store, "demo", "Tuesday", "Ana", [])
+    with pytest.raises(OverreadError, match="no walkthrough"):
+        read_walkthrough(store, "nowhere")
+    assert len(list_walkthroughs(store, "demo")) == 1
+
+
+def test_who_presents_and_who_is_there(store):
+    made = create(store, "demo", "Monday", "Ana", [Planned("s0"), Planned("s1")])
+    assert position(store, made.id) is None and present(store, made.id).empty
+    first, second = move(store, made.id, 1, "Ana"), move(store, made.id, 2, "Ana")
+    assert position(store, made.id) == second and second.sequence > first.sequence
+    come(store, made.id, "Ben", 1, True)
+    come(store, made.id, "Ben", 2, False)
+    come(store, made.id, "Ana", 2, False)
+    assert present(store, made.id).to_dict("list") == {
+        "name": ["Ana", "Ben"], "place": [2, 2], "following": [False, False],
+    }  # fmt: skip
+
+
+def test_a_random_part_of_the_agreements_puts_the_figure_right():
+    """Known truth: of 900 agreements 90 labels are wrong; reading errors alone would call the model far better."""
+    random = np.random.default_rng(0)
+    truth = random.random(4000) < 0.4
+    called = np.where(random.random(4000) < 0.85, truth, ~truth)
+    label = np.where(random.random(4000) < 0.9, truth, ~truth)
+    names = np.array([f"s{n}" for n in range(4000)])
+    wrong = label != called
+    real = (called & truth).sum() / truth.sum()
+    weighted, plain = [], []
+    for seed in range(30):
+        planned = sampled(names[wrong].tolist(), names[~wrong].tolist(), 150, 150, seed)
+        assert len({case.study_id for case in planned}) == 300
+        chosen = np.array([int(case.study_id[1:]) for case in planned])
+        table = pd.DataFrame(
+            {
+                "adjudicated": np.where(truth[chosen], "abnormal", "normal"),
+                "score": called[chosen].astype(float),
+                "probability": [case.probability for case in planned],
+                "stratum": [case.stratum for case in planned],
+            }
+        )
+        found = adjudicated_figures(table, 0.5)
+        weighted.append(found["sensitivity"])
+        plain.append(found["sensitivity_unweighted"].value)
+    values = np.array([figure.value for figure in weighted])
+    assert abs(values.mean() - real) < 0.01 and abs(np.mean(plain) - real) > 0.05
+    assert np.mean([figure.low <= real <= figure.high for figure in weighted]) > 0.85
+
+
+def filled(store):
+    made = create(
+        store, "demo", f"Monday {HOSTILE}", "Ana",
+        [Planned("s0", HOSTILE), Planned("s1"), Planned("s2"), Planned("gone"), Planned(HOSTILE)],
+    )  # fmt: skip
+    for study, who, verdict, label in (
+        ("s0", "Ana", "label_wrong", 1.0), ("s0", "Ben", "label_wrong", 1.0),
+        ("s1", "Ana", "label_wrong", 0.0), ("s1", "Ben", "true_miss", 0.0),
+        ("s2", HOSTILE, "poor_image", 1.0),
+    ):  # fmt: skip
+        add_verdict(store, Verdict("demo", study, who, verdict, given_label=label, note=HOSTILE))
+    return made
+
+
+def test_the_summary_says_what_follows_and_keeps_a_case_that_is_gone(store):
+    made = filled(store)
+    table = summary_table(made, verdicts_table(store, "demo"), STUDIES)
+    assert table["action"].tolist() == [
+        "correct the label to normal", "readers differ: a third reader decides", "leave out: unreadable",
+        "not in the index any more", "not read",
+    ]  # fmt: skip
+    assert table["reads"].iloc[1] == "Ana: abnormal; Ben: normal"
+    add_verdict(store, Verdict("demo", "s1", "Cleo", reading="normal", kind="adjudication"))
+    table = summary_table(made, verdicts_table(store, "demo"), STUDIES)
+    assert table["action"].iloc[1] == "label confirmed" and "Cleo: normal" in table["reads"].iloc[1]
+
+
+def test_the_summary_as_files_holds_every_text_and_runs_none(store):
+    made = filled(store)
+    table = summary_table(made, verdicts_table(store, "demo"), STUDIES)
+    rows = list(csv.DictReader(io.StringIO(summary_csv(table), newline="")))
+    assert rows[0]["case_note"] == HOSTILE and rows[4]["study_id"] == HOSTILE and len(rows) == 5
+    page = summary_html(made, table, adjudicated_figures(table, 0.5), [HOSTILE])
+    assert "<script" not in page and page.count("&lt;script&gt;") >= 6
+    assert "no case was read as abnormal" in page and not re.search(r"\bnan\b", page)
