@@ -6,6 +6,7 @@ import typer
 
 from core.commands import (
     audit,
+    augmentation,
     cache,
     calibrate,
     checkpoints,
@@ -28,6 +29,7 @@ COMMANDS = (
     training.train,
     training.sweep,
     training.recipes,
+    augmentation.augment_check,
     checkpoints.checkpoints,
     checkpoints.export,
     scores.predict,

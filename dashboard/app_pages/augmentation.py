@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.data.index import Dataset
 from core.data.input_spec import InputSpec
-from dashboard import augment_controls, augment_files, augment_samples, loaders, selection, widgets
+from dashboard import augment_controls, augment_files, augment_guard, augment_samples, loaders, selection, widgets
 from dashboard.selection import Selection
 
 RECIPE = "original-cnn-64"
@@ -34,7 +34,11 @@ def playground(dataset: Dataset, spec: InputSpec, checkpoint, chosen: Selection)
             augment_files.show(augmentation, dataset.name, checkpoint.recipe["name"] if checkpoint else RECIPE)
         with right:
             row, count, seed = augment_samples.choose(dataset, spec, checkpoint, chosen)
+            above = st.container()
             augment_samples.show(dataset, spec, checkpoint, row, augmentation, count, seed, chosen.threshold)
+            # After the samples, which are what one waits for.
+            with above:
+                augment_guard.show(dataset, spec, augmentation, seed)
 
 
 show()

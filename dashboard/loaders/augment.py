@@ -66,3 +66,26 @@ def _samples(
         logits = np.concatenate([classifier.logits(original[None]), logits_of(classifier, units)])
     grey = np.clip(units[:, 0].cpu().numpy() * 255 + 0.5, 0, 255).astype(np.uint8)
     return original, grey, draws, logits
+
+
+def lesions(dataset: Dataset, spec: InputSpec, augmentation: Augmentation, seed: int) -> dict:
+    """What happens to abnormalities of known place, over a sample of the data set: `core.data.lesions.lesion_facts`."""
+    return _lesions(dataset.name, dataset.index_hash, spec.to_json(), augmentation.to_text(), seed, dataset, spec)
+
+
+MASKS, DRAWS = 100, 16
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _lesions(name: str, index_hash: str, spec_json: str, text: str, seed: int, _dataset: Dataset, _spec: InputSpec):
+    from core.data.lesions import lesion_facts, lesion_table
+
+    masks = _masks(name, index_hash, spec_json, _dataset, _spec)
+    return lesion_facts(lesion_table(Augmentation.from_text(text), masks, seed, DRAWS))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading where abnormalities lie")
+def _masks(name: str, index_hash: str, spec_json: str, _dataset: Dataset, _spec: InputSpec):
+    from core.data.lesions import known_masks
+
+    return known_masks(_dataset, _spec, most=MASKS)

@@ -48,7 +48,7 @@ def study_attribution(
 @st.cache_data(max_entries=8, show_spinner=False)
 def findings(dataset_name: str, index_hash: str, _dataset: Dataset):
     """Where abnormalities are known to lie."""
-    from core.explain.sample import Findings
+    from core.data.findings import Findings
 
     return Findings.of(_dataset)
 

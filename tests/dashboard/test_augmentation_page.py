@@ -92,3 +92,11 @@ def test_the_original_is_switched_by_bone_by_error_and_by_id(house):
 def test_scores_stand_under_samples_only_with_a_model(house):
     assert "flips" in words(open_spec(PRESETS["strong"], model="alpha")) or "0." in words(open_spec(model="alpha"))
     assert not open_page("augmentation", data="cold", spec="rotation:10").exception
+
+
+def test_what_is_lost_of_the_findings_stands_above(house):
+    assert "Keeps 100% of the area of known findings" in words(open_spec(Augmentation(gamma=0.5), model="alpha"))
+    said = words(open_spec(Augmentation(translation=0.5, horizontal_flip=0.5), model="alpha"))
+    assert "mark missed" in said and "loses it entirely in" in said and "an L or R marker is mirrored" in said
+    cold = open_page("augmentation", data="cold", spec="crop:1")
+    assert not cold.exception and "cannot be counted" in words(cold)
