@@ -1,13 +1,15 @@
 """Times the metrics against scikit-learn and plain pandas, after checking that both sides give the same figures.
 
-Run: `python -m bench.thresholds`. The two sides of a pair take turns, and each round gives one ratio (peer's time over
-ours), so a slow moment of the machine strikes both. One row a case is appended to bench/results/thresholds.csv.
+Run: `python -m bench.thresholds [WORDS]`; WORDS chooses the cases whose name holds them. The two sides of a pair take
+turns, and each round gives one ratio (peer's time over ours), so a slow moment of the machine strikes both. One row a
+case is appended to bench/results/thresholds.csv.
 """
 
 import csv
 import datetime
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -274,7 +276,8 @@ def main() -> None:
         *areas(36_808, False), *areas(30_000, True), *areas(1_000_000, False), *bootstrap(studies),
         *bootstrap(made(40_000), 200), *aggregated(),
     ]  # fmt: skip
-    rows = [measure(case) for case in cases]
+    words = " ".join(sys.argv[1:])
+    rows = [measure(case) for case in cases if words in case.what]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     new = not RESULTS.exists()
     with RESULTS.open("a", newline="") as file:

@@ -3,13 +3,13 @@
 import math
 
 FIGURES = (
-    ("Slope", "slope", 2, "1 is right; below 1 too sure"),
-    ("Intercept", "intercept", 2, "0 is right; above 0 too low"),
+    ("Slope", "slope", 2, "1 is right"),
+    ("Intercept", "intercept", 2, "0 is right"),
     ("Brier", "brier", 4, "lower is better"),
-    ("Brier skill", "brier_skill", 3, "0 is always saying the prevalence"),
+    ("Brier skill", "brier_skill", 3, "higher is better"),
     ("Log-loss", "log_loss", 4, "lower is better"),
-    ("ECE", "ece", 4, "mean gap of the bins"),
-    ("MCE", "mce", 4, "largest gap of a bin"),
+    ("ECE", "ece", 4, "mean gap"),
+    ("MCE", "mce", 4, "largest gap"),
 )
 
 
@@ -32,9 +32,8 @@ def verdict(before: dict, found, fit_split: str, split: str) -> list[str]:
     elif gain.high < 0:
         lines.append(f"<b>Gain</b> The log-loss on {split} rises by {-gain.value:.4f}: it does harm.")
     else:
-        lines.append(
-            f"<b>Gain</b> The log-loss on {split} falls by {interval(gain, 4)}: whether it helps is not shown."
-        )
+        moved = f"{-gain.value:+.4f} ({-gain.high:+.4f} to {-gain.low:+.4f})"
+        lines.append(f"<b>Gain</b> The log-loss on {split} changes by {moved}: that may be chance.")
     return lines
 
 

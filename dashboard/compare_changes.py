@@ -24,6 +24,7 @@ def show(dataset: Dataset, changed: pd.DataFrame, chosen: Selection, other: str,
         return
     change = st.segmented_control(
         "Studies", ["Fixed", "Broken"], default="Fixed", required=True, key="change", bind="query-params",
+        persist_state="session",
         help=f"Fixed: {chosen.checkpoint} is wrong and {other} right. Broken: the other way round.",
     )  # fmt: skip
     rows = changed[changed["change"] == change.lower()]
@@ -39,8 +40,9 @@ def show_cards(dataset: Dataset, rows: pd.DataFrame, chosen: Selection, other: s
     """One page of cards under their bones."""
     clicks.on_card(lambda study: st.session_state.update(open_next=study))
     if study := st.session_state.pop("open_next", None):
-        study_view.open_study(study)
-        st.switch_page("app_pages/errors.py", query_params={})
+        row = rows[rows["study_id"] == study].iloc[0]
+        # Only what the selectors do not write themselves; they write theirs again.
+        st.switch_page("app_pages/errors.py", query_params={"study": study, "outcome": outcome_of(row, chosen)})
     pages = -(-len(rows) // PER_PAGE)
     page = min(st.session_state.get("changed_page", 1), pages)
     part = rows.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
@@ -81,9 +83,14 @@ def card(dataset: Dataset, study, files: pd.DataFrame, chosen: Selection, other:
 
 def link(study, chosen: Selection) -> str:
     """The study, opened among the first model's errors."""
+    return "errors?" + urlencode(chosen.query(outcome=outcome_of(study, chosen), study=study.study_id))
+
+
+def outcome_of(study, chosen: Selection) -> str:
+    """What the first model makes of it, as the error browser calls it."""
     called = study.score_a >= chosen.threshold
     outcome = ("TP" if called else "FN") if study.label == 1 else ("FP" if called else "TN")
-    return "errors?" + urlencode(chosen.query(outcome=theme.OUTCOMES[outcome][1], study=study.study_id))
+    return theme.OUTCOMES[outcome][1]
 
 
 def show_rows(rows: pd.DataFrame, chosen: Selection, other: str) -> None:

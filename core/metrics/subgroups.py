@@ -63,7 +63,7 @@ def by_thirds(studies: pd.DataFrame, values: pd.Series, column: str) -> pd.DataF
         else:
             cuts = [
                 (f"1: up to {low:.3g}", given <= low),
-                (f"2: to {high:.3g}", (given > low) & (given <= high)),
+                (f"2: {low:.3g} to {high:.3g}", (given > low) & (given <= high)),
                 (f"3: above {high:.3g}", given > high),
             ]
         for name, inside in cuts:

@@ -72,7 +72,7 @@ def fit(parts: tuple, fit_split: str, method: str, chosen: Selection, bins: int)
         )
         return None
     if fit_split == "train":
-        widgets.note("A network that learned from train is too sure there, and a scaling fitted on it too weak.")
+        widgets.note("If the network learned from train it is too sure there, and a scaling fitted on it too weak.")
     try:
         return calibration.calibrated(*parts, fit_split, method, chosen.split, chosen.one_bone, bins)
     except OverreadError as error:
@@ -82,7 +82,7 @@ def fit(parts: tuple, fit_split: str, method: str, chosen: Selection, bins: int)
 
 def show_figures(before: dict, after: dict | None, split: str) -> None:
     """The figures, and beside them both reliability curves; beneath each other where it is narrow."""
-    figures, *columns = st.columns(3, gap="medium")
+    figures, *columns = st.columns([1.1, 1, 1], gap="medium")
     with figures:
         st.html(calibration_words.figures_html(before, after))
     for column, name, facts in zip(columns, ("Before", "After"), (before, after)):

@@ -20,6 +20,7 @@ def reliability(table: pd.DataFrame, title: str) -> go.Figure:
         x=rows["mean_score"],
         y=rows["share_abnormal"],
         mode="lines+markers",
+        cliponaxis=False,
         name="observed",
         line={"color": theme.faded(theme.TEXT, 0.45), "width": 1.5},
         # The area goes with the number of studies; the smallest bin can still be seen.
