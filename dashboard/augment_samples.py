@@ -113,32 +113,50 @@ def _roll() -> None:
 def show(dataset: Dataset, spec: InputSpec, checkpoint, row: pd.Series, augmentation: Augmentation, count: int,
          seed: int, threshold: float) -> None:  # fmt: skip
     """The original, then the samples of the first epochs as training would see them."""
-    original, samples, draws, logits = augment.samples(dataset, spec, checkpoint, row, augmentation, seed, count)
-    before = levels(original)
-    cards = [
-        widgets.card(
-            [(loaders.picture_uri(original), "original radiograph")],
-            f"<div><b>Original</b>{score(logits, 0, threshold)}</div>{histogram(before)}"
-            "<small>as the network is given it</small>",
-        )
-    ]
-    for place, (grey, drawn) in enumerate(zip(samples, draws.to_dict("records")), 1):
-        cards.append(
-            widgets.card(
-                [(loaders.picture_uri(grey), f"augmented sample {place}")],
-                f"<div><b>Epoch {place}</b>{score(logits, place, threshold)}</div>{histogram(levels(grey), before)}"
-                f"<small>{escape(drawn_words(drawn))}</small>",
+    original, samples, draws = augment.samples(dataset, spec, checkpoint, row, augmentation, seed, count)
+    place, before = st.empty(), levels(original)
+    grey = np.clip(samples * 255 + 0.5, 0, 255).astype(np.uint8)
+    pictures = [loaders.picture_uri(one) for one in (original, *grey)]
+    small = [histogram(before), *(histogram(levels(one), before) for one in grey)]
+    words = ["as the network is given it", *(drawn_words(drawn) for drawn in draws.to_dict("records"))]
+
+    def draw(logits: np.ndarray | None) -> None:
+        with place.container():
+            widgets.gallery(
+                [
+                    widgets.card(
+                        [(pictures[number], f"augmented sample {number}" if number else "original radiograph")],
+                        f"<div><b>{f'Epoch {number}' if number else 'Original'}</b>{score(logits, number, threshold)}"
+                        f"</div>{small[number]}<small>{escape(words[number])}</small>",
+                    )
+                    for number in range(len(pictures))
+                ],
+                "10.5rem",
+                "10.5rem",
             )
+            widgets.note(
+                f"{row['image_id']}. Seed {seed}, augmentation {augmentation.hash()}. Histograms: grey levels of the "
+                "sample, outlined those of the original; black is left out."
+            )
+
+    draw(None)
+    if checkpoint is not None:
+        # The samples are seen before a large network has scored them.
+        of = (
+            checkpoint.reference,
+            row["sha1"],
+            row["image_id"],
+            augmentation.to_text(),
+            seed,
+            f"{dataset.name} {count}",
         )
-    widgets.gallery(cards, "10.5rem", "10.5rem")
-    tail = "Histograms: grey levels of the sample, outlined those of the original; black is left out."
-    widgets.note(f"{row['image_id']}. Seed {seed}, augmentation {augmentation.hash()}. {tail}")
+        draw(augment.scores(*of, checkpoint, original, samples))
 
 
 def score(logits: np.ndarray | None, place: int, threshold: float) -> str:
     """The model's probability for one picture, and on which side of the threshold it falls."""
     if logits is None:
-        return ""
+        return "<span></span>"
     value = 1 / (1 + np.exp(-logits[place]))
     flipped = (value >= threshold) != (1 / (1 + np.exp(-logits[0])) >= threshold)
     return f'<span class="{"mark alarm" if flipped else ""}">{value:.3f}{" flips" if flipped else ""}</span>'

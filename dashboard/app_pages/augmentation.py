@@ -4,7 +4,16 @@ import streamlit as st
 
 from core.data.index import Dataset
 from core.data.input_spec import InputSpec
-from dashboard import augment_controls, augment_files, augment_guard, augment_samples, loaders, selection, widgets
+from dashboard import (
+    augment_controls,
+    augment_files,
+    augment_guard,
+    augment_model,
+    augment_samples,
+    loaders,
+    selection,
+    widgets,
+)
 from dashboard.selection import Selection
 
 RECIPE = "original-cnn-64"
@@ -39,6 +48,8 @@ def playground(dataset: Dataset, spec: InputSpec, checkpoint, chosen: Selection)
             # After the samples, which are what one waits for.
             with above:
                 augment_guard.show(dataset, spec, augmentation, seed)
+            if checkpoint is not None:
+                augment_model.show(dataset, checkpoint, row, augmentation, seed, chosen)
 
 
 show()

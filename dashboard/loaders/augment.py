@@ -30,15 +30,15 @@ def company(dataset_name: str, index_hash: str, reference: str, _checkpoint: Che
 
 def samples(
     dataset: Dataset, spec: InputSpec, checkpoint, row: pd.Series, augmentation: Augmentation, seed: int, count: int
-) -> tuple[np.ndarray, np.ndarray, pd.DataFrame, np.ndarray | None]:
-    """The original uint8 [s, s], its samples uint8 [n, s, s], their draws, and all logits, the original's first."""
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """The original uint8 [s, s], its samples float32 [n, s, s] as training would have them, and their draws."""
     return _samples(
         dataset.name, dataset.index_hash, row["sha1"], row["image_id"], spec.to_json(), augmentation.to_text(), seed,
-        count, checkpoint.reference if checkpoint else "", dataset, spec, checkpoint,
+        count, checkpoint.reference if checkpoint and augmentation.mixes else "", dataset, spec, checkpoint,
     )  # fmt: skip
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, max_size="300MB", show_spinner=False)
 def _samples(
     name: str, index_hash: str, sha1: str, image_id: str, spec_json: str, text: str, seed: int, count: int,
     reference: str, _dataset: Dataset, _spec: InputSpec, _checkpoint,
@@ -55,17 +55,55 @@ def _samples(
     augmentation = Augmentation.from_text(text)
     everyone = company(name, index_hash, reference, _checkpoint) if augmentation.mixes else ()
     # Where training would compute, since only there the samples are training's to the bit.
-    device, _ = pick_device()
-    units, draws = preview(augmentation, read, image_id, seed, range(count), everyone, device)
-    original = read(image_id)
-    logits = None
-    if _checkpoint is not None:
-        from core.inference.stability import logits_of
+    units, draws = preview(augmentation, read, image_id, seed, range(count), everyone, pick_device()[0])
+    return read(image_id), units[:, 0].cpu().numpy(), draws
 
-        classifier = loaders.classifier(reference, _checkpoint)
-        logits = np.concatenate([classifier.logits(original[None]), logits_of(classifier, units)])
-    grey = np.clip(units[:, 0].cpu().numpy() * 255 + 0.5, 0, 255).astype(np.uint8)
-    return original, grey, draws, logits
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def scores(
+    reference: str, sha1: str, image_id: str, text: str, seed: int, company_of: str, _checkpoint, _original, _samples
+) -> np.ndarray:
+    """Logits of the original and of its samples, float64 [1 + n]; `company_of` names whom they may be mixed with."""
+    import torch
+
+    from core.inference.stability import logits_of
+
+    classifier = loaders.classifier(reference, _checkpoint)
+    return np.concatenate(
+        [classifier.logits(_original[None]), logits_of(classifier, torch.from_numpy(_samples)[:, None])]
+    )
+
+
+@st.cache_data(max_entries=1024, show_spinner=False)
+def draw_logits(
+    reference: str, sha1: str, image_id: str, text: str, seed: int, first: int, last: int, _checkpoint, _original
+) -> np.ndarray:
+    """Logits of some epochs' draws of one radiograph, nothing mixed, float64 [last - first]."""
+    from core.inference import stability
+
+    classifier = loaders.classifier(reference, _checkpoint)
+    augmentation = Augmentation.from_text(text)
+    return stability.draw_logits(classifier, augmentation, _original, image_id, seed, range(first, last))
+
+
+def judged(checkpoint: Checkpoint, dataset: Dataset, augmentation: Augmentation, seed: int) -> pd.DataFrame:
+    """The draws of a sample of radiographs that were made before: `core.inference.stability.stability_rows`."""
+    from core.inference.stability import DRAWS, stability_file, stored_rows
+
+    return stored_rows(stability_file(checkpoint, dataset, augmentation, DRAWS, seed))
+
+
+def ids_of(dataset: Dataset, checkpoint: Checkpoint, split: str) -> set[str]:
+    """The radiographs of a split as this checkpoint sees it."""
+    return _ids_of(dataset.name, dataset.index_hash, checkpoint.reference, split, checkpoint)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _ids_of(name: str, index_hash: str, reference: str, split: str, _checkpoint: Checkpoint) -> set[str]:
+    from core.inference.predictions import effective_splits
+
+    index = loaders.index(name)
+    return set(index.loc[effective_splits(index, _checkpoint) == split, "image_id"])
 
 
 def lesions(dataset: Dataset, spec: InputSpec, augmentation: Augmentation, seed: int) -> dict:

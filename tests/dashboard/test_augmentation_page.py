@@ -100,3 +100,12 @@ def test_what_is_lost_of_the_findings_stands_above(house):
     assert "mark missed" in said and "loses it entirely in" in said and "an L or R marker is mirrored" in said
     cold = open_page("augmentation", data="cold", spec="crop:1")
     assert not cold.exception and "cannot be counted" in words(cold)
+
+
+def test_how_steady_the_model_is_over_draws_and_per_bone(house):
+    app = open_spec(PRESETS["strong"], model="alpha")
+    assert "Decision flips" in words(app) and "n = 64 draws" in words(app) and "nothing drawn yet" in words(app)
+    app.slider(key="stability_count").set_value(10).run()
+    app.button(key="stability").click().run()
+    assert not app.exception and "10 radiographs, 64 draws each" in words(app)
+    assert {"Bone", "Decisions that flip"} <= set(app.dataframe[0].value)
