@@ -174,17 +174,17 @@ def copies_row(root: Path) -> dict:
     return measure(case, COMMAND, PACKAGES, 3)
 
 
-def square(path: str, thumbnail: str = "") -> np.ndarray:
+def square(path: str, thumbnail: str = "", side: int = SIDE) -> np.ndarray:
     """A letterboxed square, as one writes it with Pillow; and a thumbnail in a file where it is named."""
     with Image.open(path) as image:
         grey = image.convert("L")
-        left, top, width, height = placed(*grey.size, SIDE)
-        out = Image.new("L", (SIDE, SIDE))
+        left, top, width, height = placed(*grey.size, side)
+        out = Image.new("L", (side, side))
         out.paste(grey.resize((width, height), Image.Resampling.BILINEAR), (left, top))
         if thumbnail:
             grey.thumbnail((160, 160))
             grey.save(thumbnail, quality=82)
-    return np.asarray(out)
+    return np.array(out)
 
 
 def batches(size: int = 64) -> list[slice]:
@@ -194,8 +194,8 @@ def batches(size: int = 64) -> list[slice]:
 class Files(torch.utils.data.Dataset):
     """What everyone writes: a file decoded and augmented on its own."""
 
-    def __init__(self, paths: list[str]):
-        self.paths = paths
+    def __init__(self, paths: list[str], side: int = SIDE):
+        self.paths, self.side = paths, side
         self.change = v2.Compose(
             [v2.ToImage(), v2.RandomHorizontalFlip(), v2.RandomRotation(10), v2.ToDtype(torch.float32, scale=True)]
         )
@@ -204,7 +204,7 @@ class Files(torch.utils.data.Dataset):
         return len(self.paths)
 
     def __getitem__(self, place: int) -> torch.Tensor:
-        return self.change(square(self.paths[place]))
+        return self.change(square(self.paths[place], side=self.side))
 
 
 if __name__ == "__main__":

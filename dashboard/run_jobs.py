@@ -12,7 +12,7 @@ from core.errors import OverreadError
 from core.models.checkpoint import HISTORY
 from core.paths import checkpoint_folder
 from core.training import jobs
-from core.training.recipe import RECIPES
+from core.training.recipe import ABOUT, RECIPES
 from dashboard import widgets
 from dashboard.charts import history
 from dashboard.loaders import dataset as tables
@@ -46,6 +46,7 @@ def form(dataset: Dataset) -> None:
     settings = left.text_area("Settings, one key=value a line", key="job_settings", placeholder=hint, height=110)
     folds = right.number_input("Folds (0: one network)", 0, 20, 0, key="job_folds")
     chosen = RECIPES[recipe]
+    left.caption(ABOUT[recipe])
     lines = [line.strip() for line in (settings or "").splitlines() if line.strip()]
     balance = next((line.split("=", 1)[1].strip() for line in lines if line.startswith("balance=")), chosen.balance)
     priors = tables.priors(dataset).set_index("balance")["prior"]

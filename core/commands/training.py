@@ -116,7 +116,9 @@ def line_of(row: dict, keys: list[str]) -> str:
 
 def recipes() -> None:
     """List the named recipes."""
-    from core.training.recipe import RECIPES
+    from core.training.recipe import ABOUT, RECIPES
 
     for recipe in RECIPES.values():
-        typer.echo(f"{recipe.name}: {recipe.architecture}, {recipe.size} px, {recipe.epochs} epochs")
+        typer.echo(
+            f"{recipe.name}: {recipe.architecture}, {recipe.size} px, {recipe.epochs} epochs. {ABOUT[recipe.name]}"
+        )

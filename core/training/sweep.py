@@ -40,7 +40,8 @@ class Point:
 
 
 def points_of(recipe: Recipe, grid: list[str]) -> list[Point]:
-    """Every combination of `key=a,b,c` entries, in their order; `bones=wrist,all` trains on one bone or on all.
+    """Every combination of `key=a,b,c` entries, in their order; `bones=wrist,all` trains on one bone or on all,
+    `weights=random,FILE` from scratch or from a file.
 
     OverreadError where a key, a value or their number is not possible, before anything is trained.
     """
@@ -68,7 +69,9 @@ def points_of(recipe: Recipe, grid: list[str]) -> list[Point]:
 
 
 def _spelled(key: str, value: str) -> str:
-    return value if key != "bones" else json.dumps([] if value == "all" else [value])
+    if key == "bones":
+        return json.dumps([] if value == "all" else [value])
+    return "" if (key, value) == ("weights", "random") else value
 
 
 def run_sweep(

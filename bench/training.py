@@ -1,0 +1,187 @@
+"""Times an epoch of training against the loops everyone writes, on the same network, size and radiographs.
+
+`python -m bench.training FOLDER [architecture] [px] [count]`: FOLDER holds or gets the archive of bench.archive. Peers:
+a plain DataLoader over the files (Pillow, torchvision v2, two workers), Lightning and fastai around the same, and the
+same steps on ready tensors, which is the limit. Ours reads the pixel cache, which was filled before; the peers decode,
+as they do. Lightning and fastai are timed where they are installed. Rows go to bench/results/training.csv.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from bench.archive import write_archive
+from bench.data import Files
+from bench.pairs import Case, keep, measure
+from core.data.augment import Augmentation
+from core.data.cache import pixel_cache
+from core.data.index import build_index, read_index, write_dataset
+from core.models.registry import build
+from core.training import loop
+from core.training.optim import optimiser_for
+from core.training.parallel import Team
+from core.training.recipe import Recipe
+
+COMMAND = "python -m bench.training"
+PACKAGES = ("torch", "torchvision", "timm")
+BATCH = 32
+
+
+def main(folder: str, architecture: str = "small_cnn", side: str = "64", count: str = "640") -> None:
+    root = write_archive(Path(folder), 2_000)
+    with tempfile.TemporaryDirectory(dir=folder) as home:
+        os.environ["OVERREAD_HOME"] = home
+        rows = [
+            measure(case, COMMAND, PACKAGES, 3)
+            for exact in ("float32", "bfloat16")
+            for case in cases(root, architecture, int(side), int(count), exact)
+        ]
+    keep(rows, "training.csv")
+
+
+def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> list[Case]:
+    """Ours in one precision against every peer, which compute in float32 as they come."""
+    recipe = Recipe(
+        "bench", architecture, size=side, augmentation=Augmentation(horizontal_flip=0.5, rotation=10), batch_size=BATCH
+    )
+    dataset = write_dataset("bench", build_index(root))
+    index = read_index("bench").iloc[:count].reset_index(drop=True)
+    cache = pixel_cache(dataset, index, recipe.input_spec())
+    rows, paths = cache.rows_of(index["image_id"]), [str(root / path) for path in index["path"]]
+    labels = torch.tensor(index["label"].to_numpy(np.float32))
+    torch.manual_seed(0)
+    model = build(architecture).to(memory_format=torch.channels_last)
+    crew = Team(0, 1, torch.device("cpu"), "")
+    run = loop.Run(model, model, optimiser_for(model, recipe), None, recipe, crew, exact, [])
+    plain = replace(recipe, augmentation=Augmentation())
+    ready = loop.Run(model, model, run.optimiser, None, plain, crew, exact, [])
+    spec = recipe.input_spec()
+    tensors = [
+        spec.normalise(torch.from_numpy(cache.pixels[rows[start : start + BATCH]]).unsqueeze(1).float() / 255)
+        for start in range(0, count, BATCH)
+    ]
+
+    def ours():
+        return loop._learn(run, index, cache.pixels, rows, 1, None)
+
+    def limit():
+        return epoch(ready.model, run.optimiser, zip(tensors, labels.split(BATCH)), exact)
+
+    loader = DataLoader(Labelled(paths, labels, side, spec), batch_size=BATCH, shuffle=True, num_workers=2)
+    other = build(architecture)
+    optimiser = torch.optim.AdamW(other.parameters(), lr=1e-3)
+
+    def dataloader():
+        return epoch(other, optimiser, loader, "float32")
+
+    # Each draws its own order and changes: the loss must be one that a network of this kind can have.
+    both = lambda mine, peers: np.testing.assert_array_less([mine, peers], 5)  # noqa: E731
+    what = f"an epoch of {architecture} at {side} px, {exact}"
+    found = [
+        Case(what, count, "the same steps on ready tensors, the limit", ours, limit, same=both),
+        Case(what, count, "a plain DataLoader loop over the files, float32", ours, dataloader, same=both),
+    ]
+    if exact == "float32":
+        for name, peer in (("Lightning", lightning_epoch), ("fastai", fastai_epoch)):
+            with contextlib.suppress(ImportError):
+                found.append(Case(what, count, f"{name} over the files, float32", ours, peer(other, loader), same=both))
+    return found
+
+
+def epoch(model, optimiser, batches, exact: str) -> float:
+    """One epoch as everyone writes it; its mean loss."""
+    model.train()
+    total = steps = 0
+    for pixels, label in batches:
+        with torch.autocast("cpu", torch.bfloat16, enabled=exact == "bfloat16"):
+            logits = model(pixels)[:, 0]
+        loss = functional.binary_cross_entropy_with_logits(logits.float(), label)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        total, steps = total + loss.detach(), steps + 1
+    return float(total) / steps
+
+
+def lightning_epoch(model, loader):
+    """Lightning's Trainer around the same network and files."""
+    import lightning
+
+    class Module(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.network, self.seen = model, []
+
+        def training_step(self, batch, _):
+            loss = functional.binary_cross_entropy_with_logits(self.network(batch[0])[:, 0], batch[1])
+            self.seen.append(loss.detach())
+            return loss
+
+        def configure_optimizers(self):
+            return torch.optim.AdamW(self.parameters(), lr=1e-3)
+
+    def run():
+        quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        module = Module()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trainer = lightning.Trainer(max_epochs=1, accelerator="cpu", enable_model_summary=False, **quiet)
+            trainer.fit(module, loader)
+        return float(torch.stack(module.seen).mean())
+
+    return run
+
+
+def fastai_epoch(model, loader):
+    """fastai's Learner around the same network and files."""
+    from fastai.callback.core import Callback, CancelValidException
+    from fastai.callback.progress import ProgressCallback
+    from fastai.data.core import DataLoaders
+    from fastai.learner import Learner
+
+    class TrainOnly(Callback):
+        """The others do not validate either."""
+
+        def before_validate(self):
+            raise CancelValidException
+
+    losses = []
+
+    def loss_of(logits, label):
+        losses.append(functional.binary_cross_entropy_with_logits(logits[:, 0], label))
+        return losses[-1]
+
+    learner = Learner(DataLoaders(loader, loader), model, loss_func=loss_of, cbs=[TrainOnly()])
+    learner.remove_cbs([part for part in learner.cbs if isinstance(part, ProgressCallback)])
+
+    def run():
+        losses.clear()
+        with learner.no_logging():
+            learner.fit(1, 1e-3)
+        return float(torch.stack([loss.detach() for loss in losses]).mean())
+
+    return run
+
+
+class Labelled(Files):
+    """Files with their labels, normalised."""
+
+    def __init__(self, paths, labels, side, spec):
+        super().__init__(paths, side)
+        self.labels, self.spec = labels, spec
+
+    def __getitem__(self, place):
+        return self.spec.normalise(super().__getitem__(place)), self.labels[place]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
