@@ -40,6 +40,7 @@ COMMANDS = (
     compare.compare,
     calibrate.calibrate,
     review.embed,
+    review.label_audit,
     explain.explain,
     explain.trust,
     data.demo,
@@ -54,6 +55,7 @@ app = typer.Typer(
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(review.verdicts, name="verdicts")
+app.add_typer(review.labels, name="labels")
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ def main() -> None:
             "Reading": [
                 st.Page("app_pages/errors.py", title="Errors", icon=":material/search:"),
                 st.Page("app_pages/walkthroughs.py", title="Walkthroughs", icon=":material/groups:"),
+                st.Page("app_pages/labels.py", title="Labels", icon=":material/rule:"),
                 st.Page("app_pages/agreement.py", title="Agreement", icon=":material/balance:"),
                 st.Page("app_pages/saliency.py", title="Saliency", icon=":material/local_fire_department:"),
             ],

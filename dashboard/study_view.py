@@ -41,6 +41,23 @@ def card(dataset: Dataset, study, files: pd.DataFrame, chosen: Selection, outcom
     return widgets.card(pictures, words, link, study.study_id)
 
 
+def label_card(dataset: Dataset, study, files: pd.DataFrame, chosen: Selection, said: str = "") -> str:
+    """The given label in front, and the score beside it, where there is one."""
+    pictures = [
+        (loaders.thumbnail_uri(dataset, row.path, row.sha1), f"{study['bone']}, view {place} of {len(files)}")
+        for place, row in enumerate(files.itertuples(), 1)
+    ]
+    score = widgets.score_bar(study["score"], chosen.threshold) if study["score"] == study["score"] else ""
+    verdict = f'<span class="tag">{escape(said)}</span>' if said else ""
+    words = (
+        f"<div><b>{escape(bone_name(study['bone']))}</b>{widgets.label_mark(study['label'])}</div><div>{score}</div>"
+        f"<small>{escape(study['study_id'])}</small>{verdict}"
+    )
+    return widgets.card(
+        pictures, words, "labels?" + urlencode(chosen.query(study=study["study_id"])), study["study_id"]
+    )
+
+
 def blind_card(dataset: Dataset, study: str, bone: str, files: pd.DataFrame, chosen: Selection, said: str = "") -> str:
     """The same without anything that gives label or score away."""
     name = review.token(study)

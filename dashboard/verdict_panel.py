@@ -114,6 +114,16 @@ def said_words(row) -> str:
     return verdict or READ_WORDS.get(row.read, row.read)
 
 
+def spoken(dataset, studies: list[str]) -> dict[str, str]:
+    """What readers said of these studies, in a few words each."""
+    found = review.verdicts(dataset.name)
+    found = found[found["study_id"].isin(studies)]
+    return {
+        study: "; ".join(f"{row.reviewer}: {said_words(row).lower()}" for row in rows.itertuples())
+        for study, rows in found.groupby("study_id")
+    }
+
+
 def _line(row) -> str:
     more = [part for part in (row.subtype, row.view, row.confidence) if isinstance(part, str)]
     seen = " (blind)" if row.blind else ""

@@ -49,6 +49,42 @@ def import_verdicts(
     )
 
 
+labels = typer.Typer(no_args_is_help=True, help="Labels after review: revisions over the given ones.")
+
+
+@labels.command("accept")
+def accept_labels(
+    data: Name,
+    author: Annotated[str, typer.Option(help="Who accepts them.")],
+    rule: Annotated[str, typer.Option(help="agreed, two or adjudicated.")] = "agreed",
+    as_json: Json = False,
+) -> None:
+    """Make the verdicts as they stand a revision of the labels; the given ones stay as they are."""
+    from core.data.labels import labels_file
+    from core.review.overlay import accept, revision_table
+    from core.review.store import open_store
+
+    store = open_store()
+    revision = accept(store, data, author, rule)
+    counts = revision_table(store, revision)["outcome"].value_counts().to_dict()
+    facts = {**asdict(revision), "reference": revision.reference, "outcomes": counts}
+    facts["file"] = str(labels_file(data, revision.reference))
+    said = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in counts.items())
+    tell(facts, as_json, f"revision {revision.reference} of {data}: {said}")
+
+
+@labels.command("list")
+def list_labels(data: Name, as_json: Json = False) -> None:
+    """Every revision of a data set's labels."""
+    from core.review.overlay import list_revisions
+    from core.review.store import open_store
+
+    found = list_revisions(open_store(), data)
+    lines = [f"{one.reference}: by {one.author} on {one.created[:10]}, rule {one.rule}" for one in found]
+    facts = {"revisions": [{**asdict(one), "reference": one.reference} for one in found]}
+    tell(facts, as_json, "\n".join(lines) or f"There is no label revision of {data}.")
+
+
 def embed(
     checkpoint: Annotated[str, typer.Argument(help="Folder, or a name under checkpoints/.")],
     data: Name,
@@ -66,3 +102,79 @@ def embed(
     file = embeddings_files(described, dataset)[0]
     facts = {"file": str(file), "radiographs": len(found.rows), "width": found.vectors.shape[1]}
     tell(facts, as_json, f"{facts['radiographs']:,} radiographs as {facts['width']} numbers each, in {file}")
+
+
+def label_audit(
+    scored: Annotated[
+        str, typer.Argument(metavar="NAME", help="A checkpoint, imported scores, or a predictions file.")
+    ],
+    data: Name,
+    scores: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet of out-of-fold scores: study_id, score and maybe aum.")
+    ] = None,
+    features: Annotated[
+        bool, typer.Option("--features", help="Logistic regression on the checkpoint's frozen features, by folds.")
+    ] = False,
+    order: Annotated[str, typer.Option(help="self_confidence, margin, or aum where logged.")] = "self_confidence",
+    out: Annotated[Path | None, typer.Option(help="CSV of all studies, the most suspicious first.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="So many are printed.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Rank labels that may be wrong, by scores of networks that did not learn from them."""
+    from core.data.index import read_dataset
+    from core.paths import write_atomically
+    from core.review.label_issues import noise_rates, out_of_fold, rank, read_out_of_fold
+
+    dataset = read_dataset(data)
+    if scores:
+        frame, of = read_out_of_fold(scores, dataset), str(scores)
+    elif features:
+        frame, of = _by_features(scored, dataset), f"logistic regression on the features of {scored}"
+    else:
+        from core.inference.scores import known_scores
+
+        frame, of = out_of_fold(known_scores(scored, dataset)), f"{scored}, on what it has not learned from"
+    table = rank(frame, order)
+    if out:
+        write_atomically(out, lambda path: table.to_csv(path, index=False))
+    rates = noise_rates(frame["score"].to_numpy(), frame["label"].to_numpy())
+    first = table.head(top)
+    facts = {
+        "scores": of,
+        "studies": len(table),
+        "suspects": int(table["suspect"].sum()),
+        "estimated_wrong": {name: None if value != value else value for name, value in rates.items()},
+        "ranked": first.to_dict("records"),
+        "file": str(out) if out else None,
+    }
+    lines = [f"{len(table):,} studies by {of}; {facts['suspects']:,} suspects (confident joint)"]
+    lines += [
+        f"{row.rank}. {row.study_id}: labelled {'abnormal' if row.label else 'normal'}, score {row.score:.3f}"
+        for row in first.itertuples()
+    ]
+    tell(facts, as_json, "\n".join(lines))
+
+
+def _by_features(name: str, dataset):
+    from core.inference.embeddings import compute_embeddings, read_embeddings
+    from core.models.checkpoint import read_checkpoint
+    from core.review.label_issues import from_features
+
+    checkpoint = read_checkpoint(name)
+    found = read_embeddings(checkpoint, dataset)
+    if found is None:
+        with bar() as progress:
+            found = compute_embeddings(checkpoint, dataset, progress)
+    if checkpoint.learned().index.isin(_hashes(dataset)).any():
+        messages.print(
+            f"{checkpoint.name} has learned from these labels, and may have memorised the wrong ones; a network "
+            "trained elsewhere, or --folds, tells more.",
+            markup=False,
+        )
+    return from_features(found)
+
+
+def _hashes(dataset):
+    from core.data.index import read_index
+
+    return read_index(dataset.name)["sha1"]

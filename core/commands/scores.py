@@ -64,6 +64,10 @@ def evaluate(
     by: Annotated[str, typer.Option(help="Also per group: bone.")] = "",
     threshold: Annotated[float, typer.Option(help="Positive from this study score on.", min=0, max=1)] = 0.5,
     aggregation: Annotated[str, typer.Option(help="How a study's radiographs become one score.")] = "mean",
+    labels: Annotated[
+        str,
+        typer.Option(metavar="REVISION", help="Judge by labels after review, beside the given ones: number, 'latest'."),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Judge scores by study: AUROC, sensitivity and specificity with intervals."""
@@ -73,17 +77,21 @@ def evaluate(
     with bar() as progress:
         frame, used = scores_for(scored, data, split, progress)
     facts = judge(frame, threshold, by=by or None, aggregation=aggregation)
-    facts = {"split": used, **facts}
-    tell(
-        facts,
-        as_json,
-        "\n".join(
-            [
-                _sentence(f"split {used}", facts),
-                *[_sentence(str(group[by]), group) for group in facts.get("groups", [])],
-            ]
-        ),
-    )
+    lines = [
+        _sentence(f"split {used}", facts),
+        *[_sentence(str(group[by]), group) for group in facts.get("groups", [])],
+    ]
+    if labels:
+        from core.review.overlay import as_adjudicated
+
+        revision, corrected = as_adjudicated(frame, labels, data)
+        given, facts = facts, judge(corrected, threshold, by=by or None, aggregation=aggregation)
+        facts |= {"labels": revision, "as_labelled": given}
+        lines = [f"as labelled, {line}" for line in lines] + [
+            _sentence(f"as adjudicated ({revision}), split {used}", facts)
+        ]
+        lines += [_sentence(f"as adjudicated, {group[by]}", group) for group in facts.get("groups", [])]
+    tell({"split": used, **facts}, as_json, "\n".join(lines))
 
 
 def _sentence(name: str, facts: dict) -> str:

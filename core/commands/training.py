@@ -27,16 +27,26 @@ def train(
             "--allow-patient-overlap", help="Train although patients stand in two splits; they count as train."
         ),
     ] = False,
+    labels: Annotated[
+        str, typer.Option(metavar="REVISION", help="Learn from labels after review: a number, or 'latest'.")
+    ] = "",
     device: Device = "",
     as_json: Json = False,
 ) -> None:
     """Train a recipe on a data set into a checkpoint."""
+    from dataclasses import replace
+
     from core.data.index import read_dataset
     from core.paths import checkpoint_folder
     from core.training.recipe import named_recipe, with_augmentation, with_settings
 
     chosen = with_augmentation(with_settings(named_recipe(recipe), settings or []), augmentation, settings or [])
     dataset = read_dataset(data)
+    if labels:
+        from core.review.overlay import find_revision
+        from core.review.store import open_store
+
+        chosen = replace(chosen, labels=find_revision(open_store(), data, labels).reference)
     from core.training.folds import train_folds
     from core.training.loop import train as run
     from core.training.parallel import leads

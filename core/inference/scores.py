@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.data.index import read_dataset, read_index
+from core.data.index import Dataset, read_dataset, read_index
 from core.errors import OverreadError
 from core.inference.imported import imported_predictions
 from core.inference.predictions import effective_splits, read_file, read_predictions, store_predictions
@@ -60,6 +60,27 @@ def scores_for(
         stored = predict(checkpoint, dataset, [used], progress)
         store_predictions(stored, checkpoint, dataset)
     return _part(stored, found.name, used)
+
+
+def known_scores(scored: str | Scored, dataset: Dataset) -> pd.DataFrame:
+    """Every score of a data set that is kept, whatever its split. OverreadError where it was not scored."""
+    if isinstance(scored, str) and Path(scored).suffix in {".parquet", ".pq"}:
+        return read_file(scored)
+    found = scored if isinstance(scored, Scored) else find_scored(scored)
+    if found.kind == "imported":
+        frame = imported_predictions(found.source)
+        if found.dataset.rsplit("@", 1)[0] != dataset.name:
+            raise OverreadError(
+                f"The imported scores {found.name} do not belong to {dataset.name}; import them with --data."
+            )
+        return frame
+    frame = read_predictions(found.source, dataset)
+    if frame is None:
+        raise OverreadError(
+            f"{found.name} has not scored {dataset.name}; "
+            f"run: python -m core predict {found.name} --data {dataset.name}"
+        )
+    return frame
 
 
 def _used(split: str, there: set[str], what: str, prefer: tuple[str, ...] = JUDGED) -> str:

@@ -54,7 +54,7 @@ def train_folds(
     other radiograph gets the mean of all logits. What was done is found again with `resume`, a member at a time.
     """
     alone_or_refuse("train --folds")
-    index = trainable(dataset, allow_overlap)
+    index = trainable(dataset, allow_overlap, recipe.labels)
     shares = _shares(index, folds)
     with alone(out):
         if (out / MANIFEST).exists():

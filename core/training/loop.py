@@ -58,7 +58,7 @@ def train(
     for bit. With `allow_overlap` patients in two splits are learned from and never judged as valid; else
     OverreadError, as where nothing can be learned or the loss is no longer a number.
     """
-    index = trainable(dataset, allow_overlap)
+    index = trainable(dataset, allow_overlap, recipe.labels)
     index = considered(index, recipe)
     tuning = index["fold"].to_numpy() == recipe.holdout_fold
     if not tuning.any() or tuning.all():

@@ -43,7 +43,7 @@ class Recipe:
     balance: the study is the unit; 'sampler' draws bones and labels equally, 'weight' weighs the loss per bone as in
     the MURA paper. holdout_fold: the fold of train that is kept out to choose the epoch. left_out: folds of train
     that are not looked at at all, so that the network may be judged on them. bones: learn from these alone (none:
-    from all).
+    from all). labels: the revision after review to learn from, NUMBER@HASH ('': the labels as given).
     """
 
     name: str
@@ -76,6 +76,7 @@ class Recipe:
     holdout_fold: int = 0
     left_out: tuple = ()
     bones: tuple = ()
+    labels: str = ""
     seed: int = 0
 
     def __post_init__(self):

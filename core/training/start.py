@@ -11,6 +11,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from core.data.index import Dataset, conflicting_studies, read_index
+from core.data.labels import read_labels, relabelled
 from core.data.split import overlap_table
 from core.errors import OverreadError
 from core.models.checkpoint import MANIFEST, read_manifest
@@ -19,9 +20,11 @@ from core.training.recipe import Recipe
 from core.training.state import FILE, read_facts
 
 
-def trainable(dataset: Dataset, allow_overlap: bool = False) -> pd.DataFrame:
-    """The labelled rows of train. OverreadError where patients stand in two splits, unless that is allowed, or where
-    nothing can be learned."""
+def trainable(dataset: Dataset, allow_overlap: bool = False, labels: str = "") -> pd.DataFrame:
+    """The labelled rows of train; with `labels` by that revision after review.
+
+    OverreadError where patients stand in two splits, unless that is allowed, or where nothing can be learned.
+    """
     index = read_index(dataset.name)
     crossing = overlap_table(index)
     if len(crossing) and not allow_overlap:
@@ -32,6 +35,8 @@ def trainable(dataset: Dataset, allow_overlap: bool = False) -> pd.DataFrame:
             "in one. Put all of a patient's radiographs on one side and index again, or train all the same with "
             "--allow-patient-overlap."
         )
+    if labels:
+        index = relabelled(index, read_labels(dataset.name, labels))
     index = index[
         (index["split"] == "train") & index["label"].notna() & ~index["study_id"].isin(conflicting_studies(index))
     ]
@@ -137,6 +142,7 @@ def run_facts(recipe: Recipe, dataset: Dataset, parameters: int) -> dict:
         "index_hash": dataset.index_hash,
         "phantom": dataset.phantom,
         "recipe": recipe.name,
+        "labels": recipe.labels,
         "augmentation_hash": recipe.augmentation.hash(),
         "parameters": parameters,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -7,7 +7,6 @@ from dashboard import case_list, case_view, reviewer, scoring, selection, study_
 from dashboard.case_list import Filters
 from dashboard.case_view import Room
 from dashboard.components import clicks
-from dashboard.loaders import review
 from dashboard.loaders.review import Cases
 from dashboard.selection import Selection, bone_name
 
@@ -63,7 +62,7 @@ def show_gallery(
     st.session_state["page_of"] = of
     page = min(st.session_state.get("page", 1), pages)
     shown = listed[(page - 1) * PER_PAGE : page * PER_PAGE]
-    said = spoken(dataset, shown) if not blind else {}
+    said = verdict_panel.spoken(dataset, shown) if not blind else {}
     if not blind:
         walk_make.from_list(dataset, cases, listed, chosen, filters)
     cards = []
@@ -78,16 +77,6 @@ def show_gallery(
     if pages > 1:
         with st.container(horizontal_alignment="center"):
             st.pagination(pages, key="page", bind="query-params")
-
-
-def spoken(dataset: Dataset, studies: list[str]) -> dict[str, str]:
-    """What readers said of these studies, in a few words each."""
-    found = review.verdicts(dataset.name)
-    found = found[found["study_id"].isin(studies)]
-    return {
-        study: "; ".join(f"{row.reviewer}: {verdict_panel.said_words(row).lower()}" for row in rows.itertuples())
-        for study, rows in found.groupby("study_id")
-    }
 
 
 show()

@@ -22,6 +22,7 @@ from core.metrics.evaluation import outcome_table
 from core.models.checkpoint import Checkpoint
 from core.paths import home
 from core.review.database import Store, open_store
+from core.review.label_issues import from_features, out_of_fold, rank
 from core.review.store import latest_sequence, verdicts_table
 from dashboard import loaders
 from dashboard.loaders.files import stamp
@@ -114,6 +115,17 @@ def alike(dataset: Dataset, source: Checkpoint | Imported, study: str) -> pd.Dat
     return _alike(tuple(stamp(file) for file in embeddings_files(source, dataset)), study, found)
 
 
+def suspects(dataset: Dataset, source: Checkpoint | Imported, by_features: bool, order: str) -> pd.DataFrame | None:
+    """Labels that may be wrong, ranked; None without scores, or without the features that are asked for."""
+    found = embeddings(dataset, source) if by_features else loaders.predictions(dataset, source)
+    if found is None:
+        return None
+    stamps = loaders._score_stamps(dataset, source)
+    if by_features:
+        stamps = tuple(stamp(file) for file in embeddings_files(source, dataset))
+    return rank(_out_of_fold(dataset.name, dataset.index_hash, source.reference, stamps, by_features, found), order)
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _store(url: str, place: str) -> Store:
     return open_store(url)
@@ -187,3 +199,8 @@ def _places(rows: pd.DataFrame) -> dict[str, slice]:
     starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]) if len(ids) else np.zeros(0, int)
     ends = np.r_[starts[1:], len(ids)]
     return {ids[start]: slice(int(start), int(end)) for start, end in zip(starts, ends)}
+
+
+@st.cache_resource(max_entries=4, show_spinner="Scoring what was not learned from")
+def _out_of_fold(name, index_hash, reference, stamps, by_features: bool, _found) -> pd.DataFrame:
+    return from_features(_found) if by_features else out_of_fold(_found)

@@ -24,6 +24,7 @@ PAGES = (
     "compare",
     "errors",
     "walkthroughs",
+    "labels",
     "agreement",
     "saliency",
 )

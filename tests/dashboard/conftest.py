@@ -28,6 +28,7 @@ PAGES = (
     "compare",
     "errors",
     "walkthroughs",
+    "labels",
     "agreement",
     "saliency",
 )

@@ -241,3 +241,28 @@ def test_readers_that_differ_are_decided_by_a_third(room):
     assert (row["kind"], row["read"]) == ("adjudication", "abnormal")
     app.text_input(key="study").set_value("").run()
     assert "0 studies on which readers differ" in words(app)
+
+
+def test_planted_wrong_labels_are_ranked_and_corrected_in_a_revision(room):
+    app = open_page("labels")
+    assert not app.exception and "Suspicious labels" in words(app)
+    app.text_input(key="reviewer").set_value("Ana").run()
+    assert app.button(key="accept").disabled
+    shown = words(app)
+    first = re.search(r'data-study="([^"]+)"', shown).group(1)
+    app.text_input(key="study").set_value(first).run()
+    assert "Number 1: labelled" in words(app)
+    said = next(button for button in app.button if button.key == key_of(first, "label_wrong"))
+    said.click().run()
+    app.text_input(key="study").set_value("").run()
+    app.button(key="accept").click().run()
+    assert not app.exception and "As adjudicated" in words(app) and "1 labels of" in words(app)
+    reference = app.selectbox(key="revision").value
+    from core.data.labels import read_labels
+
+    assert read_labels("demo", reference)["outcome"].tolist() == ["corrected"]
+
+
+def test_labels_of_a_set_that_was_not_scored_offer_to_score(room):
+    app = open_page("labels", model="beta")
+    assert not app.exception and app.button(key="score_now")

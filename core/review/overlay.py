@@ -1,0 +1,150 @@
+"""From accepted verdicts to a revision of the labels: what it says of each study, and by whose entries."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sql
+
+from core.data.labels import labels_file, labels_hash, read_labels, relabelled, write_labels
+from core.errors import OverreadError
+from core.review import database
+from core.review.agreement import latest_reads
+from core.review.database import Store, open_store, transaction
+from core.review.store import latest_sequence, register, timestamp, verdicts_table
+
+RULES = {
+    "agreed": "an adjudication, else what all readers of the study say alike, one reader included",
+    "two": "an adjudication, else what at least two readers say alike and none says otherwise",
+    "adjudicated": "an adjudication only",
+}
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A revision of the labels of a data set. reference: NUMBER@HASH."""
+
+    dataset: str
+    number: int
+    hash: str
+    rule: str
+    author: str
+    created: str
+
+    @property
+    def reference(self) -> str:
+        """What a checkpoint records."""
+        return f"{self.number}@{self.hash}"
+
+
+def adjudicated(verdicts: pd.DataFrame, rule: str = "agreed") -> pd.DataFrame:
+    """What verdicts in force come to, one row a decided study: study_id, given_label, label, outcome, verdict_ids.
+
+    label: 1, 0, or NaN where the study is left out; outcome: confirmed, corrected, labelled (no label was given),
+    unreadable or out_of_scope. Studies that the rule does not decide are not there, and keep their label.
+    """
+    if rule not in RULES:
+        raise OverreadError(f"The rule is {rule[:40]!r}; expected one of {', '.join(RULES)}.")
+    reads = latest_reads(verdicts)
+    same = reads.groupby("study_id")["read"].transform("nunique") == 1
+    readers = reads.groupby("study_id")["read"].transform("size")
+    enough = readers >= {"agreed": 1, "two": 2, "adjudicated": np.inf}[rule]
+    last = verdicts[verdicts["kind"] == "adjudication"].sort_values(["created", "sequence"])
+    last = last.drop_duplicates("study_id", keep="last")
+    rows = pd.concat([reads[same & enough & ~reads["study_id"].isin(last["study_id"])], last])
+    found = rows.groupby("study_id").agg(
+        given_label=("given_label", "last"), read=("read", "last"), verdict_ids=("id", _ids)
+    ).reset_index()  # fmt: skip
+    found["label"] = found["read"].map({"abnormal": 1.0, "normal": 0.0}).astype(float)
+    moved = np.where(found["label"] == found["given_label"], "confirmed", "corrected")
+    moved = np.where(found["given_label"].isna(), "labelled", moved)
+    found["outcome"] = np.where(found["label"].isna(), found["read"], moved).astype(object)
+    return found[["study_id", "given_label", "label", "outcome", "verdict_ids"]].astype({"given_label": float})
+
+
+def accept(store: Store, dataset: str, author: str, rule: str = "agreed") -> Revision:
+    """Make the verdicts as they stand a revision, and write its file; the newest one where nothing has changed."""
+    sequence = latest_sequence(store)
+    table = adjudicated(verdicts_table(store, dataset, upto=sequence), rule)
+    if table.empty:
+        raise OverreadError(
+            f"No verdict on {dataset} decides a label by the rule {rule!r} ({RULES[rule]}); read first."
+        )
+    digest = labels_hash(table)
+    with transaction(store, write=True) as connection:
+        before = _newest(connection, dataset)
+        if before is not None and before.hash == digest and before.rule == rule:
+            revision = before
+        else:
+            number = before.number + 1 if before else 1
+            revision = Revision(dataset, number, digest, rule, register(connection, author), timestamp())
+            connection.execute(database.revisions.insert().values(**{**revision.__dict__, "last_sequence": sequence}))
+            rows = table.astype(object).where(table.notna(), None).to_dict("records")
+            connection.execute(
+                database.revision_labels.insert(), [{"dataset": dataset, "number": number, **row} for row in rows]
+            )
+    write_labels(dataset, revision.reference, table)
+    return revision
+
+
+def list_revisions(store: Store, dataset: str) -> list[Revision]:
+    """Every revision of a data set, the oldest first."""
+    table = database.revisions
+    with transaction(store) as connection:
+        rows = connection.execute(_query().where(table.c.dataset == dataset).order_by(table.c.number)).all()
+    return [Revision(*row) for row in rows]
+
+
+def find_revision(store: Store, dataset: str, wanted: str = "latest") -> Revision:
+    """The revision named by its number, its reference or 'latest'; its file is written anew where it is missing."""
+    there = list_revisions(store, dataset)
+    names = {name: found for found in there for name in (str(found.number), found.reference)}
+    if there:
+        names["latest"] = there[-1]
+    if wanted not in names:
+        known = ", ".join(found.reference for found in there) or "none; accept verdicts first"
+        raise OverreadError(f"There is no label revision {wanted[:40]!r} of {dataset}; there is {known}.")
+    revision = names[wanted]
+    if not labels_file(dataset, revision.reference).exists():
+        write_labels(dataset, revision.reference, revision_table(store, revision))
+    return revision
+
+
+def revision_table(store: Store, revision: Revision) -> pd.DataFrame:
+    """What a revision says, with the entries that it rests on."""
+    table = database.revision_labels
+    names = ["study_id", "given_label", "label", "outcome", "verdict_ids"]
+    query = sql.select(*(table.c[name] for name in names)).where(
+        table.c.dataset == revision.dataset, table.c.number == revision.number
+    )
+    with transaction(store) as connection:
+        rows = connection.execute(query.order_by(table.c.study_id)).all()
+    return pd.DataFrame(rows, columns=names).astype({"given_label": float, "label": float})
+
+
+def _ids(entries: pd.Series) -> str:
+    return json.dumps(sorted(entries))
+
+
+def as_adjudicated(frame: pd.DataFrame, wanted: str, dataset: str = "") -> tuple[str, pd.DataFrame]:
+    """PREDICTIONS by a revision's labels, and its reference. dataset: by default the one the scores belong to."""
+    names = {dataset} if dataset else {name.rsplit("@", 1)[0] for name in frame["dataset"].unique()}
+    if len(names) != 1 or not min(names):
+        raise OverreadError(
+            "The scores belong to no data set, and labels after review belong to one; give --data NAME."
+        )
+    name = names.pop()
+    reference = find_revision(open_store(), name, wanted).reference
+    return reference, relabelled(frame, read_labels(name, reference))
+
+
+def _query():
+    table = database.revisions
+    return sql.select(*(table.c[name] for name in ("dataset", "number", "hash", "rule", "author", "created")))
+
+
+def _newest(connection, dataset: str) -> Revision | None:
+    table = database.revisions
+    row = connection.execute(_query().where(table.c.dataset == dataset).order_by(table.c.number.desc())).first()
+    return Revision(*row) if row else None

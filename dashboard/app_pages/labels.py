@@ -1,0 +1,136 @@
+"""Labels that may be wrong, the most suspicious first; and labels after review, beside the given ones."""
+
+import pandas as pd
+import streamlit as st
+
+from core.review.label_issues import ORDERS, noise_rates, precision_at
+from dashboard import (
+    case_view,
+    label_revisions,
+    loaders,
+    reviewer,
+    scoring,
+    selection,
+    study_view,
+    verdict_panel,
+    widgets,
+)
+from dashboard.case_view import Room
+from dashboard.components import clicks
+from dashboard.loaders import review
+from dashboard.selection import ALL, Selection
+
+PER_PAGE = 24
+SCORES = ("what the model has not learned from", "frozen features, by folds")
+WORDS = {"self_confidence": "score of the given label", "margin": "the same, less what is usual for the label"}
+GIVEN = {"both": None, "abnormal": 1.0, "normal": 0.0}
+
+
+def show() -> None:
+    chosen = selection.current()
+    dataset, source = scoring.chosen_parts(chosen)
+    cases = review.everything(dataset, source, chosen.threshold)
+    widgets.heading("Labels", dataset, source.name)
+    clicks.on_card(study_view.open_study)
+    reviewer.recall()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        study = study_view.choose_study(cases, blind=False)
+        reader = reviewer.draw()
+    study_view.say_gone()
+    ranked = narrowed(dataset, source, chosen)
+    if study:
+        room = Room(dataset, source, cases, chosen, reader, False)
+        listed = ranked["study_id"].tolist() if ranked is not None else []
+        say_why(ranked, study)
+        case_view.show(room, study, listed, opened=study_view.open_study)
+        return
+    if ranked is None:
+        scoring.offer(dataset, source)
+    else:
+        show_suspects(dataset, cases, ranked, chosen)
+    label_revisions.show(dataset, source, chosen, reader)
+
+
+def narrowed(dataset, source, chosen: Selection) -> pd.DataFrame | None:
+    """The ranked studies that the widgets leave; None where there are no scores."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        which = st.selectbox("Judged by", SCORES, key="by", bind="query-params", width=290)
+        order = st.selectbox(
+            "Order", ORDERS[:2], format_func=WORDS.get, key="order", width=300, persist_state="session"
+        )
+        given = st.segmented_control(
+            "Given label", list(GIVEN), default="both", required=True, key="given", bind="query-params"
+        )
+        only = st.toggle(
+            "Suspects only",
+            key="only",
+            bind="query-params",
+            help="Studies that the confident joint (Northcutt 2021) counts under the other label.",
+        )
+    ranked = review.suspects(dataset, source, which == SCORES[1], order)
+    if ranked is None:
+        return None
+    rates = noise_rates(ranked["score"].to_numpy(), ranked["label"].to_numpy())
+    widgets.note(
+        f"{len(ranked):,} labelled studies; by the confident joint {int(ranked['suspect'].sum()):,} are suspect and "
+        f"about {rates['number']:.0f} labels are wrong."
+    )
+    if chosen.bone != ALL:
+        ranked = ranked[ranked["bone"] == chosen.bone]
+    if GIVEN[given] is not None:
+        ranked = ranked[ranked["label"] == GIVEN[given]]
+    return ranked[ranked["suspect"]] if only else ranked
+
+
+def say_why(ranked: pd.DataFrame | None, study: str) -> None:
+    """Why this study is where it is."""
+    row = None if ranked is None else next(ranked[ranked["study_id"] == study].itertuples(), None)
+    if row is not None:
+        word = "abnormal" if row.label == 1 else "normal"
+        widgets.note(
+            f"Number {row.rank}: labelled {word}, and a network that has not seen the patient gives {word} "
+            f"{row.self_confidence:.3f}{'; suspect by the confident joint' if row.suspect else ''}."
+        )
+
+
+def show_suspects(dataset, cases, ranked: pd.DataFrame, chosen: Selection) -> None:
+    """A page of cards; on phantoms, how many of the first k were flipped on purpose."""
+    show_precision(dataset, ranked)
+    widgets.caption("Suspicious labels", f"{len(ranked):,} studies, the most suspicious first")
+    pages = max(1, -(-len(ranked) // PER_PAGE))
+    page = min(st.session_state.get("page", 1), pages)
+    shown = ranked["study_id"].iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
+    said = verdict_panel.spoken(dataset, shown.tolist())
+    cards = []
+    for study in shown:
+        if study in cases.table.index:
+            row, files = cases.table.loc[study], cases.views_of(study)
+            cards.append(study_view.label_card(dataset, row, files, chosen, said.get(study, "")))
+    widgets.gallery(cards) if cards else widgets.empty("No study is left", "Widen the filters.")
+    if pages > 1:
+        with st.container(horizontal_alignment="center"):
+            st.pagination(pages, key="page", bind="query-params")
+
+
+def show_precision(dataset, ranked: pd.DataFrame) -> None:
+    """Precision at k against a random order, where the truth is known."""
+    known = loaders.truth(dataset)
+    if known is None or ranked.empty:
+        return
+    index = loaders.index(dataset.name)
+    flipped = set(index.loc[index["image_id"].isin(known.index[known["label_flipped"]]), "study_id"])
+    table = precision_at(ranked["study_id"].isin(flipped).to_numpy())
+    if table["found"].sum():
+        widgets.facts(
+            *[
+                (
+                    f"Flipped among the first {row.k}",
+                    f"{row.found} of {row.k}",
+                    f"{widgets.estimate_text(row.precision)[1]}; {100 * row.random:.1f}% at random",
+                )
+                for row in table.itertuples()
+            ]
+        )
+
+
+show()

@@ -1,0 +1,136 @@
+"""Planted wrong labels are found; the confident joint is cleanlab's."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.data.index import build_index, read_dataset, write_dataset
+from core.errors import OverreadError
+from core.inference.embeddings import Embeddings
+from core.review.label_issues import (
+    confident_joint,
+    from_features,
+    noise_rates,
+    out_of_fold,
+    precision_at,
+    rank,
+    read_out_of_fold,
+)
+
+
+def planted(seed: int = 0, n: int = 600, share: float = 0.08):
+    """Scores of a fair network, and labels of which a known part is wrong."""
+    random = np.random.default_rng(seed)
+    truth = random.random(n) < 0.4
+    wrong = random.random(n) < share
+    score = 1 / (1 + np.exp(-(np.where(truth, 1.5, -1.5) + random.normal(0, 1.2, n))))
+    frame = pd.DataFrame(
+        {
+            "study_id": [f"s{place:04}" for place in range(n)],
+            "bone": "hand",
+            "group_id": [f"p{place}" for place in range(n)],
+            "label": (truth ^ wrong).astype(float),
+            "score": score,
+        }
+    )
+    return frame, wrong
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_confident_joint_is_cleanlabs(seed):
+    count = pytest.importorskip("cleanlab.count")
+    frame, _ = planted(seed)
+    label, score = frame["label"].to_numpy(int), frame["score"].to_numpy()
+    both = np.stack([1 - score, score], axis=1)
+    wanted, places = count.compute_confident_joint(label, both, calibrate=False, return_indices_of_off_diagonals=True)
+    joint, suspect = confident_joint(score, label)
+    np.testing.assert_array_equal(joint, wanted)
+    assert set(np.flatnonzero(suspect)) == set(places)
+
+
+def test_self_confidence_is_cleanlabs():
+    ranking = pytest.importorskip("cleanlab.rank")
+    frame, _ = planted()
+    score = frame["score"].to_numpy()
+    wanted = ranking.get_self_confidence_for_each_label(
+        frame["label"].to_numpy(int), np.stack([1 - score, score], axis=1)
+    )
+    found = rank(frame).set_index("study_id").loc[frame["study_id"]]
+    np.testing.assert_allclose(found["self_confidence"], wanted)
+    assert found.sort_values("self_confidence")["rank"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize("order", ["self_confidence", "margin"])
+def test_planted_wrong_labels_come_first(order):
+    frame, wrong = planted()
+    ranked = rank(frame, order)
+    names = set(frame["study_id"][wrong])
+    table = precision_at(ranked["study_id"].isin(names).to_numpy()).set_index("k")
+    assert table.at[20, "precision"].value > 0.6 > 5 * table.at[20, "random"]
+    assert wrong.sum() in table.index
+    rates = noise_rates(frame["score"].to_numpy(), frame["label"].to_numpy())
+    assert 0.4 * wrong.sum() < rates["number"] < 2.5 * wrong.sum()
+
+
+def test_without_a_signal_the_order_is_no_better_than_chance():
+    frame, wrong = planted()
+    frame["score"] = np.random.default_rng(1).random(len(frame))
+    table = precision_at(rank(frame)["study_id"].isin(set(frame["study_id"][wrong])).to_numpy(), (200,)).set_index("k")
+    assert abs(table.at[200, "precision"].value - table.at[200, "random"]) < 0.06
+
+
+def test_a_logged_area_under_the_margin_orders_where_it_is():
+    frame, _ = planted()
+    with pytest.raises(OverreadError, match="aum where logged"):
+        rank(frame, "aum")
+    frame["aum"] = np.arange(len(frame))[::-1]
+    assert rank(frame, "aum")["study_id"].iloc[0] == frame["study_id"].iloc[-1]
+
+
+def test_scores_of_what_was_learned_from_do_not_count():
+    rows = pd.DataFrame(
+        {
+            "study_id": ["a", "b", "c"], "patient_id": None, "group_id": ["a", "b", "c"], "bone": "hand",
+            "split": ["train", "tune", "valid"], "label": [1.0, 0.0, 1.0], "logit": [2.0, -1.0, 0.0],
+        }
+    )  # fmt: skip
+    assert out_of_fold(rows)["study_id"].tolist() == ["b", "c"]
+    with pytest.raises(OverreadError, match="train with --folds"):
+        out_of_fold(rows[rows["split"] == "train"])
+
+
+def test_features_find_what_was_planted_and_keep_patients_together():
+    frame, wrong = planted(2, 400)
+    random = np.random.default_rng(0)
+    truth = frame["label"].to_numpy().astype(bool) ^ wrong
+    centre = random.normal(size=16)
+    vectors = np.where(truth, 1, -1)[:, None] * centre + random.normal(0, 2.5, (400, 16))
+    vectors = np.repeat(vectors, 2, axis=0) + random.normal(0, 0.5, (800, 16))
+    rows = (
+        frame.loc[frame.index.repeat(2)]
+        .reset_index(drop=True)
+        .assign(split="train", image_id=[f"i{n}" for n in range(800)])
+    )
+    rows["group_id"] = [f"p{place // 4}" for place in range(800)]
+    found = from_features(Embeddings(rows, vectors.astype(np.float32)))
+    assert len(found) == 400 and found["score"].between(0, 1).all()
+    table = precision_at(rank(found)["study_id"].isin(set(frame["study_id"][wrong])).to_numpy(), (20,)).set_index("k")
+    assert table.at[20, "precision"].value > 3 * table.at[20, "random"]
+
+
+def test_a_file_of_scores_is_read_or_refused_in_a_sentence(workspace, mura, tmp_path):
+    dataset = write_dataset("demo", build_index(mura))
+    studies = pd.read_parquet(read_dataset("demo").folder / "index.parquet")["study_id"].drop_duplicates()
+    good = pd.DataFrame({"study_id": studies, "score": 0.5})
+    good.to_csv(tmp_path / "good.csv", index=False)
+    assert len(read_out_of_fold(tmp_path / "good.csv", dataset)) == len(studies)
+    for change, said in (
+        (lambda rows: rows.drop(columns="score"), "lacks the column"),
+        (lambda rows: rows.assign(score=2.0), "from 0 to 1"),
+        (lambda rows: rows.assign(score="high"), "from 0 to 1"),
+        (lambda rows: pd.concat([rows, rows]), "stands twice"),
+        (lambda rows: rows.assign(study_id=rows["study_id"] + "x"), "not there"),
+    ):
+        change(good).to_csv(tmp_path / "bad.csv", index=False)
+        with pytest.raises(OverreadError, match=said):
+            read_out_of_fold(tmp_path / "bad.csv", dataset)
