@@ -1,7 +1,5 @@
 """Batches of training pixels from the cache: a seeded order, no workers, nothing decoded twice."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 
@@ -19,7 +17,24 @@ def parts_of(order: np.ndarray, size: int, least: int = 2) -> list[np.ndarray]:
     return parts[:-1] if len(parts) > 1 and len(parts[-1]) < least else parts
 
 
-def batches(pixels: np.ndarray, rows: np.ndarray, parts: list[np.ndarray]) -> Iterator[torch.Tensor]:
-    """The pixels of each part, uint8 [n, s, s]; `rows` maps a part's entries to rows of `pixels`."""
-    for part in parts:
-        yield torch.from_numpy(pixels[rows[part]])
+Pixels = np.ndarray | torch.Tensor
+
+
+def resident(pixels: np.ndarray, rows: np.ndarray, device: torch.device) -> tuple[Pixels, np.ndarray]:
+    """The rows that are needed, on the device where they take at most half of what is free there; where each is now.
+
+    Elsewhere, and on a processor, the array stays as it is, opened by mmap.
+    """
+    if device.type != "cuda":
+        return pixels, rows
+    free, _ = torch.cuda.mem_get_info(device)
+    if len(rows) * pixels[0].nbytes > free // 2:
+        return pixels, rows
+    return torch.from_numpy(pixels[rows]).to(device), np.arange(len(rows))
+
+
+def take(pixels: Pixels, rows: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Rows of `pixels` as uint8 [n, s, s] on the device."""
+    if isinstance(pixels, torch.Tensor):
+        return pixels[torch.from_numpy(np.asarray(rows)).to(pixels.device)]
+    return torch.from_numpy(pixels[rows]).to(device, non_blocking=True)

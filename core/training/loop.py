@@ -13,7 +13,7 @@ from torch import nn
 
 from core.data.augment import Company, apply, mix, mix_table, mixed_targets
 from core.data.cache import pixel_cache
-from core.data.dataset import batches, epoch_order, parts_of
+from core.data.dataset import Pixels, epoch_order, parts_of, resident, take
 from core.data.index import Dataset
 from core.device import cast, training_precision
 from core.errors import OverreadError
@@ -134,6 +134,7 @@ def _train(
     if crew.rank:
         # What is dropped out is drawn by each process for itself.
         torch.manual_seed(recipe.seed + crew.rank)
+    pixels, places = resident(cache.pixels, rows[~tuning], where)
     call = crew.wrapped(model, recipe.head_epochs > 0)
     for epoch in range(facts["epoch"] + 1, recipe.epochs):
         if stop_early(recipe, facts["judged"]):
@@ -141,7 +142,7 @@ def _train(
             break
         started = time.perf_counter()
         run = Run(model, call, optimiser, average, recipe, crew, exact, facts["judged"])
-        loss = _learn(run, learn, cache.pixels, rows[~tuning], epoch, progress)
+        loss = _learn(run, learn, pixels, places, epoch, progress)
         seconds = time.perf_counter() - started
         if crew.leads:
             facts = _after_epoch(
@@ -179,7 +180,7 @@ class Run:
 
 
 def _learn(
-    run: Run, learn: pd.DataFrame, pixels: np.ndarray, rows: np.ndarray, epoch: int, progress: Progress | None
+    run: Run, learn: pd.DataFrame, pixels: Pixels, rows: np.ndarray, epoch: int, progress: Progress | None
 ) -> float:
     """One epoch; its mean loss. No value is fetched from the device before the end."""
     recipe, crew, device = run.recipe, run.crew, run.crew.device
@@ -194,15 +195,13 @@ def _learn(
     parts = parts_of(order, recipe.batch_size, 2 * crew.size)
     mine = [crew.share(part) for part in parts]
     total, seen = torch.zeros((), device=device), 0
-    for step, (part, chosen, grey) in enumerate(zip(parts, mine, batches(pixels, rows, mine))):
+    for step, (part, chosen) in enumerate(zip(parts, mine)):
         set_rates(run.optimiser, recipe, epoch + step / len(parts), run.judged)
-        unit = apply(augmentation, grey.to(device, non_blocking=True), image_ids[chosen], recipe.seed, epoch)
+        unit = apply(augmentation, take(pixels, rows[chosen], device), image_ids[chosen], recipe.seed, epoch)
         target, weight = labels[chosen], weights[chosen]
         if augmentation.mixes:
             table = mix_table(augmentation, company, image_ids[chosen], recipe.seed, epoch, unit.shape[-1])
-            unit = mix(
-                augmentation, unit, table, lambda at: torch.from_numpy(pixels[rows[at]]).to(device), recipe.seed, epoch
-            )
+            unit = mix(augmentation, unit, table, lambda at: take(pixels, rows[at], device), recipe.seed, epoch)
             target, weight = mixed_targets(table, chosen, labels, weights)
         target = torch.from_numpy(target).to(device) * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
         with cast(device, run.precision):
