@@ -13,6 +13,7 @@ from core.metrics.choice import choice_facts
 from core.metrics.operating_point import Choice, choose
 from core.metrics.rules import Rule
 from dashboard import loaders, widgets
+from dashboard.loaders.scope import scope
 from dashboard.loaders.thresholds import Tables
 from dashboard.selection import SPLITS, Selection
 
@@ -117,11 +118,11 @@ def verify_form(dataset: Dataset, source, points: list[OperatingPoint]) -> None:
             bind="query-params", persist_state="session", width="stretch",
         )  # fmt: skip
         point = next(found for found in points if found.id == wanted)
-        rows = loaders.predictions(dataset, source)
-        there = [split for split in SPLITS if split in set(rows["split"]) and split != point.split]
+        scored_splits, _ = scope(dataset, source)
+        there = [split for split in SPLITS if split in scored_splits and split != point.split]
         split = st.selectbox("Verify on", there, key="verify_on", bind="query-params", width=130) if there else None
         pressed = st.button(f"Verify on {split}", key="verify_now", disabled=split is None)
-    scored, reference = scored_of(source), str(rows["dataset"].iloc[0])
+    scored, reference = scored_of(source), str(loaders.predictions(dataset, source)["dataset"].iloc[0])
     about = [f"Rule {point.rule}", f"by {point.author or 'nobody named'}", point.date[:10], point.note]
     widgets.note(" · ".join(part for part in about if part))
     if split is None:

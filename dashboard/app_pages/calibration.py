@@ -6,9 +6,10 @@ import streamlit as st
 from core.errors import OverreadError
 from core.inference.apart import shared_sentence
 from core.inference.imported import Imported
-from dashboard import calibration_words, loaders, scoring, selection, widgets
+from dashboard import calibration_words, scoring, selection, widgets
 from dashboard.charts.calibration import reliability
 from dashboard.loaders import calibration
+from dashboard.loaders.scope import scope
 from dashboard.selection import SPLITS, Selection, bone_name
 
 KEPT = {"bind": "query-params", "persist_state": "session"}
@@ -47,8 +48,8 @@ def show() -> None:
 
 def choose(parts: tuple, chosen: Selection) -> tuple[str, str, int]:
     """Where it is fitted ('' where there is no other split), how, and in how many bins it is shown."""
-    rows = loaders.predictions(*parts)
-    there = [split for split in ("tune", *SPLITS) if split in set(rows["split"].unique()) and split != chosen.split]
+    scored, _ = scope(*parts)
+    there = [split for split in ("tune", *SPLITS) if split in scored and split != chosen.split]
     there = list(dict.fromkeys(there))
     if st.session_state.get("fit_split") not in there:
         st.session_state.pop("fit_split", None)

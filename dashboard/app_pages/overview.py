@@ -4,10 +4,10 @@ import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset, broken_datasets
-from core.data.split import overlap_table
 from core.metrics.evaluation import outcome_table
 from dashboard import loaders, selection, study_view, widgets
 from dashboard.components import clicks
+from dashboard.loaders.overview import set_facts
 from dashboard.model_table import model_row
 from dashboard.selection import ALL, Selection
 
@@ -18,24 +18,17 @@ def show() -> None:
     chosen = selection.current()
     dataset = loaders.choosable()[chosen.dataset]
     widgets.heading("Overview", dataset, dataset.name, "Research use only: not a medical device, not for diagnosis.")
-    if chosen.has_images:
-        show_dataset(loaders.index(dataset.name), len(loaders.overlap(dataset.name)))
-    else:
-        rows = loaders.predictions(dataset, loaders.sources(dataset)[chosen.checkpoint])
-        show_dataset(rows, len(overlap_table(rows)))
+    show_dataset(set_facts(dataset, loaders.sources(dataset).get(chosen.checkpoint)))
     show_models(chosen, dataset)
     show_next(chosen, dataset)
 
 
-def show_dataset(index: pd.DataFrame, crossing: int) -> None:
+def show_dataset(known: dict) -> None:
     """The set in six figures; the leakage verdict among them."""
-    studies = index.groupby("study_id")["label"].max()
-    splits = index.groupby("split")["group_id"].nunique()
-    patients, labelled_studies = index["patient_id"].nunique(), int(studies.notna().sum())
-    unnamed = int(index["patient_id"].isna().sum())
+    patients, unnamed, splits = known["patients"], known["unnamed"], known["splits"]
     widgets.facts(
-        ("Radiographs", f"{len(index):,}", f"{index['bone'].nunique()} bones"),
-        ("Studies", f"{len(studies):,}", f"{len(index) / len(studies):.1f} radiographs each"),
+        ("Radiographs", f"{known['radiographs']:,}", f"{known['bones']} bones"),
+        ("Studies", f"{known['studies']:,}", f"{known['radiographs'] / known['studies']:.1f} radiographs each"),
         (
             "Patients",
             f"{patients:,}" if patients else "Unknown",
@@ -43,15 +36,15 @@ def show_dataset(index: pd.DataFrame, crossing: int) -> None:
         ),
         (
             "Abnormal",
-            f"{studies.mean():.1%}" if labelled_studies else "Unknown",
-            f"of {labelled_studies:,} labelled studies",
+            f"{known['abnormal']:.1%}" if known["labelled"] else "Unknown",
+            f"of {known['labelled']:,} labelled studies",
         ),
         (
             "Groups by split" if unnamed else "Patients by split",
-            " / ".join(f"{count:,}" for count in splits),
-            " / ".join(splits.index),
+            " / ".join(f"{count:,}" for count in splits.values()),
+            " / ".join(splits),
         ),
-        leakage(crossing, unnamed),
+        leakage(known["crossing"], unnamed),
     )
 
 

@@ -65,14 +65,15 @@ def predictions(dataset: Dataset, checkpoint: Checkpoint | Imported) -> pd.DataF
     """The stored scores of a checkpoint on a data set; None where there are none yet. Imported scores as they are."""
     if isinstance(checkpoint, Imported):
         return predictions_of(checkpoint)
-    return _predictions(
+    found = _predictions(
         dataset.name, dataset.index_hash, checkpoint.reference, _score_stamps(dataset, checkpoint), dataset, checkpoint
     )
+    return None if found is None else found.copy(deep=False)
 
 
 def studies(dataset: Dataset, checkpoint: Checkpoint | Imported, split: str, bone: str = "") -> pd.DataFrame:
     """STUDIES of one split, and of one bone if it is named."""
-    return _studies(
+    found = _studies(
         dataset.name,
         dataset.index_hash,
         checkpoint.reference,
@@ -82,6 +83,8 @@ def studies(dataset: Dataset, checkpoint: Checkpoint | Imported, split: str, bon
         dataset,
         checkpoint,
     )
+    # Copied only where it is written to: a million rows cost nothing here, and nobody can change what is kept.
+    return found.copy(deep=False)
 
 
 def counts(dataset: Dataset, checkpoint: Checkpoint | Imported, split: str, bone: str = "") -> pd.DataFrame:
@@ -154,14 +157,14 @@ def _overlap(name: str, stamp) -> pd.DataFrame:
     return overlap_table(_index(name, stamp))
 
 
-@st.cache_data(max_entries=16, show_spinner="Reading the scores")
+@st.cache_resource(max_entries=16, show_spinner="Reading the scores")
 def _predictions(
     dataset_name: str, index_hash: str, reference: str, stamps, _dataset: Dataset, _checkpoint: Checkpoint
 ):
     return read_predictions(_checkpoint, _dataset)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _studies(
     dataset_name: str,
     index_hash: str,

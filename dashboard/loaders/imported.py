@@ -38,8 +38,8 @@ def sources(dataset: Dataset, checkpoints: dict[str, Checkpoint]) -> dict[str, C
 
 
 def predictions_of(found: Imported):
-    """PREDICTIONS of an imported set."""
-    return _predictions(found.reference, score_stamp(found), found)
+    """PREDICTIONS of an imported set; copied only where it is written to."""
+    return _predictions(found.reference, score_stamp(found), found).copy(deep=False)
 
 
 def score_stamp(found: Imported) -> tuple:
@@ -69,6 +69,6 @@ def _imported(stamps) -> list[Imported]:
     return list_imported()
 
 
-@st.cache_data(max_entries=4, show_spinner="Reading the scores")
+@st.cache_resource(max_entries=4, show_spinner="Reading the scores")
 def _predictions(reference: str, stamps, _imported: Imported):
     return imported_predictions(_imported)
