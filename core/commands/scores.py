@@ -18,22 +18,32 @@ def predict(
         str, typer.Option(metavar="ID", help="Also call each study by this locked point; 'latest' is the newest.")
     ] = "",
     aggregation: Annotated[str, typer.Option(help="Must be the operating point's (default).")] = "",
+    tta: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Mean logit over draws of this augmentation, with its gain.")
+    ] = "",
+    draws: Annotated[int, typer.Option(min=1, help="How many draws.")] = 8,
     as_json: Json = False,
 ) -> None:
     """Score a data set: one logit per radiograph."""
+    from core.data.augment import find_augmentation
     from core.data.index import read_dataset
     from core.inference.operating_points import point_for
     from core.inference.predict import predict as run
-    from core.inference.predictions import store_predictions
+    from core.inference.predictions import store_predictions, tta_path
     from core.models.checkpoint import read_checkpoint
 
     described, dataset = read_checkpoint(checkpoint), read_dataset(data)
     if aggregation and not operating_point:
         raise typer.BadParameter("--aggregation belongs to --operating-point; scores are kept per radiograph.")
+    if tta and operating_point:
+        raise typer.BadParameter("--operating-point was chosen on scores without --tta; leave one of them out.")
     point = point_for(described, operating_point, aggregation, device) if operating_point else None
+    augmentation = find_augmentation(tta) if tta else None
     with bar() as progress:
-        scores = run(described, dataset, split, progress, device)
-    file, left_out = store_predictions(scores, described, dataset, out), scores.attrs["left_out"]
+        scores = run(described, dataset, split, progress, device, tta=augmentation, draws=draws)
+        gain = _gain(described, dataset, scores, progress) if augmentation else None
+    place = out or (tta_path(described, dataset, augmentation.hash(), draws) if augmentation else None)
+    file, left_out = store_predictions(scores, described, dataset, place), scores.attrs["left_out"]
     if left_out:
         first = f"{left_out[0]['path']}: {left_out[0]['reason']}"
         messages.print(f"{len(left_out)} radiographs could not be decoded (first: {first})", markup=False)
@@ -44,6 +54,9 @@ def predict(
         "left_out": left_out,
     }
     said = f"{len(scores)} radiographs scored by {described.reference}, in {file}"
+    if gain is not None:
+        facts |= {"tta": augmentation.to_dict(), "tta_hash": augmentation.hash(), "draws": draws, "gain": gain[0]}
+        said += f"\n{gain[1]}"
     if point is not None:
         from core.inference.operating_points import write_decisions
 
@@ -53,6 +66,19 @@ def predict(
         facts["decisions_file"] = str(called)
         said += f"\n{', '.join(f'{count} studies {name}' for name, count in counts.items())} at {point.id}, in {called}"
     tell(facts, as_json, said)
+
+
+def _gain(described, dataset, scores, progress) -> tuple[dict, str]:
+    """What test-time augmentation changed, on valid where it was scored, else on the first split; and in words."""
+    from core.inference.operating_points import plain
+    from core.inference.scores import scores_for
+    from core.inference.tta import gain_sentence, tta_gain
+
+    there = sorted(set(scores["split"]))
+    split = "valid" if "valid" in there else there[0]
+    before, _ = scores_for(str(described.folder), dataset.name, split, progress)
+    found = tta_gain(before, scores, split)
+    return plain(found), gain_sentence(found)
 
 
 def evaluate(

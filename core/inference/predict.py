@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from core.data.augment import Augmentation
 from core.data.cache import pixel_cache
 from core.data.index import Dataset, read_index
 from core.device import precision
 from core.errors import OverreadError
 from core.inference.classifier import Classifier, load_classifier
 from core.inference.predictions import dataset_reference, effective_splits, knows, unlearned_by
+from core.inference.tta import check_tta, tta_logits
 from core.models.checkpoint import Checkpoint
 from core.schema import PREDICTIONS, check
 
@@ -23,13 +25,18 @@ def predict(
     progress: Callable[[int, int, str], None] | None = None,
     device: str = "",
     classifier: Classifier | None = None,
+    tta: Augmentation | None = None,
+    draws: int = 8,
 ) -> pd.DataFrame:
     """Scores of every radiograph in `splits` that can be decoded.
 
     splits: by default what the checkpoint has not learned from (everything, where it learned elsewhere). The frame's
     `attrs["left_out"]` lists {path, reason} of what could not be decoded. An ensemble scores what it learned from
-    out of fold: each patient by the one member that did not.
+    out of fold: each patient by the one member that did not. tta: each logit is the mean over `draws` samples of that
+    augmentation; the columns `tta` and `draws` say so.
     """
+    if tta:
+        check_tta(tta, draws)
     index = read_index(dataset.name)
     index["split"], index["member"] = effective_splits(index, checkpoint), unlearned_by(index, checkpoint)
     there = set(index["split"])
@@ -50,7 +57,11 @@ def predict(
         judge = classifier if member < 0 else replace(classifier, model=classifier.model.members[member])
         for start in range(0, len(mine), 256):
             part = mine[start : start + 256]
-            logits[part] = judge.logits(cache.pixels[rows[part]])
+            logits[part] = (
+                tta_logits(judge, tta, cache.pixels[rows[part]], index["image_id"].iloc[part], draws)
+                if tta
+                else judge.logits(cache.pixels[rows[part]])
+            )
             done += len(part)
             if progress:
                 progress(done, len(rows), f"scoring with {checkpoint.name}")
@@ -62,6 +73,10 @@ def predict(
     index["checkpoint"], index["dataset"] = checkpoint.reference, dataset_reference(dataset)
     # A locked threshold is applied to scores of the precision it was chosen on.
     index["precision"] = precision(classifier.device)
-    scores = check(index[[*PREDICTIONS, "precision"]], PREDICTIONS, "the new scores")
+    more = ["precision"]
+    if tta:
+        index["tta"], index["draws"] = tta.to_text(), draws
+        more += ["tta", "draws"]
+    scores = check(index[[*PREDICTIONS, *more]], PREDICTIONS, "the new scores")
     scores.attrs["left_out"] = cache.failed
     return scores

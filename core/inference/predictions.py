@@ -92,10 +92,27 @@ def store_predictions(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Data
     if file.exists():
         older = _older(file)
         if len(older) and belongs(older, checkpoint, dataset):
+            if augmented(older) != augmented(frame):
+                raise OverreadError(
+                    f"{file} holds scores with {augmented(older) or 'no augmentation'}, and the new ones have "
+                    f"{augmented(frame) or 'none'}; choose another --out."
+                )
             older = _renamed(older, checkpoint, dataset)
             frame = pd.concat([older[~older["image_id"].isin(frame["image_id"])], frame], ignore_index=True)
     check(frame, PREDICTIONS, "the new scores")
     return write_atomically(file, lambda path: frame.to_parquet(path, index=False))
+
+
+def augmented(frame: pd.DataFrame) -> str:
+    """The test-time augmentation of scores and its draws; '' where there is none."""
+    if "tta" not in frame or frame.empty:
+        return ""
+    return f"{frame['tta'].iloc[0]} x {frame['draws'].iloc[0]}"
+
+
+def tta_path(checkpoint: Checkpoint, dataset: Dataset, tta_hash: str, draws: int) -> Path:
+    """Where scores with test-time augmentation are kept, beside the plain ones."""
+    return predictions_folder(dataset.name) / f"{checkpoint.name}.tta-{tta_hash}-{draws}.parquet"
 
 
 def _renamed(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame:

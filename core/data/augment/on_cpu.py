@@ -1,5 +1,9 @@
 """A Plan carried out on a CPU: OpenCV, one image after the other, so that no batch can change a sample."""
 
+import functools
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 
@@ -9,13 +13,32 @@ from core.data.augment.plan import Plan, normal_levels
 _FLIPS = {(True, False): 1, (False, True): 0, (True, True): -1}
 _SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
 TILES = 8
+_WORTH_SHARING = 200_000  # pixels
 
 
-def carry_out(pixels: np.ndarray, plan: Plan) -> np.ndarray:
-    """uint8 [n, s, s] to float32 [n, s, s]."""
-    side = pixels.shape[-1]
+def carry_out(pixels: np.ndarray, plan: Plan, threads: int = 1) -> np.ndarray:
+    """uint8 [n, s, s] to float32 [n, s, s]; the samples are dealt to `threads`."""
     made = np.empty(pixels.shape, np.float32)
-    for place, grey in enumerate(pixels):
+    # OpenCV's own threads would each take a few rows of one small image, and wait for each other after every step.
+    cv2.setNumThreads(1)
+    if threads == 1 or pixels.size < _WORTH_SHARING:
+        _some(pixels, plan, made, range(len(pixels)))
+    else:
+        shares = [range(first, len(pixels), threads) for first in range(threads)]
+        list(_pool(threads).map(lambda places: _some(pixels, plan, made, places), shares))
+    return made
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "augment")
+
+
+def _some(pixels: np.ndarray, plan: Plan, made: np.ndarray, places: Iterable[int]) -> None:
+    """These samples into their places of `made`."""
+    side = pixels.shape[-1]
+    for place in places:
+        grey = pixels[place]
         if plan.maps is not None:
             grey = cv2.warpPerspective(
                 grey, plan.maps[place], (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -38,7 +61,6 @@ def carry_out(pixels: np.ndarray, plan: Plan) -> np.ndarray:
         if plan.windows is not None:
             left, top, right, bottom = plan.windows[place]
             made[place, top:bottom, left:right] = 0
-    return made
 
 
 def noise(key: np.int64, side: int) -> np.ndarray:

@@ -18,7 +18,7 @@ def apply(augmentation: Augmentation, pixels, image_ids, seed: int, epoch: int):
     if pixels.device.type == "cpu":
         from core.data.augment.on_cpu import carry_out
 
-        return torch.from_numpy(carry_out(pixels.contiguous().numpy(), plan))[:, None]
+        return torch.from_numpy(carry_out(pixels.contiguous().numpy(), plan, torch.get_num_threads()))[:, None]
     from core.data.augment.on_device import carry_out
 
     return carry_out(pixels, plan)[:, None]
