@@ -19,7 +19,8 @@ def main() -> None:
     st.logo(str(HERE / "logo.svg"), size="large")
     widgets.style()
     page = st.navigation(
-        {
+        expanded=True,
+        pages={
             "": [st.Page("app_pages/overview.py", title="Overview", icon=":material/home:", default=True)],
             "Data": [
                 st.Page("app_pages/dataset.py", title="Dataset", icon=":material/bar_chart:"),
@@ -40,7 +41,7 @@ def main() -> None:
                 st.Page("app_pages/agreement.py", title="Agreement", icon=":material/balance:"),
                 st.Page("app_pages/saliency.py", title="Saliency", icon=":material/local_fire_department:"),
             ],
-        }
+        },
     )
     with widgets.guarded():
         if not loaders.datasets():

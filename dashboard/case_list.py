@@ -27,6 +27,15 @@ VIEWS = {"1": (1, 1), "2": (2, 2), "3": (3, 3), "4 or more": (4, np.inf)}
 SAID = {"any": "", "no verdict yet": "none", "any verdict": "some", "readers differ": "differ"} | {
     VERDICT_WORDS[name].lower(): name for name in VERDICTS
 }
+QUALITY = {
+    "any": None,
+    "noise or nothing on it": lambda rows: (rows["noise"] > 0.5) | (rows["blank"] > 0),
+    "metal or overexposed": lambda rows: rows["metal"] > 0.01,
+    "several films in one": lambda rows: rows["films"] > 1,
+    "tenth with the least contrast": lambda rows: rows["contrast"] <= rows["contrast"].quantile(0.1),
+    "least sharp tenth": lambda rows: rows["sharpness"] <= rows["sharpness"].quantile(0.1),
+    "darkest tenth": lambda rows: rows["p50"] <= rows["p50"].quantile(0.1),
+}
 CALLS = ("any", "same call", "other call")
 KEPT = {"bind": "query-params", "persist_state": "session"}
 
@@ -41,6 +50,7 @@ class Filters:
     said: str = ""
     other: str = ""
     call: str = "any"
+    quality: str = "any"
 
     @property
     def name(self) -> str:
@@ -87,9 +97,17 @@ def choose(chosen: Selection, dataset: Dataset, cases: Cases, blind: bool, chang
 def _more(dataset: Dataset, chosen: Selection, changed, blind: bool) -> dict:
     others = [name for name in loaders.sources(dataset) if name != chosen.checkpoint]
     state = st.session_state
-    narrowed = sum(bool(state.get(key)) and state.get(key) != "any" for key in ("views", "verdict", "call"))
+    narrowed = sum(bool(state.get(key)) and state.get(key) != "any" for key in ("views", "quality", "verdict", "call"))
     with st.popover(f"Filters ({narrowed})" if narrowed else "Filters", icon=":material/filter_list:"):
         views = st.pills("Radiographs in the study", list(VIEWS), key="views", on_change=changed, **KEPT)
+        quality = st.selectbox(
+            "Quality of a radiograph in it",
+            list(QUALITY),
+            key="quality",
+            on_change=changed,
+            help="By the measures of the Dataset and Audit pages; radiographs that were not measured yet do not count.",
+            **KEPT,
+        )
         said = st.selectbox("Verdict", list(SAID), key="verdict", on_change=changed, disabled=blind, **KEPT)
         other = st.selectbox(
             "Second model",
@@ -113,7 +131,13 @@ def _more(dataset: Dataset, chosen: Selection, changed, blind: bool) -> dict:
         )
     if blind:
         said, call = "any", "any"
-    return {"views": views or "", "said": SAID.get(said or "any", ""), "other": other or "", "call": call}
+    return {
+        "views": views or "",
+        "said": SAID.get(said or "any", ""),
+        "other": other or "",
+        "call": call,
+        "quality": quality or "any",
+    }
 
 
 def listed(cases: Cases, filters: Filters, dataset: Dataset, chosen: Selection) -> list[str]:
@@ -138,6 +162,12 @@ def kept(cases: Cases, filters: Filters, dataset: Dataset, chosen: Selection) ->
     if filters.views in VIEWS:
         low, high = VIEWS[filters.views]
         keep &= table["n_views"].between(low, high).to_numpy()
+    if QUALITY[filters.quality]:
+        keep &= (
+            table["study_id"]
+            .isin(review.of_quality(dataset, cases, filters.quality, QUALITY[filters.quality]))
+            .to_numpy()
+        )
     if filters.said:
         keep &= table["study_id"].isin(_with_verdict(dataset, filters.said)).to_numpy() ^ (filters.said == "none")
     if filters.call != "any" and filters.other:

@@ -26,7 +26,7 @@ def measure(grey: np.ndarray) -> dict:
 def read(dataset: Dataset) -> pd.DataFrame:
     """What has been measured so far, by sha1. A part that cannot be read is made again."""
     frames = []
-    for file in sorted(_folder(dataset).glob("*.parquet")):
+    for file in sorted(measures_folder(dataset).glob("*.parquet")):
         try:
             frames.append(pd.read_parquet(file).set_index("sha1"))
         except FileNotFoundError:
@@ -41,7 +41,7 @@ def read(dataset: Dataset) -> pd.DataFrame:
 
 def add(dataset: Dataset, rows: dict[str, dict]) -> None:
     """Keep rows, {sha1: measures}; many parts become one."""
-    folder = _folder(dataset)
+    folder = measures_folder(dataset)
     fresh = pd.DataFrame.from_dict(rows, orient="index").rename_axis("sha1").reset_index()
     parts = sorted(folder.glob("*.parquet"))
     if len(parts) >= 16:
@@ -54,7 +54,8 @@ def add(dataset: Dataset, rows: dict[str, dict]) -> None:
             part.unlink(missing_ok=True)
 
 
-def _folder(dataset: Dataset) -> Path:
+def measures_folder(dataset: Dataset) -> Path:
+    """Where the measures of a data set lie."""
     return cache_folder(dataset.name) / f"measures-v{_measures().VERSION}"
 
 

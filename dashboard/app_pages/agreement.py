@@ -20,8 +20,9 @@ def show() -> None:
     dataset, source = scoring.chosen_parts(chosen)
     cases = review.everything(dataset, source, chosen.threshold)
     widgets.heading("Agreement", dataset, "between readers")
-    clicks.on_card(study_view.open_study)
-    reviewer.recall()
+    with st.container(key="silent"):
+        clicks.on_card(study_view.open_study)
+        reviewer.recall()
     blind = reviewer.is_blind()
     with st.container(horizontal=True, vertical_alignment="center"):
         study = study_view.choose_study(cases, blind)

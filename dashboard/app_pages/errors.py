@@ -21,8 +21,9 @@ def show() -> None:
     cases = scoring.cases(chosen, dataset, source)
     filters = case_list.choose(chosen, dataset, cases, blind, study_view.close)
     listed = case_list.listed(cases, filters, dataset, chosen)
-    clicks.on_card(study_view.open_study)
-    reviewer.recall()
+    with st.container(key="silent"):
+        clicks.on_card(study_view.open_study)
+        reviewer.recall()
     with st.container(horizontal=True, vertical_alignment="center"):
         study = study_view.choose_study(cases, blind)
         reader = reviewer.draw()

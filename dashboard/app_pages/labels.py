@@ -31,8 +31,9 @@ def show() -> None:
     dataset, source = scoring.chosen_parts(chosen)
     cases = review.everything(dataset, source, chosen.threshold)
     widgets.heading("Labels", dataset, source.name)
-    clicks.on_card(study_view.open_study)
-    reviewer.recall()
+    with st.container(key="silent"):
+        clicks.on_card(study_view.open_study)
+        reviewer.recall()
     with st.container(horizontal=True, vertical_alignment="center"):
         study = study_view.choose_study(cases, blind=False)
         reader = reviewer.draw()

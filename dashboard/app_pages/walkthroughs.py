@@ -20,7 +20,8 @@ def show() -> None:
     walks = list_walkthroughs(review.store(), dataset.name)
     asked = st.session_state.get("walk") or st.query_params.get("walk")
     widgets.heading("Walkthroughs", dataset, source.name, f"threshold {chosen.threshold:.3f}")
-    reviewer.recall()
+    with st.container(key="silent"):
+        reviewer.recall()
     with st.container(horizontal=True, vertical_alignment="center"):
         name = st.selectbox(
             "Walkthrough",

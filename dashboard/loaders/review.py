@@ -15,6 +15,8 @@ import streamlit as st
 from scipy.special import expit
 
 from core.data.index import Dataset
+from core.data.measure_store import measures_folder
+from core.data.measure_store import read as read_measures
 from core.errors import OverreadError
 from core.inference.embeddings import Embeddings, embeddings_files, neighbours, read_embeddings
 from core.inference.imported import Imported
@@ -78,6 +80,15 @@ def cases(dataset: Dataset, source: Checkpoint | Imported, split: str, threshold
     return _cases(*key, threshold, views, places, studies)
 
 
+def of_quality(dataset: Dataset, cases: Cases, name: str, holds) -> set[str]:
+    """The studies with a radiograph of which `holds(measures)` is true; what was not measured does not count."""
+    folder = measures_folder(dataset)
+    files = sorted(folder.glob("*.parquet")) if folder.exists() else []
+    measured = _measured(dataset.name, tuple(stamp(file) for file in files), dataset)
+    rows = cases.views[["study_id", "sha1"]].merge(measured, left_on="sha1", right_index=True)
+    return set(rows.loc[holds(rows), "study_id"]) if len(rows) else set()
+
+
 def scores_of(dataset: Dataset, source: Checkpoint | Imported, split: str) -> pd.Series:
     """The score of each study by another model, by study_id; empty where it has not scored them."""
     key = (dataset.name, dataset.index_hash, source.reference, loaders._score_stamps(dataset, source), split)
@@ -124,6 +135,11 @@ def suspects(dataset: Dataset, source: Checkpoint | Imported, by_features: bool,
     if by_features:
         stamps = tuple(stamp(file) for file in embeddings_files(source, dataset))
     return rank(_out_of_fold(dataset.name, dataset.index_hash, source.reference, stamps, by_features, found), order)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _measured(name: str, stamps, _dataset: Dataset) -> pd.DataFrame:
+    return read_measures(_dataset).drop(columns="sketch", errors="ignore").dropna()
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -266,3 +266,22 @@ def test_planted_wrong_labels_are_ranked_and_corrected_in_a_revision(room):
 def test_labels_of_a_set_that_was_not_scored_offer_to_score(room):
     app = open_page("labels", model="beta")
     assert not app.exception and app.button(key="score_now")
+
+
+def test_the_list_is_filtered_by_the_quality_of_the_films(room):
+    from core.data.decode import measures_table
+    from core.data.index import read_dataset, read_index
+
+    app = open_page("errors", outcome="Found")
+    app.segmented_control(key="outcome").set_value("Missed").run()
+    everything = words(app).count('class="card"')
+    app.selectbox(key="quality").set_value("tenth with the least contrast").run()
+    assert words(app).count('class="card"') == 0
+    dataset, index = read_dataset("demo"), read_index("demo")
+    measured = measures_table(dataset, index)["contrast"]
+    app = open_page("errors")
+    app.selectbox(key="quality").set_value("tenth with the least contrast").run()
+    valid = index[index["split"] == "valid"]
+    contrast = valid["sha1"].map(measured)
+    low = set(valid.loc[contrast <= contrast.quantile(0.1), "study_id"])
+    assert words(app).count('class="card"') == len(low & set(missed())) < everything
