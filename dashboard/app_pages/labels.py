@@ -74,7 +74,7 @@ def narrowed(dataset, source, chosen: Selection) -> pd.DataFrame | None:
     rates = noise_rates(ranked["score"].to_numpy(), ranked["label"].to_numpy())
     widgets.note(
         f"{len(ranked):,} labelled studies; by the confident joint {int(ranked['suspect'].sum()):,} are suspect and "
-        f"about {rates['number']:.0f} labels are wrong."
+        f"about {rates['number']:.0f} labels are estimated to be wrong (the weaker the model, the more)."
     )
     if chosen.bone != ALL:
         ranked = ranked[ranked["bone"] == chosen.bone]
@@ -107,7 +107,10 @@ def show_suspects(dataset, cases, ranked: pd.DataFrame, chosen: Selection) -> No
         if study in cases.table.index:
             row, files = cases.table.loc[study], cases.views_of(study)
             cards.append(study_view.label_card(dataset, row, files, chosen, said.get(study, "")))
-    widgets.gallery(cards) if cards else widgets.empty("No study is left", "Widen the filters.")
+    if cards:
+        widgets.gallery(cards)
+    else:
+        widgets.empty("No study is left", "Widen the filters.")
     if pages > 1:
         with st.container(horizontal_alignment="center"):
             st.pagination(pages, key="page", bind="query-params")

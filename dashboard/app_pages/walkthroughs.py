@@ -47,7 +47,10 @@ def show() -> None:
         part = st.segmented_control(
             "Show", ("Cases", "Summary"), default="Cases", required=True, key="part", label_visibility="collapsed"
         )
-        walk_room.show(walk, room) if part == "Cases" else show_summary(walk, cases, chosen)
+        if part == "Cases":
+            walk_room.show(walk, room)
+        else:
+            show_summary(walk, cases, chosen)
         return
     show_list(walks)
     walk_make.by_hand(dataset, cases)

@@ -20,7 +20,10 @@ export default function ({ data, setTriggerValue }) {
 def remembered(name: str, ask: bool, known: Callable[[str], None], key: str = "who") -> None:
     """Keep `name` in the browser; where there is none and `ask`, call `known(name)` with what it kept before."""
     mount = st.components.v2.component("overread.who", js=_SCRIPT)
-    mount(key=key, height=0, data={"name": name, "ask": ask}, on_name_change=lambda: _sent(known, key))
+    # Another number each time, so that the browser is asked again where its answer was lost to a click.
+    turn = st.session_state["who_turn"] = st.session_state.get("who_turn", 0) + 1
+    data = {"name": name, "ask": ask, "turn": turn if ask else 0}
+    mount(key=key, height=0, data=data, on_name_change=lambda: _sent(known, key))
 
 
 def _sent(known: Callable[[str], None], key: str) -> None:
