@@ -4,7 +4,7 @@ twenty writers on the store.
 Run: `python -m bench.review` (needs Chromium; `--store URL` adds PostgreSQL). A case counts as drawn when the films
 name it and each of its pictures is decoded, one animation frame later, timed in the page from the key's event. The
 radiographs are phantoms, each file standing for several rows. Rows are appended to bench/results/review.csv: median,
-95th percentile and worst of the turns; for similar studies the ratio to scikit-learn's brute-force search, in turns.
+95th percentile and worst of the turns, and how busy the machine was (load average); for similar studies the ratio to scikit-learn's brute-force search, in turns.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -36,7 +37,7 @@ from tests.browser.server import chromium, serve, settle
 RESULTS = Path(__file__).parent / "results" / "review.csv"
 FIELDS = (
     "date", "what", "n", "turns", "median", "p95", "worst", "unit", "peer", "ratio_median", "ratio_min", "ratio_max",
-    "lost", "hardware", "versions",
+    "lost", "load", "hardware", "versions",
 )  # fmt: skip
 STUDIES, WRITERS, ENTRIES = 15_000, 20, 50
 FIND = "[...document.querySelectorAll('div')].map((e) => e.shadowRoot).find((root) => root?.querySelector('.room'))"
@@ -64,7 +65,7 @@ def row(what: str, n: int, values, unit: str, peer: str = "", ratios=None, lost:
         "date": datetime.date.today().isoformat(), "what": what, "n": n, "turns": len(values),
         "median": f"{np.median(values):.4g}", "p95": f"{np.percentile(values, 95):.4g}",
         "worst": f"{values.max():.4g}", "unit": unit, "peer": peer, "ratio_median": told[0], "ratio_min": told[1],
-        "ratio_max": told[2], "lost": lost, "hardware": hardware(),
+        "ratio_max": told[2], "lost": lost, "load": f"{os.getloadavg()[0]:.1f}", "hardware": hardware(),
         "versions": ", ".join(f"{name} {version(name)}" for name in ("streamlit", "sqlalchemy", "numpy", "pandas"))
         + f", Python {platform.python_version()}",
     }  # fmt: skip
@@ -130,6 +131,7 @@ def open_case(browser, address: str, name: str):
     page = context.new_page()
     page.add_init_script(f"localStorage.setItem('overread.reviewer', '{name}')")
     page.goto(f"{address}/errors?data=archive&split=valid&threshold=0.9")
+    page.wait_for_function("() => document.querySelector('.st-key-reviewer input')?.value")
     settle(page)
     page.locator(".gallery a.card").first.click()
     page.wait_for_selector(".room .films img")
@@ -236,22 +238,23 @@ def writers(url: str, name: str) -> list[dict]:
     ]
 
 
-def measure(home: Path, store: str, people: list[int], turns: int) -> list[dict]:
-    rows = [similar(width, bones) for width in (192, 512, 1280, 2048) for bones in (MURA_BONES, ("hand",))]
-    rows += writers(f"sqlite:///{home / 'writers.sqlite'}", "SQLite")
-    rows += writers(store, "PostgreSQL") if store else []
+def measure(home: Path, store: str, people: list[int], turns: int) -> Iterator[dict]:
+    """Every row as soon as it is measured."""
+    for width in (192, 512, 1280, 2048):
+        for bones in (MURA_BONES, ("hand",)):
+            yield similar(width, bones)
+    yield from writers(f"sqlite:///{home / 'writers.sqlite'}", "SQLite")
+    if store:
+        yield from writers(store, "PostgreSQL")
     images = prepare(home)
     with serve(home) as address, chromium() as browser:
         found = next_cases(browser, address, turns)
         what = f"{STUDIES:,} studies, {images:,} radiographs"
-        rows.append(row(f"next case drawn, by the arrow; {what}", STUDIES, found["ArrowRight"], "ms"))
-        rows.append(row(f"next case drawn, by a verdict kept; {what}", STUDIES, found["1"], "ms"))
+        yield row(f"next case drawn, by the arrow; {what}", STUDIES, found["ArrowRight"], "ms")
+        yield row(f"next case drawn, by a verdict kept; {what}", STUDIES, found["1"], "ms")
         for count in people:
             times = together(browser, address, count, max(4, turns // 5))
-            rows.append(
-                row(f"next case drawn, by a verdict kept; {count} browsers press at once", STUDIES, times, "ms")
-            )
-    return rows
+            yield row(f"next case drawn, by a verdict kept; {count} browsers press at once", STUDIES, times, "ms")
 
 
 def main() -> None:
@@ -260,18 +263,17 @@ def main() -> None:
     parser.add_argument("--people", type=int, nargs="*", default=[4, 20])
     parser.add_argument("--turns", type=int, default=40)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["OVERREAD_HOME"] = folder
-        rows = measure(Path(folder), asked.store, asked.people, asked.turns)
     new = not RESULTS.exists()
-    with RESULTS.open("a", newline="") as file:
+    with tempfile.TemporaryDirectory() as folder, RESULTS.open("a", newline="") as file:
+        os.environ["OVERREAD_HOME"] = folder
         writer = csv.DictWriter(file, FIELDS)
         if new:
             writer.writeheader()
-        writer.writerows(rows)
-    for found in rows:
-        ratio = f", {found['ratio_median']} x {found['peer']}" if found["ratio_median"] else ""
-        print(f"{found['what']}: {found['median']} {found['unit']} (p95 {found['p95']}){ratio} {found['lost']}")
+        for found in measure(Path(folder), asked.store, asked.people, asked.turns):
+            writer.writerow(found)
+            file.flush()
+            ratio = f", {found['ratio_median']} x {found['peer']}" if found["ratio_median"] else ""
+            print(f"{found['what']}: {found['median']} {found['unit']} (p95 {found['p95']}){ratio} {found['lost']}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,11 +24,12 @@ from core.inference.imported import Imported
 from core.metrics.evaluation import outcome_table
 from core.models.checkpoint import Checkpoint
 from core.paths import home
-from core.review.database import Store, open_store
 from core.review.label_issues import from_features, out_of_fold, rank
-from core.review.store import latest_sequence, verdicts_table
 from dashboard import loaders
 from dashboard.loaders.files import stamp
+
+if TYPE_CHECKING:
+    from core.review.database import Store
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,15 @@ def token(study: str) -> str:
     return f"case-{hashlib.sha256(study.encode(errors='surrogatepass')).hexdigest()[:12]}"
 
 
-def store() -> Store:
+def store() -> "Store":
     """The review database of this workspace."""
     return _store(os.environ.get("OVERREAD_DATABASE_URL", ""), str(home()))
 
 
 def verdicts(dataset: str) -> pd.DataFrame:
     """The verdicts in force on a data set; read again once anybody has entered something."""
+    from core.review.store import latest_sequence
+
     opened = store()
     return _verdicts(opened.place, dataset, latest_sequence(opened), opened)
 
@@ -143,12 +147,17 @@ def _measured(name: str, stamps, _dataset: Dataset) -> pd.DataFrame:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _store(url: str, place: str) -> Store:
-    return open_store(url)
+def _store(url: str, place: str) -> "Store":
+    # Here, since the pages that only show studies need no database.
+    from core.review import database
+
+    return database.open_store(url)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _verdicts(place: str, dataset: str, sequence: int, _store: Store) -> pd.DataFrame:
+def _verdicts(place: str, dataset: str, sequence: int, _store: "Store") -> pd.DataFrame:
+    from core.review.store import verdicts_table
+
     return verdicts_table(_store, dataset)
 
 

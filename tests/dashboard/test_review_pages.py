@@ -153,7 +153,7 @@ def test_a_store_that_cannot_be_used_is_a_sentence(room, spoil, said):
 
 def test_a_locked_store_keeps_the_case_open_and_says_so(room, monkeypatch):
     study = missed()[0]
-    monkeypatch.setattr(review, "open_store", lambda url: open_store(url, timeout=0.2))
+    monkeypatch.setattr("core.review.database.open_store", lambda url: open_store(url, timeout=0.2))
     app = read(study)
     app.text_input(key="reviewer").set_value("Ana").run()
     holder = sqlite3.connect(room.home / FILE, isolation_level=None)

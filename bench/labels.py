@@ -1,0 +1,98 @@
+"""Finding labels that were flipped on purpose: precision at k of each order, against a random one.
+
+Run: `python -m bench.labels`. Phantoms whose flipped labels are known, drawn anew with another seed than any checkpoint
+learned from, and scored by the shipped checkpoints: their own scores, and logistic regression on their frozen features
+by patient-grouped folds. Orders: self-confidence, the same less what is usual for the label, and cleanlab's
+normalized margin. The random order's precision is its expectation, the share of flipped labels. Rows are appended to
+bench/results/labels.csv.
+"""
+
+import csv
+import datetime
+import os
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench.thresholds import hardware
+from core.data.index import build_index, read_index, write_dataset
+from core.data.phantom import write_phantoms
+from core.inference.embeddings import compute_embeddings
+from core.inference.predict import predict
+from core.models.checkpoint import list_checkpoints
+from core.review.label_issues import from_features, out_of_fold, precision_at, rank
+
+RESULTS = Path(__file__).parent / "results" / "labels.csv"
+FIELDS = (
+    "date",
+    "scores",
+    "order",
+    "studies",
+    "flipped",
+    "k",
+    "found",
+    "precision",
+    "random",
+    "ratio",
+    "hardware",
+    "versions",
+)
+PATIENTS, SEED, KS = 700, 4321, (10, 25, 50, 100)
+
+
+def orders(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """Study ids in each order, the most suspicious first."""
+    found = {name: rank(frame, name)["study_id"] for name in ("self_confidence", "margin")}
+    try:
+        from cleanlab.rank import get_normalized_margin_for_each_label
+    except ImportError:
+        return found
+    score = frame["score"].to_numpy()
+    key = get_normalized_margin_for_each_label(frame["label"].to_numpy(int), np.stack([1 - score, score], axis=1))
+    return found | {"cleanlab, normalized margin": frame["study_id"].iloc[np.argsort(key, kind="stable")]}
+
+
+def main() -> None:
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["OVERREAD_HOME"] = folder
+        write_phantoms(Path(folder) / "phantoms", PATIENTS, SEED)
+        dataset = write_dataset("planted", build_index(Path(folder) / "phantoms" / "MURA-v1.1"))
+        index = read_index("planted")
+        truth = pd.read_parquet(Path(dataset.root) / "truth.parquet").set_index("image_id")["label_flipped"]
+        flipped = set(index.loc[index["image_id"].map(truth).fillna(False).astype(bool), "study_id"])
+        for checkpoint in list_checkpoints()[0]:
+            # It has learned from none of these.
+            scores = predict(checkpoint, dataset, sorted(set(index["split"]))).assign(split="valid")
+            frames = {
+                checkpoint.name: out_of_fold(scores),
+                f"{checkpoint.name}, frozen features": from_features(compute_embeddings(checkpoint, dataset)),
+            }
+            for name, frame in frames.items():
+                for order, ids in orders(frame).items():
+                    for row in precision_at(ids.isin(flipped).to_numpy(), KS).itertuples():
+                        rows.append(
+                            {
+                                "date": datetime.date.today().isoformat(), "scores": name, "order": order,
+                                "studies": len(frame), "flipped": int(frame["study_id"].isin(flipped).sum()),
+                                "k": row.k, "found": row.found, "precision": f"{row.precision.value:.3f}",
+                                "random": f"{row.random:.3f}", "ratio": f"{row.precision.value / row.random:.2f}",
+                                "hardware": hardware(),
+                                "versions": f"scikit-learn {version('scikit-learn')}, numpy {version('numpy')}",
+                            }
+                        )  # fmt: skip
+    new = not RESULTS.exists()
+    with RESULTS.open("a", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        if new:
+            writer.writeheader()
+        writer.writerows(rows)
+    for row in rows:
+        print(f"{row['scores']}, {row['order']}, first {row['k']}: {row['found']} flipped, {row['ratio']} x random")
+
+
+if __name__ == "__main__":
+    main()
