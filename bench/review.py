@@ -4,7 +4,8 @@ twenty writers on the store.
 Run: `python -m bench.review` (needs Chromium; `--store URL` adds PostgreSQL). A case counts as drawn when the films
 name it and each of its pictures is decoded, one animation frame later, timed in the page from the key's event. The
 radiographs are phantoms, each file standing for several rows. Rows are appended to bench/results/review.csv: median,
-95th percentile and worst of the turns, and how busy the machine was (load average); for similar studies the ratio to scikit-learn's brute-force search, in turns.
+95th percentile and worst of the turns, and how busy the machine was (load average); for similar studies the ratio to
+scikit-learn's brute-force search, in turns.
 """
 
 import argparse
