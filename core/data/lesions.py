@@ -13,6 +13,7 @@ from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 
 MOST_POINTS = 400
+_AT_ONCE = 16  # epochs of draws in one table
 WORST = 10
 
 
@@ -29,26 +30,29 @@ def lesion_table(
     the erased square; magnification does not count. MixUp and CutMix are left out, since the label goes with them.
     """
     names = [name for name, mask in masks.items() if mask.any()]
+    if not names:
+        return pd.DataFrame({"image_id": [], "epoch": [], "kept": []})
     points = [_points(masks[name]) for name in names]
     moves = any(
         getattr(augmentation, name) for name in ("rotation", "translation", "scale", "shear", "perspective", "crop")
     )
     flips = bool(augmentation.horizontal_flip or augmentation.vertical_flip)
     rows = []
-    for epoch in range(draws):
-        drawn = draw_table(augmentation, names, seed, epoch)
-        forward = inverse(matrices(drawn)) if moves or flips else np.repeat(np.eye(3)[None], len(names), axis=0)
-        left, top, side = (drawn[name].to_numpy() for name in ("erasing_x", "erasing_y", "erasing_side"))
-        for place, at in enumerate(points):
-            x, y, w = forward[place] @ at
+    for first in range(0, draws, _AT_ONCE):
+        epochs = np.arange(first, min(first + _AT_ONCE, draws))
+        drawn = draw_table(augmentation, names * len(epochs), seed, np.repeat(epochs, len(names)))
+        forward = inverse(matrices(drawn)) if moves or flips else np.repeat(np.eye(3)[None], len(drawn), axis=0)
+        squares = drawn[["erasing_x", "erasing_y", "erasing_side"]].to_numpy()
+        for place, ((left, top, side), back) in enumerate(zip(squares, forward)):
+            x, y, w = back @ points[place % len(names)]
             # In parts of the side, as the erased square is.
             x, y = (x / w + 1) / 2, (y / w + 1) / 2
             seen = (w > 0) & (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
-            erased = (x >= left[place]) & (x < left[place] + side[place])
-            erased &= (y >= top[place]) & (y < top[place] + side[place])
-            rows.append((names[place], epoch, float((seen & ~erased).mean())))
+            erased = (x >= left) & (x < left + side) & (y >= top) & (y < top + side)
+            kept = float((seen & ~erased).mean())
+            rows.append((names[place % len(names)], int(epochs[place // len(names)]), kept))
         if progress:
-            progress(epoch + 1, draws, "drawing")
+            progress(int(epochs[-1]) + 1, draws, "drawing")
     return pd.DataFrame(rows, columns=["image_id", "epoch", "kept"])
 
 

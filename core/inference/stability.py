@@ -44,8 +44,8 @@ def draw_logits(
 ) -> np.ndarray:
     """Logits float64 [n] of one radiograph, uint8 [s, s], as each of these epochs would draw it; nothing is mixed."""
     one = torch.from_numpy(np.ascontiguousarray(pixels))[None].to(classifier.device)
-    units = [apply(augmentation.alone, one, [image_id], seed, epoch) for epoch in epochs]
-    return logits_of(classifier, torch.cat(units))
+    many = one.expand(len(epochs), -1, -1)
+    return logits_of(classifier, apply(augmentation.alone, many, [image_id] * len(epochs), seed, list(epochs)))
 
 
 def steadiness(original: float, logits: np.ndarray, threshold: float) -> dict:

@@ -35,24 +35,28 @@ def samples(
     return _samples(
         dataset.name, dataset.index_hash, row["sha1"], row["image_id"], spec.to_json(), augmentation.to_text(), seed,
         count, checkpoint.reference if checkpoint and augmentation.mixes else "", dataset, spec, checkpoint,
+        row["path"],
     )  # fmt: skip
 
 
 @st.cache_data(max_entries=64, max_size="300MB", show_spinner=False)
 def _samples(
     name: str, index_hash: str, sha1: str, image_id: str, spec_json: str, text: str, seed: int, count: int,
-    reference: str, _dataset: Dataset, _spec: InputSpec, _checkpoint,
+    reference: str, _dataset: Dataset, _spec: InputSpec, _checkpoint, _path: str,
 ):  # fmt: skip
     from core.data.augment import preview
     from core.device import pick_device
 
-    files = loaders.index(name).set_index("image_id")[["path", "sha1"]]
+    augmentation = Augmentation.from_text(text)
+    files = {image_id: (_path, sha1)}
+    if augmentation.mixes:
+        index = loaders.index(name)
+        files |= dict(zip(index["image_id"], zip(index["path"], index["sha1"])))
 
     def read(wanted: str) -> np.ndarray:
-        path, content = files.loc[wanted]
+        path, content = files[wanted]
         return square(content, _spec, spec_json, _dataset.root, path)
 
-    augmentation = Augmentation.from_text(text)
     everyone = company(name, index_hash, reference, _checkpoint) if augmentation.mixes else ()
     # Where training would compute, since only there the samples are training's to the bit.
     units, draws = preview(augmentation, read, image_id, seed, range(count), everyone, pick_device()[0])

@@ -27,11 +27,11 @@ _INWARDS = (1, 1, -1, 1, -1, -1, 1, -1)
 _PLACES = (-1, -1, 1, -1, 1, 1, -1, 1)
 
 
-def draw_table(augmentation: Augmentation, image_ids, seed: int, epoch: int) -> pd.DataFrame:
+def draw_table(augmentation: Augmentation, image_ids, seed: int, epoch) -> pd.DataFrame:
     """What each sample gets: one row an image, columns in the units of Augmentation, `key` for its noise.
 
-    corner_0 .. corner_7 are how far each corner is moved, of half the side; crop_* is the window kept, in parts of the
-    side; blur is 0 and clahe is 0 where they are left out.
+    epoch: one for all, or one each. corner_0 .. corner_7 are how far each corner is moved, of half the side; crop_* is
+    the window kept, in parts of the side; blur is 0 and clahe is 0 where they are left out.
     """
     a, keys = augmentation, keys_of(image_ids, seed, epoch)
     u = uniform_draws(keys)
@@ -150,9 +150,13 @@ def powers(base: float, exponents: np.ndarray) -> np.ndarray:
 GOLDEN, FIRST, SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-def keys_of(image_ids, seed: int, epoch: int) -> np.ndarray:
-    """64 bits for each sample, uint64 [n]."""
-    digests = [hashlib.blake2b(f"{seed} {epoch} {image}".encode(), digest_size=8).digest() for image in image_ids]
+def keys_of(image_ids, seed: int, epoch) -> np.ndarray:
+    """64 bits for each sample, uint64 [n]; `epoch` is one for all or one each."""
+    epochs = np.broadcast_to(epoch, len(image_ids)).tolist()
+    digests = [
+        hashlib.blake2b(f"{seed} {when} {image}".encode(), digest_size=8).digest()
+        for when, image in zip(epochs, image_ids)
+    ]
     return np.frombuffer(b"".join(digests), dtype=np.uint64).copy()
 
 

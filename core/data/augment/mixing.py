@@ -28,9 +28,7 @@ class Company:
         return cls(ids, places)
 
 
-def mix_table(
-    augmentation: Augmentation, company: Company, image_ids, seed: int, epoch: int, side: int
-) -> pd.DataFrame:
+def mix_table(augmentation: Augmentation, company: Company, image_ids, seed: int, epoch, side: int) -> pd.DataFrame:
     """With whom each sample is mixed: one row an image.
 
     partner (id, '' for none), place (of the partner in the company's list, -1 for none), share (the sample's own part
@@ -69,7 +67,7 @@ def mix(
     table: pd.DataFrame,
     fetch: Callable[[np.ndarray], object],
     seed: int,
-    epoch: int,
+    epoch,
 ):
     """The samples float32 [n, 1, s, s] that `apply` made, mixed as the table says.
 
@@ -83,7 +81,8 @@ def mix(
     if not len(taken):
         return unit
     chosen = table.iloc[taken]
-    other = apply(augmentation, fetch(chosen["place"].to_numpy()), chosen["partner"].to_list(), seed, epoch)
+    epochs = np.broadcast_to(epoch, len(table))[taken]
+    other = apply(augmentation, fetch(chosen["place"].to_numpy()), chosen["partner"].to_list(), seed, epochs)
     own = unit[taken]
     share = torch.tensor(chosen["share"].to_numpy().astype(np.float32), device=unit.device)[:, None, None, None]
     cut = torch.tensor(chosen["cut"].to_numpy(), device=unit.device)[:, None, None, None]

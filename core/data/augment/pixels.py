@@ -5,12 +5,13 @@ from core.data.augment.plan import plan_of
 from core.data.augment.spec import Augmentation
 
 
-def apply(augmentation: Augmentation, pixels, image_ids, seed: int, epoch: int):
+def apply(augmentation: Augmentation, pixels, image_ids, seed: int, epoch):
     """Grey bytes to augmented grey: uint8 tensor [n, s, s] to float32 tensor [n, 1, s, s] in 0..1, on its device.
 
     One resampling (a homography, bilinear, black outside), then blur, sharpness, equalisation, CLAHE, all in bytes;
     one table of grey levels (inversion, gamma, contrast, brightness); noise, erasing. MixUp and CutMix need company:
-    `core.data.augment.mixing`. A sample's bits depend on the device alone, never on its batch or on threads.
+    `core.data.augment.mixing`. epoch: one for all, or one each. A sample's bits depend on the device alone, never on
+    its batch or on threads.
     """
     import torch
 

@@ -30,15 +30,13 @@ def preview(
     def tensor(names: Sequence[str]):
         return torch.from_numpy(np.stack([read(name) for name in names])).to(device)
 
-    own, company = tensor([image_id]), Company.of(everyone)
-    everyone, units, rows = list(everyone), [], []
-    for epoch in epochs:
-        unit = apply(augmentation, own, [image_id], seed, epoch)
-        drawn = draw_table(augmentation, [image_id], seed, epoch)
-        if augmentation.mixes and everyone:
-            table = mix_table(augmentation, company, [image_id], seed, epoch, own.shape[-1])
-            unit = mix(augmentation, unit, table, lambda at: tensor([everyone[place] for place in at]), seed, epoch)
-            drawn = drawn.join(table)
-        units.append(unit)
-        rows.append(drawn.assign(epoch=epoch))
-    return torch.cat(units), pd.concat(rows)
+    own, everyone, epochs = tensor([image_id]), list(everyone), np.asarray(epochs)
+    names = [image_id] * len(epochs)
+    # One batch over the epochs, since no batch changes a sample.
+    units = apply(augmentation, own.expand(len(epochs), -1, -1), names, seed, epochs)
+    draws = draw_table(augmentation, names, seed, epochs).assign(epoch=epochs)
+    if augmentation.mixes and everyone:
+        table = mix_table(augmentation, Company.of(everyone), names, seed, epochs, own.shape[-1])
+        units = mix(augmentation, units, table, lambda at: tensor([everyone[place] for place in at]), seed, epochs)
+        draws = pd.concat([draws, table], axis=1)
+    return units, draws
