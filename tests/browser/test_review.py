@@ -185,7 +185,6 @@ def test_two_browsers_in_one_walkthrough(person, home):
             "now => [...document.querySelectorAll('*')].some(e => "
             "e.shadowRoot?.querySelector('.room')?.dataset.case === now)",
             arg=open_case(ana),
-            timeout=5_000,
         )
     assert "place=3" in ben.url
     shared = open_case(ana)

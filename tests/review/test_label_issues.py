@@ -55,7 +55,7 @@ def test_self_confidence_is_cleanlabs():
     wanted = ranking.get_self_confidence_for_each_label(
         frame["label"].to_numpy(int), np.stack([1 - score, score], axis=1)
     )
-    found = rank(frame).set_index("study_id").loc[frame["study_id"]]
+    found = rank(frame, "self_confidence").set_index("study_id").loc[frame["study_id"]]
     np.testing.assert_allclose(found["self_confidence"], wanted)
     assert found.sort_values("self_confidence")["rank"].is_monotonic_increasing
 
