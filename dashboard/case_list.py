@@ -51,6 +51,7 @@ class Filters:
     other: str = ""
     call: str = "any"
     quality: str = "any"
+    second: object = None  # the second model itself, looked up once a run
 
     @property
     def name(self) -> str:
@@ -95,7 +96,8 @@ def choose(chosen: Selection, dataset: Dataset, cases: Cases, blind: bool, chang
 
 
 def _more(dataset: Dataset, chosen: Selection, changed, blind: bool) -> dict:
-    others = [name for name in loaders.sources(dataset) if name != chosen.checkpoint]
+    sources = loaders.sources(dataset)
+    others = [name for name in sources if name != chosen.checkpoint]
     state = st.session_state
     narrowed = sum(bool(state.get(key)) and state.get(key) != "any" for key in ("views", "quality", "verdict", "call"))
     with st.popover(f"Filters ({narrowed})" if narrowed else "Filters", icon=":material/filter_list:"):
@@ -137,6 +139,7 @@ def _more(dataset: Dataset, chosen: Selection, changed, blind: bool) -> dict:
         "other": other or "",
         "call": call,
         "quality": quality or "any",
+        "second": sources.get(other),
     }
 
 
@@ -170,8 +173,8 @@ def kept(cases: Cases, filters: Filters, dataset: Dataset, chosen: Selection) ->
         )
     if filters.said:
         keep &= table["study_id"].isin(_with_verdict(dataset, filters.said)).to_numpy() ^ (filters.said == "none")
-    if filters.call != "any" and filters.other:
-        scores = review.scores_by_name(dataset, filters.other, chosen.split)
+    if filters.call != "any" and filters.second:
+        scores = review.scores_of(dataset, filters.second, chosen.split)
         other = scores.reindex(table.index).to_numpy()
         same = (other >= chosen.threshold) == table["predicted"].to_numpy().astype(bool)
         keep &= ~np.isnan(other) & (same if filters.call == "same call" else ~same)

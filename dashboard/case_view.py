@@ -16,7 +16,7 @@ from dashboard.selection import Selection
 
 @dataclass(frozen=True)
 class Room:
-    """Who reads what: the cases, the reader's name ('' while unknown), whether blind, the second model's name or ''."""
+    """Who reads what: the cases, the reader's name ('' while unknown), whether blind, the second model by name."""
 
     dataset: Dataset
     source: Checkpoint | Imported | None
@@ -25,6 +25,7 @@ class Room:
     reader: str
     blind: bool
     other: str = ""
+    second: Checkpoint | Imported | None = None
 
 
 def show(
@@ -74,9 +75,9 @@ def show(
 
 def second_score(room: Room, study: str) -> tuple[str, float] | None:
     """The second model's name and its score of the study, where it has one."""
-    if not room.other:
+    if room.second is None:
         return None
-    score = review.scores_by_name(room.dataset, room.other, room.chosen.split).get(study)
+    score = review.scores_of(room.dataset, room.second, room.chosen.split).get(study)
     return None if score is None else (room.other, float(score))
 
 

@@ -32,7 +32,7 @@ def show() -> None:
         return
     if study:
         case_view.show(
-            Room(dataset, source, cases, chosen, reader, blind, filters.other),
+            Room(dataset, source, cases, chosen, reader, blind, filters.other, filters.second),
             study,
             listed,
             opened=study_view.open_study,

@@ -102,12 +102,6 @@ def scores_of(dataset: Dataset, source: Checkpoint | Imported, split: str) -> pd
         return pd.Series(dtype=float)
 
 
-def scores_by_name(dataset: Dataset, name: str, split: str) -> pd.Series:
-    """The same by the other model's name; empty where there is none of that name."""
-    source = loaders.sources(dataset).get(name)
-    return scores_of(dataset, source, split) if source else pd.Series(dtype=float)
-
-
 def everything(dataset: Dataset, source: Checkpoint | Imported | None, threshold: float) -> Cases:
     """Every study of the index, with its score where there is one: walkthroughs and labels reach beyond a split."""
     reference, stamps = (source.reference, loaders._score_stamps(dataset, source)) if source else ("", ())
