@@ -11,7 +11,7 @@ from dashboard import loaders, widgets
 from dashboard.loaders import augment
 from dashboard.selection import Selection, bone_name
 
-STEP = 16
+STEP = 8
 
 
 def show(dataset: Dataset, checkpoint: Checkpoint, row: pd.Series, augmentation: Augmentation, seed: int,

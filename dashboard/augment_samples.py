@@ -60,7 +60,7 @@ def choose_image(
     dataset: Dataset, spec: InputSpec, chosen: Selection, outcomes: pd.Series | None, wanted: str
 ) -> pd.Series:
     """One radiograph of the bone and of the outcome; one that is named in the address stays."""
-    index = loaders.index(dataset.name)
+    index = augment.radiographs(dataset)
     rows = index if chosen.bone == ALL else index[index["bone"] == chosen.bone]
     rows = rows if len(rows) else index
     if outcomes is not None:
@@ -71,7 +71,7 @@ def choose_image(
         rows = index
     options = rows["image_id"].head(MOST).tolist()
     name = st.session_state.get("image") or st.query_params.get("image")
-    if name not in options and wanted == "" and name in set(index["image_id"]):
+    if name not in options and wanted == "" and (index["image_id"] == name).any():
         options = [name, *options]
     if name not in options:
         name = first_to_show(dataset, spec, rows)

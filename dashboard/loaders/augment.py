@@ -28,6 +28,17 @@ def company(dataset_name: str, index_hash: str, reference: str, _checkpoint: Che
     return index.loc[(index["split"] == "train") & index["label"].notna(), "image_id"].tolist()
 
 
+def radiographs(dataset: Dataset) -> pd.DataFrame:
+    """Who may be the original: image_id, path, sha1, study_id, bone. Shared by all sessions: not to be changed."""
+    return _radiographs(dataset.name, dataset.index_hash)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _radiographs(name: str, index_hash: str) -> pd.DataFrame:
+    # Not copied with each move of a slider, as cached data would be: an archive has tens of thousands of rows.
+    return loaders.index(name)[["image_id", "path", "sha1", "study_id", "bone"]]
+
+
 def samples(
     dataset: Dataset, spec: InputSpec, checkpoint, row: pd.Series, augmentation: Augmentation, seed: int, count: int
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
@@ -50,7 +61,7 @@ def _samples(
     augmentation = Augmentation.from_text(text)
     files = {image_id: (_path, sha1)}
     if augmentation.mixes:
-        index = loaders.index(name)
+        index = radiographs(_dataset)
         files |= dict(zip(index["image_id"], zip(index["path"], index["sha1"])))
 
     def read(wanted: str) -> np.ndarray:
