@@ -161,7 +161,7 @@ def _train(
         facts = crew.told(facts)
     if crew.leads:
         _finish(out, dataset, facts, progress, str(where))
-    crew.told(None)
+    crew.part()
     return read_checkpoint(out)
 
 

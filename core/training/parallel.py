@@ -55,6 +55,13 @@ class Team:
 
         return broadcast_object_list([value])[0]
 
+    def part(self) -> None:
+        """Leave the others, once all have come this far. A group still open when Python ends may abort a process whose
+        work was done, by a thread of its own that nobody joined."""
+        if self.size > 1:
+            self.accelerator.wait_for_everyone()
+            self.accelerator.end_training()
+
     @contextmanager
     def lead_first(self) -> Iterator[None]:
         """The leading process runs what is inside, then the others."""
