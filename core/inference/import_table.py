@@ -2,6 +2,7 @@
 
 import csv
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +71,29 @@ def _read_csv(file: Path) -> pd.DataFrame:
             )
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise OverreadError(f"{file} names the column {_list(twice)} twice; each needs a name of its own.")
-    # As text: only the columns that are named are read as numbers, and ids keep their leading zeros.
-    return pd.read_csv(io.BytesIO(content), dtype="str", keep_default_na=False, index_col=False, encoding="utf-8-sig")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", pd.errors.ParserWarning)
+        # As text: only the columns that are named are read as numbers, and ids keep their leading zeros.
+        table = pd.read_csv(
+            io.BytesIO(content), dtype="str", keep_default_na=False, index_col=False, encoding="utf-8-sig"
+        )
+    # Counted in no time where nothing is quoted; a row too long or too short is then looked for cell by cell.
+    if said or b'"' in content or content.count(b",") != (len(names) - 1) * (len(table) + 1):
+        _check_cells(content.decode("utf-8-sig"), names, file)
+    return table
+
+
+def _check_cells(text: str, names: list[str], file: Path) -> None:
+    """OverreadError where a row has not one cell a column, as with decimal commas or a line that was cut off."""
+    reader = csv.reader(io.StringIO(text))
+    for row in reader:
+        # Commas at the end of a line, as some programs write them, hold nothing.
+        if row and (len(row) < len(names) or any(row[len(names) :])):
+            raise OverreadError(
+                f"{file}: row {reader.line_num} has {len(row)} cells and the header names {len(names)} columns "
+                f"({','.join(row)[:80]!r}); expected one cell each, with points in numbers, not commas, and commas in "
+                "text quoted."
+            )
 
 
 def column(table: pd.DataFrame, name: str, option: str, file: Path) -> pd.Series:

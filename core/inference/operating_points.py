@@ -124,8 +124,10 @@ def read_points_file(path: Path) -> list[OperatingPoint]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_float=_exact)
         entries = content["points"]
-        if content.get("format") != FORMAT or not isinstance(entries, list):
+        if content.get("format") != FORMAT:
             raise ValueError(f"format {content.get('format')!r}, expected {FORMAT}")
+        if not isinstance(entries, list):
+            raise ValueError(f"its points are {type(entries).__name__}, expected a list")
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

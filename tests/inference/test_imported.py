@@ -165,6 +165,10 @@ FILES = {
     "spreadsheet": (b"PK\x03\x04" + bytes(40), "a packed file or a spreadsheet"),
     "broken parquet": (b"PAR1" + bytes(40), "could not be read as a table"),
     "ragged": (b"y,p\n0,0.1\n1,0.2,7,8\n", "could not be read as a table"),
+    "decimal commas": (b"y,p\n1,0,5\n0,0,2\n", "row 2 has 3 cells and the header names 2 columns"),
+    "one cell more": (b"y,p\n1,0.5,x\n0,0.2\n", "row 2 has 3 cells"),
+    "cut off": (b"p,y\n0.5,1\n0.25", "row 3 has 1 cells and the header names 2 columns .'0.25'."),
+    "cut off, quoted": (b'p,y,image\n0.5,1,"a,b"\n0.25,0\n', "row 3 has 2 cells and the header names 3"),
     "twice": (b"y,p,p\n0,0.1,0.2\n", "names the column p twice"),
     "quotes": (b'y,p\n0,"0.1\n', "could not be read as a table"),
 }  # fmt: skip
@@ -184,6 +188,13 @@ def test_a_byte_order_mark_and_quoted_commas_are_read(tmp_path, workspace):
     (tmp_path / "scores.csv").write_bytes(b'\xef\xbb\xbfy,p,image\r\n0,0.1,"a,b"\r\n1,0.9,c\r\n')
     frame = imported_predictions(import_scores(tmp_path / "scores.csv", "other", Columns("y", "p", image="image")))
     assert list(frame["image_id"]) == ["a,b", "c"]
+
+
+@pytest.mark.parametrize("content", ["y,p\n0,0.1,\n1,0.9,\n", "y,p\n0,0.1\n\n1,0.9", "y,p\r\n0,0.1\r\n1,0.9\r\n\r\n"])
+def test_empty_cells_at_the_end_and_blank_lines_hold_nothing(tmp_path, workspace, content):
+    (tmp_path / "scores.csv").write_bytes(content.encode())
+    frame = imported_predictions(import_scores(tmp_path / "scores.csv", "other", PLAIN))
+    assert frame["probability"].tolist() == [0.1, 0.9] and frame["label"].tolist() == [0, 1]
 
 
 def test_doubts_are_said_and_not_acted_on(tmp_path, workspace, table):
