@@ -47,7 +47,7 @@ def main() -> None:
         if not loaders.datasets():
             first_start.make_demo()
         with st.sidebar:
-            selection.draw()
+            selection.draw(page)
         if why := selection.unavailable(page.title):
             widgets.heading(page.title, None)
             widgets.empty("Not for these scores", why)

@@ -51,15 +51,16 @@ class Selection:
         return {name: value for name, value in {**chosen, **more}.items() if value}
 
 
-def draw() -> Selection:
-    """The shared selectors, in the order of their scope. Needs at least one data set.
+def draw(page) -> Selection:
+    """The shared selectors, in the order of their scope, on `page`. Needs at least one data set.
 
     Shown as they are named: Streamlit writes what is shown into the URL, so a label with a count in it would not last.
     """
     datasets = loaders.choosable()
-    name = st.selectbox("Data set", list(datasets), key="data", bind="query-params")
+    _complete_address(page, datasets)
+    name = _pick("Data set", "data", list(datasets), next(iter(datasets)))
     sources = loaders.sources(datasets[name])
-    model = st.selectbox("Model", list(sources), key="model", bind="query-params", placeholder="No checkpoint") or ""
+    model = _pick("Model", "model", list(sources), loaders.preferred(datasets[name]), placeholder="No checkpoint") or ""
     splits, bones = scope(datasets[name], sources.get(model))
     st.selectbox(
         "Split",
@@ -73,6 +74,34 @@ def draw() -> Selection:
         "Threshold", 0.0, 1.0, 0.5, 0.001, format="%.3f", key="threshold", bind="query-params", help=HELP["threshold"]
     )
     return current()
+
+
+def _complete_address(page, datasets: dict) -> None:
+    """Once a visit: an address without data set or model gets the ones that are shown."""
+    if st.session_state.get("addressed"):
+        return
+    st.session_state["addressed"] = True
+    query = {key: st.query_params.get_all(key) for key in st.query_params}
+    name = query["data"][-1] if "data" in query else next(iter(datasets))
+    if name in datasets:
+        model = loaders.preferred(datasets[name])
+        whole = {"data": name, **({"model": model} if model else {}), **query}
+        if whole.keys() != query.keys():
+            st.switch_page(page, query_params=whole)
+
+
+def _pick(label: str, key: str, options: list[str], first: str | None, **more) -> str | None:
+    """A selector whose choice always stands in the address, also where it is `first`, what is chosen unasked.
+
+    Streamlit leaves a default out of the address; which set or model comes first changes with what is indexed and
+    trained, and a link would then show another one. So there is no default, and the first choice is made here.
+    """
+    state = st.session_state
+    if (state.get(key) or st.query_params.get(key)) not in options and first is not None:
+        state[key] = first
+    elif key in state and key not in st.query_params:
+        state[key] = state[key]  # what a script sets is written to the address once its widget was drawn before
+    return st.selectbox(label, options, index=None, key=key, bind="query-params", required=True, **more)
 
 
 def current() -> Selection:

@@ -12,7 +12,11 @@ ABNORMAL, NORMAL, MISSED, ALARM = "#E8743B", "#4C9BD6", "#E5446D", "#9B7EDE"
 THRESHOLD, TEXT, MUTED, LINE, PANEL = "#F2C14E", "#E6EDF3", "#9AA4B2", "#2A313C", "#161B22"
 
 # Chosen among 174 candidates for the largest smallest distance in OKLab, also as seen with protanopia and deuteranopia.
-_BONES = ("#BCD3F2", "#D77CB1", "#C6DE78", "#928564", "#C4A4FE", "#D4AE9D", "#BE9A2A")
+# The last three are for regions that MURA has not: the farthest from all colours above and here, in the same way.
+_BONES = (
+    *("#BCD3F2", "#D77CB1", "#C6DE78", "#928564", "#C4A4FE", "#D4AE9D", "#BE9A2A"),
+    *("#AC64A0", "#B8DCB8", "#D0ACD0"),
+)
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 # The light theme keeps the hue and adjusts the lightness: 4.5:1 on its background for words, 3:1 for the bones' marks.
 LIGHT = {
@@ -25,7 +29,16 @@ LIGHT = {
     MUTED: "#5B6573",
     LINE: "#D3DAE2",
     PANEL: "#FFFFFF",
-    **dict(zip(_BONES, ("#768BA8", "#C46BA0", "#7C9127", "#857858", "#9879CF", "#A68272", "#A98500"))),
+    **dict(
+        zip(
+            _BONES,
+            (
+                *("#768BA8", "#C46BA0", "#7C9127", "#857858", "#9879CF", "#A68272", "#A98500"),
+                *("#9C5590", "#739073", "#977B97"),
+            ),
+            strict=True,
+        )
+    ),
 }
 NAMES = {
     "abnormal": ABNORMAL,
@@ -104,7 +117,7 @@ def bone_style(bones) -> dict[str, tuple[str, str]]:
     others = [bone for bone in bone_order(bones) if bone not in MURA_BONES]
     places = {bone: place for place, bone in enumerate([*MURA_BONES, *others])}
     return {
-        bone: (_BONES[places[bone] % 7], _SYMBOLS[(places[bone] + places[bone] // 7) % 7]) for bone in bone_order(bones)
+        bone: (_BONES[places[bone] % len(_BONES)], _SYMBOLS[places[bone] % len(_SYMBOLS)]) for bone in bone_order(bones)
     }
 
 

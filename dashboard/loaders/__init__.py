@@ -46,6 +46,14 @@ def sources(dataset: Dataset) -> dict[str, Checkpoint | Imported]:
     return _sources(dataset, checkpoints()[0])
 
 
+def preferred(dataset: Dataset) -> str | None:
+    """The model to show first: one that was trained on this data set, else one that has scored it, else any."""
+    found = sources(dataset)
+    scored = [name for name, source in found.items() if _has_scored(dataset, source)]
+    own = [name for name in scored if _trained_on(found[name]) == dataset.name]
+    return next(iter([*own, *scored, *found]), None)
+
+
 def choosable() -> dict[str, Dataset]:
     """What can be chosen as a data set: those that are indexed, then imported scores without radiographs."""
     return {**datasets(), **scores_only()}
@@ -201,6 +209,14 @@ def _truth(file: str, stamp) -> pd.DataFrame:
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise OverreadError(f"{file} cannot be read ({reason}); draw the phantoms again to see their truth.") from error
+
+
+def _has_scored(dataset: Dataset, source: Checkpoint | Imported) -> bool:
+    return any(modified for _, _, modified, _ in _score_stamps(dataset, source))
+
+
+def _trained_on(source: Checkpoint | Imported) -> str:
+    return "" if isinstance(source, Imported) else source.manifest.get("dataset", "")
 
 
 def _score_stamps(dataset: Dataset, checkpoint: Checkpoint | Imported) -> tuple:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.data.index import build_index, read_dataset, write_dataset
 from core.inference.predictions import read_file
@@ -15,7 +16,7 @@ from core.metrics.evaluation import outcome_table
 from core.metrics.studies import study_table
 from core.paths import predictions_folder
 from tests.conftest import write_radiograph
-from tests.dashboard.conftest import HOME, PAGES, House, enter, open_page, words
+from tests.dashboard.conftest import HOME, PAGES, House, enter, open_page, words, write_checkpoint
 
 NO_MODEL = ("overview", "dataset", "runs", "threshold", "errors")
 
@@ -40,6 +41,24 @@ def test_a_choice_holds_across_pages(house):
     app.switch_page("app_pages/threshold.py").run()
     assert app.selectbox(key="bone").value == "wrist" and app.slider(key="threshold").value == 0.3
     assert app.number_input(key="threshold_exact").value == 0.3
+
+
+def test_the_address_names_set_and_model_also_where_nobody_chose_them(house):
+    """Which come first changes with what is indexed and trained, and a link must not."""
+    app = AppTest.from_file(HOME, default_timeout=60).run()
+    assert {"data", "model"} <= set(app.query_params)
+    app = open_page("threshold", model="beta", bone="wrist")
+    assert app.selectbox(key="model").value == "beta" and app.selectbox(key="bone").value == "wrist"
+    app = open_page("threshold", model="not there")
+    assert not app.exception and app.selectbox(key="model").value == "alpha"
+
+
+def test_the_first_model_is_one_that_has_scored_the_set(built, tmp_path, monkeypatch):
+    checkpoints = tmp_path / "checkpoints"
+    shutil.copytree(built.checkpoints, checkpoints)
+    enter(House(built.home, checkpoints), monkeypatch)
+    write_checkpoint(checkpoints / "aardvark", read_dataset("demo"), seed=3)
+    assert open_page("overview").selectbox(key="model").value == "alpha"
 
 
 def test_moving_the_threshold_changes_what_is_found(house):
