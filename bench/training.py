@@ -27,9 +27,11 @@ from core.data.cache import pixel_cache
 from core.data.index import build_index, read_index, write_dataset
 from core.models.registry import build
 from core.training import loop
+from core.training.margins import Logged
 from core.training.optim import optimiser_for
 from core.training.parallel import Team
 from core.training.recipe import Recipe
+from core.training.units import units_of
 
 COMMAND = "python -m bench.training"
 PACKAGES = ("torch", "torchvision", "timm")
@@ -61,9 +63,11 @@ def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> l
     torch.manual_seed(0)
     model = build(architecture).to(memory_format=torch.channels_last)
     crew = Team(0, 1, torch.device("cpu"), "")
-    run = loop.Run(model, model, optimiser_for(model, recipe), None, recipe, crew, exact, [])
+    run = loop.Run(
+        model, model, optimiser_for(model, recipe), None, recipe, crew, exact, [], Logged(count, crew.device)
+    )
     plain = replace(recipe, augmentation=Augmentation())
-    ready = loop.Run(model, model, run.optimiser, None, plain, crew, exact, [])
+    ready = loop.Run(model, model, run.optimiser, None, plain, crew, exact, [], Logged(count, crew.device))
     spec = recipe.input_spec()
     tensors = [
         spec.normalise(torch.from_numpy(cache.pixels[rows[start : start + BATCH]]).unsqueeze(1).float() / 255)
@@ -71,7 +75,7 @@ def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> l
     ]
 
     def ours():
-        return loop._learn(run, index, cache.pixels, rows, 1, None)
+        return loop._learn(run, units_of(index, False), index["image_id"].to_numpy(), cache.pixels, rows, 1, None)
 
     def limit():
         return epoch(ready.model, run.optimiser, zip(tensors, labels.split(BATCH)), exact)

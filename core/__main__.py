@@ -1,5 +1,6 @@
 """`python -m core <command>`: the commands of `core.commands`, under one program."""
 
+import os
 import sys
 
 import typer
@@ -60,15 +61,29 @@ app.add_typer(review.labels, name="labels")
 
 def main() -> None:
     """Run a command. Exit status: 0, 2 for wrong use, 1 for anything else; a known error is one sentence."""
+    status = _run()
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        # Of processes that train together, threads of torch's own may outlive Python's end and abort one whose work
+        # was done, or who had said why not. Nothing is left to tidy up here.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
+def _run() -> int:
     try:
         app()
     except OverreadError as error:
         messages.print("[red]overread:[/red] ", end="")
         messages.print(str(error), markup=False)
-        sys.exit(1)
+        return 1
     except KeyboardInterrupt:
         messages.print("stopped; what was finished is kept")
-        sys.exit(1)
+        return 1
+    except SystemExit as ended:  # how typer ends
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from scipy.special import expit
 from core.data.index import Dataset
 from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
-from core.metrics.studies import AGGREGATIONS
+from core.metrics.studies import aggregations_of
 from core.models.checkpoint import Checkpoint
 from dashboard import loaders, saliency_film, saliency_look, theme, widgets
 from dashboard.charts.overlay import full_strength
@@ -28,7 +28,7 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
     with left:
         (name,) = saliency_look.choose_methods(most=1)
     aggregation = right.selectbox(
-        "Study score", list(AGGREGATIONS), key="pooling", bind="query-params", help="How views become one score."
+        "Study score", aggregations_of(views), key="pooling", bind="query-params", help="How views become one score."
     )
     look = saliency_look.choose_look()
     pixels = np.stack([checkpoint.input_spec.pixels(f"{dataset.root}/{path}") for path in rows["path"]])

@@ -11,6 +11,7 @@ from scipy.special import expit
 from core.data.index import Dataset
 from core.data.pixels import UnreadableImage
 from core.errors import OverreadError
+from core.metrics.studies import attention_weights
 from dashboard import loaders, theme, widgets
 from dashboard.components import films
 from dashboard.loaders import review
@@ -132,6 +133,8 @@ def show_films(dataset: Dataset, files: pd.DataFrame, chosen: Selection, study: 
         widgets.note(str(error))
     # By score the order would tell; by name it does not.
     files = files.sort_values("image_id") if blind else files
+    weighed = not blind and len(files) > 1 and "attention" in files and files["attention"].notna().all()
+    weights = attention_weights(files) if weighed else []
     shown, named = [], {}
     for place, row in enumerate(files.itertuples(), 1):
         title = f"View {place}" + (f", {row.view}" if isinstance(row.view, str) and row.view else "")
@@ -148,9 +151,12 @@ def show_films(dataset: Dataset, files: pd.DataFrame, chosen: Selection, study: 
                 "title": title,
                 "score": None if blind or row.logit != row.logit else float(expit(row.logit)),
                 "threshold": chosen.threshold,
-                "drove": not blind and place == 1 and len(files) > 1 and row.logit == row.logit,
+                "drove": not (blind or weighed) and place == 1 and len(files) > 1 and row.logit == row.logit,
                 "note": note,
-                "small": "" if blind else f"{row.image_id}, {row.width} x {row.height} px",
+                "small": ""
+                if blind
+                else f"{row.image_id}, {row.width} x {row.height} px"
+                + (f"; weighs {weights[place - 1]:.0%} of the study" if weighed else ""),
             }
         )
     films.draw(shown, review.token(study))

@@ -12,6 +12,7 @@ from core.inference.verification import verify
 from core.metrics.choice import choice_facts
 from core.metrics.operating_point import Choice, choose
 from core.metrics.rules import Rule
+from core.metrics.studies import own_aggregation
 from dashboard import loaders, widgets
 from dashboard.loaders.scope import scope
 from dashboard.loaders.thresholds import Tables
@@ -100,11 +101,11 @@ def write(dataset, source, chosen, tables, rule, choice, prevalence, author, not
     """Lock it, with the figures it has here, as `python -m core threshold --lock` does."""
     rows = loaders.predictions(dataset, source)
     frame = rows[rows["split"] == chosen.split]
-    facts = choice_facts(tables.studies, choice, rule, choice.bound, prevalence)
-    figures = {"split": chosen.split, "aggregation": "mean", **facts}
+    facts, aggregation = choice_facts(tables.studies, choice, rule, choice.bound, prevalence), own_aggregation(frame)
+    figures = {"split": chosen.split, "aggregation": aggregation, **facts}
     return lock(
         scored_of(source), frame, tables.studies, choice, figures, split=chosen.split, rule=rule.text,
-        aggregation="mean", prevalence=prevalence, author=author, note=note,
+        aggregation=aggregation, prevalence=prevalence, author=author, note=note,
     )  # fmt: skip
 
 

@@ -73,8 +73,11 @@ def bootstrap_by_loop(groups, rows_to_value, draws, seed) -> np.ndarray:
     return np.array(found)
 
 
-def study_score_by_loop(logits, rule) -> float:
-    """One study's score from its logits."""
+def study_score_by_loop(logits, rule, attention=()) -> float:
+    """One study's score from its logits, and their attention before the softmax."""
+    if rule == "attention":
+        weights = [np.exp(value) for value in attention]
+        return float(expit(sum(weight * value for weight, value in zip(weights, logits)) / sum(weights)))
     shares = sorted(float(expit(value)) for value in logits)
     if rule == "mean":
         return sum(shares) / len(shares)

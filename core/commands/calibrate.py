@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.console import Json, bar, messages, tell
+from core.commands.console import Aggregation, Json, bar, messages, tell
 
 
 def calibrate(
@@ -13,7 +13,7 @@ def calibrate(
     fit_split: Annotated[str, typer.Option(help="Fitted on this split.")] = "tune",
     split: Annotated[str, typer.Option(help="Judged on this split.")] = "valid",
     data: Annotated[str, typer.Option("--data", help="A checkpoint's scores on this data set.")] = "",
-    aggregation: Annotated[str, typer.Option(help="How a study's radiographs become one score.")] = "mean",
+    aggregation: Aggregation = "",
     bins: Annotated[int, typer.Option(help="Of the reliability curve and the calibration errors.", min=1)] = 10,
     as_json: Json = False,
 ) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.console import Json, bar, tell
+from core.commands.console import Aggregation, Json, bar, tell
 
 Threshold = Annotated[
     float | None, typer.Option(help="Its threshold (default: its latest locked one, else 0.5).", min=0, max=1)
@@ -19,7 +19,7 @@ def compare(
     split: Annotated[str, typer.Option(help="train, tune, valid or test (default: valid where there is one).")] = "",
     by: Annotated[str, typer.Option(help="Also per group: bone.")] = "",
     data: Annotated[str, typer.Option("--data", help="Checkpoints' scores on this data set.")] = "",
-    aggregation: Annotated[str, typer.Option(help="How a study's radiographs become one score.")] = "mean",
+    aggregation: Aggregation = "",
     as_json: Json = False,
 ) -> None:
     """Two models on the same studies: paired differences, and the studies one fixes and the other breaks."""

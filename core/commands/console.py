@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from core.paths import write_atomically
 
@@ -18,6 +28,12 @@ messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
 Name = Annotated[str, typer.Option("--data", help="Name of an indexed data set.")]
+Aggregation = Annotated[
+    str,
+    typer.Option(
+        help="How a study's views become one score (default: mean, or the attention of a network that tells it)."
+    ),
+]
 Device = Annotated[str, typer.Option(help="cuda, cpu, mps ... (default: the best there is).")]
 
 
@@ -31,6 +47,13 @@ def plain(value) -> object:
     return value.item() if hasattr(value, "item") else str(value)
 
 
+class _Speed(ProgressColumn):
+    """How many a second, once that is known."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
+
+
 @contextmanager
 def bar() -> Iterator:
     """A progress callable (done, total, what), drawn on standard error where that is a terminal."""
@@ -38,6 +61,7 @@ def bar() -> Iterator:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        _Speed(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

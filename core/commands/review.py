@@ -115,7 +115,7 @@ def label_audit(
     features: Annotated[
         bool, typer.Option("--features", help="Logistic regression on the checkpoint's frozen features, by folds.")
     ] = False,
-    order: Annotated[str, typer.Option(help="margin, self_confidence, or aum where logged.")] = "margin",
+    order: Annotated[str, typer.Option(help="margin, self_confidence, or aum: how late it was learned.")] = "margin",
     out: Annotated[Path | None, typer.Option(help="CSV of all studies, the most suspicious first.")] = None,
     top: Annotated[int, typer.Option(min=1, help="So many are printed.")] = 20,
     as_json: Json = False,
@@ -128,6 +128,8 @@ def label_audit(
     dataset = read_dataset(data)
     if scores:
         frame, of = read_out_of_fold(scores, dataset), str(scores)
+    elif order == "aum":
+        frame, of = _by_margins(scored, dataset), f"the margins that the training of {scored} logged"
     elif features:
         frame, of = _by_features(scored, dataset), f"logistic regression on the features of {scored}"
     else:
@@ -153,6 +155,17 @@ def label_audit(
         for row in first.itertuples()
     ]
     tell(facts, as_json, "\n".join(lines))
+
+
+def _by_margins(name: str, dataset):
+    from core.inference.predictions import read_predictions
+    from core.models.checkpoint import read_checkpoint
+    from core.review.label_issues import by_margins, out_of_fold
+    from core.training.margins import read_margins
+
+    checkpoint = read_checkpoint(name)
+    margins, scores = read_margins(checkpoint), read_predictions(checkpoint, dataset)
+    return by_margins(margins, dataset, None if scores is None else out_of_fold(scores))
 
 
 def _by_features(name: str, dataset):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.console import Device, Json, Name, bar, messages, tell
+from core.commands.console import Aggregation, Device, Json, Name, bar, messages, tell
 
 
 def predict(
@@ -89,7 +89,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, tune, valid or test (default: valid where there is one).")] = "",
     by: Annotated[str, typer.Option(help="Also per group: bone.")] = "",
     threshold: Annotated[float, typer.Option(help="Positive from this study score on.", min=0, max=1)] = 0.5,
-    aggregation: Annotated[str, typer.Option(help="How a study's radiographs become one score.")] = "mean",
+    aggregation: Aggregation = "",
     labels: Annotated[
         str,
         typer.Option(metavar="REVISION", help="Judge by labels after review, beside the given ones: number, 'latest'."),

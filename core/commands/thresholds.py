@@ -5,14 +5,13 @@ from typing import Annotated
 
 import typer
 
-from core.commands.console import Json, bar, messages, tell
+from core.commands.console import Aggregation, Json, bar, messages, tell
 
 # What a locked point does not repeat among its figures.
 FACTS = ("name", "reference", "by", "groups", "shifted")
 Who = Annotated[str, typer.Argument(metavar="NAME", help="A checkpoint, or imported scores.")]
 Data = Annotated[str, typer.Option("--data", help="A checkpoint's scores on this data set.")]
 Bound = Annotated[str, typer.Option(help="wilson, clopper-pearson or none: what a constraint is held against.")]
-Aggregation = Annotated[str, typer.Option(help="How a study's radiographs become one score.")]
 
 
 def import_predictions(
@@ -53,7 +52,7 @@ def threshold(
     bound: Bound = "wilson",
     split: Annotated[str, typer.Option(help="Chosen on this split (default: tune where there is one).")] = "",
     by: Annotated[str, typer.Option(help="Also per group: bone.")] = "",
-    aggregation: Aggregation = "mean",
+    aggregation: Aggregation = "",
     prevalence: Annotated[float | None, typer.Option(help="Share abnormal where it will be used.")] = None,
     data: Data = "",
     lock: Annotated[bool, typer.Option("--lock", help="Write it down as an operating point.")] = False,
@@ -70,11 +69,12 @@ def threshold(
     from core.metrics.choice import choice_facts
     from core.metrics.operating_point import choose
     from core.metrics.rules import parse_rule
-    from core.metrics.studies import study_table
+    from core.metrics.studies import own_aggregation, study_table
 
     meant, scored = parse_rule(rule), find_scored(name)
     with bar() as progress:
         frame, used = scores_for(scored, data, split, progress, CHOSEN)
+    aggregation = aggregation or own_aggregation(frame)
     studies = study_table(frame, aggregation)
     choice = choose(studies, meant, bound, prevalence)
     facts = choice_facts(studies, choice, meant, bound, prevalence, by or None)

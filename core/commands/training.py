@@ -30,6 +30,9 @@ def train(
     labels: Annotated[
         str, typer.Option(metavar="REVISION", help="Learn from labels after review: a number, or 'latest'.")
     ] = "",
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write event files, to events/ in the checkpoint's folder.")
+    ] = False,
     device: Device = "",
     as_json: Json = False,
 ) -> None:
@@ -47,14 +50,20 @@ def train(
         from core.review.store import open_store
 
         chosen = replace(chosen, labels=find_revision(open_store(), data, labels).reference)
+    if tensorboard and folds:
+        raise typer.BadParameter("--tensorboard follows one network; leave out --folds.")
+    from core.training.events import event_files
     from core.training.folds import train_folds
     from core.training.loop import train as run
     from core.training.parallel import leads
 
-    with bar() as progress:
+    place = checkpoint_folder(out)
+    with event_files(place / "events" if tensorboard and leads() else None) as watch, bar() as progress:
         rest = (resume, progress, lambda text: messages.print(text, markup=False), device, allow_overlap)
-        place = checkpoint_folder(out)
-        checkpoint = train_folds(chosen, dataset, place, folds, *rest) if folds else run(chosen, dataset, place, *rest)
+        if folds:
+            checkpoint = train_folds(chosen, dataset, place, folds, *rest)
+        else:
+            checkpoint = run(chosen, dataset, place, *rest, watch)
     if not leads():
         return
     facts = {

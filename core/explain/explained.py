@@ -75,7 +75,8 @@ class Explained(nn.Module):
 
     def __init__(self, model: nn.Module, aggregation: str = "", cancelled: Callable[[], bool] | None = None):
         super().__init__()
-        if aggregation and aggregation not in POOLINGS:
+        weighs = aggregation == "attention" and getattr(model, "reads_studies", False)
+        if aggregation and aggregation not in POOLINGS and not weighs:
             raise OverreadError(f"The aggregation {aggregation!r} is not known; choose one of {', '.join(POOLINGS)}.")
         self.model, self.aggregation, self.cancelled, self.fast = model, aggregation, cancelled, False
 
@@ -94,6 +95,9 @@ class Explained(nn.Module):
         rows, count, height, width = views.shape
         flat = views.reshape(rows * count, 1, height, width).contiguous(memory_format=torch.channels_last)
         with autocast_for_maps(flat.device) if self.fast else nullcontext():
+            if self.aggregation == "attention":
+                told = self.model.views(flat).float().reshape(rows, count, 2)
+                return (told[..., 1].softmax(1) * told[..., 0]).sum(1, keepdim=True)
             logits = self.model(flat)[:, 0].float().reshape(rows, count)
         return (POOLINGS[self.aggregation](logits) if self.aggregation else logits[:, 0])[:, None]
 

@@ -7,7 +7,7 @@ from core.inference.apart import shared_patients, shared_sentence
 from core.inference.scored import Scored
 from core.inference.scores import scores_for
 from core.metrics.calibration import calibration_facts, fit_calibration, improvement
-from core.metrics.studies import labelled, study_table
+from core.metrics.studies import labelled, own_aggregation, study_table
 
 
 def calibrate_scored(
@@ -16,7 +16,7 @@ def calibrate_scored(
     fit_split: str = "tune",
     split: str = "valid",
     data: str = "",
-    aggregation: str = "mean",
+    aggregation: str = "",
     bins: int = 10,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict:
@@ -35,7 +35,9 @@ def calibrate_scored(
             f"The scores of {scored.name} were imported with --raw: only their order is known, so there is no "
             "probability to calibrate. Import them as probabilities, or with --logit."
         )
-    parts = [labelled(study_table(frame, aggregation)) for frame in _frames(scored, fit_split, split, data, progress)]
+    frames = list(_frames(scored, fit_split, split, data, progress))
+    aggregation = aggregation or own_aggregation(frames[0])
+    parts = [labelled(study_table(frame, aggregation)) for frame in frames]
     chosen, judged = parts
     fitted = fit_calibration(chosen["score"], chosen["label"], method)
     if judged.empty:

@@ -1,5 +1,6 @@
 """A Classifier: network, input specification and device, from grey bytes to logits."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import nn
 from core.data.input_spec import InputSpec
 from core.device import autocast, pick_device
 from core.models.checkpoint import Checkpoint, load_model
+from core.models.registry import reads_studies
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,32 @@ class Classifier:
         unit = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).unsqueeze(1).float() / 255
         return self.spec.normalise(unit)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it tells of a radiograph: its logit and, where it weighs the views of a study, its attention."""
+        return ("logit", "attention") if reads_studies(self.model) else ("logit",)
+
     def logits(self, pixels: np.ndarray, batch_size: int = 64) -> np.ndarray:
         """Logits of P(abnormal), float64 [n], of grey bytes uint8 [n, size, size]."""
-        found = []
+        return self.scores(pixels, batch_size)[:, 0]
+
+    def scores(self, pixels: np.ndarray, batch_size: int = 64) -> np.ndarray:
+        """`columns` of grey bytes uint8 [n, size, size], float64 [n, columns]."""
+        parts = (pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size))
+        return self._told(self.tensor(part) for part in parts)
+
+    def scores_of_units(self, units: torch.Tensor, batch_size: int = 64) -> np.ndarray:
+        """The same of grey in 0..1, float tensor [n, 1, size, size], as augmentation leaves it."""
+        parts = (units[start : start + batch_size] for start in range(0, len(units), batch_size))
+        return self._told(self.spec.normalise(part.to(self.device)) for part in parts)
+
+    def _told(self, batches: Iterable[torch.Tensor]) -> np.ndarray:
+        call, found = self.model.views if reads_studies(self.model) else self.model, []
         with torch.inference_mode(), autocast(self.device):
-            for start in range(0, len(pixels), batch_size):
-                batch = self.tensor(pixels[start : start + batch_size]).contiguous(memory_format=torch.channels_last)
-                found.append(self.model(batch)[:, 0].float().cpu().double().numpy())
-        return np.concatenate(found) if found else np.zeros(0)
+            for batch in batches:
+                told = call(batch.contiguous(memory_format=torch.channels_last))
+                found.append(told.float().cpu().double().numpy())
+        return np.concatenate(found) if found else np.zeros((0, len(self.columns)))
 
 
 def load_classifier(checkpoint: Checkpoint, device: str = "") -> Classifier:

@@ -7,10 +7,10 @@ from core.inference.operating_points import check_applies, read_points
 from core.inference.scored import Scored
 from core.inference.scores import scores_for
 from core.metrics.compare import Matched, compare, discordant_table, match
-from core.metrics.studies import study_table
+from core.metrics.studies import own_aggregation, study_table
 
 
-def own_threshold(scored: Scored, aggregation: str = "mean") -> tuple[float, str]:
+def own_threshold(scored: Scored, aggregation: str = "") -> tuple[float, str]:
     """The latest locked threshold of these scores and which it is; .5 where nothing is locked.
 
     OverreadError where the point has two thresholds, or was locked for another aggregation.
@@ -33,10 +33,11 @@ def matched_scores(
     b: Scored,
     split: str = "",
     data: str = "",
-    aggregation: str = "mean",
+    aggregation: str = "",
     progress: Callable[[int, int, str], None] | None = None,
-) -> tuple[Matched, str]:
-    """The studies of one split that both scored, and the split's name. OverreadError for scores of two data sets."""
+) -> tuple[Matched, str, list[str]]:
+    """The studies of one split that both scored, the split's name, and how each becomes a study's score (by default
+    its own way). OverreadError for scores of two data sets."""
     data = data or next((one.dataset.rsplit("@", 1)[0] for one in (a, b) if one.dataset), "")
     frames, used = [], split
     for one in (a, b):
@@ -51,7 +52,8 @@ def matched_scores(
         raise OverreadError(
             f"{a.name} was scored on {of_data[0]} and {b.name} on {of_data[1]}; name one for both, with --data."
         )
-    return match(*(study_table(frame, aggregation) for frame in frames)), used
+    read_by = [aggregation or own_aggregation(frame) for frame in frames]
+    return match(*(study_table(frame, way) for frame, way in zip(frames, read_by))), used, read_by
 
 
 def compare_scored(
@@ -62,7 +64,7 @@ def compare_scored(
     split: str = "",
     by: str | None = None,
     data: str = "",
-    aggregation: str = "mean",
+    aggregation: str = "",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict:
     """`metrics.compare.compare` of two sources, with who they are, where each threshold is from, and `discordant`: a
@@ -72,11 +74,12 @@ def compare_scored(
     stated, own = (threshold_a, threshold_b), []
     for one, threshold in zip((a, b), stated):
         own.append((threshold, "stated") if threshold is not None else own_threshold(one, aggregation))
-    matched, used = matched_scores(a, b, split, data, aggregation, progress)
+    matched, used, read_by = matched_scores(a, b, split, data, aggregation, progress)
     facts = compare(matched, own[0][0], own[1][0], by)
     rows = discordant_table(matched.studies, own[0][0], own[1][0])
     return {
         "a": {"name": a.name, "reference": a.reference, "threshold": own[0][0], "threshold_from": own[0][1]},
         "b": {"name": b.name, "reference": b.reference, "threshold": own[1][0], "threshold_from": own[1][1]},
-        "split": used, "aggregation": aggregation, **facts, "discordant": rows.to_dict("records"),
+        "split": used, "aggregation": " and ".join(dict.fromkeys(read_by)), **facts,
+        "discordant": rows.to_dict("records"),
     }  # fmt: skip

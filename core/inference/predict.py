@@ -13,7 +13,7 @@ from core.device import precision
 from core.errors import OverreadError
 from core.inference.classifier import Classifier, load_classifier
 from core.inference.predictions import dataset_reference, effective_splits, knows, unlearned_by
-from core.inference.tta import check_tta, tta_logits
+from core.inference.tta import check_tta, tta_scores
 from core.models.checkpoint import Checkpoint
 from core.schema import PREDICTIONS, check
 
@@ -33,7 +33,8 @@ def predict(
     splits: by default what the checkpoint has not learned from (everything, where it learned elsewhere). The frame's
     `attrs["left_out"]` lists {path, reason} of what could not be decoded. An ensemble scores what it learned from
     out of fold: each patient by the one member that did not. tta: each logit is the mean over `draws` samples of that
-    augmentation; the columns `tta` and `draws` say so.
+    augmentation; the columns `tta` and `draws` say so. A network that weighs the views of a study also tells each
+    radiograph's `attention`, before the softmax over its study.
     """
     if tta:
         check_tta(tta, draws)
@@ -51,29 +52,28 @@ def predict(
     cache = pixel_cache(dataset, index, checkpoint.input_spec, progress)
     rows = cache.rows_of(index["image_id"])
     index, rows = index[rows >= 0].reset_index(drop=True), rows[rows >= 0]
-    logits, done = np.zeros(len(rows)), 0
+    told, done = np.zeros((len(rows), len(classifier.columns))), 0
     for member, mine in index.groupby("member").indices.items():
         # Of an ensemble, only the member that did not learn from a patient scores that patient's radiographs.
         judge = classifier if member < 0 else replace(classifier, model=classifier.model.members[member])
         for start in range(0, len(mine), 256):
             part = mine[start : start + 256]
-            logits[part] = (
-                tta_logits(judge, tta, cache.pixels[rows[part]], index["image_id"].iloc[part], draws)
-                if tta
-                else judge.logits(cache.pixels[rows[part]])
+            pixels = cache.pixels[rows[part]]
+            told[part] = (
+                tta_scores(judge, tta, pixels, index["image_id"].iloc[part], draws) if tta else judge.scores(pixels)
             )
             done += len(part)
             if progress:
                 progress(done, len(rows), f"scoring with {checkpoint.name}")
-    index["logit"] = logits
-    if not np.isfinite(index["logit"]).all():
+    index[list(classifier.columns)] = told
+    if not np.isfinite(told).all():
         raise OverreadError(
             f"The checkpoint {checkpoint.name} gives scores that are not numbers on {dataset.name}; train it again."
         )
     index["checkpoint"], index["dataset"] = checkpoint.reference, dataset_reference(dataset)
     # A locked threshold is applied to scores of the precision it was chosen on.
     index["precision"] = precision(classifier.device)
-    more = ["precision"]
+    more = [*classifier.columns[1:], "precision"]
     if tta:
         index["tta"], index["draws"] = tta.to_text(), draws
         more += ["tta", "draws"]

@@ -11,7 +11,6 @@ from scipy.special import expit
 
 from core.data.augment import Augmentation, apply
 from core.data.index import Dataset, read_index
-from core.device import autocast
 from core.errors import OverreadError
 from core.inference.classifier import Classifier, load_classifier
 from core.inference.predictions import effective_splits
@@ -26,12 +25,7 @@ COLUMNS = {"image_id": "str", "sha1": "str", "bone": "str", "label": "float64", 
 
 def logits_of(classifier: Classifier, units: torch.Tensor, batch_size: int = 64) -> np.ndarray:
     """Logits float64 [n] of augmented grey in 0..1, float32 tensor [n, 1, s, s]."""
-    found = []
-    with torch.inference_mode(), autocast(classifier.device):
-        for start in range(0, len(units), batch_size):
-            batch = classifier.spec.normalise(units[start : start + batch_size].to(classifier.device))
-            found.append(classifier.model(batch.contiguous(memory_format=torch.channels_last))[:, 0].float().cpu())
-    return torch.cat(found).double().numpy() if found else np.zeros(0)
+    return classifier.scores_of_units(units, batch_size)[:, 0]
 
 
 def draw_logits(

@@ -7,7 +7,6 @@ import torch
 from core.data.augment import Augmentation, apply
 from core.errors import OverreadError
 from core.inference.classifier import Classifier
-from core.inference.stability import logits_of
 from core.metrics.ranking import auroc_difference
 from core.metrics.studies import labelled, study_table
 
@@ -23,18 +22,18 @@ def check_tta(augmentation: Augmentation, draws: int) -> None:
         raise OverreadError(f"{draws} draws were asked for; expected 1 or more.")
 
 
-def tta_logits(
+def tta_scores(
     classifier: Classifier, augmentation: Augmentation, pixels: np.ndarray, image_ids, draws: int, seed: int = 0
 ) -> np.ndarray:
-    """Mean logit float64 [n] over the first `draws` epochs' samples of grey bytes uint8 [n, s, s]."""
+    """Mean of `classifier.columns`, float64 [n, columns], over the first `draws` epochs' samples of uint8 [n, s, s]."""
     grey = torch.from_numpy(np.ascontiguousarray(pixels)).to(classifier.device)
-    total = np.zeros(len(pixels))
+    total = np.zeros((len(pixels), len(classifier.columns)))
     for epoch in range(draws):
-        total += logits_of(classifier, apply(augmentation, grey, list(image_ids), seed, epoch))
+        total += classifier.scores_of_units(apply(augmentation, grey, list(image_ids), seed, epoch))
     return total / draws
 
 
-def tta_gain(plain: pd.DataFrame, augmented: pd.DataFrame, split: str, aggregation: str = "mean") -> dict:
+def tta_gain(plain: pd.DataFrame, augmented: pd.DataFrame, split: str, aggregation: str = "") -> dict:
     """AUROC of the augmented less that of the plain scores on the same labelled studies (paired, DeLong 1988).
 
     `core.metrics.ranking.auroc_difference` with `split`; a positive difference is a gain. Both are PREDICTIONS.

@@ -11,7 +11,7 @@ from core.metrics.counts import counts_at, counts_table
 from core.metrics.intervals import Estimate, auroc_statistic, draws_within, patient_bootstrap, too_few, undefined
 from core.metrics.operating_point import rates_at
 from core.metrics.ranking import auroc, average_precision_of, one_class
-from core.metrics.studies import labelled, study_table
+from core.metrics.studies import labelled, own_aggregation, study_table
 from core.schema import bone_order
 
 _WITH_BOUNDS = (
@@ -56,15 +56,14 @@ class Judged:
         return {name: found[name] for name in FIGURES}
 
 
-def evaluate(
-    predictions: pd.DataFrame, threshold: float = 0.5, by: str | None = None, aggregation: str = "mean"
-) -> dict:
+def evaluate(predictions: pd.DataFrame, threshold: float = 0.5, by: str | None = None, aggregation: str = "") -> dict:
     """The figures of PREDICTIONS at the level of studies, ready for JSON: undefined is None, and `why` says why.
 
     Keys as in FIGURES, auroc_patient_low and _high (2,000 resamples of patients, or `bootstrap_draws`), and
     `aggregation`; with `by` (a column of STUDIES) also `by` and `groups`, a list of the same
     keys with the group's name under the column's. Studies without a label count only in n_unknown.
     """
+    aggregation = aggregation or own_aggregation(predictions)
     studies = study_table(predictions, aggregation)
     facts = judge(studies).at(threshold) | _by_patient(studies)
     found = {name: _plain(value) for name, value in facts.items()} | {"aggregation": aggregation}
@@ -79,7 +78,7 @@ def evaluate(
 
 
 def group_table(
-    predictions: pd.DataFrame, threshold: float, by: str = "bone", aggregation: str = "mean", bones=None
+    predictions: pd.DataFrame, threshold: float, by: str = "bone", aggregation: str = "", bones=None
 ) -> pd.DataFrame:
     """The same figures, one row a group, undefined as NaN. Groups without a labelled study are kept, with n = 0.
 

@@ -15,12 +15,14 @@ COLUMNS = ("study_id", "patient_id", "group_id", "bone", "split", "label", "scor
 
 @dataclass(frozen=True)
 class Views:
-    """Radiographs sorted by study, then by score: logit and probability [N], where each study starts, its size [S]."""
+    """Radiographs sorted by study, then by score: logit and probability [N], where each study starts, its size [S];
+    attention [N] where a network told it, before the softmax over the study."""
 
     logit: np.ndarray
     probability: np.ndarray
     starts: np.ndarray
     sizes: np.ndarray
+    attention: np.ndarray | None = None
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """The sum over each study."""
@@ -80,11 +82,52 @@ def lse(views: Views, r: float = 5.0) -> np.ndarray:
     return np.log(views.total(np.exp(r * views.probability)) / views.sizes) / r
 
 
-def study_table(predictions: pd.DataFrame, aggregation: str = "mean") -> pd.DataFrame:
+@register("attention")
+def attention(views: Views) -> np.ndarray:
+    """Probability of the mean logit, each view weighed as a network trained on studies weighs it (Ilse 2018)."""
+    weight = _softmax(views.attention, views.starts, views.sizes)
+    return expit(views.total(weight * views.logit))
+
+
+def own_aggregation(predictions: pd.DataFrame) -> str:
+    """How scores mean to be read: 'attention' where the network weighed the views of a study, else 'mean'."""
+    return "attention" if "attention" in predictions else "mean"
+
+
+def aggregations_of(predictions: pd.DataFrame) -> list[str]:
+    """The aggregations that these scores can be read by, their own first."""
+    own = own_aggregation(predictions)
+    return [own, *(name for name in AGGREGATIONS if name not in (own, "attention"))]
+
+
+def attention_weights(predictions: pd.DataFrame) -> np.ndarray:
+    """The share of each radiograph in its study's score, float64 [n], 1 a study. Of scores that carry attention."""
+    codes, _ = pd.factorize(predictions["study_id"])
+    order = np.argsort(codes, kind="stable")
+    sizes = np.bincount(codes)
+    weight = np.empty(len(codes))
+    weight[order] = _softmax(predictions["attention"].to_numpy(float)[order], np.cumsum(sizes) - sizes, sizes)
+    return weight
+
+
+def _softmax(values: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Of each study's values, which stand together."""
+    raised = np.exp(values - np.repeat(np.maximum.reduceat(values, starts), sizes))
+    return raised / np.repeat(np.add.reduceat(raised, starts), sizes)
+
+
+def study_table(predictions: pd.DataFrame, aggregation: str = "") -> pd.DataFrame:
     """STUDIES from PREDICTIONS, in the order in which the studies first appear.
 
-    The label is NaN where the known labels of a study's radiographs disagree, or none is known.
+    aggregation: by default the scores' own. The label is NaN where the known labels of a study's radiographs disagree,
+    or none is known.
     """
+    aggregation = aggregation or own_aggregation(predictions)
+    if aggregation == "attention" and "attention" not in predictions:
+        raise OverreadError(
+            "These scores carry no attention; expected those of a network trained as attention:NAME. Choose another "
+            f"aggregation: {', '.join(name for name in AGGREGATIONS if name != 'attention')}."
+        )
     if aggregation not in AGGREGATIONS:
         raise OverreadError(f"Aggregation {aggregation!r}; expected one of {', '.join(AGGREGATIONS)}.")
     for name in ("checkpoint", "dataset"):
@@ -101,6 +144,11 @@ def study_table(predictions: pd.DataFrame, aggregation: str = "mean") -> pd.Data
     # Sorted by counting (NumPy's stable sort of 16 bits) where there are few enough studies, and in one pass where the
     # radiographs of a study stand together.
     order = np.argsort(codes.astype(np.uint16) if len(sizes) <= 2**16 else codes, kind="stable")
+    told = None
+    if aggregation == "attention":
+        # Logit and attention of a radiograph stay together.
+        order = np.lexsort((predictions["attention"], predictions["logit"], codes))
+        told = predictions["attention"].to_numpy(np.float64)[order]
     logit = _sorted_within(predictions["logit"].to_numpy(np.float64)[order], codes[order], starts, sizes)
     # Imported probabilities are kept as they came: through the logit and back, .45 would no longer be >= .45.
     if "probability" in predictions:
@@ -108,7 +156,7 @@ def study_table(predictions: pd.DataFrame, aggregation: str = "mean") -> pd.Data
         probability = _sorted_within(given, codes[order], starts, sizes)
     else:
         probability = expit(logit)
-    views = Views(logit, probability, starts, sizes)
+    views = Views(logit, probability, starts, sizes, told)
     table = predictions[["study_id", "patient_id", "group_id", "bone", "split"]]
     table = (table if len(first) == len(table) else table.iloc[first]).reset_index(drop=True)
     table["label"] = _labels(predictions["label"].to_numpy(dtype=np.float64)[order], views.starts)

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from core.models.registry import build, parts, register
+from core.models.registry import build, parts, reads_studies, register
 
 
 class Ensemble(nn.Module):
@@ -12,6 +12,8 @@ class Ensemble(nn.Module):
     def __init__(self, members: list[dict]):
         super().__init__()
         self.members = nn.ModuleList(build(member["architecture"], member["model_kwargs"]) for member in members)
+        # Of networks that weigh views, attention is averaged as the logits are: before the softmax.
+        self.reads_studies = all(reads_studies(member) for member in self.members)
 
     def get_classifier(self) -> tuple[nn.Module, ...]:
         """Every member's last layer."""
@@ -19,6 +21,10 @@ class Ensemble(nn.Module):
 
     def forward(self, radiographs: torch.Tensor) -> torch.Tensor:
         return torch.stack([member(radiographs) for member in self.members]).mean(0)
+
+    def views(self, radiographs: torch.Tensor) -> torch.Tensor:
+        """Mean logit and attention [n, 2], where the members weigh the views of a study."""
+        return torch.stack([member.views(radiographs) for member in self.members]).mean(0)
 
 
 @register

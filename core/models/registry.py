@@ -1,5 +1,6 @@
 """Networks by name: ours, else timm's. Each maps float [n, 1, size, size] to logits [n, 1] of P(abnormal)."""
 
+import difflib
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ def register(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
 
 def names() -> list[str]:
     """Our networks first, then every one of timm's."""
-    from core.models import ensemble, small_cnn  # noqa: F401  register themselves
+    from core.models import attention, ensemble, grey_resnet, small_cnn  # noqa: F401  register themselves
 
     return [*CUSTOM, *timm.list_models()]
 
@@ -33,38 +34,64 @@ def names() -> list[str]:
 def build(architecture: str, model_kwargs: dict | None = None, weights: str = "") -> nn.Module:
     """A network with one grey channel and one logit.
 
-    weights: '' random, 'timm' timm's own pretrained ones (needs a network connection), else a .safetensors or .pth
-    file of a state dict. A first convolution made for colour is folded to grey, and a head for other classes is left
-    out. OverreadError where the name, an argument or a key of the weights does not fit.
+    architecture: a name of ours or of timm's; `attention:NAME` puts a gated pool over a study's views on NAME, which
+    gets the arguments. weights: '' random, 'timm' timm's own pretrained ones (needs a network connection), else a
+    .safetensors or .pth file of a state dict. A first convolution made for colour is folded to grey, and a head for
+    other classes is left out. OverreadError where the name, an argument or a key of the weights does not fit.
     """
-    known = names()
+    arguments, known = dict(model_kwargs or {}), names()
+    kind, pooled, backbone = architecture.partition(":")
+    if pooled:
+        if kind != "attention":
+            raise OverreadError(f"There is no architecture {architecture!r}; before a colon only attention can stand.")
+        return _filled(CUSTOM[kind](backbone, arguments, weights=weights if weights == "timm" else ""), weights)
     if architecture not in CUSTOM and architecture.split(".")[0] not in known:
-        near = [name for name in known if architecture.split("_")[0] in name][:6]
         raise OverreadError(
-            f"There is no architecture {architecture!r}; use {', '.join(CUSTOM)} or a timm name"
-            f"{' such as ' + ', '.join(near) if near else ''}."
+            f"There is no architecture {architecture!r}; use {', '.join(CUSTOM)} or a timm name such as "
+            f"{', '.join(_nearest(architecture, known))}."
         )
+    if architecture in CUSTOM and weights == "timm":
+        raise OverreadError(f"timm has no weights for {architecture}; give a file, or leave out weights.")
     try:
         if architecture in CUSTOM:
-            model = CUSTOM[architecture](**(model_kwargs or {}))
+            model = CUSTOM[architecture](**arguments)
         else:
             model = timm.create_model(
-                architecture, pretrained=weights == "timm", in_chans=1, num_classes=1, **(model_kwargs or {})
+                architecture, pretrained=weights == "timm", in_chans=1, num_classes=1, **arguments
             )
+    except OverreadError:
+        raise  # of a network inside this one
     except (TypeError, ValueError, KeyError, IndexError, AssertionError, RuntimeError, OSError) as error:
         if weights != "timm" or isinstance(error, TypeError):
             raise OverreadError(
-                f"{architecture} cannot be built with the arguments {model_kwargs or {}} ({_first_line(error)}); "
+                f"{architecture} cannot be built with the arguments {arguments} ({_first_line(error)}); "
                 "change model_kwargs or the architecture."
             ) from error
         raise OverreadError(
             f"timm's weights for {architecture} could not be fetched ({_first_line(error)}); "
             "give a file instead with --set weights=FILE."
         ) from error
+    return _filled(model, weights)
+
+
+def reads_studies(model: nn.Module) -> bool:
+    """Whether the network weighs the views of a study, and so learns from studies and tells each view's attention."""
+    return getattr(model, "reads_studies", False)
+
+
+def _filled(model: nn.Module, weights: str) -> nn.Module:
     _calm_head(model)
     if weights and weights != "timm":
         load_weights(model, Path(weights))
     return model
+
+
+def _nearest(wanted: str, known: list[str]) -> list[str]:
+    """Six names that were meant, perhaps."""
+    family = wanted.split("_")[0]
+    return list(dict.fromkeys([*difflib.get_close_matches(wanted, known, 3), *(n for n in known if family in n)]))[
+        :6
+    ] or ["resnet18"]
 
 
 def _calm_head(model: nn.Module) -> None:
@@ -77,6 +104,8 @@ def _calm_head(model: nn.Module) -> None:
 def load_weights(model: nn.Module, file: Path) -> None:
     """Fill the network from a state dict, folding colour to grey and leaving out a head of other classes."""
     state = _read_state(file)
+    if reads_studies(model) and hasattr(model, "backbone") and not any(key.startswith("backbone.") for key in state):
+        model = model.backbone  # weights of the network inside, such as ImageNet's
     config = getattr(model, "pretrained_cfg", {}) or {}
     own = model.state_dict()
     for first in _as_list(config.get("first_conv")):
@@ -84,7 +113,8 @@ def load_weights(model: nn.Module, file: Path) -> None:
         if key in state and state[key].shape != own[key].shape and state[key].shape[1] == 3:
             scaled = state[key].float() * (GREY_STD / torch.tensor(_COLOUR_STD))[None, :, None, None]
             state[key] = adapt_input_conv(1, scaled)
-    heads = tuple(f"{head}." for head in _as_list(config.get("classifier")))
+    gone = _as_list(getattr(model, "headless", None))
+    heads = tuple(f"{head}." for head in [*_as_list(config.get("classifier")), *gone])
     state = {
         key: value
         for key, value in state.items()
@@ -116,9 +146,9 @@ def check_size(model: nn.Module, architecture: str, size: int) -> None:
         with torch.no_grad():
             logits = model.eval()(torch.zeros(2, 1, size, size, device=next(model.parameters()).device))
     except (RuntimeError, AssertionError, ValueError, IndexError) as error:
-        raise OverreadError(
-            f"{architecture} does not take {size} px ({_first_line(error)}); set another size."
-        ) from error
+        made = (getattr(getattr(model, "backbone", model), "pretrained_cfg", None) or {}).get("input_size", (0,))[-1]
+        other = f'size={made}, or where it takes one model_kwargs={{"img_size": {size}}}' if made else "another size"
+        raise OverreadError(f"{architecture} does not take {size} px ({_first_line(error)}); set {other}.") from error
     if logits.shape != (2, 1):
         raise OverreadError(
             f"{architecture} gives {list(logits.shape)} for 2 radiographs; expected one logit each, [2, 1]."
@@ -143,6 +173,10 @@ def stages(model: nn.Module) -> dict[str, int]:
 
     timm's own grouping where the network has one; else each of its top-level parts is a stage.
     """
+    if reads_studies(model) and hasattr(model, "backbone"):
+        inside = stages(model.backbone)
+        last = max(inside.values()) + 1
+        return {name: inside.get(name.removeprefix("backbone."), last) for name, _ in model.named_parameters()}
     _, head = parts(model)
     if hasattr(model, "group_matcher"):
         found = group_parameters(model, model.group_matcher(coarse=True), reverse=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from core.data.index import Dataset, read_index
 from core.errors import OverreadError
@@ -37,6 +38,27 @@ def out_of_fold(predictions: pd.DataFrame) -> pd.DataFrame:
             f"{len(studies)} labelled studies were not learned from, all of one kind or none; expected both kinds."
         )
     return studies[list(COLUMNS)].reset_index(drop=True)
+
+
+def by_margins(margins: pd.DataFrame, dataset: Dataset, scores: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The frame of the studies whose margins a training logged (`core.training.margins`), with `aum`.
+
+    `score` is that of a network which did not learn from the study where `scores` (an out-of-fold frame) has one, as of
+    a checkpoint made with --folds; else the mean probability while it was learned. A study whose label has changed
+    since is left out: its margin was towards the old one.
+    """
+    known = _studies(read_index(dataset.name)).merge(
+        margins[["study_id", "label", "logit", "aum"]], on=["study_id", "label"]
+    )
+    if known.empty:
+        raise OverreadError(
+            f"None of the {len(margins)} studies whose margins were logged stands in {dataset.name} with that label; "
+            "name the data set that the checkpoint learned from."
+        )
+    score = pd.Series(expit(known["logit"].to_numpy(float)), known["study_id"])
+    if scores is not None:
+        score.update(scores.set_index("study_id")["score"])
+    return known.assign(score=score.to_numpy())[[*COLUMNS, "aum"]]
 
 
 def read_out_of_fold(file: Path, dataset: Dataset) -> pd.DataFrame:

@@ -28,6 +28,7 @@ from core.models.checkpoint import (
     write_manifest,
 )
 from core.training.loop import Progress, train
+from core.training.margins import MARGINS, mean_margins, read_margins, write_margins
 from core.training.parallel import alone_or_refuse
 from core.training.recipe import Recipe
 from core.training.start import alone, run_facts, trainable
@@ -120,6 +121,8 @@ def _joined(
         "members": [member.reference for member in members],
         "epoch": max(member.manifest["epoch"] for member in members),
     }
+    if all((member.folder / MARGINS).exists() for member in members):
+        write_margins(out, mean_margins([read_margins(member) for member in members]))
     save_weights(out, manifest, state)
     return read_checkpoint(out)
 

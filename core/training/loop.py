@@ -28,16 +28,19 @@ from core.models.checkpoint import (
     save_weights,
     write_manifest,
 )
-from core.models.registry import build, check_size
+from core.models.registry import build, check_size, reads_studies
 from core.paths import write_atomically
 from core.training.average import average_of, update
 from core.training.balance import effective_prior, loss_weights, sampling_weights
+from core.training.compiled import compiled, compiling
 from core.training.loss import loss_of, tuning_figures
-from core.training.optim import freeze, optimiser_for, set_rates
+from core.training.margins import Logged, margin_table, write_margins
+from core.training.optim import freeze, freezes, optimiser_for, set_rates
 from core.training.parallel import Team, team
 from core.training.recipe import Recipe
-from core.training.start import about, alone, caught_up, check_place, considered, stop_early, trainable
+from core.training.start import about, alone, caught_up, check_place, considered, left, stop_early, trainable
 from core.training.state import FILE, load_state, read_facts, save_state
+from core.training.units import Units, units_of
 
 Progress = Callable[[int, int, str], None]
 
@@ -51,6 +54,7 @@ def train(
     say: Callable[[str], None] = lambda text: None,
     device: str = "",
     allow_overlap: bool = False,
+    watch: Callable[[dict], None] = lambda row: None,
 ):
     """Train, keep the epoch with the best study AUROC on the held-out fold, score what was not learned from.
 
@@ -73,7 +77,8 @@ def train(
         with crew.lead_first():
             if crew.leads:
                 check_place(out, recipe, dataset, resume)
-        return _train(recipe, dataset, out, resume, progress, say, index, tuning, crew)
+        with compiling(recipe), crew.together():
+            return _train(recipe, dataset, out, resume, progress, say, watch, index, tuning, crew)
 
 
 def _train(
@@ -83,6 +88,7 @@ def _train(
     resume: bool,
     progress: Progress | None,
     say: Callable[[str], None],
+    watch: Callable[[dict], None],
     index: pd.DataFrame,
     tuning: np.ndarray,
     crew: Team,
@@ -109,12 +115,14 @@ def _train(
         raise OverreadError(
             f"All {len(learn)} radiographs to learn from have one label; expected normal and abnormal ones."
         )
+    units = units_of(learn, reads_studies(model))
     say(
         f"learning from {len(learn)} radiographs of {learn['study_id'].nunique()} studies, choosing the epoch on "
-        f"{tune['study_id'].nunique()}; effective prior of abnormal {effective_prior(learn, recipe.balance):.3f}"
+        f"{tune['study_id'].nunique()}; effective prior of abnormal {effective_prior(units.rows, recipe.balance):.3f}"
     )
+    logged = Logged(len(units.rows), where)
     if resume:
-        facts = caught_up(load_state(out, model, optimiser, average), out)
+        facts = caught_up(load_state(out, model, optimiser, average, logged.tensors()), out)
         say(f"going on after epoch {facts['epoch'] + 1} of {recipe.epochs}")
     else:
         manifest = {}
@@ -135,14 +143,14 @@ def _train(
         # What is dropped out is drawn by each process for itself.
         torch.manual_seed(recipe.seed + crew.rank)
     pixels, places = resident(cache.pixels, rows[~tuning], where)
-    call = crew.wrapped(model, recipe.head_epochs > 0)
+    call = crew.wrapped(compiled(model, recipe), freezes(recipe))
     for epoch in range(facts["epoch"] + 1, recipe.epochs):
         if stop_early(recipe, facts["judged"]):
             say(f"stopping: no better epoch in the last {recipe.patience}")
             break
         started = time.perf_counter()
-        run = Run(model, call, optimiser, average, recipe, crew, exact, facts["judged"])
-        loss = _learn(run, learn, pixels, places, epoch, progress)
+        run = Run(model, call, optimiser, average, recipe, crew, exact, facts["judged"], logged, left(facts, recipe))
+        loss = _learn(run, units, learn["image_id"].to_numpy(), pixels, places, epoch, progress)
         seconds = time.perf_counter() - started
         if crew.leads:
             facts = _after_epoch(
@@ -157,9 +165,13 @@ def _train(
                 {"train_loss": loss, "seconds": seconds, "images_per_second": len(learn) / seconds},
                 say,
             )
-            save_state(out, model, optimiser, facts, average)
+            save_state(out, model, optimiser, facts, average, logged.tensors())
+            watch(facts["history"][-1])
         facts = crew.told(facts)
     if crew.leads:
+        if not recipe.augmentation.mixes:
+            sums = [value.cpu().numpy() for value in logged.tensors().values()]
+            write_margins(out, margin_table(units.rows, *sums))
         _finish(out, dataset, facts, progress, str(where))
     crew.part()
     return read_checkpoint(out)
@@ -167,7 +179,8 @@ def _train(
 
 @dataclass(frozen=True)
 class Run:
-    """What an epoch changes and how. call: the network as it is called, `model` itself or around it."""
+    """What an epoch changes and how. call: the network as it is called, `model` itself or around it; left: what is
+    known of the epochs to come, for whoever watches."""
 
     model: nn.Module
     call: nn.Module
@@ -177,27 +190,39 @@ class Run:
     crew: Team
     precision: str
     judged: list
+    logged: Logged
+    left: str = ""
 
 
 def _learn(
-    run: Run, learn: pd.DataFrame, pixels: Pixels, rows: np.ndarray, epoch: int, progress: Progress | None
+    run: Run,
+    units: Units,
+    image_ids: np.ndarray,
+    pixels: Pixels,
+    rows: np.ndarray,
+    epoch: int,
+    progress: Progress | None,
 ) -> float:
-    """One epoch; its mean loss. No value is fetched from the device before the end."""
+    """One epoch; its mean loss. No value is fetched from the device before the end.
+
+    image_ids, rows: name of each radiograph that the units hold, and its place in `pixels`.
+    """
     recipe, crew, device = run.recipe, run.crew, run.crew.device
     freeze(run.model, recipe, epoch)
-    spec, image_ids = recipe.input_spec(), learn["image_id"].to_numpy()
-    labels = learn["label"].to_numpy(np.float32)
-    weights = loss_weights(learn).astype(np.float32) if recipe.balance == "weight" else np.ones(len(learn), np.float32)
-    order = epoch_order(
-        len(learn), recipe.seed, epoch, sampling_weights(learn) if recipe.balance == "sampler" else None
-    )
+    spec, count = recipe.input_spec(), len(units.rows)
+    labels = units.rows["label"].to_numpy(np.float32)
+    weights = loss_weights(units.rows).astype(np.float32) if recipe.balance == "weight" else np.ones(count, np.float32)
+    chances = sampling_weights(units.rows) if recipe.balance == "sampler" else None
+    order = epoch_order(count, recipe.seed, epoch, chances)
     augmentation, company = recipe.augmentation, Company.of(image_ids)
     parts = parts_of(order, recipe.batch_size, 2 * crew.size)
     mine = [crew.share(part) for part in parts]
     total, seen = torch.zeros((), device=device), 0
+    this_epoch = Logged(count, device)
     for step, (part, chosen) in enumerate(zip(parts, mine)):
         set_rates(run.optimiser, recipe, epoch + step / len(parts), run.judged)
-        unit = apply(augmentation, take(pixels, rows[chosen], device), image_ids[chosen], recipe.seed, epoch)
+        films = units.radiographs(chosen)
+        unit = apply(augmentation, take(pixels, rows[films], device), image_ids[films], recipe.seed, epoch)
         target, weight = labels[chosen], weights[chosen]
         if augmentation.mixes:
             table = mix_table(augmentation, company, image_ids[chosen], recipe.seed, epoch, unit.shape[-1])
@@ -205,9 +230,11 @@ def _learn(
             target, weight = mixed_targets(table, chosen, labels, weights)
         target = torch.from_numpy(target).to(device) * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
         with cast(device, run.precision):
-            logits = run.call(spec.normalise(unit).contiguous(memory_format=torch.channels_last))[:, 0]
-        loss = loss_of(recipe, logits.float(), target, torch.from_numpy(weight).to(device))
-        # Each radiograph of a step counts alike, in whatever batch and process it came: gradients are averaged over
+            unit = spec.normalise(unit).contiguous(memory_format=torch.channels_last)
+            logits = run.call(unit, *units.owners(chosen, device))[:, 0].float()
+        loss = loss_of(recipe, logits, target, torch.from_numpy(weight).to(device))
+        this_epoch.add(chosen, logits)
+        # Each unit of a step counts alike, in whatever batch and process it came: gradients are averaged over
         # the processes, so each gives its share of the sum times their number.
         begun = step // recipe.accumulate * recipe.accumulate
         together = sum(map(len, parts[begun : begun + recipe.accumulate]))
@@ -217,7 +244,9 @@ def _learn(
         total += loss.detach() * len(chosen)
         seen += len(part)
         if progress:
-            progress(seen, len(order), f"epoch {epoch + 1} of {recipe.epochs}")
+            progress(seen, len(order), f"epoch {epoch + 1} of {recipe.epochs}{run.left}")
+    for name, value in run.logged.tensors().items():
+        value += crew.total(this_epoch.tensors()[name])
     mean = float(crew.total(total)) / seen
     if not np.isfinite(mean):
         raise OverreadError(
@@ -248,9 +277,8 @@ def _after_epoch(
     say,
 ) -> dict:
     """Judge the epoch on the held-out fold; keep its weights if they are the best so far."""
-    model.eval()
-    logits = Classifier(model, recipe.input_spec(), device).logits(pixels)
-    found = tuning_figures(tune, logits)
+    judge = Classifier(model.eval(), recipe.input_spec(), device)
+    found = tuning_figures(tune, dict(zip(judge.columns, judge.scores(pixels).T)))
     # With one class held out no AUROC exists; the loss then decides.
     judged = found["tune_auroc"] if np.isfinite(found["tune_auroc"]) else -found["tune_loss"]
     best = epoch == 0 or judged > facts["best"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import logit
 from torch.nn import functional
 
 from core.metrics.counts import counts_at, counts_table
@@ -23,15 +24,18 @@ def loss_of(recipe: Recipe, logits: torch.Tensor, target: torch.Tensor, weights:
     return (each * (target - logits.sigmoid()).abs() ** recipe.focal_gamma).mean()
 
 
-def tuning_figures(tune: pd.DataFrame, logits: np.ndarray) -> dict:
-    """An epoch's row: loss per radiograph; per study AUROC with interval, and accuracy, precision, recall at .5."""
-    studies = labelled(study_table(tune.assign(logit=logits, split="tune")))
+def tuning_figures(tune: pd.DataFrame, told: dict[str, np.ndarray]) -> dict:
+    """An epoch's row: loss per radiograph, or per study where the network weighs its views; per study AUROC with
+    interval, and accuracy, precision, recall at .5. told: `logit` of each radiograph and maybe `attention`, float64."""
+    studies = labelled(study_table(tune.assign(**told, split="tune")))
     scores, labels = studies["score"].to_numpy(), studies["label"].to_numpy()
     area = auroc(scores, labels)
     at = counts_at(counts_table(scores, labels), 0.5)
-    target = torch.tensor(tune["label"].to_numpy(float))
+    odds = logit(scores.clip(1e-16, 1 - 1e-16))  # a share of 1 has no finite logit
+    judged = (odds, labels) if "attention" in told else (told["logit"], tune["label"].to_numpy(float))
+    pair = [torch.tensor(values) for values in judged]
     return {
-        "tune_loss": float(functional.binary_cross_entropy_with_logits(torch.from_numpy(logits), target)),
+        "tune_loss": float(functional.binary_cross_entropy_with_logits(*pair)),
         "tune_auroc": area.value,
         "tune_auroc_low": area.low,
         "tune_auroc_high": area.high,

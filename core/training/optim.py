@@ -71,13 +71,27 @@ def plateaus(judged: list[float]) -> int:
     return found
 
 
-def freeze(model: nn.Module, recipe: Recipe, epoch: int) -> None:
-    """Let learn what this epoch may: the head alone, or all but the first stages. Frozen norms keep their means."""
-    head, names = parts(model)
+def learning_stages(recipe: Recipe, epoch: int, last: int) -> int:
+    """The first stage that learns in this epoch; `last` is the head's. Below it nothing does."""
     if epoch < recipe.head_epochs:
-        frozen = {name for name, _ in model.named_parameters()} - set(names)
-    else:
-        frozen = {name for name, stage in stages(model).items() if stage < recipe.freeze_stages}
+        return last
+    if not recipe.unfreeze_epochs:
+        return recipe.freeze_stages
+    thawed = 1 + (epoch - recipe.head_epochs) // recipe.unfreeze_epochs
+    return max(recipe.freeze_stages, last - thawed)
+
+
+def freezes(recipe: Recipe) -> bool:
+    """Whether some parameters learn nothing in some epoch."""
+    return bool(recipe.head_epochs or recipe.freeze_stages or recipe.unfreeze_epochs)
+
+
+def freeze(model: nn.Module, recipe: Recipe, epoch: int) -> None:
+    """Let learn what this epoch may: the head alone, or the stages that are thawed. Frozen norms keep their means."""
+    head, _ = parts(model)
+    stage = stages(model)
+    first = learning_stages(recipe, epoch, max(stage.values()))
+    frozen = {name for name, depth in stage.items() if depth < first}
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
     model.train()

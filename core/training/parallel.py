@@ -63,6 +63,19 @@ class Team:
             self.accelerator.end_training()
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Says in one sentence that another process is gone, which shows where this one waits for it."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self.size > 1 and any(word in str(error) for word in ("gloo", "NCCL", "Connection closed")):
+                raise OverreadError(
+                    f"Another of the {self.size} processes that train together has ended; the last full epoch is kept, "
+                    "go on with --resume."
+                ) from error
+            raise
+
+    @contextmanager
     def lead_first(self) -> Iterator[None]:
         """The leading process runs what is inside, then the others."""
         if self.size == 1:

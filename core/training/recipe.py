@@ -21,6 +21,7 @@ _AT_LEAST = {
     "batch_size": 2,
     "accumulate": 1,
     "head_epochs": 0,
+    "unfreeze_epochs": 0,
     "freeze_stages": 0,
     "patience": 0,
     "holdout_fold": 0,
@@ -33,17 +34,20 @@ class Recipe:
     """Every choice of a run.
 
     weights: '' (random), 'timm' (its own pretrained ones) or a file. head_epochs: first epochs in which only the head
-    learns. freeze_stages: so many first stages of the backbone never learn. backbone_rate: learning rate of the
-    backbone relative to the head's; layer_decay: and of each stage relative to the one after it. warmup_epochs:
-    linear, from 0. schedule: 'plateau' takes a third of the rate whenever three epochs brought no better tuning
-    AUROC. accumulate: so many batches make one step. clip_norm: the most a step's gradient may measure (0: any). ema:
-    decay of the running mean of the weights that is judged and kept instead of the last ones (0: none). loss: 'focal'
-    (Lin 2017) with focal_gamma. patience: stop after so many epochs without a better one (0: never). precision:
-    'auto' is bfloat16 on a GPU that has it, else float32; 'bfloat16' is it on a processor that computes it, too.
+    learns. unfreeze_epochs: after those, one stage more, from the head down, each time so many epochs have passed (0:
+    all at once; Howard 2018). freeze_stages: so many first stages of the backbone never learn. backbone_rate: learning
+    rate of the backbone relative to the head's; layer_decay: and of each stage relative to the one after it.
+    warmup_epochs: linear, from 0. schedule: 'plateau' takes a third of the rate whenever three epochs brought no
+    better tuning AUROC. accumulate: so many batches make one step. clip_norm: the most a step's gradient may measure
+    (0: any). ema: decay of the running mean of the weights that is judged and kept instead of the last ones (0: none).
+    loss: 'focal' (Lin 2017) with focal_gamma. patience: stop after so many epochs without a better one (0: never).
+    precision: 'auto' is bfloat16 on a GPU that has it, else float32; 'bfloat16' is it on a processor that computes it.
     balance: the study is the unit; 'sampler' draws bones and labels equally, 'weight' weighs the loss per bone as in
     the MURA paper. holdout_fold: the fold of train that is kept out to choose the epoch. left_out: folds of train
     that are not looked at at all, so that the network may be judged on them. bones: learn from these alone (none:
-    from all). labels: the revision after review to learn from, NUMBER@HASH ('': the labels as given).
+    from all). labels: the revision after review to learn from, NUMBER@HASH ('': the labels as given). compile:
+    torch.compile for the steps. A network that weighs the views of a study (attention:NAME) counts batch_size in
+    studies.
     """
 
     name: str
@@ -67,7 +71,9 @@ class Recipe:
     focal_gamma: float = 2.0
     patience: int = 0
     precision: str = "auto"
+    compile: bool = False
     head_epochs: int = 0
+    unfreeze_epochs: int = 0
     freeze_stages: int = 0
     epochs: int = 10
     batch_size: int = 32
@@ -101,6 +107,11 @@ class Recipe:
         if not whole or self.holdout_fold in self.left_out:
             raise OverreadError(
                 f"left_out is {list(self.left_out)} and holdout_fold {self.holdout_fold}; expected other folds, from 0."
+            )
+        if self.architecture.startswith("attention") and self.augmentation.mixes:
+            raise OverreadError(
+                f"{self.architecture} learns from studies and the augmentation mixes radiographs (mixup, cutmix); "
+                "expected mixup 0 and cutmix 0."
             )
         if self.loss == "focal" and self.augmentation.mixes:
             # Its loss of a mixed label is not the mixture of both losses, as MixUp and CutMix mean it.
@@ -306,8 +317,9 @@ def _value(of, key: str, text: str, before: str = ""):
         if not isinstance(new, list):
             raise OverreadError(f"--set {before}{key}={text}: expected a list, as in left_out=[3, 4].")
         return tuple(new)
-    wanted = dict if isinstance(old, dict) else int if isinstance(old, int) else (int, float)
-    if not isinstance(new, wanted) or isinstance(new, bool):
-        kind = {dict: "a JSON object", int: "a whole number"}.get(wanted, "a number")
+    kinds = (dict, bool, int)  # a bool is an int, and asked for first
+    wanted = next((kind for kind in kinds if isinstance(old, kind)), (int, float))
+    if not isinstance(new, wanted) or isinstance(new, bool) != isinstance(old, bool):
+        kind = {dict: "a JSON object", bool: "true or false", int: "a whole number"}.get(wanted, "a number")
         raise OverreadError(f"--set {before}{key}={text}: expected {kind}, as in {before}{key}={json.dumps(old)}.")
     return float(new) if isinstance(old, float) else new

@@ -104,6 +104,9 @@ def alone(out: Path) -> Iterator[None]:
         raise OverreadError(f"Another run is writing to {out}; wait for it, or choose another --out.") from error
     except OSError as error:
         raise unwritable(out, error) from error
+    for half in out.glob(".*.tmp"):  # what a killed run was writing; nobody else writes here now
+        with suppress(OSError):
+            half.unlink()
     try:
         yield
     finally:
@@ -125,6 +128,24 @@ def stop_early(recipe: Recipe, judged: list[float]) -> bool:
     """Whether the last `patience` epochs brought nothing better than the ones before them."""
     waited = recipe.patience and len(judged) > recipe.patience
     return bool(waited) and max(judged[-recipe.patience :]) <= max(judged[: -recipe.patience])
+
+
+def left(facts: dict, recipe: Recipe) -> str:
+    """How good the best epoch is and how long the rest may take, in words; '' before the first."""
+    rows = facts["history"]
+    if not rows:
+        return ""
+    best = max(row["tune_auroc"] for row in rows)
+    found = f", best AUROC {best:.3f}" if best == best else ""
+    mean = sum(row["seconds"] for row in rows) / len(rows)
+    return f"{found}, about {duration(mean * (recipe.epochs - len(rows)))} left"
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def about(recipe: Recipe, dataset: Dataset, model, precision: str) -> dict:

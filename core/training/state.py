@@ -13,13 +13,15 @@ from core.paths import write_atomically
 FILE = "resume.safetensors"
 
 
-def save_state(folder: Path, model, optimiser, facts: dict, average=None) -> None:
-    """Keep network, optimiser, mean of the weights and random state; `facts` are what JSON can hold (epoch, best)."""
+def save_state(folder: Path, model, optimiser, facts: dict, average=None, sums: dict | None = None) -> None:
+    """Keep network, optimiser, mean of the weights, sums (name to tensor) and random state; `facts` are what JSON can
+    hold (epoch, best)."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for index, values in optimiser.state_dict()["state"].items():
         tensors.update({f"optimiser.{index}.{name}": value for name, value in values.items() if value is not None})
     if average is not None:
         tensors.update({f"average.{name}": value for name, value in average.state_dict().items()})
+    tensors.update({f"sums.{name}": value for name, value in (sums or {}).items()})
     tensors["random"] = torch.get_rng_state()
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     # As bytes, since safetensors' own writer has an error of its own for a full disk.
@@ -27,8 +29,8 @@ def save_state(folder: Path, model, optimiser, facts: dict, average=None) -> Non
     write_atomically(folder / FILE, lambda path: path.write_bytes(content))
 
 
-def load_state(folder: Path, model, optimiser, average=None) -> dict:
-    """Put the state back, and return the facts. OverreadError where the file is missing or damaged."""
+def load_state(folder: Path, model, optimiser, average=None, sums: dict | None = None) -> dict:
+    """Put the state back, `sums` as well, and return the facts. OverreadError where the file is missing or damaged."""
     file = folder / FILE
     facts = read_facts(folder)
     with safe_open(file, framework="pt") as stored:
@@ -36,6 +38,9 @@ def load_state(folder: Path, model, optimiser, average=None) -> dict:
     model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
     if average is not None:
         average.load_state_dict({name[8:]: value for name, value in tensors.items() if name.startswith("average.")})
+    for name, value in (sums or {}).items():
+        if f"sums.{name}" in tensors:  # a run begun before they were kept goes on without
+            value.copy_(tensors[f"sums.{name}"])
     state: dict[int, dict] = {}
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for name, value in tensors.items():

@@ -4,7 +4,14 @@ import pytest
 from scipy.special import expit
 
 from core.errors import OverreadError
-from core.metrics.studies import AGGREGATIONS, labelled, study_table
+from core.metrics.studies import (
+    AGGREGATIONS,
+    aggregations_of,
+    attention_weights,
+    labelled,
+    own_aggregation,
+    study_table,
+)
 from core.schema import STUDIES, check
 from tests.metrics.examples import P, Y, one_view_each, predictions
 from tests.oracles import study_score_by_loop
@@ -14,6 +21,11 @@ def views(shares, labels=None):
     """One study's PREDICTIONS from its probabilities."""
     frame = one_view_each(shares, labels if labels is not None else np.ones(len(shares)))
     return frame.assign(study_id="one", patient_id="one", group_id="one")
+
+
+def attended(frame):
+    """The same, by a network that weighs views."""
+    return frame.assign(attention=np.random.default_rng(3).normal(0, 2, len(frame)))
 
 
 @pytest.mark.parametrize(
@@ -26,10 +38,10 @@ def test_published_scores_of_three_views(rule, score):
 
 @pytest.mark.parametrize("rule", sorted(AGGREGATIONS))
 def test_every_aggregation_agrees_with_a_loop(rule):
-    frame = predictions(150, seed=1)
+    frame = attended(predictions(150, seed=1))
     studies = study_table(frame, rule).set_index("study_id")
     for study, part in frame.groupby("study_id"):
-        expected = study_score_by_loop(part["logit"].tolist(), rule)
+        expected = study_score_by_loop(part["logit"].tolist(), rule, part["attention"].tolist())
         assert studies.loc[study, "score"] == pytest.approx(expected, abs=1e-12)
         assert studies.loc[study, "n_views"] == len(part)
     assert studies["score"].between(0, 1).all()
@@ -37,7 +49,7 @@ def test_every_aggregation_agrees_with_a_loop(rule):
 
 @pytest.mark.parametrize("rule", sorted(AGGREGATIONS))
 def test_the_order_of_the_radiographs_does_not_change_a_bit(rule):
-    frame = predictions(80, seed=2)
+    frame = attended(predictions(80, seed=2))
     other = frame.sample(frac=1, random_state=5)
     one, two = (study_table(part, rule).set_index("study_id").sort_index() for part in (frame, other))
     pd.testing.assert_frame_equal(one, two, check_exact=True)
@@ -45,7 +57,7 @@ def test_the_order_of_the_radiographs_does_not_change_a_bit(rule):
 
 @pytest.mark.parametrize("rule", sorted(AGGREGATIONS))
 def test_one_view_is_its_own_score(rule):
-    table = study_table(one_view_each(P, Y), rule)
+    table = study_table(attended(one_view_each(P, Y)), rule)
     assert table["score"].tolist() == pytest.approx(P.tolist(), abs=1e-12)
 
 
@@ -85,6 +97,25 @@ def test_noisy_or_and_max_grow_with_the_views_and_the_mean_does_not():
     few, many = views([0.3] * 2), views([0.3] * 6)
     assert study_table(many, "noisy_or")["score"][0] > study_table(few, "noisy_or")["score"][0]
     assert study_table(many, "mean")["score"][0] == pytest.approx(study_table(few, "mean")["score"][0], abs=1e-15)
+
+
+def test_scores_are_read_as_their_network_meant_them():
+    plain, frame = predictions(60, seed=4), attended(predictions(60, seed=4))
+    assert own_aggregation(plain) == "mean" and own_aggregation(frame) == "attention"
+    assert study_table(plain).equals(study_table(plain, "mean"))
+    assert study_table(frame).equals(study_table(frame, "attention"))
+    assert aggregations_of(frame)[0] == "attention" and "attention" not in aggregations_of(plain)
+    with pytest.raises(OverreadError, match="carry no attention.*mean, max"):
+        study_table(plain, "attention")
+
+
+def test_attention_weights_are_shares_of_a_study():
+    """By hand: logits 2 and 0, attention log 3 and 0, so weights 3/4 and 1/4 and a logit of 1.5."""
+    frame = views([0.5, 0.5]).assign(logit=[2.0, 0.0], attention=[np.log(3), 0.0])
+    assert attention_weights(frame) == pytest.approx([0.75, 0.25])
+    assert study_table(frame)["score"][0] == pytest.approx(expit(1.5), abs=1e-12)
+    far = frame.assign(attention=[1e4, 1e4 - 1])
+    assert attention_weights(far).sum() == pytest.approx(1) and np.isfinite(study_table(far)["score"]).all()
 
 
 def test_no_predictions_are_no_studies():

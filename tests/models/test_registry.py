@@ -3,11 +3,12 @@ import torch
 from safetensors.torch import save_file
 
 from core.errors import OverreadError
-from core.models.registry import CUSTOM, build, load_weights, names, parts
+from core.models.registry import CUSTOM, build, load_weights, names, parts, reads_studies
 
 names()
 TWO = {"members": [{"architecture": name, "model_kwargs": {}} for name in ("small_cnn", "lcnet_035")]}
 BUILT = [(name, TWO if name == "ensemble" else {}) for name in CUSTOM] + [
+    ("attention:lcnet_035", {}),
     ("resnet10t", {"channels": [8, 16, 24, 32]}),
     ("mobilenetv2_035", {}),
     ("lcnet_035", {}),
@@ -18,12 +19,13 @@ BUILT = [(name, TWO if name == "ensemble" else {}) for name in CUSTOM] + [
 def test_every_network_gives_one_logit_and_learns_in_every_parameter(name, arguments):
     torch.manual_seed(0)
     model = build(name, arguments)
-    logits = model(torch.randn(3, 1, 64, 64))
-    assert logits.shape == (3, 1)
-    logits.sum().backward()
+    radiographs = torch.randn(3, 1, 64, 64)
+    assert model(radiographs).shape == (3, 1)
+    whose = (torch.tensor([0, 0, 1]), 2) if reads_studies(model) else ()
+    model(radiographs, *whose).sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
     _, head = parts(model)
-    assert head and all(dict(model.named_parameters())[key].numel() < 70_000 for key in head)
+    assert head and all(dict(model.named_parameters())[key].numel() < 90_000 for key in head)
 
 
 @pytest.mark.parametrize("name", ["mobilenetv2_035", "efficientnet_lite0", "lcnet_035", "resnet10t", "small_cnn"])

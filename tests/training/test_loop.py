@@ -20,6 +20,7 @@ from core.models import checkpoint as room
 from core.models.checkpoint import load_model, read_checkpoint, save_weights
 from core.training import loop
 from core.training.loop import train
+from core.training.margins import read_margins
 from core.training.recipe import Recipe
 from core.training.start import alone
 from tests.conftest import write_radiograph
@@ -51,6 +52,7 @@ def test_a_signal_that_is_there_is_learned_and_scored(tree, tmp_path):
         "learned.parquet",
         "history.csv",
         "predictions.parquet",
+        "margins.parquet",
         "checkpoint.json",
     }
 
@@ -80,9 +82,10 @@ def test_scores_from_files_equal_scores_in_training(tree, tmp_path):
         TRANSFER,
         replace(RECIPE, epochs=3, balance="sampler", optimiser="sgd"),
         replace(RECIPE, epochs=4, ema=0.9, accumulate=2, loss="focal", clip_norm=1.0, precision="bfloat16"),
+        replace(RECIPE, epochs=3, architecture="attention:small_cnn", balance="sampler"),
         replace(TRANSFER, epochs=3, layer_decay=0.7, freeze_stages=1, schedule="plateau", ema=0.5),
     ],
-    ids=["adamw", "transfer", "sgd", "mean, focal, bfloat16", "stages, plateau"],
+    ids=["adamw", "transfer", "sgd", "mean, focal, bfloat16", "attention", "stages, plateau"],
 )
 def test_a_stopped_run_goes_on_to_the_same_bits(tree, tmp_path, monkeypatch, recipe):
     straight = train(recipe, tree, tmp_path / "straight", device="cpu")
@@ -103,6 +106,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tree, tmp_path, monkeypatch, rec
     assert resumed.weights_hash == straight.weights_hash
     clock = ["seconds", "images_per_second"]
     pd.testing.assert_frame_equal(resumed.history().drop(columns=clock), straight.history().drop(columns=clock))
+    pd.testing.assert_frame_equal(read_margins(resumed), read_margins(straight), check_exact=True)
 
 
 def test_kill_nine_leaves_a_whole_checkpoint_that_goes_on(tree, tmp_path):
@@ -165,6 +169,15 @@ def test_a_resumed_run_that_goes_another_way_still_ends_whole(tree, tmp_path, mo
     assert done.manifest["epoch"] == 2
 
 
+def test_what_a_killed_run_was_writing_is_cleared_away(tree, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".weights.safetensors.99.1.tmp").write_bytes(b"half")
+    (out / "notes.tmp").write_text("somebody's")
+    train(replace(RECIPE, epochs=1), tree, out, device="cpu")
+    assert [file.name for file in out.iterdir() if file.name.endswith(".tmp")] == ["notes.tmp"]
+
+
 def test_two_runs_do_not_share_a_folder(tree, tmp_path):
     with alone(tmp_path / "out"), pytest.raises(OverreadError, match="Another run is writing"):
         train(RECIPE, tree, tmp_path / "out")
@@ -174,7 +187,10 @@ def test_two_runs_do_not_share_a_folder(tree, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"architecture": "vit_tiny_patch16_224", "model_kwargs": {}}, "does not take 16 px"),
+        (
+            {"architecture": "vit_tiny_patch16_224", "model_kwargs": {}},
+            'does not take 16 px .*set size=224, or where it takes one model_kwargs={"img_size": 16}',
+        ),
         ({"model_kwargs": {"width": 0}}, "small_cnn does not take 16 px"),
         ({"model_kwargs": {"dropout": 2}}, "cannot be built"),
         ({"architecture": "resnet18.bogus", "model_kwargs": {}}, "cannot be built"),

@@ -57,6 +57,7 @@ def run(out, processes: int, workspace, *more: str, settings=SETTINGS, status=0)
         timeout=300,
     )
     assert (done.returncode == 0) == (status == 0), done.stderr[-3000:]
+    assert "terminate called" not in done.stderr
     return done.stdout + done.stderr
 
 
@@ -117,3 +118,24 @@ def test_a_device_that_several_cannot_share_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(OverreadError, match="with 2 processes; expected cpu, cuda or none"):
         team("mps")
+
+
+def test_a_process_that_is_gone_is_one_sentence():
+    crew = Team(0, 2, torch.device("cpu"), "")
+    with pytest.raises(OverreadError, match="Another of the 2 processes .* go on with --resume"), crew.together():
+        raise RuntimeError("[../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection closed by peer")
+    with pytest.raises(RuntimeError, match="out of memory"), crew.together():
+        raise RuntimeError("out of memory")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(["recipes"], 0), (["train", "bogus"], 2), (["evaluate", "none"], 1)]
+)
+def test_one_of_several_ends_with_its_status_and_all_it_said(workspace, arguments, status):
+    """It ends without Python's own end, which threads of torch's may outlive."""
+    environment = {**os.environ, "WORLD_SIZE": "2", "OVERREAD_HOME": str(workspace)}
+    done = subprocess.run(
+        [sys.executable, "-m", "core", *arguments], cwd=REPOSITORY, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == status
+    assert {0: "original-cnn-64", 2: "Missing option", 1: "There is no"}[status] in done.stdout + done.stderr

@@ -91,3 +91,12 @@ def test_a_bone_with_one_label_keeps_its_weight():
 
 def test_recipes_are_values():
     assert replace(RECIPES["mura-paper"], epochs=1) != RECIPES["mura-paper"]
+
+
+def test_a_setting_that_is_true_or_false_takes_nothing_else():
+    assert with_settings(RECIPES["fast-cpu"], ["compile=true"]).compile is True
+    for text in ("1", "yes", '"true"'):
+        with pytest.raises(OverreadError, match="compile=.*expected true or false, as in compile=false"):
+            with_settings(RECIPES["fast-cpu"], [f"compile={text}"])
+    with pytest.raises(OverreadError, match="expected a whole number"):
+        with_settings(RECIPES["fast-cpu"], ["epochs=true"])

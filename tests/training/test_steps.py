@@ -50,6 +50,19 @@ def test_frozen_stages_do_not_move_and_their_norms_keep_their_means():
         optimiser_for(model, replace(RECIPE, freeze_stages=6))
 
 
+def test_stages_thaw_from_the_head_down_one_after_another():
+    """resnet18: head 5, then layer4 .. layer1 and the stem; two epochs of the head, then one stage each two epochs."""
+    recipe, model = replace(RECIPE, head_epochs=2, unfreeze_epochs=2, freeze_stages=1), build("resnet18")
+    learning = []
+    for epoch in (0, 1, 2, 3, 4, 8, 30):
+        freeze(model, recipe, epoch)
+        learns = {name.split(".")[0] for name, value in model.named_parameters() if value.requires_grad}
+        assert model.layer4.training == ("layer4" in learns) and model.fc.training
+        learning.append(sorted(learns))
+    layers = ["layer1", "layer2", "layer3", "layer4"]
+    assert learning == [["fc"]] * 2 + [["fc", "layer4"]] * 2 + [["fc", "layer3", "layer4"]] + [["fc", *layers]] * 2
+
+
 def test_layer_decay_slows_each_stage_by_its_distance_from_the_head():
     model = build("resnet18")
     recipe = replace(RECIPE, layer_decay=0.5, backbone_rate=0.8, schedule="constant", learning_rate=1.0)
@@ -110,7 +123,7 @@ def test_an_epochs_figures_are_those_of_its_studies():
         patient_id=tune["study_id"], group_id=tune["study_id"], bone="hand", view=None, image_id=range(60)
     )
     logits = random.normal(tune["label"] - 0.5, 1)
-    found = tuning_figures(tune, logits)
+    found = tuning_figures(tune, {"logit": logits})
     scores = pd.Series(1 / (1 + np.exp(-logits))).groupby(tune["study_id"]).mean()
     labels = tune.groupby("study_id")["label"].first()
     called = scores >= 0.5

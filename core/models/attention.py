@@ -1,0 +1,82 @@
+"""A study's views as one decision: a network sees each, and a gate weighs what it saw (Ilse, Tomczak and Welling 2018).
+
+The head is linear, so the logit of the weighed features is the weighed mean of the views' own logits: two numbers a
+radiograph, its logit and its attention, are all that a study's score needs. A radiograph alone is a study of one.
+"""
+
+import torch
+from torch import nn
+
+from core.errors import OverreadError
+from core.models.registry import build, parts, register
+
+
+class GatedHead(nn.Module):
+    """Features [n, width] to [n, 2]: the logit of each view, and its attention before the softmax over its study."""
+
+    def __init__(self, width: int, hidden: int):
+        super().__init__()
+        self.what, self.gate = nn.Linear(width, hidden), nn.Linear(width, hidden)
+        self.attention, self.logit = nn.Linear(hidden, 1), nn.Linear(width, 1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        gated = self.what(features).tanh() * self.gate(features).sigmoid()
+        return torch.cat([self.logit(features), self.attention(gated)], 1)
+
+
+def pooled(views: torch.Tensor, study: torch.Tensor, count: int) -> torch.Tensor:
+    """Logits [count] of studies from [n, 2] (logit, attention) of their views; study: whose each view is, int [n]."""
+    logit, attention = views.float().unbind(1)
+    # Less the highest of each study, so that no exponential overflows; it changes no weight.
+    top = attention.detach().new_full((count,), -torch.inf).scatter_reduce(0, study, attention.detach(), "amax")
+    weight = (attention - top[study]).exp()
+    total = torch.zeros_like(top)
+    return total.index_add(0, study, weight * logit) / total.index_add(0, study, weight)
+
+
+class AttentionPool(nn.Module):
+    """A backbone without its last layer, and a GatedHead in its place."""
+
+    reads_studies = True
+
+    def __init__(self, backbone: nn.Module, hidden: int):
+        super().__init__()
+        self.backbone, width = without_head(backbone)
+        self.head = GatedHead(width, hidden)
+
+    def get_classifier(self) -> nn.Module:
+        """Gate and last layer: what learns while the backbone is frozen."""
+        return self.head
+
+    def views(self, radiographs: torch.Tensor) -> torch.Tensor:
+        """[n, 1, s, s] to [n, 2]: logit and attention of each."""
+        return self.head(self.backbone(radiographs))
+
+    def forward(self, radiographs: torch.Tensor, study: torch.Tensor | None = None, count: int = 0) -> torch.Tensor:
+        """Logits [n, 1] of radiographs; with `study` and `count`, as in `pooled`, [count, 1] of studies."""
+        views = self.views(radiographs)
+        return views[:, :1] if study is None else pooled(views, study, count)[:, None]
+
+
+def without_head(network: nn.Module) -> tuple[nn.Module, int]:
+    """The network as a maker of features [n, width], and that width. OverreadError where it has no one last layer."""
+    head, _ = parts(network)
+    width = getattr(head, "in_features", None) or getattr(head, "in_channels", None)
+    place = next((name for name, module in network.named_modules() if module is head), "")
+    if not width or not place:
+        raise OverreadError(
+            f"{type(network).__name__} ends in {type(head).__name__}; the attention pool takes the place of one linear "
+            "layer. Choose another backbone."
+        )
+    owner, _, name = place.rpartition(".")
+    setattr(network.get_submodule(owner), name, nn.Identity())
+    network.headless = place  # what a file of weights may hold, and is left out
+    return network, width
+
+
+@register
+def attention(
+    backbone: str = "grey_resnet", backbone_kwargs: dict | None = None, hidden: int = 64, weights: str = ""
+) -> nn.Module:
+    """An AttentionPool over any network of this registry; `attention:NAME` is short for it."""
+    return AttentionPool(build(backbone, backbone_kwargs, weights), hidden)
