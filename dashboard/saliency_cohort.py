@@ -1,25 +1,21 @@
 """Many radiographs: which methods are worth looking at for this model, and where it looks when it misses."""
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
-from core.errors import OverreadError
-from core.metrics.evaluation import outcome_table
+from core.explain import trust_job
 from core.metrics.intervals import wilson
 from core.models.checkpoint import Checkpoint
-from dashboard import loaders, saliency_look, widgets
+from dashboard import loaders, saliency_look, saliency_means, widgets
 from dashboard.loaders import saliency
-from dashboard.selection import Selection, bone_name
-
-MOST_MAPS = 24
+from dashboard.selection import Selection
 
 
 def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: Selection) -> None:
     """The trust table, then mean maps."""
     show_trust(dataset, checkpoint, chosen)
-    show_means(dataset, checkpoint, views, chosen)
+    saliency_means.show(dataset, checkpoint, views, chosen)
 
 
 def show_trust(dataset: Dataset, checkpoint: Checkpoint, chosen: Selection) -> None:
@@ -72,11 +68,15 @@ def shown_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def run_job(dataset: Dataset, checkpoint: Checkpoint, chosen: Selection) -> None:
-    """Judge a sample. What is judged is kept at once, so that a stop, or a closed tab, loses one map."""
-    methods = saliency_look.registry()
+    """The form that starts judging a sample, and how far the job is, whoever started it."""
     from core.explain.cohort import DEFAULT_METHODS
 
-    with st.expander("Judge a sample"):
+    methods = saliency_look.registry()
+    job = trust_job.read_job(checkpoint)
+    active = bool(job and job.active)
+    # Looks again by itself while something is going on, and only then.
+    st.fragment(run_every=1.5 if active else None)(show_job)(checkpoint, active)
+    with st.expander("Judge a sample", icon=":material/play_arrow:"):
         left, right = st.columns([1, 2])
         count = left.slider("Radiographs", 10, 200, 20, 10, key="sample", help="Half of them abnormal, over all bones.")
         names = right.pills(
@@ -88,83 +88,32 @@ def run_job(dataset: Dataset, checkpoint: Checkpoint, chosen: Selection) -> None
             format_func=lambda name: methods[name].title,
             wrap=True,
         )
-        start, stop = st.columns([1, 3])
-        started = start.button("Judge them", type="primary", key="judge", disabled=not names)
-        if started:
-            stop.button("Stop", key="stop_judging", help="What is judged already is kept.")
-    if started:
-        from core.explain.sample import judge_sample
-
-        tell = widgets.progress("Loading the network")
-        judge_sample(
-            checkpoint,
-            dataset,
-            chosen.split,
-            count,
-            tuple(names),
-            progress=lambda done, total, what: tell(done / max(total, 1), f"{what}, {done} of {total}"),
+        if st.button("Judge them", type="primary", key="judge", disabled=active or not names):
+            trust_job.start_job(checkpoint, dataset.name, chosen.split, count, tuple(names))
+            st.rerun()
+        widgets.note(
+            "Runs on by itself in a process of its own, whatever happens to this page; what is judged already is not "
+            "judged again."
         )
-        st.rerun()
 
 
-def show_means(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: Selection) -> None:
-    """Mean maps of missed against found studies of a bone, in the body's frame."""
-    widgets.caption(
-        "Where it looks when it misses",
-        f"mean map of {bone_name(chosen.bone).lower()} in the frame of the body, at threshold {chosen.threshold:.3f}",
-    )
-    (name,) = saliency_look.choose_methods(most=1)
-    look = saliency_look.choose_look()
-    studies = outcome_table(
-        loaders.studies(dataset, checkpoint, chosen.split, chosen.one_bone), chosen.threshold
-    ).set_index("study_id")
-    rows = views[views["study_id"].isin(studies.index)]
-    rows = rows.assign(outcome=rows["study_id"].map(studies["outcome"]))
-    hashes = loaders.index(dataset.name).set_index("image_id")["sha1"]
-    sides = {"Missed": rows[rows["outcome"] == "FN"], "Found": rows[rows["outcome"] == "TP"]}
-    if not st.toggle(
-        "Make the mean maps", key="means", bind="query-params", help=f"Up to {MOST_MAPS} radiographs a side."
-    ):
-        widgets.note(", ".join(f"{title}: {len(side)} radiographs" for title, side in sides.items()) + ".")
+def show_job(checkpoint: Checkpoint, was_active: bool) -> None:
+    """How far it is, a way to stop it, and how it ended."""
+    job = trust_job.read_job(checkpoint)
+    if job is None:
         return
-    figures, bar = [], st.empty()
-    with bar:
-        tell = widgets.progress("Making the maps")
-    total = sum(min(len(side), MOST_MAPS) for side in sides.values())
-    done = 0
-    for title, side in sides.items():
-        framed = []
-        for row in side.sort_values("logit").head(MOST_MAPS).itertuples():
-            done += 1
-            tell(done / max(total, 1), f"{title}, {done} of {total}")
-            try:
-                pixels = checkpoint.input_spec.pixels(f"{dataset.root}/{row.path}")
-                framed.append(saliency.framed(checkpoint.reference, hashes[row.image_id], name, checkpoint, pixels))
-            except OverreadError as error:
-                last = str(error)
-        if not framed:
-            why = last if len(side) else "no such study at this threshold"
-            figures.append(saliency_look.film(title, '<p class="refused">No map</p>', "n = 0", why))
-            continue
-        mean = np.mean([one for one, _ in framed], axis=0)
-        film = np.mean([one for _, one in framed], axis=0)
-        figures.append(mean_film(title, mean, film, len(framed), len(side), look))
-    bar.empty()
-    st.html(saliency_look.block(figures, look))
-    widgets.note(
-        "Each map is cut to the body's bounding box and scaled to its own peak before the mean. That is a frame and no "
-        "registration: with few radiographs, or many poses, a mean shows little."
-    )
-
-
-def mean_film(title: str, mean: np.ndarray, film: np.ndarray, count: int, there: int, look) -> str:
-    """One mean map over the mean radiograph."""
-    from core.explain.attribution import Attribution
-
-    grey = (255 * np.clip(film, 0, 1)).astype(np.uint8)
-    found = Attribution("mean", mean.astype(np.float32), 0.0, "", "")
-    inside = saliency_look.picture(grey) + saliency_look.over(found, look)
-    return saliency_look.film(title, inside, f"n = {count} of {there} radiographs", "")
+    if was_active and not job.active:
+        st.rerun()
+    what = f"{job.sample} radiographs of {job.data}, {job.split}, {len(job.methods)} methods"
+    if job.active:
+        done = f"{job.done} of {job.total} maps" if job.total else "starting"
+        bar, stop = st.columns([5, 1], vertical_alignment="center")
+        bar.progress(job.done / max(job.total, 1), f"Judging {what}: {done}; {job.what}")
+        if stop.button("Stop", key="stop_judging", help="What is judged already is kept."):
+            trust_job.stop_job(checkpoint)
+    elif job.state != "done":
+        words = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}[job.state]
+        widgets.note(f"The last job ({what}) {words}{': ' + job.said if job.said else ''}. What was judged is kept.")
 
 
 def _two(value: float) -> str:

@@ -14,16 +14,18 @@ from core.metrics.evaluation import outcome_table
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled
 from core.models.checkpoint import Checkpoint
-from dashboard import loaders, saliency_look, theme, widgets
+from dashboard import likeness, loaders, saliency_look, theme, widgets
 from dashboard.charts.overlay import sheet_png
+from dashboard.charts.trust import trust_curves
 from dashboard.loaders import saliency
-from dashboard.selection import ALL, Selection
+from dashboard.loaders.scope import scope
+from dashboard.selection import ALL, SPLITS, Selection
 
 MOST = 300
+# Word, sign and colour: each says it alone.
 MARKS = {
-    "holds up": ("normal", "holds up"),
-    "do not trust": ("missed", "do not trust"),
-    "undecided": ("unknown", "undecided"),
+    "holds up": ("holds", "\u2713", "This map holds up"),
+    "do not trust": ("fails", "\u2715", "Do not trust this map"),
 }
 BETTER = {True: "yes", False: "no", None: "cannot be judged"}
 
@@ -36,26 +38,40 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
     names = saliency_look.choose_methods()
     look = saliency_look.choose_look()
     layer, baseline = choose_options()
+    baseline, nothing = pictured(dataset, checkpoint, baseline)
     key = (checkpoint.reference, sha1)
+    shown = saliency.sharp(dataset.root, row["path"], sha1, checkpoint.input_spec.fit, checkpoint.input_spec.size)
+    shown = pixels if look.as_given else shown
     found, refused = {}, {}
     with st.spinner("Making the maps"):
         for name in names:
             try:
-                found[name] = saliency.attribution(*key, name, layer, baseline, checkpoint, pixels)
+                found[name] = saliency.attribution(*key, name, layer, baseline, checkpoint, pixels, nothing)
             except OverreadError as error:
                 refused[name] = str(error)
     place = st.empty()
     judged: dict = {}
-    draw(place, row, pixels, names, found, refused, judged, look)
-    offer_files(row, pixels, found, look)
+    draw(place, row, shown, names, found, refused, judged, look)
+    offer_files(row, pixels, shown, found, look)
     link_to_study(row)
     known = known_auroc(dataset, checkpoint, chosen)
     truth = saliency.findings(dataset.name, dataset.index_hash, dataset).mask(row["image_id"], checkpoint.input_spec)
     for name in found:
-        judged[name] = saliency.trust(*key, name, layer, baseline, known, checkpoint, pixels, truth)
-        draw(place, row, pixels, names, found, refused, judged, look)
+        judged[name] = saliency.trust(*key, name, layer, baseline, known, checkpoint, pixels, truth, nothing)
+        draw(place, row, shown, names, found, refused, judged, look)
     if judged:
+        show_curves(judged)
         show_checks(judged)
+    likeness.show_alike(dataset, checkpoint, row["study_id"])
+
+
+def pictured(dataset: Dataset, checkpoint: Checkpoint, baseline: str) -> tuple[str, np.ndarray | None]:
+    """The baseline's name, exact for the cache, and its picture where it is one."""
+    if baseline != "mean":
+        return baseline, None
+    spec = checkpoint.input_spec
+    made = saliency.mean_radiograph(dataset.name, dataset.index_hash, spec.to_json(), dataset, spec)
+    return f"mean of {dataset.name}@{dataset.index_hash[:8]}", made
 
 
 def draw(place, row, pixels, names, found, refused, judged, look) -> None:
@@ -77,7 +93,7 @@ def draw(place, row, pixels, names, found, refused, judged, look) -> None:
             figures.append(saliency_look.film(title, inside, "refused", ""))
             continue
         one = found[name]
-        inside = saliency_look.picture(pixels) + saliency_look.over(one, look)
+        inside = saliency_look.picture(pixels) + saliency_look.over(one, look) + verdict(judged.get(name))
         figures.append(
             saliency_look.film(
                 title,
@@ -90,17 +106,41 @@ def draw(place, row, pixels, names, found, refused, judged, look) -> None:
     place.html(saliency_look.block(figures, look))
 
 
-def trust_line(trust) -> str:
-    """The verdict as a word, the plain question's answer, and the reason."""
+def verdict(trust) -> str:
+    """A band over the foot of the picture: who sees the map sees whether it is to be trusted."""
     if trust is None:
-        return '<p class="trust"><span>Judging this map ...</span></p>'
-    kind, words = MARKS[trust.verdict]
-    why = escape(trust.why[:1].upper() + trust.why[1:])
-    better = BETTER[trust.better_than_edges]
+        return '<p class="verdict waits">Judging this map ...</p>'
+    kind, sign, words = MARKS[trust.verdict]
+    return f'<p class="verdict {kind}"><span aria-hidden="true">{sign}</span> {words}</p>'
+
+
+def trust_line(trust) -> str:
+    """The plain question's answer, and the reason of the verdict."""
+    if trust is None:
+        return ""
+    failed = sum(not check.passed for check in trust.checks)
+    count = f"{failed} of {len(trust.checks)} checks failed: " if failed else ""
+    why = trust.why if failed else trust.why[:1].upper() + trust.why[1:]
     return (
-        f'<p class="trust"><span class="mark {kind}">{words}</span> <span>Better than an edge detector on this image: '
-        f"<b>{better}</b>.</span> <span>{why}.</span></p>"
+        f'<p class="trust"><span>Better than an edge detector on this image: <b>{BETTER[trust.better_than_edges]}</b>.'
+        f"</span> <span>{count}{escape(why)}.</span></p>"
     )
+
+
+def show_curves(judged: dict) -> None:
+    """Insertion and deletion of each map against the references, on demand."""
+    methods = saliency_look.registry()
+    opened = st.expander("Insertion and deletion", key="curves", on_change="rerun")
+    if not opened.open:
+        return
+    with opened:
+        widgets.show_figure(
+            trust_curves({methods[name].title: trust.curves for name, trust in judged.items()}), key="curves_chart"
+        )
+        widgets.note(
+            "Insertion: squares of the sharp radiograph come into its blur, those first that the map ranks highest; a "
+            "good map brings the score early. Deletion: they go the other way; a good map takes the score away early."
+        )
 
 
 def show_checks(judged: dict) -> None:
@@ -172,15 +212,15 @@ def choose_options() -> tuple[str, str]:
         )
         baseline = right.selectbox(
             "Baseline",
-            ["black", "blur", "grey"],
+            ["black", "blur", "grey", "mean"],
             key="baseline",
             bind="query-params",
-            help="What 'nothing' looks like, in pixels.",
+            help="What 'nothing' looks like, in pixels; mean: of this data set's radiographs.",
         )
     return layer.strip(), baseline
 
 
-def offer_files(row: pd.Series, pixels: np.ndarray, found: dict, look) -> None:
+def offer_files(row: pd.Series, pixels: np.ndarray, shown: np.ndarray, found: dict, look) -> None:
     """The picture as it is seen, and the floats behind it."""
     if not found:
         return
@@ -191,7 +231,7 @@ def offer_files(row: pd.Series, pixels: np.ndarray, found: dict, look) -> None:
     with st.container(horizontal=True):
         st.download_button(
             "PNG as seen",
-            lambda: sheet_png(pixels, [one.map for one in found.values()], looks, look.opacity),
+            lambda: sheet_png(shown, [one.map for one in found.values()], looks, look.opacity),
             f"{name}-saliency.png",
             "image/png",
             icon=":material/image:",
@@ -220,10 +260,12 @@ def link_to_study(row: pd.Series) -> None:
 
 
 def known_auroc(dataset: Dataset, checkpoint: Checkpoint, chosen: Selection) -> tuple[float, float] | None:
-    """How well this network tells abnormal from normal on the chosen split; nothing where it learned from it."""
-    if chosen.split == "train":
+    """How well this network tells abnormal from normal on studies it has not learned from: on train, another split."""
+    there = scope(dataset, checkpoint)[0]
+    split = next((name for name in (chosen.split, *SPLITS) if name in there and name != "train"), "")
+    if not split:
         return None
-    known = labelled(loaders.studies(dataset, checkpoint, chosen.split))
+    known = labelled(loaders.studies(dataset, checkpoint, split))
     found = auroc(known["score"], known["label"])
     return found.value, found.low
 

@@ -20,6 +20,7 @@ class Look:
     palette: str
     least: float
     opacity: float
+    as_given: bool = False
 
 
 def choose_methods(most: int = 0) -> list[str]:
@@ -83,12 +84,18 @@ def choose_look() -> Look:
         bind="query-params",
         help="Of the map's strongest part.",
     )
-    return Look(polarity, palette, least / 100, opacity / 100)
+    as_given = third.toggle(
+        "As the network sees it",
+        key="as_given",
+        bind="query-params",
+        help="The pixels that the network is given, instead of the radiograph at a size worth looking at.",
+    )
+    return Look(polarity, palette, least / 100, opacity / 100, as_given)
 
 
 def picture(pixels: np.ndarray) -> str:
-    """The radiograph as the network is given it."""
-    return f'<img src="{loaders.picture_uri(pixels)}" alt="radiograph as the network is given it">'
+    """The radiograph in the square that the network is given."""
+    return f'<img src="{loaders.picture_uri(pixels)}" alt="radiograph, fitted as the network is given it">'
 
 
 def over(found, look: Look, top: float | None = None) -> str:
@@ -112,6 +119,6 @@ def film(title: str, inside: str, fact: str, small: str, below: str = "") -> str
     )
 
 
-def block(figures: list[str], look: Look) -> str:
-    """The pictures as one grid."""
-    return f'<div class="films small" style="--opacity:{look.opacity}">{"".join(figures)}</div>'
+def block(figures: list[str], look: Look, size: str = "small") -> str:
+    """The pictures as one grid, 'small' or 'tiny'."""
+    return f'<div class="films small {size}" style="--opacity:{look.opacity}">{"".join(figures)}</div>'

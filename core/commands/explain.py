@@ -14,28 +14,41 @@ def explain(
     method: Annotated[list[str] | None, typer.Option(help="May be repeated (default: grad_cam and occlusion).")] = None,
     out: Annotated[Path | None, typer.Option(help="NPZ that gets the pixels and each map, float32.")] = None,
     layer: Annotated[str, typer.Option(help="Grad-CAM's layer (default: found).")] = "",
-    baseline: Annotated[str, typer.Option(help="black, blur or grey.")] = "black",
+    baseline: Annotated[str, typer.Option(help="black, blur, grey, or mean (of --data).")] = "black",
+    data: Annotated[
+        str, typer.Option(help="An indexed data set that shows what the network knows (default: from its training).")
+    ] = "",
     device: Device = "",
     as_json: Json = False,
 ) -> None:
     """What in one radiograph moves the logit, and whether the map is to be trusted."""
-    from core.explain.attribution import Refused, attribute
+    from core.data.index import read_dataset
+    from core.errors import OverreadError
+    from core.explain.attribution import DEFAULT_PAIR, Refused, attribute
     from core.explain.export import write_npz
     from core.explain.faithfulness import judge
+    from core.explain.sample import known_auroc, mean_radiograph
     from core.inference.classifier import load_classifier
     from core.models.checkpoint import read_checkpoint
 
     described = read_checkpoint(checkpoint)
     pixels, classifier = described.input_spec.pixels(image), load_classifier(described, device)
+    dataset = read_dataset(data) if data else None
+    if baseline == "mean" and not dataset:
+        raise OverreadError("The baseline 'mean' is the mean radiograph of a data set: name it with --data.")
+    with bar() as progress:
+        auroc = known_auroc(described, dataset, progress=progress)
+        nothing = mean_radiograph(dataset, described.input_spec, progress) if baseline == "mean" else baseline
     told, maps = [], []
-    for name in method or ["grad_cam", "occlusion"]:
+    for name in method or DEFAULT_PAIR:
         try:
-            found = attribute(classifier, pixels, name, layer=layer, baseline=baseline)
+            found = attribute(classifier, pixels, name, layer=layer, baseline=nothing)
         except Refused as error:
             told.append({"method": name, "refused": str(error)})
             continue
         maps.append(found)
-        trust = judge(classifier, pixels, found, options={"layer": layer, "baseline": baseline})
+        options = {"layer": layer, "baseline": nothing}
+        trust = judge(classifier, pixels, found, model_auroc=auroc, options=options)
         told.append({"method": name, "logit": found.value, "note": found.note, "layer": found.layer, **trust.to_dict()})
     if out:
         write_npz(out, pixels, maps)

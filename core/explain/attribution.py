@@ -14,6 +14,8 @@ from core.explain.layers import Layer, find_layer
 from core.inference.classifier import Classifier
 
 BASELINES = ("black", "blur", "grey")
+# What is shown where nothing else is asked for.
+DEFAULT_PAIR = ("grad_cam", "occlusion")
 # Sundararajan 2017 asks for completeness; beyond this share of the change in logit a map is refused.
 WORST_GAP = 0.05
 

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from core.errors import OverreadError
 from core.explain.attribution import METHODS, Refused, attribute
-from core.explain.faithfulness import judge
+from core.explain.faithfulness import judge, network_knows
 from core.explain.regions import regions
 from core.inference.classifier import Classifier
 from core.models.checkpoint import Checkpoint
@@ -21,6 +21,7 @@ from core.paths import home
 DEFAULT_METHODS = ("grad_cam", "occlusion", "integrated_gradients", "saliency", "smooth_grad")
 # What is kept of each map; the names of checks are those of faithfulness.judge.
 FIGURES = (
+    "model",
     "edges",
     "random",
     "centre",
@@ -33,7 +34,7 @@ FIGURES = (
     "inside",
 )
 # Raised when a method or a check changes, so that older rows are made again.
-VERSION = 1
+VERSION = 2
 FRAME = 64
 
 
@@ -74,7 +75,8 @@ def trust_rows(checkpoint: Checkpoint) -> pd.DataFrame:
         "better_than_edges",
         "seconds",
     ]
-    return pd.DataFrame(found, columns=[*columns, *FIGURES, "chance"]).drop_duplicates(["method", "sha1"], keep="last")
+    rows = pd.DataFrame(found, columns=[*columns, *FIGURES, "model_low", "chance"])
+    return rows.drop_duplicates(["method", "sha1"], keep="last")
 
 
 def judge_cohort(
@@ -140,6 +142,7 @@ def _one(classifier, row, name, pixels, truth, model_auroc) -> dict:
         **figures,
         "edges": _plain(edges.value - edges.reference) if edges else None,
         "chance": _plain(pointed.reference) if pointed else None,
+        "model_low": _plain(model_auroc[1]) if model_auroc else None,
         "verdict": trust.verdict,
         "why": trust.why,
         "better_than_edges": trust.better_than_edges,
@@ -159,9 +162,12 @@ def trust_table(rows: pd.DataFrame) -> pd.DataFrame:
         judged, pointed = group[group["better_than_edges"].notna()], group[group["pointing"].notna()]
         better = int(judged["better_than_edges"].astype(bool).sum())
         alike = group["randomisation"].median()
+        knows, words = network_knows(_auroc(group))
         reason = ""
         if group["refused"].notna().all():
             reason = str(group["refused"].iloc[0])
+        elif not knows:
+            reason = words
         elif judged.empty:
             reason = "on none of these radiographs does blurring move the score enough to judge a map by"
         elif better <= len(judged) / 2:
@@ -188,6 +194,15 @@ def trust_table(rows: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(made)
+
+
+def _auroc(group: pd.DataFrame) -> tuple[float, float] | None:
+    """The network's AUROC and lower bound as the rows of a method have it: the least sure of them."""
+    asked = group[group["refused"].isna()]
+    if asked.empty or asked["model"].isna().any():
+        return None
+    worst = asked.astype({"model": float, "model_low": float}).sort_values("model_low", na_position="first").iloc[0]
+    return worst["model"], worst["model_low"]
 
 
 def to_frame(found: np.ndarray, pixels: np.ndarray, size: int = FRAME) -> np.ndarray:

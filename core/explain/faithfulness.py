@@ -6,46 +6,46 @@ Arun 2021: every popular method failed at least one such test on radiographs. So
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
 from scipy import ndimage
-from scipy.special import expit
 from scipy.stats import spearmanr
 from torch import nn
 
-from core.explain.attribution import Attribution, Refused, attribute, blurred
+from core.explain.attribution import WORST_GAP, Attribution, Refused, attribute
+from core.explain.curves import LEAST_CHANGE, insertion_deletion, squares
 from core.explain.regions import regions
 from core.inference.classifier import Classifier
 
-STEPS = 12
 # A map that is this much like that of a network with shuffled weights does not show what was learned.
 ALIKE = 0.5
-# Below this change of the score between the radiograph and its blur there is nothing for a map to explain.
-LEAST_CHANGE = 0.05
-REFERENCES = ("random", "centre", "edges")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One test: its figure, what it is held against, whether it passed (None: not judged), and a sentence."""
+    """One test: its figure, what it is held against, whether it passed, and a sentence."""
 
     name: str
     value: float
     reference: float
-    passed: bool | None
+    passed: bool
     words: str
 
 
 @dataclass(frozen=True)
 class Trust:
-    """All checks of one map. verdict: 'holds up', 'do not trust', or 'undecided'; why: the sentence behind it."""
+    """All checks of one map. verdict: 'holds up' or 'do not trust'; why: the sentence behind it.
+
+    curves: {map | random | centre | edges: {insertion | deletion: scores while ever more squares are changed}}.
+    """
 
     verdict: str
     why: str
     better_than_edges: bool | None
     checks: tuple[Check, ...]
+    curves: dict = field(default_factory=dict)
 
     def figure(self, name: str) -> float:
         """The value of a check; NaN where it was not made."""
@@ -70,12 +70,15 @@ def judge(
     """Judge one map of one radiograph, uint8 [s, s].
 
     truth: bool [s, s], where the abnormality lies. model_auroc: the study AUROC of this network and its lower bound,
-    on studies it has not learned from; without it no map is said to hold up. options: layer and baseline, as the map
-    was made.
+    on studies it has not learned from; without it no map is trusted, since the weights may be random. options: layer
+    and baseline, as the map was made.
     """
     checks = [_model_check(model_auroc)]
     curves = insertion_deletion(classifier, pixels, found, seed)
     checks += _curve_checks(curves)
+    if not math.isnan(found.gap):
+        words = f"{found.gap:.1%} of the change in logit from its baseline is left unexplained"
+        checks.append(Check("convergence", found.gap, WORST_GAP, found.gap <= WORST_GAP, words))
 
     def remake(network: Classifier, shown: np.ndarray) -> np.ndarray:
         return attribute(network, shown, found.method, seed=seed, cancelled=cancelled, **(options or {})).map
@@ -85,48 +88,7 @@ def judge(
     checks += _place_checks(pixels, found)
     if truth is not None and truth.any():
         checks += _truth_checks(found, truth)
-    return _verdict(checks, curves["better_than_edges"])
-
-
-def insertion_deletion(classifier: Classifier, pixels: np.ndarray, found: Attribution, seed: int = 0) -> dict:
-    """Insertion less deletion (Petsiuk 2018) for the map and for maps that know nothing of the model.
-
-    Squares of s / 28 pixels go, strongest first, from the blurred radiograph into the sharp one (insertion) and the
-    other way (deletion). The figure is the mean difference of the two curves over the whole change in logit: 0 for a
-    random order on average, positive where what the map points at moves the logit first. Keys: map, random, centre,
-    edges, change (in score), better_than_edges (None where the change is too small to judge).
-    """
-    plain = blurred(pixels[None])[0]
-    ends = classifier.logits(np.stack([plain, pixels]))
-    change = ends[1] - ends[0]
-    # Evidence is what moves the logit the way the picture as a whole does.
-    evidence = np.sign(change) * found.map if found.signed else np.abs(found.map)
-    ranked = {"map": evidence, **reference_maps(pixels, seed)}
-    stack, orders = [], {}
-    for name, values in ranked.items():
-        orders[name] = _places(values, seed)
-        for step in np.linspace(0, 1, STEPS + 1)[1:-1]:
-            mask = orders[name] < step
-            stack += [np.where(mask, pixels, plain), np.where(mask, plain, pixels)]
-    logits = classifier.logits(np.stack(stack)).reshape(len(ranked), STEPS - 1, 2)
-    # Both curves share their ends, which therefore cancel.
-    areas = (logits[..., 0] - logits[..., 1]).mean(1) / (change if abs(change) > 1e-9 else math.nan)
-    facts = dict(zip(ranked, map(float, areas)))
-    moved = float(expit(ends[1]) - expit(ends[0]))
-    better = None if abs(moved) < LEAST_CHANGE else facts["map"] > facts["edges"]
-    return {**facts, "change": moved, "better_than_edges": better}
-
-
-def reference_maps(pixels: np.ndarray, seed: int = 0) -> dict[str, np.ndarray]:
-    """Maps that know nothing of any model: random, a Gaussian in the centre, and the Sobel edges."""
-    side = pixels.shape[0]
-    along = (np.arange(side) + 0.5) / side - 0.5
-    smooth = ndimage.gaussian_filter(pixels.astype(np.float32), side / 112)
-    return {
-        "random": np.random.default_rng(seed).random(pixels.shape),
-        "centre": np.exp(-(along[:, None] ** 2 + along[None] ** 2) / (2 * 0.25**2)),
-        "edges": np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1)),
-    }
+    return _verdict(checks, curves)
 
 
 def shuffled(model: nn.Module, seed: int, layers: slice = slice(None)) -> nn.Module:
@@ -143,7 +105,7 @@ def shuffled(model: nn.Module, seed: int, layers: slice = slice(None)) -> nn.Mod
 
 def likeness(first: np.ndarray, second: np.ndarray) -> float:
     """Spearman's correlation of the magnitudes of two maps, in squares of s / 28; 1 where both are flat."""
-    one, two = (_squares(np.abs(values)).ravel() for values in (first, second))
+    one, two = (squares(np.abs(values)).ravel() for values in (first, second))
     if np.ptp(one) == 0 or np.ptp(two) == 0:
         return float(np.ptp(one) == np.ptp(two))
     return float(spearmanr(one, two).statistic)
@@ -172,14 +134,18 @@ def pointing(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 
 def _model_check(auroc: tuple[float, float] | None) -> Check:
+    passed, words = network_knows(auroc)
+    return Check("model", auroc[0] if auroc else math.nan, 0.5, passed, words)
+
+
+def network_knows(auroc: tuple[float, float] | None) -> tuple[bool, str]:
+    """Whether a network is shown to know anything, by its study AUROC and the lower bound; and that in words."""
     if auroc is None or math.isnan(auroc[0]):
-        return Check("model", math.nan, 0.5, None, "how well this network tells abnormal from normal is not known")
+        return False, "nothing here shows that this network tells abnormal from normal: it has no known AUROC"
     value, low = auroc
-    passed = bool(low > 0.5) if not math.isnan(low) else None
-    words = f"the network's study AUROC is {value:.3f} (from {low:.3f})"
-    return Check(
-        "model", value, 0.5, passed, words if passed else f"{words}: it may know nothing, whatever its map shows"
-    )
+    # Without an interval there are too few studies to tell.
+    words = f"the network's study AUROC is {value:.3f} ({'no interval' if math.isnan(low) else f'from {low:.3f}'})"
+    return bool(low > 0.5), words if low > 0.5 else f"{words}: it may know nothing, whatever its map shows"
 
 
 def _curve_checks(curves: dict) -> list[Check]:
@@ -286,31 +252,7 @@ def _truth_checks(found: Attribution, truth: np.ndarray) -> list[Check]:
     ]
 
 
-def _verdict(checks: list[Check], better: bool | None) -> Trust:
-    failed = [check for check in checks if check.passed is False]
-    open_ = [check for check in checks if check.passed is None]
-    if failed:
-        return Trust("do not trust", failed[0].words, better, tuple(checks))
-    if open_:
-        return Trust("undecided", open_[0].words, better, tuple(checks))
-    return Trust("holds up", "it passes every test here", better, tuple(checks))
-
-
-def _squares(values: np.ndarray) -> np.ndarray:
-    """Means over squares of s / 28 pixels, so that single pixels of a noisy map do not act as attacks."""
-    side = values.shape[0]
-    cell = max(1, side // 28)
-    cut = side // cell * cell
-    return values[:cut, :cut].reshape(cut // cell, cell, cut // cell, cell).mean((1, 3))
-
-
-def _places(values: np.ndarray, seed: int) -> np.ndarray:
-    """For each pixel, the share of squares that come before its own, strongest first; ties in random order."""
-    small = _squares(values)
-    order = np.lexsort((np.random.default_rng(seed).random(small.size), -small.ravel()))
-    place = np.empty(small.size)
-    place[order] = np.arange(small.size) / small.size
-    cell = max(1, values.shape[0] // 28)
-    full = np.kron(place.reshape(small.shape), np.ones((cell, cell)))
-    left = values.shape[0] - full.shape[0]
-    return np.pad(full, ((0, left), (0, left)), mode="edge")
+def _verdict(checks: list[Check], curves: dict) -> Trust:
+    failed = [check for check in checks if not check.passed]
+    verdict, why = ("do not trust", failed[0].words) if failed else ("holds up", "it passes every test here")
+    return Trust(verdict, why, curves["better_than_edges"], tuple(checks), curves["curves"])

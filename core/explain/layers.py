@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from core.errors import OverreadError
+from core.explain.geometry import Cells, Geometry
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Layer:
     """A module whose output is a feature map, and how that output is laid out.
 
     layout: 'maps' [b, channels, h, w], 'channels last' [b, h, w, channels], or 'tokens' [b, prefix + h * w, channels].
+    cells: where they lie on the radiograph.
     """
 
     name: str
@@ -22,6 +24,7 @@ class Layer:
     layout: str
     height: int
     width: int
+    cells: Cells
 
     def maps(self, values: torch.Tensor) -> torch.Tensor:
         """Its output as feature maps [b, channels, h, w]."""
@@ -59,14 +62,16 @@ def find_layer(model: nn.Module, inputs: torch.Tensor, wanted: str = "") -> Laye
             )
     with torch.enable_grad():
         # A leaf that asks for a gradient, so that every output after it has one.
-        outputs, logits = _run(model, inputs.detach().clone().requires_grad_(True))
+        outputs, logits, geometry = _run(model, inputs.detach().clone().requires_grad_(True))
         if wanted:
             outputs = [seen for seen in outputs if seen.name == wanted]
         candidates = [(seen, layout) for seen in outputs if (layout := _layout(seen, prefix, inputs.shape[-1]))]
         if wanted and not candidates:
             raise OverreadError(f"The layer {wanted!r} gives no feature map; choose a block or a convolution.")
         usable = [
-            Layer(seen.name, seen.module, *layout) for seen, layout in _whole(candidates) if seen.output.requires_grad
+            Layer(seen.name, seen.module, *layout, geometry.of(layout[1]))
+            for seen, layout in _whole(candidates)
+            if seen.output.requires_grad
         ]
         tensors = [seen.output for seen, _ in _whole(candidates) if seen.output.requires_grad]
         for layer, tensor in zip(reversed(usable), reversed(tensors)):
@@ -82,22 +87,26 @@ def find_layer(model: nn.Module, inputs: torch.Tensor, wanted: str = "") -> Laye
     )
 
 
-def _run(model: nn.Module, inputs: torch.Tensor) -> tuple[list[_Seen], torch.Tensor]:
-    """Every module's output in the order in which they were done, and the logits."""
+def _run(model: nn.Module, inputs: torch.Tensor) -> tuple[list[_Seen], torch.Tensor, Geometry]:
+    """Every module's output in the order in which they were done, the logits, and where maps of each side lie."""
     seen: list[_Seen] = []
     calls: dict[str, int] = {}
     pooled: list[torch.Tensor] = []
+    geometry = Geometry(inputs.shape[-1])
 
     def note(name: str):
-        def hook(module, _inputs, output):
+        def hook(module, given, output):
             calls[name] = calls.get(name, 0) + 1
             if not isinstance(output, torch.Tensor):
                 return
+            leaf = not list(module.children())
+            if leaf and given:
+                geometry.note(module, given[0], output)
             if "Pool" in type(module).__name__:
                 pooled.append(output)
             # A block that ends in pooling gives back the pooling's tensor; the map before it has more places.
             if not any(output is small for small in pooled):
-                seen.append(_Seen(name, module, output, output._version, not list(module.children())))
+                seen.append(_Seen(name, module, output, output._version, leaf))
 
         return hook
 
@@ -108,7 +117,7 @@ def _run(model: nn.Module, inputs: torch.Tensor) -> tuple[list[_Seen], torch.Ten
         for hook in hooks:
             hook.remove()
     # A module that is used twice has no one output to look at.
-    return [one for one in seen if calls[one.name] == 1], logits
+    return [one for one in seen if calls[one.name] == 1], logits, geometry
 
 
 def _layout(seen: _Seen, prefix: int, side: int) -> tuple[str, int, int] | None:

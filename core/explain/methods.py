@@ -5,9 +5,9 @@ from contextlib import nullcontext
 import numpy as np
 import torch
 from captum import attr
-from torch.nn import functional
 
 from core.explain.attribution import WORST_GAP, Found, Refused, Task, method
+from core.explain.geometry import draw
 from core.explain.suitability import deep_lift_fault, guided_backprop_fault
 
 IG_STEPS = (32, 128, 512)
@@ -20,7 +20,8 @@ def grad_cam(task: Task) -> Found:
     """Feature maps weighted by their mean gradient, at the last map before pooling; both signs kept."""
     layer = task.layer()
     coarse = _grad_cam(task, layer)
-    return Found(_upsample(coarse, task), f"{layer.height} x {layer.width} cells, from {layer.name}", layer=layer.name)
+    note = f"{layer.height} x {layer.width} cells, from {layer.name}"
+    return Found(_upsample(coarse, task, layer), note, layer=layer.name)
 
 
 @method("Occlusion", cost=60, source="Zeiler 2014", uses=("baseline",))
@@ -94,7 +95,7 @@ def guided_backprop(task: Task) -> Found:
 def guided_grad_cam(task: Task) -> Found:
     """Guided backpropagation under the positive part of Grad-CAM."""
     layer, guided = task.layer(), _guided(task)
-    coarse = _upsample(_grad_cam(task, layer).relu(), task)
+    coarse = _upsample(_grad_cam(task, layer).relu(), task, layer)
     return Found(guided * coarse, f"under Grad-CAM from {layer.name}; fails the randomisation tests", layer=layer.name)
 
 
@@ -106,7 +107,7 @@ def layer_activation(task: Task) -> Found:
         values = attr.LayerActivation(task.explained, layer.module).attribute(task.inputs)
     coarse = layer.maps(values).abs().mean(1, keepdim=True)
     note = f"{layer.height} x {layer.width} cells, from {layer.name}; of no decision in particular"
-    return Found(_upsample(coarse, task), note, layer=layer.name)
+    return Found(_upsample(coarse, task, layer), note, layer=layer.name)
 
 
 @method("Gradient SHAP", cost=16, source="Lundberg 2017", uses=("baseline",))
@@ -179,9 +180,8 @@ def _grad_cam(task: Task, layer) -> torch.Tensor:
     return (weights * layer.maps(values)).sum(1, keepdim=True)
 
 
-def _upsample(coarse: torch.Tensor, task: Task) -> torch.Tensor:
-    fine = functional.interpolate(coarse.detach().float(), task.inputs.shape[-2:], mode="bilinear", align_corners=False)
-    return fine.transpose(0, 1)
+def _upsample(coarse: torch.Tensor, task: Task, layer) -> torch.Tensor:
+    return draw(coarse.detach(), layer.cells, task.inputs.shape[-1]).transpose(0, 1)
 
 
 def _guided(task: Task) -> torch.Tensor:

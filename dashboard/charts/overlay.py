@@ -72,11 +72,15 @@ def overlay(
 
 
 def sheet_png(pixels: np.ndarray, maps: list[np.ndarray], look: tuple[str, str, float], opacity: float) -> bytes:
-    """The radiograph and its maps side by side, as they are seen: PNG. look: polarity, palette, least strength."""
+    """The radiograph and its maps side by side, as they are seen: PNG. look: polarity, palette, least strength.
+
+    Maps of another size than the radiograph are drawn at its size.
+    """
     film = np.repeat(pixels[..., None], 3, axis=2).astype(np.float32)
     row = [film]
     for signed in maps:
-        over = overlay(signed, *look).astype(np.float32)
+        fitted = Image.fromarray(np.asarray(signed, np.float32)).resize(pixels.shape[::-1], Image.Resampling.BILINEAR)
+        over = overlay(np.asarray(fitted), *look).astype(np.float32)
         alpha = opacity * over[..., 3:] / 255
         row.append(film * (1 - alpha) + over[..., :3] * alpha)
     buffer = io.BytesIO()

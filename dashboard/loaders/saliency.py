@@ -8,30 +8,48 @@ from core.data.index import Dataset
 from core.models.checkpoint import Checkpoint
 from dashboard import loaders
 
+# A film is shown about so many pixels wide.
+SHARP = 640
+
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def attribution(reference: str, sha1: str, method: str, layer: str, baseline: str, _checkpoint: Checkpoint, _pixels):
-    """One map of one radiograph. Refused where the method would not be itself: the reason is not cached."""
+def attribution(
+    reference: str, sha1: str, method: str, layer: str, baseline: str, _checkpoint: Checkpoint, _pixels, _nothing=None
+):
+    """One map of one radiograph. Refused where the method would not be itself: the reason is not cached.
+
+    `_nothing` is the picture that a baseline such as 'mean of demo@hash' names.
+    """
     from core.explain.attribution import attribute
 
-    return attribute(loaders.classifier(reference, _checkpoint), _pixels, method, layer=layer, baseline=baseline)
+    nothing = baseline if _nothing is None else _nothing
+    return attribute(loaders.classifier(reference, _checkpoint), _pixels, method, layer=layer, baseline=nothing)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
 def trust(
-    reference: str, sha1: str, method: str, layer: str, baseline: str, auroc, _checkpoint: Checkpoint, _pixels, _truth
+    reference: str,
+    sha1: str,
+    method: str,
+    layer: str,
+    baseline: str,
+    auroc,
+    _checkpoint: Checkpoint,
+    _pixels,
+    _truth,
+    _nothing=None,
 ):
     """The checks of that map."""
     from core.explain.faithfulness import judge
 
-    found = attribution(reference, sha1, method, layer, baseline, _checkpoint, _pixels)
+    found = attribution(reference, sha1, method, layer, baseline, _checkpoint, _pixels, _nothing)
     return judge(
         loaders.classifier(reference, _checkpoint),
         _pixels,
         found,
         truth=_truth,
         model_auroc=auroc,
-        options={"layer": layer, "baseline": baseline},
+        options={"layer": layer, "baseline": baseline if _nothing is None else _nothing},
     )
 
 
@@ -45,21 +63,36 @@ def study_attribution(
     return attribute_study(loaders.classifier(reference, _checkpoint), _pixels, method, aggregation)
 
 
+@st.cache_data(max_entries=8, show_spinner="Making the mean radiograph")
+def mean_radiograph(dataset_name: str, index_hash: str, spec: str, _dataset: Dataset, _spec) -> np.ndarray:
+    """The mean of up to 500 radiographs of a data set, as the network is given one."""
+    from core.explain.sample import mean_radiograph as made
+
+    return made(_dataset, _spec)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def sharp(root: str, path: str, sha1: str, fit: str, size: int) -> np.ndarray:
+    """The radiograph fitted as the network is given it, but with so many pixels a side as are worth looking at."""
+    from core.data.pixels import read_grey, to_square
+
+    return to_square(read_grey(f"{root}/{path}"), max(size, SHARP), fit)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def grid(reference: str, sha1s: tuple[str, ...], _checkpoint: Checkpoint, _pixels) -> np.ndarray:
+    """Grad-CAM of many radiographs at once, float16 [n, s, s]."""
+    from core.explain.grid_cam import cam_grid
+
+    return cam_grid(loaders.classifier(reference, _checkpoint), _pixels).astype(np.float16)
+
+
 @st.cache_data(max_entries=8, show_spinner=False)
 def findings(dataset_name: str, index_hash: str, _dataset: Dataset):
     """Where abnormalities are known to lie."""
     from core.data.findings import Findings
 
     return Findings.of(_dataset)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def framed(reference: str, sha1: str, method: str, _checkpoint: Checkpoint, _pixels) -> tuple[np.ndarray, np.ndarray]:
-    """A map and its radiograph in the body's frame, small enough to keep many."""
-    from core.explain.cohort import to_frame
-
-    found = attribution(reference, sha1, method, "", "black", _checkpoint, _pixels)
-    return to_frame(found.map, _pixels), to_frame(_pixels.astype(np.float64), _pixels)
 
 
 def judged(checkpoint: Checkpoint) -> pd.DataFrame:

@@ -5,7 +5,13 @@ import io
 import numpy as np
 from PIL import Image
 
+from core.data.index import read_dataset
+from core.explain import trust_job
+from core.explain.sample import judge_sample
+from core.explain.trust_job import TrustJob
+from core.models.checkpoint import read_checkpoint
 from dashboard.charts.overlay import PALETTES, full_strength, overlay, sheet_png
+from dashboard.charts.trust import trust_curves
 from tests.dashboard.conftest import open_page, words
 
 
@@ -40,7 +46,9 @@ def test_a_study_is_explained_view_by_view(house):
     assert not app.exception and "max over" in words(app)
 
 
-def test_a_cohort_is_judged_and_the_rows_are_kept(house):
+def test_a_cohort_is_judged_by_a_job_and_the_rows_are_kept(house, monkeypatch):
+    # The job itself, without its process: that has a test of its own.
+    monkeypatch.setattr(trust_job, "start_job", judge_now)
     app = open_page("saliency", model="alpha", level="Cohort")
     assert not app.exception and "nothing judged yet" in words(app)
     app.slider(key="sample").set_value(10)
@@ -50,7 +58,23 @@ def test_a_cohort_is_judged_and_the_rows_are_kept(house):
     assert not app.exception and "10 radiographs of demo judged" in words(app)
     table = app.dataframe[0].value
     assert {"Grad-CAM", "Occlusion"} <= set(table["Method"]) and table["Better than edges"].str.contains("of|-").all()
-    assert words(app).count("n = ") == 2
+    said = words(app)
+    assert said.count("n = ") == 2 and "one by one" in said and "saliency?" in said
+
+
+def judge_now(checkpoint, data, split, sample, methods):
+    judge_sample(checkpoint, read_dataset(data), split, sample, methods)
+
+
+def test_a_job_at_work_is_seen_by_everybody_and_can_be_stopped(house):
+    checkpoint = read_checkpoint(house.checkpoints / "alpha")
+    with trust_job.at_work(checkpoint, TrustJob("demo", "valid", 40, ("grad_cam",))) as (tell, stopped):
+        tell(7, 40, "Grad-CAM on a radiograph")
+        app = open_page("saliency", model="alpha", level="Cohort")
+        assert not app.exception and app.button(key="judge").disabled
+        app.button(key="stop_judging").click().run()
+        assert stopped()
+    assert "was stopped" in words(open_page("saliency", model="alpha", level="Cohort"))
 
 
 def test_one_scale_for_a_study_and_none_below_the_least():
@@ -63,7 +87,14 @@ def test_one_scale_for_a_study_and_none_below_the_least():
 
 def test_the_sheet_holds_the_radiograph_and_each_map():
     pixels = np.full((8, 8), 100, np.uint8)
-    maps = [np.zeros((8, 8)), np.ones((8, 8))]
+    maps = [np.zeros((4, 4)), np.ones((8, 8))]
     seen = np.asarray(Image.open(io.BytesIO(sheet_png(pixels, maps, ("either way", "grey", 0.0), 0.5))))
     assert seen.shape == (8, 24, 3)
     assert (seen[:, :16] == 100).all() and (seen[:, 16:] > 150).all()
+
+
+def test_curves_are_drawn_once_for_the_references_and_once_a_map():
+    one = {way: [0.1, 0.5, 0.9] for way in ("insertion", "deletion")}
+    curves = {name: dict.fromkeys(("map", "edges", "centre", "random"), one) for name in ("Grad-CAM", "Occlusion")}
+    names = [line.name for line in trust_curves(curves).data]
+    assert len(names) == 10 and names.count("Occlusion") == names.count("edge detector") == 2

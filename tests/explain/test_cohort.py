@@ -92,6 +92,7 @@ def test_the_sample_takes_from_both_labels_and_every_bone_and_stays_the_same():
 
 def test_the_table_counts_by_hand():
     base = {"refused": None, "randomisation": 0.1, "stability": 0.9, "outside": 0.2, "seconds": 1.0}
+    base |= {"model": 0.8, "model_low": 0.7}
     frame = pd.DataFrame(
         [
             {**base, "method": "a", "better_than_edges": True, "edges": 0.5, "pointing": 1.0, "chance": 0.1},
@@ -107,6 +108,17 @@ def test_the_table_counts_by_hand():
     assert table.loc["a", "chance"] == pytest.approx(0.2) and table.loc["a", "advantage"] == pytest.approx(0.4)
     assert table["verdict"].to_dict() == {"a": "usable", "b": "do not use", "c": "do not use"}
     assert "shuffled weights" in table.loc["c", "why"] and "0 of 1" in table.loc["b", "why"]
+
+
+@pytest.mark.parametrize(("value", "low"), [(0.55, 0.46), (0.7, None), (None, None)])
+def test_no_method_is_usable_on_a_network_that_is_not_shown_to_know_anything(value, low):
+    """Occlusion of random weights finds what moves their score as well; that is no reason to look at it."""
+    row = {"method": "occlusion", "refused": None, "better_than_edges": True, "edges": 0.5, "randomisation": 0.1}
+    row |= {name: None for name in ("stability", "outside", "pointing", "chance", "seconds")}
+    table = trust_table(pd.DataFrame([{**row, "model": value, "model_low": low}] * 3))
+    assert table.loc[0, "verdict"] == "do not use" and "network" in table.loc[0, "why"]
+    known = trust_table(pd.DataFrame([{**row, "model": 0.8, "model_low": 0.7}] * 3))
+    assert known.loc[0, "verdict"] == "usable"
 
 
 def test_maps_are_brought_to_the_body_s_frame():
