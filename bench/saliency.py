@@ -15,6 +15,7 @@ from bench.pairs import Case, keep, measure
 from core.data.input_spec import InputSpec
 from core.explain import methods  # noqa: F401  registers them
 from core.explain.attribution import METHODS, Refused, attribute
+from core.explain.grid_cam import cam_grid
 from core.inference.classifier import Classifier
 from core.models.registry import build
 
@@ -61,7 +62,22 @@ def main(architecture: str = "resnet18", side: str = "224") -> None:
         print(f"rank correlation with Captum as it comes {rank:.4f}")
         assert rank > 0.95, rank
 
+    films = np.random.default_rng(1).integers(0, 256, (32, size, size)).astype(np.uint8)
+
+    def exact(ours, _scores):
+        alone = attribute(classifier, films[0], "grad_cam").map
+        assert np.abs(ours[0] - alone).max() <= 1e-3 * np.abs(alone).max()
+
     rows = []
+    case = Case(
+        f"Grad-CAM of 32 radiographs at once: {name}",
+        32,
+        "scoring them",
+        lambda: cam_grid(classifier, films),
+        lambda: classifier.logits(films, 32),
+        same=exact,
+    )
+    rows.append(measure(case, COMMAND, PACKAGES, 5))
     for label, peer, method in (
         ("occlusion, 64 squares", "Captum as it comes", occlusion),
         ("SmoothGrad, 16 copies", "Captum as it comes", smooth),

@@ -51,14 +51,14 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
                 refused[name] = str(error)
     place = st.empty()
     judged: dict = {}
-    draw(place, row, shown, names, found, refused, judged, look)
+    truth = saliency.findings(dataset.name, dataset.index_hash, dataset).mask(row["image_id"], checkpoint.input_spec)
+    draw(place, row, shown, names, found, refused, judged, look, truth)
     offer_files(row, pixels, shown, found, look)
     link_to_study(row)
     known = known_auroc(dataset, checkpoint, chosen)
-    truth = saliency.findings(dataset.name, dataset.index_hash, dataset).mask(row["image_id"], checkpoint.input_spec)
     for name in found:
         judged[name] = saliency.trust(*key, name, layer, baseline, known, checkpoint, pixels, truth, nothing)
-        draw(place, row, shown, names, found, refused, judged, look)
+        draw(place, row, shown, names, found, refused, judged, look, truth)
     if judged:
         show_curves(judged)
         show_checks(judged)
@@ -74,16 +74,16 @@ def pictured(dataset: Dataset, checkpoint: Checkpoint, baseline: str) -> tuple[s
     return f"mean of {dataset.name}@{dataset.index_hash[:8]}", made
 
 
-def draw(place, row, pixels, names, found, refused, judged, look) -> None:
+def draw(place, row, pixels, names, found, refused, judged, look, truth) -> None:
     """The whole row of pictures, with what is known so far under each."""
-    methods = saliency_look.registry()
+    methods, outlined = saliency_look.registry(), saliency_look.outline(truth, pixels.shape[0])
     outcome = theme.OUTCOMES.get(row["outcome"], ("", "label unknown"))[1].lower()
     figures = [
         saliency_look.film(
             "Original",
-            saliency_look.picture(pixels),
+            saliency_look.picture(pixels) + outlined,
             f"score {expit(row['logit']):.3f}, logit {row['logit']:+.2f}",
-            f"study: {outcome}",
+            f"study: {outcome}{'; outlined: the known finding' if outlined else ''}",
         )
     ]
     for name in names:
@@ -93,7 +93,7 @@ def draw(place, row, pixels, names, found, refused, judged, look) -> None:
             figures.append(saliency_look.film(title, inside, "refused", ""))
             continue
         one = found[name]
-        inside = saliency_look.picture(pixels) + saliency_look.over(one, look) + verdict(judged.get(name))
+        inside = saliency_look.picture(pixels) + saliency_look.over(one, look) + outlined
         figures.append(
             saliency_look.film(
                 title,
@@ -101,13 +101,14 @@ def draw(place, row, pixels, names, found, refused, judged, look) -> None:
                 f"explains logit {one.value:+.2f}",
                 saliency_look.note(one, look),
                 trust_line(judged.get(name)),
+                verdict(judged.get(name)),
             )
         )
     place.html(saliency_look.block(figures, look))
 
 
 def verdict(trust) -> str:
-    """A band over the foot of the picture: who sees the map sees whether it is to be trusted."""
+    """A band right under the picture: who sees the map sees whether it is to be trusted."""
     if trust is None:
         return '<p class="verdict waits">Judging this map ...</p>'
     kind, sign, words = MARKS[trust.verdict]

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import loaders, widgets
-from dashboard.charts.overlay import PALETTES, POLARITIES, is_blank, overlay_png
+from dashboard.charts.overlay import PALETTES, POLARITIES, is_blank, outline_png, overlay_png
 
 DEFAULT = ["grad_cam", "occlusion"]
 
@@ -63,7 +63,7 @@ def helps(methods: dict) -> str:
 
 def choose_look() -> Look:
     """The sliders, in the URL."""
-    first, second, third, fourth = st.columns(4, vertical_alignment="bottom")
+    first, second, third, fourth, fifth = st.columns([3, 3, 3, 3, 2], vertical_alignment="bottom")
     polarity = first.selectbox(
         "Shows",
         list(POLARITIES)[::-1],
@@ -84,8 +84,8 @@ def choose_look() -> Look:
         bind="query-params",
         help="Of the map's strongest part.",
     )
-    as_given = third.toggle(
-        "As the network sees it",
+    as_given = fifth.toggle(
+        "As given",
         key="as_given",
         bind="query-params",
         help="The pixels that the network is given, instead of the radiograph at a size worth looking at.",
@@ -105,6 +105,14 @@ def over(found, look: Look, top: float | None = None) -> str:
     return f'<img class="over" src="{layer}" alt="" style="opacity:var(--opacity)">'
 
 
+def outline(truth: np.ndarray | None, side: int) -> str:
+    """The border of a known finding as a layer; nothing where none is known."""
+    if truth is None or not truth.any():
+        return ""
+    layer = loaders.overlay_uri(outline_png(truth, side))
+    return f'<img class="over" src="{layer}" alt="the known finding, outlined">'
+
+
 def note(found, look: Look) -> str:
     """The method's settings; and where nothing is seen, that this is the answer."""
     if found.signed and is_blank(found.map, look.polarity):
@@ -112,11 +120,10 @@ def note(found, look: Look) -> str:
     return found.note if found.signed else f"{found.note}; a magnitude, without a side"
 
 
-def film(title: str, inside: str, fact: str, small: str, below: str = "") -> str:
-    """One picture with its words; `below` is HTML."""
-    return widgets.film(inside, f"<b>{escape(title)}</b><span>{escape(fact)}</span>", small).replace(
-        "</figcaption>", f"{below}</figcaption>"
-    )
+def film(title: str, inside: str, fact: str, small: str, below: str = "", above: str = "") -> str:
+    """One picture with its words; `above` and `below`, HTML, stand before and after them."""
+    made = widgets.film(inside, f"<b>{escape(title)}</b><span>{escape(fact)}</span>", small)
+    return made.replace("<figcaption>", f"<figcaption>{above}").replace("</figcaption>", f"{below}</figcaption>")
 
 
 def block(figures: list[str], look: Look, size: str = "small") -> str:

@@ -18,6 +18,8 @@ from dashboard.loaders import saliency
 from dashboard.selection import ALL, Selection
 
 MOST = 300
+# Each view is judged by the whole study's score, so a study of many views is judged in its highest ones.
+MOST_JUDGED = 4
 
 
 def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: Selection) -> None:
@@ -42,18 +44,41 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
     top = full_strength(np.stack([one.map for one in maps]))
     parts = np.array([np.abs(one.map).sum() for one in maps])
     parts = parts / max(parts.sum(), 1e-12)
-    figures = []
-    for place, row in enumerate(rows.itertuples()):
-        inside = saliency_look.picture(pixels[place]) + saliency_look.over(maps[place], look, top)
-        small = f"{Path(row.image_id).name}; holds {parts[place]:.0%} of the study's map"
-        figures.append(saliency_look.film(f"View {place + 1}", inside, f"score {expit(row.logit):.3f}", small))
+    spec, findings = checkpoint.input_spec, saliency.findings(dataset.name, dataset.index_hash, dataset)
+    truths = [findings.mask(image, spec) for image in rows["image_id"]]
+    films = [
+        pixels[place] if look.as_given else saliency.sharp(dataset.root, path, hashes[place], spec.fit, spec.size)
+        for place, path in enumerate(rows["path"])
+    ]
     outcome = theme.OUTCOMES.get(study["outcome"], ("", "label unknown"))[1].lower()
     widgets.caption(
         f"{saliency_look.registry()[name].title} for the study's score {expit(maps[0].value):.3f}",
         f"{outcome}; {aggregation} over {len(maps)} radiographs; {maps[0].note}",
     )
-    st.html(saliency_look.block(figures, look))
+    judged: dict = {}
+    place_of_films = st.empty()
+
+    def draw() -> None:
+        figures = []
+        for place, row in enumerate(rows.itertuples()):
+            inside = saliency_look.picture(films[place]) + saliency_look.over(maps[place], look, top)
+            inside += saliency_look.outline(truths[place], films[place].shape[0])
+            small = f"{Path(row.image_id).name}; holds {parts[place]:.0%} of the study's map"
+            below, above = "", ""
+            if place < MOST_JUDGED:
+                below, above = saliency_film.trust_line(judged.get(place)), saliency_film.verdict(judged.get(place))
+            fact = f"score {expit(row.logit):.3f}"
+            figures.append(saliency_look.film(f"View {place + 1}", inside, fact, small, below, above))
+        place_of_films.html(saliency_look.block(figures, look))
+
+    draw()
     widgets.note("The maps of a study share one scale: a view that is pale moved its score little.")
+    known = saliency_film.known_auroc(dataset, checkpoint, chosen)
+    for place in range(min(len(maps), MOST_JUDGED)):
+        judged[place] = saliency.view_trust(
+            checkpoint.reference, hashes, place, name, aggregation, known, checkpoint, pixels, truths[place]
+        )
+        draw()
 
 
 def choose_study(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: Selection) -> pd.Series:

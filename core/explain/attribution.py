@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from core.errors import OverreadError
 from core.explain.explained import Explained, forget_copy, hooks_on, private_copy
-from core.explain.layers import Layer, find_layer
+from core.explain.layers import Layer, known_layer
 from core.inference.classifier import Classifier
 
 BASELINES = ("black", "blur", "grey")
@@ -68,12 +68,11 @@ class Task:
     std: float
     wanted_layer: str
     pixels: np.ndarray
-    values: dict = field(default_factory=dict)
+    layers: dict = field(default_factory=dict)
 
     def layer(self) -> Layer:
         """Where Grad-CAM looks. The network is asked with the views as a batch."""
-        rows = self.inputs.detach().transpose(0, 1)
-        return find_layer(self.explained.model, rows, self.wanted_layer)
+        return known_layer(self.layers, self.explained.model, self.inputs.detach().transpose(0, 1), self.wanted_layer)
 
     @property
     def batch(self) -> int:
@@ -169,6 +168,7 @@ def _attribute(classifier, pixels, name, aggregation, layer, baseline, seed, can
             classifier.spec.std,
             layer,
             pixels,
+            copy.layers,
         )
         try:
             with torch.no_grad():

@@ -1,21 +1,26 @@
 """Insertion and deletion: does what a map points at move the score first, against maps that know no model?"""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
 from scipy.special import expit
 
 from core.explain.attribution import Attribution, blurred
-from core.inference.classifier import Classifier
 
 STEPS = 12
 # Below this change of the score between the radiograph and its blur there is nothing for a map to explain.
 LEAST_CHANGE = 0.05
 
 
-def insertion_deletion(classifier: Classifier, pixels: np.ndarray, found: Attribution, seed: int = 0) -> dict:
+Score = Callable[[np.ndarray], np.ndarray]
+
+
+def insertion_deletion(score: Score, pixels: np.ndarray, found: Attribution, seed: int = 0) -> dict:
     """Insertion less deletion (Petsiuk 2018) for the map and for maps that know nothing of the model.
+
+    score: variants of this radiograph, uint8 [n, s, s], to the logits that the map explains.
 
     Squares of s / 28 pixels go, strongest first, from the blurred radiograph into the sharp one (insertion) and the
     other way (deletion). The figure is the mean difference of the two curves over the whole change in logit: 0 for a
@@ -23,7 +28,7 @@ def insertion_deletion(classifier: Classifier, pixels: np.ndarray, found: Attrib
     edges, change (in score), better_than_edges (None where the change is too small to judge), curves (of scores).
     """
     plain = blurred(pixels[None])[0]
-    ends = classifier.logits(np.stack([plain, pixels]))
+    ends = score(np.stack([plain, pixels]))
     change = ends[1] - ends[0]
     # Evidence is what moves the logit the way the picture as a whole does.
     evidence = np.sign(change) * found.map if found.signed else np.abs(found.map)
@@ -34,7 +39,7 @@ def insertion_deletion(classifier: Classifier, pixels: np.ndarray, found: Attrib
         for step in np.linspace(0, 1, STEPS + 1)[1:-1]:
             mask = orders[name] < step
             stack += [np.where(mask, pixels, plain), np.where(mask, plain, pixels)]
-    logits = classifier.logits(np.stack(stack)).reshape(len(ranked), STEPS - 1, 2)
+    logits = score(np.stack(stack)).reshape(len(ranked), STEPS - 1, 2)
     # Both curves share their ends, which therefore cancel.
     areas = (logits[..., 0] - logits[..., 1]).mean(1) / (change if abs(change) > 1e-9 else math.nan)
     facts = dict(zip(ranked, map(float, areas)))

@@ -104,10 +104,14 @@ class Explained(nn.Module):
 
 @dataclass
 class Copy:
-    """A network of its own to hang hooks on, and the lock that lets one visitor at a time do so."""
+    """A network of its own to hang hooks on, and the lock that lets one visitor at a time do so.
+
+    layers: Grad-CAM's layer by (name asked for, side of the radiograph), found once.
+    """
 
     model: nn.Module
     lock: threading.Lock = field(default_factory=threading.Lock)
+    layers: dict = field(default_factory=dict)
 
 
 _COPIES: "weakref.WeakKeyDictionary[nn.Module, Copy]" = weakref.WeakKeyDictionary()

@@ -9,7 +9,7 @@ from torch import nn
 from core.device import autocast
 from core.explain.explained import Cancelled, private_copy
 from core.explain.geometry import draw
-from core.explain.layers import find_layer
+from core.explain.layers import known_layer
 from core.inference.classifier import Classifier
 
 
@@ -32,7 +32,7 @@ def cam_grid(
     copy = private_copy(classifier.model)
     made = []
     with copy.lock, torch.enable_grad():
-        found = find_layer(copy.model, classifier.tensor(pixels[:1]), layer)
+        found = known_layer(copy.layers, copy.model, classifier.tensor(pixels[:1]), layer)
         for start in range(0, len(pixels), batch):
             if cancelled and cancelled():
                 raise Cancelled("The maps were cancelled before they were done; ask for them again.")

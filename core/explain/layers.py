@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ class Layer:
     """A module whose output is a feature map, and how that output is laid out.
 
     layout: 'maps' [b, channels, h, w], 'channels last' [b, h, w, channels], or 'tokens' [b, prefix + h * w, channels].
-    cells: where they lie on the radiograph.
+    cells: where they lie on the radiograph. sure: False where nothing moved the logit of the radiograph that was asked.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Layer:
     height: int
     width: int
     cells: Cells
+    sure: bool = True
 
     def maps(self, values: torch.Tensor) -> torch.Tensor:
         """Its output as feature maps [b, channels, h, w]."""
@@ -80,11 +81,22 @@ def find_layer(model: nn.Module, inputs: torch.Tensor, wanted: str = "") -> Laye
                 return layer
     if usable:
         # Nothing moves this logit at all (a saturated or dead network): the last map says so with zeros.
-        return usable[-1]
+        return replace(usable[-1], sure=False)
     raise OverreadError(
         f"{type(model).__name__} gives no feature map that its logit depends on, which Grad-CAM needs; "
         "choose another method, or name a layer."
     )
+
+
+def known_layer(known: dict, model: nn.Module, inputs: torch.Tensor, wanted: str = "") -> Layer:
+    """`find_layer`, once a name and side: `known` keeps what was found on a radiograph that moved the logit."""
+    asked = (wanted, inputs.shape[-1])
+    if asked in known:
+        return known[asked]
+    found = find_layer(model, inputs, wanted)
+    if found.sure:
+        known[asked] = found
+    return found
 
 
 def _run(model: nn.Module, inputs: torch.Tensor) -> tuple[list[_Seen], torch.Tensor, Geometry]:

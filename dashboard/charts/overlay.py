@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 # Perceptually even and readable without colour, as control points between which colours run linearly.
 _POINTS = {
@@ -51,6 +52,11 @@ def is_blank(signed: np.ndarray, polarity: str) -> bool:
     return bool(strength(signed, polarity).max() < 0.1)
 
 
+def _from_violet(level: np.ndarray) -> np.ndarray:
+    """Places in a palette: from a fifth upwards, since its black end would only darken the radiograph."""
+    return (255 * (0.2 + 0.8 * level)).astype(np.uint8)
+
+
 def overlay_png(
     signed: np.ndarray, polarity: str, palette: str = "magma", least: float = 0.0, top: float | None = None
 ) -> bytes:
@@ -65,10 +71,26 @@ def overlay(
 ) -> np.ndarray:
     """The same as uint8 [s, s, 4]."""
     level = strength(signed, polarity, top)
-    colours = PALETTES[palette][(level * 255).astype(np.uint8)]
-    # The clear end rises fast, so that middling values are seen; zero stays fully clear.
-    alpha = (255 * np.sqrt(level) * (level >= least)).astype(np.uint8)[..., None]
+    colours = PALETTES[palette][_from_violet(level)]
+    # As clear as it is weak, so that a broad coarse map does not veil the bone; the strongest third is seen in full.
+    alpha = (255 * np.minimum(level * 1.5, 1) * (level >= least)).astype(np.uint8)[..., None]
     return np.concatenate([colours, alpha], axis=2)
+
+
+def outline_png(mask: np.ndarray, side: int) -> bytes:
+    """The border of a mask bool [s, s], as RGBA PNG of `side` pixels: dashed light and dark, seen on any ground."""
+    large = (
+        np.asarray(Image.fromarray(255 * mask.astype(np.uint8)).resize((side, side), Image.Resampling.BILINEAR)) > 127
+    )
+    wide = max(1, round(side / 320))
+    border = ndimage.binary_dilation(large, iterations=wide) & ~large
+    rows, columns = np.indices(border.shape)
+    dash = (rows + columns) // (4 * wide) % 2
+    picture = np.zeros((side, side, 4), np.uint8)
+    picture[border] = np.where(dash[border][:, None], [255, 255, 255, 255], [14, 17, 22, 255])
+    buffer = io.BytesIO()
+    Image.fromarray(picture, "RGBA").save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def sheet_png(pixels: np.ndarray, maps: list[np.ndarray], look: tuple[str, str, float], opacity: float) -> bytes:

@@ -63,6 +63,32 @@ def study_attribution(
     return attribute_study(loaders.classifier(reference, _checkpoint), _pixels, method, aggregation)
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def view_trust(
+    reference: str,
+    sha1s: tuple[str, ...],
+    place: int,
+    method: str,
+    aggregation: str,
+    auroc,
+    _checkpoint: Checkpoint,
+    _pixels,
+    _truth,
+):
+    """The checks of one view's map of a study's score."""
+    from core.explain.faithfulness import Study, judge
+
+    maps = study_attribution(reference, sha1s, method, aggregation, _checkpoint, _pixels)
+    return judge(
+        loaders.classifier(reference, _checkpoint),
+        _pixels[place],
+        maps[place],
+        truth=_truth,
+        model_auroc=auroc,
+        study=Study(_pixels, place, aggregation),
+    )
+
+
 @st.cache_data(max_entries=8, show_spinner="Making the mean radiograph")
 def mean_radiograph(dataset_name: str, index_hash: str, spec: str, _dataset: Dataset, _spec) -> np.ndarray:
     """The mean of up to 500 radiographs of a data set, as the network is given one."""

@@ -8,7 +8,7 @@ from torch import nn
 from core.data.input_spec import InputSpec
 from core.explain.attribution import Attribution, attribute
 from core.explain.curves import insertion_deletion, reference_maps
-from core.explain.faithfulness import judge, likeness, pointing, shuffled
+from core.explain.faithfulness import Study, judge, likeness, pointing, shuffled
 from core.explain.regions import regions
 from core.inference.classifier import Classifier
 from core.models.registry import build
@@ -40,12 +40,12 @@ def attribution(values: np.ndarray) -> Attribution:
 
 
 def test_a_map_of_what_the_model_reads_beats_every_reference():
-    found = insertion_deletion(BOX, film(), attribution(INSIDE))
+    found = insertion_deletion(BOX.logits, film(), attribution(INSIDE))
     assert found["change"] > 0.5 and found["better_than_edges"] is True
     # All of the change comes with the first 4% of the squares: the two curves differ by it from then on.
     assert found["map"] == pytest.approx(1, abs=0.15)
     assert max(abs(found[name]) for name in ("random", "centre", "edges")) < 0.6
-    backwards = insertion_deletion(BOX, film(), attribution(-INSIDE.astype(float)))
+    backwards = insertion_deletion(BOX.logits, film(), attribution(-INSIDE.astype(float)))
     assert backwards["map"] < 0 and backwards["better_than_edges"] is False
 
 
@@ -55,9 +55,9 @@ def test_evidence_for_normal_is_the_negative_side_of_a_map():
             return -Box()(x)
 
     classifier = Classifier(Opposite().eval(), SPEC, CPU)
-    assert insertion_deletion(classifier, film(), attribution(-INSIDE.astype(float)))["map"] > 0.8
+    assert insertion_deletion(classifier.logits, film(), attribution(-INSIDE.astype(float)))["map"] > 0.8
     magnitude = dataclasses.replace(attribution(INSIDE), signed=False)
-    assert insertion_deletion(classifier, film(), magnitude)["map"] > 0.8
+    assert insertion_deletion(classifier.logits, film(), magnitude)["map"] > 0.8
 
 
 def test_where_blurring_changes_nothing_there_is_nothing_to_explain():
@@ -156,6 +156,19 @@ def test_a_map_on_the_letter_is_said_to_be_there():
     checks = {check.name: check for check in judge(classifier, pixels, attribution(on_letter)).checks}
     assert checks["marks"].passed is False and checks["marks"].value == pytest.approx(1)
     assert checks["outside"].passed is False
+
+
+def test_a_view_is_judged_by_the_score_of_its_study():
+    other = np.zeros((SIDE, SIDE), np.uint8)
+    views = np.stack([other, film()])
+    # The mean of the two logits moves by half of what the view's own does, and in the same order.
+    found, alone = attribution(INSIDE), insertion_deletion(BOX.logits, film(), attribution(INSIDE))
+    study = Study(views, 1, "logit_mean")
+    both = insertion_deletion(study.score(BOX), film(), found)
+    assert both["map"] == pytest.approx(alone["map"]) and 0 < both["change"] < alone["change"]
+    assert study.score(BOX)(film()[None])[0] == pytest.approx(BOX.logits(views).mean(), rel=1e-5)
+    trust = judge(BOX, film(), found, model_auroc=(0.9, 0.8), study=study)
+    assert trust.better_than_edges and {"edges", "randomisation", "stability"} <= {check.name for check in trust.checks}
 
 
 def test_references_know_nothing_of_the_model():

@@ -155,6 +155,28 @@ def test_a_study_is_explained_through_its_pooling(aggregation):
         assert found.map == pytest.approx(weight * own, abs=2e-3 * float(np.abs(own).max()))
 
 
+def test_a_gated_pool_is_explained_through_its_own_weights():
+    """The gradient of the weighed logit, attention and all, against a difference of the study's own score."""
+    torch.manual_seed(3)
+    classifier = Classifier(build("attention", {"backbone": "resnet10t"}).eval(), InputSpec(32), CPU)
+    views = np.random.default_rng(4).integers(0, 256, (3, 32, 32)).astype(np.uint8)
+    told = classifier.scores(views)
+    weight = np.exp(told[:, 1]) / np.exp(told[:, 1]).sum()
+    maps = attribute_study(classifier, views, "saliency", "attention")
+    assert maps[0].value == pytest.approx(float((weight * told[:, 0]).sum()), rel=1e-4)
+    assert len(attribute_study(classifier, views, "grad_cam", "attention")) == 3
+    inputs = classifier.tensor(views).double()
+    moved = inputs + 1e-4 * torch.randn(inputs.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model, all_in_one = classifier.model.double(), torch.zeros(3, dtype=torch.int64)
+    with torch.no_grad():
+        change = float(model(moved, all_in_one, 1) - model(inputs, all_in_one, 1))
+    along = sum((found.map * (moved - inputs)[place, 0].numpy()).sum() for place, found in enumerate(maps))
+    assert along == pytest.approx(change, rel=0.05)
+    model.float()
+    with pytest.raises(OverreadError, match="'attention' is not known"):
+        attribute_study(Classifier(build("resnet10t").eval(), InputSpec(32), CPU), views, "saliency", "attention")
+
+
 def test_every_method_takes_a_study_or_says_why_not():
     torch.manual_seed(0)
     classifier = Classifier(build("resnet10t").eval(), InputSpec(32), CPU)
