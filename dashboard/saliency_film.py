@@ -232,7 +232,7 @@ def offer_files(row: pd.Series, pixels: np.ndarray, shown: np.ndarray, found: di
     with st.container(horizontal=True):
         st.download_button(
             "PNG as seen",
-            lambda: sheet_png(shown, [one.map for one in found.values()], looks, look.opacity),
+            lambda: sheet_png(shown, [(one.map, one.signed) for one in found.values()], looks, look.opacity),
             f"{name}-saliency.png",
             "image/png",
             icon=":material/image:",

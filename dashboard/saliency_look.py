@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import loaders, widgets
-from dashboard.charts.overlay import PALETTES, POLARITIES, is_blank, outline_png, overlay_png
+from dashboard.charts.overlay import PALETTES, POLARITIES, SIDES, is_blank, outline_png, overlay_png, palette_of
 
 DEFAULT = ["grad_cam", "occlusion"]
 
@@ -71,7 +71,13 @@ def choose_look() -> Look:
         bind="query-params",
         help="Which side of the map: what speaks for abnormal, for normal, or both by strength.",
     )
-    palette = second.selectbox("Colours", list(PALETTES), key="palette", bind="query-params")
+    palette = second.selectbox(
+        "Colours",
+        list(PALETTES),
+        key="palette",
+        bind="query-params",
+        help="sides: orange speaks for abnormal, blue for normal; the others show strength alone.",
+    )
     opacity = third.slider("Opacity", 0, 100, 60, 5, key="opacity", format="%d%%", bind="query-params")
     least = fourth.slider(
         "Weakest shown",
@@ -101,7 +107,8 @@ def picture(pixels: np.ndarray) -> str:
 def over(found, look: Look, top: float | None = None) -> str:
     """The map to be laid over its radiograph. The opacity is one custom property of the whole block."""
     polarity = look.polarity if found.signed else "either way"
-    layer = loaders.overlay_uri(overlay_png(found.map, polarity, look.palette, look.least, top))
+    palette = palette_of(look.palette, found.signed)
+    layer = loaders.overlay_uri(overlay_png(found.map, polarity, palette, look.least, top))
     return f'<img class="over" src="{layer}" alt="" style="opacity:var(--opacity)">'
 
 
@@ -120,6 +127,16 @@ def note(found, look: Look) -> str:
     return found.note if found.signed else f"{found.note}; a magnitude, without a side"
 
 
+def legend(look: Look) -> str:
+    """What the colours say."""
+    if look.palette != SIDES:
+        return f'<p class="legend">Strength in {escape(look.palette)}: {escape(look.polarity)}</p>'
+    swatches = {"towards abnormal": "orange speaks for abnormal", "towards normal": "blue speaks for normal"}
+    shown = [side for side in swatches if look.polarity in (side, "either way")]
+    marks = "".join(f'<span class="{side.split()[1]}"><i></i>{swatches[side]}</span>' for side in shown)
+    return f'<p class="legend">{marks}</p>'
+
+
 def film(title: str, inside: str, fact: str, small: str, below: str = "", above: str = "") -> str:
     """One picture with its words; `above` and `below`, HTML, stand before and after them."""
     made = widgets.film(inside, f"<b>{escape(title)}</b><span>{escape(fact)}</span>", small)
@@ -128,4 +145,5 @@ def film(title: str, inside: str, fact: str, small: str, below: str = "", above:
 
 def block(figures: list[str], look: Look, size: str = "small") -> str:
     """The pictures as one grid, 'small' or 'tiny'."""
-    return f'<div class="films small {size}" style="--opacity:{look.opacity}">{"".join(figures)}</div>'
+    grid = f'<div class="films small {size}" style="--opacity:{look.opacity}">{"".join(figures)}</div>'
+    return grid if size == "tiny" else grid + legend(look)

@@ -17,7 +17,8 @@ from dashboard import loaders, saliency_look, widgets
 from dashboard.loaders import saliency
 from dashboard.selection import Selection, bone_name
 
-MOST_MAPS = 24
+# Of each side: by Grad-CAM, which takes one pass, and by any other method; and how many are shown one by one.
+MOST_AT_ONCE, MOST_MAPS, SHOWN = 200, 24, 24
 
 
 def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: Selection) -> None:
@@ -36,7 +37,10 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
     hashes = loaders.index(dataset.name).set_index("image_id")["sha1"]
     sides = {"Missed": rows[rows["outcome"] == "FN"], "Found": rows[rows["outcome"] == "TP"]}
     if not st.toggle(
-        "Make the mean maps", key="means", bind="query-params", help=f"Up to {MOST_MAPS} radiographs a side."
+        "Make the mean maps",
+        key="means",
+        bind="query-params",
+        help=f"Up to {MOST_AT_ONCE} radiographs a side by Grad-CAM, {MOST_MAPS} otherwise.",
     ):
         widgets.note(", ".join(f"{title}: {len(side)} radiographs" for title, side in sides.items()) + ".")
         return
@@ -44,7 +48,8 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
 
     figures, cards = [], []
     for title, side in sides.items():
-        rows = side.sort_values("logit").head(MOST_MAPS)
+        most = MOST_AT_ONCE if name == "grad_cam" else MOST_MAPS
+        rows = spread_out(side.sort_values("logit"), most)
         maps, pixels, kept = side_maps(dataset, checkpoint, rows.assign(sha1=rows["image_id"].map(hashes)), name, title)
         if not len(maps):
             why = "none of them gives a map" if len(side) else "no such study at this threshold"
@@ -52,15 +57,23 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
             continue
         mean, film = mean_map(list(zip(maps, pixels)))
         figures.append(mean_film(title, mean, film, len(maps), len(side), look))
-        cards.append((title, [card(*one, look, chosen) for one in zip(maps, pixels, kept.itertuples())]))
+        listed = spread_out(pd.Series(range(len(maps))), SHOWN)
+        kept = list(kept.itertuples())
+        cards.append((title, [card(maps[one], pixels[one], kept[one], look, chosen) for one in listed]))
     st.html(saliency_look.block(figures, look))
     widgets.note(
         "Each map is cut to the body's bounding box and scaled to its own peak before the mean. That is a frame and no "
         "registration: with few radiographs, or many poses, a mean shows little."
     )
     for title, shown in cards:
-        widgets.caption(f"{title}, one by one", f"{len(shown)} maps, the lowest scores first")
+        widgets.caption(f"{title}, one by one", f"{len(shown)} maps, spread over the scores, the lowest first")
         st.html(saliency_look.block(shown, look, "tiny"))
+
+
+def spread_out(rows, most: int):
+    """Up to so many of sorted rows, evenly over all of them: the first few would all be alike."""
+    places = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)) if len(rows) else []
+    return rows.iloc[places]
 
 
 def side_maps(dataset: Dataset, checkpoint: Checkpoint, rows: pd.DataFrame, name: str, title: str):

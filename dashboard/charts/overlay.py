@@ -7,7 +7,11 @@ from PIL import Image
 from scipy import ndimage
 
 # Perceptually even and readable without colour, as control points between which colours run linearly.
+SIDES = "sides"
 _POINTS = {
+    # What speaks for abnormal and for normal, in the colours of the labels, each from dim to bright.
+    SIDES: "#8A3208 #E8743B #FFC79E",
+    "other side": "#114A78 #4C9BD6 #B9DEFA",
     "magma": "#000004 #180F3D #440F76 #721F81 #9E2F7F #CD4071 #F1605D #FD9668 #FECA8D #FCFDBF",
     "inferno": "#000004 #1B0C41 #4A0C6B #781C6D #A52C60 #CF4446 #ED6925 #FB9B06 #F7D13D #FCFFA4",
     "viridis": "#440154 #482878 #3E4989 #31688E #26828E #1F9E89 #35B779 #6ECE58 #B5DE2B #FDE725",
@@ -27,6 +31,7 @@ PALETTES = {
     ).astype(np.uint8)
     for name, points in _POINTS.items()
 }
+OTHER = PALETTES.pop("other side")
 POLARITIES = {"towards abnormal": 1.0, "towards normal": -1.0, "either way": 0.0}
 
 
@@ -52,13 +57,13 @@ def is_blank(signed: np.ndarray, polarity: str) -> bool:
     return bool(strength(signed, polarity).max() < 0.1)
 
 
-def _from_violet(level: np.ndarray) -> np.ndarray:
+def _upper(level: np.ndarray) -> np.ndarray:
     """Places in a palette: from a fifth upwards, since its black end would only darken the radiograph."""
     return (255 * (0.2 + 0.8 * level)).astype(np.uint8)
 
 
 def overlay_png(
-    signed: np.ndarray, polarity: str, palette: str = "magma", least: float = 0.0, top: float | None = None
+    signed: np.ndarray, polarity: str, palette: str = SIDES, least: float = 0.0, top: float | None = None
 ) -> bytes:
     """RGBA PNG; clear where nothing happens or the strength is below `least` (0..1): the radiograph stays visible."""
     buffer = io.BytesIO()
@@ -67,13 +72,16 @@ def overlay_png(
 
 
 def overlay(
-    signed: np.ndarray, polarity: str, palette: str = "magma", least: float = 0.0, top: float | None = None
+    signed: np.ndarray, polarity: str, palette: str = SIDES, least: float = 0.0, top: float | None = None
 ) -> np.ndarray:
-    """The same as uint8 [s, s, 4]."""
+    """The same as uint8 [s, s, 4]. `sides` tells what speaks for abnormal from what speaks for normal by hue."""
     level = strength(signed, polarity, top)
-    colours = PALETTES[palette][_from_violet(level)]
-    # As clear as it is weak, so that a broad coarse map does not veil the bone; the strongest third is seen in full.
-    alpha = (255 * np.minimum(level * 1.5, 1) * (level >= least)).astype(np.uint8)[..., None]
+    place = _upper(level)
+    colours = PALETTES[palette][place]
+    if palette == SIDES:
+        colours = np.where((np.nan_to_num(signed) < 0)[..., None], OTHER[place], colours)
+    # As clear as it is weak, so that a broad coarse map does not veil the bone; zero is fully clear.
+    alpha = (255 * level * (level >= least)).astype(np.uint8)[..., None]
     return np.concatenate([colours, alpha], axis=2)
 
 
@@ -93,16 +101,24 @@ def outline_png(mask: np.ndarray, side: int) -> bytes:
     return buffer.getvalue()
 
 
-def sheet_png(pixels: np.ndarray, maps: list[np.ndarray], look: tuple[str, str, float], opacity: float) -> bytes:
+def palette_of(palette: str, signed: bool) -> str:
+    """The palette a map is drawn in: one without sides cannot be coloured by them."""
+    return "magma" if palette == SIDES and not signed else palette
+
+
+def sheet_png(
+    pixels: np.ndarray, maps: list[tuple[np.ndarray, bool]], look: tuple[str, str, float], opacity: float
+) -> bytes:
     """The radiograph and its maps side by side, as they are seen: PNG. look: polarity, palette, least strength.
 
-    Maps of another size than the radiograph are drawn at its size.
+    maps: each with whether it has sides. Maps of another size than the radiograph are drawn at its size.
     """
     film = np.repeat(pixels[..., None], 3, axis=2).astype(np.float32)
-    row = [film]
-    for signed in maps:
-        fitted = Image.fromarray(np.asarray(signed, np.float32)).resize(pixels.shape[::-1], Image.Resampling.BILINEAR)
-        over = overlay(np.asarray(fitted), *look).astype(np.float32)
+    row, (polarity, palette, least) = [film], look
+    for values, signed in maps:
+        fitted = Image.fromarray(np.asarray(values, np.float32)).resize(pixels.shape[::-1], Image.Resampling.BILINEAR)
+        side = polarity if signed else "either way"
+        over = overlay(np.asarray(fitted), side, palette_of(palette, signed), least).astype(np.float32)
         alpha = opacity * over[..., 3:] / 255
         row.append(film * (1 - alpha) + over[..., :3] * alpha)
     buffer = io.BytesIO()

@@ -10,7 +10,7 @@ from core.explain import trust_job
 from core.explain.sample import judge_sample
 from core.explain.trust_job import TrustJob
 from core.models.checkpoint import read_checkpoint
-from dashboard.charts.overlay import PALETTES, full_strength, overlay, sheet_png
+from dashboard.charts.overlay import PALETTES, full_strength, outline_png, overlay, palette_of, sheet_png
 from dashboard.charts.trust import trust_curves
 from tests.dashboard.conftest import open_page, words
 
@@ -87,7 +87,7 @@ def test_one_scale_for_a_study_and_none_below_the_least():
 
 def test_the_sheet_holds_the_radiograph_and_each_map():
     pixels = np.full((8, 8), 100, np.uint8)
-    maps = [np.zeros((4, 4)), np.ones((8, 8))]
+    maps = [(np.zeros((4, 4)), True), (np.ones((8, 8)), False)]
     seen = np.asarray(Image.open(io.BytesIO(sheet_png(pixels, maps, ("either way", "grey", 0.0), 0.5))))
     assert seen.shape == (8, 24, 3)
     assert (seen[:, :16] == 100).all() and (seen[:, 16:] > 150).all()
@@ -98,3 +98,18 @@ def test_curves_are_drawn_once_for_the_references_and_once_a_map():
     curves = {name: dict.fromkeys(("map", "edges", "centre", "random"), one) for name in ("Grad-CAM", "Occlusion")}
     names = [line.name for line in trust_curves(curves).data]
     assert len(names) == 10 and names.count("Occlusion") == names.count("edge detector") == 2
+
+
+def test_each_side_has_its_own_hue_and_a_magnitude_has_none():
+    signed = np.array([[1.0, -1.0], [0.0, -0.5]])
+    both = overlay(signed, "either way")
+    assert both[0, 0, 0] > both[0, 0, 2] and both[0, 1, 2] > both[0, 1, 0] and both[1, 0, 3] == 0
+    assert overlay(signed, "towards normal")[0, 0, 3] == 0
+    assert palette_of("sides", False) == "magma" and palette_of("sides", True) == "sides"
+
+
+def test_a_known_finding_is_outlined_around_and_not_on_it():
+    mask = np.zeros((32, 32), bool)
+    mask[8:16, 8:16] = True
+    layer = np.asarray(Image.open(io.BytesIO(outline_png(mask, 320))))[..., 3]
+    assert layer[74:82, 120].any() and not layer[120, 120] and not layer[10, 10]
