@@ -46,13 +46,14 @@ def main() -> None:
     with widgets.guarded():
         if not loaders.datasets():
             first_start.make_demo()
-        with st.sidebar:
-            selection.draw(page)
-        if why := selection.unavailable(page.title):
-            widgets.heading(page.title, None)
-            widgets.empty("Not for these scores", why)
-        else:
-            page.run()
+        with loaders.one_look():
+            with st.sidebar:
+                selection.draw(page)
+            if why := selection.unavailable(page.title):
+                widgets.heading(page.title, None)
+                widgets.empty("Not for these scores", why)
+            else:
+                page.run()
 
 
 # Drawing phantoms starts processes, and each of them imports this file under another name: they must not run the app.

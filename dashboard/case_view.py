@@ -1,14 +1,17 @@
 """One case in front of a reader: its radiographs, the verdict keys beside them, and what is like it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
+from core.errors import OverreadError
 from core.inference.imported import Imported
 from core.models.checkpoint import Checkpoint
-from dashboard import likeness, study_view, verdict_panel
+from dashboard import likeness, study_view, verdict_panel, widgets
+from dashboard.components import films
 from dashboard.loaders import review
 from dashboard.loaders.review import Cases
 from dashboard.selection import Selection
@@ -33,25 +36,22 @@ def show(
     study: str,
     listed: list[str],
     opened: Callable[[str], None],
-    way: bool = True,
     stay: bool = False,
     **about,
 ) -> None:
-    """The case. `way` draws the steps to its neighbours in `listed`; `stay` keeps it open after a verdict.
+    """The case. `stay` keeps it open after a verdict; else the one after it in `listed` opens.
 
     about: fields of `verdict_panel.Case` beyond what the room knows (kind, walkthrough_id).
     """
     name_of = review.token if room.blind else str
     place = listed.index(study) if study in listed else None
     after = listed[place + 1] if place is not None and place + 1 < len(listed) else None
-    if way:
-        study_view.show_way(study, listed, name_of)
     row, files = room.cases.table.loc[study], room.cases.views_of(study)
     if not room.blind:
         study_view.show_facts(row, room.chosen, second_score(room, study))
     left, right = st.columns([4, 1], gap="medium")
     with left:
-        views = study_view.show_films(room.dataset, files, room.chosen, study, room.blind)
+        views = _show_films(room, study, files)
     case = verdict_panel.Case(
         room.dataset.name,
         study,
@@ -65,12 +65,34 @@ def show(
         **about,
     )
     with right:
-        verdict_panel.draw(case, room.reader, None if stay or after is None else name_of(after), opened)
+        goes_on = None if stay or after is None else name_of(after)
+        keys = verdict_panel.draw(case, room.reader, goes_on, opened)
     if not room.blind:
         study_view.show_saliency_links(views)
         likeness.show_patient(room.dataset, room.cases, study, room.chosen)
         likeness.show_alike(room.dataset, room.source, study)
-    study_view.prefetch(room.dataset, room.cases, after)
+    if after:
+        _send_ahead(room, after, study, ["ArrowRight", *keys])
+
+
+def _show_films(room: Room, study: str, files: pd.DataFrame) -> dict[str, str]:
+    try:
+        shown, views = study_view.films_of(room.dataset, files, room.chosen, room.blind)
+    except OverreadError as error:
+        # The films of a phantom set whose truth cannot be read are still films.
+        widgets.note(str(error))
+        shown, views = study_view.films_of(replace(room.dataset, phantom=False), files, room.chosen, room.blind)
+    films.draw(shown, review.token(study))
+    return views
+
+
+def _send_ahead(room: Room, after: str, study: str, keys: list[str]) -> None:
+    try:
+        shown, _ = study_view.films_of(room.dataset, room.cases.views_of(after), room.chosen, room.blind)
+    except OverreadError:
+        return
+    if shown:
+        films.draw_ahead(shown, review.token(after), review.token(study), keys)
 
 
 def second_score(room: Room, study: str) -> tuple[str, float] | None:

@@ -1,5 +1,6 @@
 """A study as a card in a gallery, and opened: every radiograph at full resolution, and the way to its neighbours."""
 
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from urllib.parse import urlencode
@@ -10,10 +11,8 @@ from scipy.special import expit
 
 from core.data.index import Dataset
 from core.data.pixels import UnreadableImage
-from core.errors import OverreadError
 from core.metrics.studies import attention_weights
 from dashboard import loaders, theme, widgets
-from dashboard.components import films
 from dashboard.loaders import review
 from dashboard.loaders.review import Cases
 from dashboard.selection import ALL, Selection, bone_name
@@ -71,22 +70,28 @@ def blind_card(dataset: Dataset, study: str, bone: str, files: pd.DataFrame, cho
     return widgets.card(pictures, words, "errors?" + urlencode(chosen.query(study=name, blind="true")), name)
 
 
-def choose_study(cases: Cases, blind: bool) -> str:
-    """The open study, or ''. Its name lives in the URL; blind, a name that says nothing stands in for it."""
+def choose_study(cases: Cases, blind: bool, listed: list[str]) -> str:
+    """The open study, or '': its name, which lives in the URL, and the way to its neighbours in the list.
+
+    Blind, a name that says nothing stands in for the study's own.
+    """
     state = st.session_state
     named = (state["study"] if "study" in state else st.query_params.get("study")) or ""
     study = named if named in cases.table.index else cases.by_token.get(named, "")
     if study:
         # Before the field is drawn: a name that may hold the label stands neither there nor in the address.
         state["study"] = review.token(study) if blind else study
-    st.text_input(
-        "Open a study",
-        key="study",
-        bind="query-params",
-        placeholder="Open a study by its name",
-        label_visibility="collapsed",
-        width=360,
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text_input(
+            "Open a study",
+            key="study",
+            bind="query-params",
+            placeholder="Open a study by its name",
+            label_visibility="collapsed",
+            width=360,
+        )
+        if study:
+            _show_way(study, listed, review.token if blind else str)
     if named and not study:
         state["study_gone"] = named
     return study
@@ -124,13 +129,12 @@ def show_facts(study: pd.Series, chosen: Selection, other: tuple[str, float] | N
     )
 
 
-def show_films(dataset: Dataset, files: pd.DataFrame, chosen: Selection, study: str, blind: bool) -> dict[str, str]:
-    """Every radiograph at full resolution; what each view is called here, and its image_id."""
-    try:
-        known = None if blind else loaders.truth(dataset)
-    except OverreadError as error:
-        known = None
-        widgets.note(str(error))
+def films_of(
+    dataset: Dataset, files: pd.DataFrame, chosen: Selection, blind: bool
+) -> tuple[list[dict], dict[str, str]]:
+    """Every radiograph of a study at full resolution, as `components.films` takes them; and what each view is called
+    here, with its image_id. OverreadError where the truth of a phantom cannot be read."""
+    known = None if blind else loaders.truth(dataset)
     # By score the order would tell; by name it does not.
     files = files.sort_values("image_id") if blind else files
     weighed = not blind and len(files) > 1 and "attention" in files and files["attention"].notna().all()
@@ -159,8 +163,7 @@ def show_films(dataset: Dataset, files: pd.DataFrame, chosen: Selection, study: 
                 + (f"; weighs {weights[place - 1]:.0%} of the study" if weighed else ""),
             }
         )
-    films.draw(shown, review.token(study))
-    return named
+    return shown, named
 
 
 def show_saliency_links(named: dict[str, str]) -> None:
@@ -173,15 +176,6 @@ def show_saliency_links(named: dict[str, str]) -> None:
                 icon=":material/local_fire_department:",
                 query_params={"image": image},
             )
-
-
-def prefetch(dataset: Dataset, cases: Cases, study: str | None) -> None:
-    """Decode the films of the case that is likely next, once this one is drawn."""
-    for row in cases.views_of(study).itertuples() if study else ():
-        try:
-            loaders.film_uri(dataset.root, row.path, row.sha1)
-        except UnreadableImage:
-            continue
 
 
 def truth_words(known: pd.Series) -> str:
@@ -201,23 +195,22 @@ def truth_words(known: pd.Series) -> str:
     )
 
 
-def show_way(study: str, place_in: list[str], name_of=str) -> None:
-    """Previous, next, place in the list, and back; by keys as well."""
-    place = place_in.index(study) if study in place_in else None
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Back to the list", key="back", icon=":material/grid_view:", on_click=close, shortcut="Esc")
-        for label, step, shortcut in (("Previous", -1, "Left"), ("Next", 1, "Right")):
-            other = (place or 0) + step if place is not None else -1
-            there = 0 <= other < len(place_in)
-            st.button(
-                label,
-                key=label.lower(),
-                on_click=open_study,
-                args=(name_of(place_in[other]),) if there else ("",),
-                disabled=not there,
-                shortcut=shortcut,
-            )
-        st.markdown(f"{place + 1:,} of {len(place_in):,}" if place is not None else "not in this list", width="content")
+def _show_way(study: str, listed: list[str], name_of: Callable[[str], str]) -> None:
+    """Back, previous, next, and the place in the list; by keys as well."""
+    place = listed.index(study) if study in listed else None
+    st.button("Back to the list", key="back", icon=":material/grid_view:", on_click=leave, shortcut="Esc")
+    for label, step, shortcut in (("Previous", -1, "Left"), ("Next", 1, "Right")):
+        other = place + step if place is not None else -1
+        there = 0 <= other < len(listed)
+        st.button(
+            label,
+            key=label.lower(),
+            on_click=_step,
+            args=(listed, place, step, name_of),
+            disabled=not there,
+            shortcut=shortcut,
+        )
+    st.markdown(f"{place + 1:,} of {len(listed):,}" if place is not None else "not in this list", width="content")
 
 
 def with_files(dataset: Dataset, views: pd.DataFrame) -> pd.DataFrame:
@@ -233,3 +226,19 @@ def open_study(study: str) -> None:
 def close() -> None:
     """Back to the list. Only in a callback."""
     st.session_state["study"] = ""
+
+
+def _step(listed: list[str], place: int, step: int, name_of: Callable[[str], str]) -> None:
+    """To the neighbour of whatever is open now: two presses in a row are two steps, however late they are heard."""
+    here = st.session_state.get("study")
+    # Where it was when the button was drawn, or one step on; else wherever it is.
+    near = [at for at in (place, place + step) if 0 <= at < len(listed)]
+    found = next((at for at in (*near, *range(len(listed))) if name_of(listed[at]) == here), None)
+    if found is not None and 0 <= found + step < len(listed):
+        open_study(name_of(listed[found + step]))
+
+
+def leave() -> None:
+    """Back to the list, which is made anew: what was said meanwhile may have changed it. Only in a callback."""
+    close()
+    st.rerun()

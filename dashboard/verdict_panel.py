@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
+from uuid import uuid4, uuid5
 
-import pandas as pd
 import streamlit as st
 
 from core.errors import OverreadError
-from core.review.store import add_verdict, undo
+from core.review.store import add_press, last_standing, undo_last
 from core.review.vocabulary import CONFIDENCES, SUBTYPES, Verdict, reviewer_key
 from dashboard import widgets
 from dashboard.case_list import VERDICT_WORDS
@@ -50,11 +50,14 @@ def choices(case: Case) -> list[tuple[dict, str, str]]:
     return [(said, words, str(place)) for place, (said, words) in enumerate([*first, *rest], 1)]
 
 
-def draw(case: Case, reader: str, after: str | None, opened: Callable[[str], None]) -> None:
-    """The panel. After a verdict `opened(after)` runs, unless the reader stays; all of it before the next run."""
+def draw(case: Case, reader: str, after: str | None, opened: Callable[[str], None]) -> list[str]:
+    """The panel. After a verdict `opened(after)` runs, unless the reader stays; all of it before the next run.
+
+    Returns the keys that lead to the case `after`.
+    """
     if error := st.session_state.pop("verdict_error", None):
         st.error(error)
-    token = review.token(case.study_id)
+    token, press = review.token(case.study_id), uuid4()
     if not reader:
         widgets.note("Type your name above to enter verdicts.")
     with st.container(key="verdict_keys", gap="xsmall"):
@@ -63,14 +66,15 @@ def draw(case: Case, reader: str, after: str | None, opened: Callable[[str], Non
                 words,
                 key=f"say_{token}_{next(iter(said.values()))}",
                 on_click=_enter,
-                args=(case, said, reader, after, opened),
+                args=(case, said, str(uuid5(press, words)), reader, after, opened),
                 disabled=not reader,
                 shortcut=key,
                 width="stretch",
             )
     _details(case, token)
     _said(case, reader, opened)
-    st.toggle("Go on after a verdict", value=True, key="go_on", persist_state="session")
+    goes_on = st.toggle("Go on after a verdict", value=True, key="go_on", persist_state="session")
+    return [key for _, _, key in choices(case)] if reader and after and goes_on else []
 
 
 def _details(case: Case, token: str) -> None:
@@ -84,24 +88,21 @@ def _details(case: Case, token: str) -> None:
 
 def _said(case: Case, reader: str, opened: Callable[[str], None]) -> None:
     """What was said of this study, and the reader's last entry with its undo."""
-    found = review.verdicts(case.dataset)
-    mine = reviewer_key(reader) if reader else ""
-    here = found[found["study_id"] == case.study_id]
-    own = here["reviewer"].map(reviewer_key) == mine if len(here) else pd.Series(dtype=bool)
-    # Others' verdicts would lead a blind reader.
-    shown = here[own] if case.blind and len(here) else here
+    shown = review.said_of(case.dataset, case.study_id)
+    if case.blind:
+        # Others' verdicts would lead a blind reader.
+        shown = shown[shown["reviewer"].map(reviewer_key) == (reviewer_key(reader) if reader else "")]
     if len(shown):
         lines = "".join(f"<li>{_line(row)}</li>" for row in shown.itertuples())
         st.html(f'<ul class="said" aria-label="Verdicts on this study">{lines}</ul>')
-    last = found[found["reviewer"].map(reviewer_key) == mine].tail(1) if reader and len(found) else found.iloc[:0]
-    row = next(last.itertuples(), None)
+    last = last_standing(review.store(), case.dataset, reader) if reader else None
     st.button(
-        "Undo my last verdict" if row is not None else "Nothing to undo",
+        "Undo my last verdict" if last else "Nothing to undo",
         key="undo",
         icon=":material/undo:",
         on_click=_undo,
-        args=(row.id, row.study_id, reader, opened) if row is not None else None,
-        disabled=row is None,
+        args=(case.dataset, reader, str(uuid4()), opened),
+        disabled=not last,
         shortcut="U",
         width="stretch",
         help="A new entry that takes the last one back; the history keeps both.",
@@ -132,7 +133,8 @@ def _line(row) -> str:
     return f"<b>{escape(row.reviewer)}</b>{seen}: {escape(words)} {note}"
 
 
-def _enter(case: Case, said: dict, reader: str, after: str | None, opened: Callable[[str], None]) -> None:
+def _enter(case: Case, said: dict, press: str, reader: str, after: str | None, opened: Callable[[str], None]) -> None:
+    # Streamlit may run a callback again when another run breaks into its own: `press` makes that the same entry.
     token, state = review.token(case.study_id), st.session_state
     view = state.get(f"view_{token}")
     entry = Verdict(
@@ -152,10 +154,11 @@ def _enter(case: Case, said: dict, reader: str, after: str | None, opened: Calla
         threshold=case.threshold,
         score=case.score,
         walkthrough_id=case.walkthrough_id,
+        id=press,
         **said,
     )
     try:
-        add_verdict(review.store(), entry)
+        add_press(review.store(), entry)
     except OverreadError as error:
         # The case stays open and the note stays typed.
         state["verdict_error"] = str(error)
@@ -166,10 +169,11 @@ def _enter(case: Case, said: dict, reader: str, after: str | None, opened: Calla
         opened(after)
 
 
-def _undo(entry_id: str, study: str, reader: str, opened: Callable[[str], None]) -> None:
+def _undo(dataset: str, reader: str, press: str, opened: Callable[[str], None]) -> None:
     try:
-        undo(review.store(), entry_id, reader)
+        study = undo_last(review.store(), dataset, reader, press)
     except OverreadError as error:
         st.session_state["verdict_error"] = str(error)
         return
-    opened(study)
+    if study:
+        opened(study)

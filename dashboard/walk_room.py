@@ -60,9 +60,7 @@ def _show_case(walk: Walkthrough, room: Room, place: int, stay: bool) -> None:
         )
         return
     names = [planned.study_id for planned in walk.cases]
-    case_view.show(
-        room, case.study_id, names, opened=lambda name: _open(walk, name), way=False, stay=stay, walkthrough_id=walk.id
-    )
+    case_view.show(room, case.study_id, names, opened=lambda name: _open(walk, name), stay=stay, walkthrough_id=walk.id)
 
 
 @st.fragment(run_every=PACE)

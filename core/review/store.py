@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import uuid4
 
 import pandas as pd
@@ -13,7 +14,7 @@ from core.review import database
 from core.review.database import Store, open_store, transaction
 from core.review.vocabulary import Verdict, checked, reads, reviewer_key, reviewer_name
 
-__all__ = ["Kept", "Store", "Verdict", "add_verdict", "open_store", "reviewers", "undo", "verdicts_table"]
+__all__ = ["Kept", "Store", "Verdict", "add_press", "add_verdict", "open_store", "undo", "undo_last", "verdicts_table"]
 
 _TABLE = database.verdicts
 COLUMNS = tuple(column.name for column in _TABLE.columns)
@@ -46,26 +47,63 @@ def add_verdict(store: Store, entry: Verdict) -> Kept:
         return insert(connection, {**asdict(entry), "action": "verdict"})
 
 
+def add_press(store: Store, entry: Verdict) -> Kept:
+    """Keep what one press of a key says, though the press may be told twice: its `id` stands for the press.
+
+    A second telling adds nothing while the first still holds; where the reader has said something else on the study
+    since, or taken it back, it is a press of its own and gets an id of its own.
+    """
+    entry = checked(entry)
+    with transaction(store, write=True) as connection:
+        said = {**asdict(entry), "action": "verdict"}
+        before = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == entry.id)).mappings().first()
+        if before is not None:
+            if _newest_of(connection, before) == entry.id:
+                return Kept(before["id"], before["sequence"], before["created"])
+            said["id"] = str(uuid4())
+        return insert(connection, said)
+
+
 def undo(store: Store, entry_id: str, reviewer: str) -> Kept:
     """Take back an entry of one's own (an undo as well) by a new one. The reader's verdict before it holds again."""
     with transaction(store, write=True) as connection:
-        row = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == entry_id)).mappings().first()
-        if row is None:
-            raise OverreadError(f"There is no entry {entry_id[:60]!r} to take back; choose one from the history.")
-        if entry_id not in in_force(_links(connection, row["dataset"], row["study_id"])):
-            raise OverreadError(f"The entry {entry_id} was already taken back or replaced; nothing was changed.")
-        same = ("dataset", "study_id", "kind", "given_label", "walkthrough_id", "score_visible", "label_visible")
-        return insert(
-            connection,
-            {
-                **{name: row[name] for name in same},
-                "id": str(uuid4()),
-                "action": "undo",
-                "reviewer": reviewer_name(reviewer),
-                "note": "",
-                "supersedes": entry_id,
-            },
-        )
+        return _undo(connection, entry_id, reviewer, str(uuid4()))
+
+
+def undo_last(store: Store, dataset: str, reviewer: str, press: str) -> str:
+    """Take back the reader's newest entry on a data set, whatever it is by now; the study it was on, '' for none.
+
+    press: the id of the new entry. Told twice of one press, the second time takes nothing more back.
+    """
+    with transaction(store, write=True) as connection:
+        told = connection.execute(sql.select(_TABLE.c.study_id).where(_TABLE.c.id == press)).scalar()
+        if told is not None:
+            return told
+        last = _last_standing(connection, dataset, reviewer)
+        if last is None:
+            return ""
+        _undo(connection, last[0], reviewer, press)
+        return last[1]
+
+
+def _undo(connection: sql.Connection, entry_id: str, reviewer: str, name: str) -> Kept:
+    row = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == entry_id)).mappings().first()
+    if row is None:
+        raise OverreadError(f"There is no entry {entry_id[:60]!r} to take back; choose one from the history.")
+    if entry_id not in in_force(_links(connection, row["dataset"], row["study_id"])):
+        raise OverreadError(f"The entry {entry_id} was already taken back or replaced; nothing was changed.")
+    same = ("dataset", "study_id", "kind", "given_label", "walkthrough_id", "score_visible", "label_visible")
+    return insert(
+        connection,
+        {
+            **{column: row[column] for column in same},
+            "id": name,
+            "action": "undo",
+            "reviewer": reviewer_name(reviewer),
+            "note": "",
+            "supersedes": entry_id,
+        },
+    )
 
 
 def insert(connection: sql.Connection, row: dict, created: str = "") -> Kept:
@@ -112,6 +150,32 @@ def reviewers(store: Store) -> list[str]:
         return sorted(connection.execute(sql.select(database.reviewers.c.name)).scalars())
 
 
+def last_standing(store: Store, dataset: str, reviewer: str) -> tuple[str, str] | None:
+    """The reader's newest entry on a data set that was not taken back, as (id, study_id). Reads no more than that."""
+    with transaction(store) as connection:
+        return _last_standing(connection, dataset, reviewer)
+
+
+def _last_standing(connection: sql.Connection, dataset: str, reviewer: str) -> tuple[str, str] | None:
+    known = database.reviewers.c
+    name = connection.execute(sql.select(known.name).where(known.key == reviewer_key(reviewer))).scalar()
+    columns = [_TABLE.c[column] for column in ("sequence", "id", "study_id", "action", "supersedes")]
+    query = sql.select(*columns).where(_TABLE.c.dataset == dataset, _TABLE.c.reviewer == name)
+    query, gone = query.order_by(_TABLE.c.sequence.desc()).limit(25), set()
+    rows = connection.execute(query).all() if name is not None else []
+    while rows:
+        # From the newest back: what supersedes an entry has been met before it.
+        for row in rows:
+            if row.id in gone:
+                continue
+            if row.supersedes:
+                gone.add(row.supersedes)
+            if row.action == "verdict":
+                return row.id, row.study_id
+        rows = connection.execute(query.where(_TABLE.c.sequence < rows[-1].sequence)).all()
+    return None
+
+
 def latest_sequence(store: Store) -> int:
     """The place of the newest entry, 0 for none: what a page compares to know whether anything is new."""
     with transaction(store) as connection:
@@ -133,22 +197,44 @@ def verdicts_table(
     Current by default: of each reader, study and kind of read the latest that was not taken back; with `history`
     every entry, undos as well. upto: as it stood when this sequence was the newest.
     """
-    query = sql.select(_TABLE).order_by(_TABLE.c.sequence)
+    frame = stood(entries(store, dataset, study_id=study_id, upto=upto))
+    if reviewer:
+        frame = frame[frame["reviewer"].map(reviewer_key) == reviewer_key(reviewer_name(reviewer))]
+    if walkthrough_id:
+        frame = frame[frame["walkthrough_id"] == walkthrough_id]
+    return (frame if history else frame[frame["in_force"]]).reset_index(drop=True)
+
+
+def entries(
+    store: Store, dataset: str = "", *, study_id: str = "", upto: int | None = None, after: int = 0
+) -> pd.DataFrame:
+    """Every entry in the order they were kept, undos as well, with `blind` and `read`. after: only what came later."""
+    query = sql.select(_TABLE).where(_TABLE.c.sequence > after).order_by(_TABLE.c.sequence)
     for column, value in ((_TABLE.c.dataset, dataset), (_TABLE.c.study_id, study_id)):
         query = query.where(column == value) if value else query
     if upto is not None:
         query = query.where(_TABLE.c.sequence <= upto)
     with transaction(store) as connection:
         rows = connection.execute(query).all()
+    return _typed(rows) if rows else _nothing().copy()
+
+
+def stood(frame: pd.DataFrame) -> pd.DataFrame:
+    """`entries` with one more column, `in_force`: of each reader, study and kind of read the latest not taken back."""
+    return frame.assign(in_force=_current(frame))
+
+
+@lru_cache(1)
+def _nothing() -> pd.DataFrame:
+    # Most studies have no entry when they are opened, and making an empty table takes as long as a full one.
+    return _typed([])
+
+
+def _typed(rows: list) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(_KINDS)
     frame["blind"] = ~(frame["score_visible"] | frame["label_visible"])
     frame["read"] = reads(frame)
-    frame["in_force"] = _current(frame)
-    if reviewer:
-        frame = frame[frame["reviewer"].map(reviewer_key) == reviewer_key(reviewer_name(reviewer))]
-    if walkthrough_id:
-        frame = frame[frame["walkthrough_id"] == walkthrough_id]
-    return (frame if history else frame[frame["in_force"]]).reset_index(drop=True)
+    return frame
 
 
 def _current(frame: pd.DataFrame) -> pd.Series:
@@ -176,6 +262,15 @@ def in_force(links: Iterable[tuple[str, str | None]]) -> set[str]:
 def _links(connection: sql.Connection, dataset: str, study_id: str) -> list[tuple]:
     query = sql.select(_TABLE.c.id, _TABLE.c.supersedes).order_by(_TABLE.c.sequence)
     return list(connection.execute(query.where(_TABLE.c.dataset == dataset, _TABLE.c.study_id == study_id)).all())
+
+
+def _newest_of(connection: sql.Connection, row) -> str:
+    """The id of the newest entry in force by the reader of `row` on its study; '' for none."""
+    columns = (_TABLE.c.id, _TABLE.c.supersedes, _TABLE.c.action)
+    own = (_TABLE.c[name] == row[name] for name in ("dataset", "study_id", "reviewer"))
+    entries = connection.execute(sql.select(*columns).where(*own).order_by(_TABLE.c.sequence)).all()
+    stands = in_force((entry.id, entry.supersedes) for entry in entries)
+    return next((entry.id for entry in reversed(entries) if entry.id in stands and entry.action == "verdict"), "")
 
 
 def _check_superseded(connection: sql.Connection, row: dict) -> None:

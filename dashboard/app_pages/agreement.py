@@ -25,18 +25,25 @@ def show() -> None:
         reviewer.recall()
     blind = reviewer.is_blind()
     with st.container(horizontal=True, vertical_alignment="center"):
-        study = study_view.choose_study(cases, blind)
         reader = reviewer.draw()
         reviewer.blind_switch()
-    study_view.say_gone()
-    verdicts = review.verdicts(dataset.name)
-    queue = disagreements(verdicts)
-    if study:
-        room = Room(dataset, source, cases, chosen, reader, blind)
-        case_view.show(room, study, queue["study_id"].tolist(), opened=study_view.open_study, kind="adjudication")
-        return
-    show_tables(verdicts, cases.table)
-    show_queue(dataset, cases, queue, chosen, blind)
+    read(Room(dataset, source, cases, chosen, reader, blind))
+
+
+@st.fragment
+def read(room: Room) -> None:
+    """The open case of the queue, else the tables and the queue."""
+    with widgets.guarded():
+        verdicts = review.verdicts(room.dataset.name)
+        queue = disagreements(verdicts)
+        listed = queue["study_id"].tolist()
+        study = study_view.choose_study(room.cases, room.blind, listed)
+        study_view.say_gone()
+        if study:
+            case_view.show(room, study, listed, opened=study_view.open_study, kind="adjudication")
+            return
+        show_tables(verdicts, room.cases.table)
+        show_queue(room.dataset, room.cases, queue, room.chosen, room.blind)
 
 
 def show_tables(verdicts: pd.DataFrame, studies: pd.DataFrame) -> None:

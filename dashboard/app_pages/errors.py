@@ -25,26 +25,28 @@ def show() -> None:
         clicks.on_card(study_view.open_study)
         reviewer.recall()
     with st.container(horizontal=True, vertical_alignment="center"):
-        study = study_view.choose_study(cases, blind)
         reader = reviewer.draw()
         reviewer.blind_switch()
-    if not study and study_view.say_gone():
-        return
-    if study:
-        case_view.show(
-            Room(dataset, source, cases, chosen, reader, blind, filters.other, filters.second),
-            study,
-            listed,
-            opened=study_view.open_study,
-        )
-    elif not listed:
-        widgets.empty(
-            f"No {filters.name.lower()} study: {bone_name(chosen.bone).lower()}, {chosen.split}, "
-            f"threshold {chosen.threshold:.3f}",
-            "Choose another bone, outcome, filter or threshold.",
-        )
-    else:
-        show_gallery(dataset, cases, listed, chosen, filters, blind)
+    read(Room(dataset, source, cases, chosen, reader, blind, filters.other, filters.second), listed, filters)
+
+
+@st.fragment
+def read(room: Room, listed: list[str], filters: Filters) -> None:
+    """The open case, else the gallery. A step to the next case runs this again and nothing else of the page."""
+    with widgets.guarded():
+        study = study_view.choose_study(room.cases, room.blind, listed)
+        if not study and study_view.say_gone():
+            return
+        if study:
+            case_view.show(room, study, listed, opened=study_view.open_study)
+        elif not listed:
+            widgets.empty(
+                f"No {filters.name.lower()} study: {bone_name(room.chosen.bone).lower()}, {room.chosen.split}, "
+                f"threshold {room.chosen.threshold:.3f}",
+                "Choose another bone, outcome, filter or threshold.",
+            )
+        else:
+            show_gallery(room.dataset, room.cases, listed, room.chosen, filters, room.blind)
 
 
 def show_gallery(

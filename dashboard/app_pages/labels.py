@@ -34,22 +34,27 @@ def show() -> None:
     with st.container(key="silent"):
         clicks.on_card(study_view.open_study)
         reviewer.recall()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        study = study_view.choose_study(cases, blind=False)
-        reader = reviewer.draw()
-    study_view.say_gone()
+    reader = reviewer.draw()
     ranked = narrowed(dataset, source, chosen)
-    if study:
-        room = Room(dataset, source, cases, chosen, reader, False)
+    read(Room(dataset, source, cases, chosen, reader, False), ranked)
+
+
+@st.fragment
+def read(room: Room, ranked: pd.DataFrame | None) -> None:
+    """The open case, else the suspects. A step to the next case runs this again and nothing else of the page."""
+    with widgets.guarded():
         listed = ranked["study_id"].tolist() if ranked is not None else []
-        say_why(ranked, study)
-        case_view.show(room, study, listed, opened=study_view.open_study)
-        return
-    if ranked is None:
-        scoring.offer(dataset, source)
-    else:
-        show_suspects(dataset, cases, ranked, chosen)
-    label_revisions.show(dataset, source, chosen, reader)
+        study = study_view.choose_study(room.cases, False, listed)
+        study_view.say_gone()
+        if study:
+            say_why(ranked, study)
+            case_view.show(room, study, listed, opened=study_view.open_study)
+            return
+        if ranked is None:
+            scoring.offer(room.dataset, room.source)
+        else:
+            show_suspects(room.dataset, room.cases, ranked, room.chosen)
+        label_revisions.show(room.dataset, room.source, room.chosen, room.reader)
 
 
 def narrowed(dataset, source, chosen: Selection) -> pd.DataFrame | None:

@@ -21,18 +21,20 @@ from core.inference.predictions import predictions_path, read_predictions
 from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import PREDICTIONS, Checkpoint, checkpoint_folders, list_checkpoints
-from dashboard.loaders.files import stamp
+from dashboard.loaders.files import looked_up_once, one_look, stamp  # noqa: F401
 from dashboard.loaders.imported import imported_sets, predictions_of, score_stamp, scores_only  # noqa: F401
 from dashboard.loaders.imported import sources as _sources
 
 TRUTH = ("abnormality", "true_label", "visible", "x0", "y0", "x1", "y1", "defects", "label_flipped")
 
 
+@looked_up_once
 def datasets() -> dict[str, Dataset]:
-    """Every data set by name; a handful of small files, read anew each time."""
+    """Every data set by name; a handful of small files, read once a run."""
     return {dataset.name: dataset for dataset in list_datasets()}
 
 
+@looked_up_once
 def checkpoints() -> tuple[dict[str, Checkpoint], dict[str, str]]:
     """The checkpoints that are whole, by name, and for each of the others what is wrong."""
     whole, broken = _checkpoints(
@@ -54,6 +56,7 @@ def preferred(dataset: Dataset) -> str | None:
     return next(iter([*own, *scored, *found]), None)
 
 
+@looked_up_once
 def choosable() -> dict[str, Dataset]:
     """What can be chosen as a data set: those that are indexed, then imported scores without radiographs."""
     return {**datasets(), **scores_only()}

@@ -7,16 +7,18 @@ from core.inference.imported import DESCRIPTION, SCORES, Imported, imported_pred
 from core.inference.predictions import dataset_reference
 from core.models.checkpoint import Checkpoint
 from core.paths import home
-from dashboard.loaders.files import stamp
+from dashboard.loaders.files import looked_up_once, stamp
 
 ONLY = " (scores only)"
 
 
+@looked_up_once
 def imported_sets() -> dict[str, Imported]:
     """Every imported set by name."""
     return {found.name: found for found in _imported(tuple(stamp(file) for file in _descriptions()))}
 
 
+@looked_up_once
 def scores_only() -> dict[str, Dataset]:
     """The imported sets without radiographs, as data sets, by the words they are chosen by.
 

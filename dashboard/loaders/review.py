@@ -6,6 +6,7 @@ these return.
 
 import hashlib
 import os
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -67,11 +68,39 @@ def store() -> "Store":
 
 
 def verdicts(dataset: str) -> pd.DataFrame:
-    """The verdicts in force on a data set; read again once anybody has entered something."""
-    from core.review.store import latest_sequence
-
+    """The verdicts in force on a data set; once anybody has entered something, what is new is read and added."""
     opened = store()
-    return _verdicts(opened.place, dataset, latest_sequence(opened), opened)
+    return _kept_entries(opened.place, str(opened.inode), dataset).in_force(opened)
+
+
+def said_of(dataset: str, study: str) -> pd.DataFrame:
+    """The verdicts in force on one study, without reading all others."""
+    from core.review.store import entries, stood
+
+    found = entries(store(), dataset, study_id=study)
+    # Most studies have none when they are opened, and an empty table takes as long to work out as a full one.
+    return found if found.empty else (whole := stood(found))[whole["in_force"]]
+
+
+class _Entries:
+    """Every entry on a data set as far as it was read, shared; reading goes on where it ended."""
+
+    def __init__(self, dataset: str):
+        self.dataset, self.lock, self.upto = dataset, threading.Lock(), 0
+        self.entries = self.current = None
+
+    def in_force(self, opened: "Store") -> pd.DataFrame:
+        from core.review.store import entries, latest_sequence, stood
+
+        with self.lock:
+            newest = latest_sequence(opened)
+            if self.current is None or newest != self.upto:
+                known = self.upto if self.entries is not None and newest > self.upto else 0
+                more = entries(opened, self.dataset, after=known, upto=newest)
+                self.entries = pd.concat([self.entries, more], ignore_index=True) if known else more
+                table = stood(self.entries)
+                self.current, self.upto = table[table["in_force"]].reset_index(drop=True), newest
+            return self.current
 
 
 def cases(dataset: Dataset, source: Checkpoint | Imported, split: str, threshold: float) -> Cases | None:
@@ -149,10 +178,8 @@ def _store(url: str, place: str) -> "Store":
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _verdicts(place: str, dataset: str, sequence: int, _store: "Store") -> pd.DataFrame:
-    from core.review.store import verdicts_table
-
-    return verdicts_table(_store, dataset)
+def _kept_entries(place: str, inode: str, dataset: str) -> _Entries:
+    return _Entries(dataset)
 
 
 class _NotScored(Exception):

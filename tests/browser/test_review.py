@@ -81,7 +81,7 @@ def open_case(page) -> str:
 def wait_for_another(page, case: str) -> None:
     page.wait_for_function(
         "before => [...document.querySelectorAll('*')].some(e => e.shadowRoot?.querySelector('.room')?.dataset.case && "
-        "e.shadowRoot.querySelector('.room').dataset.case !== before)",
+        "e.shadowRoot.querySelector('.room').dataset.case !== before) && !document.body.dataset.waiting",
         arg=case,
     )
     settle(page)
@@ -133,6 +133,42 @@ def test_films_are_inverted_windowed_and_zoomed_in_the_browser(person):
     page.wait_for_function(
         "() => [...document.querySelectorAll('*')].some(e => Number(e.shadowRoot?.querySelector('.zoom')?.value) > 150)"
     )
+
+
+def test_keys_of_the_films_work_once_after_a_step(person):
+    """Streamlit calls a component again without ending the call before: listeners must not pile up."""
+    page = person("/errors?threshold=1.0")
+    page.locator(".gallery a.card").first.click()
+    page.wait_for_selector(".room .films img")
+    settle(page)
+    for _ in range(2):
+        before = open_case(page)
+        page.keyboard.press("ArrowRight")
+        wait_for_another(page, before)
+    page.keyboard.press("i")
+    assert page.locator(".room .invert").get_attribute("aria-pressed") == "true"
+
+
+def test_a_verdict_is_kept_only_on_the_case_that_is_shown(person, home):
+    """While the page still holds the keys of another case a press waits for those of this one, and is kept once."""
+    page = person("/errors?threshold=1.0", "Dora")
+    page.locator(".gallery a.card").first.click()
+    page.wait_for_selector(".room .films img")
+    page.wait_for_function("() => document.querySelector('.st-key-reviewer input')?.value === 'Dora'")
+    settle(page)
+    rename = """([from, to]) => document.querySelectorAll('[class*="st-key-say_"]').forEach(
+        (element) => { element.className = element.className.replace(from, to); })"""
+    case = open_case(page)
+    page.evaluate(rename, [case, "case-of-before"])
+    page.keyboard.press("2")
+    page.keyboard.press("2")
+    page.get_by_role("button", name="Label wrong").click()
+    settle(page)
+    assert open_case(page) == case and kept(home, reviewer="Dora").empty
+    page.evaluate(rename, ["case-of-before", case])
+    wait_for_another(page, case)
+    page.wait_for_function("() => !document.body.dataset.waiting")
+    assert kept(home, reviewer="Dora", history=True)["verdict"].tolist() == ["label_wrong"]
 
 
 def test_a_hostile_note_is_shown_as_text_to_the_next_reader(person, home):

@@ -4,7 +4,18 @@ import pandas as pd
 import pytest
 
 from core.errors import OverreadError
-from core.review.store import add_verdict, latest_sequence, reviewers, undo, verdicts_table
+from core.review.store import (
+    add_press,
+    add_verdict,
+    entries,
+    last_standing,
+    latest_sequence,
+    reviewers,
+    stood,
+    undo,
+    undo_last,
+    verdicts_table,
+)
 from core.review.vocabulary import VERDICTS, Verdict
 
 HOSTILE = (
@@ -115,3 +126,48 @@ def test_filters_and_how_it_stood_before(store):
     assert verdicts_table(store, upto=first.sequence)["reviewer"].tolist() == ["Ana"]
     assert verdicts_table(store, "other")["blind"].tolist() == [True]
     assert isinstance(verdicts_table(store, "empty"), pd.DataFrame) and verdicts_table(store, "empty").empty
+
+
+def test_a_press_that_is_told_twice_is_one_entry(store):
+    first = add_press(store, entry(id="press 1", note="typed"))
+    # The note was cleared meanwhile, as the page does once an entry is kept.
+    assert add_press(store, entry(id="press 1", note="")) == first
+    assert verdicts_table(store, history=True)["note"].tolist() == ["typed"]
+
+
+def test_a_press_that_says_again_what_was_changed_meanwhile_is_an_entry_of_its_own(store):
+    add_press(store, entry(id="press 1"))
+    add_press(store, entry(id="press 2", verdict="label_wrong"))
+    add_press(store, entry(id="press 1"))
+    assert verdicts_table(store)["verdict"].tolist() == ["true_miss"] and len(entries(store)) == 3
+    undo_last(store, "demo", "Ana", "press 3")
+    add_press(store, entry(id="press 1"))
+    assert verdicts_table(store)["verdict"].tolist() == ["true_miss"] and len(entries(store)) == 5
+
+
+def test_taking_back_the_last_entry_told_twice_takes_back_one(store):
+    for study in ("s1", "s2"):
+        add_verdict(store, entry(study))
+    add_verdict(store, entry("s3", "Ben"))
+    assert undo_last(store, "demo", "ANA", "press 1") == undo_last(store, "demo", "Ana", "press 1") == "s2"
+    assert verdicts_table(store, reviewer="Ana")["study_id"].tolist() == ["s1"]
+    assert undo_last(store, "demo", "Ana", "press 2") == "s1"
+    assert undo_last(store, "demo", "Ana", "press 3") == undo_last(store, "demo", "Nobody", "press 4") == ""
+    assert verdicts_table(store)["reviewer"].tolist() == ["Ben"]
+
+
+def test_the_last_standing_entry_is_found_behind_many_that_were_taken_back(store):
+    first = add_verdict(store, entry("s0"))
+    for place in range(20):
+        undo(store, add_verdict(store, entry(f"s{place}")).id, "Ana")
+    assert last_standing(store, "demo", "Ana") == (first.id, "s0")
+    assert last_standing(store, "other", "Ana") is None
+
+
+def test_entries_read_in_parts_come_to_the_same_table(store):
+    add_verdict(store, entry("s1"))
+    before = latest_sequence(store)
+    undo(store, add_verdict(store, entry("s1", verdict="label_wrong")).id, "Ana")
+    parts = [entries(store, "demo", upto=before), entries(store, "demo", after=before)]
+    table = stood(pd.concat(parts, ignore_index=True))
+    pd.testing.assert_frame_equal(table, verdicts_table(store, "demo", history=True))

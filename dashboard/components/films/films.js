@@ -11,8 +11,9 @@ function figure(film) {
   const out = make('figure', undefined, film.drove ? 'drove' : '');
   const frame = make('div', undefined, 'film');
   if (film.src) {
-    const image = make('img');
-    image.src = film.src;
+    // Already decoded where the case was expected (ahead.js).
+    const image = film.image ?? make('img');
+    if (!film.image) image.src = film.src;
     image.alt = film.alt;
     image.draggable = false;
     frame.append(image);
@@ -40,7 +41,7 @@ function figure(film) {
 
 export default function ({ parentElement, data }) {
   const find = (where) => parentElement.querySelector(where);
-  const look = kept.get(parentElement) ?? { window: 100, level: 50, zoom: 100, x: 0, y: 0, inverted: false, case: null, drawn: '' };
+  const look = kept.get(parentElement) ?? { window: 100, level: 50, zoom: 100, x: 0, y: 0, inverted: false, case: null, drawn: '', turn: -1, held: null };
   kept.set(parentElement, look);
   const sliders = { window: find('.window'), level: find('.level'), zoom: find('.zoom') };
 
@@ -72,17 +73,27 @@ export default function ({ parentElement, data }) {
     apply();
   };
 
-  const drawn = JSON.stringify(data.films.map((film) => [film.src.length, film.title, film.score, film.threshold, film.small, film.note]));
-  if (look.case !== data.case || look.drawn !== drawn) {
-    find('.films').replaceChildren(...data.films.map(figure));
-    if (look.case !== data.case) Object.assign(look, { zoom: 100, x: 0, y: 0 });
-    Object.assign(look, { case: data.case, drawn });
-    // How long a case took to appear is read here by the bench and the tests.
-    find('.room').dataset.case = data.case;
-  }
-  apply();
+  const draw = (name, films) => {
+    const drawn = JSON.stringify(films.map((film) => [film.src.length, film.title, film.score, film.threshold, film.small, film.note]));
+    if (look.case !== name || look.drawn !== drawn) {
+      find('.films').replaceChildren(...films.map(figure));
+      if (look.case !== name) Object.assign(look, { zoom: 100, x: 0, y: 0 });
+      Object.assign(look, { case: name, drawn });
+      // How long a case took to appear is read here by the bench and the tests.
+      find('.room').dataset.case = name;
+    }
+    apply();
+  };
+  // Each run of the page says anew which case is open; until then a case that a key led to stays.
+  if (look.turn !== data.turn) {
+    look.turn = data.turn;
+    draw(data.case, data.films);
+    delete document.body.dataset.waiting;
+  } else apply();
 
-  const calls = new AbortController(), listen = { signal: calls.signal };
+  // A new run of the page calls this again without ending the call before it: two listeners would invert twice.
+  look.calls?.abort();
+  const calls = (look.calls = new AbortController()), listen = { signal: calls.signal };
   for (const [name, slider] of Object.entries(sliders)) {
     slider.addEventListener('input', () => set({ [name]: Number(slider.value) }), listen);
   }
@@ -96,26 +107,79 @@ export default function ({ parentElement, data }) {
   }, { ...listen, passive: false });
   let from = null;
   films.addEventListener('pointerdown', (event) => {
-    if (!event.target.closest('.film') || event.button === 2) return;
-    from = { ...look, px: event.clientX, py: event.clientY, shift: event.shiftKey };
+    if (!event.target.closest('.film')) return;
+    from = { ...look, px: event.clientX, py: event.clientY, windows: event.shiftKey || event.button === 2 };
     event.target.setPointerCapture(event.pointerId);
   }, listen);
   films.addEventListener('pointermove', (event) => {
     if (!from) return;
     const dx = event.clientX - from.px, dy = event.clientY - from.py;
-    if (from.shift) set({ window: from.window + dx / 3, level: from.level + dy / 4 });
+    if (from.windows) set({ window: from.window + dx / 3, level: from.level + dy / 4 });
     else if (look.zoom > 100) set({ x: from.x + dx, y: from.y + dy });
   }, listen);
   for (const name of ['pointerup', 'pointercancel']) films.addEventListener(name, () => { from = null; }, listen);
+  films.addEventListener('contextmenu', (event) => { if (event.target.closest('.film')) event.preventDefault(); }, listen);
   films.addEventListener('dblclick', () => set({ zoom: look.zoom > 100 ? 100 : 250 }), listen);
-  document.addEventListener('keydown', (event) => {
+  // The films of the next case are here already: they are shown at once, and the page follows.
+  const goOn = (key) => {
+    const next = globalThis.overreadAhead;
+    if (!next || next.after !== look.case || !next.keys.includes(key)) return;
+    const from = look.turn, since = Date.now();
+    document.body.dataset.waiting = 'true';
+    draw(next.case, next.films);
+    const timer = setInterval(() => {
+      if (look.turn !== from || !parentElement.isConnected) return clearInterval(timer);
+      // Nobody heard the key: what the page says is what is shown.
+      const idle = document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning';
+      if (Date.now() - since < 3000 || !idle) return;
+      clearInterval(timer);
+      draw(look.data.case, look.data.films);
+      delete document.body.dataset.waiting;
+    }, 250);
+  };
+  look.data = data;
+  // A verdict belongs to the case that is shown. While the page still draws the keys of another one, a press waits.
+  const verdicts = () => [...document.querySelectorAll('[class*="st-key-say_"]')];
+  const ofThisCase = (element) => element.className.includes(`st-key-say_${look.case}_`);
+  const ready = () => verdicts().length > 0 && verdicts().every(ofThisCase);
+  const wait = (event) => {
+    if (look.held) return;
+    const { key, code, keyCode } = event, of = look.case, until = Date.now() + 5000;
+    look.held = setInterval(() => {
+      const gone = Date.now() > until || !parentElement.isConnected || look.case !== of;
+      if (!gone && !ready()) return;
+      clearInterval(look.held);
+      look.held = null;
+      if (!gone) document.body.dispatchEvent(new KeyboardEvent('keydown', { key, code, keyCode, bubbles: true, composed: true }));
+    }, 20);
+  };
+  const stop = (event) => {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  };
+  window.addEventListener('keydown', (event) => {
     const target = event.composedPath()[0];
     if (event.ctrlKey || event.metaKey || event.altKey || target.closest?.('input, textarea, [contenteditable=true]')) return;
-    if (event.key === 'i') set({ inverted: !look.inverted });
-    if (event.key === '+') set({ zoom: look.zoom * 1.25 });
-    if (event.key === '-') set({ zoom: look.zoom / 1.25 });
-    if (event.key === '0') set({ window: 100, level: 50, zoom: 100, x: 0, y: 0, inverted: false });
-  }, listen);
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (key === 'i') set({ inverted: !look.inverted });
+    if (key === '+' || key === '=') set({ zoom: look.zoom * 1.25 });
+    if (key === '-') set({ zoom: look.zoom / 1.25 });
+    if (key === '0') set({ window: 100, level: 50, zoom: 100, x: 0, y: 0, inverted: false });
+    const says = /^[1-9u]$/.test(key);
+    // A key that is held down says one thing.
+    if (says && event.repeat) return stop(event);
+    if (says && !ready()) {
+      wait(event);
+      return stop(event);
+    }
+    goOn(key);
+  }, { ...listen, capture: true });
+  window.addEventListener('click', (event) => {
+    const verdict = event.target.closest?.('[class*="st-key-say_"]');
+    if (!verdict || !event.target.closest('button:not(:disabled)')) return;
+    if (!ready()) return stop(event);
+    goOn(String(1 + verdicts().indexOf(verdict)));
+  }, { ...listen, capture: true });
   // A switch that was clicked keeps the focus, and keys would then go to it instead of to the case.
   document.addEventListener('pointerup', () => setTimeout(() => {
     const holder = document.activeElement;
