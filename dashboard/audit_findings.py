@@ -22,7 +22,7 @@ def show(dataset: Dataset, found: Audit, key: str) -> None:
     """What belongs to the verdict `key`."""
     if key == "shortcut":
         show_shortcut(found)
-    elif key in ("unreadable", "stray", "conflicts"):
+    elif key in ("unreadable", "stray", "conflicts", "converted"):
         show_reasons(getattr(found, key))
     else:
         show_cards(dataset, found, key)

@@ -18,7 +18,7 @@ from core.metrics.intervals import Estimate
 from core.paths import home, write_atomically
 
 # Raised when a check changes, so that older audits are made again.
-VERSION = 1
+VERSION = 2
 # Beyond these a radiograph is shown as odd: column, direction, limit, in words.
 ODD = {
     "blank": ("blank", ">=", 1.0, "hardly anything in it"),
@@ -48,6 +48,7 @@ class Audit:
     unreadable: list
     stray: list
     conflicts: list
+    converted: list
     label_conflicts: list
     quality: dict
     shortcut: dict
@@ -69,8 +70,8 @@ def audit(
     rows: pd.DataFrame,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Audit:
-    """Audit a data set. rows: its INDEX with MEASURES and `sketch` (missing where a file cannot be decoded)."""
-    problems = dataset.problems()
+    """Audit a data set. rows: as `measured_rows` gives them."""
+    problems, torn = dataset.problems(), conflicting_studies(rows)
     decoded = rows["sketch"].notna()
     groups = _duplicates(rows, decoded, progress)
     if progress:
@@ -89,10 +90,12 @@ def audit(
         patient_overlap=_overlap(rows),
         duplicates_across=[group for group in groups if _across(group)],
         duplicates_within=[group for group in groups if not _across(group)],
-        unreadable=problems["unreadable"] + _gone(rows[~decoded]),
+        unreadable=problems["unreadable"] + _undecoded(rows[~decoded], rows.attrs.get("failed", {})),
         stray=problems["stray"],
-        conflicts=problems["conflicts"],
-        label_conflicts=_label_conflicts(rows, groups),
+        # Studies with both labels are told below, with the copies that have them.
+        conflicts=[entry for entry in problems["conflicts"] if entry["path"] not in torn],
+        converted=problems.get("converted", []),
+        label_conflicts=_label_conflicts(torn, groups),
         quality={name: _odd(measured, name) for name in ODD},
         shortcut=_plain(whole),
         shortcut_by={name: _plain(found) for name, found in parts.items()},
@@ -109,7 +112,10 @@ def run_audit(dataset: Dataset, progress: Callable[[int, int, str], None] | None
 
 
 def measured_rows(dataset: Dataset, progress: Callable[[int, int, str], None] | None = None) -> pd.DataFrame:
-    """INDEX with MEASURES and `sketch`, decoded now where they have not been."""
+    """INDEX with MEASURES and `sketch`, decoded now where they have not been; missing where a file cannot be decoded.
+
+    attrs `failed`: {sha1: reason} of those.
+    """
     from core.data.decode import measures_table
 
     index = read_index(dataset.name)
@@ -117,6 +123,7 @@ def measured_rows(dataset: Dataset, progress: Callable[[int, int, str], None] | 
     rows = index.join(table.drop(columns=[name for name in table if name in index]), on="sha1")
     rows["short side"] = rows[["width", "height"]].min(axis=1)
     rows["elongation"] = rows[["width", "height"]].max(axis=1) / rows["short side"].clip(lower=1)
+    rows.attrs["failed"] = table.attrs["failed"]
     return rows
 
 
@@ -184,13 +191,13 @@ def _across(members: list[dict]) -> bool:
     return len({row["study"] for row in members}) > 1
 
 
-def _label_conflicts(rows: pd.DataFrame, groups: list[list[dict]]) -> list[dict]:
+def _label_conflicts(torn: set[str], groups: list[list[dict]]) -> list[dict]:
     found = [
         {
             "path": study,
             "reason": "its radiographs carry both labels; the study counts as unlabelled until that is mended",
         }
-        for study in sorted(conflicting_studies(rows))
+        for study in sorted(torn)
     ]
     for members in groups:
         labels = {row["label"] for row in members} - {None}
@@ -200,8 +207,12 @@ def _label_conflicts(rows: pd.DataFrame, groups: list[list[dict]]) -> list[dict]
     return found
 
 
-def _gone(rows: pd.DataFrame) -> list[dict]:
-    return [{"path": path, "reason": "it was readable when it was indexed and is not now"} for path in rows["path"]]
+def _undecoded(rows: pd.DataFrame, failed: dict[str, str]) -> list[dict]:
+    """Files whose head and end are sound, and whose pixels are not."""
+    return [
+        {"path": path, "reason": failed.get(sha1, "it could not be decoded")}
+        for path, sha1 in zip(rows["path"], rows["sha1"])
+    ]
 
 
 def _odd(rows: pd.DataFrame, name: str) -> list[str]:

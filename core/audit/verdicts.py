@@ -32,6 +32,7 @@ def verdicts(found: Audit) -> list[Verdict]:
         _count("unreadable", "Unreadable files", found.unreadable, "alarm", "file", "cannot be read"),
         _count("labels", "Labels in conflict", found.label_conflicts, "alarm", "study or copy", "with both labels"),
         _count("conflicts", "Tables against folders", found.conflicts, "note", "disagreement", "within the source"),
+        _count("converted", "Stored otherwise", found.converted, "note", "file", "not stored as plain grey or colour"),
         _count("stray", "Stray files", found.stray, "note", "file", "of no radiograph of the set"),
         _shortcut(found),
         *[

@@ -62,7 +62,7 @@ def index(
             path, pairs(column or []), valid_fraction, folds, seed, progress, labels, read_before(name, path)
         )
     dataset, frame = write_dataset(name, indexed), indexed.frame
-    for kind in ("unreadable", "stray", "conflicts"):
+    for kind in ("unreadable", "stray", "conflicts", "converted"):
         listed = getattr(indexed, kind)
         for entry in listed[:10]:
             messages.print(f"[yellow]{kind}[/yellow] ", end="")
@@ -83,6 +83,7 @@ def index(
         "unreadable": indexed.unreadable,
         "stray": indexed.stray,
         "conflicts": indexed.conflicts,
+        "converted": indexed.converted,
         **indexed.changes,
     }
     changed = ", ".join(f"{count} {what}" for what, count in indexed.changes.items() if count)

@@ -22,7 +22,8 @@ from filelock import FileLock, Timeout
 from core.data import measure_store, pixel_store, thumbnails
 from core.data.index import Dataset, read_index
 from core.data.input_spec import InputSpec
-from core.data.pixels import UnreadableImage, read_grey, to_square
+from core.data.levels import UnreadableImage
+from core.data.pixels import read_grey, to_square
 from core.errors import OverreadError
 from core.paths import cache_folder, unwritable
 
@@ -84,12 +85,17 @@ def decode(
 
 
 def measures_table(dataset: Dataset, index: pd.DataFrame, progress: Progress | None = None) -> pd.DataFrame:
-    """The measures of every file in `index` that can be decoded, by sha1: columns of `core.data.measures.MEASURES`."""
-    table = measure_store.read(dataset)
+    """The measures of every file in `index` that can be decoded, by sha1: columns of `core.data.measures.MEASURES`.
+
+    attrs `failed`: {sha1: reason} of the others.
+    """
+    table, failed = measure_store.read(dataset), {}
     if not pd.Index(index["sha1"].unique()).isin(table.index).all():
-        decode(dataset, index, measures=True, progress=progress)
+        failed = decode(dataset, index, measures=True, progress=progress).failed
         table = measure_store.read(dataset)
-    return table[table.index.isin(index["sha1"])]
+    table = table[table.index.isin(index["sha1"])]
+    table.attrs["failed"] = failed
+    return table
 
 
 def _missing(dataset: Dataset, distinct: pd.Series, spec, thumbnail: bool, measures: bool) -> list[_Wanted]:

@@ -9,6 +9,25 @@ import pandas as pd
 from core.data.manifest import read_table
 from core.errors import OverreadError
 
+# First elements of files without a preamble: of the file's meta information, or of the data set itself.
+_GROUPS = (b"\x02\x00", b"\x08\x00")
+# What the first elements of either group may hold.
+_KINDS = (b"UL", b"UI", b"CS", b"OB", b"DA", b"TM", b"LO", b"SH")
+
+
+def is_dicom(start: bytes) -> bool:
+    """Whether the first 132 bytes (or more) are those of DICOM: a preamble and DICM, or, as old archives have them, a
+    first element without either."""
+    if start[128:132] == b"DICM":
+        return True
+    if len(start) < 16 or start[:2] not in _GROUPS or start[3:4] != b"\x00":
+        return False
+    # Explicit: two letters of a kind. Implicit: the length of a short text or number.
+    return start[4:6] in _KINDS or (
+        start[2:4] in (b"\x00\x00", b"\x05\x00", b"\x08\x00", b"\x16\x00")
+        and 0 < int.from_bytes(start[4:8], "little") <= 64
+    )
+
 
 @dataclass(frozen=True)
 class Found:
@@ -49,7 +68,7 @@ def walk(root: Path) -> Found:
             except OSError as error:
                 stray.append({"path": path, "reason": (error.strerror or str(error)).lower()})
                 continue
-            if start[128:] == b"DICM":
+            if is_dicom(start):
                 if name.upper() != "DICOMDIR":
                     files.append(path)
             elif path != "labels.csv":

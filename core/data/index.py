@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from core.data import dicom_files, manifest, mura
 from core.data.inspect import FileFacts, inspect
-from core.data.pixels import UnreadableImage
+from core.data.levels import UnreadableImage
 from core.data.split import assign_folds, assign_splits, group_ids, linked_group_ids
 from core.errors import OverreadError
 from core.paths import dataset_folder, home, unwritable, write_atomically
@@ -26,6 +26,7 @@ from core.schema import INDEX, check
 Progress = Callable[[int, int, str], None]
 _FACTS = b"overread"
 _FILE_FACTS = "files.parquet"
+_COLUMNS = ("bytes", "mtime_ns", "width", "height", "sha1", "peculiar")
 # A file written so shortly before it was looked at may be written again within the same tick of its clock.
 _SETTLED_NS = 2_000_000_000
 # Files that one task of a thread looks at.
@@ -34,7 +35,7 @@ _TOGETHER = 32
 
 @dataclass(frozen=True)
 class Indexed:
-    """What indexing found. The lists hold {path, reason} of everything left out or in doubt."""
+    """What indexing found. The lists hold {path, reason} of everything left out or in doubt, or stored oddly."""
 
     frame: pd.DataFrame
     root: Path
@@ -44,9 +45,10 @@ class Indexed:
     unreadable: list = field(default_factory=list)
     stray: list = field(default_factory=list)
     conflicts: list = field(default_factory=list)
+    converted: list = field(default_factory=list)
     # {path in the index: file below root}, where a file's own name would name the patient.
     links: dict = field(default_factory=dict)
-    # {path: (bytes, mtime_ns, width, height, sha1)} of every readable file, for the next indexing.
+    # {path: (bytes, mtime_ns, width, height, sha1, peculiar)} of every readable file, for the next indexing.
     facts: dict = field(default_factory=dict)
     changes: dict = field(default_factory=dict)
 
@@ -78,7 +80,7 @@ class Dataset:
         return dataset_folder(self.name)
 
     def problems(self) -> dict[str, list]:
-        """What was left out or is in doubt: lists `unreadable`, `stray`, `conflicts` of {path, reason}."""
+        """What was left out or is in doubt: lists `unreadable`, `stray`, `conflicts`, `converted` of {path, reason}."""
         file = self.folder / "problems.json"
         try:
             lists = json.loads(file.read_text())
@@ -122,6 +124,7 @@ def build_index(
     facts, unreadable, kept = _inspect_all(root, [links.get(path, path) for path in paths], progress, before)
     names = dict(zip(links.values(), links))
     unreadable = [{**row, "path": names.get(row["path"], row["path"])} for row in unreadable]
+    converted = [{"path": path, "reason": fact.peculiar} for path, fact in zip(paths, facts) if fact and fact.peculiar]
     frame = frame[[fact is not None for fact in facts]].reset_index(drop=True)
     if frame.empty:
         first = [*unreadable, *rejected, *stray][:1]
@@ -140,6 +143,7 @@ def build_index(
         rejected + unreadable,
         stray,
         conflicts + _label_conflicts(frame),
+        converted,
         links,
         kept,
         _changes(frame, before),
@@ -160,7 +164,8 @@ def write_dataset(name: str, indexed: Indexed) -> Dataset:
         patients_known=int(frame["patient_id"].nunique()),
         splits_from=frame.attrs.get("splits_from", "source"),
     )
-    problems = {"unreadable": indexed.unreadable, "stray": indexed.stray, "conflicts": indexed.conflicts}
+    kinds = ("unreadable", "stray", "conflicts", "converted")
+    problems = {kind: getattr(indexed, kind) for kind in kinds}
     facts, folder = json.dumps(asdict(dataset), indent=1), dataset.folder
     table = pa.Table.from_pandas(frame, preserve_index=False)
     # The facts travel inside the index, so that the one file that is replaced in one step says what it belongs to.
@@ -183,8 +188,9 @@ def read_before(name: str, source: Path | str) -> Before | None:
         dataset, frame = read_dataset(name), read_index(name)
     except (OSError, ValueError, KeyError, pa.ArrowException):  # OverreadError is a ValueError
         return None
-    columns = ("bytes", "mtime_ns", "width", "height", "sha1")
-    facts = dict(zip(rows["path"], zip(*(rows[column] for column in columns))))
+    # Indexes of before did not note what is peculiar.
+    rows.setdefault("peculiar", [""] * len(rows["path"]))
+    facts = dict(zip(rows["path"], zip(*(rows[column] for column in _COLUMNS))))
     return Before(frame, facts, dataset.splits_from)
 
 
@@ -272,11 +278,11 @@ def _gather(source: Path, columns: dict[str, str], labels: Path | None):
     if source.is_dir() and (labels or not _is_manifest(file, columns)):
         found = dicom_files.walk(source)
         if found.files:
-            from core.data import dicom  # pydicom is loaded where there is something to read
+            from core.data import dicom_rows  # pydicom is loaded where there is something to read
 
             table = dicom_files.read_labels(labels or (file if file.is_file() else None))
-            rows = dicom.frame_of(source, found.files, table)
-            return rows.frame, source, "dicom", rows.left_out, found.stray, rows.repeated, rows.links
+            rows = dicom_rows.frame_of(source, found.files, table, found.stray)
+            return rows.frame, source, "dicom", rows.left_out, rows.stray, rows.repeated, rows.links
     if not file.is_file():
         raise OverreadError(
             f"{source} holds neither MURA's folders (train/XR_WRIST/...) nor labels.csv nor DICOM files; give the MURA "
@@ -316,7 +322,8 @@ def _inspect_all(root: Path, paths: list[str], progress: Progress | None, before
             about = os.stat(os.path.join(place, path))
             stamp = (about.st_size, about.st_mtime_ns)
             if known.get(path, ())[:2] == stamp:
-                return FileFacts(*known[path][2:4], known[path][0], known[path][4]), stamp
+                size, _, width, height, sha1, peculiar = known[path]
+                return FileFacts(width, height, size, sha1, peculiar), stamp
         except (OSError, ValueError):
             stamp = None  # inspect says what is wrong
         try:
@@ -334,7 +341,7 @@ def _inspect_all(root: Path, paths: list[str], progress: Progress | None, before
             if failed:
                 unreadable.append({"path": path, "reason": result.reason})
             elif stamp and stamp[1] < now - _SETTLED_NS:
-                kept[path] = (*stamp, result.width, result.height, result.sha1)
+                kept[path] = (*stamp, result.width, result.height, result.sha1, result.peculiar)
             if progress and (done % 64 == 0 or done == len(paths)):
                 progress(done, len(paths), "reading files")
     return facts, unreadable, kept
@@ -369,11 +376,10 @@ def _link_files(name: str, indexed: Indexed) -> Path:
 
 
 def _write_file_facts(file: Path, indexed: Indexed) -> None:
-    columns = ("bytes", "mtime_ns", "width", "height", "sha1")
     # By the path in the index where the real one would name the patient: that file is then read again.
     rows = {} if indexed.links else indexed.facts
     table = pa.table(
-        {"path": list(rows), **{column: [row[place] for row in rows.values()] for place, column in enumerate(columns)}}
+        {"path": list(rows), **{column: [row[place] for row in rows.values()] for place, column in enumerate(_COLUMNS)}}
     )
     pq.write_table(table.replace_schema_metadata({b"source": str(indexed.source.resolve()).encode()}), file)
 

@@ -5,7 +5,7 @@ from PIL import Image
 from scipy import ndimage
 
 # Raised when a measure changes, so that older ones are made again.
-VERSION = 1
+VERSION = 2
 # Side of the sketch: the radiograph brought to a square of so many pixels, whatever its shape.
 SKETCH = 32
 _SIDE = 256

@@ -3,7 +3,7 @@
 import csv
 import os
 import re
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -26,31 +26,30 @@ def walk(root: Path) -> tuple[list[dict], list[dict]]:
 
     A folder that may not be read, or that is a link, is stray as a whole.
     """
-    rows, stray = [], []
-
-    def note(error: OSError) -> None:
-        place = Path(error.filename or root / split).relative_to(root).as_posix()
-        said = (error.strerror or str(error)).lower()
-        stray.append(_stray(place, f"the folder cannot be read ({said}); permit reading it and index again"))
-
-    for split in SPLITS:
-        if not (root / split).is_dir():
-            continue  # a tree need not have all three
-        for folder, names, files in os.walk(root / split, onerror=note):
-            names.sort()
-            # Text rather than paths: there are as many as studies and radiographs.
-            place = Path(folder).relative_to(root).as_posix() if os.sep != "/" else folder[len(str(root)) + 1 :]
-            for name in names:
-                if os.path.islink(link := os.path.join(folder, name)):
-                    real = _printable(os.path.realpath(link))
-                    stray.append(
-                        _stray(
-                            f"{place}/{name}", f"a linked folder, and links are not followed; put {real} in its place"
-                        )
-                    )
-            for name in sorted(files):
-                row = _row(place, name)
+    rows, stray, top = [], [], str(root)
+    # A tree need not have all three. Text and not paths: there are as many folders as studies.
+    waiting = [split for split in reversed(SPLITS) if (root / split).is_dir()]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with os.scandir(os.path.join(top, place)) as found:
+                entries = sorted(found, key=attrgetter("name"))
+        except OSError as error:
+            said = (error.strerror or str(error)).lower()
+            stray.append(_stray(place, f"the folder cannot be read ({said}); permit reading it and index again"))
+            continue
+        inner = []
+        for entry in entries:
+            path = f"{place}/{entry.name}"
+            if entry.is_symlink() and os.path.isdir(entry.path):
+                real = _printable(os.path.realpath(entry.path))
+                stray.append(_stray(path, f"a linked folder, and links are not followed; put {real} in its place"))
+            elif entry.is_dir(follow_symlinks=False):
+                inner.append(path)
+            else:
+                row = _row(place, entry.name)
                 (stray if "reason" in row else rows).append(row)
+        waiting += reversed(inner)
     return rows, stray
 
 
@@ -138,7 +137,8 @@ def _row(place: str, name: str) -> dict:
         "path": path,
         "split": parts[0],
         "bone": parts[1][3:].lower(),
-        "patient_id": parts[2],
+        # Two spellings of one folder are one patient, on whatever side each lies.
+        "patient_id": parts[2].lower(),
         "study": study[1].lower(),
         "label": float(study[2].lower() == "positive"),
     }

@@ -18,7 +18,7 @@ import pandas as pd
 from core.paths import write_atomically
 
 # Raised when the way from file to bytes changes, so that older arrays are begun anew.
-VERSION = 2
+VERSION = 3
 _HEADER = 128  # numpy leaves room in it for a longer first axis, so it keeps its length while the array grows
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 _FIRST = "g0001"

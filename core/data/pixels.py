@@ -1,17 +1,18 @@
 """From a file to grey bytes: reading, and fitting into a square."""
 
 import io
+import re
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
+from core.data.dicom_files import is_dicom
+from core.data.levels import MOST_PIXELS, UnreadableImage, check_size, eight_bits
 from core.errors import OverreadError
 
 FITS = ("pad", "crop", "stretch")
-# Larger than any radiograph (a 43 x 43 cm detector at 100 um has 18 million), smaller than what exhausts memory.
-MOST_PIXELS = 120_000_000
 # What Pillow's decoders raise on damaged files, besides OSError (of which UnidentifiedImageError is one).
 _DAMAGE = (
     OSError,
@@ -25,52 +26,138 @@ _DAMAGE = (
     OverflowError,
     Image.DecompressionBombError,
 )
+_ORIENTATION = 0x0112
+# EXIF's orientations that lay the picture on its side.
+_SIDEWAYS = {5, 6, 7, 8}
+_WHITE_IS_ZERO, _PHOTOMETRIC, _BITS = 0, 262, 258
 
 
-class UnreadableImage(OverreadError):
-    """A radiograph that cannot be decoded. `reason` says why without naming the file."""
-
-    def __init__(self, path: Path | str, reason: str):
-        self.path, self.reason = str(path), reason
-        super().__init__(f"{path} cannot be read: {reason}. Replace the file or take it out of the set.")
-
-
-def open_image(path: Path, data: bytes | None = None) -> Image.Image:
+def open_image(path: Path | str, data: bytes | None = None) -> Image.Image:
     """The image with its header read, its pixels not yet. UnreadableImage where the header makes no sense."""
     try:
         with warnings.catch_warnings():
-            # The bomb warning comes at a lower size than ours; the check below is the limit.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # The bomb warning comes at a lower size than ours; the check below is the limit. What else Pillow warns of
+            # it also raises, where it matters.
+            warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data) if data is not None else path)
     except _DAMAGE as error:
         raise UnreadableImage(path, _reason(error)) from error
-    width, height = image.size
-    if width * height > MOST_PIXELS:
-        raise UnreadableImage(path, f"{width} x {height} pixels, more than the {MOST_PIXELS:,} a radiograph may have")
+    check_size(path, *image.size)
     return image
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height as `read_grey` gives them: EXIF may say that the file lies on its side."""
+    return image.size[::-1] if _orientation(image) in _SIDEWAYS else image.size
+
+
+def peculiarity(image: Image.Image) -> str:
+    """What of a file is shown otherwise than it is stored, in words; empty where nothing is."""
+    said = []
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        said.append(f"stored in {image.mode}; its brightness is read")
+    elif image.mode in ("P", "PA"):
+        said.append("stored with a palette; its brightness is read")
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
+        said.append("stored with an alpha channel; black is put behind it")
+    if _orientation(image) not in (None, 1):
+        said.append("its EXIF orientation turns it; it is read upright")
+    try:
+        frames = getattr(image, "n_frames", 1)
+    except _DAMAGE:  # what follows the first is damaged, and is not read
+        frames = 1
+    if frames > 1:
+        said.append(f"it holds {frames} pictures; the first is read")
+    return ", and ".join(said)
 
 
 def read_grey(path: Path | str, data: bytes | None = None) -> np.ndarray:
     """A file as grey levels: uint8 [height, width].
 
-    DICOM is read as core.data.dicom says. Colour is turned to luma. More than 8 bits are mapped linearly from the
-    image's own .5 and 99.5 percentiles to 0..255, since such files use an unstated part of their range.
-    UnreadableImage names file and reason.
+    DICOM is read as core.data.dicom says. Colour is turned to luma, black is put behind transparency, and EXIF's
+    orientation is followed. More than 8 bits, in colour as well, are mapped linearly from the image's own .5 and 99.5
+    percentiles to 0..255, since such files use an unstated part of their range. UnreadableImage names file and reason.
     """
     path = Path(path)
     if data is None:
         data = _bytes_of_dicom(path)
-    if data is not None and data[128:132] == b"DICM":
+    if data is not None and is_dicom(data):
         from core.data import dicom  # pydicom is loaded where there is one to read
 
         return dicom.read_grey(path, data)
     image = open_image(path, data)
     try:
-        if image.mode in {"I", "F"} or image.mode.startswith("I;"):
-            return eight_bits(np.asarray(image, dtype=np.float32))
-        return np.asarray(image if image.mode == "L" else image.convert("L"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            turned = _orientation(image)
+            if image.mode == "L":
+                grey = np.asarray(image)
+            elif image.mode in {"I", "F"} or image.mode.startswith("I;"):
+                grey = eight_bits(np.asarray(image, dtype=np.float32))
+                grey = 255 - grey if _white_is_zero(image) else grey
+            elif _deep(image):
+                image.load()  # raises on a file that is cut off, of which OpenCV returns the upper part
+                grey = _deep_colour(path, data)
+            else:
+                grey = np.asarray(_opaque(image).convert("L"))
+            return grey if turned in (None, 1) else _turned(grey, turned)
     except _DAMAGE as error:
         raise UnreadableImage(path, _reason(error)) from error
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """EXIF's orientation, 1..8; None where there is none, or none that can be read."""
+    # A PNG's EXIF may stand behind its pixels: looked for only where it was met already, to keep a look cheap.
+    if image.format not in ("JPEG", "TIFF", "WEBP", "MPO") and "exif" not in image.info:
+        return None
+    try:
+        found = image.getexif().get(_ORIENTATION)
+        return int(found) if found in range(1, 9) else None
+    except _DAMAGE:
+        return None
+
+
+def _turned(grey: np.ndarray, orientation: int) -> np.ndarray:
+    picture = Image.fromarray(grey)
+    picture.getexif()[_ORIENTATION] = orientation
+    return np.asarray(ImageOps.exif_transpose(picture))
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Of a TIFF: Pillow inverts those of 8 bits itself, and deeper ones not."""
+    return image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def _deep(image: Image.Image) -> bool:
+    """Whether colour or alpha of 16 bits would be cut down to the upper 8 by Pillow."""
+    if image.format == "PNG":
+        return any("16" in str(tile[3]) for tile in image.tile)
+    return image.format == "TIFF" and max(image.tag_v2.get(_BITS, (8,))) > 8
+
+
+def _deep_colour(path: Path, data: bytes | None) -> np.ndarray:
+    import cv2
+
+    stored = cv2.imdecode(np.frombuffer(data or path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if stored is None:
+        raise ValueError("its 16-bit colour could not be decoded")
+    levels = stored.astype(np.float32)
+    if levels.ndim == 2:
+        return eight_bits(levels)
+    if levels.shape[2] in (2, 4):
+        levels = levels[..., :-1] * (levels[..., -1:] / 65535)
+    luma = levels @ np.array([0.114, 0.587, 0.299], np.float32) if levels.shape[2] == 3 else levels[..., 0]
+    return eight_bits(luma)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """What lies behind transparency is black, as the ground of a radiograph is."""
+    if image.mode not in ("LA", "PA", "RGBA", "La", "RGBa") and "transparency" not in image.info:
+        return image
+    whole = image.convert("RGBA")
+    ground = Image.new("RGBA", whole.size, (0, 0, 0, 255))
+    ground.alpha_composite(whole)
+    return ground
 
 
 def _bytes_of_dicom(path: Path) -> bytes | None:
@@ -78,7 +165,7 @@ def _bytes_of_dicom(path: Path) -> bytes | None:
     try:
         with open(path, "rb") as file:
             start = file.read(132)
-            return start + file.read() if start[128:] == b"DICM" else None
+            return start + file.read() if is_dicom(start) else None
     except (OSError, ValueError):
         return None  # Pillow says what is wrong with it
 
@@ -115,21 +202,17 @@ def placed(width: int, height: int, size: int) -> tuple[int, int, int, int]:
     return (size - inner_width) // 2, (size - inner_height) // 2, inner_width, inner_height
 
 
-def eight_bits(levels: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
-    """Levels of any range to uint8, linearly from the .5 to the 99.5 percentile of `counted` (default: of all)."""
-    if levels.ndim != 2 or not np.isfinite(levels).all():
-        raise ValueError("grey levels that are not finite")
-    low, high = np.percentile(levels if counted is None else counted, (0.5, 99.5))
-    if high <= low:
-        low, high = float(levels.min()), max(float(levels.max()), float(levels.min()) + 1)
-    return np.clip((levels - low) * (255 / (high - low)) + 0.5, 0, 255).astype(np.uint8)
-
-
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, PermissionError):
         return "reading it is not permitted"
-    if "cannot identify image" in str(error):
+    said = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+    if isinstance(error, Image.DecompressionBombError):
+        found = re.search(r"\d+", said)
+        return f"{int(found[0]):,} pixels, more than the {MOST_PIXELS:,} a radiograph may have" if found else said
+    if "cannot identify image" in said:
         return "it is not an image that can be recognised"
-    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+    if said == "Truncated File Read":
+        return "image file is truncated"
+    return said

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zlib
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from core.__main__ import app
 from core.audit.audit import Audit, read_audit, run_audit
 from core.audit.shortcut import shortcut
 from core.audit.verdicts import verdicts
-from core.data.index import build_index, read_dataset, write_dataset
+from core.data.index import build_index, read_before, read_dataset, write_dataset
 from tests.audit.test_duplicates import film
 
 
@@ -139,6 +140,45 @@ def test_a_file_that_went_bad_since_is_unreadable(root, workspace):
     gone = root / "train/XR_ELBOW/patient00000/study1_negative/image1.png"
     gone.write_bytes(gone.read_bytes()[:400])
     assert [row["path"] for row in run_audit(dataset).unreadable] == [str(gone.relative_to(root))]
+
+
+def test_a_file_whose_head_and_end_are_sound_is_unreadable_with_the_decoder_s_reason(root, workspace):
+    file = root / "train/XR_ELBOW/patient00000/study1_negative/image1.png"
+    data = file.read_bytes()
+    start = data.index(b"IDAT") - 4
+    pixels = data[start + 8 : -24][:100]  # cut short, its checksum mended
+    chunk = b"IDAT" + pixels
+    mended = len(pixels).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4)
+    file.write_bytes(data[:start] + mended + data[-12:])
+    found = audited(root)
+    assert [(row["path"], row["reason"].split(" (")[0]) for row in found.unreadable] == [
+        (str(file.relative_to(root)), "image file is truncated")
+    ]
+
+
+def test_what_is_stored_otherwise_is_named_once(root, workspace):
+    folder = write(root, "train", "ELBOW", 77, 1, "negative", [film(500)])
+    Image.fromarray(film(501)).convert("CMYK").save(folder / "image2.jpg")
+    found = audited(root)
+    assert [row["path"] for row in found.converted] == [str((folder / "image2.jpg").relative_to(root))]
+    assert "CMYK" in found.converted[0]["reason"]
+    # Not read again the second time, and still named.
+    write_dataset("tree", build_index(root, folds=4, before=read_before("tree", root)))
+    assert len(read_dataset("tree").problems()["converted"]) == 1
+
+
+def test_two_spellings_of_a_patient_s_folder_are_one_patient(root, workspace):
+    folder = write(root, "valid", "WRIST", 0, 1, "negative", [film(900)])
+    folder.parent.rename(folder.parent.with_name("PATIENT00000"))
+    assert audited(root).patient_overlap == [{"patient": "patient00000", "splits": ["train", "valid"]}]
+
+
+def test_a_study_with_both_labels_is_told_once(root, workspace):
+    write(root, "train", "ELBOW", 0, 1, "positive", [film(900)])
+    found = audited(root)
+    assert found.conflicts == [] and [row["path"] for row in found.label_conflicts] == [
+        "train/elbow/patient00000/study1"
+    ]
 
 
 def test_the_command_fails_on_overlap_alone(root, workspace):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -18,7 +19,7 @@ from pydicom.uid import (
 )
 
 from core.data.cache import pixel_cache
-from core.data.dicom import hidden, salt
+from core.data.dicom_rows import hidden, salt
 from core.data.index import build_index, read_before, read_dataset, read_index, write_dataset
 from core.data.input_spec import InputSpec
 from core.data.pixels import UnreadableImage, read_grey
@@ -137,7 +138,7 @@ def test_without_a_window_the_image_s_own_range_without_its_padding(tmp_path):
         ({"PixelData": None}, "without pixels"),
         ({"NumberOfFrames": 3}, "holds 3 frames"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "its pixels are PALETTE COLOR"),
-        ({"Rows": None}, "lacks what pixels need"),
+        ({"Rows": None}, "header lacks Rows"),
         ({"Rows": 50_000, "Columns": 50_000}, "more than the"),
         ({"PixelData": b"\0" * 100}, "cannot be decoded"),
     ],
@@ -155,13 +156,82 @@ def test_an_unknown_transfer_syntax_has_a_reason(tmp_path):
         read_grey(file)
 
 
-def test_files_cut_off_anywhere_are_reasons_and_no_tracebacks(tmp_path):
-    whole = write(tmp_path / "a.dcm").read_bytes()
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless])
+def test_files_cut_off_anywhere_are_reasons_and_no_tracebacks(tmp_path, syntax, workspace):
+    whole = write(tmp_path / "a.dcm", syntax=syntax).read_bytes()
+    (tmp_path / "cuts").mkdir()
     for cut in (133, 200, 400, len(whole) // 2, len(whole) - 7):
-        file = tmp_path / "cut.dcm"
+        file = tmp_path / "cuts" / f"{cut}.dcm"
         file.write_bytes(whole[:cut])
         with pytest.raises(UnreadableImage):
             read_grey(file)
+    with pytest.raises(OverreadError, match="no radiograph that can be read"):
+        build_index(tmp_path / "cuts")
+
+
+def test_a_compressed_file_cut_off_within_its_pixels_is_said_to_be(tmp_path):
+    file = write(tmp_path / "a.dcm", syntax=RLELossless)
+    file.write_bytes(file.read_bytes()[:-60])
+    with pytest.raises(UnreadableImage, match="it is cut off within its pixels"):
+        read_grey(file)
+
+
+def test_a_frame_cut_off_inside_a_whole_file_names_what_the_decoder_said(tmp_path):
+    file = write(tmp_path / "a.dcm", syntax=RLELossless)
+    dataset = dcmread(file)
+    dataset.PixelData = encapsulate([next(generate_frames(dataset.PixelData, number_of_frames=1))[:2000]])
+    dataset.save_as(file)
+    with pytest.raises(UnreadableImage, match="decoded RLE segment data doesn't match"):
+        read_grey(file)
+
+
+def table_of(values, first=0, bits=12):
+    table = Dataset()
+    table.LUTDescriptor, table.LUTData = [len(values), first, bits], np.asarray(values).astype("<u2").tobytes()
+    return Sequence([table])
+
+
+def test_a_modality_table_takes_the_place_of_slope_and_intercept(tmp_path):
+    found = read_grey(write(tmp_path / "a.dcm", ModalityLUTSequence=table_of(np.arange(4095, -1, -1))))
+    assert (found == read_grey(write(tmp_path / "b.dcm", (4095 - RAMP).astype(np.uint16)))).all()
+
+
+def test_a_table_that_overstates_its_bits_does_not_darken_the_picture(tmp_path):
+    found = read_grey(write(tmp_path / "a.dcm", VOILUTSequence=table_of(np.arange(4096), bits=16)))
+    assert np.abs(found - 255 * RAMP.astype(float) / 4095).max() <= 0.51
+
+
+def test_a_table_may_begin_below_zero(tmp_path):
+    tags = {"RescaleSlope": 1, "RescaleIntercept": -1000}
+    found = read_grey(write(tmp_path / "a.dcm", VOILUTSequence=table_of(np.arange(4096), first=64_536), **tags))
+    assert np.abs(found - 255 * RAMP.astype(float) / 4095).max() <= 0.51
+
+
+@pytest.mark.parametrize("window", [(100_000, 10), (2048, 0), (2048, -5), (-900, 1), ("", "")])
+def test_a_window_that_shows_nothing_gives_way_to_the_image_s_own_range(tmp_path, window):
+    centre, width = window
+    found = read_grey(write(tmp_path / "a.dcm", WindowCenter=centre, WindowWidth=width))
+    assert (found == read_grey(write(tmp_path / "b.dcm"))).all() and found.std() > 60
+
+
+def test_the_value_may_lie_at_the_upper_end_of_its_word(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 16, RAMP.shape)
+    tags = {"BitsStored": 12, "HighBit": 15}
+    found = read_grey(write(tmp_path / "a.dcm", ((RAMP << 4) | noise).astype(np.uint16), **tags))
+    assert (found == read_grey(write(tmp_path / "b.dcm"))).all()
+
+
+def test_old_files_without_a_preamble_are_read_and_indexed(tmp_path, workspace):
+    for syntax, name in ((ExplicitVRLittleEndian, "meta"), (ImplicitVRLittleEndian, "implicit")):
+        whole = write(tmp_path / "whole.dcm", syntax=syntax).read_bytes()
+        (tmp_path / "old").mkdir(exist_ok=True)
+        # With its file meta information, and with nothing before the data set itself.
+        start = 132 if name == "meta" else 132 + 12 + int.from_bytes(whole[140:144], "little")
+        (tmp_path / "old" / name).write_bytes(whole[start:])
+        assert (read_grey(tmp_path / "old" / name) == read_grey(tmp_path / "whole.dcm")).all()
+    (tmp_path / "old" / "notes.txt").write_text("\x08 no DICOM")
+    indexed = build_index(tmp_path / "old")
+    assert len(indexed.frame) == 2 and [entry["path"] for entry in indexed.stray] == ["notes.txt"]
 
 
 @pytest.fixture
@@ -193,6 +263,7 @@ def test_a_folder_of_dicom_is_indexed_by_content(archive, workspace):
 
 def test_nothing_that_names_a_patient_is_kept(archive, workspace):
     write(archive / "DOE_JANE_MRN-4711" / "IM9")
+    (archive / "DOE_JANE_MRN-4711" / "report of Jane Doe.pdf").write_bytes(b"%PDF")
     write_dataset("clinic", build_index(archive))
     dataset = read_dataset("clinic")
     kept = b"".join(

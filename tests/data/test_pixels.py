@@ -1,8 +1,12 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from core.data.input_spec import InputSpec
+from core.data.inspect import inspect
 from core.data.pixels import UnreadableImage, placed, read_grey, to_square
 from core.errors import OverreadError
 
@@ -23,6 +27,82 @@ def test_sixteen_bits_are_spread_over_their_own_range(tmp_path):
     assert (np.diff(grey.ravel()) >= 0).all()
     # Half-way in level is half-way in grey.
     assert abs(int(grey.ravel()[200]) - 128) <= 1
+
+
+LEVELS = np.linspace(100, 4000, 30 * 20).reshape(30, 20).astype(np.uint16)
+
+
+def deep_png(file, channels: int, alpha: int = 65535):
+    """Twelve used bits of sixteen, in as many channels; those of alpha come last."""
+    stored = np.repeat(LEVELS[..., None], channels, axis=2)
+    if channels in (2, 4):
+        stored[..., -1] = alpha
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", 20, 30, 16, kind, 0, 0, 0)
+    rows = zlib.compress(b"".join(b"\0" + row.astype(">u2").tobytes() for row in stored))
+    parts = chunk(b"IHDR", head), chunk(b"IDAT", rows), chunk(b"IEND", b"")
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    return file
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_sixteen_bits_in_colour_or_with_alpha_are_not_cut_to_the_upper_eight(tmp_path, channels):
+    grey = read_grey(deep_png(tmp_path / "x.png", channels)).astype(int)
+    plain = read_grey(deep_png(tmp_path / "plain.png", 1)).astype(int)
+    assert np.abs(grey - plain).max() <= 1 and grey[-1, -1] == 255
+
+
+def test_a_deep_colour_file_that_is_cut_off_is_refused(tmp_path):
+    file = deep_png(tmp_path / "x.png", 3)
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(UnreadableImage, match="truncated"):
+        read_grey(file)
+
+
+def test_a_deep_tiff_may_have_white_at_zero(tmp_path):
+    Image.fromarray(LEVELS).save(tmp_path / "black.tif")
+    Image.fromarray(LEVELS).save(tmp_path / "white.tif", tiffinfo={262: 0})
+    black, white = (read_grey(tmp_path / f"{name}.tif").astype(int) for name in ("black", "white"))
+    assert black[-1, -1] == 255 and (black + white == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_black_lies_behind_transparency(tmp_path, mode):
+    picture = Image.new(mode, (8, 6), "white")
+    alpha = Image.new("L", (8, 6), 255)
+    alpha.paste(0, (0, 0, 4, 6))
+    picture.putalpha(alpha)
+    picture.save(tmp_path / "x.png")
+    grey = read_grey(tmp_path / "x.png")
+    assert (grey[:, :4] == 0).all() and (grey[:, 4:] == 255).all()
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_exif_is_followed_and_the_size_is_that_of_what_is_read(tmp_path, orientation, ending):
+    upright = np.zeros((40, 24), np.uint8)
+    upright[:16, :8] = 255  # top left
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    backwards = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
+    Image.fromarray(upright).transpose(backwards).save(tmp_path / f"x.{ending}", exif=exif, quality=95)
+    grey = read_grey(tmp_path / f"x.{ending}")
+    assert np.abs(grey.astype(int) - upright).mean() < 4
+    facts = inspect(tmp_path / f"x.{ending}")
+    assert (facts.height, facts.width) == grey.shape and "orientation" in facts.peculiar
+
+
+@pytest.mark.parametrize(
+    ("mode", "ending", "said"),
+    [("CMYK", "jpg", "stored in CMYK"), ("P", "png", "a palette"), ("LA", "png", "alpha"), ("L", "png", "")],
+)
+def test_what_is_not_stored_as_plain_grey_is_said(tmp_path, mode, ending, said):
+    Image.fromarray(np.eye(9, dtype=np.uint8) * 200).convert(mode).save(tmp_path / f"x.{ending}")
+    assert said in inspect(tmp_path / f"x.{ending}").peculiar if said else not inspect(tmp_path / "x.png").peculiar
 
 
 def test_a_flat_sixteen_bit_image_is_readable(tmp_path):
@@ -74,7 +154,7 @@ def test_damage_is_named_with_its_file(tmp_path, content, reason):
 
 def test_more_pixels_than_any_radiograph_are_refused_before_decoding(tmp_path):
     Image.new("1", (12000, 11000)).save(tmp_path / "bomb.png")
-    with pytest.raises(UnreadableImage, match="12000 x 11000 pixels"):
+    with pytest.raises(UnreadableImage, match="12,000 x 11,000 pixels"):
         read_grey(tmp_path / "bomb.png")
 
 
