@@ -94,7 +94,9 @@ def _copies(dataset: Dataset, rows: pd.DataFrame, part: list, key: str) -> list[
         splits = " and ".join(sorted({member["split"] for member in members}))
         labels = {member["label"] for member in members} - {None}
         differ = '<span class="mark alarm">labels differ</span>' if len(labels) > 1 else ""
-        paths = "".join(f"<small>{escape(member['path'])}</small>" for member in members[:_MOST])
+        paths = "".join(
+            f"<small>{escape(member['split'])}: {escape(member['path'])}</small>" for member in members[:_MOST]
+        )
         more = f"<small>and {len(members) - _MOST} more</small>" if len(members) > _MOST else ""
         words = f"<div><b>{kind}, {len(members)} in {splits}</b>{differ}</div>{paths}{more}"
         mine = rows.loc[[member["path"] for member in members if member["path"] in rows.index]]

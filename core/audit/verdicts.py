@@ -67,7 +67,7 @@ def _across(found: Audit) -> Verdict:
         return Verdict("across", title, "pass", "none")
     sides = sum(len({row["split"] for row in group}) > 1 for group in groups)
     people = sum(len({row["patient"] for row in group} - {None}) > 1 for group in groups)
-    words = f"{counted(len(groups), 'group')} of copies, {sides} across splits and {people} across patients"
+    words = f"{counted(len(groups), 'group')} of copies, {sides} across splits and {people} across known patients"
     return Verdict("across", title, "alarm", words)
 
 

@@ -21,6 +21,12 @@ def balance_table(index: pd.DataFrame, level: str) -> pd.DataFrame:
     return units.groupby(["split", "bone", "label"], dropna=False).size().rename("n").reset_index()
 
 
+def file_sizes_table(index: pd.DataFrame, most: int = 2000) -> pd.DataFrame:
+    """How many radiographs have a size: `bone`, `width`, `height`, `n`; the `most` common ones, the commonest first."""
+    sizes = index.groupby(["bone", "width", "height"]).size().rename("n").reset_index()
+    return sizes.sort_values("n", ascending=False, kind="stable").head(most).reset_index(drop=True)
+
+
 def views_table(index: pd.DataFrame) -> pd.Series:
     """How many studies have one radiograph, two, and so on: studies by number of radiographs, ascending."""
     return index["study_id"].value_counts().value_counts().sort_index()

@@ -6,8 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
-from core.data.pixels import UnreadableImage, read_grey, to_square
-from core.data.sizes import MOST, size_table
+from core.data.pixels import UnreadableImage
 from core.paths import home
 from core.schema import bone_order
 from dashboard import loaders, selection, widgets
@@ -19,7 +18,7 @@ from dashboard.selection import SPLITS, bone_name
 def show() -> None:
     chosen = selection.current()
     dataset = loaders.datasets()[chosen.dataset]
-    widgets.heading("Dataset", dataset, dataset.name, bone_name(chosen.bone), place(dataset))
+    widgets.heading("Dataset", dataset, dataset.name, tables.totals(dataset), bone_name(chosen.bone), place(dataset))
     show_problems(dataset)
     show_published(tables.published(dataset))
     show_balance(dataset)
@@ -96,8 +95,8 @@ def show_balance(dataset: Dataset) -> None:
             )
     priors = tables.priors(dataset)
     if len(priors):
-        parts = [f"{row.prior:.1%} {tables.BALANCES[row.balance]} ({row.balance})" for row in priors.itertuples()]
-        widgets.note(f"The share of abnormal that training sees: {', '.join(parts)}.")
+        parts = [f"{row.prior:.1%} with {row.balance} ({tables.BALANCES[row.balance]})" for row in priors.itertuples()]
+        widgets.note(f"The share of abnormal that training sees by its balance: {', '.join(parts)}.")
 
 
 def show_sizes(dataset: Dataset, bone: str) -> None:
@@ -108,21 +107,19 @@ def show_sizes(dataset: Dataset, bone: str) -> None:
     place = st.slider("Radiograph", 1, len(rows), 1, key="radiograph", bind="query-params") if len(rows) > 1 else 1
     row = rows.iloc[place - 1]
     try:
-        grey = read_grey(f"{dataset.root}/{row['path']}")
+        pictures, table = tables.at_sizes(dataset, row)
     except UnreadableImage as error:
         widgets.note(str(error))
         return
     cards = []
-    for left in size_table(grey).itertuples():
+    for picture, left in zip(pictures, table.itertuples()):
         words = (
             f"<div><b>{left.size} px</b><span>{left.edges:.0%} of the edges</span></div>"
             f"<small>SSIM {left.ssim:.2f}; one pixel covers {left.finest:.1f} x {left.finest:.1f} of the file</small>"
         )
-        picture = loaders.picture_uri(to_square(grey, left.size))
         cards.append(widgets.card([(picture, f"{row['bone']} at {left.size} pixels")], words))
-    whole = loaders.picture_uri(to_square(grey, min(max(grey.shape), MOST)))
     words = f"<div><b>Whole</b></div><small>{row['width']} x {row['height']} px in the file</small>"
-    cards.append(widgets.card([(whole, f"{row['bone']}, whole")], words))
+    cards.append(widgets.card([(pictures[-1], f"{row['bone']}, whole")], words))
     widgets.gallery(cards, "19rem", "16rem", crisp=True)
     widgets.note(str(row["image_id"]))
     if st.toggle("Measure over 48 radiographs", key="measure_sizes", bind="query-params"):

@@ -1,5 +1,6 @@
 """What a data set holds: counts per bone and label, views per study, image sizes."""
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -50,24 +51,32 @@ def views_per_study(views: pd.Series) -> go.Figure:
         marker={"color": theme.MUTED, "line": {"width": 0}},
         hovertemplate="%{y:,} studies of %{x} radiographs<extra></extra>",
     )
-    return figure.update_xaxes(dtick=max(1, round(len(views) / 12))).update_layout(showlegend=False)
+    # Wide enough that the bar of a set with one radiograph a study is a bar, and no block.
+    most = max(5, int(views.index.max()) if len(views) else 0)
+    figure.update_xaxes(dtick=max(1, round(most / 12)), range=[0.4, most + 0.6])
+    return figure.update_yaxes(tickformat=",").update_layout(showlegend=False)
 
 
 def sizes(shown: pd.DataFrame, total: int) -> go.Figure:
-    """Width against height in pixels, one mark a radiograph of `shown` (bone, width, height), out of `total`."""
-    figure = theme.figure(
-        "Image size", f"{total:,} radiographs, {len(shown):,} drawn", "Width (pixels)", "Height (pixels)", 320
-    )
+    """Width against height in pixels: a mark for each size of a bone, from `bone`, `width`, `height`, `n`; its area
+    is the number of radiographs, of which there are `total`."""
+    drawn = int(shown["n"].sum())
+    less = "" if drawn == total else f", the commonest sizes: {drawn:,} of them"
+    words = f"{total:,} radiographs in {len(shown):,} sizes of a bone{less}"
+    figure = theme.figure("Image size", words, "Width (pixels)", "Height (pixels)", 320)
+    largest = shown["n"].max()
     styles = theme.bone_style(shown["bone"])
     for bone in bone_order(shown["bone"]):
         rows, (colour, symbol) = shown[shown["bone"] == bone], styles[bone]
+        across = 5 + 19 * np.sqrt(rows["n"] / largest) if largest > 1 else 6
         figure.add_scatter(
             x=rows["width"],
             y=rows["height"],
             mode="markers",
             name=bone.capitalize(),
-            marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.75},
-            hovertemplate=f"{bone}: %{{x}} x %{{y}} px<extra></extra>",
+            marker={"color": colour, "symbol": symbol, "opacity": 0.6, "size": across, "line": {"width": 0}},
+            customdata=rows["n"],
+            hovertemplate=f"{bone}: %{{x}} x %{{y}} px, %{{customdata:,}} radiographs<extra></extra>",
         )
     return figure.update_layout(legend={"itemsizing": "constant"})
 

@@ -3,19 +3,19 @@
 import pandas as pd
 import streamlit as st
 
-from core.data.balance import balance_table, views_table
+from core.data.balance import balance_table, file_sizes_table, views_table
 from core.data.index import Dataset, conflicting_studies
-from core.data.pixels import UnreadableImage, read_grey
+from core.data.pixels import UnreadableImage, read_grey, to_square
 from core.data.published import is_mura, published_counts
-from core.data.sizes import SIZES, size_summary, size_table
+from core.data.sizes import MOST, SIZES, size_summary, size_table
 from core.training.balance import effective_prior
 from dashboard import loaders
 from dashboard.loaders.files import stamp
 
 BALANCES = {
     "none": "as the radiographs come",
-    "weight": "weighted per bone, in studies (Rajpurkar 2017)",
-    "sampler": "drawn evenly from bones and labels",
+    "weight": "weighted per bone, in studies, as Rajpurkar 2017",
+    "sampler": "bones and labels drawn evenly",
 }
 
 
@@ -30,7 +30,7 @@ def views(dataset: Dataset, bone: str) -> pd.Series:
 
 
 def file_sizes(dataset: Dataset, bone: str) -> pd.DataFrame:
-    """`bone`, `width`, `height` of at most 2,000 radiographs at regular steps; attrs `total`."""
+    """`file_sizes_table` of all bones ('') or one; attrs `total`, the radiographs there are."""
     return _bone(dataset.name, _stamp(dataset), bone)[1]
 
 
@@ -49,6 +49,23 @@ def size_losses(dataset: Dataset, bone: str, count: int = 48) -> pd.DataFrame:
     return _losses(dataset.name, _stamp(dataset), bone, count, dataset)
 
 
+def at_sizes(dataset: Dataset, row: pd.Series) -> tuple[list[str], pd.DataFrame]:
+    """A radiograph at each of SIZES and whole, as pictures for a page, and its `size_table`. UnreadableImage."""
+    return _at_sizes(row["sha1"], f"{dataset.root}/{row['path']}")
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _at_sizes(sha1: str, _file: str) -> tuple[list[str], pd.DataFrame]:
+    grey = read_grey(_file)
+    sides = [*SIZES, min(max(grey.shape), MOST)]
+    return [loaders.picture_uri(to_square(grey, side)) for side in sides], size_table(grey)
+
+
+def totals(dataset: Dataset) -> str:
+    """How much there is, in words."""
+    return _tables(dataset.name, _stamp(dataset))["totals"]
+
+
 def _stamp(dataset: Dataset):
     return stamp(dataset.folder / "index.parquet")
 
@@ -62,6 +79,8 @@ def _tables(name: str, stamp) -> dict:
     rows = [(balance, effective_prior(train, balance)) for balance in BALANCES] if len(train) else []
     return {
         **{level: balance_table(index, level) for level in ("radiograph", "study", "patient")},
+        "totals": f"{len(index):,} radiographs, {index['study_id'].nunique():,} studies, "
+        f"{index['patient_id'].nunique() or 'no'} known patients",
         "priors": pd.DataFrame(rows, columns=["balance", "prior"]),
         "published": published_counts(index) if is_mura(index, _kind(name)) else None,
     }
@@ -75,7 +94,7 @@ def _kind(name: str) -> str:
 def _bone(name: str, stamp, bone: str) -> tuple[pd.Series, pd.DataFrame]:
     index = loaders.index(name)
     rows = index[index["bone"] == bone] if bone else index
-    sizes = rows[["bone", "width", "height"]].iloc[:: max(1, -(-len(rows) // 2000))].copy()
+    sizes = file_sizes_table(rows)
     sizes.attrs["total"] = len(rows)
     return views_table(rows), sizes
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core.data.balance import balance_table, views_table
+from core.data.balance import balance_table, file_sizes_table, views_table
 from core.data.sizes import size_summary, size_table
 from core.metrics.calibration import reliability_table
 from core.metrics.counts import counts_table
@@ -106,10 +106,11 @@ def test_balance_bars_add_up_and_show_the_unknown():
 def test_views_per_study_and_sizes():
     views = balance.views_per_study(views_table(INDEX)).data[0]
     assert dict(zip(views.x, views.y)) == {1: 3, 2: 1}
-    figure = balance.sizes(INDEX.iloc[:3], 5)
-    assert (
-        sum(len(part.x) for part in figure.data) == 3 and "5 radiographs, 3 drawn" in figure.layout.title.subtitle.text
-    )
+    table = file_sizes_table(INDEX)
+    figure = balance.sizes(table, len(INDEX))
+    assert sum(sum(part.customdata) for part in figure.data) == len(INDEX) == table["n"].sum()
+    assert f"{len(INDEX)} radiographs in {len(table)} sizes of a bone" == figure.layout.title.subtitle.text
+    assert "the commonest sizes: 1 of them" in balance.sizes(table.tail(1), 5).layout.title.subtitle.text
 
 
 def test_what_is_left_shows_medians_with_quartiles():

@@ -78,6 +78,14 @@ def test_a_bad_address_names_the_part(text):
         Augmentation.from_text(text)
 
 
+@pytest.mark.parametrize("read", [Augmentation.from_text, lambda text: Augmentation.from_json(f'{{"{text}}}')])
+def test_a_field_that_comes_twice_is_refused(read):
+    text = "rotation:5,scale:0.1,rotation:6"
+    text = text if read == Augmentation.from_text else text.replace(":", '":').replace(",", ',"')
+    with pytest.raises(OverreadError, match=r"holds rotation twice \(5.* and 6.*\)"):
+        read(text)
+
+
 def test_an_address_holds_to_the_ranges():
     with pytest.raises(OverreadError, match="rotation is 999.0; expected a number from 0 to 180"):
         Augmentation.from_text("rotation:999")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from core.data.sizes import size_summary, size_table
+from core.data.sizes import size_summary, size_table, structural_similarity
 
 RANDOM = np.random.default_rng(0)
 
@@ -19,6 +19,15 @@ def test_more_pixels_leave_more_and_all_of_them_leave_all():
     assert (np.diff(table["edges"]) > 0).all() and (np.diff(table["ssim"]) > 0).all()
     assert table["edges"].iloc[-1] == pytest.approx(1) and table["ssim"].iloc[-1] == pytest.approx(1)
     assert table["finest"].tolist() == pytest.approx([300 / 16, 300 / 32, 300 / 64, 300 / 128, 1])
+
+
+@pytest.mark.parametrize("side", [7, 64, 201])
+def test_the_structural_similarity_is_scikit_image_s(side):
+    from skimage.metrics import structural_similarity as theirs
+
+    one = grain(side, side, 3)
+    other = np.clip(one + RANDOM.normal(0, 20, one.shape), 0, 255).astype(np.uint8)
+    assert structural_similarity(one, other) == pytest.approx(theirs(one, other, data_range=255), abs=1e-6)
 
 
 def test_a_broad_picture_loses_less_than_a_fine_one():

@@ -94,7 +94,9 @@ class Augmentation:
                 f"The augmentation has {len(text):,} characters; expected a JSON object of at most {MOST_CHARACTERS:,}."
             )
         try:
-            values = json.loads(text)
+            values = json.loads(text, object_pairs_hook=_once)
+        except OverreadError:
+            raise
         except (ValueError, RecursionError) as error:
             raise OverreadError(
                 f'The augmentation is not JSON ({error}); expected an object such as {{"rotation": 10}}.'
@@ -134,17 +136,17 @@ class Augmentation:
         text = text.strip()
         if len(text) > MOST_CHARACTERS:
             raise OverreadError(f"The augmentation has {len(text):,} characters; expected at most {MOST_CHARACTERS:,}.")
-        values = {}
+        pairs = []
         for part in text.split(",") if text not in ("", "none") else ():
             found = re.fullmatch(r"\s*(\w+)\s*:\s*(\S+)\s*", part)
             try:
                 name, value = found.groups()
-                values[name] = float(value)
+                pairs.append((name, float(value)))
             except (AttributeError, ValueError):
                 raise OverreadError(
                     f"The augmentation holds {_short(part)}; expected NAME:NUMBER, as in rotation:10,scale:0.08."
                 ) from None
-        return cls.from_dict(values)
+        return cls.from_dict(_once(pairs))
 
     def hash(self) -> str:
         """Eight hexadecimal digits of SHA-256: of the first fields there ever were, and of later ones that are set.
@@ -159,6 +161,17 @@ def difference(one: Augmentation, other: Augmentation) -> list[tuple[str, float,
     """The fields in which two differ, each with both values."""
     pairs = [(field.name, getattr(one, field.name), getattr(other, field.name)) for field in fields(Augmentation)]
     return [(name, mine, theirs) for name, mine, theirs in pairs if mine != theirs]
+
+
+def _once(pairs: list[tuple]) -> dict:
+    """The pairs as a dict. OverreadError where a name comes twice: which of the two is meant, nobody can tell."""
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            both = f"{_short(found[name])} and {_short(value)}"
+            raise OverreadError(f"The augmentation holds {name[:40]} twice ({both}); expected it once.")
+        found[name] = value
+    return found
 
 
 def _short(value) -> str:
