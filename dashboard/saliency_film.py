@@ -201,11 +201,11 @@ def choose_image(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, 
 
 
 def choose_options() -> tuple[str, str]:
-    """Grad-CAM's layer and the baseline, for those who ask."""
+    """A CAM's layer and the baseline, for those who ask."""
     with st.expander("Layer and baseline"):
         left, right = st.columns(2)
         layer = left.text_input(
-            "Layer of Grad-CAM",
+            "Layer of a CAM",
             key="layer",
             bind="query-params",
             placeholder="found by itself",

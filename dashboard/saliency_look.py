@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import loaders, widgets
 from dashboard.charts.overlay import PALETTES, POLARITIES, SIDES, is_blank, outline_png, overlay_png, palette_of
 
-DEFAULT = ["grad_cam", "occlusion"]
+DEFAULT = ["hires_cam", "occlusion"]
 
 
 @dataclass(frozen=True)

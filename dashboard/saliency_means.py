@@ -17,7 +17,8 @@ from dashboard import loaders, saliency_look, widgets
 from dashboard.loaders import saliency
 from dashboard.selection import Selection, bone_name
 
-# Of each side: by Grad-CAM, which takes one pass, and by any other method; and how many are shown one by one.
+AT_ONCE = ("hires_cam", "grad_cam")
+# Of each side: by those, which take one pass for all, and by any other method; and how many are shown one by one.
 MOST_AT_ONCE, MOST_MAPS, SHOWN = 200, 24, 24
 
 
@@ -40,7 +41,7 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
         "Make the mean maps",
         key="means",
         bind="query-params",
-        help=f"Up to {MOST_AT_ONCE} radiographs a side by Grad-CAM, {MOST_MAPS} otherwise.",
+        help=f"Up to {MOST_AT_ONCE} radiographs a side by a CAM, {MOST_MAPS} otherwise.",
     ):
         widgets.note(", ".join(f"{title}: {len(side)} radiographs" for title, side in sides.items()) + ".")
         return
@@ -48,7 +49,7 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
 
     figures, cards = [], []
     for title, side in sides.items():
-        most = MOST_AT_ONCE if name == "grad_cam" else MOST_MAPS
+        most = MOST_AT_ONCE if name in AT_ONCE else MOST_MAPS
         rows = spread_out(side.sort_values("logit"), most)
         maps, pixels, kept = side_maps(dataset, checkpoint, rows.assign(sha1=rows["image_id"].map(hashes)), name, title)
         if not len(maps):
@@ -88,9 +89,9 @@ def side_maps(dataset: Dataset, checkpoint: Checkpoint, rows: pd.DataFrame, name
     rows = rows.iloc[places]
     if not places:
         return [], [], rows
-    if name == "grad_cam":
+    if name in AT_ONCE:
         # All of them for little more than scoring them.
-        made = saliency.grid(checkpoint.reference, tuple(rows["sha1"]), checkpoint, np.stack(pixels))
+        made = saliency.grid(checkpoint.reference, tuple(rows["sha1"]), name, checkpoint, np.stack(pixels))
         return list(made.astype(np.float32)), pixels, rows
     bar = st.empty()
     with bar:

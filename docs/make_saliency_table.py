@@ -1,4 +1,7 @@
-"""Which method works on which family: `python docs/make_saliency_table.py` rewrites the table in docs/saliency.md."""
+"""Which method works on which family: `python docs/make_saliency_table.py [--all]` brings docs/saliency.md up to date.
+
+Cells that stand are kept, unless all are asked for: a new method or family takes a minute, not half an hour.
+"""
 
 import sys
 from pathlib import Path
@@ -15,31 +18,48 @@ from tests.explain.families import FAMILIES, classifier_of
 
 PAGE = Path(__file__).with_name("saliency.md")
 START = "<!-- table -->"
+LOOKS = "Grad-CAM looks at"
 
 
 def main() -> None:
-    """Every method on every family, random weights and pixels: a dot where it gives a map, R where it is refused."""
-    names = list(METHODS)
+    """Every method on every family, random weights and pixels: 'yes' where it gives a map, R where it is refused."""
+    text = PAGE.read_text()
+    known = {} if "--all" in sys.argv else standing(text[text.index(START) :])
+    titles = {name: one.title for name, one in METHODS.items()}
     lines = [
-        "| family | px | Grad-CAM looks at | " + " | ".join(METHODS[name].title for name in names) + " |",
-        "|---|---|---|" + "---|" * len(names),
+        f"| family | px | {LOOKS} | " + " | ".join(titles.values()) + " |",
+        "|---|---|---|" + "---|" * len(titles),
     ]
     for family, (size, _) in FAMILIES.items():
-        classifier = classifier_of(family)
-        pixels = np.random.default_rng(1).integers(0, 256, (size, size)).astype(np.uint8)
-        layer = find_layer(private_copy(classifier.model).model, classifier.tensor(pixels[None]))
-        marks = []
-        for name in names:
-            try:
-                attribute(classifier, pixels, name)
-                marks.append("yes")
-            except Refused:
-                marks.append("**R**")
-        place = f"{layer.name} ({layer.height} x {layer.width} {layer.layout})"
-        lines.append(f"| {family} | {size} | {place} | {' | '.join(marks)} |")
-        print(lines[-1], file=sys.stderr)
-    text = PAGE.read_text()
+        row = known.get(family, {})
+        if {LOOKS, *titles.values()} - set(row):
+            row |= made(family, size, {name: title for name, title in titles.items() if title not in row})
+            print(family, row, file=sys.stderr)
+        lines.append(f"| {family} | {size} | {row[LOOKS]} | {' | '.join(row[title] for title in titles.values())} |")
     PAGE.write_text(text[: text.index(START)] + START + "\n" + "\n".join(lines) + "\n")
+
+
+def standing(table: str) -> dict[str, dict[str, str]]:
+    """The cells of the table as it stands, by family and column."""
+    cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.splitlines() if "|" in line]
+    if not cells:
+        return {}
+    return {row[0]: dict(zip(cells[0][2:], row[2:])) for row in cells[2:]}
+
+
+def made(family: str, size: int, wanted: dict[str, str]) -> dict[str, str]:
+    """Where Grad-CAM looks, and a mark for each wanted method under its title."""
+    classifier = classifier_of(family)
+    pixels = np.random.default_rng(1).integers(0, 256, (size, size)).astype(np.uint8)
+    layer = find_layer(private_copy(classifier.model).model, classifier.tensor(pixels[None]))
+    row = {LOOKS: f"{layer.name} ({layer.height} x {layer.width} {layer.layout})"}
+    for name, title in wanted.items():
+        try:
+            attribute(classifier, pixels, name)
+            row[title] = "yes"
+        except Refused:
+            row[title] = "**R**"
+    return row
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from core.commands.console import Device, Json, Name, bar, messages, tell
 def explain(
     checkpoint: Annotated[str, typer.Argument(help="Folder, or a name under checkpoints/.")],
     image: Annotated[Path, typer.Argument(help="A radiograph.")],
-    method: Annotated[list[str] | None, typer.Option(help="May be repeated (default: grad_cam and occlusion).")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="May be repeated (default: hires_cam, occlusion).")] = None,
     out: Annotated[Path | None, typer.Option(help="NPZ that gets the pixels and each map, float32.")] = None,
-    layer: Annotated[str, typer.Option(help="Grad-CAM's layer (default: found).")] = "",
+    layer: Annotated[str, typer.Option(help="The layer of a CAM (default: found).")] = "",
     baseline: Annotated[str, typer.Option(help="black, blur, grey, or mean (of --data).")] = "black",
     data: Annotated[
         str, typer.Option(help="An indexed data set that shows what the network knows (default: from its training).")
@@ -65,7 +65,7 @@ def trust(
     data: Name,
     split: Annotated[str, typer.Option(help="Whose radiographs are sampled.")] = "valid",
     sample: Annotated[int, typer.Option(help="How many radiographs, half of them abnormal.", min=1)] = 40,
-    method: Annotated[list[str] | None, typer.Option(help="May be repeated (default: five of them).")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="May be repeated (default: six of them).")] = None,
     device: Device = "",
     as_json: Json = False,
 ) -> None:

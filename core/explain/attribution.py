@@ -15,7 +15,7 @@ from core.inference.classifier import Classifier
 
 BASELINES = ("black", "blur", "grey")
 # What is shown where nothing else is asked for.
-DEFAULT_PAIR = ("grad_cam", "occlusion")
+DEFAULT_PAIR = ("hires_cam", "occlusion")
 # Sundararajan 2017 asks for completeness; beyond this share of the change in logit a map is refused.
 WORST_GAP = 0.05
 
@@ -70,9 +70,10 @@ class Task:
     pixels: np.ndarray
     layers: dict = field(default_factory=dict)
 
-    def layer(self) -> Layer:
-        """Where Grad-CAM looks. The network is asked with the views as a batch."""
-        return known_layer(self.layers, self.explained.model, self.inputs.detach().transpose(0, 1), self.wanted_layer)
+    def layer(self, cells: int = 0) -> Layer:
+        """Where Grad-CAM looks, or the last map of at least so many cells a side; asked with the views as a batch."""
+        rows = self.inputs.detach().transpose(0, 1)
+        return known_layer(self.layers, self.explained.model, rows, self.wanted_layer, cells)
 
     @property
     def batch(self) -> int:

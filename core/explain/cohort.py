@@ -18,7 +18,7 @@ from core.inference.classifier import Classifier
 from core.models.checkpoint import Checkpoint
 from core.paths import home
 
-DEFAULT_METHODS = ("grad_cam", "occlusion", "integrated_gradients", "saliency", "smooth_grad")
+DEFAULT_METHODS = ("hires_cam", "grad_cam", "occlusion", "integrated_gradients", "saliency", "smooth_grad")
 # What is kept of each map; the names of checks are those of faithfulness.judge.
 FIGURES = (
     "model",

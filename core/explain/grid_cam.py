@@ -8,8 +8,8 @@ from torch import nn
 
 from core.device import autocast
 from core.explain.explained import Cancelled, private_copy
-from core.explain.geometry import draw
-from core.explain.layers import known_layer
+from core.explain.layers import draw, known_layer
+from core.explain.methods import fine_cells
 from core.inference.classifier import Classifier
 
 
@@ -17,10 +17,11 @@ def cam_grid(
     classifier: Classifier,
     pixels: np.ndarray,
     layer: str = "",
+    fine: bool = False,
     batch: int = 32,
     cancelled: Callable[[], bool] | None = None,
 ) -> np.ndarray:
-    """The maps float32 [n, s, s] of radiographs uint8 [n, s, s], equal to `grad_cam`'s of each.
+    """The maps float32 [n, s, s] of radiographs uint8 [n, s, s], equal to `grad_cam`'s of each; fine: `hires_cam`'s.
 
     The network is cut at Grad-CAM's layer: up to it nothing is kept for a backward pass, and only what follows, a
     pooling and a linear head in most networks, is gone through backwards. So no closed form is needed, and none of its
@@ -32,15 +33,17 @@ def cam_grid(
     copy = private_copy(classifier.model)
     made = []
     with copy.lock, torch.enable_grad():
-        found = known_layer(copy.layers, copy.model, classifier.tensor(pixels[:1]), layer)
+        cells = fine_cells(side) if fine else 0
+        found = known_layer(copy.layers, copy.model, classifier.tensor(pixels[:1]), layer, cells)
         for start in range(0, len(pixels), batch):
             if cancelled and cancelled():
                 raise Cancelled("The maps were cancelled before they were done; ask for them again.")
             inputs = classifier.tensor(pixels[start : start + batch]).contiguous(memory_format=torch.channels_last)
             values, gradient = _behind(copy.model, found.module, inputs)
-            weights = found.maps(gradient).mean((2, 3), keepdim=True)
+            weights = found.maps(gradient)
+            weights = weights if fine else weights.mean((2, 3), keepdim=True)
             coarse = (weights * found.maps(values)).sum(1, keepdim=True)
-            made.append(draw(coarse, found.cells, side)[:, 0].cpu().numpy())
+            made.append(draw(coarse, side)[:, 0].cpu().numpy())
     return np.concatenate(made).astype(np.float32)
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from core.errors import OverreadError
-from core.explain.geometry import Cells, Geometry
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Layer:
     """A module whose output is a feature map, and how that output is laid out.
 
     layout: 'maps' [b, channels, h, w], 'channels last' [b, h, w, channels], or 'tokens' [b, prefix + h * w, channels].
-    cells: where they lie on the radiograph. sure: False where nothing moved the logit of the radiograph that was asked.
+    sure: False where nothing moved the logit of the radiograph that was asked.
     """
 
     name: str
@@ -24,7 +24,6 @@ class Layer:
     layout: str
     height: int
     width: int
-    cells: Cells
     sure: bool = True
 
     def maps(self, values: torch.Tensor) -> torch.Tensor:
@@ -46,8 +45,19 @@ class _Seen:
     leaf: bool
 
 
-def find_layer(model: nn.Module, inputs: torch.Tensor, wanted: str = "") -> Layer:
+def draw(coarse: torch.Tensor, side: int) -> torch.Tensor:
+    """Coarse maps [b, 1, h, h] as [b, 1, side, side], the cells spread from edge to edge.
+
+    A cell's middle by strides and paddings lies up to half a cell off that; where trained networks' evidence lies, on
+    phantoms and on fractures, it does not (docs/lab-log.md).
+    """
+    return functional.interpolate(coarse.float(), (side, side), mode="bilinear", align_corners=False)
+
+
+def find_layer(model: nn.Module, inputs: torch.Tensor, wanted: str = "", cells: int = 0) -> Layer:
     """The layer named, else the last one whose places each move the logit. `inputs` [b, 1, s, s].
+
+    cells: the last that has so many a side, where there is one; else the last of all.
 
     The network is run once forwards and backwards: a class token leaves the patches of a transformer's last block
     without any say, so a layer counts only where the gradient reaches its places. OverreadError where there is none,
@@ -63,19 +73,19 @@ def find_layer(model: nn.Module, inputs: torch.Tensor, wanted: str = "") -> Laye
             )
     with torch.enable_grad():
         # A leaf that asks for a gradient, so that every output after it has one.
-        outputs, logits, geometry = _run(model, inputs.detach().clone().requires_grad_(True))
+        outputs, logits = _run(model, inputs.detach().clone().requires_grad_(True))
         if wanted:
             outputs = [seen for seen in outputs if seen.name == wanted]
         candidates = [(seen, layout) for seen in outputs if (layout := _layout(seen, prefix, inputs.shape[-1]))]
         if wanted and not candidates:
             raise OverreadError(f"The layer {wanted!r} gives no feature map; choose a block or a convolution.")
         usable = [
-            Layer(seen.name, seen.module, *layout, geometry.of(layout[1]))
-            for seen, layout in _whole(candidates)
-            if seen.output.requires_grad
+            Layer(seen.name, seen.module, *layout) for seen, layout in _whole(candidates) if seen.output.requires_grad
         ]
         tensors = [seen.output for seen, _ in _whole(candidates) if seen.output.requires_grad]
-        for layer, tensor in zip(reversed(usable), reversed(tensors)):
+        found = list(zip(usable, tensors))[::-1]
+        fine = [one for one in found if one[0].height >= cells]
+        for layer, tensor in (*fine, *found):
             (gradient,) = torch.autograd.grad(logits.sum(), tensor, retain_graph=True, allow_unused=True)
             if gradient is not None and layer.maps(gradient).abs().sum() > 0:
                 return layer
@@ -88,37 +98,33 @@ def find_layer(model: nn.Module, inputs: torch.Tensor, wanted: str = "") -> Laye
     )
 
 
-def known_layer(known: dict, model: nn.Module, inputs: torch.Tensor, wanted: str = "") -> Layer:
-    """`find_layer`, once a name and side: `known` keeps what was found on a radiograph that moved the logit."""
-    asked = (wanted, inputs.shape[-1])
+def known_layer(known: dict, model: nn.Module, inputs: torch.Tensor, wanted: str = "", cells: int = 0) -> Layer:
+    """`find_layer`, once a name, cells and side: `known` keeps what was found on a radiograph that moved the logit."""
+    asked = (wanted, cells, inputs.shape[-1])
     if asked in known:
         return known[asked]
-    found = find_layer(model, inputs, wanted)
+    found = find_layer(model, inputs, wanted, cells)
     if found.sure:
         known[asked] = found
     return found
 
 
-def _run(model: nn.Module, inputs: torch.Tensor) -> tuple[list[_Seen], torch.Tensor, Geometry]:
-    """Every module's output in the order in which they were done, the logits, and where maps of each side lie."""
+def _run(model: nn.Module, inputs: torch.Tensor) -> tuple[list[_Seen], torch.Tensor]:
+    """Every module's output in the order in which they were done, and the logits."""
     seen: list[_Seen] = []
     calls: dict[str, int] = {}
     pooled: list[torch.Tensor] = []
-    geometry = Geometry(inputs.shape[-1])
 
     def note(name: str):
-        def hook(module, given, output):
+        def hook(module, _inputs, output):
             calls[name] = calls.get(name, 0) + 1
             if not isinstance(output, torch.Tensor):
                 return
-            leaf = not list(module.children())
-            if leaf and given:
-                geometry.note(module, given[0], output)
             if "Pool" in type(module).__name__:
                 pooled.append(output)
             # A block that ends in pooling gives back the pooling's tensor; the map before it has more places.
             if not any(output is small for small in pooled):
-                seen.append(_Seen(name, module, output, output._version, leaf))
+                seen.append(_Seen(name, module, output, output._version, not list(module.children())))
 
         return hook
 
@@ -129,7 +135,7 @@ def _run(model: nn.Module, inputs: torch.Tensor) -> tuple[list[_Seen], torch.Ten
         for hook in hooks:
             hook.remove()
     # A module that is used twice has no one output to look at.
-    return [one for one in seen if calls[one.name] == 1], logits, geometry
+    return [one for one in seen if calls[one.name] == 1], logits
 
 
 def _layout(seen: _Seen, prefix: int, side: int) -> tuple[str, int, int] | None:

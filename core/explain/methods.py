@@ -7,12 +7,24 @@ import torch
 from captum import attr
 
 from core.explain.attribution import WORST_GAP, Found, Refused, Task, method
-from core.explain.geometry import draw
+from core.explain.layers import draw
 from core.explain.suitability import deep_lift_fault, guided_backprop_fault
 
 IG_STEPS = (32, 128, 512)
 SMOOTH_SAMPLES, SMOOTH_NOISE = 16, 0.1
 SEGMENTS = 64
+# Pixels that a cell of HiRes-CAM's layer may be wide; docs/lab-log.md has what 8, 16 and 32 find.
+FINE = 8
+
+
+@method("HiRes-CAM", cost=1, source="Draelos 2020", uses=("layer",))
+def hires_cam(task: Task) -> Found:
+    """Gradient times activation, place by place, at the last map that is still fine; both signs kept."""
+    layer = task.layer(fine_cells(task.inputs.shape[-1]))
+    product = attr.LayerGradientXActivation(task.explained, layer.module).attribute(task.inputs, target=0)
+    coarse = layer.maps(product).sum(1, keepdim=True)
+    note = f"{layer.height} x {layer.width} cells, from {layer.name}"
+    return Found(_upsample(coarse, task), note, layer=layer.name)
 
 
 @method("Grad-CAM", cost=0.4, source="Selvaraju 2017", uses=("layer",))
@@ -21,7 +33,21 @@ def grad_cam(task: Task) -> Found:
     layer = task.layer()
     coarse = _grad_cam(task, layer)
     note = f"{layer.height} x {layer.width} cells, from {layer.name}"
-    return Found(_upsample(coarse, task, layer), note, layer=layer.name)
+    return Found(_upsample(coarse, task), note, layer=layer.name)
+
+
+@method("LayerCAM", cost=1, source="Jiang 2021", uses=("layer",))
+def layer_cam(task: Task) -> Found:
+    """HiRes-CAM with the positive part of each gradient: what speaks for abnormal, and nothing else."""
+    layer = task.layer(fine_cells(task.inputs.shape[-1]))
+    gradient = attr.LayerGradientXActivation(task.explained, layer.module, multiply_by_inputs=False).attribute(
+        task.inputs, target=0
+    )
+    with torch.no_grad():
+        values = attr.LayerActivation(task.explained, layer.module).attribute(task.inputs)
+    coarse = (layer.maps(gradient).relu() * layer.maps(values)).sum(1, keepdim=True).relu()
+    note = f"{layer.height} x {layer.width} cells, from {layer.name}; only what speaks for abnormal"
+    return Found(_upsample(coarse, task), note, layer=layer.name)
 
 
 @method("Occlusion", cost=60, source="Zeiler 2014", uses=("baseline",))
@@ -95,7 +121,7 @@ def guided_backprop(task: Task) -> Found:
 def guided_grad_cam(task: Task) -> Found:
     """Guided backpropagation under the positive part of Grad-CAM."""
     layer, guided = task.layer(), _guided(task)
-    coarse = _upsample(_grad_cam(task, layer).relu(), task, layer)
+    coarse = _upsample(_grad_cam(task, layer).relu(), task)
     return Found(guided * coarse, f"under Grad-CAM from {layer.name}; fails the randomisation tests", layer=layer.name)
 
 
@@ -107,7 +133,7 @@ def layer_activation(task: Task) -> Found:
         values = attr.LayerActivation(task.explained, layer.module).attribute(task.inputs)
     coarse = layer.maps(values).abs().mean(1, keepdim=True)
     note = f"{layer.height} x {layer.width} cells, from {layer.name}; of no decision in particular"
-    return Found(_upsample(coarse, task, layer), note, layer=layer.name)
+    return Found(_upsample(coarse, task), note, layer=layer.name)
 
 
 @method("Gradient SHAP", cost=16, source="Lundberg 2017", uses=("baseline",))
@@ -165,6 +191,11 @@ def kernel_shap(task: Task) -> Found:
     return Found(found, f"{count} superpixels, {samples} coalitions with {task.baseline_name}")
 
 
+def fine_cells(side: int) -> int:
+    """Cells a side of a map that is still fine on a radiograph of that side: one of about FINE pixels."""
+    return max(2, side // FINE)
+
+
 def _grad_cam(task: Task, layer) -> torch.Tensor:
     """Coarse maps [n, 1, h, w]."""
     cam = attr.LayerGradCam(task.explained, layer.module)
@@ -180,8 +211,8 @@ def _grad_cam(task: Task, layer) -> torch.Tensor:
     return (weights * layer.maps(values)).sum(1, keepdim=True)
 
 
-def _upsample(coarse: torch.Tensor, task: Task, layer) -> torch.Tensor:
-    return draw(coarse.detach(), layer.cells, task.inputs.shape[-1]).transpose(0, 1)
+def _upsample(coarse: torch.Tensor, task: Task) -> torch.Tensor:
+    return draw(coarse.detach(), task.inputs.shape[-1]).transpose(0, 1)
 
 
 def _guided(task: Task) -> torch.Tensor:

@@ -106,11 +106,11 @@ def sharp(root: str, path: str, sha1: str, fit: str, size: int) -> np.ndarray:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def grid(reference: str, sha1s: tuple[str, ...], _checkpoint: Checkpoint, _pixels) -> np.ndarray:
-    """Grad-CAM of many radiographs at once, float16 [n, s, s]."""
+def grid(reference: str, sha1s: tuple[str, ...], method: str, _checkpoint: Checkpoint, _pixels) -> np.ndarray:
+    """HiRes-CAM or Grad-CAM of many radiographs at once, float16 [n, s, s]."""
     from core.explain.grid_cam import cam_grid
 
-    return cam_grid(loaders.classifier(reference, _checkpoint), _pixels).astype(np.float16)
+    return cam_grid(loaders.classifier(reference, _checkpoint), _pixels, fine=method == "hires_cam").astype(np.float16)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -22,7 +22,9 @@ def test_each_map_has_its_verdict_and_the_plain_question_answered(house):
     assert said.count("Better than an edge detector on this image: <b>") == 2
     assert "Judging this map" not in said
     checks = app.dataframe[0].value
-    assert {"Occlusion", "Grad-CAM"} == set(checks["Method"]) and {"randomisation", "stability"} <= set(checks["Check"])
+    assert {"Occlusion", "HiRes-CAM"} == set(checks["Method"]) and {"randomisation", "stability"} <= set(
+        checks["Check"]
+    )
 
 
 def test_a_refused_method_says_why_and_the_page_lives_on(house):

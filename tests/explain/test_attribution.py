@@ -36,9 +36,29 @@ def test_grad_cam_by_hand():
     by_hand = (3 * np.maximum(NORMALISED, 0) + 2 * np.maximum(-NORMALISED, 0)) / 256
     found = attribute(HAND, PIXELS, "grad_cam")
     assert found.map == pytest.approx(by_hand, abs=1e-6)
+    # The gradient is the same at every place here, so that weighing each place by its own changes nothing.
+    assert attribute(HAND, PIXELS, "hires_cam").map == pytest.approx(by_hand, abs=1e-6)
     assert found.value == pytest.approx(
         (3 * np.maximum(NORMALISED, 0) + 2 * np.maximum(-NORMALISED, 0)).mean(), rel=1e-5
     )
+
+
+def test_hires_cam_weighs_each_place_by_its_own_gradient():
+    """A head that reads one quarter of the map: Grad-CAM lights up every quarter, HiRes-CAM only that one."""
+
+    class Quarter(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.act = nn.ReLU()
+
+        def forward(self, x):
+            return self.act(x)[:, :, :8, :8].mean((2, 3))
+
+    classifier = Classifier(Quarter().eval(), InputSpec(16, mean=0.0, std=1.0), CPU)
+    pixels = np.full((16, 16), 255, np.uint8)
+    fine = attribute(classifier, pixels, "hires_cam").map
+    assert fine[:8, :8] == pytest.approx(1 / 64, rel=1e-5) and not fine[8:].any() and not fine[:, 8:].any()
+    assert attribute(classifier, pixels, "grad_cam").map[12, 12] > 0
 
 
 def test_saliency_by_hand():
@@ -60,7 +80,7 @@ def test_occlusion_finds_what_carries_the_logit():
 
 
 def test_an_unknown_method_lists_the_others():
-    with pytest.raises(OverreadError, match="choose one of grad_cam"):
+    with pytest.raises(OverreadError, match="choose one of hires_cam"):
         attribute(HAND, PIXELS, "tea_leaves")
     with pytest.raises(OverreadError, match="no feature map"):
         attribute(Classifier(nn.Sequential(nn.Flatten(), nn.Linear(256, 1)), InputSpec(16), CPU), PIXELS, "grad_cam")

@@ -267,6 +267,14 @@ def test_the_layer_is_the_last_map_whose_places_move_the_logit(architecture, opt
     assert (found.layout, found.name) == (layout, layer)
 
 
+def test_a_fine_layer_is_the_last_with_so_many_cells_where_there_is_one():
+    model = private_copy(build("resnet10t").eval()).model
+    asked = torch.randn(1, 1, 64, 64)
+    assert find_layer(model, asked).height == 2
+    assert [find_layer(model, asked, cells=cells).height for cells in (4, 5, 16)] == [4, 8, 16]
+    assert find_layer(model, asked, cells=640).height == 2
+
+
 def test_integrated_gradients_that_do_not_add_up_are_refused(monkeypatch):
     class Jump(nn.Module):
         def forward(self, x):
