@@ -1,12 +1,18 @@
 """Times an epoch of training against the loops everyone writes, on the same network, size and radiographs.
 
-`python -m bench.training FOLDER [architecture] [px] [count]`: FOLDER holds or gets the archive of bench.archive. Peers:
-a plain DataLoader over the files (Pillow, torchvision v2, two workers), Lightning and fastai around the same, and the
-same steps on ready tensors, which is the limit. Ours reads the pixel cache, which was filled before; the peers decode,
-as they do. Lightning and fastai are timed where they are installed. Rows go to bench/results/training.csv.
+`python -m bench.training FOLDER [architecture] [px] [count] [rounds]`: FOLDER holds or gets the archive of
+bench.archive. Peers: a plain DataLoader over the files (Pillow, torchvision v2, two workers), Lightning and fastai
+around the same, and the same steps on ready tensors, which is the limit. Ours reads the pixel cache, which was filled
+before; the peers decode, as they do. Lightning and fastai are timed where they are installed. Rows go to
+bench/results/training.csv.
+
+`python -m bench.training FOLDER accuracy [architecture] [px] [patients] [epochs] [seeds]` holds what is learned against
+the plain loop: the same first weights, order and radiographs (phantoms, no augmentation), judged by study AUROC on
+the patients of valid. Rows go to bench/results/training_accuracy.csv.
 """
 
 import contextlib
+import datetime
 import os
 import sys
 import tempfile
@@ -15,16 +21,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from bench.archive import write_archive
 from bench.data import Files
-from bench.pairs import Case, keep, measure
+from bench.pairs import RESULTS, Case, hardware, keep, measure
 from core.data.augment import Augmentation
 from core.data.cache import pixel_cache
+from core.data.dataset import epoch_order
 from core.data.index import build_index, read_index, write_dataset
+from core.data.phantom import write_phantoms
+from core.inference.classifier import Classifier
+from core.metrics.ranking import auroc
+from core.metrics.studies import labelled, study_table
 from core.models.registry import build
 from core.training import loop
 from core.training.margins import Logged
@@ -38,16 +50,13 @@ PACKAGES = ("torch", "torchvision", "timm")
 BATCH = 32
 
 
-def main(folder: str, architecture: str = "small_cnn", side: str = "64", count: str = "640") -> None:
+def main(folder: str, architecture: str = "small_cnn", side: str = "64", count: str = "640", rounds: str = "5") -> None:
     root = write_archive(Path(folder), 2_000)
     with tempfile.TemporaryDirectory(dir=folder) as home:
         os.environ["OVERREAD_HOME"] = home
-        rows = [
-            measure(case, COMMAND, PACKAGES, 3)
-            for exact in ("float32", "bfloat16")
-            for case in cases(root, architecture, int(side), int(count), exact)
-        ]
-    keep(rows, "training.csv")
+        for exact in ("float32", "bfloat16"):
+            for case in cases(root, architecture, int(side), int(count), exact):
+                keep([measure(case, COMMAND, PACKAGES, int(rounds))], "training.csv")
 
 
 def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> list[Case]:
@@ -99,6 +108,69 @@ def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> l
             with contextlib.suppress(ImportError):
                 found.append(Case(what, count, f"{name} over the files, float32", ours, peer(other, loader), same=both))
     return found
+
+
+def accuracy(
+    folder: Path,
+    architecture: str = "small_cnn",
+    side: str = "64",
+    patients: str = "400",
+    epochs: str = "4",
+    seeds: str = "3",
+) -> None:
+    """Study AUROC of the loop in float32 and bfloat16, and of the plain loop, for each seed."""
+    root = folder / f"phantoms-{patients}"
+    if not root.exists():
+        write_phantoms(root, int(patients), 7)
+    with tempfile.TemporaryDirectory(dir=folder) as home:
+        os.environ["OVERREAD_HOME"] = home
+        rows = [_accuracy(root, architecture, int(side), int(epochs), seed) for seed in range(int(seeds))]
+    keep_accuracy(rows)
+
+
+def _accuracy(root: Path, architecture: str, side: int, epochs: int, seed: int) -> dict:
+    recipe = Recipe("bench", architecture, size=side, schedule="constant", batch_size=BATCH, seed=seed)
+    dataset, spec = write_dataset("accuracy", build_index(root)), recipe.input_spec()
+    index = read_index("accuracy")
+    cache, found = pixel_cache(dataset, index, spec), {}
+    learn, judged = (index[index["split"] == part].reset_index(drop=True) for part in ("train", "valid"))
+    rows, crew = cache.rows_of(learn["image_id"]), Team(0, 1, torch.device("cpu"), "")
+    labels = torch.tensor(learn["label"].to_numpy(np.float32))
+    files = Labelled([str(root / path) for path in learn["path"]], labels, side, spec, changed=False)
+    for way in ("plain", "float32", "bfloat16"):
+        torch.manual_seed(seed)
+        model = build(architecture).to(memory_format=torch.channels_last)
+        optimiser = optimiser_for(model, recipe)
+        run = loop.Run(model, model, optimiser, None, recipe, crew, way, [], Logged(len(learn), crew.device))
+        for number in range(epochs):
+            torch.manual_seed(number)  # what is dropped out
+            if way == "plain":
+                order = epoch_order(len(learn), seed, number).tolist()
+                batches = DataLoader(files, BATCH, sampler=order, num_workers=2, generator=torch.Generator())
+                epoch(model, optimiser, batches, "float32")
+            else:
+                ids = learn["image_id"].to_numpy()
+                loop._learn(run, units_of(learn, False), ids, cache.pixels, rows, number, None)
+        logit = Classifier(model.eval(), spec, crew.device).logits(cache.pixels[cache.rows_of(judged["image_id"])])
+        studies = labelled(study_table(judged.assign(logit=logit)))
+        found[way] = auroc(studies["score"].to_numpy(), studies["label"].to_numpy()).value
+    return {
+        "date": datetime.date.today().isoformat(),
+        "what": f"{epochs} epochs of {architecture} at {side} px, seed {seed}",
+        "n": len(learn),
+        "judged_studies": len(studies),
+        **{f"auroc_{way}": f"{value:.4f}" for way, value in found.items()},
+        "hardware": hardware(),
+        "command": f"{COMMAND} FOLDER accuracy",
+    }
+
+
+def keep_accuracy(rows: list[dict]) -> None:
+    """Append the rows, and print them."""
+    file = RESULTS / "training_accuracy.csv"
+    frame = pd.DataFrame(rows)
+    frame.to_csv(file, mode="a", header=not file.exists(), index=False)
+    print(frame.drop(columns=["hardware", "command"]).to_string(index=False))
 
 
 def epoch(model, optimiser, batches, exact: str) -> float:
@@ -179,13 +251,20 @@ def fastai_epoch(model, loader):
 class Labelled(Files):
     """Files with their labels, normalised."""
 
-    def __init__(self, paths, labels, side, spec):
+    def __init__(self, paths, labels, side, spec, changed: bool = True):
         super().__init__(paths, side)
-        self.labels, self.spec = labels, spec
+        self.labels, self.spec, self.changed = labels, spec, changed
 
     def __getitem__(self, place):
-        return self.spec.normalise(super().__getitem__(place)), self.labels[place]
+        if self.changed:
+            unit = super().__getitem__(place)
+        else:
+            unit = torch.from_numpy(self.spec.pixels(self.paths[place]))[None].float() / 255
+        return self.spec.normalise(unit), self.labels[place]
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[2:3] == ["accuracy"]:
+        accuracy(Path(sys.argv[1]), *sys.argv[3:])
+    else:
+        main(*sys.argv[1:])

@@ -77,6 +77,9 @@ def train(
         with crew.lead_first():
             if crew.leads:
                 check_place(out, recipe, dataset, resume)
+        if resume and not (out / FILE).exists():
+            say("no epoch was finished before; beginning again")
+            resume = False
         with compiling(recipe), crew.together():
             return _train(recipe, dataset, out, resume, progress, say, watch, index, tuning, crew)
 
@@ -281,7 +284,9 @@ def _after_epoch(
     found = tuning_figures(tune, dict(zip(judge.columns, judge.scores(pixels).T)))
     # With one class held out no AUROC exists; the loss then decides.
     judged = found["tune_auroc"] if np.isfinite(found["tune_auroc"]) else -found["tune_loss"]
-    best = epoch == 0 or judged > facts["best"]
+    # Killed after an epoch's weights and before its state, a run comes to that epoch a second time.
+    again = facts["manifest"].get("epoch") == epoch + 1 and judged >= facts["best"]
+    best = epoch == 0 or judged > facts["best"] or again
     row = {"epoch": epoch + 1, **row, **found, "best": best}
     history = [*facts["history"], row]
     manifest = dict(facts["manifest"])

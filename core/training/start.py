@@ -14,7 +14,7 @@ from core.data.index import Dataset, conflicting_studies, read_index
 from core.data.labels import read_labels, relabelled
 from core.data.split import overlap_table
 from core.errors import OverreadError
-from core.models.checkpoint import MANIFEST, read_manifest
+from core.models.checkpoint import MANIFEST, RECIPE, read_manifest
 from core.paths import unwritable
 from core.training.recipe import Recipe
 from core.training.state import FILE, read_facts
@@ -66,15 +66,17 @@ def considered(index: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
 
 
 def check_place(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> None:
-    """OverreadError where the folder holds another run, or a resumed one that began differently."""
+    """OverreadError where the folder holds another run, or a resumed one that began differently.
+
+    A run that was killed before its first epoch was kept has no state: resumed, it begins again.
+    """
     if resume:
-        facts = read_facts(out)
+        begun = (out / FILE).exists() or not (out / RECIPE).exists() or _complete(out)
+        facts = read_facts(out) if begun else {"index_hash": dataset.index_hash}
         try:
-            before = Recipe.from_json((out / "recipe.json").read_text())
+            before = Recipe.from_json((out / RECIPE).read_text())
         except (OSError, ValueError) as error:
-            raise OverreadError(
-                f"{out / 'recipe.json'} cannot be read ({error}); restore it, or train again."
-            ) from error
+            raise OverreadError(f"{out / RECIPE} cannot be read ({error}); restore it, or train again.") from error
         if before.augmentation != recipe.augmentation:
             raise OverreadError(
                 f"{out} was begun with the augmentation {before.augmentation.hash()}, and the one named now is "
@@ -91,6 +93,10 @@ def check_place(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> No
             )
     elif (out / MANIFEST).exists() or (out / FILE).exists():
         raise OverreadError(f"{out} already holds a checkpoint; go on with --resume, or choose another --out.")
+
+
+def _complete(out: Path) -> bool:
+    return (out / MANIFEST).exists() and bool(read_manifest(out).get("complete"))
 
 
 @contextmanager

@@ -20,12 +20,11 @@ from core.metrics.intervals import auroc_statistic, draws_within, patient_bootst
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
 from core.metrics.subgroups import holm
-from core.models.checkpoint import MANIFEST, PREDICTIONS, Checkpoint, read_checkpoint, read_manifest
+from core.models.checkpoint import MANIFEST, PREDICTIONS, RECIPE, Checkpoint, read_checkpoint, read_manifest
 from core.paths import checked_name, checkpoint_folder, home, write_atomically
 from core.training.loop import Progress, train
 from core.training.parallel import alone_or_refuse
 from core.training.recipe import Recipe, with_settings
-from core.training.state import FILE
 
 MOST_RUNS = 500
 
@@ -113,7 +112,7 @@ def _run(recipe: Recipe, dataset: Dataset, folder: Path, resume: bool, progress,
         if Recipe.from_json(json.dumps(found.recipe)) == recipe:
             return found
         raise OverreadError(f"{folder} was trained with another recipe; give the sweep another --name.")
-    return train(recipe, dataset, folder, resume and (folder / FILE).exists(), progress, say, device)
+    return train(recipe, dataset, folder, resume and (folder / RECIPE).exists(), progress, say, device)
 
 
 def compare_runs(runs: list[tuple[Point, Checkpoint]], split: str = "tune") -> pd.DataFrame:

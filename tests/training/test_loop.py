@@ -20,6 +20,7 @@ from core.models import checkpoint as room
 from core.models.checkpoint import load_model, read_checkpoint, save_weights
 from core.training import loop
 from core.training.loop import train
+from core.training.loss import tuning_figures
 from core.training.margins import read_margins
 from core.training.recipe import Recipe
 from core.training.start import alone
@@ -126,9 +127,8 @@ def test_kill_nine_leaves_a_whole_checkpoint_that_goes_on(tree, tmp_path):
     settings = ["--set", "size=16", "--set", "epochs=400", "--set", 'model_kwargs={"width": 4}']
     running = subprocess.Popen([*command, *settings], stderr=subprocess.PIPE)
     history = tmp_path / "killed" / "history.csv"
-    for _ in range(600):
-        if history.exists() and history.read_text().count("\n") > 5:
-            break
+    # Until there is something to lose; it would end by itself, or fail.
+    while running.poll() is None and not (history.exists() and history.read_text().count("\n") > 5):
         time.sleep(0.1)
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
@@ -142,8 +142,7 @@ def test_kill_nine_leaves_a_whole_checkpoint_that_goes_on(tree, tmp_path):
 
 
 def judge(monkeypatch, area):
-    figures = loop.tuning_figures
-    monkeypatch.setattr(loop, "tuning_figures", lambda tune, logits: {**figures(tune, logits), "tune_auroc": area()})
+    monkeypatch.setattr(loop, "tuning_figures", lambda tune, told: {**tuning_figures(tune, told), "tune_auroc": area()})
 
 
 def test_a_resumed_run_that_goes_another_way_still_ends_whole(tree, tmp_path, monkeypatch):
@@ -176,6 +175,34 @@ def test_what_a_killed_run_was_writing_is_cleared_away(tree, tmp_path):
     (out / "notes.tmp").write_text("somebody's")
     train(replace(RECIPE, epochs=1), tree, out, device="cpu")
     assert [file.name for file in out.iterdir() if file.name.endswith(".tmp")] == ["notes.tmp"]
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_killed_between_an_epochs_weights_and_its_state_it_ends_the_same(tree, tmp_path, monkeypatch, epoch):
+    """The smallest of windows; in the first epoch there is a checkpoint and nothing to go on with."""
+    recipe = replace(RECIPE, epochs=4)
+    judge(monkeypatch, iter([0.5, 0.6, 0.7, 0.6]).__next__)
+    straight = train(recipe, tree, tmp_path / "straight", device="cpu")
+    save, calls = loop.save_state, []
+
+    def stop(*arguments):
+        calls.append(1)
+        if len(calls) == epoch + 1:
+            raise KeyboardInterrupt
+        return save(*arguments)
+
+    monkeypatch.setattr(loop, "save_state", stop)
+    judge(monkeypatch, iter([0.5, 0.6, 0.7]).__next__)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tree, tmp_path / "out", device="cpu")
+    assert read_checkpoint(tmp_path / "out").manifest["epoch"] == epoch + 1
+    monkeypatch.setattr(loop, "save_state", save)
+    judge(monkeypatch, iter([0.5, 0.6, 0.7, 0.6][epoch:]).__next__)
+    done = train(recipe, tree, tmp_path / "out", resume=True, device="cpu")
+    assert done.weights_hash == straight.weights_hash
+    assert done.history()["best"].tolist() == straight.history()["best"].tolist() == [True, True, True, False]
+    with pytest.raises(OverreadError, match="it was finished"):
+        train(recipe, tree, tmp_path / "out", resume=True)
 
 
 def test_two_runs_do_not_share_a_folder(tree, tmp_path):
