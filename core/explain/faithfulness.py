@@ -54,8 +54,8 @@ class Trust:
         return next((check.value for check in self.checks if check.name == name), math.nan)
 
     def to_dict(self) -> dict:
-        """Plain values, for JSON."""
-        return asdict(self)
+        """Plain values, for JSON; what is not a number is None."""
+        return _plain(asdict(self))
 
 
 @dataclass(frozen=True)
@@ -292,3 +292,11 @@ def _verdict(checks: list[Check], curves: dict) -> Trust:
     failed = [check for check in checks if not check.passed]
     verdict, why = ("do not trust", failed[0].words) if failed else ("holds up", "it passes every test here")
     return Trust(verdict, why, curves["better_than_edges"], tuple(checks), curves["curves"])
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
