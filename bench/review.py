@@ -2,10 +2,11 @@
 twenty writers on the store.
 
 Run: `python -m bench.review` (needs Chromium; `--store URL` adds PostgreSQL). A case counts as drawn when the films
-name it and each of its pictures is decoded, one animation frame later, timed in the page from the key's event. The
-radiographs are phantoms, each file standing for several rows. Rows are appended to bench/results/review.csv: median,
-95th percentile and worst of the turns, and how busy the machine was (load average); for similar studies the ratio to
-scikit-learn's brute-force search, in turns.
+name it and each of its pictures is decoded, one animation frame later, timed in the page from the key's event; the
+page counts as answered when score, keys and address are those of that case as well. The radiographs are phantoms, each
+file standing for several rows. Rows are appended to bench/results/review.csv: median, 95th percentile and worst of the
+turns, and how busy the machine was (load average); for similar studies the ratio to scikit-learn's brute-force search,
+in turns.
 """
 
 import argparse
@@ -42,7 +43,8 @@ FIELDS = (
 )  # fmt: skip
 STUDIES, WRITERS, ENTRIES = 15_000, 20, 50
 FIND = "[...document.querySelectorAll('div')].map((e) => e.shadowRoot).find((root) => root?.querySelector('.room'))"
-# From the key to the frame after the one in which the films of another case are named and decoded.
+# From the key to the frame after the one in which the films of another case are named and decoded; and until the page
+# agrees with them.
 NEXT = f"""(key) => new Promise((done) => {{
     const room = () => {FIND}?.querySelector('.room'), before = room().dataset.case;
     const start = performance.now();
@@ -52,7 +54,16 @@ NEXT = f"""(key) => new Promise((done) => {{
         const now = room();
         if (!now || now.dataset.case === before) return requestAnimationFrame(look);
         await Promise.all([...now.querySelectorAll('.films img')].map((image) => image.decode()));
-        requestAnimationFrame(() => done(performance.now() - start));
+        requestAnimationFrame(() => {{
+            const drawn = performance.now() - start;
+            const answered = () => {{
+                const keys = [...document.querySelectorAll('[class*="st-key-say_"]')];
+                const all = keys.length && keys.every((e) => e.className.includes(now.dataset.case));
+                if (all && !document.body.dataset.waiting) done([drawn, performance.now() - start]);
+                else requestAnimationFrame(answered);
+            }};
+            answered();
+        }});
     }};
     look();
 }})"""
@@ -109,8 +120,8 @@ def unit(random, n: int, width: int) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def next_cases(browser, address: str, turns: int) -> dict[str, list[float]]:
-    """Milliseconds to the next case, by the arrow and by a verdict."""
+def next_cases(browser, address: str, turns: int) -> dict[str, list[list[float]]]:
+    """Milliseconds to the next case drawn, and to the page answered, by the arrow and by a verdict."""
     page = open_case(browser, address, "Ana")
     for _ in range(3):
         page.evaluate(NEXT, "ArrowRight")
@@ -120,7 +131,7 @@ def next_cases(browser, address: str, turns: int) -> dict[str, list[float]]:
         found[key] = []
         for _ in range(turns):
             found[key].append(page.evaluate(NEXT, key))
-            # A reader looks before going on; the case after this one is decoded meanwhile.
+            # A reader looks before going on; the case after this one is sent and decoded meanwhile.
             settle(page)
     page.context.close()
     return found
@@ -140,8 +151,8 @@ def open_case(browser, address: str, name: str):
     return page
 
 
-def together(browser, address: str, people: int, turns: int) -> list[float]:
-    """Milliseconds to the next case while `people` readers enter verdicts in turn, each in a session of their own."""
+def together(browser, address: str, people: int, turns: int) -> list[list[float]]:
+    """The same while `people` readers enter verdicts in turn, each in a session of their own."""
     pages = [open_case(browser, address, f"Reader {place}") for place in range(people)]
     starts = f"(key) => {{ window.next = ({NEXT})(key); }}"
     found = []
@@ -239,23 +250,31 @@ def writers(url: str, name: str) -> list[dict]:
     ]
 
 
-def measure(home: Path, store: str, people: list[int], turns: int) -> Iterator[dict]:
+def measure(home: Path, store: str, people: list[int], turns: int, only_pages: bool = False) -> Iterator[dict]:
     """Every row as soon as it is measured."""
-    for width in (192, 512, 1280, 2048):
+    for width in () if only_pages else (192, 512, 1280, 2048):
         for bones in (MURA_BONES, ("hand",)):
             yield similar(width, bones)
-    yield from writers(f"sqlite:///{home / 'writers.sqlite'}", "SQLite")
+    if not only_pages:
+        yield from writers(f"sqlite:///{home / 'writers.sqlite'}", "SQLite")
     if store:
         yield from writers(store, "PostgreSQL")
     images = prepare(home)
     with serve(home) as address, chromium() as browser:
         found = next_cases(browser, address, turns)
         what = f"{STUDIES:,} studies, {images:,} radiographs"
-        yield row(f"next case drawn, by the arrow; {what}", STUDIES, found["ArrowRight"], "ms")
-        yield row(f"next case drawn, by a verdict kept; {what}", STUDIES, found["1"], "ms")
+        for key, by in (("ArrowRight", "the arrow"), ("1", "a verdict kept")):
+            yield from stages(f"by {by}; {what}", found[key])
         for count in people:
             times = together(browser, address, count, max(4, turns // 5))
-            yield row(f"next case drawn, by a verdict kept; {count} browsers press at once", STUDIES, times, "ms")
+            yield from stages(f"by a verdict kept; {count} browsers press at once", times)
+
+
+def stages(what: str, times: list[list[float]]) -> Iterator[dict]:
+    """Both rows of the next case."""
+    drawn, answered = np.array(times).T
+    yield row(f"next case drawn, {what}", STUDIES, drawn, "ms")
+    yield row(f"page answered, {what}", STUDIES, answered, "ms")
 
 
 def main() -> None:
@@ -263,6 +282,7 @@ def main() -> None:
     parser.add_argument("--store", default="", help="postgresql://... of an empty database, for the writers")
     parser.add_argument("--people", type=int, nargs="*", default=[4, 20])
     parser.add_argument("--turns", type=int, default=40)
+    parser.add_argument("--only-pages", action="store_true", help="only what is timed in the browser")
     asked = parser.parse_args()
     new = not RESULTS.exists()
     with tempfile.TemporaryDirectory() as folder, RESULTS.open("a", newline="") as file:
@@ -270,7 +290,7 @@ def main() -> None:
         writer = csv.DictWriter(file, FIELDS)
         if new:
             writer.writeheader()
-        for found in measure(Path(folder), asked.store, asked.people, asked.turns):
+        for found in measure(Path(folder), asked.store, asked.people, asked.turns, asked.only_pages):
             writer.writerow(found)
             file.flush()
             ratio = f", {found['ratio_median']} x {found['peer']}" if found["ratio_median"] else ""

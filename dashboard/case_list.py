@@ -61,7 +61,7 @@ class Filters:
 
 def choose(chosen: Selection, dataset: Dataset, cases: Cases, blind: bool, changed) -> Filters:
     """The widgets: outcome, bones with their counts in it, and the rest behind one button."""
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", key="filters"):
         outcome = st.segmented_control(
             "Outcome",
             [*OUTCOMES, NEAR],

@@ -10,7 +10,7 @@ from core.data.index import Dataset
 from core.errors import OverreadError
 from core.inference.imported import Imported
 from core.models.checkpoint import Checkpoint
-from dashboard import likeness, study_view, verdict_panel, widgets
+from dashboard import case_saliency, likeness, study_view, verdict_panel, widgets
 from dashboard.components import films
 from dashboard.loaders import review
 from dashboard.loaders.review import Cases
@@ -67,6 +67,8 @@ def show(
     with right:
         goes_on = None if stay or after is None else name_of(after)
         keys = verdict_panel.draw(case, room.reader, goes_on, opened)
+        if not room.blind and isinstance(room.source, Checkpoint):
+            case_saliency.draw_switch(study)
     if not room.blind:
         study_view.show_saliency_links(views)
         likeness.show_patient(room.dataset, room.cases, study, room.chosen)
@@ -82,7 +84,12 @@ def _show_films(room: Room, study: str, files: pd.DataFrame) -> dict[str, str]:
         # The films of a phantom set whose truth cannot be read are still films.
         widgets.note(str(error))
         shown, views = study_view.films_of(replace(room.dataset, phantom=False), files, room.chosen, room.blind)
+    said = ""
+    if not room.blind and isinstance(room.source, Checkpoint) and case_saliency.asked(study):
+        shown, said = case_saliency.lay_over(shown, room.dataset, room.source, files)
     films.draw(shown, review.token(study))
+    if said:
+        widgets.note(said)
     return views
 
 

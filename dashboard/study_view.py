@@ -35,7 +35,7 @@ def card(dataset: Dataset, study, files: pd.DataFrame, chosen: Selection, outcom
         f"<div><b>{escape(bone_name(study.bone))}</b>{widgets.mark(study.outcome)}</div>"
         f"<div>{widgets.score_bar(study.score, chosen.threshold)}</div>"
         f"<div><small>{escape(study.study_id)}</small>"
-        f"<small>{study.score - chosen.threshold:+.3f}</small></div>{verdict}"
+        f'<small class="near">{study.score - chosen.threshold:+.3f}</small></div>{verdict}'
     )
     link = "errors?" + urlencode(chosen.query(outcome=theme.OUTCOMES[outcome][1], study=study.study_id))
     return widgets.card(pictures, words, link, study.study_id)

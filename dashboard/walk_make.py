@@ -47,7 +47,6 @@ def from_list(dataset: Dataset, cases: Cases, listed: list[str], chosen: Selecti
             on_click=_from_list,
             args=(dataset, listed, agreements, made_from),
         )
-    tell()
 
 
 def by_hand(dataset: Dataset, cases: Cases) -> None:

@@ -56,7 +56,6 @@ def show_gallery(
     order = {"near": "nearest first", "blind": "in an order that says nothing"}.get(
         filters.outcome, "lowest score first" if filters.outcome in ("FN", "TN") else "highest score first"
     )
-    widgets.caption(f"{filters.name} studies", f"{len(listed):,}; {order}")
     pages = -(-len(listed) // PER_PAGE)
     # Another list begins at its first page, whichever selector made it another.
     of = (chosen, filters)
@@ -66,8 +65,11 @@ def show_gallery(
     page = min(st.session_state.get("page", 1), pages)
     shown = listed[(page - 1) * PER_PAGE : page * PER_PAGE]
     said = verdict_panel.spoken(dataset, shown) if not blind else {}
-    if not blind:
-        walk_make.from_list(dataset, cases, listed, chosen, filters)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        widgets.caption(f"{filters.name} studies", f"{len(listed):,}; {order}")
+        if not blind:
+            walk_make.from_list(dataset, cases, listed, chosen, filters)
+    walk_make.tell()
     cards = []
     for row in cases.table.loc[shown].itertuples(index=False):
         files = cases.views_of(row.study_id)

@@ -22,7 +22,7 @@ from dashboard.selection import ALL, Selection
 
 PER_PAGE = 24
 SCORES = ("what the model has not learned from", "frozen features, by folds")
-WORDS = {"self_confidence": "score of the given label", "margin": "the same, less what is usual for the label"}
+WORDS = {"self_confidence": "score of the given label", "margin": "that score, less the label's usual"}
 GIVEN = {"both": None, "abnormal": 1.0, "normal": 0.0}
 
 

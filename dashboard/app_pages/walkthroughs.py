@@ -35,6 +35,7 @@ def show() -> None:
         )
         reader = reviewer.draw()
         reviewer.blind_switch()
+        part = _choose_part() if name else ""
     if asked and not name:
         widgets.empty(
             "This walkthrough is not here",
@@ -44,9 +45,6 @@ def show() -> None:
     if name:
         walk = read_walkthrough(review.store(), walks.set_index("name").at[name, "id"])
         room = Room(dataset, source, cases, chosen, reader, reviewer.is_blind())
-        part = st.segmented_control(
-            "Show", ("Cases", "Summary"), default="Cases", required=True, key="part", label_visibility="collapsed"
-        )
         if part == "Cases":
             walk_room.show(walk, room)
         else:
@@ -106,6 +104,18 @@ def show_summary(walk: Walkthrough, cases: Cases, chosen: Selection) -> None:
     )
     st.html(
         f'<div class="table tight summary"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _choose_part() -> str:
+    return st.segmented_control(
+        "Show",
+        ("Cases", "Summary"),
+        default="Cases",
+        required=True,
+        key="part",
+        label_visibility="collapsed",
+        bind="query-params",
     )
 
 

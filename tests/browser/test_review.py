@@ -115,6 +115,8 @@ def test_films_are_inverted_windowed_and_zoomed_in_the_browser(person):
     image = page.locator(".room .films img").first
     image.wait_for()
     settle(page)
+    # A whole film and its verdict keys are seen without scrolling.
+    assert image.bounding_box()["y"] + image.bounding_box()["height"] < 900
     assert image.evaluate("image => image.complete && image.naturalWidth > 0")
     before = image.screenshot()
     page.keyboard.press("i")
@@ -133,6 +135,10 @@ def test_films_are_inverted_windowed_and_zoomed_in_the_browser(person):
     page.wait_for_function(
         "() => [...document.querySelectorAll('*')].some(e => Number(e.shadowRoot?.querySelector('.zoom')?.value) > 150)"
     )
+    page.mouse.down(button="right")
+    page.mouse.move(box["x"] + box["width"] / 2 - 60, box["y"] + box["height"] / 2)
+    page.mouse.up(button="right")
+    assert float(page.locator(".room .window").input_value()) < 40
 
 
 def test_keys_of_the_films_work_once_after_a_step(person):

@@ -4,13 +4,16 @@ import re
 import shutil
 import sqlite3
 
+import numpy as np
 import pytest
 
+from core.data.pixels import to_square
 from core.review import walkthroughs
 from core.review.database import FILE, open_store
 from core.review.store import add_verdict, verdicts_table
 from core.review.vocabulary import Verdict
 from dashboard import verdict_panel
+from dashboard.case_saliency import as_film
 from dashboard.loaders import review
 from tests.dashboard.conftest import House, enter, open_page, words
 
@@ -120,7 +123,7 @@ def test_the_list_is_filtered_by_what_was_said(room):
 def test_near_the_threshold_comes_the_nearest_first(room):
     app = open_page("errors", outcome="Near threshold")
     shown = words(app)
-    near = re.findall(r"<small>([+-][.0-9]+)</small>", shown)
+    near = re.findall(r'<small class="near">([+-][.0-9]+)</small>', shown)
     assert len(near) > 10 and "nearest first" in shown
     assert [abs(float(one)) for one in near] == sorted(abs(float(one)) for one in near)
 
@@ -315,3 +318,29 @@ def test_two_steps_that_are_heard_late_are_two_steps(room):
     app.session_state["study"] = missed()[1]
     button.click().run()
     assert app.text_input(key="study").value == third
+
+
+def test_where_the_model_looked_lies_over_the_films_until_the_next_case(room, films):
+    app = read(missed()[0])
+    assert not any(film.get("over") for film in films[-1])
+    app.button(key="looks").click().run()
+    assert not app.exception and all(film["over"].startswith("data:image/png") for film in films[-1])
+    assert "Grad-CAM of the study" in words(app)
+    app.button(key="next").click().run()
+    assert not any(film.get("over") for film in films[-1])
+    app.toggle(key="blind").set_value(True).run()
+    assert "looks" not in {button.key for button in app.button}
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 40), (60, 30), (30, 61)])
+@pytest.mark.parametrize("fit", ["pad", "stretch", "crop"])
+def test_a_map_is_laid_back_into_the_shape_of_its_film(fit, width, height):
+    film = np.zeros((height, width), np.uint8)
+    # A bright block in the middle, which every fit keeps.
+    film[height // 2 - 5 : height // 2 + 5, width // 2 - 5 : width // 2 + 5] = 255
+    back = as_film(to_square(film, 32, fit).astype(np.float32), width, height, fit)
+    assert max(back.shape) == 32 and back.shape[1] / back.shape[0] == pytest.approx(width / height, rel=0.07)
+    rows, columns = np.nonzero(back > 127)
+    assert rows.mean() / back.shape[0] == pytest.approx(0.5, abs=0.06)
+    assert columns.mean() / back.shape[1] == pytest.approx(0.5, abs=0.06)
+    assert np.ptp(columns) == pytest.approx(10 * back.shape[1] / width, abs=2.5)

@@ -12,7 +12,8 @@ _HERE = Path(__file__).parent
 
 
 def draw(films: list[dict], case: str, key: str = "films") -> None:
-    """Show `films`, each {src, alt, title, score, threshold, drove, note, small}; score None hides it.
+    """Show `films`, each {src, alt, title, score, threshold, drove, note, small}; score None hides it. A picture `over`
+    lies over the film and moves with it.
 
     `case` names the study: another one begins unzoomed, and keeps window and inversion as they were set. The verdict
     keys beside it (`verdict_panel`) carry the same name, and a press counts only while both agree.

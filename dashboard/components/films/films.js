@@ -17,6 +17,13 @@ function figure(film) {
     image.alt = film.alt;
     image.draggable = false;
     frame.append(image);
+    if (film.over) {
+      const map = make('img', undefined, 'over');
+      map.src = film.over;
+      map.alt = '';
+      map.draggable = false;
+      frame.append(map);
+    }
   } else frame.append(make('p', film.note));
   const caption = make('figcaption');
   const head = make('div', undefined, 'head');
@@ -56,7 +63,7 @@ export default function ({ parentElement, data }) {
     const plain = look.window === 100 && look.level === 50 && !look.inverted;
     if (look.zoom === 100) look.x = look.y = 0;
     parentElement.querySelectorAll('.film img').forEach((image) => {
-      image.style.filter = plain ? 'none' : 'url(#overread-window)';
+      image.style.filter = plain || image.className ? 'none' : 'url(#overread-window)';
       image.style.transform = `translate(${look.x}px, ${look.y}px) scale(${look.zoom / 100})`;
     });
     for (const [name, slider] of Object.entries(sliders)) {
@@ -74,7 +81,7 @@ export default function ({ parentElement, data }) {
   };
 
   const draw = (name, films) => {
-    const drawn = JSON.stringify(films.map((film) => [film.src.length, film.title, film.score, film.threshold, film.small, film.note]));
+    const drawn = JSON.stringify(films.map((film) => [film.src.length, film.over?.length, film.title, film.score, film.threshold, film.small, film.note]));
     if (look.case !== name || look.drawn !== drawn) {
       find('.films').replaceChildren(...films.map(figure));
       if (look.case !== name) Object.assign(look, { zoom: 100, x: 0, y: 0 });
