@@ -15,10 +15,11 @@ MORE = (
     ("Calibration slope", "calibration_slope", "ratio"), ("Intercept", "calibration_intercept", "ratio"),
     ("Average precision", "average_precision", "number"), ("Brier", "brier", "number"), ("ECE", "ece", "number"),
 )  # fmt: skip
+# Adding 0 to what is rounded turns a -0.00 into 0.00.
 _SHOW = {
-    "percent": lambda value: f"{value:.1%}",
-    "number": lambda value: f"{value:.3f}",
-    "ratio": lambda value: f"{value:.2f}",
+    "percent": lambda value: f"{round(value, 3) + 0.0:.1%}",
+    "number": lambda value: f"{round(value, 3) + 0.0:.3f}",
+    "ratio": lambda value: f"{round(value, 2) + 0.0:.2f}",
 }
 
 

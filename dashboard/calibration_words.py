@@ -77,7 +77,9 @@ def _cell(facts: dict, key: str, digits: int) -> str:
     value, low = facts[key], facts.get(f"{key}_low", math.nan)
     if math.isnan(value):
         return "Not estimable"
-    spread = "" if math.isnan(low) else f"<small>{low:.{digits}f} to {facts[f'{key}_high']:.{digits}f}</small>"
+    # Adding 0 to what is rounded turns a -0.00 into 0.00.
+    value, low, high = (round(number, digits) + 0.0 for number in (value, low, facts.get(f"{key}_high", math.nan)))
+    spread = "" if math.isnan(low) else f"<small>{low:.{digits}f} to {high:.{digits}f}</small>"
     return f"{value:.{digits}f}{spread}"
 
 

@@ -1,44 +1,73 @@
 """One row a checkpoint: what it is, and how good it is on the studies that are chosen."""
 
+import math
 from html import escape
 
 import pandas as pd
 
 from core.data.index import Dataset
+from core.errors import OverreadError
 from core.inference.imported import Imported
+from core.inference.operating_points import read_points
+from core.inference.scored import scored_of
 from core.metrics.counts import counts_at, counts_table
+from core.metrics.intervals import Estimate
 from core.metrics.operating_point import rates_at
-from core.metrics.ranking import auroc
 from core.metrics.studies import labelled
 from core.models.checkpoint import Checkpoint
 from dashboard import loaders, widgets
+from dashboard.loaders import thresholds
 from dashboard.selection import Selection
 
 
 def model_row(checkpoint: Checkpoint | Imported, dataset: Dataset, chosen: Selection) -> str:
     """A table row in HTML."""
     if isinstance(checkpoint, Imported):
-        about, given = f"imported from {checkpoint.source}", f"Scores<small>{checkpoint.scale}</small>"
+        about = (f"imported from {checkpoint.source}", checkpoint.scale)
     else:
         weights = checkpoint.manifest.get("parameters", 0) / 1e6
-        about = f"{checkpoint.recipe['architecture']}, {weights:.2f} M parameters"
-        given = f"{checkpoint.input_spec.size} px<small>{checkpoint.input_spec.fit}</small>"
-    cells = [f"<td><b>{escape(checkpoint.name)}</b><small>{escape(about)}</small></td>", f"<td>{given}</td>"]
+        spec = checkpoint.input_spec
+        about = (f"{checkpoint.recipe['architecture']}, {weights:.2f} M parameters", f"{spec.size} px ({spec.fit})")
+    smalls = "".join(f"<small>{escape(line)}</small>" for line in about)
+    cells = [f"<td><b>{escape(checkpoint.name)}</b>{smalls}</td>"]
     if loaders.predictions(dataset, checkpoint) is None:
         what_to_do = "choose it in the sidebar, then open Threshold or Errors"
-        cells.append(f'<td colspan="5">Not scored on this data set yet<small>{what_to_do}</small></td>')
+        cells.append(f'<td colspan="6">Not scored on this data set yet<small>{what_to_do}</small></td>')
     else:
         studies = labelled(loaders.studies(dataset, checkpoint, chosen.split, chosen.one_bone))
-        cells += _figures(studies, chosen.threshold)
+        cells += _areas(*thresholds.areas(dataset, checkpoint, chosen.split, chosen.one_bone))
+        cells += [_locked(checkpoint), *_figures(studies, chosen.threshold)]
     return f'<tr class="{"chosen" if checkpoint.name == chosen.checkpoint else ""}">{"".join(cells)}</tr>'
 
 
+def _areas(area: Estimate, by_patient: Estimate | None) -> list[str]:
+    """The AUROC with its interval, and with that by patient where patients have several studies."""
+    value, rest = widgets.estimate_text(area, "auroc")
+    lines = [rest]
+    if by_patient is not None and not math.isnan(by_patient.low):
+        lines.append(f"by patient ({by_patient.low:.3f}-{by_patient.high:.3f})")
+    small = "".join(f"<small>{escape(line)}</small>" for line in lines)
+    return [f"<td>{value}{small}</td>", f"<td>{_span(area)}</td>"]
+
+
+def _locked(source: Checkpoint | Imported) -> str:
+    """The threshold that is locked now, and by which rule."""
+    try:
+        points = read_points(scored_of(source))
+    except OverreadError:
+        return "<td>Refused<small>see the Threshold page</small></td>"
+    if not points:
+        return "<td>None</td>"
+    point = points[-1]
+    high = "" if point.threshold_high is None else f" to {point.threshold_high:.4f}"
+    about = f"<small>{escape(point.rule)}</small><small>chosen on {escape(point.split)}</small>"
+    return f"<td>{point.threshold:.4f}{high}{about}</td>"
+
+
 def _figures(studies: pd.DataFrame, threshold: float) -> list[str]:
-    area = auroc(studies["score"], studies["label"])
     counts = counts_table(studies["score"], studies["label"])
     rates, at = rates_at(counts, threshold), counts_at(counts, threshold)
-    value, rest = widgets.estimate_text(area, "auroc")
-    cells = [f"<td>{value}<small>{escape(rest)}</small></td>", f"<td>{_span(area)}</td>"]
+    cells = []
     for name in ("sensitivity", "specificity"):
         value, rest = widgets.estimate_text(rates[name])
         cells.append(f"<td>{value}<small>{escape(rest)}</small></td>")

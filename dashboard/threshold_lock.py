@@ -13,7 +13,7 @@ from core.metrics.choice import choice_facts
 from core.metrics.operating_point import Choice, choose
 from core.metrics.rules import Rule
 from core.metrics.studies import own_aggregation
-from dashboard import loaders, widgets
+from dashboard import loaders, threshold_rule, widgets
 from dashboard.loaders.scope import scope
 from dashboard.loaders.thresholds import Tables
 from dashboard.selection import SPLITS, Selection
@@ -48,6 +48,8 @@ def show(
     if refused:
         widgets.empty("The operating points are refused", refused)
         return
+    if said := threshold_rule.flatters(chosen, rule):
+        widgets.note(said)
     lock_form(dataset, source, chosen, tables, rule, choice, prevalence)
     if not points:
         widgets.note("Nothing is locked yet. A locked threshold is what predictions and the service apply.")

@@ -12,51 +12,23 @@ from dashboard.components import live_panel
 from dashboard.loaders import thresholds
 from dashboard.loaders.thresholds import Tables
 from dashboard.selection import Selection
+from dashboard.threshold_rule import share
 
 KEPT = {"bind": "query-params", "persist_state": "session"}
 
 
-def settings(tables: Tables) -> tuple[float | None, str]:
-    """The prevalence that is stated (a share, or None) and the axis of the scores."""
-    abnormal, normal = class_sizes(tables.counts)
+def settings() -> str:
+    """A threshold typed to its last digit, and the axis of the scores, which is returned."""
     st.session_state["threshold_exact"] = st.session_state["threshold"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        prevalence = st.number_input(
-            "Prevalence where it will be used (%)",
-            0.1,
-            99.9,
-            value=None,
-            step=0.5,
-            format="%.1f",
-            key="prevalence",
-            placeholder=f"{share(abnormal, normal)} in these studies" if abnormal + normal else "unknown here",
-            width=250,
-            help="Abnormal per 100 studies where the model will be used. Predictive values and alerts depend on it; "
-            "empty: as in these studies, which is rarely a clinic's.",
-            **KEPT,
-        )
         st.number_input(
-            "Threshold, exactly",
-            0.0,
-            1.0,
-            value=None,
-            step=0.001,
-            format="%.4f",
-            key="threshold_exact",
-            on_change=_take_exact,
-            width=170,
-            help=selection.HELP["threshold"],
-        )
-        axis = st.segmented_control(
-            "Score axis",
-            live_panel.AXES,
-            default="probability",
-            required=True,
-            key="axis",
-            help="Log-odds spread scores that crowd near 0 or 1.",
-            **KEPT,
-        )
-    return (None if prevalence is None else prevalence / 100), axis
+            "Threshold, exactly", 0.0, 1.0, value=None, step=0.001, format="%.4f", key="threshold_exact",
+            on_change=_take_exact, width=170, help=selection.HELP["threshold"],
+        )  # fmt: skip
+        return st.segmented_control(
+            "Score axis", live_panel.AXES, default="probability", required=True, key="axis",
+            help="Log-odds spread scores that crowd near 0 or 1.", **KEPT,
+        )  # fmt: skip
 
 
 def show(
@@ -79,11 +51,10 @@ def show(
         "axis_title": f"Score (mean probability of abnormal{', in log-odds' if axis == 'log-odds' else ''})",
         "area": _area(tables),
         "precision": "" if math.isnan(tables.precision) else f"average precision {tables.precision:.3f}",
-        "marks": [{"name": name, "threshold": min(max(float(at), 0.0), 1.0)} for name, at in marks],
+        "marks": _marks(marks),
         "id": live_panel.identity(drawn),
     }
     live_panel.draw(data, lambda threshold: selection.choose(threshold=threshold))
-    widgets.note(_resolution(tables))
 
 
 def exact_row(tables: Tables, threshold: float) -> dict:
@@ -106,21 +77,36 @@ def _stated(prevalence: float | None, tables: Tables) -> str:
     return f"Predictive values and alerts at the prevalence of these studies{here}: state the one of your clinic."
 
 
-def share(part: int, rest: int) -> str:
-    """`41.9%`: the first of both."""
-    return f"{part / (part + rest):.1%}"
+def _marks(marks: list[tuple[str, float]]) -> list[dict]:
+    """One line a place: names that stand at the same threshold share it."""
+    places: dict[float, list[str]] = {}
+    for name, at in marks:
+        places.setdefault(min(max(float(at), 0.0), 1.0), []).append(name)
+    return [{"name": ", ".join(names), "threshold": at} for at, names in places.items()]
 
 
 def _area(tables: Tables) -> str:
     value, rest = widgets.estimate_text(tables.area, "auroc")
-    return "" if value == "Not estimable" else f"AUROC {value} {rest}"
+    if value == "Not estimable":
+        return ""
+    wider = tables.by_patient
+    if wider is None or math.isnan(wider.low):
+        return f"AUROC {value} {rest}"
+    # The closed form takes the studies of one patient as independent; resampled patients do not.
+    interval, n = rest.rsplit(", n = ", 1)
+    by_patient = f"({wider.low:.3f}-{wider.high:.3f})"
+    more = "" if by_patient == interval else f", by patient {by_patient}"
+    return f"AUROC {value} {interval}{more}, n\u00a0=\u00a0{n}"
 
 
-def _resolution(tables: Tables) -> str:
+def resolution(tables: Tables) -> str:
+    """Which thresholds can be dragged to."""
     grid = tables.grid
     if grid.complete:
         count = len(grid.thresholds) - 1
-        return f"Every one of the {count:,} distinct scores can be chosen." if count else "No labelled study: no score."
+        if count < 2:
+            return "Every study has the same score." if count else "No labelled study: no score."
+        return f"Every one of the {count:,} distinct scores can be chosen."
     abnormal, normal = grid.between
     return (
         f"{len(grid.thresholds) - 1:,} of {len(tables.counts) - 1:,} distinct scores can be dragged to, each with its "

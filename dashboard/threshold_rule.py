@@ -5,6 +5,7 @@ import math
 import streamlit as st
 
 from core.errors import OverreadError
+from core.metrics.counts import class_sizes
 from core.metrics.operating_point import Choice, choose
 from core.metrics.rules import Rule
 from dashboard import selection, widgets
@@ -16,42 +17,40 @@ RULES = {
     "Sensitivity first": "The highest threshold whose lower 95% bound on sensitivity meets the target: the fewest "
     "false alarms among all that keep the promise.",
     "Specificity first": "The lowest threshold whose lower 95% bound on specificity meets the target.",
-    "Alerts": "The lowest threshold with at most so many studies in 100 called abnormal, at the prevalence above.",
-    "Cost": "The lowest cost when a missed abnormality costs so many false alarms, at the prevalence above.",
+    "Alerts": "The lowest threshold with at most so many studies in 100 called abnormal, at the prevalence beside it.",
+    "Cost": "The lowest cost when a missed abnormality costs so many false alarms, at the prevalence beside it.",
     "Youden": "The largest sensitivity + specificity - 1 (Youden 1950): both errors weigh the same.",
     "Guarantee on misses": "Misses an abnormal study with at most this probability, if new studies are exchangeable "
     "with these (conformal risk control, Angelopoulos 2022).",
     "Two thresholds": "Below the lower one ruled out, from the upper one ruled in, those between referred.",
-    "By hand": "The threshold of the panel above, as it stands.",
+    "By hand": "The threshold of the panel, as it stands.",
 }
 BOUNDS = {"Wilson": "wilson", "Clopper-Pearson": "clopper-pearson", "None": "none"}
 
 
-def show(chosen: Selection, tables: Tables, prevalence: float | None) -> tuple[Rule, Choice]:
-    """Draw the rule and its answer; a button takes its threshold. Returns what was asked for and what came out."""
-    widgets.caption("Constraint", f"chosen on {chosen.split}, {len(tables.studies):,} studies")
-    rule, bound = asked(chosen)
+def show(chosen: Selection, tables: Tables) -> tuple[Rule, Choice, float | None]:
+    """The rule, the prevalence, and the answer in one line, with a button that takes its threshold.
+
+    Returns what was asked for, what came out, and the prevalence that is stated (a share, or None).
+    """
+    rule, bound, prevalence = asked(chosen, tables)
     try:
         choice = choose(tables.counts, rule, bound, prevalence)
     except OverreadError as error:
         st.warning(str(error), icon=":material/block:")
-        return rule, Choice(math.nan, False, str(error), rule.text)
+        return rule, Choice(math.nan, False, str(error), rule.text), prevalence
     answer(chosen, rule, choice)
-    if chosen.split not in ("tune", "train") and rule.kind != "threshold":
-        widgets.note(
-            f"A threshold chosen on {chosen.split} reads better there than it is (Leeflang 2008): choose on tune, lock "
-            f"it, and verify on {chosen.split}."
-        )
-    return rule, choice
+    return rule, choice, prevalence
 
 
-def asked(chosen: Selection) -> tuple[Rule, str]:
-    """The rule that the widgets name, and the bound its target is held against. Every part of it is in the URL."""
+def asked(chosen: Selection, tables: Tables) -> tuple[Rule, str, float | None]:
+    """The rule that the widgets name, the bound its target is held against, and the prevalence: all in the URL."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Rule", list(RULES), key="rule", width=210, **KEPT)
+        about = "\n\n".join(f"**{name}.** {what}" for name, what in RULES.items())
+        name = st.selectbox("Constraint", list(RULES), key="rule", width=190, help=about, **KEPT)
         rule, bound = _rule(name, chosen)
-    widgets.note(RULES[name])
-    return rule, bound
+        prevalence = _prevalence(tables)
+    return rule, bound, prevalence
 
 
 def answer(chosen: Selection, rule: Rule, choice: Choice) -> None:
@@ -68,18 +67,43 @@ def answer(chosen: Selection, rule: Rule, choice: Choice) -> None:
         words = f"Threshold {choice.threshold:.4f}"
     else:
         words = f"Rule out below {choice.threshold:.4f}, rule in from {choice.high:.4f}"
-    st.html(f'<p class="answer"><b>{words}</b> {choice.reason}.</p>')
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center", key="answer"):
+        with st.container(width="stretch"):
+            st.html(f'<p class="answer"><b>{words}</b> {choice.reason}.</p>')
         if math.isnan(choice.high):
             # Above 1 stands only for "nothing is called abnormal".
-            _use("Use this threshold", "rule_use", choice.threshold)
+            _use("Use this threshold", "rule_use", choice.threshold, chosen)
         else:
-            _use("Use the lower threshold", "rule_use", choice.threshold)
-            _use("Use the upper threshold", "rule_use_high", choice.high)
+            _use("Use the lower threshold", "rule_use", choice.threshold, chosen)
+            _use("Use the upper threshold", "rule_use_high", choice.high, chosen)
 
 
-def _use(label: str, key: str, threshold: float) -> None:
-    st.button(label, key=key, type="primary", on_click=selection.choose, kwargs={"threshold": min(threshold, 1.0)})
+def marks(rule: Rule, choice: Choice) -> list[tuple[str, float]]:
+    """The answer as lines on the panel."""
+    if not choice.feasible or rule.kind == "threshold":
+        return []
+    if math.isnan(choice.high):
+        return [("constraint", choice.threshold)]
+    return [("rule out below", choice.threshold), ("rule in from", choice.high)]
+
+
+def flatters(chosen: Selection, rule: Rule) -> str:
+    """Why a threshold chosen on this split should be verified on another; '' on a split made for choosing."""
+    if chosen.split in ("tune", "train") or rule.kind == "threshold":
+        return ""
+    return (
+        f"A threshold chosen on {chosen.split} reads better there than it is (Leeflang 2008): choose on tune, lock it, "
+        f"and verify on {chosen.split}."
+    )
+
+
+def _use(label: str, key: str, threshold: float, chosen: Selection) -> None:
+    taken = min(threshold, 1.0)
+    st.button(
+        "In use" if chosen.threshold == taken else label,
+        key=key, type="primary", disabled=chosen.threshold == taken, on_click=selection.choose,
+        kwargs={"threshold": taken},
+    )  # fmt: skip
 
 
 def _rule(name: str, chosen: Selection) -> tuple[Rule, str]:
@@ -97,8 +121,8 @@ def _rule(name: str, chosen: Selection) -> tuple[Rule, str]:
         sure = _number("How sure (%)", "sure", None, 50.0, 99.9, 1.0, "on average")
         return Rule("miss", _share(most), None if sure is None else _share(100 - sure)), "none"
     if name == "Two thresholds":
-        out = _number("Rule out keeps sensitivity (%)", "rule_out", 95.0, 1.0, 99.9, 1.0)
-        into = _number("Rule in keeps specificity (%)", "rule_in", 95.0, 1.0, 99.9, 1.0)
+        out = _number("Rule out: sensitivity (%)", "rule_out", 95.0, 1.0, 99.9, 1.0)
+        into = _number("Rule in: specificity (%)", "rule_in", 95.0, 1.0, 99.9, 1.0)
         both = {"out": Rule("sensitivity", _share(out)), "into": Rule("specificity", _share(into))}
         return Rule("two", **both), _bound()
     kind = name.split()[0].lower()
@@ -107,12 +131,29 @@ def _rule(name: str, chosen: Selection) -> tuple[Rule, str]:
 
 def _bound() -> str:
     about = "The lower 95% bound (Wilson 1927; Clopper and Pearson 1934, never too short), or none: the share itself."
-    return BOUNDS[st.selectbox("Held against", list(BOUNDS), key="bound", width=190, help=about, **KEPT)]
+    return BOUNDS[st.selectbox("Held against", list(BOUNDS), key="bound", width=150, help=about, **KEPT)]
+
+
+def _prevalence(tables: Tables) -> float | None:
+    abnormal, normal = class_sizes(tables.counts)
+    stated = st.number_input(
+        "Prevalence where used (%)", 0.1, 99.9, value=None, step=0.5, format="%.1f", key="prevalence", width=195,
+        placeholder=f"here {share(abnormal, normal)}" if abnormal + normal else "unknown here",
+        help="Abnormal per 100 studies where the model will be used. Predictive values, alerts and workload depend on "
+        "it; empty: as in these studies, which is rarely a clinic's.",
+        **KEPT,
+    )  # fmt: skip
+    return None if stated is None else stated / 100
+
+
+def share(part: int, rest: int) -> str:
+    """`41.9%`: the first of both."""
+    return f"{part / (part + rest):.1%}"
 
 
 def _number(label, key, value, low, high, step, placeholder=None) -> float | None:
     return st.number_input(
-        label, low, high, value=value, step=step, format="%.1f", key=key, width=210, placeholder=placeholder, **KEPT
+        label, low, high, value=value, step=step, format="%.1f", key=key, width=170, placeholder=placeholder, **KEPT
     )
 
 

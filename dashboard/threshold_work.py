@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.data.index import Dataset
 from core.metrics.decision import net_benefit_table
-from core.metrics.grid import grid_at
+from core.metrics.intervals import Estimate
 from core.metrics.operating_point import rates_at
 from dashboard import widgets
 from dashboard.charts import decision
@@ -19,9 +19,6 @@ from dashboard.selection import Selection, bone_name
 
 KEPT = {"bind": "query-params", "persist_state": "session"}
 SHOWN = (
-    ("Positive predictive value", "ppv", "percent"),
-    ("Negative predictive value", "npv", "percent"),
-    ("Alerts per 100 studies", "alerts_per_100", "number"),
     ("Reviews per find", "number_needed_to_review", "number"),
     ("Balanced accuracy", "balanced_accuracy", "percent"),
     ("F1", "f1", "auroc"),
@@ -29,23 +26,52 @@ SHOWN = (
     ("LR+ (of an alert)", "likelihood_ratio_positive", "number"),
     ("LR- (of no alert)", "likelihood_ratio_negative", "auroc"),
 )
+OF = 1000  # studies that a workload is told in
 
 
 def show_workload(tables: Tables, chosen: Selection, prevalence: float | None) -> None:
-    """The exact figures at the chosen threshold, and the decision curve."""
+    """What the threshold means in so many studies, the rest of the exact figures, and the decision curve."""
     where = "as in these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
-    widgets.caption("Workload", f"at threshold {chosen.threshold:.4g}, alerts and reviews {where}")
+    widgets.caption("Workload", f"at threshold {chosen.threshold:.4g}, {where}")
     rates = rates_at(tables.counts, chosen.threshold, prevalence)
+    st.html(f'<p class="answer">{workload(rates, prevalence)}</p>')
     widgets.facts(*[(name, *widgets.estimate_text(rates[key], kind)) for name, key, kind in SHOWN])
     table = net_benefit_table(tables.counts, prevalence=prevalence)
     if table["net_benefit"].isna().all():
         widgets.empty("The decision curve is not estimable", "It needs abnormal and normal studies.")
         return
     widgets.show_figure(decision.net_benefit(table, chosen.threshold), "net_benefit")
-    widgets.note(
-        "Net benefit counts true positives per 100 studies, less false alarms at the rate of exchange that "
-        "the threshold stands for (Vickers and Elkin 2006). It reads the score as a "
-        "probability: see its calibration first."
+    widgets.note(worth(tables, chosen.threshold, prevalence))
+
+
+def worth(tables: Tables, threshold: float, prevalence: float | None) -> str:
+    """What net benefit is, and how much the chosen threshold is worth."""
+    about = (
+        "Net benefit counts true positives per 100 studies, less false alarms at the rate of exchange that the "
+        "threshold stands for (Vickers and Elkin 2006). It reads the score as a probability: see its calibration first."
+    )
+    if not 0 < threshold < 1:
+        return about
+    here = net_benefit_table(tables.counts, [threshold], prevalence).iloc[0]
+    model, everyone = 100 * here["net_benefit"], 100 * here["treat_all"]
+    said = f"At {threshold:.4g} the model is worth {model:+.1f}, calling every study abnormal {everyone:+.1f}, none 0."
+    return f"{said} {about}"
+
+
+def workload(rates: dict[str, Estimate], prevalence: float | None) -> str:
+    """The four outcomes among a thousand studies at the prevalence stated, as HTML; without one, to state it."""
+    if prevalence is None:
+        return "State the prevalence where it will be used, at the top: that of these studies is rarely a clinic's."
+    sensitivity, specificity = rates["sensitivity"].value, rates["specificity"].value
+    if np.isnan(sensitivity + specificity):
+        return "The workload is not estimable: it needs abnormal and normal studies."
+    abnormal, normal = OF * prevalence, OF * (1 - prevalence)
+    found, alarms = abnormal * sensitivity, normal * (1 - specificity)
+    per_find = f", {(found + alarms) / found:.1f} for each that is found" if found else ""
+    return (
+        f"<b>Of {OF:,} studies</b> {abnormal:,.0f} are abnormal: {found:,.1f} are found and "
+        f"{abnormal - found:,.1f} missed. "
+        f"{found + alarms:,.0f} are called abnormal{per_find}; {alarms:,.0f} of them are false alarms."
     )
 
 
@@ -105,16 +131,3 @@ def _link(count: int, chosen: Selection, bone: str, high: float, outcome: str) -
         return f"{count:,}"
     query = chosen.query(bone=bone, threshold=repr(float(high)), outcome=outcome)
     return f'<a href="errors?{escape(urlencode(query))}" target="_self">{count:,}</a>'
-
-
-def show_bones(tables: Tables, chosen: Selection) -> None:
-    """The bones in one line, worst first; their page has the rest."""
-    found, _ = grid_at(tables.grid, tables.studies, chosen.threshold)
-    rows = [(tp / n, name, n) for name, tp, n in zip(tables.grid.groups, found, tables.grid.tp[:, -1]) if n]
-    if len(rows) < 2:
-        return
-    (low, worst, few), (high, best, many) = min(rows), max(rows)
-    widgets.note(
-        f"Sensitivity goes from {low:.1%} ({worst}, {few:,} abnormal) to {high:.1%} ({best}, {many:,}): the Bones page "
-        "has them with intervals."
-    )

@@ -126,8 +126,11 @@ def _sentence(name: str, facts: dict) -> str:
         interval = f" ({low:.{digits}f}-{high:.{digits}f})" if low is not None else ""
         return "not estimable" if value is None else f"{value:.{digits}f}{interval}"
 
+    # Studies of one patient are not independent, as the first interval takes them.
+    low, high = facts.get("auroc_patient_low"), facts.get("auroc_patient_high")
+    by_patient = f", by patient ({low:.3f}-{high:.3f})" if low is not None and facts["patients"] < facts["n"] else ""
     return (
-        f"{name}: {facts['n']} studies, {facts['n_abnormal']} abnormal; AUROC {shown('auroc', 3)}; "
+        f"{name}: {facts['n']} studies, {facts['n_abnormal']} abnormal; AUROC {shown('auroc', 3)}{by_patient}; "
         f"at {facts['threshold']:g} "
         f"sensitivity {shown('sensitivity', 3)}, specificity {shown('specificity', 3)}"
     )

@@ -129,8 +129,7 @@ def youden(counts: pd.DataFrame) -> Choice:
     # Whole numbers, so that ties are exact.
     index = counts["tp"].to_numpy() * normal - counts["fp"].to_numpy() * abnormal
     best = len(index) - 1 - int(np.argmax(index[::-1]))
-    threshold = float(counts["threshold"].to_numpy()[best])
-    return Choice(threshold, True, f"index {index[best] / (abnormal * normal):.3f}", rule)
+    return _chosen(counts, best, rule, f"index {index[best] / (abnormal * normal):.3f}")
 
 
 def cheapest(counts: pd.DataFrame, cost_fn: float, cost_fp: float, prevalence: float | None = None) -> Choice:
@@ -150,9 +149,9 @@ def cheapest(counts: pd.DataFrame, cost_fn: float, cost_fp: float, prevalence: f
         rule, of = f"{rule}, at a prevalence of {_percent(prevalence)}", " per 100 studies"
     cost = missed * cost_fn + alarms * cost_fp
     # Costs like .1 are not exact in binary: a difference in the last digits is still a tie.
-    best = np.flatnonzero(cost <= cost.min() + 1e-12 * cost.max())[-1]
+    best = int(np.flatnonzero(cost <= cost.min() + 1e-12 * cost.max())[-1])
     nothing = "; cheapest of all is to call nothing abnormal" if best == 0 else ""
-    return Choice(float(counts["threshold"].to_numpy()[best]), True, f"cost {cost[best]:g}{of}{nothing}", rule)
+    return _chosen(counts, best, rule, f"cost {cost[best]:g}{of}{nothing}")
 
 
 def bayes_threshold(cost_fn: float, cost_fp: float) -> float:
@@ -209,8 +208,8 @@ def _studies(count: int, name: str) -> str:
 
 def _chosen(counts: pd.DataFrame, row: int, rule: str, shown: str, bound: str = NONE) -> Choice:
     at = {name: int(counts[name].to_numpy()[row]) for name in ("tp", "fp", "tn", "fn")}
-    found = f"misses {at['fn']} of {at['tp'] + at['fn']} abnormal studies" + (f" ({shown})" if shown else "")
-    reason = f"{found} and calls {at['fp']} of {at['fp'] + at['tn']} normal ones abnormal"
+    found = f"misses {at['fn']:,} of {at['tp'] + at['fn']:,} abnormal studies" + (f" ({shown})" if shown else "")
+    reason = f"{found} and calls {at['fp']:,} of {at['fp'] + at['tn']:,} normal ones abnormal"
     return Choice(float(counts["threshold"].to_numpy()[row]), True, reason, rule, bound)
 
 

@@ -7,8 +7,9 @@ import pandas as pd
 
 from core.errors import OverreadError
 from core.metrics import calibration
+from core.metrics.clustered import auroc_by_patient, draws_of
 from core.metrics.counts import counts_at, counts_table
-from core.metrics.intervals import Estimate, auroc_statistic, draws_within, patient_bootstrap, too_few, undefined
+from core.metrics.intervals import Estimate
 from core.metrics.operating_point import rates_at
 from core.metrics.ranking import auroc, average_precision_of, one_class
 from core.metrics.studies import labelled, own_aggregation, study_table
@@ -59,9 +60,9 @@ class Judged:
 def evaluate(predictions: pd.DataFrame, threshold: float = 0.5, by: str | None = None, aggregation: str = "") -> dict:
     """The figures of PREDICTIONS at the level of studies, ready for JSON: undefined is None, and `why` says why.
 
-    Keys as in FIGURES, auroc_patient_low and _high (2,000 resamples of patients, or `bootstrap_draws`), and
-    `aggregation`; with `by` (a column of STUDIES) also `by` and `groups`, a list of the same
-    keys with the group's name under the column's. Studies without a label count only in n_unknown.
+    Keys as in FIGURES, auroc_patient_low and _high (`clustered.auroc_by_patient`; by `bootstrap_draws` resamples, 0: in
+    closed form), `patients`, and `aggregation`; with `by` (a column of STUDIES) also `by` and `groups`, a list of the
+    same keys with the group's name under the column's. Studies without a label count only in n_unknown.
     """
     aggregation = aggregation or own_aggregation(predictions)
     studies = study_table(predictions, aggregation)
@@ -141,19 +142,15 @@ def judge(studies: pd.DataFrame) -> Judged:
 
 
 def _by_patient(studies: pd.DataFrame) -> dict:
-    """The AUROC's interval from resamples of patients; NaN where DeLong's has none for want of studies."""
+    """The AUROC's interval by patient; NaN where DeLong's has none for want of studies."""
     known = labelled(studies)
-    draws, labels = draws_within(len(known)), known["label"].to_numpy()
-    why = one_class(int((labels == 1).sum()), int((labels == 0).sum()))
-    if why := why or too_few(int((labels == 1).sum()), int((labels == 0).sum())):
-        found = undefined(len(known), why)
-    else:
-        found = patient_bootstrap(known["group_id"], auroc_statistic(known["score"], labels), draws)
+    found = auroc_by_patient(known)
     return {
+        "patients": int(known["group_id"].nunique()),
         "auroc_patient_low": found.low,
         "auroc_patient_high": found.high,
         "auroc_patient_why": found.why,
-        "bootstrap_draws": draws,
+        "bootstrap_draws": draws_of(len(known)),
     }
 
 

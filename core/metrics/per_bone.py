@@ -9,6 +9,7 @@ that it was not chosen on.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from core.schema import bone_order
 FEWEST_ABNORMAL = 73  # with none missed, the fewest that can show a sensitivity of 95% (Wilson)
 _EDGE = 54 * float(np.log(2))  # logits of 0 and 1, as imported ones
 _FOLDS = 5
+_GAINS = ("own_gain", "own_gain_low", "own_gain_high")
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,16 @@ def per_bone(
     seed: int = 0,
 ) -> PerBone:
     """Offsets, one threshold on the shifted scores, and who may have a threshold of its own; STUDIES of one split."""
-    rule, known = parse_rule(rule), labelled(studies)
-    bones = bone_order(known["bone"])
+    # Highest score first: counts of any part of it are then made without sorting it again.
+    rule, known = parse_rule(rule), labelled(studies).sort_values("score", ascending=False, kind="stable")
+    bones = bone_order(known["bone"].unique())
     code = known["bone"].map({bone: place for place, bone in enumerate(bones)}).to_numpy(np.int64)
     offsets, errors, tau, slope, why = bone_offsets(known["score"], known["label"], code, len(bones))
     moved = shifted_scores(known["score"], offsets[code] if len(known) else np.zeros(0))
     pooled = choose(known, rule, bound, prevalence)
     shifted = choose(known.assign(score=moved), rule, bound, prevalence)
-    rows = []
+    rows, folds = [], _folds(known["group_id"], seed)
+    held_out = cache(lambda held: choose(_counted(known[folds != held]), rule, bound, prevalence))
     for place, bone in enumerate(bones):
         part = known[code == place]
         row = {"bone": bone, "n": len(part), "n_abnormal": int(part["label"].sum())}
@@ -70,7 +74,18 @@ def per_bone(
         row |= _counts(part["score"], part["label"], pooled.threshold)
         at = _counts(moved[code == place], part["label"], shifted.threshold)
         row |= {f"shifted_{name}": count for name, count in at.items()}
-        rows.append(row | _own(known, part, bone, rule, bound, prevalence, seed))
+        own = choose(_counted(part), rule, bound, prevalence, bone)
+        row |= {"own_threshold": own.threshold, "own": False} | dict.fromkeys(_GAINS, float("nan"))
+        row["why"] = _barred(part, len(known), own)
+        if not row["why"]:
+            part_folds = folds[code == place]
+            own_out = [choose(_counted(part[part_folds != held]), rule, bound, prevalence) for held in range(_FOLDS)]
+            gain = _gain(part, part_folds, own_out, [held_out(held) for held in range(_FOLDS)])
+            row |= dict(zip(_GAINS, (gain.value, gain.low, gain.high)))
+            row["own"] = bool(gain.low > 0)
+            if not row["own"]:
+                row["why"] = gain.why or "no gain in balanced accuracy is shown over the pooled threshold"
+        rows.append(row)
     return PerBone(pooled, shifted, tau, slope, why, pd.DataFrame(rows))
 
 
@@ -161,49 +176,41 @@ def _counts(scores, labels, threshold: float) -> dict[str, int]:
     return counts_at(counts_table(scores, labels), threshold)
 
 
-def _own(known, part, bone: str, rule: Rule, bound: str, prevalence, seed: int) -> dict:
-    """Whether a bone may have a threshold of its own, by the two conditions, and why not."""
-    choice = choose(part, rule, bound, prevalence, bone)
-    row = {"own_threshold": choice.threshold, "own": False} | dict.fromkeys(
-        ("own_gain", "own_gain_low", "own_gain_high"), float("nan")
-    )
+def _counted(known: pd.DataFrame) -> pd.DataFrame:
+    return counts_table(known["score"], known["label"])
+
+
+def _folds(patients: pd.Series, seed: int) -> np.ndarray:
+    """The fifth that each study's patient belongs to."""
+    codes, names = pd.factorize(patients, sort=True)
+    return (np.random.default_rng(seed).permutation(len(names)) % _FOLDS)[codes]
+
+
+def _barred(part: pd.DataFrame, n: int, own: Choice) -> str:
+    """Why a bone's own threshold is not even tried; '' if it is."""
     abnormal = int(part["label"].sum())
-    if len(part) == len(known):
-        return row | {"why": "only one bone, so the pooled threshold is its own"}
+    if len(part) == n:
+        return "only one bone, so the pooled threshold is its own"
     if abnormal == len(part):
-        return row | {"why": "no normal studies, so no gain can be shown"}
+        return "no normal studies, so no gain can be shown"
     if abnormal < FEWEST_ABNORMAL:
-        return row | {"why": f"{abnormal} abnormal studies, {FEWEST_ABNORMAL} are needed for a threshold of its own"}
-    if not choice.feasible:
-        return row | {"why": choice.reason}
-    gain = _gain(known, bone, rule, bound, prevalence, seed)
-    row |= {"own_gain": gain.value, "own_gain_low": gain.low, "own_gain_high": gain.high}
-    if not gain.low > 0:
-        return row | {"why": gain.why or "no gain in balanced accuracy is shown over the pooled threshold"}
-    return row | {"own": True, "why": ""}
+        return f"{abnormal} abnormal studies, {FEWEST_ABNORMAL} are needed for a threshold of its own"
+    return "" if own.feasible else own.reason
 
 
-def _gain(known, bone: str, rule: Rule, bound: str, prevalence, seed: int) -> Estimate:
+def _gain(part: pd.DataFrame, folds: np.ndarray, own: list[Choice], pooled: list[Choice]) -> Estimate:
     """Balanced accuracy of the bone at its own threshold less that at the pooled one, on the same studies.
 
-    Each fifth of the patients is called by thresholds chosen on the others, so that neither is flattered.
+    Each fifth of the patients is called by thresholds chosen on the others (own, pooled), so that neither is flattered.
     """
-    patients = known["group_id"].to_numpy()
-    names = pd.unique(np.sort(patients))
-    fold_of = dict(zip(names, np.random.default_rng(seed).permutation(len(names)) % _FOLDS))
-    fold = pd.Series(patients).map(fold_of).to_numpy()
-    inside = (known["bone"] == bone).to_numpy()
-    score, gain = known["score"].to_numpy(), np.full(len(known), np.nan)
-    for held in range(_FOLDS):
-        rest, here = known[fold != held], inside & (fold == held)
-        own, pooled = choose(rest[rest["bone"] == bone], rule, bound, prevalence), choose(rest, rule, bound, prevalence)
-        if not (own.feasible and pooled.feasible):
-            reason = own.reason if pooled.feasible else pooled.reason
-            few = f"without a fifth of the studies the rule cannot be met ({reason})"
-            return Estimate(np.nan, np.nan, np.nan, int(inside.sum()), few)
-        # +1 where only the bone's own call is abnormal, -1 where only the pooled one is.
-        gain[here] = (score[here] >= own.threshold).astype(float) - (score[here] >= pooled.threshold)
-    return _clustered(gain[inside], known["label"].to_numpy()[inside] == 1, patients[inside])
+    if barred := next((found for found in (*pooled, *own) if not found.feasible), None):
+        few = f"without a fifth of the studies the rule cannot be met ({barred.reason})"
+        return Estimate(np.nan, np.nan, np.nan, len(part), few)
+    score = part["score"].to_numpy()
+    mine, shared = (np.array([found.threshold for found in choices])[folds] for choices in (own, pooled))
+    # +1 where only the bone's own call is abnormal, -1 where only the pooled one is.
+    change = (score >= mine).astype(float) - (score >= shared)
+    return _clustered(change, part["label"].to_numpy() == 1, part["group_id"].to_numpy())
 
 
 def _clustered(change: np.ndarray, abnormal: np.ndarray, patients: np.ndarray) -> Estimate:

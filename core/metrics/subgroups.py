@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from core.errors import OverreadError
+from core.metrics.clustered import auroc_shares, clustered
 from core.metrics.evaluation import FIGURES, Judged, judge, parts
 from core.metrics.intervals import (
     FEWEST,
@@ -14,14 +15,13 @@ from core.metrics.intervals import (
     Statistic,
     auroc_statistic,
     bootstrap_draws,
-    normal_quantile,
     percentile_interval,
     study_word,
     too_few,
     undefined,
     without_interval,
 )
-from core.metrics.ranking import one_class, placements
+from core.metrics.ranking import one_class
 from core.metrics.studies import labelled
 
 RESAMPLED = 5_000  # up to so many studies a gap is resampled; beyond, its closed form agrees to the third digit
@@ -87,31 +87,14 @@ def slice_words(row, name: str) -> str:
     return f"{name}: {', and '.join(wide)}: an interval this wide shows little." if wide else ""
 
 
-def _components(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-    """AUROC, and each study's share in it less the mean (DeLong's components over its class): they sum to 0."""
-    positive = labels == 1
-    abnormal, normal = scores[positive], scores[~positive]
-    won = placements(abnormal, normal) / len(normal)
-    lost = 1 - placements(normal, abnormal) / len(abnormal)
-    value, found = float(won.mean()), np.empty(len(scores))
-    found[positive], found[~positive] = (won - value) / len(abnormal), (lost - value) / len(normal)
-    return value, found
-
-
 def _closed_gap(studies: pd.DataFrame, inside: np.ndarray) -> tuple[Estimate, float]:
     """The gap with the variance of its components summed over patients (Obuchowski 1997)."""
     scores, labels = studies["score"].to_numpy(), studies["label"].to_numpy(dtype=np.float64)
-    parts = [_components(scores[side], labels[side]) for side in (inside, ~inside)]
+    parts = [auroc_shares(scores[side], labels[side]) for side in (inside, ~inside)]
     share = np.empty(len(scores))
     share[inside], share[~inside] = parts[0][1], -parts[1][1]
-    codes, patients = pd.factorize(studies["group_id"])
-    variance = (np.bincount(codes, weights=share) ** 2).sum() * len(patients) / max(len(patients) - 1, 1)
-    value, n = parts[0][0] - parts[1][0], int(inside.sum())
-    if variance <= 0:
-        return without_interval(value, n, "no interval: degenerate, the standard error is 0"), float("nan")
-    error = float(np.sqrt(variance))
-    half = normal_quantile() * error
-    return Estimate(value, max(-1.0, value - half), min(1.0, value + half), n), float(2 * ndtr(-abs(value / error)))
+    found, error = clustered(parts[0][0] - parts[1][0], share, studies["group_id"], int(inside.sum()))
+    return found, float(2 * ndtr(-abs(found.value / error)))
 
 
 def _gap_statistic(scores: np.ndarray, labels: np.ndarray, inside: np.ndarray) -> Statistic:

@@ -65,9 +65,9 @@ def show_models(chosen: Selection, dataset: Dataset) -> None:
     if whole:
         names = (
             "Model",
-            "Input",
             "Study AUROC, 95% interval",
             "0.5 &rarr; 1.0",
+            "Locked threshold",
             "Sensitivity",
             "Specificity",
             "Missed",

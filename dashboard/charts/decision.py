@@ -42,5 +42,6 @@ def net_benefit(table: pd.DataFrame, threshold: float) -> go.Figure:
             marker={"color": theme.THRESHOLD, "size": 11, "symbol": "diamond"},
         )
     top = 100 * max(table["net_benefit"].max(), table["treat_all"].max(), 0.001)
-    # Calling all abnormal falls without end; below nothing only as much is shown as above.
-    return figure.update_yaxes(range=[-0.35 * top, 1.08 * top]).update_xaxes(range=[0, 1])
+    # Calling all abnormal falls without end: it is cut off, the model as long as it is not worse than it can be good.
+    bottom = max(min(1.1 * 100 * table["net_benefit"].min(), -0.35 * top), -top)
+    return figure.update_yaxes(range=[bottom, 1.08 * top]).update_xaxes(range=[0, 1])

@@ -14,10 +14,14 @@ from scipy.special import expit, logit
 from core.data.index import Dataset
 from core.inference.imported import Imported
 from core.metrics.bands import band_table
+from core.metrics.clustered import auroc_by_patient, repeated
 from core.metrics.counts import counts_table
 from core.metrics.grid import Grid, grid_counts
 from core.metrics.intervals import Estimate
+from core.metrics.per_bone import PerBone
+from core.metrics.per_bone import per_bone as per_bone_of
 from core.metrics.ranking import auroc, average_precision_of
+from core.metrics.rules import Rule
 from core.metrics.studies import labelled
 from core.models.checkpoint import Checkpoint
 from dashboard import loaders
@@ -29,13 +33,17 @@ FARTHEST = 13.8
 
 @dataclass(frozen=True)
 class Tables:
-    """One split, and one bone if named: STUDIES, COUNTS of the labelled, the panel's grid, the areas of both curves."""
+    """One split, and one bone if named: STUDIES, COUNTS of the labelled, the panel's grid, the areas of both curves.
+
+    by_patient: the AUROC with the interval of resampled patients; None where no patient has a second study.
+    """
 
     studies: pd.DataFrame
     counts: pd.DataFrame
     grid: Grid
     area: Estimate
     precision: float
+    by_patient: Estimate | None
 
 
 def tables(dataset: Dataset, source: Checkpoint | Imported, split: str, bone: str = "") -> Tables | None:
@@ -56,6 +64,18 @@ def band(
 ) -> pd.DataFrame:
     """`bands.band_table` per bone."""
     return _band(*_key(dataset, source), split, bone, low, high, dataset, source)
+
+
+def areas(dataset: Dataset, source: Checkpoint | Imported, split: str, bone: str) -> tuple[Estimate, Estimate | None]:
+    """AUROC with DeLong's interval, and with that by patient; None where no patient has a second study."""
+    return _areas(*_key(dataset, source), split, bone, dataset, source)
+
+
+def per_bone(
+    dataset: Dataset, source: Checkpoint | Imported, split: str, rule: Rule, bound: str, prevalence: float | None
+) -> PerBone:
+    """`per_bone.per_bone`: offsets, and thresholds of a bone's own."""
+    return _per_bone(*_key(dataset, source), split, rule.text, bound, prevalence, dataset, source)
 
 
 def histogram_bins(studies: pd.DataFrame, axis: str, bins: int = BINS) -> dict:
@@ -88,8 +108,21 @@ def _tables(dataset_name, index_hash, reference, stamps, split, bone, _dataset, 
     studies = loaders.studies(_dataset, _source, split, bone)
     known = labelled(studies)
     counts = counts_table(known["score"], known["label"])
-    area = auroc(known["score"], known["label"])
-    return Tables(studies, counts, grid_counts(studies), area, average_precision_of(counts))
+    area, by_patient = _areas(dataset_name, index_hash, reference, stamps, split, bone, _dataset, _source)
+    return Tables(
+        studies,
+        counts,
+        grid_counts(studies),
+        area,
+        average_precision_of(counts),
+        by_patient,
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _areas(dataset_name, index_hash, reference, stamps, split, bone, _dataset, _source):
+    known = labelled(loaders.studies(_dataset, _source, split, bone))
+    return auroc(known["score"], known["label"]), auroc_by_patient(known) if repeated(known) else None
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
@@ -102,3 +135,11 @@ def _bins(dataset_name, index_hash, reference, stamps, split, bone, axis, _datas
 def _band(dataset_name, index_hash, reference, stamps, split, bone, low, high, _dataset, _source) -> pd.DataFrame:
     studies = _tables(dataset_name, index_hash, reference, stamps, split, bone, _dataset, _source).studies
     return band_table(studies[["bone", "score", "label"]], low, high, by="bone")
+
+
+@st.cache_resource(max_entries=24, show_spinner="Fitting the bones")
+def _per_bone(
+    dataset_name, index_hash, reference, stamps, split, rule: str, bound, prevalence, _dataset, _source
+) -> PerBone:
+    studies = _tables(dataset_name, index_hash, reference, stamps, split, "", _dataset, _source).studies
+    return per_bone_of(studies, rule, bound, prevalence)

@@ -284,12 +284,13 @@ def spoilt(built, monkeypatch, tmp_path) -> Path:
     return copy.home
 
 
-def test_predictive_values_are_those_of_the_studies_until_a_prevalence_is_stated(house):
+def test_reviews_are_those_of_the_studies_until_a_prevalence_is_stated(house):
     frame = read_file(predictions_folder("demo") / "alpha.parquet").query("split == 'valid'")
     table = outcome_table(study_table(frame), 0.5)
     found, false_alarms = ((table["outcome"] == name).sum() for name in ("TP", "FP"))
     app = open_page("threshold")
-    assert f"{found / (found + false_alarms):.1%}" in words(app)
+    reviews = f'<div class="name">Reviews per find</div><div class="value">{(found + false_alarms) / found:.1f}</div>'
+    assert reviews in words(app) and "as in these studies" in words(app)
     app.number_input(key="prevalence").set_value(1.0).run()
     assert "at a prevalence of 1.0%" in words(app)
     assert not app.exception

@@ -1,20 +1,25 @@
 """The threshold page under Streamlit's own test: rules, bands, locks. What is dragged is tested in a browser."""
 
 import json
+import math
 import shutil
 from urllib.parse import parse_qs, urlsplit
 
+import pandas as pd
 import pytest
 
 from core.inference.operating_points import POINTS, read_points
 from core.inference.predictions import read_file
 from core.inference.scored import find_scored
 from core.metrics.bands import band_table
-from core.metrics.operating_point import choose, counts_of, rates_at
+from core.metrics.counts import counts_table
+from core.metrics.operating_point import Choice, choose, counts_of, rates_at
+from core.metrics.per_bone import PerBone, per_bone
 from core.metrics.studies import study_table
 from core.paths import predictions_folder
 from dashboard.selection import Selection
-from dashboard.threshold_work import band_html
+from dashboard.threshold_bones import bones_html
+from dashboard.threshold_work import band_html, workload
 from dashboard.widgets import estimate_text
 from tests.dashboard.conftest import House, enter, open_page, words
 
@@ -63,8 +68,42 @@ def test_two_thresholds_offer_both(house):
 def test_exact_figures_stand_on_the_page_at_the_prevalence_stated(house):
     app = open_page("threshold", threshold="0.4", prevalence="5.0")
     rates = rates_at(counts_of(valid()), 0.4, 0.05)
-    for name, kind in (("ppv", "percent"), ("number_needed_to_review", "number"), ("mcc", "auroc")):
+    for name, kind in (("number_needed_to_review", "number"), ("mcc", "auroc")):
         assert estimate_text(rates[name], kind)[0] in words(app)
+    assert f"{10 * rates['alerts_per_100'].value:,.0f} are called abnormal" in words(app)
+    assert "State the prevalence where it will be used" in words(open_page("threshold", threshold="0.4"))
+
+
+def test_a_workload_in_a_thousand_studies_is_that_of_the_rates():
+    # 420 found, 118 missed, 66 false alarms, 595 cleared, at 5%: 13.389 alerts per 100, 3.43 reviews a find.
+    counts = counts_table([1.0] * 486 + [0.0] * 713, [1] * 420 + [0] * 66 + [1] * 118 + [0] * 595)
+    said = workload(rates_at(counts, 0.5, 0.05), 0.05)
+    assert "50 are abnormal: 39.0 are found and 11.0 missed" in said
+    assert "134 are called abnormal, 3.4 for each that is found; 95 of them are false alarms" in said
+    assert "not estimable" in workload(rates_at(counts_table([0.5], [1]), 0.5, 0.05), 0.05)
+    assert "0 are called abnormal; 0 of them" in workload(rates_at(counts, 2.0, 0.05), 0.05)
+
+
+def test_the_bones_stand_beside_the_one_threshold_for_all(house):
+    app = open_page("threshold", rule="Youden")
+    found = per_bone(valid(), "youden")
+    assert not app.exception and f"One for all: {found.pooled.threshold:.4f}" in words(app)
+    for row in found.table.itertuples():
+        assert f'<span class="mark missed">{row.fn}</span><small>of {row.n_abnormal}</small>' in words(app)
+    assert "No bone is shifted" in words(app) if found.why else "Shifted by offsets" in words(app)
+    for rule, said in (("By hand", "Choose a constraint that gives one"), ("Sensitivity first", "cannot be met")):
+        app = open_page("threshold", rule=rule)
+        assert not app.exception and said in words(app)
+
+
+def test_a_bone_with_a_threshold_of_its_own_says_what_it_gains():
+    row = {"bone": "<wrist>", "n": 300, "n_abnormal": 100, "offset": -0.25, "own": True, "own_threshold": 0.3123}
+    row |= {"own_gain": 0.05, "own_gain_low": 0.01, "own_gain_high": 0.09, "threshold_shifted": 0.4512, "why": ""}
+    row |= {"fn": 3, "fp": 9, "shifted_fn": 2, "shifted_fp": math.nan}
+    choice = Choice(0.4, True, "", "")
+    html = bones_html(PerBone(choice, choice, 0.2, 1.0, "", pd.DataFrame([row])))
+    assert "0.3123<small>balanced accuracy +5.0 points (1.0 to 9.0)" in html and "-0.25 log-odds" in html
+    assert "<wrist>" not in html and "nan" not in html
 
 
 def test_a_band_turned_round_is_a_message(house):

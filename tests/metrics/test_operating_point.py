@@ -75,7 +75,7 @@ def test_t20_youden_and_costs_with_ties_to_the_lower_threshold():
     assert op.youden(T20).threshold == 0.45
     for cost, lowest, threshold, also in ((1, 4, 0.45, 0.55), (2, 6, 0.30, 0.45), (5, 7, 0.12, 0.12)):
         choice = op.cheapest(T20, cost_fn=cost, cost_fp=1)
-        assert choice.threshold == threshold and choice.reason == f"cost {lowest}"
+        assert choice.threshold == threshold and f"(cost {lowest})" in choice.reason
         at = counts_at(T20, also)
         assert at["fn"] * cost + at["fp"] == lowest
     # The same ties hold in costs that binary cannot hold exactly.

@@ -3,8 +3,8 @@
 const SVG = 'http://www.w3.org/2000/svg';
 const FIGURES = [
   ['sensitivity', 'Sensitivity', 'percent', 'wide'], ['specificity', 'Specificity', 'percent', 'wide'],
+  ['alerts_per_100', 'Alerts per 100 studies', 'number', 'wide'], ['kappa', "Cohen's kappa", 'ratio', 'wide'],
   ['ppv', 'Positive predictive value', 'percent', ''], ['npv', 'Negative predictive value', 'percent', ''],
-  ['kappa', "Cohen's kappa", 'ratio', ''], ['alerts_per_100', 'Alerts per 100 studies', 'number', ''],
 ];
 const panels = new WeakMap();
 let made = 0;
@@ -192,11 +192,16 @@ function histogram(panel) {
     word('clear', box.left, box.bottom + 17, 'start'), word('alarm', box.right, box.bottom + 17, 'end'),
   ];
   mark(svg, 'text', { class: 'title', x: (box.left + box.right) / 2, y: box.bottom + 54, 'text-anchor': 'middle' }, data.axis_title);
-  for (const locked of data.marks) {
-    const at = x.to(locked.threshold);
+  const rows = [];
+  for (const { name, threshold } of data.marks) {
+    const at = x.to(threshold), end = at > width / 2, length = 6.2 * name.length + 8;
+    const [from, to] = end ? [at - length, at] : [at, at + length];
+    // Names that would lie on each other go up a row.
+    let row = rows.findIndex((taken) => taken.every(([low, high]) => to < low || from > high));
+    if (row < 0) row = rows.push([]) - 1;
+    rows[row].push([from, to]);
     mark(svg, 'line', { class: 'mark', x1: at, x2: at, y1: box.top, y2: box.bottom });
-    const end = at > width / 2;
-    mark(svg, 'text', { class: 'mark-name', x: at + (end ? -5 : 5), y: box.bottom - 5, 'text-anchor': end ? 'end' : 'start' }, locked.name);
+    mark(svg, 'text', { class: 'mark-name', x: at + (end ? -5 : 5), y: box.bottom - 5 - 14 * row, 'text-anchor': end ? 'end' : 'start' }, name);
   }
   const reach = mark(svg, 'rect', { class: 'reach', x: box.left - 10, y: 0, width: box.right - box.left + 18, height: box.bottom });
   const handle = mark(svg, 'g', {
@@ -269,7 +274,7 @@ function squares(panel) {
       const square = mark(svg, 'rect', { class: css, rx: 2 });
       const count = mark(svg, 'text', { class: 'count', x, y: y + 1 });
       const word = mark(svg, 'text', { class: 'name', x, y: y + 15 }, name);
-      return { x, y, square, count, word, side: Math.min(cell, tall) - 4 };
+      return { x, y, square, count, word, side: Math.min(cell, tall) - 4, room: Math.max(46, 6.2 * name.length + 8) };
     },
   );
 }
@@ -446,11 +451,12 @@ function move(panel, place) {
   }
   const largest = Math.max(rows.n1, rows.n0, 1);
   [fn, tp, tn, fp].forEach((count, number) => {
-    const { x: cx, y: cy, square, count: text, word: name, side } = parts.squares[number], edge = side * Math.sqrt(count / largest);
+    const { x: cx, y: cy, square, count: text, word: name, side, room } = parts.squares[number], edge = side * Math.sqrt(count / largest);
     // A word that the square cannot hold stands beneath it.
+    const y = edge > room ? cy : cy + edge / 2 + 14;
     set(square, { x: cx - edge / 2, y: cy - edge / 2, width: edge, height: edge });
-    set(text, { y: edge > 46 ? cy : cy + edge / 2 + 14 });
-    set(name, { y: (edge > 46 ? cy : cy + edge / 2 + 14) + 15 });
+    set(text, { y });
+    set(name, { y: y + 15 });
     say(text, grouped(count));
   });
   say(panel.root.querySelector('.missed small'), `${grouped(fn)} of ${grouped(rows.n1)} abnormal studies`);
