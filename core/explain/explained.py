@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.functional import logsigmoid
 
-from core.device import autocast_for_maps
+from core.device import autocast_for_maps, placed
 from core.errors import OverreadError
 
 POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {}
@@ -125,7 +125,8 @@ def private_copy(model: nn.Module) -> Copy:
     """
     with _MAKING:
         if model not in _COPIES:
-            made = copy.deepcopy(model).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+            made = copy.deepcopy(model).eval().requires_grad_(False)
+            made = placed(made, next(made.parameters()).device)
             for module in made.modules():
                 if getattr(module, "inplace", False) is True:
                     module.inplace = False

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from core.data.input_spec import InputSpec
-from core.device import autocast, pick_device
+from core.device import autocast, pick_device, placed
 from core.models.checkpoint import Checkpoint, load_model
 from core.models.registry import reads_studies
 
@@ -57,5 +57,5 @@ class Classifier:
 def load_classifier(checkpoint: Checkpoint, device: str = "") -> Classifier:
     """The checkpoint's network on the device asked for, else on the best there is."""
     where, _ = pick_device(device)
-    model = load_model(checkpoint).to(where, memory_format=torch.channels_last)
+    model = placed(load_model(checkpoint), where)
     return Classifier(model, checkpoint.input_spec, where)

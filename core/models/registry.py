@@ -178,9 +178,9 @@ def stages(model: nn.Module) -> dict[str, int]:
         last = max(inside.values()) + 1
         return {name: inside.get(name.removeprefix("backbone."), last) for name, _ in model.named_parameters()}
     _, head = parts(model)
-    if hasattr(model, "group_matcher"):
+    try:
         found = group_parameters(model, model.group_matcher(coarse=True), reverse=True)
-    else:
+    except (AttributeError, AssertionError, NotImplementedError):  # ours, and the few of timm's that have none
         tops = list(dict.fromkeys(name.split(".")[0] for name, _ in model.named_parameters()))
         found = {name: tops.index(name.split(".")[0]) for name, _ in model.named_parameters()}
     last = max([found[name] for name in found if name not in head], default=0) + 1

@@ -15,7 +15,7 @@ from core.data.augment import Company, apply, mix, mix_table, mixed_targets
 from core.data.cache import pixel_cache
 from core.data.dataset import Pixels, epoch_order, parts_of, resident, take
 from core.data.index import Dataset
-from core.device import cast, training_precision
+from core.device import cast, placed, training_precision
 from core.errors import OverreadError
 from core.inference.classifier import Classifier
 from core.inference.predict import predict
@@ -99,7 +99,7 @@ def _train(
     """The run itself, once it is known that it may start and that the folder is its own."""
     where = crew.device
     torch.manual_seed(recipe.seed)
-    model = build(recipe.architecture, recipe.model_kwargs, recipe.weights).to(where, memory_format=torch.channels_last)
+    model = placed(build(recipe.architecture, recipe.model_kwargs, recipe.weights), where)
     check_size(model, recipe.architecture, recipe.size)
     optimiser = optimiser_for(model, recipe)
     average = average_of(model, recipe)

@@ -14,7 +14,7 @@ from core.data.index import Dataset, conflicting_studies, read_index
 from core.data.labels import read_labels, relabelled
 from core.data.split import overlap_table
 from core.errors import OverreadError
-from core.models.checkpoint import MANIFEST, RECIPE, read_manifest
+from core.models.checkpoint import MANIFEST, RECIPE, WEIGHTS, file_hash, read_manifest
 from core.paths import unwritable
 from core.training.recipe import Recipe
 from core.training.state import FILE, read_facts
@@ -123,9 +123,12 @@ def alone(out: Path) -> Iterator[None]:
 
 
 def caught_up(facts: dict, out: Path) -> dict:
-    """The facts, or what the manifest says where a kill came after an epoch's weights and before its state."""
+    """The facts, or what the manifest says where a kill came after an epoch's weights and before its state.
+
+    A manifest that names new weights while the old ones still lie there says nothing yet: the epoch will be kept anew.
+    """
     manifest = read_manifest(out)
-    if manifest.get("epoch", 0) <= facts["epoch"] + 1:
+    if manifest.get("epoch", 0) <= facts["epoch"] + 1 or file_hash(out / WEIGHTS) != manifest["weights"][-1]:
         return facts
     return {**facts, "manifest": manifest, "best": manifest["judged"]}
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from core.device import placed
 from core.errors import OverreadError
 from core.models.registry import CUSTOM, build, load_weights, names, parts, reads_studies
 
@@ -100,3 +101,10 @@ def test_real_colour_weights_fold_to_grey(shared, name, file):
         ours = grey.forward_head(grey.forward_features((unit - 0.449) / 0.226), pre_logits=True)
         theirs = colour((unit.repeat(1, 3, 1, 1) - mean[:, None, None]) / std[:, None, None])
     assert torch.corrcoef(torch.stack([ours.flatten(), theirs.flatten()]))[0, 1] > 0.9
+
+
+def test_convolutions_lie_channels_last_beside_others():
+    """timm's LambdaNetworks hold a convolution of three dimensions, which `Module.to` refuses."""
+    model = torch.nn.Sequential(torch.nn.Conv2d(2, 4, 3), torch.nn.Conv3d(1, 4, (3, 1, 1)), torch.nn.Linear(4, 1))
+    assert placed(model, torch.device("cpu")) is model
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last) and model[1].weight.is_contiguous()

@@ -177,26 +177,33 @@ def test_what_a_killed_run_was_writing_is_cleared_away(tree, tmp_path):
     assert [file.name for file in out.iterdir() if file.name.endswith(".tmp")] == ["notes.tmp"]
 
 
-@pytest.mark.parametrize("epoch", [0, 2])
-def test_killed_between_an_epochs_weights_and_its_state_it_ends_the_same(tree, tmp_path, monkeypatch, epoch):
-    """The smallest of windows; in the first epoch there is a checkpoint and nothing to go on with."""
+@pytest.mark.parametrize(
+    ("room_of", "name", "epoch", "kept"),
+    [(loop, "save_state", 0, 1), (loop, "save_state", 2, 3), (room, "write_atomically", 2, 3)],
+    ids=["state of the first epoch", "state", "weights that the manifest names"],
+)
+def test_killed_in_the_smallest_of_windows_it_ends_the_same(tree, tmp_path, monkeypatch, room_of, name, epoch, kept):
+    """Between an epoch's weights and its state; in the first epoch there is then nothing to go on with. And between the
+    manifest that names new weights and those weights: the old ones lie there under the new epoch's name."""
     recipe = replace(RECIPE, epochs=4)
     judge(monkeypatch, iter([0.5, 0.6, 0.7, 0.6]).__next__)
     straight = train(recipe, tree, tmp_path / "straight", device="cpu")
-    save, calls = loop.save_state, []
+    save, calls = getattr(room_of, name), []
 
     def stop(*arguments):
-        calls.append(1)
+        # Of the files of a checkpoint, only the weights.
+        if name == "save_state" or arguments[0].name == "weights.safetensors":
+            calls.append(1)
         if len(calls) == epoch + 1:
             raise KeyboardInterrupt
         return save(*arguments)
 
-    monkeypatch.setattr(loop, "save_state", stop)
+    monkeypatch.setattr(room_of, name, stop)
     judge(monkeypatch, iter([0.5, 0.6, 0.7]).__next__)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tree, tmp_path / "out", device="cpu")
-    assert read_checkpoint(tmp_path / "out").manifest["epoch"] == epoch + 1
-    monkeypatch.setattr(loop, "save_state", save)
+    assert read_checkpoint(tmp_path / "out").manifest["epoch"] == kept
+    monkeypatch.setattr(room_of, name, save)
     judge(monkeypatch, iter([0.5, 0.6, 0.7, 0.6][epoch:]).__next__)
     done = train(recipe, tree, tmp_path / "out", resume=True, device="cpu")
     assert done.weights_hash == straight.weights_hash

@@ -33,6 +33,19 @@ def test_stages_run_from_the_stem_to_the_head(architecture):
     assert found[first] == 0 and last >= (2 if architecture == "small_cnn" else 4)
 
 
+def test_a_network_whose_own_grouping_fails_has_its_parts_as_stages(monkeypatch):
+    """As timm's RDNet, which refuses coarse groups."""
+    model = build("lcnet_035")
+
+    def refuse(coarse=False):
+        raise AssertionError("coarse grouping is not implemented")
+
+    monkeypatch.setattr(model, "group_matcher", refuse, raising=False)
+    found, (_, head) = stages(model), parts(model)
+    assert found["conv_stem.weight"] == 0 and {found[name] for name in head} == {max(found.values())}
+    assert found["blocks.0.0.conv_dw.weight"] == found["blocks.5.1.conv_pw.weight"] > 0
+
+
 def test_frozen_stages_do_not_move_and_their_norms_keep_their_means():
     torch.manual_seed(0)
     recipe = replace(RECIPE, freeze_stages=2)
