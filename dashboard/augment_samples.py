@@ -136,7 +136,7 @@ def show(dataset: Dataset, spec: InputSpec, checkpoint, row: pd.Series, augmenta
             )
             widgets.note(
                 f"{row['image_id']}. Seed {seed}, augmentation {augmentation.hash()}. Histograms: grey levels of the "
-                "sample, outlined those of the original; black is left out."
+                "sample, outlined those of the original; heights by the square root, black left out."
             )
 
     draw(None)
@@ -170,11 +170,14 @@ def levels(grey: np.ndarray) -> np.ndarray:
 
 
 def histogram(after: np.ndarray, before: np.ndarray | None = None) -> str:
-    """Bars of the levels, and the original's as a line; as a picture inside the card."""
+    """Bars of the levels, and the original's as a line; as a picture inside the card. Heights by the square root: the
+    ground of a film is of one level and would dwarf the bone."""
     top = max(after.max(), 0 if before is None else before.max(), 1e-9)
 
     def path(values: np.ndarray) -> str:
-        return "".join(f"L{place} {24 - 24 * value / top:.1f}H{place + 1}" for place, value in enumerate(values))
+        return "".join(
+            f"L{place} {24 - 24 * (value / top) ** 0.5:.1f}H{place + 1}" for place, value in enumerate(values)
+        )
 
     line = "" if before is None else f'<path d="M0 24{path(before)}" fill="none" stroke="{theme.THRESHOLD}" {_THIN}/>'
     drawn = (
