@@ -1,8 +1,8 @@
 """Times each saliency method against one forward and backward pass, and the costly ones against Captum as it comes.
 
-Run: `python -m bench.saliency [architecture] [px]`. Ours: frozen weights, channels last, several variants at once, and
-bfloat16 where the processor has it, on a copy of the network. Rows go to bench/results/saliency.csv; against 'one
-forward and backward pass' the ratio is the inverse of the cost.
+Run: `python -m bench.saliency [architecture] [px] [part of a case's name]`. Ours: frozen weights, channels last,
+several variants at once, and bfloat16 where the processor has it, on a copy of the network. Rows go to
+bench/results/saliency.csv; against 'one forward and backward pass' the ratio is the inverse of the cost.
 """
 
 import sys
@@ -14,7 +14,7 @@ from captum import attr
 from bench.pairs import Case, keep, measure
 from core.data.input_spec import InputSpec
 from core.explain import methods  # noqa: F401  registers them
-from core.explain.attribution import METHODS, Refused, attribute
+from core.explain.attribution import DEFAULT_PAIR, METHODS, Refused, attribute
 from core.explain.grid_cam import cam_grid
 from core.inference.classifier import Classifier
 from core.models.registry import build
@@ -23,7 +23,7 @@ COMMAND = "python -m bench.saliency"
 PACKAGES = ("torch", "captum", "timm")
 
 
-def main(architecture: str = "resnet18", side: str = "224") -> None:
+def main(architecture: str = "resnet18", side: str = "224", part: str = "") -> None:
     size = int(side)
     torch.manual_seed(0)
     model = build(architecture).eval()
@@ -40,7 +40,7 @@ def main(architecture: str = "resnet18", side: str = "224") -> None:
         return asked.grad
 
     def pair():
-        return [attribute(classifier, pixels, method).map for method in ("grad_cam", "occlusion")]
+        return [attribute(classifier, pixels, method).map for method in DEFAULT_PAIR]
 
     def occlusion():
         with torch.no_grad():
@@ -64,20 +64,21 @@ def main(architecture: str = "resnet18", side: str = "224") -> None:
 
     films = np.random.default_rng(1).integers(0, 256, (32, size, size)).astype(np.uint8)
 
-    def exact(ours, _scores):
-        alone = attribute(classifier, films[0], "grad_cam").map
+    def exact(ours, method):
+        alone = attribute(classifier, films[0], method).map
         assert np.abs(ours[0] - alone).max() <= 1e-3 * np.abs(alone).max()
 
-    rows = []
-    case = Case(
-        f"Grad-CAM of 32 radiographs at once: {name}",
-        32,
-        "scoring them",
-        lambda: cam_grid(classifier, films),
-        lambda: classifier.logits(films, 32),
-        same=exact,
-    )
-    rows.append(measure(case, COMMAND, PACKAGES, 5))
+    cases = []
+    for title, fine in (("Grad-CAM", False), ("HiRes-CAM", True)):
+        case = Case(
+            f"{title} of 32 radiographs at once: {name}",
+            32,
+            "scoring them",
+            lambda fine=fine: cam_grid(classifier, films, fine=fine),
+            lambda: classifier.logits(films, 32),
+            same=lambda ours, _scores, fine=fine: exact(ours, "hires_cam" if fine else "grad_cam"),
+        )
+        cases.append(case)
     for label, peer, method in (
         ("occlusion, 64 squares", "Captum as it comes", occlusion),
         ("SmoothGrad, 16 copies", "Captum as it comes", smooth),
@@ -87,9 +88,11 @@ def main(architecture: str = "resnet18", side: str = "224") -> None:
         # SmoothGrad draws its own noise on each side: only its cost is compared.
         same = (lambda *_: None) if ours == "smooth_grad" else like
         case = Case(f"{label}: {name}", 1, peer, lambda m=ours: attribute(classifier, pixels, m).map, method, same=same)
-        rows.append(measure(case, COMMAND, PACKAGES, 5))
+        cases.append(case)
     nothing = lambda *_: None  # noqa: E731  one pass gives no map to compare
     for method in METHODS:
+        if part not in method:
+            continue
         try:
             attribute(classifier, pixels, method)
         except Refused as reason:
@@ -103,11 +106,12 @@ def main(architecture: str = "resnet18", side: str = "224") -> None:
             one_pass,
             same=nothing,
         )
-        rows.append(measure(case, COMMAND, PACKAGES, 5))
+        cases.append(case)
     case = Case(
         f"the page's first pair of maps: {name}", 2, "one forward and backward pass", pair, one_pass, same=nothing
     )
-    rows.append(measure(case, COMMAND, PACKAGES, 5))
+    cases.append(case)
+    rows = [measure(case, COMMAND, PACKAGES, 5) for case in cases if part in case.what]
     keep(rows, "saliency.csv")
 
 

@@ -26,17 +26,26 @@ def main() -> None:
     text = PAGE.read_text()
     known = {} if "--all" in sys.argv else standing(text[text.index(START) :])
     titles = {name: one.title for name, one in METHODS.items()}
-    lines = [
-        f"| family | px | {LOOKS} | " + " | ".join(titles.values()) + " |",
-        "|---|---|---|" + "---|" * len(titles),
-    ]
+    rows: dict[str, dict[str, str]] = {}
     for family, (size, _) in FAMILIES.items():
         row = known.get(family, {})
         if {LOOKS, *titles.values()} - set(row):
             row |= made(family, size, {name: title for name, title in titles.items() if title not in row})
             print(family, row, file=sys.stderr)
-        lines.append(f"| {family} | {size} | {row[LOOKS]} | {' | '.join(row[title] for title in titles.values())} |")
-    PAGE.write_text(text[: text.index(START)] + START + "\n" + "\n".join(lines) + "\n")
+        rows[family] = {"px": str(size), **row}
+        # After each family, so that a stop loses one.
+        shown = {**known, **rows} if len(rows) < len(FAMILIES) else rows
+        write(text[: text.index(START)], shown, list(titles.values()))
+
+
+def write(above: str, rows: dict[str, dict[str, str]], titles: list[str]) -> None:
+    """The page with the table below what stands above it; a cell that is not made yet is empty."""
+    lines = ["| " + " | ".join(["family", "px", LOOKS, *titles]) + " |", "|" + "---|" * (3 + len(titles))]
+    lines += [
+        f"| {family} | {' | '.join(row.get(column, '') for column in ('px', LOOKS, *titles))} |"
+        for family, row in rows.items()
+    ]
+    PAGE.write_text(above + START + "\n" + "\n".join(lines) + "\n")
 
 
 def standing(table: str) -> dict[str, dict[str, str]]:
@@ -44,7 +53,7 @@ def standing(table: str) -> dict[str, dict[str, str]]:
     cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.splitlines() if "|" in line]
     if not cells:
         return {}
-    return {row[0]: dict(zip(cells[0][2:], row[2:])) for row in cells[2:]}
+    return {row[0]: {name: cell for name, cell in zip(cells[0][1:], row[1:]) if cell} for row in cells[2:]}
 
 
 def made(family: str, size: int, wanted: dict[str, str]) -> dict[str, str]:

@@ -50,7 +50,6 @@ FAMILIES = {
     "mixnet_s": (64, {}),
     "tinynet_e": (64, {}),
     "lcnet_035": (64, {}),
-    "vgg11": (64, {}),
     "attention": (64, {"backbone": "resnet10t"}),
     "vit_tiny_patch16_224": (64, _SMALL),
     "deit_tiny_patch16_224": (64, _SMALL),
