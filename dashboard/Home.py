@@ -13,7 +13,7 @@ def main() -> None:
         sys.path.insert(0, str(HERE.parent))
     import streamlit as st
 
-    from dashboard import first_start, loaders, selection, widgets
+    from dashboard import first_start, loaders, login, selection, widgets
 
     st.set_page_config(page_title="Overread", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")
@@ -43,6 +43,8 @@ def main() -> None:
             ],
         },
     )
+    if not login.passed():
+        return
     with widgets.guarded():
         if not loaders.datasets():
             first_start.make_demo()

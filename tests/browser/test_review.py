@@ -12,6 +12,7 @@ from core.inference.predictions import store_predictions
 from core.models.checkpoint import list_checkpoints
 from core.review.database import open_store
 from core.review.store import verdicts_table
+from dashboard.login import SCRIPT
 from tests.browser.server import chromium, serve, settle
 
 pytest.importorskip("playwright", reason="playwright is not installed")
@@ -251,3 +252,19 @@ def test_two_browsers_in_one_walkthrough(person, home):
     cleo = person(path.replace("place=1", "") + "&place=2")
     cleo.wait_for_selector(".room .films img")
     assert cleo.locator(".st-key-place input").input_value() == "2"
+
+
+def test_a_link_opens_after_the_login_that_it_led_to(person, address):
+    """The provider sends its visitor back to the first page: the tab knows where they wanted to go."""
+    run = """([code, waits]) => import('data:text/javascript,' + encodeURIComponent(code))
+        .then((module) => module.default({ data: { waits } }))"""
+    page = person("/errors?threshold=0.25")
+    wanted = page.url
+    page.evaluate(run, [SCRIPT, True])
+    page.goto(address)
+    settle(page)
+    page.evaluate(run, [SCRIPT, False])
+    page.wait_for_url(wanted)
+    settle(page)
+    assert page.locator(".stMain h1").inner_text() == "Errors"
+    assert page.evaluate("sessionStorage.getItem('overread.wanted')") is None

@@ -3,6 +3,7 @@
 import re
 import shutil
 import sqlite3
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -344,3 +345,16 @@ def test_a_map_is_laid_back_into_the_shape_of_its_film(fit, width, height):
     assert rows.mean() / back.shape[0] == pytest.approx(0.5, abs=0.06)
     assert columns.mean() / back.shape[1] == pytest.approx(0.5, abs=0.06)
     assert np.ptp(columns) == pytest.approx(10 * back.shape[1] / width, abs=2.5)
+
+
+def test_where_a_login_is_configured_nobody_reads_without_it_and_its_name_is_the_readers(room, monkeypatch):
+    visitor = SimpleNamespace(is_logged_in=False)
+    monkeypatch.setattr("streamlit.user", visitor)
+    study = missed()[0]
+    app = read(study)
+    assert not app.exception and app.button(key="log_in") and study not in words(app)
+    visitor.is_logged_in, visitor.get = True, {"name": "Ana Ruiz", "email": "ana@example.org"}.get
+    app.run()
+    assert "Reading as Ana Ruiz" in words(app) and app.text_input(key="study").value == study
+    app.button(key=key_of(study, "true_miss")).click().run()
+    assert verdicts_table(open_store())["reviewer"].tolist() == ["Ana Ruiz"]
