@@ -47,6 +47,8 @@ def from_list(dataset: Dataset, cases: Cases, listed: list[str], chosen: Selecti
             on_click=_from_list,
             args=(dataset, listed, agreements, made_from),
         )
+        # In here, since what is open would cover it on the page.
+        tell()
 
 
 def by_hand(dataset: Dataset, cases: Cases) -> None:

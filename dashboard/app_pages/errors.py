@@ -69,7 +69,6 @@ def show_gallery(
         widgets.caption(f"{filters.name} studies", f"{len(listed):,}; {order}")
         if not blind:
             walk_make.from_list(dataset, cases, listed, chosen, filters)
-    walk_make.tell()
     cards = []
     for row in cases.table.loc[shown].itertuples(index=False):
         files = cases.views_of(row.study_id)
