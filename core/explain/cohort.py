@@ -119,8 +119,10 @@ def judge_cohort(
             truth = read_truth(row) if read_truth else None
             file.write(json.dumps(_one(classifier, row, name, pixels, truth, model_auroc)) + "\n")
             file.flush()
-    if progress:
-        progress(len(wanted), len(wanted), "maps judged")
+        else:
+            # Only where nobody stopped it: all of them are judged.
+            if progress:
+                progress(len(wanted), len(wanted), "maps judged")
     found = trust_rows(checkpoint)
     return found[found["sha1"].isin(set(rows["sha1"])) & found["method"].isin(methods)].reset_index(drop=True)
 
