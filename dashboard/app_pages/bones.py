@@ -1,13 +1,16 @@
 """Every figure per bone, per number of views, per quality of the radiograph: where the model is worse, and how sure."""
 
+import math
+
 import streamlit as st
 
 from core.data.measures import MEASURES
 from core.metrics.compare import p_words
+from core.metrics.intervals import Estimate
 from core.metrics.subgroups import Slices, slice_words
 from dashboard import bones_table, scoring, selection, widgets
 from dashboard.charts.bones import dot_and_whisker
-from dashboard.loaders import bones
+from dashboard.loaders import bones, thresholds
 from dashboard.selection import Selection, bone_name
 
 KEPT = {"bind": "query-params", "persist_state": "session"}
@@ -37,6 +40,7 @@ def show() -> None:
     show_verdict(cut, table, names, within)
     show_forest(table.assign(name=[names[name] for name in table[by]]), pooled)
     st.html(bones_table.main_html(table, pooled, by, names, chosen))
+    show_by_patient(thresholds.areas(*parts, chosen.split, within)[1])
     show_small(table, by, names)
     widgets.caption("All other figures", f"at {where}; PPV and NPV at each slice's own share of abnormal studies")
     st.html(bones_table.more_html(table, pooled, by, names))
@@ -48,8 +52,9 @@ def choose_slices(dataset) -> tuple[str, str]:
         by = BY[st.segmented_control("Slices by", list(BY), default="Bone", required=True, key="slices", **KEPT)]
         if by != "measure":
             return by, ""
-        there = [name for name in MEASURES if name in bones.measured(dataset)]
-        if not there:
+        measured = bones.measured(dataset)
+        there = [name for name in MEASURES if name in measured]
+        if not there or measured.empty:
             return by, ""
         measure = st.selectbox("Measure", there, key="measure", width=210, **KEPT)
     widgets.note(f"{measure}: {MEASURES[measure]}. Mean over a study's radiographs, cut into thirds.")
@@ -96,6 +101,16 @@ def show_forest(table, pooled: dict) -> None:
     for column, measure in zip(st.columns(3, gap="medium"), ("auroc", "sensitivity", "specificity")):
         with column:
             widgets.show_figure(dot_and_whisker(table, pooled, measure), f"forest_{measure}")
+
+
+def show_by_patient(area: Estimate | None) -> None:
+    """That the intervals of the table are too narrow where patients have several studies, and by how much."""
+    if area is None or math.isnan(area.low):
+        return
+    widgets.note(
+        "Intervals take studies as independent, and some patients have several. By patient, the AUROC of all is "
+        f"{area.value:.3f} ({area.low:.3f}-{area.high:.3f}); what a slice is less the rest is by patient as it stands."
+    )
 
 
 def show_small(table, by: str, names: dict) -> None:

@@ -42,11 +42,19 @@ class Called:
 
 
 def others(dataset: Dataset, source: Source) -> dict[str, tuple[Dataset, Source]]:
-    """What a model can be compared with, by name: others of its data set, or other imported scores without one."""
+    """What a model can be compared with, by name: others of its data set, or other imported scores without one, first
+    those that look as if they were of the same studies."""
     if dataset.kind != "scores":
         return {name: (dataset, found) for name, found in loaders.sources(dataset).items() if name != source.name}
     alike = {name: found for name, found in loaders.scores_only().items() if name != dataset.name}
-    return {next(iter(loaders.sources(found))): (found, *loaders.sources(found).values()) for found in alike.values()}
+    named = {next(iter(loaders.sources(found))): (found, *loaders.sources(found).values()) for found in alike.values()}
+    return dict(sorted(named.items(), key=lambda item: _unlike(source, item[1][1])))
+
+
+def _unlike(one: Imported, other: Imported) -> tuple[bool, bool]:
+    """Sorts scores of the same file first, then those of as many rows and studies in the same splits."""
+    sizes = [(found.rows, found.studies, found.splits) for found in (one, other)]
+    return one.source_hash != other.source_hash, sizes[0] != sizes[1]
 
 
 def pair(one: tuple[Dataset, Source], other: tuple[Dataset, Source], split: str, bone: str) -> Pair | None:

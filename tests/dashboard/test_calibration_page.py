@@ -1,5 +1,7 @@
 """The calibration page: fitted on one split, judged on another, and what it says where that cannot be."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,8 @@ from tests.dashboard.conftest import House, enter, open_page, words
 def made(built, tmp_path_factory):
     """`sure`: far too extreme, tune and valid; `alone`: one split; `ranks`: raw; `single`: one class in tune."""
     house = House(tmp_path_factory.mktemp("home"), built.checkpoints)
+    # With a data set there, no page draws the demo of a first start.
+    shutil.copytree(built.home / "datasets", house.home / "datasets")
     with pytest.MonkeyPatch.context() as patch:
         enter(house, patch)
         random = np.random.default_rng(0)

@@ -1,6 +1,7 @@
 """Two models beside each other: what the page says is what the command says, and every state is in the address."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from core.inference.predictions import read_file
 from core.metrics.compare import calling_facts, discordant_table, match
 from core.metrics.studies import study_table
 from core.paths import predictions_folder
+from dashboard.loaders.compare import _unlike
 from tests.dashboard.conftest import House, enter, open_page, words
 
 
@@ -78,6 +80,15 @@ def test_scores_without_radiographs_are_compared_by_name(both):
     assert not app.exception and len(app.dataframe) == 1
     facts = calling_facts(both, 0.5, 0.5)
     assert len(app.dataframe[0].value) == facts["fixed"] and "only by noisy" in words(app)
+
+
+def test_scores_of_the_same_file_are_offered_first_then_those_of_as_many_studies():
+    def made(source_hash: str, rows: int):
+        return SimpleNamespace(source_hash=source_hash, rows=rows, studies=rows, splits={"valid": rows})
+
+    one = made("a", 10)
+    likeness = [_unlike(one, other) for other in (made("a", 10), made("a", 9), made("b", 10), made("b", 9))]
+    assert likeness == sorted(likeness) and len(set(likeness)) == 4
 
 
 def test_another_truth_is_one_sentence(both):

@@ -70,6 +70,31 @@ def test_an_unknown_method_is_refused():
         bounds(1, 2, "wald")
 
 
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    [
+        ((56, 70, 48, 80), 0.0524, 0.3339), ((9, 10, 3, 10), 0.1705, 0.8090), ((6, 7, 2, 7), 0.0582, 0.8062),
+        ((5, 56, 0, 29), -0.0381, 0.1926), ((0, 10, 0, 20), -0.1611, 0.2775), ((0, 10, 0, 10), -0.2775, 0.2775),
+        ((10, 10, 0, 20), 0.6791, 1.0), ((10, 10, 0, 10), 0.6075, 1.0),
+    ],
+)  # fmt: skip
+def test_the_table_of_differences_that_newcombe_printed(counts, low, high):
+    found = newcombe(*counts)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "score", "exact"),
+    [
+        (81, 263, (0.2553, 0.3662), (0.2527, 0.3676)), (15, 148, (0.0624, 0.1605), (0.0578, 0.1617)),
+        (0, 20, (0.0, 0.1611), (0.0, 0.1684)), (1, 29, (0.0061, 0.1718), (0.0009, 0.1776)),
+    ],
+)  # fmt: skip
+def test_the_table_of_proportions_that_newcombe_printed(k, n, score, exact):
+    for method, printed in (("wilson", score), ("clopper_pearson", exact)):
+        assert [float(end) for end in bounds(k, n, method)] == pytest.approx(list(printed), abs=6e-5)
+
+
 def test_newcombe_and_mcnemar_published():
     found = newcombe(56, 70, 48, 80)
     assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.052431, 0.333873), abs=1e-6)
