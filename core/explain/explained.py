@@ -126,7 +126,9 @@ def private_copy(model: nn.Module) -> Copy:
     with _MAKING:
         if model not in _COPIES:
             made = copy.deepcopy(model).eval().requires_grad_(False)
-            made = placed(made, next(made.parameters()).device)
+            # A network without a weight, a formula, lies nowhere.
+            if (weight := next(made.parameters(), None)) is not None:
+                made = placed(made, weight.device)
             for module in made.modules():
                 if getattr(module, "inplace", False) is True:
                     module.inplace = False
