@@ -38,7 +38,7 @@ def index(
         list[str] | None, typer.Option(help="ours=theirs, for a manifest's columns; may be repeated.")
     ] = None,
     valid_fraction: Annotated[
-        float, typer.Option(help="Share of patients for 'valid' where the source has no splits.")
+        float, typer.Option(help="Share of patients for 'valid' where the source has no splits; 0 for none.")
     ] = 0.2,
     folds: Annotated[int, typer.Option(help="Folds of train, by patient.")] = 10,
     seed: Annotated[int, typer.Option(help="Decides splits and folds.")] = 0,

@@ -114,10 +114,10 @@ def build_index(
             f"{source} does not exist; expected a MURA folder, a manifest (CSV or Parquet), "
             "a folder with labels.csv, or a folder of DICOM. Check the path."
         )
-    if not 0 < valid_fraction < 1 or folds < 2 or seed < 0:
+    if not 0 <= valid_fraction < 1 or folds < 2 or seed < 0:
         raise OverreadError(
-            f"valid fraction {valid_fraction}, {folds} folds and seed {seed} were given; expected a fraction between "
-            "0 and 1, 2 folds or more and a seed from 0."
+            f"valid fraction {valid_fraction}, {folds} folds and seed {seed} were given; expected a fraction from 0 "
+            "(no valid, for out-of-fold scores of everything) to below 1, 2 folds or more and a seed from 0."
         )
     frame, root, kind, rejected, stray, conflicts, links = _gather(source, columns or {}, labels)
     paths = frame["path"].tolist()

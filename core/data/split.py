@@ -43,8 +43,10 @@ def assign_bins(
 def assign_splits(frame: pd.DataFrame, valid_fraction: float, seed: int, before: pd.Series | None = None) -> pd.Series:
     """'train' or 'valid' for each row, patient-disjoint (by `group_id`), stratified by bone and label.
 
-    before: the split of each row where it has one already; its group keeps it.
+    before: the split of each row where it has one already; its group keeps it. With a fraction of 0 all is train.
     """
+    if not valid_fraction:
+        return pd.Series("train", index=frame.index, dtype="str")
     fixed = None if before is None else before.map({"train": 0, "valid": 1}).fillna(-1).to_numpy(int)
     bins = assign_bins(frame["group_id"], _strata(frame), [1 - valid_fraction, valid_fraction], seed, fixed)
     return pd.Series(np.array(["train", "valid"], dtype=object)[bins], index=frame.index, dtype="str")

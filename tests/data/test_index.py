@@ -106,6 +106,14 @@ def test_a_manifest_without_patients_keeps_exact_copies_on_one_side(tmp_path):
     assert set(frame["split"]) == {"train", "valid"}
 
 
+def test_without_a_valid_split_all_of_it_is_train_in_folds(tmp_path):
+    file = manifest(tmp_path, "path,bone,label,patient\n" + "".join(f"{n}.png,hip,{n % 2},{n}\n" for n in range(12)))
+    frame = build_index(file, valid_fraction=0, folds=3).frame
+    assert set(frame["split"]) == {"train"} and set(frame["fold"]) == {0, 1, 2}
+    with pytest.raises(OverreadError, match="valid fraction 1, 10 folds"):
+        build_index(file, valid_fraction=1)
+
+
 def test_rows_that_cannot_be_meant_are_left_out_with_their_reason(tmp_path):
     rows = "path,bone,label\n0.png,hip,2\n1.png,hip,1\n2.png,,0\n3.png,hip,\n"
     rows += "none.png,hip,0\n,hip,0\n1.png,hip,0\n5.png,hip,0\n"
