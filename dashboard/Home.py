@@ -13,7 +13,8 @@ def main() -> None:
         sys.path.insert(0, str(HERE.parent))
     import streamlit as st
 
-    from dashboard import first_start, loaders, login, selection, widgets
+    from dashboard import loaders, selection, widgets
+    from dashboard.parts import first_start, login
 
     st.set_page_config(page_title="Overread", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")

@@ -6,10 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from core.review.agreement import agreement_table, disagreements, latest_reads, pair_table
-from dashboard import case_view, reviewer, scoring, selection, study_view, widgets
-from dashboard.case_view import Room
+from dashboard import selection, widgets
 from dashboard.components import clicks
 from dashboard.loaders import review
+from dashboard.parts import case_view, reviewer, scoring, study_view
+from dashboard.parts.case_view import Room
 from dashboard.selection import bone_name
 
 WHICH = {"All reads": None, "Blind reads": True, "Reads with score and label": False}

@@ -9,9 +9,10 @@ import streamlit as st
 from core.audit.audit import run_audit
 from core.audit.verdicts import Verdict, verdicts
 from core.data.index import Dataset
-from dashboard import audit_findings, loaders, selection, widgets
+from dashboard import loaders, selection, widgets
 from dashboard.components import clicks
 from dashboard.loaders.audit import audit
+from dashboard.parts import audit_findings
 
 TONES = {"fail": "missed", "alarm": "abnormal", "note": "unknown", "pass": "normal"}
 

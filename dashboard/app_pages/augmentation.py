@@ -4,16 +4,8 @@ import streamlit as st
 
 from core.data.index import Dataset
 from core.data.input_spec import InputSpec
-from dashboard import (
-    augment_controls,
-    augment_files,
-    augment_guard,
-    augment_model,
-    augment_samples,
-    loaders,
-    selection,
-    widgets,
-)
+from dashboard import loaders, selection, widgets
+from dashboard.parts import augment_controls, augment_files, augment_guard, augment_model, augment_samples
 from dashboard.selection import Selection
 
 RECIPE = "original-cnn-64"

@@ -8,9 +8,10 @@ from core.data.measures import MEASURES
 from core.metrics.compare import p_words
 from core.metrics.intervals import Estimate
 from core.metrics.subgroups import Slices, slice_words
-from dashboard import bones_table, scoring, selection, widgets
+from dashboard import selection, widgets
 from dashboard.charts.bones import dot_and_whisker
 from dashboard.loaders import bones, thresholds
+from dashboard.parts import bones_table, scoring
 from dashboard.selection import Selection, bone_name
 
 KEPT = {"bind": "query-params", "persist_state": "session"}

@@ -6,10 +6,11 @@ import streamlit as st
 from core.errors import OverreadError
 from core.inference.apart import shared_sentence
 from core.inference.imported import Imported
-from dashboard import calibration_words, scoring, selection, widgets
+from dashboard import selection, widgets
 from dashboard.charts.calibration import reliability
 from dashboard.loaders import calibration
 from dashboard.loaders.scope import scope
+from dashboard.parts import calibration_words, scoring
 from dashboard.selection import SPLITS, Selection, bone_name
 
 KEPT = {"bind": "query-params", "persist_state": "session"}

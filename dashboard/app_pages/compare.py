@@ -6,10 +6,11 @@ from core.errors import OverreadError
 from core.inference.comparison import own_threshold
 from core.inference.scored import scored_of
 from core.metrics.compare import sentences
-from dashboard import compare_changes, scoring, selection, widgets
+from dashboard import selection, widgets
 from dashboard.charts import curves
-from dashboard.compare_tables import bones_html, measures_html
 from dashboard.loaders import compare
+from dashboard.parts import compare_changes, scoring
+from dashboard.parts.compare_tables import bones_html, measures_html
 from dashboard.selection import Selection, bone_name
 
 KEPT = {"bind": "query-params", "persist_state": "session"}

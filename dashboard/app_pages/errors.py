@@ -3,11 +3,12 @@
 import streamlit as st
 
 from core.data.index import Dataset
-from dashboard import case_list, case_view, reviewer, scoring, selection, study_view, verdict_panel, walk_make, widgets
-from dashboard.case_list import Filters
-from dashboard.case_view import Room
+from dashboard import selection, widgets
 from dashboard.components import clicks
 from dashboard.loaders.review import Cases
+from dashboard.parts import case_list, case_view, reviewer, scoring, study_view, verdict_panel, walk_make
+from dashboard.parts.case_list import Filters
+from dashboard.parts.case_view import Room
 from dashboard.selection import Selection, bone_name
 
 PER_PAGE = 24

@@ -4,20 +4,11 @@ import pandas as pd
 import streamlit as st
 
 from core.review.label_issues import ORDERS, noise_rates, precision_at
-from dashboard import (
-    case_view,
-    label_revisions,
-    loaders,
-    reviewer,
-    scoring,
-    selection,
-    study_view,
-    verdict_panel,
-    widgets,
-)
-from dashboard.case_view import Room
+from dashboard import loaders, selection, widgets
 from dashboard.components import clicks
 from dashboard.loaders import review
+from dashboard.parts import case_view, label_revisions, reviewer, scoring, study_view, verdict_panel
+from dashboard.parts.case_view import Room
 from dashboard.selection import ALL, Selection
 
 PER_PAGE = 24

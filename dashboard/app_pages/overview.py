@@ -5,10 +5,11 @@ import streamlit as st
 
 from core.data.index import Dataset, broken_datasets
 from core.metrics.evaluation import outcome_table
-from dashboard import loaders, selection, study_view, widgets
+from dashboard import loaders, selection, widgets
 from dashboard.components import clicks
 from dashboard.loaders.overview import set_facts
-from dashboard.model_table import model_row
+from dashboard.parts import study_view
+from dashboard.parts.model_table import model_row
 from dashboard.selection import ALL, Selection
 
 ARROW = ":material/arrow_forward:"

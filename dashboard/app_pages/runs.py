@@ -7,9 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from core.models.checkpoint import Checkpoint
-from dashboard import loaders, run_jobs, selection, widgets
+from dashboard import loaders, selection, widgets
 from dashboard.charts import history
-from dashboard.scoring import chosen_parts
+from dashboard.parts import run_jobs
+from dashboard.parts.scoring import chosen_parts
 
 
 def show() -> None:

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from dashboard import saliency_cohort, saliency_film, saliency_study, scoring, selection, widgets
+from dashboard import selection, widgets
+from dashboard.parts import saliency_cohort, saliency_film, saliency_study, scoring
 
 VIEWS = {"Radiograph": saliency_film.show, "Study": saliency_study.show, "Cohort": saliency_cohort.show}
 WHAT = {

@@ -2,16 +2,8 @@
 
 import streamlit as st
 
-from dashboard import (
-    scoring,
-    selection,
-    threshold_bones,
-    threshold_lock,
-    threshold_panel,
-    threshold_rule,
-    threshold_work,
-    widgets,
-)
+from dashboard import selection, widgets
+from dashboard.parts import scoring, threshold_bones, threshold_lock, threshold_panel, threshold_rule, threshold_work
 from dashboard.selection import bone_name
 
 

@@ -7,10 +7,11 @@ import streamlit as st
 
 from core.review import summary
 from core.review.walkthroughs import Walkthrough, list_walkthroughs, read_walkthrough
-from dashboard import reviewer, scoring, selection, walk_make, walk_room, widgets
-from dashboard.case_view import Room
+from dashboard import selection, widgets
 from dashboard.loaders import review
 from dashboard.loaders.review import Cases
+from dashboard.parts import reviewer, scoring, walk_make, walk_room
+from dashboard.parts.case_view import Room
 from dashboard.selection import Selection
 
 

@@ -12,7 +12,7 @@ from core.inference.predictions import store_predictions
 from core.models.checkpoint import list_checkpoints
 from core.review.database import open_store
 from core.review.store import verdicts_table
-from dashboard.login import SCRIPT
+from dashboard.parts.login import SCRIPT
 from tests.browser.server import chromium, serve, settle
 
 pytest.importorskip("playwright", reason="playwright is not installed")

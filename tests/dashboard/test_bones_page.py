@@ -9,7 +9,7 @@ from core.inference.predictions import read_file
 from core.metrics.studies import study_table
 from core.metrics.subgroups import slice_table, slice_words
 from core.paths import predictions_folder
-from dashboard.bones_table import cell, main_html
+from dashboard.parts.bones_table import cell, main_html
 from dashboard.selection import Selection
 from tests.dashboard.conftest import open_page, words
 

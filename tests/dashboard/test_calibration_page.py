@@ -9,7 +9,7 @@ import pytest
 from core.inference.calibrating import calibrate_scored
 from core.inference.imported import Columns, import_scores
 from core.inference.scored import find_scored
-from dashboard.calibration_words import verdict
+from dashboard.parts.calibration_words import verdict
 from tests.dashboard.conftest import House, enter, open_page, words
 
 

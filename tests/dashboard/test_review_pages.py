@@ -13,9 +13,9 @@ from core.review import walkthroughs
 from core.review.database import FILE, open_store
 from core.review.store import add_verdict, verdicts_table
 from core.review.vocabulary import Verdict
-from dashboard import verdict_panel
-from dashboard.case_saliency import as_film
 from dashboard.loaders import review
+from dashboard.parts import verdict_panel
+from dashboard.parts.case_saliency import as_film
 from tests.dashboard.conftest import House, enter, open_page, words
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
@@ -34,7 +34,8 @@ def missed() -> list[str]:
     """The missed studies in the order of the page."""
     from core.data.index import read_dataset
     from core.inference.scored import find_scored
-    from dashboard import loaders, study_view
+    from dashboard import loaders
+    from dashboard.parts import study_view
 
     source = loaders.sources(read_dataset("demo"))[find_scored("alpha").name]
     found = review.cases(read_dataset("demo"), source, "valid", 0.5)

@@ -17,9 +17,9 @@ from core.metrics.operating_point import Choice, choose, counts_of, rates_at
 from core.metrics.per_bone import PerBone, per_bone
 from core.metrics.studies import study_table
 from core.paths import predictions_folder
+from dashboard.parts.threshold_bones import bones_html
+from dashboard.parts.threshold_work import band_html, workload
 from dashboard.selection import Selection
-from dashboard.threshold_bones import bones_html
-from dashboard.threshold_work import band_html, workload
 from dashboard.widgets import estimate_text
 from tests.dashboard.conftest import House, enter, open_page, words
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard import study_view
+from dashboard.parts import study_view
 
 
 @pytest.fixture

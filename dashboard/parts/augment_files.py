@@ -8,7 +8,8 @@ import streamlit as st
 from core.data.augment import Augmentation, difference, list_named, save_named
 from core.data.augment.spec import MOST_CHARACTERS
 from core.errors import OverreadError
-from dashboard import augment_controls, widgets
+from dashboard import widgets
+from dashboard.parts import augment_controls
 
 
 def show(augmentation: Augmentation, dataset_name: str, recipe: str) -> None:

@@ -8,9 +8,10 @@ import streamlit as st
 from core.errors import OverreadError
 from core.review import walkthroughs
 from core.review.walkthroughs import Walkthrough
-from dashboard import case_view, reviewer, widgets
-from dashboard.case_view import Room
+from dashboard import widgets
 from dashboard.loaders import review
+from dashboard.parts import case_view, reviewer
+from dashboard.parts.case_view import Room
 
 PACE = 1.0  # seconds between two looks at where the presenter is
 HEARD = 5.0  # seconds between two words that one is there

@@ -12,8 +12,9 @@ from core.data.index import Dataset
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
-from dashboard import augment_controls, loaders, theme, widgets
+from dashboard import loaders, theme, widgets
 from dashboard.loaders import augment
+from dashboard.parts import augment_controls
 from dashboard.selection import ALL, Selection
 
 MOST = 300

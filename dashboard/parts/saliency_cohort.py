@@ -7,8 +7,9 @@ from core.data.index import Dataset
 from core.explain import trust_job
 from core.metrics.intervals import wilson
 from core.models.checkpoint import Checkpoint
-from dashboard import loaders, saliency_look, saliency_means, widgets
+from dashboard import loaders, widgets
 from dashboard.loaders import saliency
+from dashboard.parts import saliency_look, saliency_means
 from dashboard.selection import Selection
 
 

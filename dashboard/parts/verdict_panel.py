@@ -11,8 +11,8 @@ from core.errors import OverreadError
 from core.review.store import add_press, last_standing, undo_last
 from core.review.vocabulary import CONFIDENCES, SUBTYPES, Verdict, reviewer_key
 from dashboard import widgets
-from dashboard.case_list import VERDICT_WORDS
 from dashboard.loaders import review
+from dashboard.parts.case_list import VERDICT_WORDS
 
 READ_WORDS = {"abnormal": "Abnormal", "normal": "Normal", "unreadable": "Unreadable", "out_of_scope": "Out of scope"}
 _REST = (("cannot_tell", "Cannot tell"), ("poor_image", "Poor image"), ("out_of_scope", "Out of scope"))

@@ -12,9 +12,10 @@ from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
 from core.metrics.studies import aggregations_of
 from core.models.checkpoint import Checkpoint
-from dashboard import loaders, saliency_film, saliency_look, theme, widgets
+from dashboard import loaders, theme, widgets
 from dashboard.charts.overlay import full_strength
 from dashboard.loaders import saliency
+from dashboard.parts import saliency_film, saliency_look
 from dashboard.selection import ALL, Selection
 
 MOST = 300

@@ -11,8 +11,8 @@ from dashboard import selection, widgets
 from dashboard.components import live_panel
 from dashboard.loaders import thresholds
 from dashboard.loaders.thresholds import Tables
+from dashboard.parts.threshold_rule import share
 from dashboard.selection import Selection
-from dashboard.threshold_rule import share
 
 KEPT = {"bind": "query-params", "persist_state": "session"}
 

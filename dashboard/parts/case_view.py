@@ -10,10 +10,11 @@ from core.data.index import Dataset
 from core.errors import OverreadError
 from core.inference.imported import Imported
 from core.models.checkpoint import Checkpoint
-from dashboard import case_saliency, likeness, study_view, verdict_panel, widgets
+from dashboard import widgets
 from dashboard.components import films
 from dashboard.loaders import review
 from dashboard.loaders.review import Cases
+from dashboard.parts import case_saliency, likeness, study_view, verdict_panel
 from dashboard.selection import Selection
 
 

@@ -7,8 +7,9 @@ import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
-from dashboard import loaders, scoring, study_view, theme, widgets
+from dashboard import loaders, theme, widgets
 from dashboard.components import clicks
+from dashboard.parts import scoring, study_view
 from dashboard.selection import Selection, bone_name
 
 PER_PAGE = 24

@@ -13,8 +13,9 @@ from core.data.index import Dataset
 from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
 from core.models.checkpoint import Checkpoint
-from dashboard import loaders, saliency_look, widgets
+from dashboard import loaders, widgets
 from dashboard.loaders import saliency
+from dashboard.parts import saliency_look
 from dashboard.selection import Selection, bone_name
 
 AT_ONCE = ("hires_cam", "grad_cam")

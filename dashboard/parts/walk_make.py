@@ -5,10 +5,11 @@ import streamlit as st
 from core.data.index import Dataset
 from core.errors import OverreadError
 from core.review.walkthroughs import Planned, create, sampled
-from dashboard import reviewer, widgets
-from dashboard.case_list import Filters
+from dashboard import widgets
 from dashboard.loaders import review
 from dashboard.loaders.review import Cases
+from dashboard.parts import reviewer
+from dashboard.parts.case_list import Filters
 from dashboard.selection import ALL, Selection
 
 

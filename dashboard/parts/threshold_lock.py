@@ -13,9 +13,10 @@ from core.metrics.choice import choice_facts
 from core.metrics.operating_point import Choice, choose
 from core.metrics.rules import Rule
 from core.metrics.studies import own_aggregation
-from dashboard import loaders, threshold_rule, widgets
+from dashboard import loaders, widgets
 from dashboard.loaders.scope import scope
 from dashboard.loaders.thresholds import Tables
+from dashboard.parts import threshold_rule
 from dashboard.selection import SPLITS, Selection
 
 SIDES = (("Sensitivity", "sensitivity"), ("Specificity", "specificity"), ("PPV", "ppv"), ("NPV", "npv"))

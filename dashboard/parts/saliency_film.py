@@ -14,11 +14,12 @@ from core.metrics.evaluation import outcome_table
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled
 from core.models.checkpoint import Checkpoint
-from dashboard import likeness, loaders, saliency_look, theme, widgets
+from dashboard import loaders, theme, widgets
 from dashboard.charts.overlay import sheet_png
 from dashboard.charts.trust import trust_curves
 from dashboard.loaders import saliency
 from dashboard.loaders.scope import scope
+from dashboard.parts import likeness, saliency_look
 from dashboard.selection import ALL, SPLITS, Selection
 
 MOST = 300
