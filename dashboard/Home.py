@@ -47,7 +47,7 @@ def main() -> None:
     if not login.passed():
         return
     with widgets.guarded():
-        if not loaders.datasets():
+        if not loaders.choosable():
             first_start.make_demo()
         with loaders.one_look():
             with st.sidebar:

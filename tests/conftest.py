@@ -1,6 +1,11 @@
 """What the tests share: a workspace of their own, a small MURA tree with a signal to learn, the real radiographs."""
 
+import os
 from pathlib import Path
+
+# Before anything computes, and for what the tests start as well: threads that wait for each other in a loop take ten
+# times as long where another process has their core, and what the tests compute is too small to gain from them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

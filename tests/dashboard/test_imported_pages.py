@@ -62,6 +62,16 @@ def test_matched_scores_outlive_a_new_index_of_their_radiographs(imported):
     assert not app.exception and app.selectbox(key="model").value == "matched"
 
 
+def test_a_team_that_brings_only_scores_is_drawn_no_phantoms(built, tmp_path, monkeypatch):
+    read_file(built.home / "predictions" / "demo" / "alpha.parquet").to_csv(tmp_path / "scores.csv", index=False)
+    enter(House(tmp_path / "home", tmp_path / "none"), monkeypatch)
+    columns = Columns("label", "logit", "study_id", "image_id", "patient_id", "bone", "split")
+    import_scores(tmp_path / "scores.csv", "other", columns, is_logit=True)
+    app = open_page("overview", data="")
+    assert not app.exception and app.selectbox(key="data").options == ["other (scores only)"]
+    assert not (tmp_path / "home" / "phantoms").exists()
+
+
 def test_a_choice_goes_from_scores_back_to_radiographs(imported):
     app = open_page("overview", data="other (scores only)")
     app.selectbox(key="data").set_value("demo").run()
