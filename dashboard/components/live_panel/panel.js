@@ -217,7 +217,7 @@ function histogram(panel) {
   const place = (event) => nearest(panel.rows.threshold, x.from(inside(svg, event)[0]));
   for (const target of [reach, handle]) draggable(panel, target, svg, place);
   keys(panel, handle);
-  const scales = shared ? '' : ', each half on its own scale';
+  const scales = shared ? '' : '; scales differ';
   say(root.querySelector('.about'), `abnormal upwards (n = ${grouped(panel.rows.n1)}), normal downwards (n = ${grouped(panel.rows.n0)})${scales}`);
   if (focused) handle.focus({ preventScroll: true });
 }
