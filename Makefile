@@ -9,7 +9,7 @@ run: .venv/run.stamp
 	$(BIN)/streamlit run dashboard/Home.py
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 screenshots: .venv/test.stamp
 	$(BIN)/python docs/make_screenshots.py

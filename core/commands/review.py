@@ -115,7 +115,9 @@ def label_audit(
     features: Annotated[
         bool, typer.Option("--features", help="Logistic regression on the checkpoint's frozen features, by folds.")
     ] = False,
-    order: Annotated[str, typer.Option(help="margin, self_confidence, or aum: how late it was learned.")] = "margin",
+    order: Annotated[
+        str, typer.Option(help="noise_rate, self_confidence, margin, or aum: how late it was learned.")
+    ] = "noise_rate",
     out: Annotated[Path | None, typer.Option(help="CSV of all studies, the most suspicious first.")] = None,
     top: Annotated[int, typer.Option(min=1, help="So many are printed.")] = 20,
     as_json: Json = False,

@@ -71,7 +71,7 @@ def read_margins(checkpoint: Checkpoint) -> pd.DataFrame:
     except FileNotFoundError:
         raise OverreadError(
             f"{checkpoint.name} logged no margins: it was trained before they were, or with an augmentation that mixes "
-            "labels (mixup, cutmix). Train it again without mixing, or rank by margin or self_confidence."
+            "labels (mixup, cutmix). Train it again without mixing, or rank by another order."
         ) from None
     except (OSError, ValueError, KeyError) as error:
         raise OverreadError(f"{file} cannot be read ({str(error).splitlines()[0][:120]}); train again.") from error

@@ -13,7 +13,11 @@ from dashboard.selection import ALL, Selection
 
 PER_PAGE = 24
 SCORES = ("what the model has not learned from", "frozen features, by folds")
-WORDS = {"self_confidence": "score of the given label", "margin": "that score, less the label's usual"}
+WORDS = {
+    "noise_rate": "by label, as often as it is wrong",
+    "self_confidence": "score of the given label",
+    "margin": "that score, less the label's usual",
+}
 GIVEN = {"both": None, "abnormal": 1.0, "normal": 0.0}
 
 
@@ -53,7 +57,7 @@ def narrowed(dataset, source, chosen: Selection) -> pd.DataFrame | None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         which = st.selectbox("Judged by", SCORES, key="by", bind="query-params", width=290)
         order = st.selectbox(
-            "Order", ORDERS[:2], format_func=WORDS.get, key="order", width=300, persist_state="session"
+            "Order", ORDERS[:3], format_func=WORDS.get, key="order", width=300, persist_state="session"
         )
         given = st.segmented_control(
             "Given label", list(GIVEN), default="both", required=True, key="given", bind="query-params"

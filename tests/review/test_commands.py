@@ -66,6 +66,6 @@ def test_the_label_audit_ranks_and_writes(workspace, indexed, tmp_path):
     assert said["ranked"][0]["study_id"] == wrong and said["ranked"][0]["suspect"] is True and said["suspects"] == 1
     assert out.read_text().startswith("study_id,bone,group_id,label,score,self_confidence,suspect,rank")
     told = core(workspace, "label-audit", checkpoint.folder, "--data", "demo", "--order", "luck", status=1)
-    assert "expected one of margin, self_confidence" in told
+    assert "expected one of noise_rate, self_confidence, margin" in told
     told = core(workspace, "label-audit", checkpoint.folder, "--data", "nowhere", status=1)
     assert "nowhere" in told

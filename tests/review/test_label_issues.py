@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from core.data.index import build_index, read_dataset, write_dataset
 from core.errors import OverreadError
 from core.inference.embeddings import Embeddings
 from core.review.label_issues import (
+    ORDERS,
     confident_joint,
     from_features,
     noise_rates,
@@ -60,7 +62,7 @@ def test_self_confidence_is_cleanlabs():
     assert found.sort_values("self_confidence")["rank"].is_monotonic_increasing
 
 
-@pytest.mark.parametrize("order", ["self_confidence", "margin"])
+@pytest.mark.parametrize("order", ["noise_rate", "self_confidence", "margin"])
 def test_planted_wrong_labels_come_first(order):
     frame, wrong = planted()
     ranked = rank(frame, order)
@@ -70,6 +72,34 @@ def test_planted_wrong_labels_come_first(order):
     assert wrong.sum() in table.index
     rates = noise_rates(frame["score"].to_numpy(), frame["label"].to_numpy())
     assert 0.4 * wrong.sum() < rates["number"] < 2.5 * wrong.sum()
+
+
+def found_first(wrongly_called: int, seed: int) -> dict[str, int]:
+    """How many of 30 labels that are wrong in one way each order has among its first 60; one in six is abnormal."""
+    random = np.random.default_rng(seed)
+    truth = (random.random(1200) < 1 / 6).astype(float)
+    score = expit(-1.4 + 1.3 * (2 * truth - 1) + random.normal(0, 1.1, 1200))
+    wrong, label = random.choice(np.flatnonzero(truth != wrongly_called), 30, replace=False), truth.copy()
+    label[wrong] = wrongly_called
+    names = np.array([f"s{number:04}" for number in range(1200)])
+    frame = pd.DataFrame({"study_id": names, "bone": "wrist", "group_id": names, "label": label, "score": score})
+    return {order: int(rank(frame, order)["study_id"].head(60).isin(names[wrong]).sum()) for order in ORDERS[:3]}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_by_noise_rate_neither_kind_of_wrong_label_is_left_to_the_end(seed):
+    """Scores are as rare as the abnormal are, so the usual score of one label is far from that of the other."""
+    found = [found_first(wrongly_called, seed) for wrongly_called in (0, 1)]
+    share = {order: min(kind[order] / max(kind.values()) for kind in found) for order in ORDERS[:3]}
+    assert share["noise_rate"] > 0.75 and share["self_confidence"] < 0.5
+
+
+def test_orders_agree_within_a_label():
+    frame, _ = planted()
+    for given in (0, 1):
+        ranked = [rank(frame, order) for order in ORDERS[:3]]
+        first, *others = [found.loc[found["label"] == given, "study_id"].tolist() for found in ranked]
+        assert all(other == first for other in others) and len(first) > 100
 
 
 def test_without_a_signal_the_order_is_no_better_than_chance():
