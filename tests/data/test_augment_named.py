@@ -10,6 +10,7 @@ from core.data.augment.named import named_file
 from core.errors import OverreadError
 from core.training.recipe import ORIGINAL_CNN_64, with_augmentation, with_settings
 from core.training.start import check_place
+from core.training.state import FILE
 
 SPEC = Augmentation(rotation=12.5, blur=0.01)
 
@@ -71,6 +72,7 @@ def test_the_named_one_trains_or_the_run_is_refused(workspace, tmp_path):
 def test_a_resumed_run_keeps_the_augmentation_it_was_begun_with(workspace, tmp_path, monkeypatch):
     begun = replace(ORIGINAL_CNN_64, augmentation=SPEC)
     (tmp_path / "recipe.json").write_text(begun.to_json())
+    (tmp_path / FILE).touch()
     monkeypatch.setattr("core.training.start.read_facts", lambda out: {})
     with pytest.raises(OverreadError, match=f"begun with the augmentation {SPEC.hash()}, and the one named now is"):
         check_place(tmp_path, ORIGINAL_CNN_64, None, resume=True)

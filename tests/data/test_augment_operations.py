@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional as peer
 from core.data.augment import Augmentation, apply, draw_table, matrices
 from core.data.augment.draws import CORNERS, in_pixels
 from core.data.augment.on_cpu import carry_out as on_cpu
-from core.data.augment.on_cpu import noise
+from core.data.augment.on_cpu import noise, warped
 from core.data.augment.on_device import carry_out as on_device
 from core.data.augment.plan import plan_of
 from tests.data.test_augment import one_draw
@@ -82,6 +82,16 @@ def test_rotation_and_scale_as_torchvision():
             interpolation=peer.InterpolationMode.BILINEAR,
         )[0].numpy()
         assert np.abs(found[place] - wanted)[2:-2, 2:-2].max() <= 2
+
+
+@pytest.mark.parametrize("side", [33, 61, 128])
+def test_without_perspective_the_shorter_way_gives_the_same_bytes(side):
+    augmentation, pixels = Augmentation(rotation=180, scale=0.5, shear=20, crop=0.5), films(side=side)
+    maps = in_pixels(matrices(draw_table(augmentation, IDS, 0, 0)), side)
+    bilinear = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for film, homography in zip(pixels, maps):
+        wanted = cv2.warpPerspective(film, homography, (side, side), flags=bilinear)
+        assert np.array_equal(warped(film, homography), wanted)
 
 
 def test_equalisation_is_opencvs():

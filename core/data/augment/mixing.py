@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from core.data.augment.draws import keys_of, uniform_draws
+from core.data.augment.draws import DRAWS, keys_of, uniform_draws
 from core.data.augment.pixels import apply
 from core.data.augment.spec import Augmentation
 
@@ -36,10 +36,9 @@ def mix_table(augmentation: Augmentation, company: Company, image_ids, seed: int
     """
     from scipy.special import betaincinv
 
-    a, u = augmentation, uniform_draws(keys_of(image_ids, seed, epoch))
-    rows = []
-    for number, image in enumerate(image_ids):
-        drawn = {name: float(values[number]) for name, values in u.items()}
+    a, rows = augmentation, []
+    for image, values in zip(image_ids, uniform_draws(keys_of(image_ids, seed, epoch)).T.tolist()):
+        drawn = dict(zip(DRAWS, values))
         mixed, cut = drawn["mixup"] < a.mixup, drawn["cutmix"] < a.cutmix
         own, there = _place(company.ids, image)
         others = len(company.ids) - there

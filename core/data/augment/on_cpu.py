@@ -40,9 +40,7 @@ def _some(pixels: np.ndarray, plan: Plan, made: np.ndarray, places: Iterable[int
     for place in places:
         grey = pixels[place]
         if plan.maps is not None:
-            grey = cv2.warpPerspective(
-                grey, plan.maps[place], (side, side), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            )
+            grey = warped(grey, plan.maps[place])
         elif plan.flips is not None and plan.flips[place].any():
             grey = cv2.flip(grey, _FLIPS[tuple(plan.flips[place].tolist())])
         if plan.sigmas is not None and plan.sigmas[place] > 0:
@@ -63,14 +61,28 @@ def _some(pixels: np.ndarray, plan: Plan, made: np.ndarray, places: Iterable[int
             made[place, top:bottom, left:right] = 0
 
 
+def warped(grey: np.ndarray, homography: np.ndarray) -> np.ndarray:
+    """Bilinear, black outside. One without perspective is affine: the same bytes, without a division a pixel."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    if homography[2].tolist() == [0, 0, 1]:
+        return cv2.warpAffine(grey, homography[:2], grey.shape, flags=flags)
+    return cv2.warpPerspective(grey, homography, grey.shape, flags=flags)
+
+
 def noise(key: np.int64, side: int) -> np.ndarray:
     """Standard normal float32 [side, side] from a sample's key and the pixel's number alone.
 
     Four pixels a draw, each from 16 bits, whole numbers and a table: the same on every device.
     """
     with np.errstate(over="ignore"):
-        bits = mixed(key.view(np.uint64) + np.arange(1, -(-side * side // 4) + 1, dtype=np.uint64) * GOLDEN)
-    return np.take(normal_levels(), bits.view(np.uint16)[: side * side]).reshape(side, side)
+        bits = mixed(key.view(np.uint64) + _steps(side))
+    return cv2.LUT(bits.view(np.uint16)[: side * side].reshape(side, side), normal_levels())
+
+
+@functools.cache
+def _steps(side: int) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.arange(1, -(-side * side // 4) + 1, dtype=np.uint64) * GOLDEN
 
 
 def sharpened(grey: np.ndarray, factor: float) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The pixels: what training gets, and to the bit what the preview shows."""
 
-from core.data.augment.draws import draw_table
+from core.data.augment.draws import draws_of
 from core.data.augment.plan import plan_of
 from core.data.augment.spec import Augmentation
 
@@ -15,7 +15,7 @@ def apply(augmentation: Augmentation, pixels, image_ids, seed: int, epoch):
     """
     import torch
 
-    plan = plan_of(augmentation, draw_table(augmentation, image_ids, seed, epoch), pixels.shape[-1])
+    plan = plan_of(augmentation, draws_of(augmentation, image_ids, seed, epoch), pixels.shape[-1])
     if pixels.device.type == "cpu":
         from core.data.augment.on_cpu import carry_out
 

@@ -4,9 +4,8 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from core.data.augment.draws import in_pixels, matrices
+from core.data.augment.draws import Draws, in_pixels, matrices
 from core.data.augment.spec import Augmentation
 
 
@@ -32,14 +31,14 @@ class Plan:
     windows: np.ndarray | None
 
 
-def plan_of(a: Augmentation, draws: pd.DataFrame, side: int) -> Plan:
+def plan_of(a: Augmentation, draws: Draws, side: int) -> Plan:
     """What is done to images of that side."""
 
     def column(name: str, wanted: float) -> np.ndarray | None:
-        return draws[name].to_numpy() if wanted else None
+        return np.asarray(draws[name]) if wanted else None
 
     warps = bool(a.rotation or a.translation or a.scale or a.shear or a.perspective or a.crop)
-    flips = draws[["horizontal_flip", "vertical_flip"]].to_numpy()
+    flips = np.stack([draws["horizontal_flip"], draws["vertical_flip"]], axis=1)
     return Plan(
         in_pixels(matrices(draws), side) if warps else None,
         # Flips alone move no pixel off its grid: done by index, they stay exact.
@@ -49,36 +48,39 @@ def plan_of(a: Augmentation, draws: pd.DataFrame, side: int) -> Plan:
         column("equalisation", a.equalisation),
         column("clahe", a.clahe),
         grey_tables(a, draws),
-        draws["key"].to_numpy(),
-        draws["noise"].to_numpy().astype(np.float32) if a.noise else None,
+        np.asarray(draws["key"]),
+        np.asarray(draws["noise"], dtype=np.float32) if a.noise else None,
         windows(draws, side) if a.erasing else None,
     )
 
 
-def grey_tables(a: Augmentation, draws: pd.DataFrame) -> np.ndarray:
+def grey_tables(a: Augmentation, draws: Draws) -> np.ndarray:
     """What each of the 256 grey levels becomes, float32 [n, 256]: inversion, gamma, contrast, brightness.
 
     In 0..1, or beyond it where noise is still to come: that is clamped after the noise.
     """
-    levels = np.arange(256, dtype=np.float32) / np.float32(255)
+    levels, count = np.arange(256, dtype=np.float32) / np.float32(255), len(draws["key"])
     if not (a.inversion or a.gamma or a.contrast or a.brightness):
-        return np.repeat(levels[None], len(draws), axis=0)
-    names = ["inversion", "gamma", "contrast", "brightness"]
-    tables = []
-    for inverted, gamma, contrast, brightness in draws[names].itertuples(index=False):
-        table = levels.astype(np.float64)
-        table = 1 - table if inverted else table
+        return np.repeat(levels[None], count, axis=0)
+    inverted, gamma, contrast, brightness = (
+        np.asarray(draws[name])[:, None] for name in ("inversion", "gamma", "contrast", "brightness")
+    )
+    tables = np.where(inverted, 1 - levels.astype(np.float64), levels)
+    if a.gamma:
         # One table at a time, so that none can be rounded by its place among others.
-        table = np.power(table, float(gamma)) if gamma != 1 else table
-        tables.append((table - 0.5) * contrast + 0.5 + brightness)
-    tables = np.array(tables)
-    return (tables if a.noise else np.clip(tables, 0, 1)).astype(np.float32)
+        for table, exponent in zip(tables, gamma[:, 0].tolist()):
+            np.power(table, exponent, out=table)
+    tables -= 0.5
+    tables *= contrast
+    tables += 0.5
+    tables += brightness
+    return (tables if a.noise else np.clip(tables, 0, 1, out=tables)).astype(np.float32)
 
 
-def windows(draws: pd.DataFrame, side: int) -> np.ndarray:
+def windows(draws: Draws, side: int) -> np.ndarray:
     """The pixels whose middle lies in the erased square, int [n, 4]."""
-    low = draws[["erasing_x", "erasing_y"]].to_numpy()
-    high = low + draws["erasing_side"].to_numpy()[:, None]
+    low = np.stack([draws["erasing_x"], draws["erasing_y"]], axis=1)
+    high = low + np.asarray(draws["erasing_side"])[:, None]
     return np.ceil(np.concatenate([low, high], axis=1) * side - 0.5).astype(int)
 
 
