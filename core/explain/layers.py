@@ -10,13 +10,17 @@ from torch.nn import functional
 
 from core.errors import OverreadError
 
+# Norms over the channels of a place or of a map, by parts of their names in lower case.
+SCALE_FREE = ("layernorm", "rmsnorm", "groupnorm")
+
 
 @dataclass(frozen=True)
 class Layer:
     """A module whose output is a feature map, and how that output is laid out.
 
     layout: 'maps' [b, channels, h, w], 'channels last' [b, h, w, channels], or 'tokens' [b, prefix + h * w, channels].
-    sure: False where nothing moved the logit of the radiograph that was asked.
+    sure: False where nothing moved the logit of the radiograph that was asked. block: whether it is what a block of
+    several convolutions gives, not a step inside one.
     """
 
     name: str
@@ -25,6 +29,7 @@ class Layer:
     height: int
     width: int
     sure: bool = True
+    block: bool = False
 
     def maps(self, values: torch.Tensor) -> torch.Tensor:
         """Its output as feature maps [b, channels, h, w]."""
@@ -43,6 +48,7 @@ class _Seen:
     output: torch.Tensor
     version: int
     leaf: bool
+    block: bool
 
 
 def draw(coarse: torch.Tensor, side: int) -> torch.Tensor:
@@ -57,7 +63,8 @@ def draw(coarse: torch.Tensor, side: int) -> torch.Tensor:
 def find_layer(model: nn.Module, inputs: torch.Tensor, wanted: str = "", cells: int = 0) -> Layer:
     """The layer named, else the last one whose places each move the logit. `inputs` [b, 1, s, s].
 
-    cells: the last that has so many a side, where there is one; else the last of all.
+    cells: the last that has so many a side, a block's output before a step inside the next one (docs/lab-log.md);
+    where there is none, the last of all.
 
     The network is run once forwards and backwards: a class token leaves the patches of a transformer's last block
     without any say, so a layer counts only where the gradient reaches its places. OverreadError where there is none,
@@ -80,12 +87,17 @@ def find_layer(model: nn.Module, inputs: torch.Tensor, wanted: str = "", cells: 
         if wanted and not candidates:
             raise OverreadError(f"The layer {wanted!r} gives no feature map; choose a block or a convolution.")
         usable = [
-            Layer(seen.name, seen.module, *layout) for seen, layout in _whole(candidates) if seen.output.requires_grad
+            Layer(seen.name, seen.module, *layout, block=seen.block)
+            for seen, layout in _whole(candidates)
+            if seen.output.requires_grad
         ]
         tensors = [seen.output for seen, _ in _whole(candidates) if seen.output.requires_grad]
         found = list(zip(usable, tensors))[::-1]
         fine = [one for one in found if one[0].height >= cells]
-        for layer, tensor in (*fine, *found):
+        blocks = []
+        if cells and not _normalises_places(model):
+            blocks = [one for one in fine if one[0].block and one[0].height == fine[0][0].height]
+        for layer, tensor in (*blocks, *fine, *found):
             (gradient,) = torch.autograd.grad(logits.sum(), tensor, retain_graph=True, allow_unused=True)
             if gradient is not None and layer.maps(gradient).abs().sum() > 0:
                 return layer
@@ -124,7 +136,8 @@ def _run(model: nn.Module, inputs: torch.Tensor) -> tuple[list[_Seen], torch.Ten
                 pooled.append(output)
             # A block that ends in pooling gives back the pooling's tensor; the map before it has more places.
             if not any(output is small for small in pooled):
-                seen.append(_Seen(name, module, output, output._version, not list(module.children())))
+                leaf = not list(module.children())
+                seen.append(_Seen(name, module, output, output._version, leaf, not leaf and _is_block(module)))
 
         return hook
 
@@ -158,6 +171,16 @@ def _layout(seen: _Seen, prefix: int, side: int) -> tuple[str, int, int] | None:
     return None
 
 
+def _is_block(module: nn.Module) -> bool:
+    """Several weights that are no scales: a convolution with its norm and activation is a step, no block."""
+    return sum(parameter.ndim > 1 for parameter in module.parameters()) > 1
+
+
+def _normalises_places(model: nn.Module) -> bool:
+    """Whether a norm follows that forgets the scale of its input: before it gradient times value adds up to nothing."""
+    return any(kind in type(module).__name__.lower() for module in model.modules() for kind in SCALE_FREE)
+
+
 def _whole(candidates: list) -> list:
     """Without outputs that a later step changed in place; one entry for each tensor."""
     kept: dict[int, tuple] = {}
@@ -168,4 +191,6 @@ def _whole(candidates: list) -> list:
         # A block gives back its last leaf's tensor: the leaf's name says more.
         if before is None or (seen.leaf and not before[0].leaf):
             kept[id(seen.output)] = (seen, layout)
+        elif seen.block and not before[0].block:
+            kept[id(seen.output)] = (replace(before[0], block=True), before[1])
     return list(kept.values())

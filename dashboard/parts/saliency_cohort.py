@@ -30,7 +30,13 @@ def show_trust(dataset: Dataset, checkpoint: Checkpoint, chosen: Selection) -> N
         f"{here['sha1'].nunique()} radiographs of {dataset.name} judged" if len(here) else "nothing judged yet",
     )
     if len(here):
-        st.dataframe(shown_table(trust_table(here)), hide_index=True)
+        table = trust_table(here)
+        st.dataframe(shown_table(table), hide_index=True)
+        # Beneath the table, since a last column of sentences is cut off at the window's edge.
+        titles, refused = saliency_look.registry(), table[table["why"] != ""]
+        if len(refused):
+            reasons = [f"{titles[name].title}: {why}" for name, why in zip(refused["method"], refused["why"])]
+            widgets.note(f"Do not use: {'; '.join(reasons)}.")
         widgets.note(
             "Better: share of maps that find what moves the score sooner than an edge detector does, of those that "
             "could be judged. Likeness: median rank correlation with the maps of shuffled weights; near 1 the method "
@@ -63,7 +69,6 @@ def shown_table(table: pd.DataFrame) -> pd.DataFrame:
                 for k, n, c in zip(table["hits"], table["pointed"], table["chance"])
             ],
             "Seconds": [_two(value) for value in table["seconds"]],
-            "Why": table["why"],
         }
     )
 

@@ -54,7 +54,7 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
     outcome = theme.OUTCOMES.get(study["outcome"], ("", "label unknown"))[1].lower()
     widgets.caption(
         f"{saliency_look.registry()[name].title} for the study's score {expit(maps[0].value):.3f}",
-        f"{outcome}; {aggregation} over {len(maps)} radiographs; {maps[0].note}",
+        f"{outcome}; {aggregation} over {len(maps)} radiograph{'s' * (len(maps) != 1)}; {maps[0].note}",
     )
     judged: dict = {}
     place_of_films = st.empty()

@@ -275,6 +275,21 @@ def test_a_fine_layer_is_the_last_with_so_many_cells_where_there_is_one():
     assert find_layer(model, asked, cells=640).height == 2
 
 
+@pytest.mark.parametrize(
+    ("architecture", "layer", "block"),
+    [
+        ("mobilenetv2_035", "blocks.2.2", True),
+        ("resnet10t", "layer2.0.act2", True),
+        # A LayerNorm forgets its input's scale, so that gradient times input adds up to nothing before it.
+        ("convnext_atto", "stages.2.downsample.0", False),
+    ],
+)
+def test_a_fine_layer_is_a_block_and_no_step_inside_the_next_one(architecture, layer, block):
+    model = private_copy(build(architecture).eval()).model
+    found = find_layer(model, torch.randn(1, 1, 64, 64), cells=8)
+    assert (found.name, found.height, found.block) == (layer, 8, block)
+
+
 def test_integrated_gradients_that_do_not_add_up_are_refused(monkeypatch):
     class Jump(nn.Module):
         def forward(self, x):
