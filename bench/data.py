@@ -1,8 +1,8 @@
 """Times the data room on a made-up archive: index, decoding, loading, copies.
 
 Run: `python -m bench.data FOLDER [FILES [PART]]`. FOLDER holds or gets the archive of bench.archive (2.2 GB at 40,000
-files); PART is index, pixels or copies. Rows go to bench/results/data.csv; peers are what one writes without this: a
-walk with Pillow, a loop with Pillow, a DataLoader over the files, perceptual hashes.
+files); PART is index, pixels, loading or copies. Rows go to bench/results/data.csv; peers are what one writes without
+this: a walk with Pillow, a loop with Pillow, a DataLoader over the files, perceptual hashes.
 """
 
 import hashlib
@@ -31,6 +31,7 @@ from core.data.pixels import placed
 COMMAND = "python -m bench.data"
 PACKAGES = ("numpy", "pandas", "pillow", "torch", "torchvision")
 SIDE, LOADED = 128, 2_000
+SIDES = (128, 224, 320)  # of an epoch of loading
 LIGHT = Augmentation(horizontal_flip=0.5, rotation=10)
 
 
@@ -39,7 +40,7 @@ def main(folder: str, files: str = "40000", part: str = "") -> None:
     with tempfile.TemporaryDirectory(dir=folder) as home:
         os.environ["OVERREAD_HOME"] = home
         write_dataset("all", build_index(root))
-        parts = {"index": index_rows, "pixels": pixel_rows, "copies": copies_rows}
+        parts = {"index": index_rows, "pixels": pixel_rows, "loading": loading_rows, "copies": copies_rows}
         for make in [parts[part]] if part else parts.values():
             keep(make(root), "data.csv")
 
@@ -90,7 +91,7 @@ def index_rows(root: Path) -> list[dict]:
 
 
 def pixel_rows(root: Path) -> list[dict]:
-    """Decoding to squares with thumbnails, against Pillow; then an epoch of pure loading, against a DataLoader."""
+    """Decoding to squares with thumbnails, against Pillow."""
     dataset = read_dataset("all")
     index = read_index("all").iloc[:LOADED].reset_index(drop=True)
     paths = [str(root / path) for path in index["path"]]
@@ -111,7 +112,7 @@ def pixel_rows(root: Path) -> list[dict]:
         with tempfile.TemporaryDirectory() as folder:
             return np.stack([square(path, f"{folder}/{place}.jpg") for place, path in enumerate(paths)])
 
-    rows = [
+    return [
         measure(
             Case(f"decoding to {SIDE} px, with thumbnails", LOADED, peer, decoded, theirs, same=same_pixels),
             COMMAND,
@@ -123,7 +124,16 @@ def pixel_rows(root: Path) -> list[dict]:
             ("a loop with Pillow, one thread, without", loop),
         )
     ]
-    cache = pixel_cache(dataset, index, spec)
+
+
+def loading_rows(root: Path) -> list[dict]:
+    """An epoch of pure loading from the pixel cache, at each of SIDES, against a DataLoader."""
+    return [row for side in SIDES for row in _loading_rows(root, side)]
+
+
+def _loading_rows(root: Path, side: int) -> list[dict]:
+    index = read_index("all").iloc[:LOADED].reset_index(drop=True)
+    cache = pixel_cache(read_dataset("all"), index, InputSpec(side))
     places, ids = cache.rows_of(index["image_id"]), index["image_id"].to_numpy()
 
     def gathered():
@@ -137,14 +147,12 @@ def pixel_rows(root: Path) -> list[dict]:
     def files():
         return sum(len(batch) for batch in loader)
 
-    loader = DataLoader(Files(paths), batch_size=64, num_workers=2)
+    loader = DataLoader(Files([str(root / path) for path in index["path"]], side), batch_size=64, num_workers=2)
     peer = "DataLoader over the files, Pillow and torchvision v2, 2 workers"
-    for what, ours in (
-        ("an epoch of loading, flip and rotation", augmented),
-        ("an epoch of loading, bytes only", gathered),
-    ):
-        rows.append(measure(Case(f"{what}, {SIDE} px", LOADED, peer, ours, files), COMMAND, PACKAGES, 5))
-    return rows
+    return [
+        measure(Case(f"an epoch of loading, {what}, {side} px", LOADED, peer, ours, files), COMMAND, PACKAGES, 5)
+        for what, ours in (("flip and rotation", augmented), ("bytes only", gathered))
+    ]
 
 
 def copies_rows(root: Path) -> list[dict]:
