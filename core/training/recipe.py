@@ -187,7 +187,7 @@ def resnet_narrow_128() -> Recipe:
 def transfer_mobilenet() -> Recipe:
     """ImageNet's MobileNetV2, all of it from the first step, unbalanced: a weighted loss ranked lower (p = .010), the
     head first and a slower backbone no higher. On FracAtlas with `--set weights=FILE --set precision=bfloat16 --folds
-    5`: out-of-fold AUROC .878 (.862-.895), n = 3,405; 36 s an epoch of 2,460 radiographs on two cores."""
+    5`: out-of-fold AUROC .878 (.862-.895), n = 3,405; 57 s an epoch of 2,460 radiographs on one core."""
     return Recipe(
         name="transfer-mobilenet",
         architecture="mobilenetv2_100",
