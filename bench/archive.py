@@ -1,7 +1,8 @@
 """A made-up archive in MURA's layout, as large as wanted, with planted faults: what the benches of the data room read.
 
 `python -m bench.archive FOLDER [FILES]`. Pictures are smooth random shapes with grain, each its own, so that every
-copy there is was planted; `planted.json` beside the tree says which.
+copy there is was planted; `planted.json` beside the tree says which. From 256 to 400 px, or between other SIDES: MURA's
+longer side is 512.
 """
 
 import json
@@ -18,10 +19,10 @@ from core.schema import MURA_BONES
 VIEWS, SPECIAL = 2, 8
 
 
-def picture(seed: int) -> Image.Image:
-    """A grey picture of its own, 256 to 400 px."""
+def picture(seed: int, sides: tuple[int, int] = (256, 400)) -> Image.Image:
+    """A grey picture of its own."""
     random = np.random.default_rng(seed)
-    height, width = random.integers(256, 400, 2)
+    height, width = random.integers(*sides, 2)
     broad = Image.fromarray(random.integers(0, 200, (11, 9)).astype(np.uint8)).resize((width, height), 3)
     fine = Image.fromarray(random.integers(0, 56, (48, 40)).astype(np.uint8)).resize((width, height), 3)
     grain = random.integers(0, 3, (height, width)).astype(np.uint8)
@@ -35,13 +36,13 @@ def study(root: Path, patient: int, valid: bool, number: int = 1) -> Path:
     return root / side / f"XR_{bone}" / f"patient{patient:05}" / f"study{number}_{label}"
 
 
-def write_patients(root: Path, patients: range, total: int) -> None:
+def write_patients(root: Path, patients: range, total: int, sides: tuple[int, int]) -> None:
     """VIEWS pictures each; the last fifth is valid."""
     for patient in patients:
         folder = study(root, patient, patient >= total * 0.8)
         folder.mkdir(parents=True, exist_ok=True)
         for view in range(VIEWS):
-            picture(VIEWS * patient + view).save(folder / f"image{view + 1}.png", compress_level=1)
+            picture(VIEWS * patient + view, sides).save(folder / f"image{view + 1}.png", compress_level=1)
 
 
 def plant(root: Path, total: int) -> dict[str, list]:
@@ -76,13 +77,13 @@ def plant(root: Path, total: int) -> dict[str, list]:
     return planted
 
 
-def write_archive(folder: Path, files: int = 40_000) -> Path:
+def write_archive(folder: Path, files: int = 40_000, sides: tuple[int, int] = (256, 400)) -> Path:
     """The tree below `folder`, unless it is there already; its root."""
     root, total = folder / "MURA-v1.1", files // VIEWS
     if not (folder / "planted.json").exists():
         steps = [range(start, min(start + 250, total)) for start in range(0, total, 250)]
         with ProcessPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(write_patients, [root] * len(steps), steps, [total] * len(steps)))
+            list(pool.map(write_patients, *zip(*((root, step, total, sides) for step in steps))))
         (folder / "planted.json").write_text(json.dumps(plant(root, total)))
     return root
 

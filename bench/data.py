@@ -1,8 +1,9 @@
 """Times the data room on a made-up archive: index, decoding, loading, copies.
 
 Run: `python -m bench.data FOLDER [FILES [PART]]`. FOLDER holds or gets the archive of bench.archive (2.2 GB at 40,000
-files); PART is index, pixels, loading or copies. Rows go to bench/results/data.csv; peers are what one writes without
-this: a walk with Pillow, a loop with Pillow, a DataLoader over the files, perceptual hashes.
+files); PART is index, pixels, loading (which makes 2,000 files of its own, of 300 to 512 px) or copies. Rows go to
+bench/results/data.csv; peers are what one writes without this: a walk with Pillow, a loop with Pillow, a DataLoader
+over the files, perceptual hashes.
 """
 
 import hashlib
@@ -36,12 +37,16 @@ LIGHT = Augmentation(horizontal_flip=0.5, rotation=10)
 
 
 def main(folder: str, files: str = "40000", part: str = "") -> None:
-    root = write_archive(Path(folder), int(files))
+    root = (
+        write_archive(Path(folder) / "loading", LOADED, (300, 512))
+        if part == "loading"
+        else write_archive(Path(folder), int(files))
+    )
     with tempfile.TemporaryDirectory(dir=folder) as home:
         os.environ["OVERREAD_HOME"] = home
         write_dataset("all", build_index(root))
-        parts = {"index": index_rows, "pixels": pixel_rows, "loading": loading_rows, "copies": copies_rows}
-        for make in [parts[part]] if part else parts.values():
+        parts = {"index": index_rows, "pixels": pixel_rows, "copies": copies_rows, "loading": loading_rows}
+        for make in [parts[part]] if part else list(parts.values())[:3]:
             keep(make(root), "data.csv")
 
 
@@ -144,14 +149,21 @@ def _loading_rows(root: Path, side: int) -> list[dict]:
             len(apply(LIGHT, torch.from_numpy(cache.pixels[places[batch]]), ids[batch], 0, 0)) for batch in batches()
         )
 
-    def files():
-        return sum(len(batch) for batch in loader)
+    def through(loader):
+        return lambda: sum(len(batch) for batch in loader)
 
-    loader = DataLoader(Files([str(root / path) for path in index["path"]], side), batch_size=64, num_workers=2)
-    peer = "DataLoader over the files, Pillow and torchvision v2, 2 workers"
+    paths = [str(root / path) for path in index["path"]]
+    peers = {
+        f"DataLoader over the files, {what}, 2 workers": through(DataLoader(files, batch_size=64, num_workers=2))
+        for what, files in (
+            ("Pillow to RGB and torchvision v2", InColour(paths, side)),
+            ("Pillow to grey letterboxed and torchvision v2", Files(paths, side)),
+        )
+    }
     return [
-        measure(Case(f"an epoch of loading, {what}, {side} px", LOADED, peer, ours, files), COMMAND, PACKAGES, 5)
+        measure(Case(f"an epoch of loading, {what}, {side} px", LOADED, peer, ours, theirs), COMMAND, PACKAGES, 5)
         for what, ours in (("flip and rotation", augmented), ("bytes only", gathered))
+        for peer, theirs in list(peers.items())[: 2 if ours is augmented else 1]
     ]
 
 
@@ -216,6 +228,27 @@ class Files(torch.utils.data.Dataset):
 
     def __getitem__(self, place: int) -> torch.Tensor:
         return self.change(square(self.paths[place], side=self.side))
+
+
+class InColour(Files):
+    """The same as most write it for ImageNet's weights: three channels, stretched to a square, normalised."""
+
+    def __init__(self, paths: list[str], side: int = SIDE):
+        super().__init__(paths, side)
+        self.change = v2.Compose(
+            [
+                v2.ToImage(),
+                v2.Resize((side, side), antialias=True),
+                v2.RandomHorizontalFlip(),
+                v2.RandomRotation(10),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+            ]
+        )
+
+    def __getitem__(self, place: int) -> torch.Tensor:
+        with Image.open(self.paths[place]) as image:
+            return self.change(image.convert("RGB"))
 
 
 if __name__ == "__main__":

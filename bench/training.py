@@ -1,10 +1,14 @@
 """Times an epoch of training against the loops everyone writes, on the same network, size and radiographs.
 
-`python -m bench.training FOLDER [architecture] [px] [count] [rounds]`: FOLDER holds or gets the archive of
-bench.archive. Peers: a plain DataLoader over the files (Pillow, torchvision v2, two workers), Lightning and fastai
-around the same, and the same steps on ready tensors, which is the limit. Ours reads the pixel cache, which was filled
-before; the peers decode, as they do. Lightning and fastai are timed where they are installed. Rows go to
-bench/results/training.csv.
+`python -m bench.training FOLDER [architecture] [px] [count] [rounds]`: FOLDER holds or gets 2,000 PNGs of 300 to 512
+px, as bench.archive makes them. Peers: a plain DataLoader over the files (Pillow, torchvision v2, two workers),
+Lightning and fastai around the same, and the same steps on ready tensors, which is the limit. Ours reads the pixel
+cache, which was filled before; the peers decode, as they do. Lightning and fastai are timed where they are installed.
+Ours in float32 and in bfloat16, which is the default where the processor has it; the peers in float32, as they come.
+Rows go to bench/results/training.csv.
+
+`python -m bench.training FOLDER memory [architecture] [px] [count]`: the most memory that an epoch of each takes, in a
+process of its own and its workers. Rows go to bench/results/training_memory.csv.
 
 `python -m bench.training FOLDER accuracy [architecture] [px] [patients] [epochs] [seeds]` holds what is learned against
 the plain loop: the same first weights, order and radiographs (phantoms, no augmentation), judged by study AUROC on
@@ -13,9 +17,12 @@ the patients of valid. Rows go to bench/results/training_accuracy.csv.
 
 import contextlib
 import datetime
+import json
 import os
+import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +41,7 @@ from core.data.cache import pixel_cache
 from core.data.dataset import epoch_order
 from core.data.index import build_index, read_index, write_dataset
 from core.data.phantom import write_phantoms
+from core.device import keep_freed_memory
 from core.inference.classifier import Classifier
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
@@ -47,11 +55,11 @@ from core.training.units import units_of
 
 COMMAND = "python -m bench.training"
 PACKAGES = ("torch", "torchvision", "timm")
-BATCH = 32
+BATCH, FILES, SIDES = 32, 2_000, (300, 512)
 
 
 def main(folder: str, architecture: str = "small_cnn", side: str = "64", count: str = "640", rounds: str = "5") -> None:
-    root = write_archive(Path(folder), 2_000)
+    root = write_archive(Path(folder), FILES, SIDES)
     with tempfile.TemporaryDirectory(dir=folder) as home:
         os.environ["OVERREAD_HOME"] = home
         for exact in ("float32", "bfloat16"):
@@ -60,7 +68,10 @@ def main(folder: str, architecture: str = "small_cnn", side: str = "64", count: 
 
 
 def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> list[Case]:
-    """Ours in one precision against every peer, which compute in float32 as they come."""
+    """Ours in one precision against every peer, which compute in float32 as they come.
+
+    All in one process, so the peers too keep the memory they free, as a training here does."""
+    keep_freed_memory()
     recipe = Recipe(
         "bench", architecture, size=side, augmentation=Augmentation(horizontal_flip=0.5, rotation=10), batch_size=BATCH
     )
@@ -103,11 +114,79 @@ def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> l
         Case(what, count, "the same steps on ready tensors, the limit", ours, limit, same=both),
         Case(what, count, "a plain DataLoader loop over the files, float32", ours, dataloader, same=both),
     ]
-    if exact == "float32":
-        for name, peer in (("Lightning", lightning_epoch), ("fastai", fastai_epoch)):
-            with contextlib.suppress(ImportError):
-                found.append(Case(what, count, f"{name} over the files, float32", ours, peer(other, loader), same=both))
+    for name, peer in (("Lightning", lightning_epoch), ("fastai", fastai_epoch)):
+        with contextlib.suppress(ImportError):
+            found.append(Case(what, count, f"{name} over the files, float32", ours, peer(other, loader), same=both))
     return found
+
+
+def memory(folder: Path, architecture: str = "small_cnn", side: str = "64", count: str = "640") -> None:
+    """The most memory that an epoch takes, each way in a process of its own."""
+    write_archive(folder, FILES, SIDES)
+    rows = []
+    for way in ("ready", "ours", "plain", "Lightning", "fastai"):
+        command = [sys.executable, "-m", "bench.training", str(folder), "one", way, architecture, side, count]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        if done.returncode == 0:
+            rows.append(json.loads(done.stdout.splitlines()[-1]))
+    file = RESULTS / "training_memory.csv"
+    frame = pd.DataFrame(rows)
+    frame.to_csv(file, mode="a", header=not file.exists(), index=False)
+    print(frame.drop(columns=["hardware", "command"]).to_string(index=False))
+
+
+def one(folder: Path, way: str, architecture: str, side: str, count: str) -> None:
+    """One way's epoch, in bfloat16 where it is ours; says what it took as JSON on one line."""
+    with tempfile.TemporaryDirectory(dir=folder) as home:
+        os.environ["OVERREAD_HOME"] = home
+        found = cases(write_archive(folder, FILES, SIDES), architecture, int(side), int(count), "bfloat16")
+        ways = {"ours": found[0].ours, "ready": found[0].theirs}
+        ways |= {case.peer.split()[0].removeprefix("a").strip() or "plain": case.theirs for case in found[1:]}
+        before, most = held(), Peak()
+        with most:
+            ways[way]()
+    print(
+        json.dumps(
+            {
+                "date": datetime.date.today().isoformat(),
+                "what": f"an epoch of {architecture} at {side} px, n = {count}",
+                "way": way,
+                "before_mb": round(before / 1024),
+                "most_mb": round(most.found / 1024),
+                "hardware": hardware(),
+                "command": f"{COMMAND} FOLDER memory",
+            }
+        )
+    )
+
+
+class Peak:
+    """The most that this process and those it started hold while the block runs, looked at every 20 ms."""
+
+    def __enter__(self) -> "Peak":
+        self.found, self.over = held(), threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+        return self
+
+    def watch(self) -> None:
+        while not self.over.wait(0.02):
+            self.found = max(self.found, held())
+
+    def __exit__(self, *_) -> None:
+        self.over.set()
+        self.thread.join()
+
+
+def held() -> int:
+    """kB in memory of this process and its children: what several share is counted once (Linux's Pss)."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    total = 0
+    for process in ("self", *children):
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total
 
 
 def accuracy(
@@ -266,5 +345,9 @@ class Labelled(Files):
 if __name__ == "__main__":
     if sys.argv[2:3] == ["accuracy"]:
         accuracy(Path(sys.argv[1]), *sys.argv[3:])
+    elif sys.argv[2:3] == ["memory"]:
+        memory(Path(sys.argv[1]), *sys.argv[3:])
+    elif sys.argv[2:3] == ["one"]:
+        one(Path(sys.argv[1]), *sys.argv[3:])
     else:
         main(*sys.argv[1:])

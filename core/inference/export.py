@@ -14,11 +14,17 @@ from torch import nn
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint, load_model
+from core.models.registry import reads_studies
 from core.paths import write_atomically
 
 # In logits; float32 sums in another order differ by less.
 MOST_DIFFERENCE = 1e-3
 _OPSET = 18
+# How a study's score follows from its radiographs' outputs; what reads the file elsewhere must not have to guess.
+_OF_STUDIES = {
+    False: "mean over the study's radiographs of sigmoid(logit)",
+    True: "sigmoid of the sum over the study's radiographs of softmax(attention) * logit",
+}
 
 
 class _FromBytes(nn.Module):
@@ -28,29 +34,33 @@ class _FromBytes(nn.Module):
         super().__init__()
         self.model, self.spec = model, spec
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.model(self.spec.normalise(pixels.float() / 255))
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        unit = self.spec.normalise(pixels.float() / 255)
+        return tuple(self.model.views(unit).split(1, dim=1)) if reads_studies(self.model) else self.model(unit)
 
 
 def export_onnx(checkpoint: Checkpoint, file: Path) -> dict:
     """Write the network as ONNX and hold it against the network itself.
 
     The file takes `pixels` uint8 [n, 1, size, size], letterboxed as the input specification says, to `logit` float32
-    [n, 1], and carries reference, specification and architecture as metadata. Returns what `python -m core export`
+    [n, 1], and where the network weighs the views of a study also to `attention` [n, 1]; metadata carry reference,
+    specification, architecture and how a study's score follows. Returns what `python -m core export`
     prints. OverreadError where the network cannot be exported or its scores differ by more than MOST_DIFFERENCE.
     """
     spec = checkpoint.input_spec
     whole = _FromBytes(load_model(checkpoint), spec).eval()
+    outputs = ["logit", "attention"] if reads_studies(whole.model) else ["logit"]
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (5, 1, spec.size, spec.size)).astype(np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "model.onnx"
-        _write(whole, torch.from_numpy(pixels[:2]), made, checkpoint)
-        _describe(made, checkpoint)
+        _write(whole, torch.from_numpy(pixels[:2]), made, checkpoint, outputs)
+        _describe(made, checkpoint, len(outputs) == 2)
         found = scores_of(made, pixels)
         content = made.read_bytes()
     with torch.inference_mode():
-        expected = whole(torch.from_numpy(pixels)).numpy()
+        expected = whole(torch.from_numpy(pixels))
+    expected = torch.cat(expected, 1).numpy() if len(outputs) == 2 else expected.numpy()
     difference = float(np.abs(found - expected).max())
     if not difference <= MOST_DIFFERENCE:
         raise OverreadError(
@@ -63,14 +73,14 @@ def export_onnx(checkpoint: Checkpoint, file: Path) -> dict:
 
 
 def scores_of(file: Path, pixels: np.ndarray) -> np.ndarray:
-    """Logits float32 [n, 1] that ONNX Runtime gives for uint8 [n, 1, size, size]."""
+    """Float32 [n, outputs] that ONNX Runtime gives for uint8 [n, 1, size, size]: logit and, if there is, attention."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    return session.run(["logit"], {"pixels": pixels})[0]
+    return np.concatenate(session.run(None, {"pixels": pixels}), axis=1)
 
 
-def _write(whole: nn.Module, example: torch.Tensor, file: Path, checkpoint: Checkpoint) -> None:
+def _write(whole: nn.Module, example: torch.Tensor, file: Path, checkpoint: Checkpoint, outputs: list[str]) -> None:
     # torch's exporter prints and logs its progress; a command's standard output is its JSON.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
@@ -83,7 +93,7 @@ def _write(whole: nn.Module, example: torch.Tensor, file: Path, checkpoint: Chec
                     whole,
                     (example,),
                     input_names=["pixels"],
-                    output_names=["logit"],
+                    output_names=outputs,
                     dynamic_shapes=({0: torch.export.Dim("radiographs", min=1)},),
                     opset_version=_OPSET,
                     dynamo=True,
@@ -97,7 +107,7 @@ def _write(whole: nn.Module, example: torch.Tensor, file: Path, checkpoint: Chec
         ) from error
 
 
-def _describe(file: Path, checkpoint: Checkpoint) -> None:
+def _describe(file: Path, checkpoint: Checkpoint, weighs_views: bool) -> None:
     import onnx
 
     model = onnx.load(str(file))
@@ -106,6 +116,7 @@ def _describe(file: Path, checkpoint: Checkpoint) -> None:
         "architecture": checkpoint.recipe["architecture"],
         "input_spec": json.loads(checkpoint.input_spec.to_json()),
         "positive": "abnormal",
+        "study_score": _OF_STUDIES[weighs_views],
         "use": "research only",
     }
     onnx.helper.set_model_props(

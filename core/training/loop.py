@@ -11,11 +11,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from core.data.augment import Company, apply, mix, mix_table, mixed_targets
 from core.data.cache import pixel_cache
-from core.data.dataset import Pixels, epoch_order, parts_of, resident, take
+from core.data.dataset import Pixels, epoch_order, parts_of, resident
 from core.data.index import Dataset
-from core.device import cast, placed, training_precision
+from core.device import cast, keep_freed_memory, placed, training_precision
 from core.errors import OverreadError
 from core.inference.classifier import Classifier
 from core.inference.predict import predict
@@ -31,7 +30,8 @@ from core.models.checkpoint import (
 from core.models.registry import build, check_size, reads_studies
 from core.paths import write_atomically
 from core.training.average import average_of, update
-from core.training.balance import effective_prior, loss_weights, sampling_weights
+from core.training.balance import effective_prior, sampling_weights
+from core.training.batches import batches
 from core.training.compiled import compiled, compiling
 from core.training.loss import loss_of, tuning_figures
 from core.training.margins import Logged, margin_table, write_margins
@@ -98,6 +98,8 @@ def _train(
 ):
     """The run itself, once it is known that it may start and that the folder is its own."""
     where = crew.device
+    if where.type == "cpu":
+        keep_freed_memory()
     torch.manual_seed(recipe.seed)
     model = placed(build(recipe.architecture, recipe.model_kwargs, recipe.weights), where)
     check_size(model, recipe.architecture, recipe.size)
@@ -212,30 +214,19 @@ def _learn(
     """
     recipe, crew, device = run.recipe, run.crew, run.crew.device
     freeze(run.model, recipe, epoch)
-    spec, count = recipe.input_spec(), len(units.rows)
-    labels = units.rows["label"].to_numpy(np.float32)
-    weights = loss_weights(units.rows).astype(np.float32) if recipe.balance == "weight" else np.ones(count, np.float32)
+    count = len(units.rows)
     chances = sampling_weights(units.rows) if recipe.balance == "sampler" else None
     order = epoch_order(count, recipe.seed, epoch, chances)
-    augmentation, company = recipe.augmentation, Company.of(image_ids)
     parts = parts_of(order, recipe.batch_size, 2 * crew.size)
-    mine = [crew.share(part) for part in parts]
     total, seen = torch.zeros((), device=device), 0
     this_epoch = Logged(count, device)
-    for step, (part, chosen) in enumerate(zip(parts, mine)):
+    mine = batches(recipe, units, image_ids, pixels, rows, epoch, [crew.share(part) for part in parts], device)
+    for step, (part, batch) in enumerate(zip(parts, mine)):
         set_rates(run.optimiser, recipe, epoch + step / len(parts), run.judged)
-        films = units.radiographs(chosen)
-        unit = apply(augmentation, take(pixels, rows[films], device), image_ids[films], recipe.seed, epoch)
-        target, weight = labels[chosen], weights[chosen]
-        if augmentation.mixes:
-            table = mix_table(augmentation, company, image_ids[chosen], recipe.seed, epoch, unit.shape[-1])
-            unit = mix(augmentation, unit, table, lambda at: take(pixels, rows[at], device), recipe.seed, epoch)
-            target, weight = mixed_targets(table, chosen, labels, weights)
-        target = torch.from_numpy(target).to(device) * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
+        chosen = batch.chosen
         with cast(device, run.precision):
-            unit = spec.normalise(unit).contiguous(memory_format=torch.channels_last)
-            logits = run.call(unit, *units.owners(chosen, device))[:, 0].float()
-        loss = loss_of(recipe, logits, target, torch.from_numpy(weight).to(device))
+            logits = run.call(batch.pixels, *units.owners(chosen, device))[:, 0].float()
+        loss = loss_of(recipe, logits, batch.target, batch.weight)
         this_epoch.add(chosen, logits)
         # Each unit of a step counts alike, in whatever batch and process it came: gradients are averaged over
         # the processes, so each gives its share of the sum times their number.

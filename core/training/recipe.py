@@ -41,7 +41,7 @@ class Recipe:
     better tuning AUROC. accumulate: so many batches make one step. clip_norm: the most a step's gradient may measure
     (0: any). ema: decay of the running mean of the weights that is judged and kept instead of the last ones (0: none).
     loss: 'focal' (Lin 2017) with focal_gamma. patience: stop after so many epochs without a better one (0: never).
-    precision: 'auto' is bfloat16 on a GPU that has it, else float32; 'bfloat16' is it on a processor that computes it.
+    precision: 'auto' is bfloat16 on a GPU or processor with instructions for it, else float32.
     balance: the study is the unit; 'sampler' draws bones and labels equally, 'weight' weighs the loss per bone as in
     the MURA paper. holdout_fold: the fold of train that is kept out to choose the epoch. left_out: folds of train
     that are not looked at at all, so that the network may be judged on them. bones: learn from these alone (none:
@@ -186,8 +186,8 @@ def resnet_narrow_128() -> Recipe:
 
 def transfer_mobilenet() -> Recipe:
     """ImageNet's MobileNetV2, all of it from the first step, unbalanced: a weighted loss ranked lower (p = .010), the
-    head first and a slower backbone no higher. On FracAtlas with `--set weights=FILE --set precision=bfloat16 --folds
-    5`: out-of-fold AUROC .878 (.862-.895), n = 3,405; 57 s an epoch of 2,460 radiographs on one core."""
+    head first and a slower backbone no higher. On FracAtlas with `--set weights=FILE --folds 5`, in bfloat16:
+    out-of-fold AUROC .878 (.862-.895), n = 3,405; 57 s an epoch of 2,460 radiographs on one core."""
     return Recipe(
         name="transfer-mobilenet",
         architecture="mobilenetv2_100",

@@ -13,8 +13,8 @@ from dashboard import loaders
 from dashboard.charts.overlay import full_strength, overlay_png
 from dashboard.loaders import review, saliency
 
-METHOD, AGGREGATION = "grad_cam", "mean"
-SAID = "Grad-CAM of the study's score: orange speaks for abnormal, blue for normal; a pale view moved it little."
+METHOD, AGGREGATION = "hires_cam", "mean"
+SAID = "HiRes-CAM of the study's score: orange speaks for abnormal, blue for normal; a pale view moved it little."
 
 
 def asked(study: str) -> bool:
@@ -33,7 +33,7 @@ def draw_switch(study: str) -> None:
         args=("" if on else case,),
         shortcut="S",
         width="stretch",
-        help="Grad-CAM of the study's score over each film. Whether such maps deserve trust: see the Saliency page.",
+        help="HiRes-CAM of the study's score over each film. Whether such maps deserve trust: see the Saliency page.",
     )
 
 
@@ -63,10 +63,7 @@ def lay_over(
         for one, row in zip(maps, files.itertuples())
     ]
     shown = [{**film, "over": loaders.overlay_uri(png)} for film, png in zip(films, over)]
-    return (
-        shown,
-        "Grad-CAM of the study's score: orange speaks for abnormal, blue for normal; a pale view moved it little.",
-    )
+    return shown, SAID
 
 
 def as_film(signed: np.ndarray, width: int, height: int, fit: str) -> np.ndarray:

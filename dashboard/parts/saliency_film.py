@@ -37,20 +37,22 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
     pixels = checkpoint.input_spec.pixels(f"{dataset.root}/{row['path']}")
     sha1 = file_hash(dataset, row["image_id"])
     names = saliency_look.choose_methods()
-    look = saliency_look.choose_look()
-    layer, baseline = choose_options()
+    stage = st.container(key="stage")
+    with stage.container(key="look"):
+        look = saliency_look.choose_look()
+        layer, baseline = choose_options()
     baseline, nothing = pictured(dataset, checkpoint, baseline)
     key = (checkpoint.reference, sha1)
     shown = saliency.sharp(dataset.root, row["path"], sha1, checkpoint.input_spec.fit, checkpoint.input_spec.size)
     shown = pixels if look.as_given else shown
     found, refused = {}, {}
-    with st.spinner("Making the maps"):
+    with stage, st.spinner("Making the maps"):
         for name in names:
             try:
                 found[name] = saliency.attribution(*key, name, layer, baseline, checkpoint, pixels, nothing)
             except OverreadError as error:
                 refused[name] = str(error)
-    place = st.empty()
+    place = stage.empty()
     judged: dict = {}
     truth = saliency.findings(dataset.name, dataset.index_hash, dataset).mask(row["image_id"], checkpoint.input_spec)
     draw(place, row, shown, names, found, refused, judged, look, truth)

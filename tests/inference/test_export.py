@@ -5,6 +5,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from core.__main__ import app
@@ -12,7 +13,7 @@ from core.errors import OverreadError
 from core.inference import export as room
 from core.inference.classifier import load_classifier
 from core.inference.export import export_onnx, scores_of
-from core.models.checkpoint import read_checkpoint
+from core.models.checkpoint import load_model, read_checkpoint
 from core.training.recipe import Recipe
 from tests.inference.test_predict import untrained
 
@@ -38,6 +39,22 @@ def test_the_same_scores_from_onnx(architecture, arguments, tmp_path, workspace)
     props = {entry.key: entry.value for entry in onnx.load(str(tmp_path / "model.onnx")).metadata_props}
     assert props["reference"] == checkpoint.reference == facts["reference"]
     assert json.loads(props["input_spec"])["size"] == 32
+
+
+def test_a_study_score_follows_from_what_an_attention_network_exports(tmp_path, workspace):
+    recipe = Recipe("r", "attention:small_cnn", {"width": 4}, size=32)
+    checkpoint = untrained(tmp_path / "checkpoints" / "model", recipe)
+    export_onnx(checkpoint, tmp_path / "model.onnx")
+    pixels = np.random.default_rng(1).integers(0, 256, (3, 1, 32, 32)).astype(np.uint8)
+    logit, attention = scores_of(tmp_path / "model.onnx", pixels).astype(np.float64).T
+    model = load_model(checkpoint)
+    unit = checkpoint.input_spec.normalise(torch.from_numpy(pixels).float() / 255)
+    with torch.inference_mode():
+        expected = float(model(unit, torch.zeros(3, dtype=torch.long), 1))
+    weight = np.exp(attention) / np.exp(attention).sum()
+    assert weight.std() > 0 and (weight * logit).sum() == pytest.approx(expected, abs=1e-4)
+    props = {entry.key: entry.value for entry in onnx.load(str(tmp_path / "model.onnx")).metadata_props}
+    assert "softmax(attention) * logit" in props["study_score"]
 
 
 def test_other_scores_are_not_kept(tmp_path, workspace, monkeypatch):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core.data.augment import LIMITS, Augmentation, apply, mix, preview
+from core.data.augment import LIMITS, Augmentation, preview
 from core.data.index import build_index, read_index, write_dataset
 from core.errors import OverreadError
 from core.training import loop
@@ -35,22 +35,16 @@ def shown(augmentation, recipe, dataset, image_id, epoch):
 
 @pytest.fixture
 def seen(monkeypatch):
-    """Every batch that the network learned from, in order: what came out of `apply` and mixing, and whose it was."""
-    batches, made = [], {}
+    """Every batch that the network learned from, in order: whose it was, of which epoch, and what the network got."""
+    found, real = [], loop.batches
 
-    def remember_apply(augmentation, grey, ids, seed, epoch):
-        made.update(ids=list(ids), epoch=epoch, unit=apply(augmentation, grey, ids, seed, epoch))
-        batches.append((made["ids"], epoch, made["unit"]))
-        return made["unit"]
+    def remembered(recipe, units, image_ids, pixels, rows, epoch, *more):
+        for batch in real(recipe, units, image_ids, pixels, rows, epoch, *more):
+            found.append((batch.ids.tolist(), epoch, batch.pixels.clone()))
+            yield batch
 
-    def remember_mix(*arguments):
-        unit = mix(*arguments)
-        batches[-1] = (*batches[-1][:2], unit)
-        return unit
-
-    monkeypatch.setattr(loop, "apply", remember_apply)
-    monkeypatch.setattr(loop, "mix", remember_mix)
-    return batches
+    monkeypatch.setattr(loop, "batches", remembered)
+    return found
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -67,7 +61,8 @@ def test_the_preview_is_what_is_learned_from(tree, tmp_path, seen, name, batch_s
     assert {epoch for _, epoch, _ in seen} == {0, 1}
     for ids, epoch, units in seen[:: max(1, len(seen) // 6)]:
         for image_id, unit in zip(ids, units):
-            assert torch.equal(unit, shown(SPECS[name], recipe, tree, image_id, epoch)), (image_id, epoch)
+            wanted = recipe.input_spec().normalise(shown(SPECS[name], recipe, tree, image_id, epoch))
+            assert torch.equal(unit, wanted), (image_id, epoch)
 
 
 def test_after_a_resume_the_samples_and_the_weights_are_the_same(tree, tmp_path, seen, monkeypatch):

@@ -39,11 +39,14 @@ def trained(tree, tmp_path):
 
 
 def test_studies_are_learned_from_whole(tree, tmp_path, monkeypatch):
-    seen = []
-    called = loop.apply
-    monkeypatch.setattr(
-        loop, "apply", lambda a, grey, ids, *rest: seen.append(list(ids)) or called(a, grey, ids, *rest)
-    )
+    seen, real = [], loop.batches
+
+    def remembered(*arguments):
+        for batch in real(*arguments):
+            seen.append(batch.ids.tolist())
+            yield batch
+
+    monkeypatch.setattr(loop, "batches", remembered)
     train(replace(ATTENTION, epochs=1), tree, tmp_path / "out", device="cpu")
     study_of = read_index("tree").set_index("image_id")["study_id"]
     batches = [[study_of[name] for name in batch] for batch in seen]

@@ -81,7 +81,7 @@ def test_a_compiled_step_learns_the_same(tree, tmp_path, monkeypatch):
     """Through Dynamo's graphs, without the C++ compiler that not every machine has."""
     call = torch.compile
     monkeypatch.setattr(torch, "compile", lambda model: call(model, backend="aot_eager"))
-    recipe = replace(RECIPE, epochs=1)
+    recipe = replace(RECIPE, epochs=1, precision="float32")  # in bfloat16 what is fused is rounded otherwise
     plain = train(recipe, tree, tmp_path / "plain", device="cpu").history()
     fast = train(replace(recipe, compile=True), tree, tmp_path / "fast", device="cpu").history()
     assert fast["train_loss"].to_numpy() == pytest.approx(plain["train_loss"].to_numpy(), abs=1e-5)

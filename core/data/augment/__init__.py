@@ -8,7 +8,7 @@ for pixels, `on_cpu` and `on_device` the two ways of doing it, `pixels` both und
 from core.data.augment.draws import draw_table, matrices
 from core.data.augment.mixing import Company, mix, mix_table, mixed_targets
 from core.data.augment.named import find_augmentation, list_named, read_file, save_named
-from core.data.augment.pixels import apply
+from core.data.augment.pixels import apply, carried_out, planned
 from core.data.augment.preview import preview
 from core.data.augment.spec import LIMITS, PRESETS, VERSION, Augmentation, difference
 
@@ -19,6 +19,7 @@ __all__ = [
     "Augmentation",
     "Company",
     "apply",
+    "carried_out",
     "difference",
     "draw_table",
     "find_augmentation",
@@ -27,6 +28,7 @@ __all__ = [
     "mix",
     "mix_table",
     "mixed_targets",
+    "planned",
     "preview",
     "read_file",
     "save_named",

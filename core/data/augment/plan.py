@@ -1,7 +1,7 @@
 """From draws to what is done to the pixels: one value that both ways of doing it carry out."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -29,6 +29,11 @@ class Plan:
     keys: np.ndarray
     spreads: np.ndarray | None
     windows: np.ndarray | None
+
+    def part(self, start: int, stop: int) -> "Plan":
+        """The plan of the samples from start to before stop."""
+        columns = (getattr(self, field.name) for field in fields(self))
+        return Plan(*(None if column is None else column[start:stop] for column in columns))
 
 
 def plan_of(a: Augmentation, draws: Draws, side: int) -> Plan:
