@@ -14,7 +14,7 @@ from core.explain import methods  # noqa: F401  registers them
 from core.explain.attribution import METHODS, Refused, attribute
 from core.explain.explained import private_copy
 from core.explain.layers import find_layer
-from tests.explain.families import FAMILIES, classifier_of
+from tests.explain.families import FAMILIES, MORE, classifier_of
 
 PAGE = Path(__file__).with_name("saliency.md")
 START = "<!-- table -->"
@@ -27,14 +27,15 @@ def main() -> None:
     known = {} if "--all" in sys.argv else standing(text[text.index(START) :])
     titles = {name: one.title for name, one in METHODS.items()}
     rows: dict[str, dict[str, str]] = {}
-    for family, (size, _) in FAMILIES.items():
+    families = {**FAMILIES, **MORE}
+    for family, (size, _) in families.items():
         row = known.get(family, {})
         if {LOOKS, *titles.values()} - set(row):
             row |= made(family, size, {name: title for name, title in titles.items() if title not in row})
             print(family, row, file=sys.stderr)
         rows[family] = {"px": str(size), **row}
         # After each family, so that a stop loses one.
-        shown = {**known, **rows} if len(rows) < len(FAMILIES) else rows
+        shown = {**known, **rows} if len(rows) < len(families) else rows
         write(text[: text.index(START)], shown, list(titles.values()))
 
 

@@ -1,7 +1,9 @@
 """Attributions: what in a radiograph moves its logit or its study's score, as float maps, by name through Captum."""
 
 import math
+import threading
 from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,8 +11,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from core.errors import OverreadError
-from core.explain.explained import Explained, forget_copy, hooks_on, private_copy
+from core.explain.explained import Explained, held_copy
 from core.explain.layers import Layer, known_layer
+from core.explain.memory import at_once, in_parts
 from core.inference.classifier import Classifier
 
 BASELINES = ("black", "blur", "grey")
@@ -46,7 +49,10 @@ class Attribution:
 
 @dataclass(frozen=True)
 class Method:
-    """A way to explain. `call(task) -> Found`; cost: about how many forward-and-backward passes it takes."""
+    """A way to explain. `call(task) -> Found`; cost: about how many forward-and-backward passes it takes.
+
+    draws: whether Captum draws random numbers for it.
+    """
 
     name: str
     title: str
@@ -55,11 +61,15 @@ class Method:
     cost: float
     source: str
     uses: tuple[str, ...]
+    draws: bool = False
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a method is given: inputs [1, n, s, s] in the network's units, and its baseline in the same."""
+    """What a method is given: inputs [1, n, s, s] in the network's units, and its baseline in the same.
+
+    batch: how many variants of the input go through the network at once.
+    """
 
     explained: Explained
     inputs: torch.Tensor
@@ -68,18 +78,13 @@ class Task:
     std: float
     wanted_layer: str
     pixels: np.ndarray
+    batch: int
     layers: dict = field(default_factory=dict)
 
     def layer(self, cells: int = 0) -> Layer:
         """Where Grad-CAM looks, or the last map of at least so many cells a side; asked with the views as a batch."""
         rows = self.inputs.detach().transpose(0, 1)
         return known_layer(self.layers, self.explained.model, rows, self.wanted_layer, cells)
-
-    @property
-    def batch(self) -> int:
-        """How many variants of the input go through the network at once: about what 8 squares of 224 px hold."""
-        area = self.inputs.shape[1] * self.inputs.shape[-1] ** 2
-        return min(64, max(1, round(8 * 224**2 / area)))
 
 
 @dataclass(frozen=True)
@@ -93,13 +98,16 @@ class Found:
 
 
 METHODS: dict[str, Method] = {}
+_DRAWING = threading.Lock()
 
 
-def method(title: str, *, cost: float, source: str, uses: tuple[str, ...] = (), signed: bool = True) -> Callable:
+def method(
+    title: str, *, cost: float, source: str, uses: tuple[str, ...] = (), signed: bool = True, draws: bool = False
+) -> Callable:
     """Register `call(task) -> Found` under its name. uses: which of the options 'layer' and 'baseline' it reads."""
 
     def keep(call: Callable) -> Callable:
-        METHODS[call.__name__] = Method(call.__name__, title, call, signed, cost, source, uses)
+        METHODS[call.__name__] = Method(call.__name__, title, call, signed, cost, source, uses, draws)
         return call
 
     return keep
@@ -151,38 +159,15 @@ def _attribute(classifier, pixels, name, aggregation, layer, baseline, seed, can
         raise OverreadError(
             f"Pixels {pixels.dtype} {list(pixels.shape)} were given; expected uint8 [views, {side}, {side}]."
         )
-    copy = private_copy(classifier.model)
-    with (
-        copy.lock,
-        torch.enable_grad(),
-        torch.random.fork_rng([classifier.device] if classifier.device.type == "cuda" else []),
-    ):
-        torch.manual_seed(seed)
-        explained = Explained(copy.model, aggregation, cancelled).eval()
-        inputs = classifier.tensor(pixels).transpose(0, 1).contiguous()
-        base = classifier.tensor(_baseline(pixels, baseline, classifier.spec.mean)).transpose(0, 1).contiguous()
-        task = Task(
-            explained,
-            inputs.requires_grad_(True),
-            base,
-            baseline if isinstance(baseline, str) else "a given picture",
-            classifier.spec.std,
-            layer,
-            pixels,
-            copy.layers,
+    if pixels.shape[1:] != (side, side):
+        raise OverreadError(
+            f"Pixels of {pixels.shape[1]} x {pixels.shape[2]} were given; this network takes {side} x {side}."
         )
-        try:
-            with torch.no_grad():
-                value = float(explained(inputs)[0, 0])
-            found = chosen.call(task)
-        except torch.OutOfMemoryError as error:
-            raise OverreadError(
-                f"{chosen.title} does not fit into memory at {side} px; close other work, or choose Grad-CAM."
-            ) from error
-        finally:
-            if hooks_on(copy.model):
-                # A method that failed half-way leaves its hooks: that copy answers nobody else.
-                forget_copy(classifier.model)
+
+    def at(batch: int) -> tuple[Found, float, str]:
+        return _found(classifier, pixels, chosen, aggregation, layer, baseline, seed, cancelled, batch)
+
+    found, value, base_name = in_parts(at, at_once(side, len(pixels)), chosen.title, side)
     maps = found.maps.detach().float().cpu().numpy()[0]
     if not np.isfinite(maps).all():
         raise Refused(f"{chosen.title} gives values that are not numbers here; choose another method.")
@@ -192,11 +177,40 @@ def _attribute(classifier, pixels, name, aggregation, layer, baseline, seed, can
             f"{WORST_GAP:.0%} is tolerable; choose another method or baseline."
         )
     explains = f"the study's score ({aggregation})" if aggregation else "this radiograph's logit"
-    base_name = task.baseline_name if "baseline" in chosen.uses else ""
+    base_name = base_name if "baseline" in chosen.uses else ""
     return [
         Attribution(name, one, value, explains, found.note, chosen.signed, found.gap, found.layer, base_name)
         for one in maps
     ]
+
+
+def _found(
+    classifier, pixels, chosen, aggregation, layer, baseline, seed, cancelled, batch
+) -> tuple[Found, float, str]:
+    """What a method finds with so many variants at once, the logit explained, and the baseline's name."""
+    base_name = baseline if isinstance(baseline, str) else "a given picture"
+    drawn = _own_numbers(seed, classifier.device) if chosen.draws else nullcontext()
+    with held_copy(classifier.model) as copy, torch.enable_grad(), drawn:
+        explained = Explained(copy.model, aggregation, cancelled).eval()
+        inputs = classifier.tensor(pixels).transpose(0, 1).contiguous().requires_grad_(True)
+        base = classifier.tensor(_baseline(pixels, baseline, classifier.spec.mean)).transpose(0, 1).contiguous()
+        task = Task(explained, inputs, base, base_name, classifier.spec.std, layer, pixels, batch, copy.layers)
+        with torch.no_grad():
+            value = float(explained(inputs)[0, 0])
+        return chosen.call(task), value, base_name
+
+
+@contextmanager
+def _own_numbers(seed: int, device: torch.device):
+    """Captum draws from the generators that the whole process shares: one at a time, seeded, and put back after."""
+    with _DRAWING, torch.random.fork_rng([device] if device.type == "cuda" else []):
+        before = np.random.get_state()  # noqa: NPY002  Captum draws from the old generator too
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            np.random.set_state(before)  # noqa: NPY002
 
 
 def _baseline(pixels: np.ndarray, baseline: str | np.ndarray, mean: float) -> np.ndarray:

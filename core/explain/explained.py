@@ -3,7 +3,7 @@
 import copy
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
@@ -81,7 +81,7 @@ class Explained(nn.Module):
         self.model, self.aggregation, self.cancelled, self.fast = model, aggregation, cancelled, False
 
     @contextmanager
-    def quick(self):
+    def quick(self) -> Iterator[None]:
         """Within it, half precision where the processor has it: for methods that ask the network many times."""
         self.fast = True
         try:
@@ -136,10 +136,27 @@ def private_copy(model: nn.Module) -> Copy:
         return _COPIES[model]
 
 
-def forget_copy(model: nn.Module) -> None:
-    """Drop the copy: one on which a method left its hooks is not used again."""
+@contextmanager
+def held_copy(model: nn.Module) -> Iterator[Copy]:
+    """The private copy for one visitor alone. One on which a method left its hooks answers nobody else."""
+    while True:
+        copy = private_copy(model)
+        with copy.lock:
+            # Whoever held it before may have failed while this visitor waited for it.
+            if not hooks_on(copy.model):
+                try:
+                    yield copy
+                finally:
+                    if hooks_on(copy.model):
+                        _forget(model, copy)
+                return
+            _forget(model, copy)
+
+
+def _forget(model: nn.Module, copy: Copy) -> None:
     with _MAKING:
-        _COPIES.pop(model, None)
+        if _COPIES.get(model) is copy:
+            del _COPIES[model]
 
 
 def hooks_on(model: nn.Module) -> int:

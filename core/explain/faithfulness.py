@@ -14,11 +14,10 @@ from scipy import ndimage
 from scipy.stats import spearmanr
 from torch import nn
 
-from core.device import autocast
 from core.explain.attribution import WORST_GAP, Attribution, Refused, attribute, attribute_study
 from core.explain.curves import LEAST_CHANGE, insertion_deletion, squares
-from core.explain.explained import Explained
 from core.explain.regions import regions
+from core.explain.variants import Study, own_score
 from core.inference.classifier import Classifier
 
 # A map that is this much like that of a network with shuffled weights does not show what was learned.
@@ -58,35 +57,6 @@ class Trust:
         return _plain(asdict(self))
 
 
-@dataclass(frozen=True)
-class Study:
-    """The study of a view: views uint8 [n, s, s], which of them is judged, and how they become one score."""
-
-    views: np.ndarray
-    place: int
-    aggregation: str
-
-    def with_view(self, shown: np.ndarray) -> np.ndarray:
-        """The views with another radiograph in this one's place."""
-        views = self.views.copy()
-        views[self.place] = shown
-        return views
-
-    def score(self, classifier: Classifier) -> Callable[[np.ndarray], np.ndarray]:
-        """Variants of this view, uint8 [k, s, s], to the logits [k] of the study's score; the other views stay."""
-        explained = Explained(classifier.model, self.aggregation).eval()
-
-        def logits(variants: np.ndarray) -> np.ndarray:
-            made = []
-            with torch.inference_mode(), autocast(classifier.device):
-                for shown in variants:
-                    views = classifier.tensor(self.with_view(shown)).transpose(0, 1)
-                    made.append(float(explained(views)[0, 0]))
-            return np.array(made)
-
-        return logits
-
-
 def judge(
     classifier: Classifier,
     pixels: np.ndarray,
@@ -106,7 +76,7 @@ def judge(
     and baseline, as the map was made. study: where the map explains a study's score, the study it is a view of.
     """
     checks = [_model_check(model_auroc)]
-    curves = insertion_deletion(study.score(classifier) if study else classifier.logits, pixels, found, seed)
+    curves = insertion_deletion(study.score(classifier) if study else own_score(classifier), pixels, found, seed)
     checks += _curve_checks(curves)
     if not math.isnan(found.gap):
         words = f"{found.gap:.1%} of the change in logit from its baseline is left unexplained"

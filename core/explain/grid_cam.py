@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from core.device import autocast
-from core.explain.explained import Cancelled, private_copy
-from core.explain.layers import draw, known_layer
+from core.explain.explained import Cancelled, held_copy
+from core.explain.layers import Layer, draw, known_layer
+from core.explain.memory import at_once, in_parts
 from core.explain.methods import fine_cells
 from core.inference.classifier import Classifier
 
@@ -18,7 +19,7 @@ def cam_grid(
     pixels: np.ndarray,
     layer: str = "",
     fine: bool = False,
-    batch: int = 32,
+    batch: int = 0,
     cancelled: Callable[[], bool] | None = None,
 ) -> np.ndarray:
     """The maps float32 [n, s, s] of radiographs uint8 [n, s, s], equal to `grad_cam`'s of each; fine: `hires_cam`'s.
@@ -30,21 +31,28 @@ def cam_grid(
     side = classifier.spec.size
     if not len(pixels):
         return np.zeros((0, side, side), np.float32)
-    copy = private_copy(classifier.model)
-    made = []
-    with copy.lock, torch.enable_grad():
-        cells = fine_cells(side) if fine else 0
-        found = known_layer(copy.layers, copy.model, classifier.tensor(pixels[:1]), layer, cells)
-        for start in range(0, len(pixels), batch):
-            if cancelled and cancelled():
-                raise Cancelled("The maps were cancelled before they were done; ask for them again.")
-            inputs = classifier.tensor(pixels[start : start + batch]).contiguous(memory_format=torch.channels_last)
-            values, gradient = _behind(copy.model, found.module, inputs)
-            weights = found.maps(gradient)
-            weights = weights if fine else weights.mean((2, 3), keepdim=True)
-            coarse = (weights * found.maps(values)).sum(1, keepdim=True)
-            made.append(draw(coarse, side)[:, 0].cpu().numpy())
-    return np.concatenate(made).astype(np.float32)
+    with held_copy(classifier.model) as copy, torch.enable_grad():
+
+        def at(rows: int) -> np.ndarray:
+            cells, made = fine_cells(side) if fine else 0, []
+            found = known_layer(copy.layers, copy.model, classifier.tensor(pixels[:1]), layer, cells)
+            for start in range(0, len(pixels), rows):
+                if cancelled and cancelled():
+                    raise Cancelled("The maps were cancelled before they were done; ask for them again.")
+                made.append(_maps(classifier, copy.model, found, pixels[start : start + rows], fine))
+            return np.concatenate(made).astype(np.float32)
+
+        # Nothing is kept for a backward pass up to the layer, so that more fit than of one map's variants.
+        return in_parts(at, batch or min(32, 4 * at_once(side)), "HiRes-CAM" if fine else "Grad-CAM", side)
+
+
+def _maps(classifier: Classifier, model: nn.Module, layer: Layer, pixels: np.ndarray, fine: bool) -> np.ndarray:
+    inputs = classifier.tensor(pixels).contiguous(memory_format=torch.channels_last)
+    values, gradient = _behind(model, layer.module, inputs)
+    weights = layer.maps(gradient)
+    weights = weights if fine else weights.mean((2, 3), keepdim=True)
+    coarse = (weights * layer.maps(values)).sum(1, keepdim=True)
+    return draw(coarse, pixels.shape[-1])[:, 0].cpu().numpy()
 
 
 def _behind(model: nn.Module, module: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

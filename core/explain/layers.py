@@ -155,7 +155,7 @@ def _layout(seen: _Seen, prefix: int, side: int) -> tuple[str, int, int] | None:
     shape, kind = seen.output.shape, type(seen.module).__name__
     if "Pool" in kind or kind in ("Flatten", "Dropout", "Identity"):
         return None
-    inside_attention = any(part in ("attn", "attention", "token_mixer") for part in seen.name.split("."))
+    inside_attention = any(part.startswith(("attn", "attention", "token_mixer")) for part in seen.name.split("."))
     if len(shape) == 4 and not inside_attention:
         # A square input gives square maps. Where all could be meant, channels first is what convolutions give.
         if shape[2] == shape[3] and 1 < shape[2] <= side:

@@ -13,6 +13,8 @@ from core.explain.suitability import deep_lift_fault, guided_backprop_fault
 IG_STEPS = (32, 128, 512)
 SMOOTH_SAMPLES, SMOOTH_NOISE = 16, 0.1
 SEGMENTS = 64
+# Coalitions of superpixels that KernelSHAP asks, for each superpixel.
+COALITIONS = 8
 # Pixels that a cell of HiRes-CAM's layer may be wide; docs/lab-log.md has what 8, 16 and 32 find.
 FINE = 8
 
@@ -99,13 +101,13 @@ def input_x_gradient(task: Task) -> Found:
     return Found(gradient * (task.inputs - task.baseline), f"gradient times the difference from {task.baseline_name}")
 
 
-@method("SmoothGrad", cost=9, source="Smilkov 2017")
+@method("SmoothGrad", cost=9, source="Smilkov 2017", draws=True)
 def smooth_grad(task: Task) -> Found:
     """The mean gradient over noisy copies."""
     return _tunnel(task, "smoothgrad")
 
 
-@method("VarGrad", signed=False, cost=9, source="Adebayo 2018")
+@method("VarGrad", signed=False, cost=9, source="Adebayo 2018", draws=True)
 def var_grad(task: Task) -> Found:
     """The variance of the gradient over noisy copies."""
     return _tunnel(task, "vargrad")
@@ -136,18 +138,23 @@ def layer_activation(task: Task) -> Found:
     return Found(_upsample(coarse, task), note, layer=layer.name)
 
 
-@method("Gradient SHAP", cost=16, source="Lundberg 2017", uses=("baseline",))
+@method("Gradient SHAP", cost=16, source="Lundberg 2017", uses=("baseline",), draws=True)
 def gradient_shap(task: Task) -> Found:
     """Expected gradients between noisy copies and the baseline."""
-    with task.explained.quick():
-        found = attr.GradientShap(task.explained).attribute(
-            task.inputs,
-            baselines=task.baseline,
-            n_samples=SMOOTH_SAMPLES,
-            stdevs=SMOOTH_NOISE / task.std,
-            target=0,
-        )
-    return Found(found, f"{SMOOTH_SAMPLES} noisy copies against {task.baseline_name}")
+    explained, total, done = attr.GradientShap(task.explained), torch.zeros_like(task.inputs), 0
+    # In parts, since Captum puts all copies through the network at once.
+    while done < SMOOTH_SAMPLES:
+        count = min(SMOOTH_SAMPLES - done, task.batch)
+        with task.explained.quick():
+            part = explained.attribute(
+                task.inputs,
+                baselines=task.baseline,
+                n_samples=count,
+                stdevs=SMOOTH_NOISE / task.std,
+                target=0,
+            )
+        total, done = total + count * part.detach(), done + count
+    return Found(total / SMOOTH_SAMPLES, f"{SMOOTH_SAMPLES} noisy copies against {task.baseline_name}")
 
 
 @method("DeepLIFT", cost=2, source="Shrikumar 2017", uses=("baseline",))
@@ -174,11 +181,11 @@ def feature_ablation(task: Task) -> Found:
     return Found(found, f"{count} superpixels to {task.baseline_name}")
 
 
-@method("KernelSHAP", cost=100, source="Lundberg 2017, on SLIC superpixels", uses=("baseline",))
+@method("KernelSHAP", cost=100, source="Lundberg 2017, on SLIC superpixels", uses=("baseline",), draws=True)
 def kernel_shap(task: Task) -> Found:
     """Shapley values of superpixels, by weighted regression over random coalitions."""
     mask, count = _superpixels(task)
-    samples = 8 * count
+    samples = COALITIONS * count
     with torch.no_grad(), task.explained.quick():
         found = attr.KernelShap(task.explained).attribute(
             task.inputs,

@@ -52,6 +52,10 @@ def deep_lift_fault(explained: Explained, inputs: torch.Tensor) -> str:
     if explained.aggregation:
         return "its rules do not reach through the pooling of a study; explain one radiograph"
     found, calls = _activations(explained, inputs)
+    if constant := [
+        type(module).__name__ for module, count in calls if not count and isinstance(module, _DEEP_LIFT_RULES)
+    ]:
+        return f"a {constant[0]} module works on what does not depend on the radiograph, where no rule can be hooked in"
     reused = [type(module).__name__ for module, count in calls if count > 1 and isinstance(module, _DEEP_LIFT_RULES)]
     if reused:
         return f"a {reused[0]} module is used more than once, and DeepLIFT keeps one reference for each"
@@ -63,10 +67,13 @@ def deep_lift_fault(explained: Explained, inputs: torch.Tensor) -> str:
 
 
 def _activations(explained: Explained, inputs: torch.Tensor):
-    """Activations in the autograd graph, counted by name; and how often each module was called."""
+    """Activations in the autograd graph, counted by name; and how often each module was called on its way there.
+
+    0 times: it was called on something that does not depend on the inputs, such as a table of positions.
+    """
     calls: Counter[nn.Module] = Counter()
     hooks = [
-        module.register_forward_hook(lambda module, _inputs, _output: calls.update([module]))
+        module.register_forward_hook(lambda module, _inputs, output: calls.update({module: int(_depends(output))}))
         for module in explained.model.modules()
         if not list(module.children())
     ]
@@ -88,3 +95,8 @@ def _activations(explained: Explained, inputs: torch.Tensor):
             counted[name if name in _ACTIVATIONS else "attention"] += 1
         waiting += [after for after, _ in node.next_functions]
     return counted, list(calls.items())
+
+
+def _depends(output) -> bool:
+    """Whether a module's output hangs on the inputs: the weights of a private copy are frozen."""
+    return not isinstance(output, torch.Tensor) or output.requires_grad

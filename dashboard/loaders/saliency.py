@@ -12,6 +12,19 @@ from dashboard import loaders
 SHARP = 640
 
 
+def moved_on() -> bool:
+    """Ends this run, by Streamlit's own exception, where its reader has asked for something else meanwhile.
+
+    Asked before each pass through a network: without it a map of a hundred passes would be finished for nobody.
+    """
+    # Streamlit has no public name for it; without it a map is finished first, as anything else is.
+    from streamlit.runtime.scriptrunner_utils import script_run_context
+
+    if check := getattr(script_run_context, "get_run_yield_check", lambda: None)():
+        check()
+    return False
+
+
 @st.cache_data(max_entries=128, show_spinner=False)
 def attribution(
     reference: str, sha1: str, method: str, layer: str, baseline: str, _checkpoint: Checkpoint, _pixels, _nothing=None
@@ -23,7 +36,8 @@ def attribution(
     from core.explain.attribution import attribute
 
     nothing = baseline if _nothing is None else _nothing
-    return attribute(loaders.classifier(reference, _checkpoint), _pixels, method, layer=layer, baseline=nothing)
+    network = loaders.classifier(reference, _checkpoint)
+    return attribute(network, _pixels, method, layer=layer, baseline=nothing, cancelled=moved_on)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
@@ -50,6 +64,7 @@ def trust(
         truth=_truth,
         model_auroc=auroc,
         options={"layer": layer, "baseline": baseline if _nothing is None else _nothing},
+        cancelled=moved_on,
     )
 
 
@@ -60,7 +75,8 @@ def study_attribution(
     """One map a view, for the logit of the study's score."""
     from core.explain.attribution import attribute_study
 
-    return attribute_study(loaders.classifier(reference, _checkpoint), _pixels, method, aggregation)
+    network = loaders.classifier(reference, _checkpoint)
+    return attribute_study(network, _pixels, method, aggregation, cancelled=moved_on)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -86,6 +102,7 @@ def view_trust(
         truth=_truth,
         model_auroc=auroc,
         study=Study(_pixels, place, aggregation),
+        cancelled=moved_on,
     )
 
 
@@ -110,7 +127,8 @@ def grid(reference: str, sha1s: tuple[str, ...], method: str, _checkpoint: Check
     """HiRes-CAM or Grad-CAM of many radiographs at once, float16 [n, s, s]."""
     from core.explain.grid_cam import cam_grid
 
-    return cam_grid(loaders.classifier(reference, _checkpoint), _pixels, fine=method == "hires_cam").astype(np.float16)
+    network = loaders.classifier(reference, _checkpoint)
+    return cam_grid(network, _pixels, fine=method == "hires_cam", cancelled=moved_on).astype(np.float16)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -60,8 +60,12 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
     link_to_study(row)
     known = known_auroc(dataset, checkpoint, chosen)
     for name in found:
-        judged[name] = saliency.trust(*key, name, layer, baseline, known, checkpoint, pixels, truth, nothing)
+        try:
+            judged[name] = saliency.trust(*key, name, layer, baseline, known, checkpoint, pixels, truth, nothing)
+        except OverreadError as error:
+            judged[name] = str(error)
         draw(place, row, shown, names, found, refused, judged, look, truth)
+    judged = {name: trust for name, trust in judged.items() if not isinstance(trust, str)}
     if judged:
         show_curves(judged)
         show_checks(judged)
@@ -111,9 +115,11 @@ def draw(place, row, pixels, names, found, refused, judged, look, truth) -> None
 
 
 def verdict(trust) -> str:
-    """A band right under the picture: who sees the map sees whether it is to be trusted."""
+    """A band right under the picture: who sees the map sees whether to trust it. Text: why it was not judged."""
     if trust is None:
         return '<p class="verdict waits">Judging this map ...</p>'
+    if isinstance(trust, str):
+        return '<p class="verdict waits">Not judged: do not trust this map</p>'
     kind, sign, words = MARKS[trust.verdict]
     return f'<p class="verdict {kind}"><span aria-hidden="true">{sign}</span> {words}</p>'
 
@@ -122,6 +128,8 @@ def trust_line(trust) -> str:
     """The plain question's answer, and the reason of the verdict."""
     if trust is None:
         return ""
+    if isinstance(trust, str):
+        return f'<p class="trust"><span>{escape(trust)}</span></p>'
     failed = sum(not check.passed for check in trust.checks)
     count = f"{failed} of {len(trust.checks)} checks failed: " if failed else ""
     why = trust.why if failed else trust.why[:1].upper() + trust.why[1:]

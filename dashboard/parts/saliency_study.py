@@ -76,9 +76,12 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
     widgets.note("The maps of a study share one scale: a view that is pale moved its score little.")
     known = saliency_film.known_auroc(dataset, checkpoint, chosen)
     for place in range(min(len(maps), MOST_JUDGED)):
-        judged[place] = saliency.view_trust(
-            checkpoint.reference, hashes, place, name, aggregation, known, checkpoint, pixels, truths[place]
-        )
+        try:
+            judged[place] = saliency.view_trust(
+                checkpoint.reference, hashes, place, name, aggregation, known, checkpoint, pixels, truths[place]
+            )
+        except OverreadError as error:
+            judged[place] = str(error)
         draw()
 
 

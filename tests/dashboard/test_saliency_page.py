@@ -3,15 +3,25 @@
 import io
 
 import numpy as np
+import pytest
+import torch
 from PIL import Image
+from streamlit.runtime.scriptrunner_utils import script_run_context
 
 from core.data.index import read_dataset
+from core.data.input_spec import InputSpec
+from core.errors import OverreadError
 from core.explain import trust_job
+from core.explain.attribution import attribute
+from core.explain.explained import hooks_on, private_copy
 from core.explain.sample import judge_sample
 from core.explain.trust_job import TrustJob
+from core.inference.classifier import Classifier
 from core.models.checkpoint import read_checkpoint
+from core.models.registry import build
 from dashboard.charts.overlay import PALETTES, full_strength, outline_png, overlay, palette_of, sheet_png
 from dashboard.charts.trust import trust_curves
+from dashboard.loaders import saliency
 from tests.dashboard.conftest import open_page, words
 
 
@@ -37,6 +47,40 @@ def test_a_refused_method_says_why_and_the_page_lives_on(house):
 def test_a_layer_that_is_not_there_offers_the_nearest(house):
     app = open_page("saliency", model="alpha", layer="block.6")
     assert not app.exception and "the nearest names are blocks.6" in words(app)
+
+
+def test_a_map_that_cannot_be_judged_is_shown_and_said_not_to_be_trusted(house, monkeypatch):
+    def too_large(*_, **__):
+        raise OverreadError("The trust check does not fit into memory at 64 px; close other work.")
+
+    monkeypatch.setattr("core.explain.faithfulness.judge", too_large)
+    for level in ("Radiograph", "Study"):
+        app = open_page("saliency", model="alpha", level=level, baseline="blur", method="Layer activation")
+        assert not app.exception
+        said = words(app)
+        assert "Not judged: do not trust this map" in said and "does not fit into memory" in said
+        assert "Judging this map" not in said
+
+
+def test_who_moves_on_does_not_wait_for_the_map(monkeypatch):
+    """Streamlit's own exception ends the map half-way, and the next visitor's network has no hook of it."""
+
+    class MovedOn(BaseException):
+        pass
+
+    asked = iter([lambda: None] * 2)
+
+    def move_on():
+        raise MovedOn
+
+    monkeypatch.setattr(script_run_context, "get_run_yield_check", lambda: next(asked, move_on))
+    network = Classifier(build("resnet10t").eval().requires_grad_(False), InputSpec(32), torch.device("cpu"))
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32)).astype(np.uint8)
+    for method in ("occlusion", "guided_backprop", "deep_lift", "kernel_shap"):
+        with pytest.raises(MovedOn):
+            attribute(network, pixels, method, cancelled=saliency.moved_on)
+    assert attribute(network, pixels, "saliency").map.any()
+    assert not hooks_on(private_copy(network.model).model)
 
 
 def test_a_study_is_explained_view_by_view(house):

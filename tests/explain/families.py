@@ -1,12 +1,16 @@
-"""One small network of each of many timm families, random weights, at the smallest size it takes well."""
+"""One small network of each of many timm families, random weights, at the smallest size it takes well.
+
+FAMILIES are tested by every method, MORE by those that look into the network; docs/make_saliency_table.py asks both.
+"""
 
 from functools import lru_cache
 
 import torch
+from torch import nn
 
 from core.data.input_spec import InputSpec
 from core.inference.classifier import Classifier
-from core.models.registry import build
+from core.models.registry import build, parts
 
 _SMALL = {"img_size": 64}
 FAMILIES = {
@@ -61,11 +65,52 @@ FAMILIES = {
     "mixer_s16_224": (64, _SMALL),
     "pvt_v2_b0": (64, {}),
 }
+MORE = {
+    "davit_tiny": (64, {}),
+    "swinv2_tiny_window8_256": (64, {"img_size": 64, "window_size": 2}),
+    "swinv2_cr_tiny_224": (64, _SMALL),
+    "levit_128s": (128, {"img_size": 128}),
+    "mvitv2_tiny": (64, _SMALL),
+    "hiera_tiny_224": (64, _SMALL),
+    "volo_d1_224": (64, _SMALL),
+    "tnt_s_patch16_224": (64, _SMALL),
+    "pit_ti_224": (64, _SMALL),
+    "eva02_tiny_patch14_224": (56, {"img_size": 56}),
+    "convit_tiny": (64, _SMALL),
+    "resmlp_12_224": (64, _SMALL),
+    "maxvit_tiny_rw_224": (64, _SMALL),
+    "coatnet_nano_rw_224": (64, _SMALL),
+    "nest_tiny": (64, _SMALL),
+    "gcvit_xxtiny": (64, _SMALL),
+    "efficientformerv2_s0": (64, _SMALL),
+    "visformer_tiny": (64, _SMALL),
+    "focalnet_tiny_srf": (64, {}),
+    "swiftformer_xs": (64, {}),
+    "nextvit_small": (64, {}),
+    "caformer_s18": (64, {}),
+    "shvit_s1": (128, {}),
+    "repvit_m0_9": (64, {}),
+    "fasternet_t0": (64, {}),
+    "inception_next_atto": (64, {}),
+    "rdnet_tiny": (64, {}),
+    "mobilenetv4_conv_small": (64, {}),
+    "ghostnetv2_100": (64, {}),
+    "fbnetc_100": (64, {}),
+    "gernet_s": (64, {}),
+    "regnetz_b16": (64, {}),
+    "vgg11": (64, {}),
+}
 
 
 @lru_cache(maxsize=2)
 def classifier_of(family: str) -> Classifier:
     """The family's network with random weights of seed 0."""
-    size, options = FAMILIES[family]
+    size, options = {**FAMILIES, **MORE}[family]
     torch.manual_seed(0)
-    return Classifier(build(family, options).eval().requires_grad_(False), InputSpec(size), torch.device("cpu"))
+    model = build(family, options)
+    head, _ = parts(model)
+    for layer in head.modules():
+        # Some begin with a head of zeros, on which every map is rightly nothing.
+        if isinstance(layer, nn.Linear) and not layer.weight.any():
+            nn.init.normal_(layer.weight, std=0.02)
+    return Classifier(model.eval().requires_grad_(False), InputSpec(size), torch.device("cpu"))

@@ -44,6 +44,49 @@ def test_every_method_gives_a_map_or_says_why_not(family):
 
 
 @pytest.mark.parametrize(
+    ("family", "layer", "cells"),
+    [
+        ("davit_tiny", "stages.3.blocks.0.1", 2),
+        ("swinv2_tiny_window8_256", "norm", 2),
+        ("levit_128s", "stages.2.blocks.3", 2),
+        ("mvitv2_tiny", "norm", 2),
+        ("shvit_s1", "stages.2.blocks.4.ffn", 2),
+        ("pit_ti_224", "transformers.2.blocks.3.norm1", 2),
+        ("mobilenetv4_conv_small", "blocks.4.0.bn1.act", 2),
+    ],
+)
+def test_methods_that_look_into_a_network_find_their_way_in_rarer_families(family, layer, cells):
+    classifier = classifier_of(family)
+    side = classifier.spec.size
+    pixels = np.random.default_rng(1).integers(0, 256, (side, side)).astype(np.uint8)
+    before = classifier.logits(pixels[None])
+    found = attribute(classifier, pixels, "grad_cam")
+    assert found.layer == layer and found.note.startswith(f"{cells} x {cells} cells") and found.map.any()
+    for name in ("hires_cam", "saliency", "guided_backprop", "deep_lift"):
+        try:
+            one = attribute(classifier, pixels, name).map
+        except Refused:
+            one = name in {"guided_backprop", "deep_lift"}
+        assert np.any(one)
+    assert not hooks_on(private_copy(classifier.model).model) and (classifier.logits(pixels[None]) == before).all()
+
+
+def test_a_rectifier_over_a_table_is_refused_by_deep_lift():
+    """Swin's second version has one over its positions: Captum's hooks break on what no radiograph moves."""
+
+    class Table(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.act, self.head = nn.Linear(2, 4), nn.ReLU(), nn.Linear(64, 4)
+
+        def forward(self, x):
+            return (self.head(x.flatten(1)) * self.act(self.table(torch.ones(1, 2)))).sum(1, keepdim=True)
+
+    with pytest.raises(Refused, match="does not depend on the radiograph"):
+        attribute(Classifier(Table().eval(), InputSpec(8), CPU), PIXELS[:8, :8], "deep_lift")
+
+
+@pytest.mark.parametrize(
     ("architecture", "method"),
     [
         ("efficientnet_b0", "guided_backprop"),

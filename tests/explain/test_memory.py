@@ -1,0 +1,98 @@
+"""A size beyond memory: fewer at once where many do not fit, the same maps, and one sentence where one does not."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from core.data.input_spec import InputSpec
+from core.errors import OverreadError
+from core.explain.attribution import METHODS, Refused, attribute
+from core.explain.explained import hooks_on, private_copy
+from core.explain.grid_cam import cam_grid
+from core.explain.memory import at_once, in_parts
+from core.explain.variants import own_score
+from core.inference.classifier import Classifier
+from core.models.registry import build
+
+CPU = torch.device("cpu")
+PIXELS = np.random.default_rng(1).integers(0, 256, (32, 32)).astype(np.uint8)
+SAID = "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes."
+
+
+class Narrow(nn.Module):
+    """A network that memory holds only so many radiographs of at once."""
+
+    def __init__(self, inner: nn.Module, most: int):
+        super().__init__()
+        self.inner, self.most, self.widest = inner, most, 0
+
+    def forward(self, x):
+        if len(x) > self.most:
+            raise RuntimeError(SAID)
+        self.widest = max(self.widest, len(x))
+        return self.inner(x)
+
+
+@pytest.fixture(scope="module")
+def inner():
+    torch.manual_seed(0)
+    return build("resnet10t").eval().requires_grad_(False)
+
+
+def narrow(inner, most: int) -> Classifier:
+    return Classifier(Narrow(inner, most).eval(), InputSpec(32), CPU)
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["occlusion", "integrated_gradients", "smooth_grad", "var_grad", "gradient_shap", "feature_ablation",
+     "kernel_shap", "guided_grad_cam", "hires_cam"],
+)  # fmt: skip
+def test_steps_are_split_and_the_map_stays_the_same(inner, method):
+    wide = attribute(narrow(inner, 10_000), PIXELS, method)
+    classifier = narrow(inner, 3)
+    found = attribute(classifier, PIXELS, method)
+    assert private_copy(classifier.model).model.widest <= 3
+    assert found.note == wide.note
+    # Half precision rounds a batch of another size a little otherwise.
+    assert found.map == pytest.approx(wide.map, abs=0.02 * float(np.abs(wide.map).max()))
+    assert not hooks_on(private_copy(classifier.model).model)
+
+
+def test_deep_lift_needs_the_radiograph_beside_its_baseline(inner):
+    with pytest.raises(OverreadError, match="DeepLIFT does not fit into memory at 32 px; close other work") as told:
+        attribute(narrow(build("regnetx_002").eval(), 1), PIXELS, "deep_lift")
+    assert not isinstance(told.value, Refused)
+
+
+def test_where_one_does_not_fit_it_is_one_sentence_and_the_next_map_is_made(inner):
+    classifier = narrow(inner, 0)
+    for method in METHODS:
+        with pytest.raises(OverreadError, match="does not fit into memory at 32 px") as told:
+            attribute(classifier, PIXELS, method)
+        assert "\n" not in str(told.value)
+    private_copy(classifier.model).model.most = 1
+    assert attribute(classifier, PIXELS, "saliency").map.any()
+
+
+def test_checks_and_mean_maps_are_split_too(inner):
+    films = np.stack([PIXELS, PIXELS.T, PIXELS[::-1]])
+    for score in (lambda one: own_score(one)(films), lambda one: cam_grid(one, films)):
+        expected = score(narrow(inner, 100))
+        assert score(narrow(inner, 1)) == pytest.approx(expected, abs=1e-4 * float(np.abs(expected).max()))
+        with pytest.raises(OverreadError, match="does not fit into memory"):
+            score(narrow(inner, 0))
+
+
+def test_other_failures_are_left_as_they_are():
+    def breaks(rows):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        in_parts(breaks, 64, "A map", 32)
+
+
+def test_fewer_at_once_of_larger_ones():
+    assert at_once(224) == 8 and at_once(448) == 2 and at_once(64) == 64 and at_once(4096) == 1
+    assert at_once(224, views=4) == 2
