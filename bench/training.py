@@ -215,7 +215,7 @@ def _accuracy(root: Path, architecture: str, side: int, epochs: int, seed: int) 
     learn, judged = (index[index["split"] == part].reset_index(drop=True) for part in ("train", "valid"))
     rows, crew = cache.rows_of(learn["image_id"]), Team(0, 1, torch.device("cpu"), "")
     labels = torch.tensor(learn["label"].to_numpy(np.float32))
-    files = Labelled([str(root / path) for path in learn["path"]], labels, side, spec, changed=False)
+    files = Labelled([f"{dataset.root}/{path}" for path in learn["path"]], labels, side, spec, changed=False)
     for way in ("plain", "float32", "bfloat16"):
         torch.manual_seed(seed)
         model = build(architecture).to(memory_format=torch.channels_last)

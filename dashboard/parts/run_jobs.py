@@ -76,15 +76,16 @@ def listed(active: bool) -> None:
         st.rerun()  # the last one has ended: the whole page may show its checkpoint
     counts = f"{sum(job.active for job in found)} waiting or running"
     widgets.caption("Runs asked for here", ", ".join(filter(None, (counts, accelerator()))))
+    latest = {job.out: job.id for job in reversed(found)}
     for job in found:
-        show_job(job)
+        show_job(job, latest[job.out] == job.id)
     for job in found:
         if job.state == "running":
             show_live(job)
 
 
-def show_job(job: jobs.Job) -> None:
-    """One line, with what can be done about it."""
+def show_job(job: jobs.Job, latest: bool) -> None:
+    """One line, with what can be done about it; of several of one checkpoint only the latest can be gone on with."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         asked = [job.recipe, "on", job.data, *job.settings, *([f"in {job.folds} folds"] if job.folds else [])]
         words = job.said if job.state in ("failed", "interrupted") else now(job)
@@ -95,8 +96,10 @@ def show_job(job: jobs.Job) -> None:
         )
         if job.active:
             st.button("Stop", key=f"stop_{job.id}", icon=":material/stop:", on_click=jobs.stop, args=(job.id,))
-        elif job.state in ("stopped", "interrupted", "failed") and st.button(
-            "Resume", key=f"resume_{job.id}", icon=":material/replay:"
+        elif (
+            latest
+            and job.state in ("stopped", "interrupted", "failed")
+            and st.button("Resume", key=f"resume_{job.id}", icon=":material/replay:")
         ):
             begin(job.recipe, job.data, job.out, list(job.settings), job.folds, resume=can_resume(job))
 

@@ -41,6 +41,17 @@ def test_a_run_is_queued_and_stopped(idle):
     assert not app.exception and jobs.list_jobs()[0].state == "stopped"
 
 
+def test_of_a_run_that_was_resumed_only_the_latest_is_gone_on_with(idle):
+    app = begin(open_page("runs", data="cold"))
+    first = jobs.list_jobs()[0]
+    app.button(key=f"stop_{first.id}").click().run()
+    app.button(key=f"resume_{first.id}").click().run()
+    second = jobs.list_jobs()[0]
+    assert not app.exception and second.id != first.id and second.out == first.out
+    keys = {button.key for button in app.button}
+    assert f"stop_{second.id}" in keys and f"resume_{first.id}" not in keys
+
+
 @pytest.mark.parametrize(
     ("settings", "out", "said"),
     [
