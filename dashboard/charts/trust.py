@@ -24,8 +24,13 @@ def trust_curves(curves: dict[str, dict]) -> go.Figure:
             _line(figure, next(iter(curves.values()))[name][way], title, theme.MUTED, dash, column)
         for place, (title, one) in enumerate(curves.items()):
             _line(figure, one["map"][way], title, _COLOURS[place % len(_COLOURS)], "solid", column)
-    figure.update_layout(template=theme.TEMPLATE, height=340, title={"text": "What moves the score first"})
-    figure.update_xaxes(title_text="Squares changed", tickformat=".0%", range=[0, 1])
+    figure.update_layout(template=theme.TEMPLATE, height=400, title={"text": "What moves the score first"})
+    # Beneath: above, it lies on the panels' names wherever it takes more than a line.
+    figure.update_layout(
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": -0.24, "yanchor": "top"}, margin={"t": 36}
+    )
+    # No label at an end, where two panels would write into each other on a phone.
+    figure.update_xaxes(title_text="Squares changed", tickformat=".0%", range=[0, 1], tickvals=[0.25, 0.5, 0.75])
     figure.update_yaxes(range=[-0.02, 1.02], tickvals=[0, 0.25, 0.5, 0.75, 1])
     return figure.update_yaxes(title_text="Score", col=1)
 

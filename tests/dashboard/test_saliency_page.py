@@ -142,7 +142,10 @@ def test_the_sheet_holds_the_radiograph_and_each_map():
 def test_curves_are_drawn_once_for_the_references_and_once_a_map():
     one = {way: [0.1, 0.5, 0.9] for way in ("insertion", "deletion")}
     curves = {name: dict.fromkeys(("map", "edges", "centre", "random"), one) for name in ("Grad-CAM", "Occlusion")}
-    names = [line.name for line in trust_curves(curves).data]
+    figure = trust_curves(curves)
+    names = [line.name for line in figure.data]
+    # The names of panels stand above, those of lines beneath: on one height they lay on each other.
+    assert figure.layout.legend.y < 0 and figure.layout.legend.yanchor == "top" and figure.layout.margin.t > 30
     assert len(names) == 10 and names.count("Occlusion") == names.count("edge detector") == 2
 
 
