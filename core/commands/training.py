@@ -41,7 +41,8 @@ def train(
 
     from core.data.index import read_dataset
     from core.paths import checkpoint_folder
-    from core.training.recipe import named_recipe, with_augmentation, with_settings
+    from core.training.recipe import with_augmentation, with_settings
+    from core.training.recipes import named_recipe
 
     chosen = with_augmentation(with_settings(named_recipe(recipe), settings or []), augmentation, settings or [])
     dataset = read_dataset(data)
@@ -95,7 +96,8 @@ def sweep(
     """Train every combination of settings, and say which differences are larger than chance."""
     from core.data.index import read_dataset
     from core.inference.operating_points import plain
-    from core.training.recipe import named_recipe, with_settings
+    from core.training.recipe import with_settings
+    from core.training.recipes import named_recipe
 
     chosen, dataset = with_settings(named_recipe(recipe), settings or []), read_dataset(data)
     from core.training.sweep import run_sweep
@@ -135,7 +137,7 @@ def line_of(row: dict, keys: list[str]) -> str:
 
 def recipes() -> None:
     """List the named recipes."""
-    from core.training.recipe import ABOUT, RECIPES
+    from core.training.recipes import ABOUT, RECIPES
 
     for recipe in RECIPES.values():
         typer.echo(

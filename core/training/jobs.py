@@ -23,7 +23,8 @@ from core.data.index import read_dataset
 from core.errors import OverreadError
 from core.models.checkpoint import MANIFEST, WEIGHTS
 from core.paths import REPOSITORY, checkpoint_folder, home, write_atomically
-from core.training.recipe import named_recipe, with_settings
+from core.training.recipe import with_settings
+from core.training.recipes import named_recipe
 
 ACTIVE = ("waiting", "running")
 # How long a run may take to end its batch after it was asked to, before it is ended.

@@ -12,7 +12,7 @@ from core.errors import OverreadError
 from core.models.checkpoint import HISTORY
 from core.paths import checkpoint_folder
 from core.training import jobs
-from core.training.recipe import ABOUT, RECIPES
+from core.training.recipes import ABOUT, RECIPES
 from dashboard import widgets
 from dashboard.charts import history
 from dashboard.loaders import dataset as tables

@@ -8,7 +8,8 @@ import pytest
 from core.data.augment import PRESETS, Augmentation, find_augmentation, list_named, save_named
 from core.data.augment.named import named_file
 from core.errors import OverreadError
-from core.training.recipe import ORIGINAL_CNN_64, with_augmentation, with_settings
+from core.training.recipe import with_augmentation, with_settings
+from core.training.recipes import ORIGINAL_CNN_64
 from core.training.start import check_place
 from core.training.state import FILE
 

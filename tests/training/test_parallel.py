@@ -80,7 +80,8 @@ def test_two_processes_go_on_after_a_kill(tree, workspace, tmp_path, monkeypatch
     """An epoch is done, then the run is cut off; taken up by two processes it ends where it would have ended."""
     run(tmp_path / "straight", 2, workspace)
     from core.training import loop
-    from core.training.recipe import named_recipe, with_settings
+    from core.training.recipe import with_settings
+    from core.training.recipes import named_recipe
 
     recipe = with_settings(named_recipe("original-cnn-64"), SETTINGS)
     learn, calls = loop._learn, []

@@ -6,7 +6,8 @@ import pytest
 from core.data.augment import PRESETS
 from core.errors import OverreadError
 from core.training.balance import effective_prior, loss_weights, sampling_weights, study_counts
-from core.training.recipe import RECIPES, Recipe, named_recipe, with_settings
+from core.training.recipe import Recipe, with_settings
+from core.training.recipes import RECIPES, named_recipe
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)

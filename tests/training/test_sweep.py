@@ -16,7 +16,7 @@ from core.errors import OverreadError
 from core.inference.predictions import read_file
 from core.models.checkpoint import read_checkpoint
 from core.training import sweep as room
-from core.training.recipe import ORIGINAL_CNN_64
+from core.training.recipes import ORIGINAL_CNN_64
 from core.training.sweep import compare_runs, points_of, run_sweep
 from tests.training.test_loop import RECIPE
 
