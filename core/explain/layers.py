@@ -11,7 +11,7 @@ from torch.nn import functional
 from core.errors import OverreadError
 
 # Norms over the channels of a place or of a map, by parts of their names in lower case.
-SCALE_FREE = ("layernorm", "rmsnorm", "groupnorm")
+SCALE_FREE = ("layernorm", "rmsnorm", "simplenorm", "groupnorm", "instancenorm", "filterresponsenorm")
 
 
 @dataclass(frozen=True)

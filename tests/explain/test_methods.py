@@ -325,6 +325,7 @@ def test_a_fine_layer_is_the_last_with_so_many_cells_where_there_is_one():
         ("resnet10t", "layer2.0.act2", True),
         # A LayerNorm forgets its input's scale, so that gradient times input adds up to nothing before it.
         ("convnext_atto", "stages.2.downsample.0", False),
+        ("convnext_zepto_rms", "stages.2.downsample.0", False),
     ],
 )
 def test_a_fine_layer_is_a_block_and_no_step_inside_the_next_one(architecture, layer, block):
