@@ -16,24 +16,17 @@ from core.data.dataset import Pixels, epoch_order, parts_of, resident
 from core.data.index import Dataset
 from core.device import cast, keep_freed_memory, placed, training_precision
 from core.errors import OverreadError
-from core.inference.classifier import Classifier
-from core.inference.predict import predict
-from core.inference.predictions import store_predictions
 from core.models.checkpoint import (
-    HISTORY,
-    PREDICTIONS,
     begin_checkpoint,
     read_checkpoint,
-    save_weights,
-    write_manifest,
 )
 from core.models.registry import build, check_size, reads_studies
-from core.paths import write_atomically
 from core.training.average import average_of, update
 from core.training.balance import effective_prior, sampling_weights
 from core.training.batches import batches
 from core.training.compiled import compiled, compiling
-from core.training.loss import loss_of, tuning_figures
+from core.training.judging import after_epoch, finish
+from core.training.loss import loss_of
 from core.training.margins import Logged, margin_table, write_margins
 from core.training.optim import freeze, freezes, optimiser_for, set_rates
 from core.training.parallel import Team, team
@@ -158,7 +151,7 @@ def _train(
         loss = _learn(run, units, learn["image_id"].to_numpy(), pixels, places, epoch, progress)
         seconds = time.perf_counter() - started
         if crew.leads:
-            facts = _after_epoch(
+            facts = after_epoch(
                 out,
                 model if average is None else average.module,
                 recipe,
@@ -177,7 +170,7 @@ def _train(
         if not recipe.augmentation.mixes:
             sums = [value.cpu().numpy() for value in logged.tensors().values()]
             write_margins(out, margin_table(units.rows, *sums))
-        _finish(out, dataset, facts, progress, str(where))
+        finish(out, dataset, facts, progress, str(where))
     crew.part()
     return read_checkpoint(out)
 
@@ -256,54 +249,3 @@ def _step(run: Run) -> None:
     run.optimiser.step()
     run.optimiser.zero_grad(set_to_none=True)
     update(run.average, run.model)
-
-
-def _after_epoch(
-    out: Path,
-    model,
-    recipe: Recipe,
-    tune: pd.DataFrame,
-    pixels: np.ndarray,
-    device: torch.device,
-    facts: dict,
-    epoch: int,
-    row: dict,
-    say,
-) -> dict:
-    """Judge the epoch on the held-out fold; keep its weights if they are the best so far."""
-    judge = Classifier(model.eval(), recipe.input_spec(), device)
-    found = tuning_figures(tune, dict(zip(judge.columns, judge.scores(pixels).T)))
-    # With one class held out no AUROC exists; the loss then decides.
-    judged = found["tune_auroc"] if np.isfinite(found["tune_auroc"]) else -found["tune_loss"]
-    # Killed after an epoch's weights and before its state, a run comes to that epoch a second time.
-    again = facts["manifest"].get("epoch") == epoch + 1 and judged >= facts["best"]
-    best = epoch == 0 or judged > facts["best"] or again
-    row = {"epoch": epoch + 1, **row, **found, "best": best}
-    history = [*facts["history"], row]
-    manifest = dict(facts["manifest"])
-    if best:
-        # JSON knows no NaN.
-        shown = found["tune_auroc"] if np.isfinite(found["tune_auroc"]) else None
-        manifest |= {"epoch": epoch + 1, "tune_auroc": shown, "judged": judged}
-        manifest = save_weights(out, manifest, model.state_dict())
-    write_atomically(out / HISTORY, lambda path: pd.DataFrame(history).to_csv(path, index=False))
-    say(
-        f"epoch {epoch + 1}: loss {row['train_loss']:.4f}, tuning loss {row['tune_loss']:.4f}, "
-        f"tuning study AUROC {row['tune_auroc']:.3f}, "
-        f"{row['seconds']:.1f} s, {row['images_per_second']:.0f} radiographs/s{' (best)' if best else ''}"
-    )
-    return {
-        **facts,
-        "epoch": epoch,
-        "best": judged if best else facts["best"],
-        "judged": [*facts["judged"], judged],
-        "manifest": manifest,
-        "history": history,
-    }
-
-
-def _finish(out: Path, dataset: Dataset, facts: dict, progress: Progress | None, device: str) -> None:
-    write_manifest(out, {**facts["manifest"], "complete": True})
-    checkpoint = read_checkpoint(out)
-    store_predictions(predict(checkpoint, dataset, None, progress, device), checkpoint, dataset, out / PREDICTIONS)
-    (out / FILE).unlink(missing_ok=True)
