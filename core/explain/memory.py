@@ -32,7 +32,7 @@ def in_parts(call: Callable[[int], T], rows: int, what: str, side: int) -> T:
                 raise
             if rows == 1:
                 raise OverreadError(
-                    f"{what} does not fit into memory at {side} px; close other work, or take a network of fewer pixels."
+                    f"{what} does not fit into memory at {side} px; close other work, or use a network of fewer px."
                 ) from error
             rows = max(1, rows // 2)
         # Outside the except clause, whose traceback keeps the tensors alive.
