@@ -172,10 +172,10 @@ def copies_rows(root: Path) -> list[dict]:
     n = len(read_index("all"))
     random = np.random.default_rng(0)
     # What is compared does not change the work: sketches of random shapes, a hundred of them copied.
-    broad = random.integers(0, 256, (n, 8, 8)).astype(np.uint8).repeat(4, 1).repeat(4, 2)
+    broad = random.integers(0, 256, (n, 8, 8)).astype(np.uint8).repeat(8, 1).repeat(8, 2)
     sketches = np.clip(broad.astype(int) + random.integers(-20, 20, broad.shape), 0, 255).astype(np.uint8)
     sketches[-100:] = sketches[:100]
-    hashes = (broad[:, ::4, ::4].reshape(n, 64) > 127) @ (1 << np.arange(64, dtype=np.uint64))
+    hashes = (broad[:, ::8, ::8].reshape(n, 64) > 127) @ (1 << np.arange(64, dtype=np.uint64))
     hashes = hashes.astype(np.uint64)
     hashes[-100:] = hashes[:100]
 

@@ -18,7 +18,7 @@ from core.metrics.intervals import Estimate
 from core.paths import home, write_atomically
 
 # Raised when a check changes, so that older audits are made again.
-VERSION = 3
+VERSION = 4
 # Beyond these a radiograph is shown as odd: column, direction, limit, in words.
 ODD = {
     "blank": ("blank", ">=", 1.0, "hardly anything in it"),

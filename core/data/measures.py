@@ -5,9 +5,9 @@ from PIL import Image
 from scipy import ndimage
 
 # Raised when a measure changes, so that older ones are made again.
-VERSION = 2
+VERSION = 3
 # Side of the sketch: the radiograph brought to a square of so many pixels, whatever its shape.
-SKETCH = 32
+SKETCH = 64
 _SIDE = 256
 
 MEASURES = {
