@@ -327,7 +327,7 @@ def test_where_the_model_looked_lies_over_the_films_until_the_next_case(room, fi
     assert not any(film.get("over") for film in films[-1])
     app.button(key="looks").click().run()
     assert not app.exception and all(film["over"].startswith("data:image/png") for film in films[-1])
-    assert "Grad-CAM of the study" in words(app)
+    assert "HiRes-CAM of the study" in words(app)
     app.button(key="next").click().run()
     assert not any(film.get("over") for film in films[-1])
     app.toggle(key="blind").set_value(True).run()
