@@ -41,7 +41,7 @@ from core.data.cache import pixel_cache
 from core.data.dataset import epoch_order
 from core.data.index import build_index, read_index, write_dataset
 from core.data.phantom import write_phantoms
-from core.device import keep_freed_memory
+from core.device import keep_freed_memory, placed
 from core.inference.classifier import Classifier
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
@@ -81,7 +81,7 @@ def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> l
     rows, paths = cache.rows_of(index["image_id"]), [str(root / path) for path in index["path"]]
     labels = torch.tensor(index["label"].to_numpy(np.float32))
     torch.manual_seed(0)
-    model = build(architecture).to(memory_format=torch.channels_last)
+    model = placed(build(architecture), torch.device("cpu"))
     crew = Team(0, 1, torch.device("cpu"), "")
     run = loop.Run(
         model, model, optimiser_for(model, recipe), None, recipe, crew, exact, [], Logged(count, crew.device)
@@ -218,7 +218,7 @@ def _accuracy(root: Path, architecture: str, side: int, epochs: int, seed: int) 
     files = Labelled([f"{dataset.root}/{path}" for path in learn["path"]], labels, side, spec, changed=False)
     for way in ("plain", "float32", "bfloat16"):
         torch.manual_seed(seed)
-        model = build(architecture).to(memory_format=torch.channels_last)
+        model = placed(build(architecture), torch.device("cpu"))
         optimiser = optimiser_for(model, recipe)
         run = loop.Run(model, model, optimiser, None, recipe, crew, way, [], Logged(len(learn), crew.device))
         for number in range(epochs):

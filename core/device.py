@@ -34,8 +34,20 @@ def placed(model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
     model.to(device)
     for parameter in model.parameters():
         if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            parameter.data = channels_last(parameter.data)
     return model
+
+
+def channels_last(batch: torch.Tensor) -> torch.Tensor:
+    """The same [n, c, h, w], its channels innermost, as `placed` has the weights.
+
+    `contiguous` leaves a single channel as it is, since both layouts are the same bytes then, and torch takes it for
+    the other one: what follows on a CPU, up to the first step down, then takes longer, a step a sixth to two fifths.
+    """
+    rows, channels, height, width = batch.shape
+    if channels > 1:
+        return batch.contiguous(memory_format=torch.channels_last)
+    return batch.contiguous().view(rows, height, width, 1).permute(0, 3, 1, 2)
 
 
 def keep_freed_memory() -> None:

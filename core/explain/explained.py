@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.functional import logsigmoid
 
-from core.device import autocast_for_maps, placed
+from core.device import autocast_for_maps, channels_last, placed
 from core.errors import OverreadError
 
 POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {}
@@ -93,7 +93,7 @@ class Explained(nn.Module):
         if self.cancelled and self.cancelled():
             raise Cancelled("The map was cancelled before it was done; ask for it again.")
         rows, count, height, width = views.shape
-        flat = views.reshape(rows * count, 1, height, width).contiguous(memory_format=torch.channels_last)
+        flat = channels_last(views.reshape(rows * count, 1, height, width))
         with autocast_for_maps(flat.device) if self.fast else nullcontext():
             if self.aggregation == "attention":
                 told = self.model.views(flat).float().reshape(rows, count, 2)

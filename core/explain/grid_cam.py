@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from core.device import autocast
+from core.device import autocast, channels_last
 from core.explain.explained import Cancelled, held_copy
 from core.explain.layers import Layer, draw, known_layer
 from core.explain.memory import at_once, in_parts
@@ -47,7 +47,7 @@ def cam_grid(
 
 
 def _maps(classifier: Classifier, model: nn.Module, layer: Layer, pixels: np.ndarray, fine: bool) -> np.ndarray:
-    inputs = classifier.tensor(pixels).contiguous(memory_format=torch.channels_last)
+    inputs = channels_last(classifier.tensor(pixels))
     values, gradient = _behind(model, layer.module, inputs)
     weights = layer.maps(gradient)
     weights = weights if fine else weights.mean((2, 3), keepdim=True)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from core.data.input_spec import InputSpec
-from core.device import autocast, pick_device, placed
+from core.device import autocast, channels_last, pick_device, placed
 from core.models.checkpoint import Checkpoint, load_model
 from core.models.registry import reads_studies
 
@@ -49,7 +49,7 @@ class Classifier:
         call, found = self.model.views if reads_studies(self.model) else self.model, []
         with torch.inference_mode(), autocast(self.device):
             for batch in batches:
-                told = call(batch.contiguous(memory_format=torch.channels_last))
+                told = call(channels_last(batch))
                 found.append(told.float().cpu().double().numpy())
         return np.concatenate(found) if found else np.zeros((0, len(self.columns)))
 

@@ -109,7 +109,7 @@ def features(classifier, pixels: np.ndarray, rows: np.ndarray, progress=None, ba
     """What enters the network's last layer, float32 [len(rows), width]; maps are averaged over their places."""
     import torch
 
-    from core.device import autocast
+    from core.device import autocast, channels_last
 
     # A copy, since a hook on the shared network would meet whoever scores with it at this moment.
     model, caught = copy.deepcopy(classifier.model).eval(), []
@@ -124,7 +124,7 @@ def features(classifier, pixels: np.ndarray, rows: np.ndarray, progress=None, ba
     with torch.inference_mode(), autocast(classifier.device):
         for start in range(0, len(rows), batch_size):
             batch = classifier.tensor(pixels[rows[start : start + batch_size]])
-            model(batch.contiguous(memory_format=torch.channels_last))
+            model(channels_last(batch))
             if progress:
                 progress(min(start + batch_size, len(rows)), len(rows), "embedding")
     return np.concatenate(caught).astype(np.float32)

@@ -8,6 +8,7 @@ import torch
 
 from core.data.augment import Company, carried_out, mix, mix_table, mixed_targets, planned
 from core.data.dataset import Pixels, take
+from core.device import channels_last
 from core.training.balance import loss_weights
 from core.training.recipe import Recipe
 from core.training.units import Units
@@ -63,5 +64,5 @@ def batches(
                 target, weight = mixed_targets(table, chosen, labels, weights)
             smoothed = torch.from_numpy(target).to(device) * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
             # In place, since the pixels are this batch's own: two fresh arrays a step cost more than the arithmetic.
-            unit = unit.sub_(spec.mean).div_(spec.std).contiguous(memory_format=torch.channels_last)
+            unit = channels_last(unit.sub_(spec.mean).div_(spec.std))
             yield Batch(chosen, image_ids[places], unit, smoothed, torch.from_numpy(weight).to(device))

@@ -2,7 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from core.device import placed
+from core.device import channels_last, placed
 from core.errors import OverreadError
 from core.models.registry import CUSTOM, build, load_weights, names, parts, reads_studies
 
@@ -108,3 +108,18 @@ def test_convolutions_lie_channels_last_beside_others():
     model = torch.nn.Sequential(torch.nn.Conv2d(2, 4, 3), torch.nn.Conv3d(1, 4, (3, 1, 1)), torch.nn.Linear(4, 1))
     assert placed(model, torch.device("cpu")) is model
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last) and model[1].weight.is_contiguous()
+
+
+def test_grey_goes_through_a_network_channels_last():
+    """With one channel torch takes either layout for the other, and the maps of the first layers show which it took."""
+    network = placed(build("resnet10t"), torch.device("cpu")).eval()
+    grey = torch.rand(2, 64, 64)[:, None]
+    seen = []
+    first = next(module for module in network.modules() if isinstance(module, torch.nn.Conv2d))
+    first.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    with torch.inference_mode():
+        assert torch.allclose(network(channels_last(grey)), network(grey), atol=1e-5)
+    assert len(seen) == 2 and all(maps.is_contiguous(memory_format=torch.channels_last) for maps in seen)
+    assert torch.equal(channels_last(grey), grey) and channels_last(grey).stride() == (4096, 1, 64, 1)
+    colour = torch.rand(2, 3, 8, 8)
+    assert channels_last(colour).is_contiguous(memory_format=torch.channels_last)
