@@ -21,12 +21,12 @@ import pandas as pd
 
 from bench.thresholds import hardware
 from core.data.index import build_index, read_index, write_dataset
-from core.data.phantom import write_phantoms
-from core.inference.embeddings import compute_embeddings
-from core.inference.predict import predict
-from core.inference.predictions import read_file
 from core.models.checkpoint import list_checkpoints
+from core.phantom import write_phantoms
 from core.review.label_issues import ORDERS, from_features, out_of_fold, precision_at, rank
+from core.scores.embeddings import compute_embeddings
+from core.scores.predict import predict
+from core.scores.predictions import read_file
 
 RESULTS = Path(__file__).parent / "results" / "labels.csv"
 FIELDS = (

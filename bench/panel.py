@@ -29,12 +29,12 @@ from scipy.special import expit
 
 from bench.thresholds import hardware
 from core.data.index import build_index, write_dataset
-from core.data.phantom import write_phantoms
-from core.inference.imported import Columns, import_scores
 from core.metrics.grid import grid_counts
+from core.phantom import write_phantoms
 from core.schema import MURA_BONES
-from dashboard.components import live_panel
-from dashboard.loaders.thresholds import histogram_bins
+from core.scores.imports import Columns, import_scores
+from dashboard.shared.study_tables import histogram_bins
+from dashboard.threshold import live_panel
 from tests.browser.server import chromium, serve, settle, wait_until_up
 
 RESULTS = Path(__file__).parent / "results" / "panel.csv"

@@ -29,11 +29,11 @@ from sklearn.neighbors import NearestNeighbors
 
 from bench.thresholds import hardware
 from core.data.index import build_index, write_dataset
-from core.data.phantom import write_phantoms
-from core.inference.embeddings import ROWS, Embeddings, embeddings_files, neighbours
-from core.inference.predictions import dataset_reference, store_predictions
 from core.models.checkpoint import list_checkpoints
+from core.phantom import write_phantoms
 from core.schema import MURA_BONES, PREDICTIONS
+from core.scores.embeddings import ROWS, Embeddings, embeddings_files, neighbours
+from core.scores.predictions import dataset_reference, store_predictions
 from tests.browser.server import chromium, serve, settle
 
 RESULTS = Path(__file__).parent / "results" / "review.csv"

@@ -16,8 +16,8 @@ from core.data.input_spec import InputSpec
 from core.explain import methods  # noqa: F401  registers them
 from core.explain.attribution import DEFAULT_PAIR, METHODS, Refused, attribute
 from core.explain.grid_cam import cam_grid
-from core.inference.classifier import Classifier
 from core.models.registry import build
+from core.scores.classifier import Classifier
 
 COMMAND = "python -m bench.saliency"
 PACKAGES = ("torch", "captum", "timm")

@@ -25,9 +25,9 @@ from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 from core.metrics import agreement
 from core.metrics.counts import counts_at, counts_table, group_counts
 from core.metrics.intervals import auroc_statistic, bootstrap_draws
-from core.metrics.operating_point import highest_threshold
 from core.metrics.ranking import auroc, delong
 from core.metrics.studies import study_table
+from core.metrics.thresholds.search import highest_threshold
 from core.schema import MURA_BONES
 
 RESULTS = Path(__file__).parent / "results" / "thresholds.csv"

@@ -40,18 +40,18 @@ from core.data.augment import Augmentation
 from core.data.cache import pixel_cache
 from core.data.dataset import epoch_order
 from core.data.index import build_index, read_index, write_dataset
-from core.data.phantom import write_phantoms
 from core.device import keep_freed_memory, placed
-from core.inference.classifier import Classifier
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
 from core.models.registry import build
+from core.phantom import write_phantoms
+from core.scores.classifier import Classifier
 from core.training import loop
 from core.training.margins import Logged
 from core.training.optim import optimiser_for
 from core.training.parallel import Team
 from core.training.recipe import Recipe
-from core.training.units import units_of
+from core.training.samples import units_of
 
 COMMAND = "python -m bench.training"
 PACKAGES = ("torch", "torchvision", "timm")

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from core.data.index import Dataset, build_index, list_datasets, read_dataset, read_index, write_dataset
-from core.data.phantom import write_phantoms
-from core.inference.predictions import read_predictions, store_predictions
 from core.models.checkpoint import Checkpoint, list_checkpoints
 from core.paths import home
+from core.phantom import write_phantoms
+from core.scores.predictions import read_predictions, store_predictions
 
 # Most patients in valid, since nothing is learned from the demo and every bone should have enough studies to show.
 NAME, PATIENTS, SEED, VALID = "demo", 260, 2026, 0.7
@@ -38,7 +38,7 @@ def ensure_demo(tell: Tell = lambda fraction, what: None) -> Dataset:
                 NAME, build_index(report.folder, progress=_part(tell, 0.55, 0.6, "indexing phantoms"))
             )
         loading.result()
-    from core.inference.predict import predict
+    from core.scores.predict import predict
 
     checkpoints = [checkpoint for checkpoint in list_checkpoints()[0] if _lacking(checkpoint, dataset)]
     for number, checkpoint in enumerate(checkpoints):
@@ -56,7 +56,7 @@ def _lacking(checkpoint: Checkpoint, dataset: Dataset) -> bool:
 
 
 def _load_torch() -> None:
-    import core.inference.classifier  # noqa: F401
+    pass
 
 
 def _part(tell: Tell, low: float, high: float, what: str):

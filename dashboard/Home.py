@@ -13,37 +13,19 @@ def main() -> None:
         sys.path.insert(0, str(HERE.parent))
     import streamlit as st
 
-    from dashboard import loaders, selection, widgets
-    from dashboard.parts import first_start, login
+    from dashboard.page_list import PAGES, page_named
+    from dashboard.shared import first_start, loaders, login, selection, widgets
 
     st.set_page_config(page_title="Overread", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")
     widgets.style()
-    page = st.navigation(
-        expanded=True,
-        pages={
-            "": [st.Page("app_pages/overview.py", title="Overview", icon=":material/home:", default=True)],
-            "Data": [
-                st.Page("app_pages/dataset.py", title="Dataset", icon=":material/bar_chart:"),
-                st.Page("app_pages/audit.py", title="Audit", icon=":material/fact_check:"),
-                st.Page("app_pages/augmentation.py", title="Augmentation", icon=":material/tune:"),
-            ],
-            "Model": [
-                st.Page("app_pages/runs.py", title="Runs", icon=":material/show_chart:"),
-                st.Page("app_pages/threshold.py", title="Threshold", icon=":material/linear_scale:"),
-                st.Page("app_pages/bones.py", title="Bones", icon=":material/orthopedics:"),
-                st.Page("app_pages/calibration.py", title="Calibration", icon=":material/balance:"),
-                st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
-            ],
-            "Reading": [
-                st.Page("app_pages/errors.py", title="Errors", icon=":material/search:"),
-                st.Page("app_pages/walkthroughs.py", title="Walkthroughs", icon=":material/groups:"),
-                st.Page("app_pages/labels.py", title="Labels", icon=":material/rule:"),
-                st.Page("app_pages/agreement.py", title="Agreement", icon=":material/balance:"),
-                st.Page("app_pages/saliency.py", title="Saliency", icon=":material/local_fire_department:"),
-            ],
-        },
-    )
+    sections: dict[str, list] = {}
+    for record in PAGES:
+        drawn = st.Page(
+            record.path, title=record.title, icon=record.icon, url_path=record.name, default=record is PAGES[0]
+        )
+        sections.setdefault(record.section, []).append(drawn)
+    page = st.navigation(sections, expanded=True)
     if not login.passed():
         return
     with widgets.guarded():
@@ -52,7 +34,7 @@ def main() -> None:
         with loaders.one_look():
             with st.sidebar:
                 selection.draw(page)
-            if why := selection.unavailable(page.title):
+            if why := selection.unavailable(page_named(page.title)):
                 widgets.heading(page.title, None)
                 widgets.empty("Not for these scores", why)
             else:

@@ -12,7 +12,7 @@ import numpy as np
 
 from core.explain import methods  # noqa: F401  registers them
 from core.explain.attribution import METHODS, Refused, attribute
-from core.explain.explained import private_copy
+from core.explain.attribution_target import private_copy
 from core.explain.layers import find_layer
 from tests.explain.families import FAMILIES, MORE, classifier_of
 

@@ -13,11 +13,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from PIL import Image
 
 from core.demo import ensure_demo
-from core.inference.predictions import read_predictions
 from core.metrics.evaluation import outcome_table
 from core.metrics.studies import study_table
 from core.models.checkpoint import list_checkpoints
 from core.paths import home
+from core.scores.predictions import read_predictions
 from tests.browser.server import PAGES, chromium, serve, settle
 
 OUT = Path(__file__).with_name("screenshots")

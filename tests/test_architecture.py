@@ -9,17 +9,22 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BASE = {"errors", "schema", "paths", "device"}
+BELOW_SCORES = BASE | {"data", "models", "metrics"}
+BELOW_WORKFLOWS = BELOW_SCORES | {"audit", "explain", "jobs", "phantom", "review", "scores", "training"}
 MAY_IMPORT = {
     **{name: BASE for name in BASE},
     "data": BASE | {"data"},
+    "phantom": BASE | {"data", "phantom"},
     "models": BASE | {"data", "models"},
-    "inference": BASE | {"data", "models", "inference", "metrics"},
     "metrics": {"errors", "schema", "metrics"},
+    "scores": BELOW_SCORES | {"scores"},
     "audit": BASE | {"data", "metrics", "audit"},
-    "training": BASE | {"data", "models", "inference", "metrics", "training"},
-    "explain": BASE | {"data", "models", "inference", "metrics", "explain"},
-    "review": BASE | {"data", "metrics", "inference", "review"},
-    "demo": BASE | {"data", "models", "inference"},
+    "training": BELOW_SCORES | {"scores", "training"},
+    "explain": BELOW_SCORES | {"scores", "explain"},
+    "review": BASE | {"data", "metrics", "scores", "review"},
+    "jobs": BELOW_SCORES | {"scores", "training"},
+    "workflows": BELOW_WORKFLOWS | {"workflows"},
+    "demo": BELOW_WORKFLOWS | {"workflows"},
 }
 
 
@@ -65,25 +70,37 @@ def test_rooms_that_open_pages_load_without_torch():
         "core.data.cache",
         "core.data.thumbnails",
         "core.data.decode",
-        "core.data.phantom",
+        "core.phantom",
         "core.data.augment",
         "core.data.sizes",
         "core.audit.audit",
-        "core.audit.verdicts",
+        "core.audit.findings",
         "core.models.checkpoint",
-        "core.inference.predictions",
-        "core.inference.scores",
-        "core.inference.imported",
-        "core.inference.verification",
+        "core.scores.predictions",
+        "core.scores.lookup",
+        "core.scores.imports",
+        "core.workflows.verify",
         "core.metrics.evaluation",
         "core.training.recipe",
         "core.training.balance",
-        "core.review.exchange",
+        "core.review.verdict_files",
         "core.demo",
     ]
     code = f"import sys, {', '.join(rooms)}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+PAGES = {file.parent.name for file in (REPOSITORY / "dashboard").glob("*/page.py")}
+
+
+@pytest.mark.parametrize(
+    "file", sorted(file.relative_to(REPOSITORY).as_posix() for file in (REPOSITORY / "dashboard").rglob("*.py"))
+)
+def test_a_page_reaches_shared_parts_and_no_other_page(file):
+    room = file.split("/")[1]
+    reached = {name.split(".")[1] for name in imports(REPOSITORY / file) if name.startswith("dashboard.")}
+    assert not reached & PAGES - {room}, f"{file} reaches the pages {sorted(reached & PAGES - {room})}"
 
 
 def test_no_folder_lets_a_deep_link_bypass_home():

@@ -14,7 +14,7 @@ def audit(
     """What is wrong with a data set: patients on two sides, copies, unreadable files, shortcuts. Exit status 1 if the
     first is found."""
     from core.audit.audit import run_audit
-    from core.audit.verdicts import verdicts
+    from core.audit.findings import verdicts
     from core.data.index import read_dataset
 
     dataset = read_dataset(name)

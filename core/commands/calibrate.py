@@ -18,9 +18,9 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Whether 30% means 30%, before and after scaling fitted on another split."""
-    from core.inference.calibrating import calibrate_scored
-    from core.inference.operating_points import plain
-    from core.inference.scored import find_scored
+    from core.scores.operating_points import plain
+    from core.scores.source import find_scored
+    from core.workflows.calibrate import calibrate_scored
 
     with bar() as progress:
         facts = calibrate_scored(find_scored(name), method, fit_split, split, data, aggregation, bins, progress)

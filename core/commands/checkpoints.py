@@ -58,7 +58,7 @@ def export(
     found = read_checkpoint(checkpoint)
     if out.is_dir() or out.suffix != ".onnx":
         raise OverreadError(f"--out is {out}; expected the name of a file that ends in .onnx.")
-    from core.inference.export import export_onnx
+    from core.scores.onnx_export import export_onnx
 
     messages.print(f"exporting {found.reference}", markup=False)
     facts = export_onnx(found, out)

@@ -23,9 +23,9 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Two models on the same studies: paired differences, and the studies one fixes and the other breaks."""
-    from core.inference.comparison import compare_scored
-    from core.inference.operating_points import plain
-    from core.inference.scored import find_scored
+    from core.scores.operating_points import plain
+    from core.scores.source import find_scored
+    from core.workflows.compare import compare_scored
 
     with bar() as progress:
         facts = compare_scored(

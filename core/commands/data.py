@@ -15,7 +15,7 @@ def phantom(
     as_json: Json = False,
 ) -> None:
     """Draw phantoms: synthetic radiographs with known truth, in MURA's folder layout."""
-    from core.data.phantom import write_phantoms
+    from core.phantom import write_phantoms
 
     with bar() as progress:
         report = write_phantoms(out, patients, seed, progress=progress)

@@ -27,9 +27,9 @@ def explain(
     from core.explain.attribution import DEFAULT_PAIR, Refused, attribute
     from core.explain.export import write_npz
     from core.explain.faithfulness import judge
-    from core.explain.sample import known_auroc, mean_radiograph
-    from core.inference.classifier import load_classifier
+    from core.explain.trust_sample import known_auroc, mean_radiograph
     from core.models.checkpoint import read_checkpoint
+    from core.scores.classifier import load_classifier
 
     described = read_checkpoint(checkpoint)
     pixels, classifier = described.input_spec.pixels(image), load_classifier(described, device)
@@ -72,7 +72,7 @@ def trust(
     """Judge each saliency method on a sample of radiographs; goes on where it was stopped."""
     from core.data.index import read_dataset
     from core.explain.cohort import DEFAULT_METHODS, trust_table
-    from core.explain.sample import judge_sample
+    from core.explain.trust_sample import judge_sample
     from core.models.checkpoint import read_checkpoint
 
     described, dataset = read_checkpoint(checkpoint), read_dataset(data)

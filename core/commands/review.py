@@ -17,8 +17,8 @@ def export_verdicts(
     out: Annotated[Path, typer.Option(help="CSV file to write.")], data: Data = "", as_json: Json = False
 ) -> None:
     """Write every entry, undos as well, as CSV (of one data set, or of all)."""
-    from core.review.exchange import export_csv
     from core.review.store import open_store
+    from core.review.verdict_files import export_csv
 
     count = export_csv(open_store(), out, data)
     tell({"file": str(out), "entries": count}, as_json, f"{count:,} entries in {out}")
@@ -35,8 +35,8 @@ def import_verdicts(
     as_json: Json = False,
 ) -> None:
     """Enter the verdicts of a CSV: all of it or, where a row is bad, nothing. The same entry never enters twice."""
-    from core.review.exchange import import_csv
     from core.review.store import open_store
+    from core.review.verdict_files import import_csv
 
     done = import_csv(open_store(), file, data, skip=skip, keep_unknown=keep_unknown)
     for row in done.skipped[:20]:
@@ -61,7 +61,7 @@ def accept_labels(
 ) -> None:
     """Make the verdicts as they stand a revision of the labels; the given ones stay as they are."""
     from core.data.labels import labels_file
-    from core.review.overlay import accept, revision_table
+    from core.review.label_revisions import accept, revision_table
     from core.review.store import open_store
 
     store = open_store()
@@ -76,7 +76,7 @@ def accept_labels(
 @labels.command("list")
 def list_labels(data: Name, as_json: Json = False) -> None:
     """Every revision of a data set's labels."""
-    from core.review.overlay import list_revisions
+    from core.review.label_revisions import list_revisions
     from core.review.store import open_store
 
     found = list_revisions(open_store(), data)
@@ -93,8 +93,8 @@ def embed(
 ) -> None:
     """Keep what a network sees in each radiograph, so that the pages can show similar studies."""
     from core.data.index import read_dataset
-    from core.inference.embeddings import compute_embeddings, embeddings_files
     from core.models.checkpoint import read_checkpoint
+    from core.scores.embeddings import compute_embeddings, embeddings_files
 
     described, dataset = read_checkpoint(checkpoint), read_dataset(data)
     with bar() as progress:
@@ -135,7 +135,7 @@ def label_audit(
     elif features:
         frame, of = _by_features(scored, dataset), f"logistic regression on the features of {scored}"
     else:
-        from core.inference.scores import known_scores
+        from core.scores.lookup import known_scores
 
         frame, of = out_of_fold(known_scores(scored, dataset)), f"{scored}, on what it has not learned from"
     table = rank(frame, order)
@@ -160,9 +160,9 @@ def label_audit(
 
 
 def _by_margins(name: str, dataset):
-    from core.inference.predictions import read_predictions
     from core.models.checkpoint import read_checkpoint
     from core.review.label_issues import by_margins, out_of_fold
+    from core.scores.predictions import read_predictions
     from core.training.margins import read_margins
 
     checkpoint = read_checkpoint(name)
@@ -171,9 +171,9 @@ def _by_margins(name: str, dataset):
 
 
 def _by_features(name: str, dataset):
-    from core.inference.embeddings import compute_embeddings, read_embeddings
     from core.models.checkpoint import read_checkpoint
     from core.review.label_issues import from_features
+    from core.scores.embeddings import compute_embeddings, read_embeddings
 
     checkpoint = read_checkpoint(name)
     found = read_embeddings(checkpoint, dataset)

@@ -27,10 +27,10 @@ def predict(
     """Score a data set: one logit per radiograph."""
     from core.data.augment import find_augmentation
     from core.data.index import read_dataset
-    from core.inference.operating_points import point_for
-    from core.inference.predict import predict as run
-    from core.inference.predictions import store_predictions, tta_path
     from core.models.checkpoint import read_checkpoint
+    from core.scores.operating_points import point_for
+    from core.scores.predict import predict as run
+    from core.scores.predictions import store_predictions, tta_path
 
     described, dataset = read_checkpoint(checkpoint), read_dataset(data)
     if aggregation and not operating_point:
@@ -58,7 +58,7 @@ def predict(
         facts |= {"tta": augmentation.to_dict(), "tta_hash": augmentation.hash(), "draws": draws, "gain": gain[0]}
         said += f"\n{gain[1]}"
     if point is not None:
-        from core.inference.operating_points import write_decisions
+        from core.scores.operating_points import write_decisions
 
         called, table = write_decisions(point, scores, file)
         counts = {name: int(count) for name, count in table["decision"].value_counts().items()}
@@ -70,9 +70,9 @@ def predict(
 
 def _gain(described, dataset, scores, progress) -> tuple[dict, str]:
     """What test-time augmentation changed, on valid where it was scored, else on the first split; and in words."""
-    from core.inference.operating_points import plain
-    from core.inference.scores import scores_for
-    from core.inference.tta import gain_sentence, tta_gain
+    from core.scores.lookup import scores_for
+    from core.scores.operating_points import plain
+    from core.scores.tta import gain_sentence, tta_gain
 
     there = sorted(set(scores["split"]))
     split = "valid" if "valid" in there else there[0]
@@ -97,8 +97,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Judge scores by study: AUROC, sensitivity and specificity with intervals."""
-    from core.inference.scores import scores_for
     from core.metrics.evaluation import evaluate as judge
+    from core.scores.lookup import scores_for
 
     with bar() as progress:
         frame, used = scores_for(scored, data, split, progress)
@@ -108,7 +108,7 @@ def evaluate(
         *[_sentence(str(group[by]), group) for group in facts.get("groups", [])],
     ]
     if labels:
-        from core.review.overlay import as_adjudicated
+        from core.review.label_revisions import as_adjudicated
 
         revision, corrected = as_adjudicated(frame, labels, data)
         given, facts = facts, judge(corrected, threshold, by=by or None, aggregation=aggregation)

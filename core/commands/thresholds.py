@@ -32,7 +32,7 @@ def import_predictions(
     """Take the scores of any model, to be judged as a checkpoint's are."""
     from dataclasses import asdict
 
-    from core.inference.imported import Columns, import_scores
+    from core.scores.imports import Columns, import_scores
 
     columns = Columns(label, score, study, image, patient, bone, split)
     imported = import_scores(file, name, columns, logit, data, raw)
@@ -61,15 +61,15 @@ def threshold(
     as_json: Json = False,
 ) -> None:
     """Choose the threshold that meets a rule, with its figures; infeasible is an answer."""
-    from core.inference.imported import given_at
-    from core.inference.operating_points import lock as write
-    from core.inference.operating_points import plain
-    from core.inference.scored import find_scored
-    from core.inference.scores import CHOSEN, scores_for
-    from core.metrics.choice import choice_facts
-    from core.metrics.operating_point import choose
-    from core.metrics.rules import parse_rule
     from core.metrics.studies import own_aggregation, study_table
+    from core.metrics.thresholds.report import choice_facts
+    from core.metrics.thresholds.rule import parse_rule
+    from core.metrics.thresholds.search import choose
+    from core.scores.imports import given_at
+    from core.scores.lookup import CHOSEN, scores_for
+    from core.scores.operating_points import lock as write
+    from core.scores.operating_points import plain
+    from core.scores.source import find_scored
 
     meant, scored = parse_rule(rule), find_scored(name)
     with bar() as progress:
@@ -100,9 +100,9 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Read a locked operating point on another split, beside the figures it was locked with."""
-    from core.inference.operating_points import plain
-    from core.inference.scored import find_scored
-    from core.inference.verification import verify as read
+    from core.scores.operating_points import plain
+    from core.scores.source import find_scored
+    from core.workflows.verify import verify as read
 
     with bar() as progress:
         found = read(find_scored(name), split, point, data, aggregation, progress)

@@ -47,16 +47,16 @@ def train(
     chosen = with_augmentation(with_settings(named_recipe(recipe), settings or []), augmentation, settings or [])
     dataset = read_dataset(data)
     if labels:
-        from core.review.overlay import find_revision
+        from core.review.label_revisions import find_revision
         from core.review.store import open_store
 
         chosen = replace(chosen, labels=find_revision(open_store(), data, labels).reference)
     if tensorboard and folds:
         raise typer.BadParameter("--tensorboard follows one network; leave out --folds.")
-    from core.training.events import event_files
     from core.training.folds import train_folds
     from core.training.loop import train as run
     from core.training.parallel import leads
+    from core.training.tensorboard import event_files
 
     place = checkpoint_folder(out)
     with event_files(place / "events" if tensorboard and leads() else None) as watch, bar() as progress:
@@ -95,7 +95,7 @@ def sweep(
 ) -> None:
     """Train every combination of settings, and say which differences are larger than chance."""
     from core.data.index import read_dataset
-    from core.inference.operating_points import plain
+    from core.scores.operating_points import plain
     from core.training.recipe import with_settings
     from core.training.recipes import named_recipe
 

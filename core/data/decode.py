@@ -20,9 +20,9 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from core.data import measure_store, pixel_store, thumbnails
+from core.data.grey_levels import UnreadableImage
 from core.data.index import Dataset, read_index
 from core.data.input_spec import InputSpec
-from core.data.levels import UnreadableImage
 from core.data.pixels import read_grey, to_square
 from core.errors import OverreadError
 from core.paths import cache_folder, unwritable

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.data.levels import UnreadableImage, check_size, eight_bits
+from core.data.grey_levels import UnreadableImage, check_size, eight_bits
 
 GREY = {"MONOCHROME1", "MONOCHROME2"}
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.dicom import DAMAGE, words_of
-from core.data.levels import UnreadableImage
+from core.data.grey_levels import UnreadableImage
 from core.errors import OverreadError
 from core.paths import home
 

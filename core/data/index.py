@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.data import dicom_files, manifest, mura
+from core.data.grey_levels import UnreadableImage
 from core.data.inspect import FileFacts, inspect
-from core.data.levels import UnreadableImage
 from core.data.split import assign_folds, assign_splits, group_ids, linked_group_ids
 from core.errors import OverreadError
 from core.paths import dataset_folder, home, unwritable, write_atomically

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.data.dicom_files import is_dicom
-from core.data.levels import MOST_PIXELS, UnreadableImage
+from core.data.grey_levels import MOST_PIXELS, UnreadableImage
 from core.data.pixels import open_image, peculiarity, read_grey, upright_size
 
 # Depth, kind (grey, colour), and the only compression and filter there are, not interlaced.

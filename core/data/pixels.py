@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from core.data.dicom_files import is_dicom
-from core.data.levels import MOST_PIXELS, UnreadableImage, check_size, eight_bits
+from core.data.grey_levels import MOST_PIXELS, UnreadableImage, check_size, eight_bits
 from core.errors import OverreadError
 
 FITS = ("pad", "crop", "stretch")

@@ -11,10 +11,10 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from core.errors import OverreadError
-from core.explain.explained import Explained, held_copy
+from core.explain.attribution_target import Explained, held_copy
 from core.explain.layers import Layer, known_layer
 from core.explain.memory import at_once, in_parts
-from core.inference.classifier import Classifier
+from core.scores.classifier import Classifier
 
 BASELINES = ("black", "blur", "grey")
 # What is shown where nothing else is asked for.

@@ -14,9 +14,9 @@ from core.errors import OverreadError
 from core.explain.attribution import METHODS, Refused, attribute
 from core.explain.faithfulness import judge, network_knows
 from core.explain.regions import regions
-from core.inference.classifier import Classifier
 from core.models.checkpoint import Checkpoint
 from core.paths import home
+from core.scores.classifier import Classifier
 
 DEFAULT_METHODS = ("hires_cam", "grad_cam", "occlusion", "integrated_gradients", "saliency", "smooth_grad")
 # What is kept of each map; the names of checks are those of faithfulness.judge.

@@ -18,7 +18,7 @@ from core.explain.attribution import WORST_GAP, Attribution, Refused, attribute,
 from core.explain.curves import LEAST_CHANGE, insertion_deletion, squares
 from core.explain.regions import regions
 from core.explain.variants import Study, own_score
-from core.inference.classifier import Classifier
+from core.scores.classifier import Classifier
 
 # A map that is this much like that of a network with shuffled weights does not show what was learned.
 ALIKE = 0.5

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from core.device import autocast, channels_last
-from core.explain.explained import Cancelled, held_copy
+from core.explain.attribution_target import Cancelled, held_copy
 from core.explain.layers import Layer, draw, known_layer
 from core.explain.memory import at_once, in_parts
 from core.explain.methods import fine_cells
-from core.inference.classifier import Classifier
+from core.scores.classifier import Classifier
 
 
 def cam_grid(

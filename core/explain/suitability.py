@@ -5,7 +5,7 @@ from collections import Counter
 import torch
 from torch import nn
 
-from core.explain.explained import Explained
+from core.explain.attribution_target import Explained
 
 # What an activation leaves in the autograd graph, by the name people give it.
 _ACTIVATIONS = {

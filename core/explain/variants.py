@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from core.device import autocast
-from core.explain.explained import Explained
+from core.explain.attribution_target import Explained
 from core.explain.memory import at_once, in_parts
-from core.inference.classifier import Classifier
+from core.scores.classifier import Classifier
 
 
 def own_score(classifier: Classifier) -> Callable[[np.ndarray], np.ndarray]:

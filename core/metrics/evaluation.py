@@ -7,12 +7,12 @@ import pandas as pd
 
 from core.errors import OverreadError
 from core.metrics import calibration
-from core.metrics.clustered import auroc_by_patient, draws_of
+from core.metrics.by_patient import auroc_by_patient, draws_of
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.intervals import Estimate
-from core.metrics.operating_point import rates_at
 from core.metrics.ranking import auroc, average_precision_of, one_class
 from core.metrics.studies import labelled, own_aggregation, study_table
+from core.metrics.thresholds.search import rates_at
 from core.schema import bone_order
 
 _WITH_BOUNDS = (

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from core.errors import OverreadError
-from core.metrics.clustered import auroc_shares, clustered
+from core.metrics.by_patient import auroc_shares, clustered
 from core.metrics.evaluation import FIGURES, Judged, judge, parts
 from core.metrics.intervals import (
     FEWEST,

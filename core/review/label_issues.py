@@ -13,9 +13,9 @@ from scipy.special import expit
 
 from core.data.index import Dataset, read_index
 from core.errors import OverreadError
-from core.inference.embeddings import Embeddings
 from core.metrics.intervals import Estimate, proportion, undefined
 from core.metrics.studies import labelled, study_table
+from core.scores.embeddings import Embeddings
 
 ORDERS = ("noise_rate", "self_confidence", "margin", "aum")
 COLUMNS = ("study_id", "bone", "group_id", "label", "score")

@@ -11,7 +11,7 @@ from core.data.dataset import Pixels, take
 from core.device import channels_last
 from core.training.balance import loss_weights
 from core.training.recipe import Recipe
-from core.training.units import Units
+from core.training.samples import Units
 
 # Steps whose draws are made together: a plan of one batch costs nearly as much as one of sixteen.
 TOGETHER = 16

@@ -12,8 +12,6 @@ from safetensors.torch import load_file
 
 from core.data.index import Dataset
 from core.errors import OverreadError
-from core.inference.predict import predict
-from core.inference.predictions import store_predictions
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import (
@@ -27,11 +25,13 @@ from core.models.checkpoint import (
     save_weights,
     write_manifest,
 )
+from core.scores.predict import predict
+from core.scores.predictions import store_predictions
 from core.training.loop import Progress, train
 from core.training.margins import MARGINS, mean_margins, read_margins, write_margins
 from core.training.parallel import alone_or_refuse
+from core.training.preflight import alone, run_facts, trainable
 from core.training.recipe import Recipe
-from core.training.start import alone, run_facts, trainable
 from core.training.state import FILE
 
 MEMBERS = "members"

@@ -25,15 +25,15 @@ from core.training.average import average_of, update
 from core.training.balance import effective_prior, sampling_weights
 from core.training.batches import batches
 from core.training.compiled import compiled, compiling
-from core.training.judging import after_epoch, finish
 from core.training.loss import loss_of
 from core.training.margins import Logged, margin_table, write_margins
 from core.training.optim import freeze, freezes, optimiser_for, set_rates
 from core.training.parallel import Team, team
+from core.training.preflight import about, alone, caught_up, check_place, considered, left, stop_early, trainable
 from core.training.recipe import Recipe
-from core.training.start import about, alone, caught_up, check_place, considered, left, stop_early, trainable
+from core.training.samples import Units, units_of
 from core.training.state import FILE, load_state, read_facts, save_state
-from core.training.units import Units, units_of
+from core.training.validation import after_epoch, finish
 
 Progress = Callable[[int, int, str], None]
 

@@ -15,13 +15,13 @@ import pandas as pd
 
 from core.data.index import Dataset
 from core.errors import OverreadError
-from core.inference.predictions import read_file
 from core.metrics.intervals import auroc_statistic, draws_within, patient_bootstrap
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
 from core.metrics.subgroups import holm
 from core.models.checkpoint import MANIFEST, PREDICTIONS, RECIPE, Checkpoint, read_checkpoint, read_manifest
 from core.paths import checked_name, checkpoint_folder, home, write_atomically
+from core.scores.predictions import read_file
 from core.training.loop import Progress, train
 from core.training.parallel import alone_or_refuse
 from core.training.recipe import Recipe, with_settings

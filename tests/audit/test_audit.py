@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from core.__main__ import app
 from core.audit.audit import Audit, read_audit, run_audit
+from core.audit.findings import verdicts
 from core.audit.shortcut import shortcut
-from core.audit.verdicts import verdicts
 from core.data.index import build_index, read_before, read_dataset, write_dataset
 from tests.audit.test_duplicates import film
 

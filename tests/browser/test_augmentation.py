@@ -9,7 +9,7 @@ import pytest
 
 from core.data.augment import PRESETS, Augmentation
 from core.data.index import build_index, write_dataset
-from core.data.phantom import write_phantoms
+from core.phantom import write_phantoms
 from tests.browser.server import chromium, serve, settle
 
 pytest.importorskip("playwright", reason="playwright is not installed")

@@ -6,13 +6,13 @@ import shutil
 import pytest
 
 from core.data.index import build_index, write_dataset
-from core.data.phantom import write_phantoms
-from core.inference.predict import predict
-from core.inference.predictions import store_predictions
 from core.models.checkpoint import list_checkpoints
+from core.phantom import write_phantoms
 from core.review.database import open_store
 from core.review.store import verdicts_table
-from dashboard.parts.login import SCRIPT
+from core.scores.predict import predict
+from core.scores.predictions import store_predictions
+from dashboard.shared.login import SCRIPT
 from tests.browser.server import chromium, serve, settle
 
 pytest.importorskip("playwright", reason="playwright is not installed")

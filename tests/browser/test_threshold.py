@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from core.data.index import build_index, write_dataset
-from core.data.phantom import write_phantoms
-from core.inference.imported import Columns, import_scores, imported_predictions, read_imported
 from core.metrics.counts import counts_table
-from core.metrics.operating_point import rates_at
 from core.metrics.studies import labelled, study_table
-from dashboard.widgets import estimate_text
+from core.metrics.thresholds.search import rates_at
+from core.phantom import write_phantoms
+from core.scores.imports import Columns, import_scores, imported_predictions, read_imported
+from dashboard.shared.widgets import estimate_text
 from tests.browser.server import chromium, serve, settle
 from tests.metrics.test_grid import made
 

@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from core.data.index import build_index, write_dataset
-from core.data.phantom import write_phantoms
-from core.inference.predict import predict
-from core.inference.predictions import store_predictions
 from core.models.checkpoint import list_checkpoints
+from core.phantom import write_phantoms
+from core.scores.predict import predict
+from core.scores.predictions import store_predictions
 from tests.browser.server import PAGES, chromium, serve, settle
 
 pytest.importorskip("playwright", reason="playwright is not installed")

@@ -10,10 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from core import paths
 from core.data.index import build_index, read_index, write_dataset
-from core.data.phantom import write_phantoms
-from core.inference.predictions import dataset_reference, store_predictions
 from core.models.checkpoint import begin_checkpoint, read_checkpoint, save_weights, write_manifest
+from core.phantom import write_phantoms
 from core.schema import PREDICTIONS
+from core.scores.predictions import dataset_reference, store_predictions
 
 HOME = Path(__file__).resolve().parents[2] / "dashboard" / "Home.py"
 PAGES = (
@@ -60,7 +60,7 @@ def built(tmp_path_factory, mura) -> House:
 @pytest.fixture
 def films(monkeypatch) -> list[list[dict]]:
     """What is sent to the browser to be shown as films, one list a run; AppTest runs no components."""
-    from dashboard.components import films as component
+    from dashboard.shared.case import films as component
 
     sent: list[list[dict]] = []
     monkeypatch.setattr(component, "draw", lambda shown, case, key="films": sent.append(shown))
@@ -133,7 +133,7 @@ def open_page(name: str, **query: str) -> AppTest:
     for key, value in {"data": "demo", **query}.items():
         app.query_params[key] = value
     app.run()
-    return app if name == "overview" else app.switch_page(f"app_pages/{name}.py").run()
+    return app if name == "overview" else app.switch_page(f"{name}/page.py").run()
 
 
 def words(app: AppTest) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from core.data.augment import PRESETS, Augmentation, find_augmentation
 from core.data.augment.named import named_file
-from dashboard.parts.augment_controls import CONTROLS, FIELDS
+from dashboard.augmentation.controls import CONTROLS, FIELDS
 from tests.dashboard.conftest import open_page, words
 
 SPEC = Augmentation(rotation=12.345678, blur=0.0123, mixup=0.5, cutmix=0.5, crop=1)

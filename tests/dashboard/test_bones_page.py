@@ -5,12 +5,12 @@ import pytest
 
 from core.data.decode import measures_table
 from core.data.index import read_dataset, read_index
-from core.inference.predictions import read_file
 from core.metrics.studies import study_table
 from core.metrics.subgroups import slice_table, slice_words
 from core.paths import predictions_folder
-from dashboard.parts.bones_table import cell, main_html
-from dashboard.selection import Selection
+from core.scores.predictions import read_file
+from dashboard.bones.table import cell, main_html
+from dashboard.shared.selection import Selection
 from tests.dashboard.conftest import open_page, words
 
 
@@ -62,7 +62,7 @@ def test_a_hostile_name_stays_text():
 
 
 def test_quality_of_scores_without_radiographs_says_what_to_do(house, tmp_path):
-    from core.inference.imported import Columns, import_scores
+    from core.scores.imports import Columns, import_scores
 
     frame = read_file(predictions_folder("demo") / "alpha.parquet")
     frame.to_csv(tmp_path / "scores.csv", index=False)

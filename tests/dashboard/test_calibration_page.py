@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.inference.calibrating import calibrate_scored
-from core.inference.imported import Columns, import_scores
-from core.inference.scored import find_scored
-from dashboard.parts.calibration_words import verdict
+from core.scores.imports import Columns, import_scores
+from core.scores.source import find_scored
+from core.workflows.calibrate import calibrate_scored
+from dashboard.calibration.words import verdict
 from tests.dashboard.conftest import House, enter, open_page, words
 
 

@@ -13,9 +13,14 @@ from core.metrics.calibration import reliability_table
 from core.metrics.counts import counts_table
 from core.metrics.decision import net_benefit_table
 from core.metrics.ranking import precision_recall_table, roc_table
-from dashboard import theme
-from dashboard.charts import balance, bones, calibration, curves, decision, history
-from dashboard.charts.overlay import is_blank, overlay_png, strength
+from dashboard.bones import charts as bones
+from dashboard.calibration import charts as calibration
+from dashboard.compare import charts as curves
+from dashboard.dataset import charts as balance
+from dashboard.runs import charts as history
+from dashboard.shared import theme
+from dashboard.shared.overlay import is_blank, overlay_png, strength
+from dashboard.threshold import charts as decision
 
 SCORES, LABELS = [0.9, 0.8, 0.6, 0.4, 0.3, 0.1], [1, 1, 0, 1, 0, 0]
 

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from core.inference.imported import Columns, import_scores
-from core.inference.predictions import read_file
 from core.metrics.compare import calling_facts, discordant_table, match
 from core.metrics.studies import study_table
 from core.paths import predictions_folder
-from dashboard.loaders.compare import _unlike
+from core.scores.imports import Columns, import_scores
+from core.scores.predictions import read_file
+from dashboard.compare.loader import _unlike
 from tests.dashboard.conftest import House, enter, open_page, words
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from core.data.index import build_index, read_dataset, write_dataset
-from core.inference.imported import Columns, import_scores
-from core.inference.predictions import read_file
 from core.paths import predictions_folder
-from dashboard.selection import ON_SCORES
+from core.scores.imports import Columns, import_scores
+from core.scores.predictions import read_file
+from dashboard.page_list import page_named
 from tests.dashboard.conftest import PAGES, House, enter, open_page, words
 
 
@@ -32,7 +32,7 @@ def test_every_page_survives_scores_without_radiographs(imported, page):
     app = open_page(page, data="other (scores only)")
     assert not app.exception and len(app.title) == 1
     assert app.selectbox(key="data").value == "other (scores only)" and app.selectbox(key="model").value == "other"
-    assert ("has no radiographs" in words(app)) == (page.capitalize() not in ON_SCORES)
+    assert ("has no radiographs" in words(app)) == page_named(page.capitalize()).needs_images
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -14,10 +14,10 @@ from core.metrics.counts import counts_table
 from core.metrics.decision import predictive_values
 from core.metrics.grid import grid_at, grid_counts
 from core.metrics.intervals import wilson
-from core.metrics.operating_point import rates_at
-from dashboard.components import live_panel
-from dashboard.loaders.thresholds import histogram_bins
-from dashboard.widgets import estimate_text
+from core.metrics.thresholds.search import rates_at
+from dashboard.shared.study_tables import histogram_bins
+from dashboard.shared.widgets import estimate_text
+from dashboard.threshold import live_panel
 from tests.metrics.test_grid import made
 
 FOLDER = Path(live_panel.__file__).parent

@@ -11,10 +11,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data.index import build_index, read_dataset, write_dataset
-from core.inference.predictions import read_file
 from core.metrics.evaluation import outcome_table
 from core.metrics.studies import study_table
 from core.paths import predictions_folder
+from core.scores.predictions import read_file
 from tests.conftest import write_radiograph
 from tests.dashboard.conftest import HOME, PAGES, House, enter, open_page, words, write_checkpoint
 
@@ -38,7 +38,7 @@ def test_the_overview_shows_the_set_the_models_and_what_to_do(house):
 def test_a_choice_holds_across_pages(house):
     app = open_page("overview", bone="wrist", threshold="0.3")
     assert app.selectbox(key="bone").value == "wrist" and app.slider(key="threshold").value == 0.3
-    app.switch_page("app_pages/threshold.py").run()
+    app.switch_page("threshold/page.py").run()
     assert app.selectbox(key="bone").value == "wrist" and app.slider(key="threshold").value == 0.3
     assert app.number_input(key="threshold_exact").value == 0.3
 
@@ -157,7 +157,7 @@ def test_a_bone_of_one_class_is_not_estimable_and_says_why(house):
 def test_a_bone_without_a_study_in_the_split_says_so(house):
     app = open_page("threshold", bone="finger", split="train")
     assert not app.exception and "No radiograph of finger in the split train" in words(app)
-    app.switch_page("app_pages/errors.py").run()
+    app.switch_page("errors/page.py").run()
     assert not app.exception and app.pills(key="bone_chip").value == "finger"
 
 
@@ -251,7 +251,7 @@ app = AppTest.from_file({str(HOME)!r}, default_timeout=60)
 app.query_params["data"] = "demo"
 app.run()
 for page in {NO_MODEL[1:]!r}:
-    assert not app.switch_page(f"app_pages/{{page}}.py").run().exception, page
+    assert not app.switch_page(f"{{page}}/page.py").run().exception, page
     assert app.title[0].value != "No model yet", page
 found = sorted({{name.split(".")[0] for name in sys.modules}} & {{"torch", "timm", "captum", "torchvision"}})
 assert not found, found

@@ -13,9 +13,8 @@ from core.review import walkthroughs
 from core.review.database import FILE, open_store
 from core.review.store import add_verdict, verdicts_table
 from core.review.vocabulary import Verdict
-from dashboard.loaders import review
-from dashboard.parts import verdict_panel
-from dashboard.parts.case_saliency import as_film
+from dashboard.shared.case import loader, verdicts
+from dashboard.shared.case.saliency import as_film
 from tests.dashboard.conftest import House, enter, open_page, words
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
@@ -33,12 +32,12 @@ def room(built, tmp_path, monkeypatch) -> House:
 def missed() -> list[str]:
     """The missed studies in the order of the page."""
     from core.data.index import read_dataset
-    from core.inference.scored import find_scored
-    from dashboard import loaders
-    from dashboard.parts import study_view
+    from core.scores.source import find_scored
+    from dashboard.shared import loaders
+    from dashboard.shared.case import study as study_view
 
     source = loaders.sources(read_dataset("demo"))[find_scored("alpha").name]
-    found = review.cases(read_dataset("demo"), source, "valid", 0.5)
+    found = loader.cases(read_dataset("demo"), source, "valid", 0.5)
     return study_view.ordered(found.table, "FN", "all bones")["study_id"].tolist()
 
 
@@ -47,7 +46,7 @@ def read(study: str, **more: str):
 
 
 def key_of(study: str, what: str) -> str:
-    return f"say_{review.token(study)}_{what}"
+    return f"say_{loader.token(study)}_{what}"
 
 
 def test_a_verdict_is_kept_with_all_that_was_said_and_the_next_case_opens(room):
@@ -55,7 +54,7 @@ def test_a_verdict_is_kept_with_all_that_was_said_and_the_next_case_opens(room):
     app = read(first)
     assert app.button(key=key_of(first, "label_wrong")).disabled
     app.text_input(key="reviewer").set_value("  Ana  Ruiz ").run()
-    app.text_area(key=f"note_{review.token(first)}").set_value(HOSTILE).run()
+    app.text_area(key=f"note_{loader.token(first)}").set_value(HOSTILE).run()
     app.button(key=key_of(first, "label_wrong")).click().run()
     assert not app.exception and app.text_input(key="study").value == second
     row = verdicts_table(open_store()).iloc[0]
@@ -78,11 +77,11 @@ def test_a_note_of_100_kb_is_refused_and_stays_typed(room):
     study = missed()[0]
     app = read(study)
     app.text_input(key="reviewer").set_value("Ana").run()
-    app.text_area(key=f"note_{review.token(study)}").set_value("n" * 100_000).run()
+    app.text_area(key=f"note_{loader.token(study)}").set_value("n" * 100_000).run()
     app.button(key=key_of(study, "true_miss")).click().run()
     assert "100,000 characters; expected 4,000 or fewer" in app.error[0].value
     assert app.text_input(key="study").value == study
-    assert len(app.text_area(key=f"note_{review.token(study)}").value) == 100_000
+    assert len(app.text_area(key=f"note_{loader.token(study)}").value) == 100_000
     assert verdicts_table(open_store()).empty
 
 
@@ -91,7 +90,7 @@ def test_blind_nothing_on_the_page_or_in_its_address_tells_label_score_or_file(r
     add_verdict(open_store(), Verdict("demo", study, "Ben", "label_wrong", given_label=1.0, note="seen before"))
     app = read(study)
     app.toggle(key="blind").set_value(True).run()
-    assert app.text_input(key="study").value == review.token(study)
+    assert app.text_input(key="study").value == loader.token(study)
     app.text_input(key="reviewer").set_value("Ana").run()
     page = words(app)
     assert study not in page and "Missed" not in page and "seen before" not in page and "Truth" not in page
@@ -300,11 +299,11 @@ def test_a_press_that_is_told_twice_is_one_entry_and_one_undo(room, monkeypatch)
     """Streamlit runs a callback again where another run breaks into its own."""
     first = missed()[0]
     for name in ("_enter", "_undo"):
-        once = getattr(verdict_panel, name)
-        monkeypatch.setattr(verdict_panel, name, lambda *args, once=once: (once(*args), once(*args)))
+        once = getattr(verdicts, name)
+        monkeypatch.setattr(verdicts, name, lambda *args, once=once: (once(*args), once(*args)))
     app = read(first)
     app.text_input(key="reviewer").set_value("Ana").run()
-    app.text_area(key=f"note_{review.token(first)}").set_value("a fissure").run()
+    app.text_area(key=f"note_{loader.token(first)}").set_value("a fissure").run()
     for study in missed()[:2]:
         app.button(key=key_of(study, "label_wrong")).click().run()
     kept = verdicts_table(open_store(), history=True)

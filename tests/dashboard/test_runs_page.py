@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from core.training import jobs
+from core import jobs
 from tests.dashboard.conftest import House, enter, open_page, words
 
 

@@ -13,15 +13,15 @@ from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 from core.explain import trust_job
 from core.explain.attribution import attribute
-from core.explain.explained import hooks_on, private_copy
-from core.explain.sample import judge_sample
+from core.explain.attribution_target import hooks_on, private_copy
 from core.explain.trust_job import TrustJob
-from core.inference.classifier import Classifier
+from core.explain.trust_sample import judge_sample
 from core.models.checkpoint import read_checkpoint
 from core.models.registry import build
-from dashboard.charts.overlay import PALETTES, full_strength, outline_png, overlay, palette_of, sheet_png
-from dashboard.charts.trust import trust_curves
-from dashboard.loaders import saliency
+from core.scores.classifier import Classifier
+from dashboard.saliency.charts import trust_curves
+from dashboard.shared import maps as saliency
+from dashboard.shared.overlay import PALETTES, full_strength, outline_png, overlay, palette_of, sheet_png
 from tests.dashboard.conftest import open_page, words
 
 

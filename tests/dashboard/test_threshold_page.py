@@ -8,19 +8,19 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 import pytest
 
-from core.inference.operating_points import POINTS, read_points
-from core.inference.predictions import read_file
-from core.inference.scored import find_scored
-from core.metrics.bands import band_table
 from core.metrics.counts import counts_table
-from core.metrics.operating_point import Choice, choose, counts_of, rates_at
-from core.metrics.per_bone import PerBone, per_bone
 from core.metrics.studies import study_table
+from core.metrics.thresholds.bands import band_table
+from core.metrics.thresholds.per_bone import PerBone, per_bone
+from core.metrics.thresholds.search import Choice, choose, counts_of, rates_at
 from core.paths import predictions_folder
-from dashboard.parts.threshold_bones import bones_html
-from dashboard.parts.threshold_work import band_html, workload
-from dashboard.selection import Selection
-from dashboard.widgets import estimate_text
+from core.scores.operating_points import POINTS, read_points
+from core.scores.predictions import read_file
+from core.scores.source import find_scored
+from dashboard.shared.selection import Selection
+from dashboard.shared.widgets import estimate_text
+from dashboard.threshold.bones import bones_html
+from dashboard.threshold.work import band_html, workload
 from tests.dashboard.conftest import House, enter, open_page, words
 
 

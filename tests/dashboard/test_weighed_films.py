@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard.parts import study_view
+from dashboard.shared.case import study
 
 
 @pytest.fixture
 def shown(monkeypatch):
-    monkeypatch.setattr(study_view.loaders, "truth", lambda dataset: None)
-    monkeypatch.setattr(study_view.loaders, "film_uri", lambda *which: "uri")
+    monkeypatch.setattr(study.loaders, "truth", lambda dataset: None)
+    monkeypatch.setattr(study.loaders, "film_uri", lambda *which: "uri")
 
     def films(files, blind=False):
-        return study_view.films_of(SimpleNamespace(root=""), files, SimpleNamespace(threshold=0.5), blind)[0]
+        return study.films_of(SimpleNamespace(root=""), files, SimpleNamespace(threshold=0.5), blind)[0]
 
     return films
 

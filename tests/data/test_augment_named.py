@@ -8,9 +8,9 @@ import pytest
 from core.data.augment import PRESETS, Augmentation, find_augmentation, list_named, save_named
 from core.data.augment.named import named_file
 from core.errors import OverreadError
+from core.training.preflight import check_place
 from core.training.recipe import with_augmentation, with_settings
 from core.training.recipes import ORIGINAL_CNN_64
-from core.training.start import check_place
 from core.training.state import FILE
 
 SPEC = Augmentation(rotation=12.5, blur=0.01)
@@ -74,6 +74,6 @@ def test_a_resumed_run_keeps_the_augmentation_it_was_begun_with(workspace, tmp_p
     begun = replace(ORIGINAL_CNN_64, augmentation=SPEC)
     (tmp_path / "recipe.json").write_text(begun.to_json())
     (tmp_path / FILE).touch()
-    monkeypatch.setattr("core.training.start.read_facts", lambda out: {})
+    monkeypatch.setattr("core.training.preflight.read_facts", lambda out: {})
     with pytest.raises(OverreadError, match=f"begun with the augmentation {SPEC.hash()}, and the one named now is"):
         check_place(tmp_path, ORIGINAL_CNN_64, None, resume=True)

@@ -11,8 +11,8 @@ from core.data.findings import Findings
 from core.data.index import Dataset, build_index, read_dataset, write_dataset
 from core.data.input_spec import InputSpec
 from core.data.lesions import known_masks, lesion_facts, lesion_table, sentence, warnings
-from core.data.phantom import write_phantoms
 from core.errors import OverreadError
+from core.phantom import write_phantoms
 from tests.conftest import write_radiograph
 
 SIDE = 128

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from scipy.stats import binom, chi2_contingency
 
-from core.data.phantom import truth_mask, write_phantoms
-from core.data.phantom.draw import draw
-from core.data.phantom.findings import KINDS
-from core.data.phantom.plan import ABNORMAL, BONES, DEFECTS, plan
 from core.errors import OverreadError
+from core.phantom import truth_mask, write_phantoms
+from core.phantom.draw import draw
+from core.phantom.findings import KINDS
+from core.phantom.plan import ABNORMAL, BONES, DEFECTS, plan
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +236,6 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
     def full(path, content):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("core.data.phantom.write._replace", full)
+    monkeypatch.setattr("core.phantom.write._replace", full)
     with pytest.raises(OverreadError, match="No space left"):
         write_phantoms(tmp_path, patients=1, seed=1, processes=1)

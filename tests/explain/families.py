@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from core.data.input_spec import InputSpec
-from core.inference.classifier import Classifier
 from core.models.registry import build, parts
+from core.scores.classifier import Classifier
 
 _SMALL = {"img_size": 64}
 FAMILIES = {

@@ -6,7 +6,7 @@ from torch import nn
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 from core.explain.attribution import attribute
-from core.inference.classifier import Classifier
+from core.scores.classifier import Classifier
 
 CPU = torch.device("cpu")
 

@@ -7,7 +7,7 @@ from torch import nn
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 from core.explain.cohort import judge_cohort, mean_map, sample_rows, to_frame, trust_folder, trust_rows, trust_table
-from core.inference.classifier import Classifier
+from core.scores.classifier import Classifier
 
 
 class Seen:

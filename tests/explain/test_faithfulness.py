@@ -10,8 +10,8 @@ from core.explain.attribution import Attribution, attribute
 from core.explain.curves import insertion_deletion, reference_maps
 from core.explain.faithfulness import Study, judge, likeness, pointing, shuffled
 from core.explain.regions import regions
-from core.inference.classifier import Classifier
 from core.models.registry import build
+from core.scores.classifier import Classifier
 
 CPU = torch.device("cpu")
 SIDE = 56

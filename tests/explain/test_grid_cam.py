@@ -6,10 +6,10 @@ import torch
 
 from core.data.input_spec import InputSpec
 from core.explain.attribution import attribute
-from core.explain.explained import hooks_on, private_copy
+from core.explain.attribution_target import hooks_on, private_copy
 from core.explain.grid_cam import cam_grid
-from core.inference.classifier import Classifier
 from core.models.registry import build
+from core.scores.classifier import Classifier
 
 CPU = torch.device("cpu")
 

@@ -8,12 +8,12 @@ from torch import nn
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 from core.explain.attribution import METHODS, Refused, attribute
-from core.explain.explained import hooks_on, private_copy
+from core.explain.attribution_target import hooks_on, private_copy
 from core.explain.grid_cam import cam_grid
 from core.explain.memory import at_once, in_parts
 from core.explain.variants import own_score
-from core.inference.classifier import Classifier
 from core.models.registry import build
+from core.scores.classifier import Classifier
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(1).integers(0, 256, (32, 32)).astype(np.uint8)

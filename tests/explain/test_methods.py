@@ -12,10 +12,10 @@ from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 from core.explain import methods
 from core.explain.attribution import METHODS, Refused, attribute, attribute_study
-from core.explain.explained import POOLINGS, Cancelled, hooks_on, private_copy
+from core.explain.attribution_target import POOLINGS, Cancelled, hooks_on, private_copy
 from core.explain.layers import find_layer
-from core.inference.classifier import Classifier
 from core.models.registry import build
+from core.scores.classifier import Classifier
 from tests.explain.families import FAMILIES, classifier_of
 
 CPU = torch.device("cpu")

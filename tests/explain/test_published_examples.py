@@ -14,7 +14,7 @@ from core.data.input_spec import InputSpec
 from core.explain import methods
 from core.explain.attribution import Refused, attribute
 from core.explain.layers import draw
-from core.inference.classifier import Classifier
+from core.scores.classifier import Classifier
 
 SIDE = 8
 CPU = torch.device("cpu")

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from core.data.input_spec import InputSpec
-from core.explain import explained
+from core.explain import attribution_target
 from core.explain.attribution import METHODS, attribute
-from core.explain.explained import hooks_on, private_copy
-from core.inference.classifier import Classifier
+from core.explain.attribution_target import hooks_on, private_copy
 from core.models.registry import build
+from core.scores.classifier import Classifier
 
 CPU = torch.device("cpu")
 FILMS = np.random.default_rng(5).integers(0, 256, (3, 32, 32)).astype(np.uint8)
@@ -66,7 +66,7 @@ def test_who_waits_for_a_method_that_fails_gets_a_clean_network(monkeypatch):
     """He has asked for the copy already when its holder leaves hooks on it."""
     classifier, held, waits, asked = of(0), threading.Event(), threading.Event(), []
     alone = attribute(classifier, FILMS[0], "saliency").map
-    given = explained.private_copy
+    given = attribution_target.private_copy
 
     def counted(model):
         copy = given(model)
@@ -79,7 +79,7 @@ def test_who_waits_for_a_method_that_fails_gets_a_clean_network(monkeypatch):
         assert waits.wait(60)
         raise RuntimeError("in the middle")
 
-    monkeypatch.setattr(explained, "private_copy", counted)
+    monkeypatch.setattr(attribution_target, "private_copy", counted)
     replaced(monkeypatch, "layer_activation", fails)
     with ThreadPoolExecutor(2) as pool:
         failing = pool.submit(attribute, classifier, FILMS[1], "layer_activation")

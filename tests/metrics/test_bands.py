@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from core.errors import OverreadError
-from core.metrics.bands import band_table
 from core.metrics.intervals import wilson
 from core.metrics.studies import study_table
+from core.metrics.thresholds.bands import band_table
 from tests.metrics.examples import P, Y, one_view_each
 
 

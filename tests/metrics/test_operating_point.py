@@ -3,10 +3,10 @@ import pytest
 from scipy.stats import binom
 
 from core.errors import OverreadError
-from core.metrics import operating_point as op
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.decision import at_prevalence
 from core.metrics.intervals import clopper_pearson, wilson
+from core.metrics.thresholds import search as op
 from tests.metrics.examples import P, Y, tied
 
 T20 = counts_table(P, Y)

@@ -6,9 +6,9 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import expit, log_expit, logit
 
-from core.metrics.operating_point import choose
-from core.metrics.per_bone import FEWEST_ABNORMAL, bone_offsets, per_bone, shifted_scores
 from core.metrics.studies import study_table
+from core.metrics.thresholds.per_bone import FEWEST_ABNORMAL, bone_offsets, per_bone, shifted_scores
+from core.metrics.thresholds.search import choose
 from tests.metrics.examples import P, Y, one_view_each
 
 

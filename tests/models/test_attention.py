@@ -7,9 +7,9 @@ from safetensors.torch import save_file
 
 from core.errors import OverreadError
 from core.explain.attribution import attribute_study
-from core.inference.classifier import Classifier
 from core.models.attention import GatedHead, pooled
 from core.models.registry import build, parts, reads_studies, stages
+from core.scores.classifier import Classifier
 from core.training.recipe import Recipe
 
 

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from core.data.index import build_index, read_index, write_dataset
-from core.inference.predictions import dataset_reference, store_predictions
 from core.review.store import add_verdict, open_store
 from core.review.vocabulary import Verdict
 from core.schema import PREDICTIONS
+from core.scores.predictions import dataset_reference, store_predictions
 from tests.dashboard.conftest import write_checkpoint
 from tests.test_command_line import core
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as some
 from core.data.index import build_index, write_dataset
 from core.errors import OverreadError
 from core.review.database import open_store
-from core.review.exchange import export_csv, import_csv
 from core.review.store import add_verdict, undo, verdicts_table
+from core.review.verdict_files import export_csv, import_csv
 from tests.review.test_store import HOSTILE, entry
 
 

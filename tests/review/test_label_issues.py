@@ -7,7 +7,6 @@ from scipy.special import expit
 
 from core.data.index import build_index, read_dataset, write_dataset
 from core.errors import OverreadError
-from core.inference.embeddings import Embeddings
 from core.review.label_issues import (
     ORDERS,
     confident_joint,
@@ -18,6 +17,7 @@ from core.review.label_issues import (
     rank,
     read_out_of_fold,
 )
+from core.scores.embeddings import Embeddings
 
 
 def planted(seed: int = 0, n: int = 600, share: float = 0.08):

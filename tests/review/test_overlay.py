@@ -10,7 +10,7 @@ from core.data.index import build_index, read_index, write_dataset
 from core.data.labels import labels_file, read_labels, relabelled
 from core.errors import OverreadError
 from core.paths import checkpoint_folder
-from core.review.overlay import accept, adjudicated, find_revision, list_revisions, revision_table
+from core.review.label_revisions import accept, adjudicated, find_revision, list_revisions, revision_table
 from core.review.store import add_verdict, open_store, verdicts_table
 from core.review.vocabulary import Verdict
 from tests.test_command_line import core

@@ -9,10 +9,10 @@ from safetensors.torch import load_file
 
 from core.data.index import build_index, read_index, write_dataset
 from core.errors import OverreadError
-from core.inference.classifier import load_classifier
-from core.inference.predict import predict
-from core.inference.predictions import read_file
 from core.models.checkpoint import read_checkpoint
+from core.scores.classifier import load_classifier
+from core.scores.predict import predict
+from core.scores.predictions import read_file
 from core.training import folds as room
 from core.training.folds import train_folds
 from tests.conftest import write_radiograph

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from core import jobs as room
 from core.data.index import build_index, write_dataset
 from core.errors import OverreadError
+from core.jobs import enqueue, list_jobs, log_of, start_worker, stop
 from core.models.checkpoint import read_checkpoint
-from core.training import jobs as room
-from core.training.jobs import enqueue, list_jobs, log_of, start_worker, stop
 
 SHORT = ["size=16", "epochs=2", 'model_kwargs={"width": 4}']
 LONG = ["size=16", "epochs=5000", 'model_kwargs={"width": 4}']
@@ -75,7 +75,7 @@ def test_a_killed_worker_is_told_from_one_that_works(tree, tmp_path):
     job = enqueue("original-cnn-64", "tree", str(out), LONG)
     waiting = enqueue("original-cnn-64", "tree", str(tmp_path / "other"), SHORT)
     wait(lambda: (out / "history.csv").exists())
-    for worker in processes_of("core.training.jobs", job.id, str(out)):
+    for worker in processes_of("core.jobs", job.id, str(out)):
         os.kill(worker, signal.SIGKILL)
     wait(lambda: state(job) == "interrupted")
     assert state(waiting) == "waiting"

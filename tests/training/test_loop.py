@@ -14,16 +14,16 @@ from safetensors.torch import load_file
 
 from core.data.index import build_index, read_dataset, read_index, write_dataset
 from core.errors import OverreadError
-from core.inference.classifier import load_classifier
-from core.inference.predictions import effective_splits, read_file, read_predictions
 from core.models import checkpoint as room
 from core.models.checkpoint import load_model, read_checkpoint, save_weights
-from core.training import judging, loop
+from core.scores.classifier import load_classifier
+from core.scores.predictions import effective_splits, read_file, read_predictions
+from core.training import loop, validation
 from core.training.loop import train
 from core.training.loss import tuning_figures
 from core.training.margins import read_margins
+from core.training.preflight import alone
 from core.training.recipe import Recipe
-from core.training.start import alone
 from tests.conftest import write_radiograph
 
 RECIPE = Recipe("tiny", "small_cnn", {"width": 4, "hidden": 8}, size=16, epochs=6, batch_size=8, learning_rate=0.02)
@@ -147,7 +147,7 @@ def test_kill_nine_leaves_a_whole_checkpoint_that_goes_on(tree, tmp_path):
 
 def judge(monkeypatch, area):
     found = lambda tune, told: {**tuning_figures(tune, told), "tune_auroc": area()}  # noqa: E731
-    monkeypatch.setattr(judging, "tuning_figures", found)
+    monkeypatch.setattr(validation, "tuning_figures", found)
 
 
 def test_a_resumed_run_that_goes_another_way_still_ends_whole(tree, tmp_path, monkeypatch):

@@ -15,8 +15,8 @@ from core.models.registry import build, parts, stages
 from core.training.average import average_of, update
 from core.training.loss import loss_of, tuning_figures
 from core.training.optim import freeze, optimiser_for, plateaus, set_rates
+from core.training.preflight import stop_early
 from core.training.recipe import Recipe
-from core.training.start import stop_early
 
 RECIPE = Recipe("r", "resnet18", size=32, epochs=10)
 FAMILIES = ["resnet18", "mobilenetv2_100", "densenet121", "convnext_atto", "vit_tiny_patch16_224", "small_cnn"]

@@ -13,16 +13,16 @@ from typer.testing import CliRunner
 from core.__main__ import app
 from core.data.index import build_index, read_index, write_dataset
 from core.errors import OverreadError
-from core.inference.predictions import read_file
 from core.metrics.evaluation import evaluate
 from core.metrics.studies import attention_weights, study_table
 from core.models.checkpoint import load_model, read_checkpoint
+from core.scores.predictions import read_file
 from core.training import loop
 from core.training.folds import train_folds
 from core.training.loop import train
 from core.training.margins import Logged, margin_table, read_margins
 from core.training.parallel import Team
-from core.training.units import units_of
+from core.training.samples import units_of
 from tests.training.test_loop import RECIPE
 
 ATTENTION = replace(RECIPE, architecture="attention:small_cnn", batch_size=6)

@@ -13,8 +13,8 @@ from core import paths
 from core.__main__ import app
 from core.data.index import build_index, write_dataset
 from core.errors import OverreadError
-from core.inference.predictions import read_file
 from core.models.checkpoint import read_checkpoint
+from core.scores.predictions import read_file
 from core.training import sweep as room
 from core.training.recipes import ORIGINAL_CNN_64
 from core.training.sweep import compare_runs, points_of, run_sweep

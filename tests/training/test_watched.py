@@ -10,9 +10,9 @@ import torch
 from core.data.index import build_index, write_dataset
 from core.errors import OverreadError
 from core.training.compiled import compiling
-from core.training.events import event_files
 from core.training.loop import train
-from core.training.start import duration, left
+from core.training.preflight import duration, left
+from core.training.tensorboard import event_files
 from tests.training.test_loop import RECIPE
 
 

@@ -1,0 +1,141 @@
+"""Who is examined, of what, how often, with what result: everything about a radiograph but its pixels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.phantom.anatomy import SITES
+from core.phantom.findings import KINDS, Finding, choose
+
+VERSION = 1
+# Studies of each bone in MURA.
+BONES = {"elbow": 1912, "finger": 2110, "hand": 2185, "humerus": 727, "forearm": 1010, "shoulder": 3015, "wrist": 3697}
+ABNORMAL = 0.43
+VIEWS = {1: 0.10, 2: 0.30, 3: 0.42, 4: 0.15, 5: 0.03}
+SECOND_STUDY = 0.04
+SECOND_BONE = 0.06
+SHOWN = 0.9  # chance that a further view shows the finding; one view always does
+DEFECTS = {
+    "two_on_one_film": 0.02,
+    "overlap": 0.03,
+    "dark": 0.03,
+    "washed_out": 0.03,
+    "stretched": 0.02,
+    "inverted": 0.02,
+    "border": 0.06,
+    "marker": 0.5,
+    "blank": 0.003,
+}
+STREAMS = {"patient": 0, "study": 1, "person": 2, "view": 3, "film": 4, "noise": 5}
+
+
+@dataclass(frozen=True)
+class Radiograph:
+    """One film to be drawn. `finding` is None unless this view shows it."""
+
+    image_id: str
+    study: str
+    patient: str
+    bone: str
+    split: str
+    true_label: int
+    given_label: int
+    view: str
+    abnormality: str
+    finding: Finding | None
+    defects: tuple[str, ...]
+    side: str  # L or R
+    key: tuple[int, ...]  # seed, patient, bone, study, image
+
+
+def draws(key: tuple[int, ...], stream: str) -> np.random.Generator:
+    """The random numbers of one purpose of one thing, whoever draws it and when."""
+    return np.random.default_rng(np.random.SeedSequence([*key, STREAMS[stream]]))
+
+
+def person_draws(key: tuple[int, ...]) -> np.random.Generator:
+    """The same for every view and every study of one bone of one patient."""
+    return draws(key[:3], "person")
+
+
+def plan(patients: int, seed: int, valid_fraction: float, wrong_labels: float) -> list[Radiograph]:
+    """Every radiograph of the set, patient by patient. The first k patients are the same for every `patients`."""
+    phase = float(np.random.default_rng([seed, 99]).random())
+    made = []
+    for number in range(1, patients + 1):
+        # Evenly spread rather than drawn, so a small set has its share of valid patients too.
+        valid = int(number * valid_fraction + phase) > int((number - 1) * valid_fraction + phase)
+        made += _patient(number, "valid" if valid else "train", seed, wrong_labels)
+    return made
+
+
+def _patient(number: int, split: str, seed: int, wrong_labels: float) -> list[Radiograph]:
+    rng = draws((seed, number), "patient")
+    names = list(BONES)
+    shares = np.array(list(BONES.values())) / sum(BONES.values())
+    count = 2 if rng.random() < SECOND_BONE else 1
+    made = []
+    for bone in sorted(rng.choice(len(names), size=count, replace=False, p=shares)):
+        studies = 2 if rng.random() < SECOND_STUDY else 1
+        side = "LR"[rng.integers(2)]
+        for study in range(1, studies + 1):
+            made += _study((seed, number, int(bone), study), names[bone], split, side, wrong_labels)
+    return made
+
+
+def _study(key: tuple[int, ...], bone: str, split: str, side: str, wrong_labels: float) -> list[Radiograph]:
+    # Films and findings draw from different streams: nothing about a film can tell the label.
+    rng, films = draws(key, "study"), draws(key, "view")
+    views = _views(films)
+    defects = [_defects(films) for _ in views]
+    true_label = int(rng.random() < ABNORMAL)
+    kind = rng.choice(list(KINDS), p=list(KINDS.values()))
+    finding = choose(str(kind), SITES[bone], rng)
+    shown = rng.random(len(views)) < SHOWN
+    shown[rng.integers(len(views))] = True
+    given_label = true_label ^ int(rng.random() < wrong_labels)
+    blank = np.array(["blank" in names for names in defects])
+    if blank.all():
+        defects[0] = ()
+    if not (shown & ~blank).any():
+        shown = ~blank
+    patient = f"patient{key[1]:05d}"
+    folder = f"{split}/XR_{bone.upper()}/{patient}/study{key[3]}_{'positive' if given_label else 'negative'}"
+    made = []
+    for place, view in enumerate(views):
+        visible = bool(true_label and shown[place] and "blank" not in defects[place])
+        made.append(
+            Radiograph(
+                f"{folder}/image{place + 1}.png",
+                folder,
+                patient,
+                bone,
+                split,
+                true_label,
+                given_label,
+                view,
+                finding.kind if true_label else "none",
+                finding if visible else None,
+                defects[place],
+                side,
+                (*key, place + 1),
+            )
+        )
+    return made
+
+
+def _views(rng: np.random.Generator) -> list[str]:
+    count = int(rng.choice(list(VIEWS), p=list(VIEWS.values())))
+    order = ["frontal", "lateral", "oblique", "frontal", "oblique"]
+    if count <= 2 and rng.random() < 0.25:
+        order = ["oblique", "frontal"]
+    return order[:count]
+
+
+def _defects(rng: np.random.Generator) -> tuple[str, ...]:
+    hit = {name: rng.random() < share for name, share in DEFECTS.items()}
+    if hit["blank"]:
+        return ("blank",)
+    if hit["dark"]:
+        hit["washed_out"] = False
+    return tuple(name for name in DEFECTS if hit[name])

@@ -1,0 +1,175 @@
+"""A phantom set on disk, in MURA's layout: drawn by several processes, every file written whole or not at all."""
+
+import io
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from core.errors import OverreadError
+from core.phantom.draw import draw
+from core.phantom.plan import VERSION, Radiograph, plan
+from core.phantom.truth import truth_row, truth_table
+
+ROOT = "MURA-v1.1"
+BATCH = 16
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class PhantomReport:
+    """What a phantom set holds. `wrong_labels` counts studies."""
+
+    folder: Path
+    radiographs: int
+    studies: int
+    patients: int
+    wrong_labels: int
+
+
+def write_phantoms(
+    out: Path,
+    patients: int,
+    seed: int,
+    progress: Progress | None = None,
+    processes: int | None = None,
+    valid_fraction: float = 0.2,
+    wrong_labels: float = 0.04,
+) -> PhantomReport:
+    """Synthetic radiographs with known truth below `out`, in MURA's layout; the same values give the same bytes.
+
+    A complete set of the same values is left as it is, an incomplete one is finished. OverreadError on bad values, on a
+    folder that holds anything else, and on a disk that cannot be written.
+    """
+    _check_values(patients, seed, valid_fraction, wrong_labels)
+    folder = Path(out) / ROOT
+    description = {
+        "phantom": True,
+        "version": VERSION,
+        "seed": seed,
+        "patients": patients,
+        "valid_fraction": valid_fraction,
+        "wrong_labels": wrong_labels,
+    }
+    radiographs = plan(patients, seed, valid_fraction, wrong_labels)
+    try:
+        complete = _claim(folder, description)
+        if not complete:
+            _write(folder, radiographs, progress, processes or os.cpu_count() or 1)
+    except OSError as error:
+        raise OverreadError(
+            f"Writing phantoms to {folder} failed ({error.strerror or error}); expected a folder that can be written, "
+            f"with about {len(radiographs) * 0.09 + 1:.0f} MB free. Make room or choose another folder, and repeat."
+        ) from error
+    flipped = {radiograph.study for radiograph in radiographs if radiograph.true_label != radiograph.given_label}
+    studies = {radiograph.study for radiograph in radiographs}
+    return PhantomReport(folder, len(radiographs), len(studies), patients, len(flipped))
+
+
+def _check_values(patients: int, seed: int, valid_fraction: float, wrong_labels: float) -> None:
+    if patients < 1:
+        raise OverreadError(f"Found {patients} patients; expected 1 or more. Ask for at least one patient.")
+    if patients > 99_999:
+        raise OverreadError(f"Found {patients} patients; MURA's folder names hold five digits. Ask for 99999 or fewer.")
+    if seed < 0:
+        raise OverreadError(f"Found seed {seed}; expected a whole number from 0 up. Choose another seed.")
+    for name, share in (("valid_fraction", valid_fraction), ("wrong_labels", wrong_labels)):
+        if not 0 <= share < 1:
+            raise OverreadError(f"Found {name} {share}; expected a share from 0 to below 1. Choose another share.")
+
+
+def _claim(folder: Path, description: dict) -> bool:
+    """Take the folder for this set. True when the set is there already and complete."""
+    note = folder / "phantom.json"
+    if folder.exists() and any(folder.iterdir()):
+        found = _read_note(note)
+        if found != description:
+            what = f"another phantom set ({_in_words(found)})" if found else "files that are no phantom set"
+            raise OverreadError(
+                f"{folder} holds {what}; expected it empty or with {_in_words(description)}. "
+                "Choose another folder or remove it."
+            )
+        return (folder / "truth.parquet").exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(note, (json.dumps(description, indent=2) + "\n").encode())
+    return False
+
+
+def _read_note(note: Path) -> dict | None:
+    try:
+        found = json.loads(note.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _in_words(description: dict) -> str:
+    names = ("patients", "seed", "valid_fraction", "wrong_labels", "version")
+    return ", ".join(f"{name} {description.get(name, '?')}" for name in names)
+
+
+def _write(folder: Path, radiographs: list[Radiograph], progress: Progress | None, processes: int) -> None:
+    jobs = [(folder, radiographs[start : start + BATCH]) for start in range(0, len(radiographs), BATCH)]
+    rows: list[dict] = []
+    for batch in _run(jobs, min(processes, len(jobs))):
+        rows += batch
+        if progress:
+            progress(len(rows), len(radiographs), "radiographs drawn")
+    truth = truth_table(rows)
+    for split in ("train", "valid"):
+        _write_lists(folder, split, truth[truth["split"] == split])
+    buffer = io.BytesIO()
+    truth.to_parquet(buffer, index=False)
+    _replace(folder / "truth.parquet", buffer.getvalue())  # last: it says that the set is complete
+
+
+def _run(jobs: list, processes: int) -> Iterator[list[dict]]:
+    if processes <= 1:
+        yield from map(_write_batch, jobs)
+        return
+    # spawn everywhere: a forked child of a program with threads (a page, torch) can hang.
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield from pool.map(_write_batch, jobs)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _write_batch(job: tuple[Path, list[Radiograph]]) -> list[dict]:
+    folder, radiographs = job
+    rows = []
+    for radiograph in radiographs:
+        drawn = draw(radiograph)
+        path = folder / radiograph.image_id
+        path.parent.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        Image.fromarray(drawn.pixels).save(buffer, format="PNG", compress_level=1)
+        _replace(path, buffer.getvalue())
+        rows.append(truth_row(radiograph, drawn))
+    return rows
+
+
+def _write_lists(folder: Path, split: str, truth: pd.DataFrame) -> None:
+    """The two lists of a split, without header, as in MURA."""
+    paths = [f"{ROOT}/{image_id}\n" for image_id in truth["image_id"]]
+    studies = truth.drop_duplicates("study")
+    labels = [f"{ROOT}/{study}/,{label}\n" for study, label in zip(studies["study"], studies["given_label"])]
+    _replace(folder / f"{split}_image_paths.csv", "".join(paths).encode())
+    _replace(folder / f"{split}_labeled_studies.csv", "".join(labels).encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

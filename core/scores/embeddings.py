@@ -1,0 +1,168 @@
+"""What a network sees in each radiograph, as a vector: its features before the last layer; and who looks alike.
+
+Kept by the hashes of weights and index, so that a page reads vectors and never runs the network. Imports torch only
+to compute.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.data.index import Dataset, read_index
+from core.errors import OverreadError
+from core.models.checkpoint import Checkpoint
+from core.paths import home, write_atomically
+from core.scores.predictions import dataset_reference, effective_splits
+
+ROWS = ("image_id", "study_id", "group_id", "bone", "label", "split", "path", "sha1")
+LEARNED = ("train", "tune")
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """rows: one a radiograph (ROWS; `split` as the checkpoint sees it); vectors: float32 [rows, width], of length 1."""
+
+    rows: pd.DataFrame
+    vectors: np.ndarray
+
+    @cached_property
+    def places(self) -> dict[str, np.ndarray]:
+        """Where the radiographs of each study stand."""
+        return dict(self.rows.groupby("study_id", sort=False).indices)
+
+    @cached_property
+    def of_bone(self) -> dict[str, slice]:
+        """From each bone's first radiograph to its last: nothing else lies between where they were computed here."""
+        found = self.rows.groupby("bone", sort=False).indices
+        return {bone: slice(int(places[0]), int(places[-1]) + 1) for bone, places in found.items()}
+
+    @cached_property
+    def comparable(self) -> np.ndarray:
+        """Which radiographs the network learned from under a known label, bool [rows]."""
+        return (self.rows["split"].isin(LEARNED) & self.rows["label"].notna()).to_numpy(copy=True)
+
+    @cached_property
+    def codes(self) -> dict[str, np.ndarray]:
+        """Study, patient and bone as numbers, which compare faster than their names."""
+        return {name: pd.factorize(self.rows[name])[0] for name in ("study_id", "group_id", "bone")}
+
+
+def embeddings_files(checkpoint: Checkpoint, dataset: Dataset) -> tuple[Path, Path]:
+    """The vectors (.npy) and their rows (.parquet)."""
+    name = "-".join(reference.split("@")[-1] for reference in (checkpoint.reference, dataset_reference(dataset)))
+    folder = home() / "embeddings" / dataset.name
+    return folder / f"{name}.npy", folder / f"{name}.parquet"
+
+
+def read_embeddings(checkpoint: Checkpoint, dataset: Dataset) -> Embeddings | None:
+    """Those that were kept, mapped from the disk; None where there are none, or where a kill left half of them."""
+    vectors, rows = embeddings_files(checkpoint, dataset)
+    if not rows.exists() or not vectors.exists():
+        return None
+    try:
+        found = Embeddings(pd.read_parquet(rows), np.load(vectors, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError):
+        return None
+    whole = set(ROWS) <= set(found.rows) and found.vectors.ndim == 2 and len(found.rows) == len(found.vectors)
+    return found if whole else None
+
+
+def compute_embeddings(
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    progress: Callable[[int, int, str], None] | None = None,
+    device: str = "",
+) -> Embeddings:
+    """Embed every radiograph of the index that can be decoded, and keep the vectors."""
+    from core.data.cache import pixel_cache
+    from core.scores.classifier import load_classifier
+
+    # By bone, so that the radiographs of one bone lie together on the disk.
+    index = read_index(dataset.name).sort_values("bone", kind="stable").reset_index(drop=True)
+    index["split"] = effective_splits(index, checkpoint)
+    cache = pixel_cache(dataset, index, checkpoint.input_spec, progress)
+    where = cache.rows_of(index["image_id"])
+    rows, where = index.loc[where >= 0, list(ROWS)].reset_index(drop=True), where[where >= 0]
+    if rows.empty:
+        raise OverreadError(f"No radiograph of {dataset.name} can be decoded; index it again to see why.")
+    seen = features(load_classifier(checkpoint, device), cache.pixels, where, progress)
+    length = np.linalg.norm(seen, axis=1, keepdims=True)
+    vectors = seen / np.where(length > 0, length, 1)
+    into, beside = embeddings_files(checkpoint, dataset)
+
+    def save(path: Path) -> None:
+        with path.open("wb") as out:
+            np.save(out, vectors)
+
+    # The rows last: they say that the vectors are whole.
+    write_atomically(into, save)
+    write_atomically(beside, lambda path: rows.to_parquet(path, index=False))
+    return Embeddings(rows, vectors)
+
+
+def features(classifier, pixels: np.ndarray, rows: np.ndarray, progress=None, batch_size: int = 128) -> np.ndarray:
+    """What enters the network's last layer, float32 [len(rows), width]; maps are averaged over their places."""
+    import torch
+
+    from core.device import autocast, channels_last
+
+    # A copy, since a hook on the shared network would meet whoever scores with it at this moment.
+    model, caught = copy.deepcopy(classifier.model).eval(), []
+    head = model.get_classifier()
+    head = head[0] if isinstance(head, tuple) else head
+
+    def take(module, inputs) -> None:
+        seen = inputs[0].float()
+        caught.append((seen.mean((2, 3)) if seen.ndim == 4 else seen.flatten(1)).cpu().numpy())
+
+    head.register_forward_pre_hook(take)
+    with torch.inference_mode(), autocast(classifier.device):
+        for start in range(0, len(rows), batch_size):
+            batch = classifier.tensor(pixels[rows[start : start + batch_size]])
+            model(channels_last(batch))
+            if progress:
+                progress(min(start + batch_size, len(rows)), len(rows), "embedding")
+    return np.concatenate(caught).astype(np.float32)
+
+
+def neighbours(found: Embeddings, study_id: str, count: int = 10, same_bone: bool = True) -> pd.DataFrame:
+    """The labelled studies the network learned from that look most like this one, most alike first.
+
+    One row a study: ROWS of its most alike radiograph, and `similarity`, the cosine to the nearest of the study's own
+    radiographs. Never of the same patient (or copies of the same files). Empty where the study was not embedded.
+    """
+    own = found.places.get(study_id)
+    if own is None:
+        return found.rows.iloc[:0].assign(similarity=np.zeros(0))
+    part = found.of_bone[found.rows["bone"].iat[own[0]]] if same_bone else slice(0, len(found.rows))
+    study, group, bone = (found.codes[name] for name in ("study_id", "group_id", "bone"))
+    allowed = found.comparable[part] & (group[part] != group[own[0]])
+    if same_bone:
+        allowed &= bone[part] == bone[own[0]]
+    alike = (found.vectors[part] @ found.vectors[own].T).max(axis=1)
+    alike[~allowed] = -np.inf
+    # More of the best, until they hold enough studies, however many radiographs each has.
+    enough, most = 4 * count, int(allowed.sum())
+    while True:
+        best = np.argpartition(-alike, min(enough, len(alike)) - 1)[:enough]
+        best = best[np.isfinite(alike[best])]
+        if enough >= most or len(np.unique(study[part][best])) >= count:
+            break
+        enough *= 4
+    table = found.rows.iloc[best + part.start].assign(similarity=alike[best])
+    table = table.sort_values(["similarity", "image_id"], ascending=[False, True])
+    return table.drop_duplicates("study_id").head(count).reset_index(drop=True)
+
+
+def neighbours_sentence(table: pd.DataFrame) -> str:
+    """`9 of the 10 most similar studies it learned from are labelled normal.`"""
+    if table.empty:
+        return "There is no labelled study to compare with among those it learned from."
+    abnormal = int((table["label"] == 1).sum())
+    word, most = ("abnormal", abnormal) if 2 * abnormal > len(table) else ("normal", len(table) - abnormal)
+    return f"{most} of the {len(table)} most similar studies it learned from are labelled {word}."

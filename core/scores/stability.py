@@ -1,0 +1,149 @@
+"""How steady a network's answer is under an augmentation: the same radiograph drawn many times."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.special import expit
+
+from core.data.augment import Augmentation, apply
+from core.data.index import Dataset, read_index
+from core.errors import OverreadError
+from core.models.checkpoint import Checkpoint
+from core.paths import home, write_atomically
+from core.scores.classifier import Classifier, load_classifier
+from core.scores.predictions import effective_splits
+
+DRAWS = 64
+# Written so often, and at the end: what a stop may lose.
+_KEEP_EVERY = 10
+COLUMNS = {"image_id": "str", "sha1": "str", "bone": "str", "label": "float64", "original": "float64"}
+
+
+def logits_of(classifier: Classifier, units: torch.Tensor, batch_size: int = 64) -> np.ndarray:
+    """Logits float64 [n] of augmented grey in 0..1, float32 tensor [n, 1, s, s]."""
+    return classifier.scores_of_units(units, batch_size)[:, 0]
+
+
+def draw_logits(
+    classifier: Classifier,
+    augmentation: Augmentation,
+    pixels: np.ndarray,
+    image_id: str,
+    seed: int,
+    epochs: Sequence[int],
+) -> np.ndarray:
+    """Logits float64 [n] of one radiograph, uint8 [s, s], as each of these epochs would draw it; nothing is mixed."""
+    one = torch.from_numpy(np.ascontiguousarray(pixels))[None].to(classifier.device)
+    many = one.expand(len(epochs), -1, -1)
+    return logits_of(classifier, apply(augmentation.alone, many, [image_id] * len(epochs), seed, list(epochs)))
+
+
+def steadiness(original: float, logits: np.ndarray, threshold: float) -> dict:
+    """How the score moves: original, mean, spread (standard deviation), low, high (95% of draws), of the probability;
+    flips: the share of draws on the other side of the threshold than the original."""
+    scores, base = expit(np.asarray(logits, float)), float(expit(original))
+    low, high = np.quantile(scores, [0.025, 0.975])
+    return {
+        "original": base,
+        "mean": float(scores.mean()),
+        "spread": float(scores.std()),
+        "low": float(low),
+        "high": float(high),
+        "flips": float(((scores >= threshold) != (base >= threshold)).mean()),
+        "draws": len(scores),
+    }
+
+
+def sample_of(dataset: Dataset, checkpoint: Checkpoint, split: str, count: int) -> pd.DataFrame:
+    """Up to `count` rows of the index, as many of each bone as of any other, the same ones every time."""
+    index = read_index(dataset.name)
+    rows = index[effective_splits(index, checkpoint) == split]
+    if rows.empty:
+        raise OverreadError(f"{dataset.name} has no radiograph in the split {split} for {checkpoint.name}.")
+    order = [hashlib.blake2b(name.encode(), digest_size=8).hexdigest() for name in rows["image_id"]]
+    rows = rows.assign(order=order).sort_values("order")
+    rows = rows.assign(turn=rows.groupby("bone").cumcount()).sort_values(["turn", "bone"])
+    return rows.head(count).drop(columns=["order", "turn"]).reset_index(drop=True)
+
+
+def stability_rows(
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    augmentation: Augmentation,
+    split: str,
+    count: int,
+    draws: int = DRAWS,
+    seed: int = 0,
+    progress: Callable[[int, int, str], None] | None = None,
+    device: str = "",
+    classifier: Classifier | None = None,
+) -> pd.DataFrame:
+    """Logits of each sampled radiograph and of its draws, one row a radiograph: COLUMNS and draw_0 .. draw_n.
+
+    Kept in the workspace by the hashes of weights and augmentation, so that it goes on where it was stopped.
+    """
+    file = stability_file(checkpoint, dataset, augmentation, draws, seed)
+    known, rows = stored_rows(file), sample_of(dataset, checkpoint, split, count)
+    missing = rows[~rows["sha1"].isin(set(known["sha1"]))]
+    if len(missing):
+        classifier = classifier or load_classifier(checkpoint, device)
+    made = []
+    for done, row in enumerate(missing.itertuples(), 1):
+        if progress:
+            progress(done - 1, len(missing), f"{draws} draws of each radiograph")
+        try:
+            pixels = checkpoint.input_spec.pixels(f"{dataset.root}/{row.path}")
+        except OverreadError:
+            continue  # named by the audit
+        logits = draw_logits(classifier, augmentation, pixels, row.image_id, seed, range(draws))
+        drawn = {f"draw_{place}": value for place, value in enumerate(logits)}
+        original = float(classifier.logits(pixels[None])[0])
+        made.append({"image_id": row.image_id, "sha1": row.sha1, "bone": row.bone, "label": row.label,
+                     "original": original, **drawn})  # fmt: skip
+        if done % _KEEP_EVERY == 0 or done == len(missing):
+            known, made = pd.concat([known, pd.DataFrame(made)], ignore_index=True), []
+            write_atomically(file, lambda path, frame=known: frame.to_parquet(path, index=False))
+    if made:
+        known = pd.concat([known, pd.DataFrame(made)], ignore_index=True)
+        write_atomically(file, lambda path: known.to_parquet(path, index=False))
+    if progress:
+        progress(len(missing), len(missing), "drawn")
+    return known[known["sha1"].isin(set(rows["sha1"]))].reset_index(drop=True)
+
+
+def stability_file(checkpoint: Checkpoint, dataset: Dataset, augmentation: Augmentation, draws: int, seed: int) -> Path:
+    """Where the draws of these weights under this augmentation are kept."""
+    name = f"{checkpoint.weights_hash[:16]}-{augmentation.alone.hash()}-{draws}-{seed}.parquet"
+    return home() / "stability" / dataset.name / name
+
+
+def stored_rows(file: Path) -> pd.DataFrame:
+    """What was drawn before; nothing where there is no such file, or it is damaged: it is then made anew."""
+    try:
+        found = pd.read_parquet(file)
+        return found if set(COLUMNS) <= set(found) else pd.DataFrame(columns=list(COLUMNS))
+    except (OSError, ValueError):
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS.items()})
+
+
+def stability_table(rows: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """Per bone, the least steady first: radiographs, flips (mean share of draws that change the decision) with
+    flips_low, flips_high (95% by radiograph), unsteady (share of radiographs that flip at all), spread (mean standard
+    deviation of the score), worst (the image_id that flips most)."""
+    draws = [name for name in rows if name.startswith("draw_")]
+    columns = ["bone", "radiographs", "flips", "flips_low", "flips_high", "unsteady", "spread", "worst"]
+    found = []
+    for bone, part in rows.groupby("bone"):
+        scores, base = expit(part[draws].to_numpy(float)), expit(part["original"].to_numpy(float))
+        flips = ((scores >= threshold) != (base >= threshold)[:, None]).mean(axis=1)
+        half = 1.96 * flips.std(ddof=1) / len(flips) ** 0.5 if len(flips) > 1 else np.nan
+        mean = float(flips.mean())
+        found.append(
+            (bone, len(part), mean, max(0.0, mean - half), min(1.0, mean + half), float((flips > 0).mean()),
+             float(scores.std(axis=1).mean()), part["image_id"].iloc[int(flips.argmax())])
+        )  # fmt: skip
+    return pd.DataFrame(found, columns=columns).sort_values(["flips", "spread"], ascending=False, ignore_index=True)

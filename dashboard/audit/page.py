@@ -1,0 +1,114 @@
+"""What is wrong with the data set: one line a check, the worst first, each with its gallery."""
+
+import json
+from html import escape
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from core.audit.audit import run_audit
+from core.audit.findings import Verdict, verdicts
+from core.data.index import Dataset
+from dashboard.audit import findings
+from dashboard.audit.loader import audit
+from dashboard.shared import clicks, loaders, selection, widgets
+
+TONES = {"fail": "missed", "alarm": "abnormal", "note": "unknown", "pass": "normal"}
+
+
+def show() -> None:
+    chosen = selection.current()
+    dataset = loaders.datasets()[chosen.dataset]
+    found = audit(dataset)
+    if found is None:
+        widgets.heading("Audit", dataset, dataset.name)
+        offer(dataset)
+        return
+    lines = verdicts(found)
+    widgets.heading("Audit", dataset, dataset.name, f"{found.radiographs:,} radiographs", summary(lines))
+    # The lines stand above the selector and mark what it holds.
+    table = st.container()
+    shown = choose(lines)
+    with table:
+        show_lines(lines, shown)
+    if shown:
+        widgets.caption(shown.title, shown.words)
+        findings.show(dataset, found, shown.key)
+    st.download_button(
+        "The whole audit as JSON",
+        lambda: json.dumps(found.facts(), indent=1),
+        f"{dataset.name}-audit.json",
+        "application/json",
+        on_click="ignore",
+    )
+
+
+def offer(dataset: Dataset) -> None:
+    """Audit now, with progress: every file is decoded once, and the pixels it makes are not thrown away."""
+    widgets.empty(
+        f"{dataset.name} has not been audited as it is now",
+        "Every radiograph is measured and compared with every other; what is decoded for it is kept. In a terminal:",
+        f"python -m core audit {dataset.name}",
+    )
+    if st.button("Audit now", type="primary", key="audit_now"):
+        tell = widgets.progress("Reading the index")
+        run_audit(dataset, lambda done, total, what: tell(done / max(total, 1), f"{what}: {done:,} of {total:,}"))
+        st.rerun()
+
+
+def summary(lines: list[Verdict]) -> str:
+    """How many checks failed, raised an alarm or passed."""
+    levels = [line.level for line in lines]
+    alarms = levels.count("alarm")
+    parts = [
+        (levels.count("fail"), "failed"),
+        (alarms, "alarm" if alarms == 1 else "alarms"),
+        (levels.count("pass"), "passed"),
+    ]
+    return ", ".join(f"{count} {word}" for count, word in parts if count)
+
+
+def choose(lines: list[Verdict]) -> Verdict | None:
+    """The finding whose gallery is open; it lives in the URL. The worst, until another is chosen."""
+    found = {line.title: line for line in lines if opens(line)}
+    clicks.on_card(lambda title: st.session_state.update(finding=title))
+    if not found:
+        return None
+    title = st.selectbox(
+        "Finding", list(found), key="finding", bind="query-params", label_visibility="collapsed", width=420
+    )
+    return found[title]
+
+
+def opens(line: Verdict) -> bool:
+    """Whether there is something to look at."""
+    if line.key == "shortcut":
+        return line.words.startswith("the label")
+    return line.level != "pass" and not line.words.startswith(("cannot be judged", "none"))
+
+
+def show_lines(lines: list[Verdict], shown: Verdict | None) -> None:
+    """One line a check; those with radiographs are links that open them, those without a finding are named together."""
+    rows = []
+    for line in lines:
+        title = escape(line.title)
+        if opens(line):
+            query = urlencode({"data": st.session_state.get("data", ""), "finding": line.title})
+            title = f'<a href="audit?{escape(query)}" data-study="{title}">{title}</a>'
+        if line.level != "pass" or line.words != "none":
+            rows.append(_row(line.level, line.mark, title, line.words, shown is not None and line.key == shown.key))
+    clear = [line.title.lower() for line in lines if line.level == "pass" and line.words == "none"]
+    if clear:
+        rows.append(_row("pass", "ok", "None found", ", ".join(clear), False))
+    st.html(f'<div class="table tight verdicts"><table>{"".join(rows)}</table></div>')
+
+
+def _row(level: str, mark: str, title: str, words: str, chosen: bool) -> str:
+    kind = ' class="chosen"' if chosen else ""
+    return (
+        f'<tr{kind}><td><span class="mark {TONES[level]}">{mark.capitalize()}</span></td>'
+        f"<td>{title}</td><td class='wrap'>{escape(words)}</td></tr>"
+    )
+
+
+show()

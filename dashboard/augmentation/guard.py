@@ -1,0 +1,30 @@
+"""What an augmentation takes away: abnormalities cut off or erased, sides and markers exchanged. One line."""
+
+from html import escape
+
+import streamlit as st
+
+from core.data.augment import Augmentation
+from core.data.index import Dataset
+from core.data.input_spec import InputSpec
+from core.data.lesions import sentence, warnings
+from core.errors import OverreadError
+from dashboard.augmentation import loader
+
+# Above this share of draws without it, or this share of its area gone, the line is in the colour of a miss.
+LOST, GONE = 0.02, 0.2
+
+
+def show(dataset: Dataset, spec: InputSpec, augmentation: Augmentation, seed: int) -> None:
+    """The figure, then what a reader would mind."""
+    try:
+        facts = loader.lesions(dataset, spec, augmentation, seed)
+    except OverreadError as error:
+        facts, said, harmful = None, f"What is lost cannot be counted: {error}", False
+    if facts is not None:
+        what = "known findings" if dataset.phantom else "known abnormalities"
+        said = sentence(facts, what)
+        harmful = bool(facts["radiographs"]) and (facts["lost"] > LOST or facts["kept"] < 1 - GONE)
+    words = [f'<b class="{"mark missed" if harmful else ""}">{escape(said[:1].upper() + said[1:])}.</b>']
+    words += [escape(text) for text in warnings(augmentation)]
+    st.html(f'<p class="answer guard">{" ".join(words)}</p>')

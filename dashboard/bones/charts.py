@@ -1,0 +1,53 @@
+"""One row a slice: an estimate as a dot, its interval as a whisker, the pooled value as a line through all."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboard.shared import theme
+
+_FORMATS = {"auroc": ".3f", "sensitivity": ".1%", "specificity": ".1%"}
+_COLOURS = {"auroc": theme.TEXT, "sensitivity": theme.ABNORMAL, "specificity": theme.NORMAL}
+
+
+def dot_and_whisker(groups: pd.DataFrame, pooled: dict, measure: str) -> go.Figure:
+    """`measure` (auroc, sensitivity, specificity) of each row of subgroups.slice_table, named `name`; none, no dot."""
+    rows, form = groups.iloc[::-1], _FORMATS[measure]
+    title = {"auroc": "AUROC"}.get(measure, measure.capitalize())
+    figure = theme.figure(
+        title, f"{int(groups['n'].sum()):,} studies, 95% intervals", title, height=80 + 30 * len(rows)
+    )
+    names = [f"{name} ({n:,})" for name, n in zip(rows["name"], rows["n"])]
+    value, low, high = rows[measure], rows[f"{measure}_low"], rows[f"{measure}_high"]
+    if pd.notna(pooled.get(measure)):
+        figure.add_shape(
+            type="line",
+            x0=pooled[measure],
+            x1=pooled[measure],
+            yref="paper",
+            y0=0,
+            y1=1,
+            line={"color": theme.MUTED, "dash": "dot"},
+        )
+    figure.add_scatter(
+        x=value,
+        y=names,
+        mode="markers",
+        name=title,
+        marker={"color": _COLOURS[measure], "size": 9},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": high - value,
+            "arrayminus": value - low,
+            "color": _COLOURS[measure],
+            "thickness": 1.5,
+            "width": 0,
+        },
+        customdata=pd.DataFrame({"low": low, "high": high, "n": rows["n"]}),
+        hovertemplate=f"%{{y}}: %{{x:{form}}} (%{{customdata[0]:{form}}} to %{{customdata[1]:{form}}})<extra></extra>",
+    )
+    figure.update_yaxes(categoryorder="array", categoryarray=names)
+    lowest = min([0.5, *low.dropna(), *value.dropna()])
+    return figure.update_xaxes(
+        range=[max(-0.02, lowest - 0.05), 1.02], tickformat=".0%" if measure != "auroc" else ".1f"
+    ).update_layout(showlegend=False)

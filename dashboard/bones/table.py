@@ -1,0 +1,96 @@
+"""The tables of the bones page, as HTML: a row a slice, the whole set last."""
+
+from html import escape
+from urllib.parse import urlencode
+
+import numpy as np
+
+from core.metrics.compare import p_text
+from dashboard.shared.selection import Selection
+
+MORE = (
+    ("PPV", "ppv", "percent"), ("NPV", "npv", "percent"), ("Kappa", "kappa", "number"), ("MCC", "mcc", "number"),
+    ("F1", "f1", "number"), ("Balanced accuracy", "balanced_accuracy", "percent"),
+    ("LR+", "likelihood_ratio_positive", "ratio"), ("LR-", "likelihood_ratio_negative", "number"),
+    ("Calibration slope", "calibration_slope", "ratio"), ("Intercept", "calibration_intercept", "ratio"),
+    ("Average precision", "average_precision", "number"), ("Brier", "brier", "number"), ("ECE", "ece", "number"),
+)  # fmt: skip
+# Adding 0 to what is rounded turns a -0.00 into 0.00.
+_SHOW = {
+    "percent": lambda value: f"{round(value, 3) + 0.0:.1%}",
+    "number": lambda value: f"{round(value, 3) + 0.0:.3f}",
+    "ratio": lambda value: f"{round(value, 2) + 0.0:.2f}",
+}
+
+
+def main_html(table, pooled: dict, by: str, names: dict, chosen: Selection) -> str:
+    """Studies, AUROC and what it is less that of the rest, sensitivity, specificity, missed and false alarms."""
+    heads = ("Studies", "AUROC", "Less the rest", "p, adjusted", "Sensitivity", "Specificity", "Missed", "False alarms")
+    rows = []
+    for row in table.to_dict("records"):
+        name = escape(names[row[by]])
+        if by == "bone":
+            link = "bones?" + urlencode(chosen.query(bone=row[by]))
+            name = f'<a href="{escape(link)}" target="_self">{name}</a>'
+        gap, low, high = row["gap"], row["gap_low"], row["gap_high"]
+        less = (
+            "-"
+            if np.isnan(gap)
+            else f"{gap:+.3f}" + ("" if np.isnan(low) else f"<small>{low:+.3f} to {high:+.3f}</small>")
+        )
+        marked = by == "bone" and row[by] == chosen.one_bone
+        bone = row[by] if by == "bone" else chosen.bone
+        rows.append(_row(name, [*_first(row), less, p_text(row["gap_p_holm"]), *_last(row, chosen, bone, by)], marked))
+    rows.append(_row("All", [*_first(pooled), "", "", *_last(pooled, chosen, "", by)]))
+    return _table(("", *heads), rows)
+
+
+def more_html(table, pooled: dict, by: str, names: dict) -> str:
+    """The rest of what `evaluate` gives."""
+    rows = [
+        _row(escape(names.get(row.get(by), "All")), [cell(row, key, kind) for _, key, kind in MORE])
+        for row in (*table.to_dict("records"), pooled)
+    ]
+    return _table(("", *(title for title, _, _ in MORE)), rows)
+
+
+def cell(row: dict, key: str, kind: str) -> str:
+    """`0.812` and its interval beneath; a dash where it is not estimable."""
+    value, show = row[key], _SHOW[kind]
+    if np.isnan(value):
+        return "-"
+    low, high = row.get(f"{key}_low", np.nan), row.get(f"{key}_high", np.nan)
+    if np.isnan(low):
+        return show(value)
+    # A dash between two numbers, unless one of them begins with it.
+    between = " to " if low < 0 else "-"
+    return f"{show(value)}<small>{show(low)}{between}{show(high)}</small>".replace("%-", "-")
+
+
+def _first(row: dict) -> list[str]:
+    return [f"{row['n']:,}<small>{row['n_abnormal']:,} abnormal</small>", cell(row, "auroc", "number")]
+
+
+def _last(row: dict, chosen: Selection, bone: str, by: str) -> list[str]:
+    counts = [
+        _link(row[key], chosen, bone, outcome) if by == "bone" and bone else f"{row[key]:,}"
+        for key, outcome in (("fn", "Missed"), ("fp", "False alarm"))
+    ]
+    return [cell(row, "sensitivity", "percent"), cell(row, "specificity", "percent"), *counts]
+
+
+def _link(count: int, chosen: Selection, bone: str, outcome: str) -> str:
+    if not count or not chosen.has_images:
+        return f"{count:,}"
+    query = urlencode(chosen.query(bone=bone, outcome=outcome))
+    return f'<a href="errors?{escape(query)}" target="_self">{count:,}</a>'
+
+
+def _row(name: str, cells: list[str], marked: bool = False) -> str:
+    numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
+    return f'<tr class="{"chosen" if marked else ""}"><td><b>{name}</b></td>{numbers}</tr>'
+
+
+def _table(heads: tuple, rows: list[str]) -> str:
+    head = "".join(f'<th class="{"number" if place else ""}">{name}</th>' for place, name in enumerate(heads))
+    return f'<div class="table tight"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'

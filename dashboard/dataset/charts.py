@@ -1,0 +1,110 @@
+"""What a data set holds: counts per bone and label, views per study, image sizes."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.schema import bone_order
+from dashboard.shared import theme
+
+UNITS = {"radiograph": "radiographs", "study": "studies", "patient": "patients"}
+_LABELS = ((0.0, *theme.LABELS[0.0]), (1.0, *theme.LABELS[1.0]), (None, *theme.UNKNOWN))
+
+
+def balance(counts: pd.DataFrame, level: str, split: str, bones: list[str]) -> go.Figure:
+    """Bars per bone by label, from `bone`, `label`, `n`; `bones` keeps the rows of all charts aligned."""
+    names = [bone.capitalize() for bone in bones][::-1]
+    labelled = counts[counts["label"].notna()]
+    share = f", {(labelled['label'] @ labelled['n']) / labelled['n'].sum():.0%} of labelled abnormal"
+    figure = theme.figure(
+        split.capitalize(),
+        f"{counts['n'].sum():,} {UNITS[level]}{share if len(labelled) else ''}",
+        UNITS[level].capitalize(),
+        height=90 + 30 * len(names),
+    )
+    for label, name, colour in _LABELS:
+        rows = counts[counts["label"].isna()] if label is None else counts[counts["label"] == label]
+        if label is None and rows.empty:
+            continue
+        figure.add_bar(
+            y=names,
+            x=rows.set_index("bone")["n"].reindex(bones[::-1], fill_value=0).to_numpy(),
+            orientation="h",
+            name=f"{name} ({rows['n'].sum():,})",
+            marker={"color": colour, "line": {"width": 0}},
+            hovertemplate=f"%{{y}}: %{{x:,}} {name.lower()} {UNITS[level]}<extra></extra>",
+            width=0.66,
+        )
+    return figure.update_layout(barmode="stack")
+
+
+def views_per_study(views: pd.Series) -> go.Figure:
+    """How many radiographs a study has: studies by number of radiographs."""
+    total, radiographs = int(views.sum()), int((views * views.index).sum())
+    figure = theme.figure(
+        "Views per study", f"{total:,} studies, {radiographs:,} radiographs", "Radiographs in the study", "Studies", 280
+    )
+    figure.add_bar(
+        x=views.index.to_numpy(),
+        width=0.7,
+        y=views.to_numpy(),
+        marker={"color": theme.MUTED, "line": {"width": 0}},
+        hovertemplate="%{y:,} studies of %{x} radiographs<extra></extra>",
+    )
+    # Wide enough that the bar of a set with one radiograph a study is a bar, and no block.
+    most = max(5, int(views.index.max()) if len(views) else 0)
+    figure.update_xaxes(dtick=max(1, round(most / 12)), range=[0.4, most + 0.6])
+    return figure.update_yaxes(tickformat=",").update_layout(showlegend=False)
+
+
+def sizes(shown: pd.DataFrame, total: int) -> go.Figure:
+    """Width against height in pixels: a mark for each size of a bone, from `bone`, `width`, `height`, `n`; its area
+    is the number of radiographs, of which there are `total`."""
+    drawn = int(shown["n"].sum())
+    less = "" if drawn == total else f", the commonest sizes: {drawn:,} of them"
+    words = f"{total:,} radiographs in {len(shown):,} sizes of a bone{less}"
+    figure = theme.figure("Image size", words, "Width (pixels)", "Height (pixels)", 320)
+    largest = shown["n"].max()
+    styles = theme.bone_style(shown["bone"])
+    for bone in bone_order(shown["bone"]):
+        rows, (colour, symbol) = shown[shown["bone"] == bone], styles[bone]
+        across = 5 + 19 * np.sqrt(rows["n"] / largest) if largest > 1 else 6
+        figure.add_scatter(
+            x=rows["width"],
+            y=rows["height"],
+            mode="markers",
+            name=bone.capitalize(),
+            marker={"color": colour, "symbol": symbol, "opacity": 0.6, "size": across, "line": {"width": 0}},
+            customdata=rows["n"],
+            hovertemplate=f"{bone}: %{{x}} x %{{y}} px, %{{customdata:,}} radiographs<extra></extra>",
+        )
+    return figure.update_layout(legend={"itemsizing": "constant"})
+
+
+def what_is_left(summary: pd.DataFrame) -> go.Figure:
+    """What each input size leaves of the radiographs: medians with quartiles, of core.data.sizes.size_summary."""
+    n = int(summary["n"].max())
+    figure = theme.figure(
+        "What each size leaves", f"{n} radiographs, medians and quartiles", "Side (pixels)", "Left of the whole", 300
+    )
+    places = [str(size) for size in summary["size"]]
+    for name, words, colour in (("edges", "edges", theme.THRESHOLD), ("ssim", "structure (SSIM)", theme.MUTED)):
+        value, low, high = summary[name], summary[f"{name}_low"], summary[f"{name}_high"]
+        figure.add_scatter(
+            x=places,
+            y=value,
+            mode="lines+markers",
+            name=words,
+            line={"color": colour},
+            error_y={
+                "symmetric": False,
+                "array": high - value,
+                "arrayminus": value - low,
+                "width": 0,
+                "thickness": 1.5,
+            },
+            customdata=pd.DataFrame({"low": low, "high": high}),
+            hovertemplate=f"%{{x}} px: %{{y:.0%}} of the {words} left (%{{customdata[0]:.0%}} to "
+            "%{customdata[1]:.0%})<extra></extra>",
+        )
+    return figure.update_yaxes(range=[0, 1.04], tickformat=".0%").update_xaxes(type="category")

@@ -1,0 +1,87 @@
+"""One row a checkpoint: what it is, and how good it is on the studies that are chosen."""
+
+import math
+from html import escape
+
+import pandas as pd
+
+from core.data.index import Dataset
+from core.errors import OverreadError
+from core.metrics.counts import counts_at, counts_table
+from core.metrics.intervals import Estimate
+from core.metrics.studies import labelled
+from core.metrics.thresholds.search import rates_at
+from core.models.checkpoint import Checkpoint
+from core.scores.imports import Imported
+from core.scores.operating_points import read_points
+from core.scores.source import scored_of
+from dashboard.shared import loaders, study_tables, widgets
+from dashboard.shared.selection import Selection
+
+
+def model_row(checkpoint: Checkpoint | Imported, dataset: Dataset, chosen: Selection) -> str:
+    """A table row in HTML."""
+    if isinstance(checkpoint, Imported):
+        about = (f"imported from {checkpoint.source}", checkpoint.scale)
+    else:
+        weights = checkpoint.manifest.get("parameters", 0) / 1e6
+        spec = checkpoint.input_spec
+        about = (f"{checkpoint.recipe['architecture']}, {weights:.2f} M parameters", f"{spec.size} px ({spec.fit})")
+    smalls = "".join(f"<small>{escape(line)}</small>" for line in about)
+    cells = [f"<td><b>{escape(checkpoint.name)}</b>{smalls}</td>"]
+    if loaders.predictions(dataset, checkpoint) is None:
+        what_to_do = "choose it in the sidebar, then open Threshold or Errors"
+        cells.append(f'<td colspan="6">Not scored on this data set yet<small>{what_to_do}</small></td>')
+    else:
+        studies = labelled(loaders.studies(dataset, checkpoint, chosen.split, chosen.one_bone))
+        cells += _areas(*study_tables.areas(dataset, checkpoint, chosen.split, chosen.one_bone))
+        cells += [_locked(checkpoint), *_figures(studies, chosen.threshold)]
+    return f'<tr class="{"chosen" if checkpoint.name == chosen.checkpoint else ""}">{"".join(cells)}</tr>'
+
+
+def _areas(area: Estimate, by_patient: Estimate | None) -> list[str]:
+    """The AUROC with its interval, and with that by patient where patients have several studies."""
+    value, rest = widgets.estimate_text(area, "auroc")
+    lines = [rest]
+    if by_patient is not None and not math.isnan(by_patient.low):
+        lines.append(f"by patient ({by_patient.low:.3f}-{by_patient.high:.3f})")
+    small = "".join(f"<small>{escape(line)}</small>" for line in lines)
+    return [f"<td>{value}{small}</td>", f"<td>{_span(area)}</td>"]
+
+
+def _locked(source: Checkpoint | Imported) -> str:
+    """The threshold that is locked now, and by which rule."""
+    try:
+        points = read_points(scored_of(source))
+    except OverreadError:
+        return "<td>Refused<small>see the Threshold page</small></td>"
+    if not points:
+        return "<td>None</td>"
+    point = points[-1]
+    high = "" if point.threshold_high is None else f" to {point.threshold_high:.4f}"
+    about = f"<small>{escape(point.rule)}</small><small>chosen on {escape(point.split)}</small>"
+    return f"<td>{point.threshold:.4f}{high}{about}</td>"
+
+
+def _figures(studies: pd.DataFrame, threshold: float) -> list[str]:
+    counts = counts_table(studies["score"], studies["label"])
+    rates, at = rates_at(counts, threshold), counts_at(counts, threshold)
+    cells = []
+    for name in ("sensitivity", "specificity"):
+        value, rest = widgets.estimate_text(rates[name])
+        cells.append(f"<td>{value}<small>{escape(rest)}</small></td>")
+    return [*cells, f'<td class="number"><b>{at["fn"]:,}</b><small>of {at["tp"] + at["fn"]:,} abnormal</small></td>']
+
+
+def _span(area) -> str:
+    """The interval as a bar from .5 to 1; an AUROC below .5 stands at the left end."""
+
+    def place(value: float) -> float:
+        return 100 * min(max((value - 0.5) / 0.5, 0), 1)
+
+    bar = dot = ""
+    if pd.notna(area.low):
+        bar = f'<i style="left:{place(area.low):.1f}%;width:{place(area.high) - place(area.low):.1f}%"></i>'
+    if pd.notna(area.value):
+        dot = f'<b style="left:{place(area.value):.1f}%"></b>'
+    return f'<div class="span">{bar}{dot}</div>'

@@ -1,0 +1,51 @@
+"""Every page, one record each: where it lives, what it is called, and what it needs of the chosen scores.
+
+To add a page, write `dashboard/<name>/page.py` and add one record here.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page. `name` is its folder below `dashboard/` and its address.
+
+    needs_images: it shows radiographs, so scores without radiographs cannot open it. needs_network: it runs a network,
+    so imported scores cannot open it. needs_scores: it judges stored scores.
+    """
+
+    name: str
+    title: str
+    icon: str
+    section: str
+    needs_images: bool = False
+    needs_network: bool = False
+    needs_scores: bool = False
+
+    @property
+    def path(self) -> str:
+        """The page's file, relative to `dashboard/`."""
+        return f"{self.name}/page.py"
+
+
+PAGES = (
+    Page("overview", "Overview", ":material/home:", ""),
+    Page("dataset", "Dataset", ":material/bar_chart:", "Data", needs_images=True),
+    Page("audit", "Audit", ":material/fact_check:", "Data", needs_images=True),
+    Page("augmentation", "Augmentation", ":material/tune:", "Data", needs_images=True),
+    Page("runs", "Runs", ":material/show_chart:", "Model", needs_images=True, needs_network=True),
+    Page("threshold", "Threshold", ":material/linear_scale:", "Model", needs_scores=True),
+    Page("bones", "Bones", ":material/orthopedics:", "Model", needs_scores=True),
+    Page("calibration", "Calibration", ":material/speed:", "Model", needs_scores=True),
+    Page("compare", "Compare", ":material/compare_arrows:", "Model", needs_scores=True),
+    Page("errors", "Errors", ":material/search:", "Reading", needs_images=True, needs_scores=True),
+    Page("walkthroughs", "Walkthroughs", ":material/groups:", "Reading", needs_images=True),
+    Page("labels", "Labels", ":material/rule:", "Reading", needs_images=True),
+    Page("agreement", "Agreement", ":material/balance:", "Reading", needs_images=True),
+    Page("saliency", "Saliency", ":material/local_fire_department:", "Reading", needs_images=True, needs_network=True),
+)
+
+
+def page_named(title: str) -> Page:
+    """The record of the page with this title."""
+    return next(page for page in PAGES if page.title == title)

@@ -1,0 +1,196 @@
+"""Which cases are listed, and in which order: the filters of the errors page, kept in its address."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.data.index import Dataset
+from core.review.vocabulary import VERDICTS
+from core.schema import bone_order
+from dashboard.shared import loaders, selection, theme
+from dashboard.shared.case import loader
+from dashboard.shared.case.loader import Cases
+from dashboard.shared.selection import ALL, Selection, bone_name
+
+NEAR = "Near threshold"
+OUTCOMES = {name: outcome for outcome, (_, name, _) in theme.OUTCOMES.items()}
+VERDICT_WORDS = {
+    "true_miss": "Label right",
+    "label_wrong": "Label wrong",
+    "cannot_tell": "Cannot tell",
+    "poor_image": "Poor image",
+    "out_of_scope": "Out of scope",
+}
+VIEWS = {"1": (1, 1), "2": (2, 2), "3": (3, 3), "4 or more": (4, np.inf)}
+SAID = {"any": "", "no verdict yet": "none", "any verdict": "some", "readers differ": "differ"} | {
+    VERDICT_WORDS[name].lower(): name for name in VERDICTS
+}
+QUALITY = {
+    "any": None,
+    "noise or nothing on it": lambda rows: (rows["noise"] > 0.5) | (rows["blank"] > 0),
+    "metal or overexposed": lambda rows: rows["metal"] > 0.01,
+    "several films in one": lambda rows: rows["films"] > 1,
+    "tenth with the least contrast": lambda rows: rows["contrast"] <= rows["contrast"].quantile(0.1),
+    "least sharp tenth": lambda rows: rows["sharpness"] <= rows["sharpness"].quantile(0.1),
+    "darkest tenth": lambda rows: rows["p50"] <= rows["p50"].quantile(0.1),
+}
+CALLS = ("any", "same call", "other call")
+KEPT = {"bind": "query-params", "persist_state": "session"}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What is listed. outcome: one of FN FP TP TN, 'near', or 'blind' for all of them in an order that says nothing."""
+
+    outcome: str
+    bone: str
+    views: str = ""
+    said: str = ""
+    other: str = ""
+    call: str = "any"
+    quality: str = "any"
+    second: object = None  # the second model itself, looked up once a run
+
+    @property
+    def name(self) -> str:
+        """The outcome in words."""
+        return {"near": NEAR, "blind": "All"}.get(self.outcome) or theme.OUTCOMES[self.outcome][1]
+
+
+def choose(chosen: Selection, dataset: Dataset, cases: Cases, blind: bool, changed) -> Filters:
+    """The widgets: outcome, bones with their counts in it, and the rest behind one button."""
+    with st.container(horizontal=True, vertical_alignment="center", key="filters"):
+        outcome = st.segmented_control(
+            "Outcome",
+            [*OUTCOMES, NEAR],
+            default="Missed",
+            required=True,
+            key="outcome",
+            label_visibility="collapsed",
+            on_change=changed,
+            disabled=blind,
+            **KEPT,
+        )
+        found = "blind" if blind else OUTCOMES.get(outcome, "near")
+        more = _more(dataset, chosen, changed, blind)
+        filters = Filters(found, ALL, **more)
+        bones = bone_order([*cases.table["bone"].unique(), *([] if chosen.bone == ALL else [chosen.bone])])
+        rows = kept(cases, filters, dataset, chosen)
+        per_bone = cases.table["bone"].to_numpy()[rows]
+        counts = pd.Series(per_bone).value_counts() if len(per_bone) else pd.Series(dtype=int)
+        st.session_state["bone_chip"] = chosen.bone
+        st.pills(
+            "Bone",
+            [ALL, *bones],
+            required=True,
+            key="bone_chip",
+            label_visibility="collapsed",
+            on_change=_take_bone,
+            args=(changed,),
+            wrap=True,
+            format_func=lambda bone: f"{bone_name(bone)} {len(per_bone) if bone == ALL else counts.get(bone, 0):,}",
+        )
+    return Filters(found, chosen.bone, **more)
+
+
+def _more(dataset: Dataset, chosen: Selection, changed, blind: bool) -> dict:
+    sources = loaders.sources(dataset)
+    others = [name for name in sources if name != chosen.checkpoint]
+    state = st.session_state
+    narrowed = sum(bool(state.get(key)) and state.get(key) != "any" for key in ("views", "quality", "verdict", "call"))
+    with st.popover(f"Filters ({narrowed})" if narrowed else "Filters", icon=":material/filter_list:"):
+        views = st.pills("Radiographs in the study", list(VIEWS), key="views", on_change=changed, **KEPT)
+        quality = st.selectbox(
+            "Quality of a radiograph in it",
+            list(QUALITY),
+            key="quality",
+            on_change=changed,
+            help="By the measures of the Dataset and Audit pages; radiographs that were not measured yet do not count.",
+            **KEPT,
+        )
+        said = st.selectbox("Verdict", list(SAID), key="verdict", on_change=changed, disabled=blind, **KEPT)
+        other = st.selectbox(
+            "Second model",
+            others,
+            index=0 if others else None,
+            key="other",
+            on_change=changed,
+            placeholder="There is no other",
+            help="Its score stands beside the first one's; at the same threshold it makes a call of its own.",
+            **KEPT,
+        )
+        call = st.segmented_control(
+            "Second model's call",
+            CALLS,
+            default="any",
+            required=True,
+            key="call",
+            on_change=changed,
+            disabled=blind or not others,
+            **KEPT,
+        )
+    if blind:
+        said, call = "any", "any"
+    return {
+        "views": views or "",
+        "said": SAID.get(said or "any", ""),
+        "other": other or "",
+        "call": call,
+        "quality": quality or "any",
+        "second": sources.get(other),
+    }
+
+
+def listed(cases: Cases, filters: Filters, dataset: Dataset, chosen: Selection) -> list[str]:
+    """The studies, the most confident errors first; near the threshold the nearest; blind by a hash of the name."""
+    table, rows = cases.table, kept(cases, filters, dataset, chosen)
+    if filters.bone != ALL:
+        rows = rows[(table["bone"] == filters.bone).to_numpy()[rows]]
+    names = table["study_id"].to_numpy()[rows]
+    if filters.outcome == "blind":
+        return sorted(names, key=loader.token)
+    margin = table["margin"].to_numpy()[rows]
+    order = {"FN": margin, "TN": margin, "near": np.abs(margin)}.get(filters.outcome, -margin)
+    return names[np.lexsort((names.astype(str), order))].tolist()
+
+
+def kept(cases: Cases, filters: Filters, dataset: Dataset, chosen: Selection) -> np.ndarray:
+    """Places in `cases.table` of what passes every filter but the bone's."""
+    table = cases.table
+    keep = np.ones(len(table), bool)
+    if filters.outcome in theme.OUTCOMES:
+        keep &= (table["outcome"] == filters.outcome).to_numpy()
+    if filters.views in VIEWS:
+        low, high = VIEWS[filters.views]
+        keep &= table["n_views"].between(low, high).to_numpy()
+    if QUALITY[filters.quality]:
+        keep &= (
+            table["study_id"]
+            .isin(loader.of_quality(dataset, cases, filters.quality, QUALITY[filters.quality]))
+            .to_numpy()
+        )
+    if filters.said:
+        keep &= table["study_id"].isin(_with_verdict(dataset, filters.said)).to_numpy() ^ (filters.said == "none")
+    if filters.call != "any" and filters.second:
+        scores = loader.scores_of(dataset, filters.second, chosen.split)
+        other = scores.reindex(table.index).to_numpy()
+        same = (other >= chosen.threshold) == table["predicted"].to_numpy().astype(bool)
+        keep &= ~np.isnan(other) & (same if filters.call == "same call" else ~same)
+    return np.flatnonzero(keep)
+
+
+def _with_verdict(dataset: Dataset, said: str) -> set[str]:
+    found = loader.verdicts(dataset.name)
+    if said in VERDICTS:
+        found = found[found["verdict"] == said]
+    if said == "differ":
+        reads = found.groupby("study_id")["read"].nunique()
+        return set(reads.index[reads > 1])
+    return set(found["study_id"])
+
+
+def _take_bone(changed) -> None:
+    changed()
+    selection.choose(bone=st.session_state["bone_chip"] or ALL)

@@ -1,0 +1,34 @@
+"""Where `st.login` is configured (secrets.toml), nobody reads without it, and a link opens what it names afterwards."""
+
+import streamlit as st
+
+from dashboard.shared import widgets
+
+# The provider sends everybody back to the first page; the tab remembers where its visitor wanted to go.
+SCRIPT = """
+export default function ({ data }) {
+  const wanted = sessionStorage.getItem('overread.wanted');
+  if (data.waits) {
+    if (!wanted) sessionStorage.setItem('overread.wanted', location.pathname + location.search);
+  } else if (wanted) {
+    sessionStorage.removeItem('overread.wanted');
+    if (wanted !== location.pathname + location.search) location.replace(wanted);
+  }
+}
+"""
+
+
+def passed() -> bool:
+    """Whether the page may be drawn; if not, the way to log in is. Always where no login is configured."""
+    # Without a configured provider the user has no such attribute.
+    logged_in = getattr(st.user, "is_logged_in", None)
+    if logged_in is None:
+        return True
+    remember = st.components.v2.component("overread.login", js=SCRIPT)
+    with st.container(key="silent_login"):
+        remember(key="wanted", height=0, data={"waits": not logged_in})
+    if not logged_in:
+        widgets.heading("Log in", None)
+        widgets.empty("Verdicts are kept under your name", "Log in; the page you asked for opens then.")
+        st.button("Log in", type="primary", key="log_in", on_click=st.login, icon=":material/login:")
+    return bool(logged_in)

@@ -1,0 +1,157 @@
+"""The few things that pages share: heading, figures with their intervals, gallery, empty state, chart, error guard."""
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.data.index import Dataset
+from core.errors import OverreadError
+from core.metrics.intervals import Estimate
+from dashboard.shared import theme
+
+PHANTOM = "Phantom: synthetic, not a person"
+
+
+def style() -> None:
+    """The style sheet, once a run."""
+    st.html(f"<style>{theme.stylesheet()}{Path(__file__).with_name('style.css').read_text()}</style>")
+
+
+def heading(title: str, dataset: Dataset | None, *facts: str) -> None:
+    """The page's name, and in one line what it shows."""
+    st.title(title, anchor=False)
+    words = [f'<span class="phantom">{PHANTOM}</span>'] if dataset and dataset.phantom else []
+    words += [escape(fact) for fact in facts if fact]
+    st.html(f'<p class="line">{" &middot; ".join(words)}</p>')
+
+
+def estimate_text(estimate: Estimate, kind: str = "percent") -> tuple[str, str]:
+    """The value, and its interval with n; or 'Not estimable' and why. Kinds: percent, auroc, number."""
+    if math.isnan(estimate.value):
+        return "Not estimable", estimate.why.removeprefix("not estimable: ") or "no labelled studies"
+    show, unit = {
+        "percent": (lambda value: f"{100 * value:.1f}", "%"),
+        "auroc": (lambda value: f"{value:.3f}", ""),
+        "number": (lambda value: f"{value:.1f}", ""),
+    }[kind]
+    if math.isnan(estimate.low):
+        return show(estimate.value) + unit, f"n = {estimate.n:,}; {estimate.why or 'no interval'}"
+    return show(estimate.value) + unit, f"({show(estimate.low)}-{show(estimate.high)}), n = {estimate.n:,}"
+
+
+def sentence(name: str, estimate: Estimate, kind: str = "percent") -> str:
+    """`Sensitivity 92.1% (88.6-94.6), n = 316`, or `Sensitivity not estimable: no abnormal studies`."""
+    value, rest = estimate_text(estimate, kind)
+    return f"{name} not estimable: {rest}" if value == "Not estimable" else f"{name} {value} {rest}"
+
+
+def facts(*cells: tuple[str, str, str] | tuple[str, str, str, str]) -> None:
+    """A row of figures: name, value, the rest, and optionally the meaning whose colour the value takes."""
+    html = []
+    for name, value, rest, *accent in cells:
+        size = " small" if len(value) > 9 else ""
+        html.append(
+            f'<div class="{"accent-" + accent[0] if accent else ""}"><div class="name">{escape(name)}</div>'
+            f'<div class="value{size}">{escape(value)}</div><div class="rest">{escape(rest)}</div></div>'
+        )
+    st.html(f'<div class="facts">{"".join(html)}</div>')
+
+
+def empty(title: str, what_to_do: str, command: str = "") -> None:
+    """What is missing, and what to do about it."""
+    st.html(f'<div class="empty"><b>{escape(title)}</b><p>{escape(what_to_do)}</p></div>')
+    if command:
+        st.code(command, language="bash", wrap_lines=True)
+
+
+def caption(title: str, count: str = "") -> None:
+    """The name of a chart or a part of a page, and what it stands on."""
+    st.html(f'<p class="caption">{escape(title)} <small>{escape(count)}</small></p>')
+
+
+def note(text: str) -> None:
+    """A quiet sentence."""
+    st.html(f'<p class="note">{escape(text)}</p>')
+
+
+def show_figure(figure: go.Figure, key: str) -> None:
+    """A chart under its title. The title stands in the page, where it can wrap on a narrow screen."""
+    title = figure.layout.title.text or ""
+    count = figure.layout.title.subtitle.text or ""
+    # Without a gap the title would float between two charts.
+    with st.container(gap="xxsmall"):
+        caption(title, count)
+        figure.update_layout(title=None)
+        st.plotly_chart(
+            figure, theme=None, width="stretch", key=key, config={"displayModeBar": False}, alt=f"{title}: {count}"
+        )
+
+
+def gallery(cards: list[str], card: str = "15rem", tall: str = "9.5rem", crisp: bool = False) -> None:
+    """Cards (see `card`) as one grid: one element, however many radiographs."""
+    style = f"--card:{card};--tall:{tall}"
+    st.html(f'<div class="gallery{" crisp" if crisp else ""}" style="{style}">{"".join(cards)}</div>')
+
+
+def card(pictures: list[tuple[str, str]], words: str, link: str = "", study: str = "") -> str:
+    """One card: pictures as (URI, alternative text), words as HTML. `study` is what a click sends."""
+    images = "".join(f'<img src="{escape(uri)}" alt="{escape(alt)}" loading="lazy">' for uri, alt in pictures)
+    body = f'<div class="views">{images}</div><div class="words">{words}</div>'
+    if link:
+        return f'<a class="card" href="{escape(link)}" data-study="{escape(study)}">{body}</a>'
+    return f'<div class="card">{body}</div>'
+
+
+def film(picture: str, line: str, *smalls: str) -> str:
+    """One large picture. Picture and line are HTML already; the small lines beneath are plain text."""
+    below = "".join(f"<small>{escape(small)}</small>" for small in smalls if small)
+    return f'<figure><div class="film">{picture}</div><figcaption><div>{line}</div>{below}</figcaption></figure>'
+
+
+def mark(outcome: str) -> str:
+    """An outcome as a word in its colour."""
+    name, words, _ = theme.OUTCOMES.get(outcome, ("unknown", "Label unknown", ""))
+    return f'<span class="mark {name}">{words}</span>'
+
+
+def label_mark(label: float) -> str:
+    """A label as a word in its colour."""
+    words = theme.LABELS.get(label, theme.UNKNOWN)[0]
+    return f'<span class="mark {words.lower()}">{words}</span>'
+
+
+def score_bar(score: float, threshold: float) -> str:
+    """A score as a short bar with the threshold's tick."""
+    return (
+        f'<span class="score" role="img" aria-label="score {score:.3f}, threshold {threshold:.3f}">'
+        f'<i style="width:{100 * score:.1f}%"></i><b style="left:{100 * threshold:.1f}%"></b></span>'
+        f"<span>{score:.3f}</span>"
+    )
+
+
+def progress(first: str) -> Callable[[float, str], None]:
+    """A bar, and the callable that moves it: fraction done and what is going on; the time left is added here."""
+    bar, started = st.progress(0.0, first), time.monotonic()
+
+    def tell(fraction: float, message: str) -> None:
+        fraction = min(max(fraction, 0.0), 1.0)
+        left = (time.monotonic() - started) * (1 - fraction) / max(fraction, 0.01)
+        # Before a twentieth is done any guess would be worth less than none.
+        bar.progress(fraction, f"{message}, about {left:,.0f} s left" if 0.05 < fraction < 1 else message)
+
+    return tell
+
+
+@contextmanager
+def guarded():
+    """A known error becomes a message; anything else is a bug and shows as one."""
+    try:
+        yield
+    except OverreadError as error:
+        empty("This cannot be shown", str(error))

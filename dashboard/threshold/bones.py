@@ -1,0 +1,91 @@
+"""One threshold for all bones, beside a little shift for each and, where it is earned, a bone's own."""
+
+import math
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from core.data.index import Dataset
+from core.metrics.thresholds.per_bone import FEWEST_ABNORMAL, PerBone
+from core.metrics.thresholds.rule import Rule
+from core.metrics.thresholds.search import Choice
+from dashboard.shared import study_tables, widgets
+from dashboard.shared.selection import Selection, bone_name
+from dashboard.shared.study_tables import Tables
+
+AT_ONCE = 100_000  # more studies take seconds, so they are asked for
+
+
+def show(
+    dataset: Dataset, source, chosen: Selection, tables: Tables, rule: Rule, choice: Choice, prevalence: float | None
+) -> None:
+    """The rule on all bones together, with shrunken offsets, and on each alone; nothing where one bone is chosen."""
+    if chosen.one_bone or len(tables.grid.groups) < 2:
+        return
+    widgets.caption("Per bone", f"the constraint met by one threshold, and by a threshold for each, on {chosen.split}")
+    if rule.kind in ("two", "threshold"):
+        widgets.note("Choose a constraint that gives one threshold to see it per bone.")
+        return
+    if not choice.feasible:
+        widgets.note("The constraint cannot be met on all bones together, so there is nothing to shift per bone.")
+        return
+    many = len(tables.studies) > AT_ONCE
+    if many and not st.toggle("Fit the bones", key="fit_bones", help="Takes seconds with so many studies."):
+        return
+    found = study_tables.per_bone(dataset, source, chosen.split, rule, choice.bound, prevalence)
+    st.html(bones_html(found))
+    widgets.note(said(found))
+
+
+def bones_html(found: PerBone) -> str:
+    """One row a bone: misses and false alarms at the pooled and the shifted threshold, and whether it has its own."""
+    groups = (("", 1), (f"One for all: {found.pooled.threshold:.4f}", 2), ("Shifted", 3), ("", 1))
+    names = ("", "Missed", "False alarms", "Threshold", "Missed", "False alarms", "A threshold of its own")
+    top = "".join(f'<th class="number" colspan="{width}">{name}</th>' for name, width in groups)
+    head = "".join(f'<th class="{"number" if name in names[1:-1] else ""}">{name}</th>' for name in names)
+    body = "".join(_row(row) for row in found.table.to_dict("records"))
+    rows = f"<thead><tr>{top}</tr><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="table tight"><table>{rows}</table></div>'
+
+
+def said(found: PerBone) -> str:
+    """What the offsets are, and when a bone gets a threshold of its own."""
+    if found.why:
+        offsets = f"No bone is shifted: {found.why}."
+    else:
+        fn, fp, fn_shifted, fp_shifted = (
+            int(found.table[name].sum()) for name in ("fn", "fp", "shifted_fn", "shifted_fp")
+        )
+        offsets = (
+            "Shifted by offsets on the log-odds of the score, shrunk to 0 for bones with few studies (spread "
+            f"{found.tau:.2f}): {fn_shifted:,} missed and {fp_shifted:,} false alarms in all, not {fn:,} and {fp:,}."
+        )
+    return (
+        f"{offsets} A bone has a threshold of its own only with {FEWEST_ABNORMAL} abnormal studies and a gain in "
+        "balanced accuracy on patients it was not chosen on. What is locked is the one for all."
+    )
+
+
+def _row(row: dict) -> str:
+    still = math.isnan(row["offset"]) or abs(row["offset"]) < 0.005
+    moved = "" if still else f"<small>{row['offset']:+.2f} log-odds</small>"
+    cells = [
+        f'<span class="mark missed">{_count(row["fn"])}</span><small>of {row["n_abnormal"]:,}</small>',
+        f'<span class="mark alarm">{_count(row["fp"])}</span><small>of {row["n"] - row["n_abnormal"]:,}</small>',
+        f"{row['threshold_shifted']:.4f}{moved}",
+        f'<span class="mark missed">{_count(row["shifted_fn"])}</span>',
+        f'<span class="mark alarm">{_count(row["shifted_fp"])}</span>',
+    ]
+    numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
+    if row["own"]:
+        gain, low, high = (100 * row[name] for name in ("own_gain", "own_gain_low", "own_gain_high"))
+        own = f"{row['own_threshold']:.4f}<small>balanced accuracy +{gain:.1f} points ({low:.1f} to {high:.1f})</small>"
+    else:
+        own = f"No<small>{escape(row['why'])}</small>"
+    name = escape(bone_name(row["bone"]))
+    return f'<tr><td><b>{name}</b></td>{numbers}<td class="why">{own}</td></tr>'
+
+
+def _count(count: float) -> str:
+    return "-" if pd.isna(count) else f"{int(count):,}"

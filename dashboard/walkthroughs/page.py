@@ -1,0 +1,128 @@
+"""Lists of cases that a team goes through together: made, presented, followed, summed up."""
+
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from core.review import summary
+from core.review.walkthroughs import Walkthrough, list_walkthroughs, read_walkthrough
+from dashboard.shared import scoring, selection, widgets
+from dashboard.shared.case import loader, make_walkthrough
+from dashboard.shared.case import reader as reviewer
+from dashboard.shared.case.loader import Cases
+from dashboard.shared.case.room import Room
+from dashboard.shared.selection import Selection
+from dashboard.walkthroughs import room as walk_room
+
+
+def show() -> None:
+    chosen = selection.current()
+    dataset, source = scoring.chosen_parts(chosen)
+    walks = list_walkthroughs(loader.store(), dataset.name)
+    asked = st.session_state.get("walk") or st.query_params.get("walk")
+    widgets.heading("Walkthroughs", dataset, source.name, f"threshold {chosen.threshold:.3f}")
+    with st.container(key="silent"):
+        reviewer.recall()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        name = st.selectbox(
+            "Walkthrough",
+            walks["name"].tolist(),
+            index=None,
+            key="walk",
+            bind="query-params",
+            placeholder="Open a walkthrough",
+            label_visibility="collapsed",
+            width=360,
+        )
+        reader = reviewer.draw()
+        reviewer.blind_switch()
+        part = _choose_part() if name else ""
+    if asked and not name:
+        widgets.empty(
+            "This walkthrough is not here",
+            f"There is no walkthrough {asked[:200]!r} of {dataset.name}; choose one from the list, or its data set.",
+        )
+    cases = loader.everything(dataset, source, chosen.threshold)
+    if name:
+        walk = read_walkthrough(loader.store(), walks.set_index("name").at[name, "id"])
+        room = Room(dataset, source, cases, chosen, reader, reviewer.is_blind())
+        if part == "Cases":
+            walk_room.show(walk, room)
+        else:
+            show_summary(walk, cases, chosen)
+        return
+    show_list(walks)
+    make_walkthrough.by_hand(dataset, cases)
+    make_walkthrough.tell()
+
+
+def show_list(walks: pd.DataFrame) -> None:
+    """Every walkthrough of the data set, the newest first."""
+    if walks.empty:
+        widgets.empty(
+            "No walkthrough yet",
+            "On the Errors page, choose what to read together and press 'Walk through these'; or name studies by hand.",
+        )
+        return
+    for row in walks.itertuples():
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(row.name, key=f"open_{row.id}", on_click=_open, args=(row.name,), icon=":material/groups:")
+            widgets.note(f"{row.cases} cases, made by {row.author} on {row.created[:10]}")
+
+
+def show_summary(walk: Walkthrough, cases: Cases, chosen: Selection) -> None:
+    """What was said of each case and what follows, the figures as adjudicated, and both as files."""
+    studies = cases.table[["study_id", "bone", "label", "score", "outcome"]]
+    table = summary.summary_table(walk, loader.verdicts(walk.dataset), studies)
+    figures = summary.adjudicated_figures(table, chosen.threshold)
+    facts = [f"{chosen.checkpoint}, threshold {chosen.threshold:g}"]
+    widgets.caption(walk.name, f"{len(table)} cases; made from: {walk.made_from or 'a list'}")
+    for name in ("sensitivity", "specificity"):
+        widgets.note(
+            f"{widgets.sentence(name.capitalize() + ' as adjudicated, weighted', figures[name])}; "
+            f"not weighted: {widgets.estimate_text(figures[f'{name}_unweighted'])[0]}"
+        )
+    if (table["stratum"] == "chosen").any():
+        widgets.note(
+            "Cases chosen by their score stand for themselves: these figures are of this list, not of the split."
+        )
+    with st.container(horizontal=True):
+        st.download_button(
+            "CSV",
+            summary.summary_csv(table),
+            "walkthrough.csv",
+            "text/csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+        page = summary.summary_html(walk, table, figures, facts)
+        st.download_button("HTML", page, "walkthrough.html", "text/html", on_click="ignore", icon=":material/download:")
+    shown = ("place", "study_id", "bone", "label", "reads", "adjudicated", "action", "notes")
+    head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in shown)
+    body = "".join(
+        "<tr>" + "".join(f"<td class='wrap'>{escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in table[list(shown)].itertuples(index=False)
+    )
+    st.html(
+        f'<div class="table tight summary"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _choose_part() -> str:
+    return st.segmented_control(
+        "Show",
+        ("Cases", "Summary"),
+        default="Cases",
+        required=True,
+        key="part",
+        label_visibility="collapsed",
+        bind="query-params",
+    )
+
+
+def _open(name: str) -> None:
+    st.session_state["walk"] = name
+
+
+show()

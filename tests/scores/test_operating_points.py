@@ -1,0 +1,206 @@
+"""A locked point: refused when altered by a digit, applied only where it belongs, verified on other studies."""
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import OverreadError
+from core.metrics.counts import counts_at, counts_table
+from core.metrics.studies import study_table
+from core.metrics.thresholds.report import choice_facts
+from core.metrics.thresholds.rule import parse_rule
+from core.metrics.thresholds.search import Choice, choose
+from core.scores import operating_points as op
+from core.scores.imports import Columns, import_scores
+from core.scores.lookup import CHOSEN, scores_for
+from core.scores.source import find_scored
+from core.workflows.verify import verify
+
+
+@pytest.fixture
+def scored(tmp_path, workspace):
+    """400 studies of 200 patients, half of them to tune on, half to test on."""
+    random = np.random.default_rng(0)
+    label = random.integers(0, 2, 400)
+    frame = pd.DataFrame({"y": label, "p": random.beta(2 + 2 * label, 4 - 2 * label).round(4)})
+    frame["study"], frame["patient"] = np.arange(400), np.arange(400) % 200
+    frame["split"] = np.where(frame["patient"] < 100, "tune", "test")
+    frame.to_csv(tmp_path / "scores.csv", index=False)
+    columns = Columns("y", "p", study="study", patient="patient", split="split")
+    import_scores(tmp_path / "scores.csv", "other", columns)
+    return find_scored("other")
+
+
+def locked(scored, rule="sensitivity>=0.8", aggregation="mean", **more):
+    frame, split = scores_for(scored, prefer=CHOSEN)
+    studies = study_table(frame, aggregation)
+    choice = choose(studies, rule)
+    facts = choice_facts(studies, choice, parse_rule(rule))
+    given = {"split": split, "rule": rule, "aggregation": aggregation, "author": "Ada", "note": "first"} | more
+    return op.lock(scored, frame, studies, choice, facts, **given)
+
+
+def test_a_point_says_everything_it_depends_on_and_reads_back(scored):
+    point = locked(scored)
+    assert op.read_points(scored) == [point] and op.find_point(scored) == point
+    assert (point.split, point.reference, point.digest) == ("tune", scored.reference, scored.digest)
+    assert (point.rule, point.bound, point.aggregation) == ("sensitivity>=0.8", "wilson", "mean")
+    assert (point.author, point.note, point.precision) == ("Ada", "first", "as imported")
+    assert point.date and point.figures["tp"] + point.figures["fn"] == point.figures["n_abnormal"]
+    assert point.threshold_high is None and len(point.hash) == 64
+
+
+def test_points_are_only_ever_added(scored):
+    first, second = locked(scored), locked(scored, "youden", author="Ben")
+    assert op.read_points(scored) == [first, second] and second.previous == first.hash
+    assert op.find_point(scored, first.id[:6]) == first and op.find_point(scored, "latest") == second
+    with pytest.raises(OverreadError, match="no operating point 'ffff'; it has"):
+        op.find_point(scored, "ffff")
+
+
+def test_any_digit_altered_by_hand_is_refused(scored):
+    """Every digit of the file, also the 17th of a number, which the number read from it need not show."""
+    locked(scored)
+    file = scored.folder / op.POINTS
+    text = file.read_text()
+    places = [found.start() for found in re.finditer(r"\d", text)]
+    assert len(places) > 800
+    for place in places:
+        file.write_text(text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :])
+        with pytest.raises(OverreadError, match=r"operating point"):
+            op.read_points(scored)
+    file.write_text(text)
+    assert len(op.read_points(scored)) == 1
+
+
+@pytest.mark.parametrize("field", [*op.SEALED, "hash", "id"])
+def test_any_field_altered_by_hand_is_named(scored, field):
+    locked(scored)
+    file = scored.folder / op.POINTS
+    content = json.loads(file.read_text())
+    content["points"][0][field] = "something else"
+    file.write_text(json.dumps(content))
+    with pytest.raises(OverreadError, match=f"{field} does not match the seal"):
+        op.read_points(scored)
+    with pytest.raises(OverreadError, match="nothing is applied from it"):
+        locked(scored)
+    assert json.loads(file.read_text()) == content  # what was there is left for the person to look at
+
+
+def test_points_locked_at_the_same_moment_are_all_kept(scored):
+    with ThreadPoolExecutor(4) as pool:
+        points = list(pool.map(lambda cost: locked(scored, f"cost={cost}"), range(1, 9)))
+    assert {point.hash for point in op.read_points(scored)} == {point.hash for point in points}
+
+
+def test_entries_removed_moved_or_made_up_are_refused(scored):
+    for rule in ("youden", "cost=2", "cost=3"):
+        locked(scored, rule)
+    file = scored.folder / op.POINTS
+    content = json.loads(file.read_text())
+    one, two, three = content["points"]
+    for points in ([two, three], [one, three], [two, one, three], [one, two, two], [one, two, {**three, "extra": 1}]):
+        file.write_text(json.dumps({**content, "points": points}))
+        with pytest.raises(OverreadError, match=r"does not follow the one before|extra does not match"):
+            op.read_points(scored)
+    for damage in ("", "[]", '{"format": 2, "points": []}', file.read_text()[:200], '{"format": 1, "points": [3]}'):
+        file.write_text(damage)
+        with pytest.raises(OverreadError, match=r"no list of operating points|all of it do"):
+            op.read_points(scored)
+
+
+def test_what_cannot_be_locked(scored):
+    with pytest.raises(OverreadError, match="no threshold to lock: .* abnormal studies cannot show 99.9%"):
+        locked(scored, "sensitivity>=0.999")
+    frame, split = scores_for(scored, prefer=CHOSEN)
+    nothing = Choice(np.inf, True, "cost 1", "lowest cost")
+    with pytest.raises(OverreadError, match="calls nothing abnormal"):
+        op.lock(scored, frame, study_table(frame), nothing, {}, split=split, rule="cost=0.1", aggregation="mean")
+    assert op.read_points(scored) == []
+    with pytest.raises(OverreadError, match="no operating point yet; lock one with"):
+        op.find_point(scored)
+
+
+# ---- applied only where it belongs
+
+
+def test_other_scores_aggregation_or_precision_are_refused(scored, tmp_path):
+    point = locked(scored)
+    op.check_applies(point, scored, "mean", "as imported")
+    with pytest.raises(OverreadError, match="locked for other@.*, not for"):
+        op.check_applies(point, replace(scored, digest="0" * 64))
+    with pytest.raises(OverreadError, match="scored by mean, not by max"):
+        op.check_applies(point, scored, "max")
+    with pytest.raises(OverreadError, match="computed in float32, and these are in bfloat16"):
+        op.check_applies(replace(point, precision="float32"), scored, "", "bfloat16")
+    import_scores(tmp_path / "scores.csv", "other", Columns("y", "p", study="study", split="split"))
+    with pytest.raises(OverreadError, match="these are other weights or scores"):
+        verify(find_scored("other"), "test")
+
+
+def test_decisions():
+    studies = pd.DataFrame({"score": [0.1, 0.3, 0.5, 0.7]})
+    point = op.OperatingPoint(*[""] * 8, 0.3, None, *[""] * 8)
+    assert op.decisions(point, studies).tolist() == ["normal", "abnormal", "abnormal", "abnormal"]
+    both = replace(point, threshold_high=0.7)
+    assert op.decisions(both, studies).tolist() == ["rule out", "refer", "refer", "rule in"]
+
+
+# ---- verified elsewhere
+
+
+def test_both_splits_side_by_side(scored):
+    point = locked(scored)
+    found = verify(scored, "test")
+    studies = study_table(scores_for(scored, split="test")[0])
+    at = counts_at(counts_table(studies["score"], studies["label"]), point.threshold)
+    assert {name: found["verified"][name] for name in at} == at and found["verified"]["split"] == "test"
+    assert found["verified"]["sensitivity"] == at["tp"] / (at["tp"] + at["fn"])
+    assert found["chosen"]["split"] == "tune" and found["chosen"]["sensitivity_low"] >= 0.8
+    assert found["point"]["threshold"] == point.threshold
+
+
+def test_a_split_that_was_looked_at_says_so(scored):
+    locked(scored)
+    first = verify(scored, "test")
+    assert first["looks_before"] == 0 and first["looked_at"] == "" and first["first_look"] is None
+    second = verify(scored, "test")
+    assert second["looks_before"] == 1 and "already looked at once, first on 20" in second["looked_at"]
+    locked(scored, "youden")
+    third = verify(scored, "test")
+    assert "already looked at 2 times" in third["looked_at"] and third["first_look"] == second["first_look"]
+
+
+def test_the_studies_it_was_chosen_on_are_no_verification(scored, tmp_path):
+    locked(scored)
+    with pytest.raises(OverreadError, match="was chosen on the split tune .*Leeflang"):
+        verify(scored, "tune")
+    assert not (scored.folder / op.LOOKS).exists()
+
+
+def test_the_same_studies_under_another_name_of_split_are_found(scored):
+    point = locked(scored)
+    studies = study_table(scores_for(scored, split="tune")[0])
+    shuffled = studies.sample(frac=1, random_state=0)
+    assert op.studies_hash(shuffled) == point.studies_hash
+    with pytest.raises(OverreadError, match="was chosen on"):
+        op.check_fresh(point, "elsewhere@00000000", "test", shuffled)
+
+
+def test_two_thresholds_are_locked_and_verified(scored):
+    point = locked(scored, "rule_out sensitivity>=0.9 rule_in specificity>=0.9")
+    assert point.threshold < point.threshold_high
+    found = verify(scored, "test")["verified"]
+    assert 0 < found["referred"] < 1 and found["at_high"]["threshold"] == point.threshold_high
+
+
+def test_an_unreadable_list_of_looks_is_not_taken_for_a_fresh_split(scored):
+    locked(scored)
+    (scored.folder / op.LOOKS).write_text("{")
+    with pytest.raises(OverreadError, match="it says which splits were looked at before"):
+        verify(scored, "test")

@@ -1,0 +1,164 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from core.data.index import build_index, read_dataset, read_index, write_dataset
+from core.errors import OverreadError
+from core.models.checkpoint import begin_checkpoint, read_checkpoint, save_weights
+from core.models.registry import build
+from core.scores.classifier import Classifier
+from core.scores.lookup import scores_for
+from core.scores.predict import predict
+from core.scores.predictions import effective_splits, predictions_path, read_file, read_predictions, store_predictions
+from core.training.recipe import Recipe
+
+RECIPE = Recipe("tiny", "small_cnn", {"width": 2, "hidden": 4}, size=16)
+
+
+@pytest.fixture
+def tree(mura, workspace):
+    return write_dataset("tree", build_index(mura, folds=4))
+
+
+@pytest.fixture
+def checkpoint(tmp_path, tree):
+    return untrained(tmp_path / "checkpoints" / "tiny", RECIPE)
+
+
+def untrained(folder, recipe, learned=None):
+    """A whole checkpoint with random weights, which says that it learned from the rows of `learned`."""
+    torch.manual_seed(0)
+    learned = pd.DataFrame({"sha1": [], "part": []}, dtype="str") if learned is None else learned
+    manifest = begin_checkpoint(folder, recipe.to_json(), recipe.input_spec(), learned)
+    save_weights(folder, manifest, build(recipe.architecture, recipe.model_kwargs).state_dict())
+    return read_checkpoint(folder)
+
+
+def test_a_checkpoint_that_learned_elsewhere_scores_everything(checkpoint, tree):
+    scores = predict(checkpoint, tree)
+    assert len(scores) == 60
+    assert set(scores["split"]) == {"train", "valid"}
+
+
+def test_a_checkpoint_that_learned_here_scores_what_it_has_not_seen(tmp_path, tree):
+    own = untrained(tmp_path / "own", RECIPE, learned_of(read_index("tree")))
+    assert set(predict(own, tree)["split"]) == {"tune", "valid"}
+    assert set(predict(own, tree, ["train"])["split"]) == {"train"}
+
+
+def learned_of(index, fold=1):
+    """What training with that holdout fold would note."""
+    train = index[index["split"] == "train"]
+    return train.assign(part=np.where(train["fold"] == fold, "tune", "train"))
+
+
+def test_what_was_learned_from_is_never_valid_however_it_is_indexed(tmp_path, tree, mura):
+    """The same files as a list without splits, one more radiograph of a known patient among them."""
+    own = untrained(tmp_path / "own", RECIPE, learned_of(read_index("tree")))
+    before = read_index("tree")
+    patient = before[before["split"] == "train"].iloc[0]
+    Image.new("L", (40, 40), 99).save(tmp_path / "new.png")
+    rows = [f"{mura / row.path},{row.bone},{row.label:g},{row.patient_id}" for row in before.itertuples()]
+    rows.append(f"{tmp_path / 'new.png'},{patient.bone},{patient.label:g},{patient.patient_id}")
+    (tmp_path / "labels.csv").write_text("path,bone,label,patient\n" + "\n".join(rows))
+    for seed in range(3):
+        write_dataset("again", build_index(tmp_path, seed=seed))
+        index = read_index("again")
+        split = effective_splits(index, own)
+        dealt_valid = index["split"] == "valid"
+        learned = index["sha1"].isin(own.learned().index)
+        assert (dealt_valid & learned).any()
+        assert set(split[learned]) == {"train", "tune"}
+        assert set(split[~learned & (index["patient_id"] == patient.patient_id)]) <= {"train", "tune"}
+        scored = predict(own, read_dataset("again"))
+        assert not scored["image_id"].isin(index.loc[learned & (split == "train"), "image_id"]).any()
+
+
+def test_a_score_of_train_is_not_mistaken_for_a_result(checkpoint, tree):
+    store_predictions(predict(checkpoint, tree, ["train"]), checkpoint, tree)
+    frame, used = scores_for("tiny", "tree")
+    assert used == "valid"
+    assert set(frame["split"]) == {"valid"}
+
+
+def test_somebody_elses_table_is_not_replaced(checkpoint, tree, tmp_path):
+    pd.DataFrame({"note": ["mine"]}).to_parquet(tmp_path / "notes.parquet")
+    with pytest.raises(OverreadError, match="a table of something else .note"):
+        store_predictions(predict(checkpoint, tree), checkpoint, tree, tmp_path / "notes.parquet")
+    assert pd.read_parquet(tmp_path / "notes.parquet")["note"].tolist() == ["mine"]
+
+
+def test_splits_that_are_not_there_are_refused_also_beside_one_that_is(checkpoint, tree):
+    with pytest.raises(OverreadError, match="no radiograph in the split foo"):
+        predict(checkpoint, tree, ["foo", "valid"])
+
+
+def test_scores_of_a_renamed_set_merge_under_one_name(checkpoint, tree, mura, tmp_path):
+    out = tmp_path / "scores.parquet"
+    store_predictions(predict(checkpoint, tree, ["train"]), checkpoint, tree, out)
+    renamed = write_dataset("renamed", build_index(mura, folds=4))
+    store_predictions(predict(checkpoint, renamed, ["valid"]), checkpoint, renamed, out)
+    assert read_file(out)["dataset"].nunique() == 1
+    assert len(read_file(out)) == 60
+
+
+def test_an_unreadable_radiograph_is_left_out_and_the_rest_scored(checkpoint, mura, tmp_path, workspace):
+    import shutil
+
+    shutil.copytree(mura, tmp_path / "copy")
+    other = write_dataset("copy", build_index(tmp_path / "copy"))
+    (tmp_path / "copy/valid/XR_ELBOW/patient00022/study1_negative/image1.png").write_bytes(b"gone")
+    scores = predict(checkpoint, other)
+    assert len(scores) == 59
+    assert [entry["path"] for entry in scores.attrs["left_out"]] == [
+        "valid/XR_ELBOW/patient00022/study1_negative/image1.png"
+    ]
+
+
+def test_scores_do_not_depend_on_the_batch(checkpoint, tree):
+    classifier = Classifier(build("small_cnn").eval(), checkpoint.input_spec, torch.device("cpu"))
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 16, 16)).astype(np.uint8)
+    assert classifier.logits(pixels, 64) == pytest.approx(classifier.logits(pixels, 7), abs=1e-5)
+    assert classifier.logits(pixels[:0]).shape == (0,)
+
+
+def test_stored_scores_are_found_only_for_their_weights_and_index(checkpoint, tree, mura):
+    store_predictions(predict(checkpoint, tree, ["valid"]), checkpoint, tree)
+    store_predictions(predict(checkpoint, tree, ["train"]), checkpoint, tree)
+    stored = read_predictions(checkpoint, tree)
+    assert len(stored) == 60
+    assert not stored["image_id"].duplicated().any()
+    assert read_predictions(checkpoint, write_dataset("tree", build_index(mura, folds=5))) is None
+
+
+def test_scores_kept_in_a_checkpoint_outlive_a_new_name_of_the_data_set(checkpoint, tree, mura):
+    store_predictions(predict(checkpoint, tree), checkpoint, tree, checkpoint.folder / "predictions.parquet")
+    renamed = write_dataset("renamed", build_index(mura, folds=4))
+    assert len(read_predictions(checkpoint, renamed)) == 60
+
+
+def test_a_damaged_score_file_is_named_and_made_anew(checkpoint, tree):
+    store_predictions(predict(checkpoint, tree), checkpoint, tree)
+    file = predictions_path(checkpoint, tree)
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(OverreadError, match="cannot be read as Parquet"):
+        read_file(file)
+    store_predictions(predict(checkpoint, tree), checkpoint, tree)
+    assert len(read_file(file)) == 60
+
+
+def test_the_split_meant_is_the_one_given(checkpoint, tree, tmp_path):
+    frame, used = scores_for("tiny", "tree")
+    assert used == "valid"
+    assert len(frame) == 16
+    assert scores_for("tiny", "tree", "train")[1] == "train"
+    with pytest.raises(OverreadError, match="not test; choose one with --split"):
+        scores_for(str(predictions_path(checkpoint, tree)), split="test")
+    with pytest.raises(OverreadError, match="carries no scores; name a data set"):
+        scores_for("tiny")
+    with pytest.raises(OverreadError, match="no radiograph in the split test"):
+        predict(checkpoint, tree, ["test"])
+    with pytest.raises(OverreadError, match="no predictions file"):
+        scores_for(str(tmp_path / "none.parquet"))

@@ -1,0 +1,83 @@
+"""Test-time augmentation: the mean over draws, its record, and a gain that is judged by a paired test."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.data.augment import PRESETS, Augmentation
+from core.data.index import build_index, write_dataset
+from core.errors import OverreadError
+from core.metrics.ranking import auroc_difference
+from core.metrics.studies import labelled, study_table
+from core.scores.classifier import load_classifier
+from core.scores.predict import predict
+from core.scores.predictions import predictions_path, read_file, store_predictions, tta_path
+from core.scores.stability import draw_logits
+from core.scores.tta import gain_sentence, tta_gain
+from core.training.loop import train
+from tests.training.test_loop import RECIPE
+
+
+@pytest.fixture
+def trained(mura, workspace, tmp_path):
+    tree = write_dataset("tree", build_index(mura, folds=4))
+    return train(replace(RECIPE, epochs=2), tree, tmp_path / "out", device="cpu"), tree
+
+
+def test_each_logit_is_the_mean_over_its_draws(trained):
+    checkpoint, tree = trained
+    found = predict(checkpoint, tree, ["valid"], device="cpu", tta=PRESETS["strong"], draws=5)
+    classifier = load_classifier(checkpoint, "cpu")
+    for row in found.head(4).itertuples():
+        pixels = checkpoint.input_spec.pixels(f"{tree.root}/{row.path}")
+        draws = draw_logits(classifier, PRESETS["strong"], pixels, row.image_id, 0, range(5))
+        assert row.logit == pytest.approx(draws.mean(), abs=1e-4)
+    assert set(found["tta"]) == {PRESETS["strong"].to_text()} and set(found["draws"]) == {5}
+    plain = predict(checkpoint, tree, ["valid"], device="cpu")
+    none = predict(checkpoint, tree, ["valid"], device="cpu", tta=Augmentation(), draws=3)
+    assert none["logit"].to_numpy() == pytest.approx(plain["logit"].to_numpy(), abs=1e-5) and "tta" not in plain
+
+
+def test_plain_and_augmented_scores_are_never_mixed_in_a_file(trained, tmp_path):
+    checkpoint, tree = trained
+    plain = predict(checkpoint, tree, ["valid"], device="cpu")
+    found = predict(checkpoint, tree, ["valid"], device="cpu", tta=PRESETS["light"], draws=2)
+    file = tta_path(checkpoint, tree, PRESETS["light"].hash(), 2)
+    assert file != predictions_path(checkpoint, tree)
+    store_predictions(found, checkpoint, tree, file)
+    store_predictions(found, checkpoint, tree, file)
+    with pytest.raises(OverreadError, match=r"holds scores with horizontal_flip.* x 2, and the new ones have none"):
+        store_predictions(plain, checkpoint, tree, file)
+    assert len(read_file(file)) == len(found) and set(read_file(file)["draws"]) == {2}
+    other = predict(checkpoint, tree, ["valid"], device="cpu", tta=PRESETS["light"], draws=3)
+    with pytest.raises(OverreadError, match="choose another --out"):
+        store_predictions(other, checkpoint, tree, file)
+
+
+def test_the_gain_is_the_paired_difference_over_studies(trained):
+    checkpoint, tree = trained
+    plain = predict(checkpoint, tree, ["valid"], device="cpu")
+    random = np.random.default_rng(0)
+    plain = pd.concat(
+        [plain.assign(study_id=plain["study_id"] + str(n), image_id=plain["image_id"] + str(n)) for n in range(8)]
+    )
+    plain["logit"] = plain["label"] + random.normal(size=len(plain))
+    better = plain.assign(logit=plain["logit"] + plain["label"]).sample(frac=1, random_state=1)
+    gain = tta_gain(plain, better, "valid")
+    sides = [labelled(study_table(frame)).sort_values("study_id") for frame in (better, plain)]
+    wanted = auroc_difference(sides[0]["score"], sides[1]["score"], sides[0]["label"])
+    assert gain["difference"] == wanted["difference"] > 0 and gain["p"] == wanted["p"]
+    assert gain["auroc_tta"] > gain["auroc_plain"] and f"n = {gain['n']}" in gain_sentence(gain)
+    same = tta_gain(plain, plain, "valid")
+    assert same["difference"] == 0 and same["p"] == 1
+    assert "not estimable" in gain_sentence(tta_gain(plain[plain["label"] == 1], better, "valid"))
+
+
+def test_what_mixes_radiographs_is_refused(trained):
+    checkpoint, tree = trained
+    with pytest.raises(OverreadError, match="mixes radiographs"):
+        predict(checkpoint, tree, ["valid"], tta=Augmentation(mixup=0.1))
+    with pytest.raises(OverreadError, match="0 draws were asked for"):
+        predict(checkpoint, tree, ["valid"], tta=PRESETS["light"], draws=0)
