@@ -58,6 +58,15 @@ def checked_name(name: str) -> str:
     return name
 
 
+def file_stamp(file: Path) -> tuple[str, int, int]:
+    """The file, when it was last written (nanoseconds) and its size in bytes; zeros where there is no file."""
+    try:
+        facts = file.stat()
+    except OSError:
+        return str(file), 0, 0
+    return str(file), facts.st_mtime_ns, facts.st_size
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     """Let `write` fill a temporary file beside `path`, then put it in place in one step; a kill leaves the old one.
 

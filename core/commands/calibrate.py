@@ -19,11 +19,11 @@ def calibrate(
 ) -> None:
     """Whether 30% means 30%, before and after scaling fitted on another split."""
     from core.scores.operating_points import plain
-    from core.scores.source import find_scored
+    from core.scores.source import find_source
     from core.workflows.calibrate import calibrate_scored
 
     with bar() as progress:
-        facts = calibrate_scored(find_scored(name), method, fit_split, split, data, aggregation, bins, progress)
+        facts = calibrate_scored(find_source(name), method, fit_split, split, data, aggregation, bins, progress)
     if facts["note"]:
         messages.print(f"note: {facts['note']}", markup=False)
     tell(plain(facts), as_json, "\n".join(_lines(facts)))

@@ -24,12 +24,12 @@ def compare(
 ) -> None:
     """Two models on the same studies: paired differences, and the studies one fixes and the other breaks."""
     from core.scores.operating_points import plain
-    from core.scores.source import find_scored
+    from core.scores.source import find_source
     from core.workflows.compare import compare_scored
 
     with bar() as progress:
         facts = compare_scored(
-            find_scored(a), find_scored(b), threshold_a, threshold_b, split, by or None, data, aggregation, progress
+            find_source(a), find_source(b), threshold_a, threshold_b, split, by or None, data, aggregation, progress
         )
     tell(plain(facts), as_json, "\n".join(_lines(facts)))
 

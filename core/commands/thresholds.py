@@ -69,9 +69,9 @@ def threshold(
     from core.scores.lookup import CHOSEN, scores_for
     from core.scores.operating_points import lock as write
     from core.scores.operating_points import plain
-    from core.scores.source import find_scored
+    from core.scores.source import find_source
 
-    meant, scored = parse_rule(rule), find_scored(name)
+    meant, scored = parse_rule(rule), find_source(name)
     with bar() as progress:
         frame, used = scores_for(scored, data, split, progress, CHOSEN)
     aggregation = aggregation or own_aggregation(frame)
@@ -101,11 +101,11 @@ def verify(
 ) -> None:
     """Read a locked operating point on another split, beside the figures it was locked with."""
     from core.scores.operating_points import plain
-    from core.scores.source import find_scored
+    from core.scores.source import find_source
     from core.workflows.verify import verify as read
 
     with bar() as progress:
-        found = read(find_scored(name), split, point, data, aggregation, progress)
+        found = read(find_source(name), split, point, data, aggregation, progress)
     for said in (found["looked_at"], found["shared"]):
         if said:
             messages.print(f"note: {said}", markup=False)

@@ -10,14 +10,14 @@ from core.errors import OverreadError
 from core.models.checkpoint import PREDICTIONS
 from core.scores.imports import imported_predictions
 from core.scores.predictions import effective_splits, read_file, read_predictions, store_predictions
-from core.scores.source import Scored, find_scored
+from core.scores.source import Source, find_source
 
 JUDGED = ("valid",)  # the split that is judged where none is named
 CHOSEN = ("tune", "valid")  # the split that a threshold is chosen on where none is named
 
 
 def scores_for(
-    scored: str | Scored,
+    scored: str | Source,
     data: str = "",
     split: str = "",
     progress: Callable[[int, int, str], None] | None = None,
@@ -31,17 +31,17 @@ def scores_for(
     if isinstance(scored, str) and Path(scored).suffix in {".parquet", ".pq"}:
         frame = read_file(scored)
         return _part(frame, scored, _used(split, set(frame["split"]), scored, prefer))
-    found = scored if isinstance(scored, Scored) else find_scored(scored)
+    found = scored if isinstance(scored, Source) else find_source(scored)
     if found.kind == "imported":
-        frame = imported_predictions(found.source)
-        if data and found.dataset.rsplit("@", 1)[0] != data:
-            of = f"those of {found.dataset}" if found.dataset else "matched to no data set"
+        frame = imported_predictions(found.model)
+        if data and found.belongs_to.rsplit("@", 1)[0] != data:
+            of = f"those of {found.belongs_to}" if found.belongs_to else "matched to no data set"
             raise OverreadError(
                 f"The imported scores {found.name} are {of}, not of {data}; leave --data out, or import them again "
                 f"with --data {data}."
             )
         return _part(frame, found.name, _used(split, set(frame["split"]), found.name, prefer))
-    checkpoint = found.source
+    checkpoint = found.model
     if not data:
         if not (checkpoint.folder / PREDICTIONS).exists():
             raise OverreadError(
@@ -62,19 +62,19 @@ def scores_for(
     return _part(stored, found.name, used)
 
 
-def known_scores(scored: str | Scored, dataset: Dataset) -> pd.DataFrame:
+def known_scores(scored: str | Source, dataset: Dataset) -> pd.DataFrame:
     """Every score of a data set that is kept, whatever its split. OverreadError where it was not scored."""
     if isinstance(scored, str) and Path(scored).suffix in {".parquet", ".pq"}:
         return read_file(scored)
-    found = scored if isinstance(scored, Scored) else find_scored(scored)
+    found = scored if isinstance(scored, Source) else find_source(scored)
     if found.kind == "imported":
-        frame = imported_predictions(found.source)
-        if found.dataset.rsplit("@", 1)[0] != dataset.name:
+        frame = imported_predictions(found.model)
+        if found.belongs_to.rsplit("@", 1)[0] != dataset.name:
             raise OverreadError(
                 f"The imported scores {found.name} do not belong to {dataset.name}; import them with --data."
             )
         return frame
-    frame = read_predictions(found.source, dataset)
+    frame = read_predictions(found.model, dataset)
     if frame is None:
         raise OverreadError(
             f"{found.name} has not scored {dataset.name}; "

@@ -23,7 +23,7 @@ from core.errors import OverreadError
 from core.metrics.studies import study_table
 from core.models.checkpoint import Checkpoint
 from core.paths import unwritable, write_atomically
-from core.scores.source import Scored, scored_of
+from core.scores.source import Source, source_of
 
 POINTS, LOOKS = "operating_points.json", "looks.jsonl"
 FORMAT = 1
@@ -68,7 +68,7 @@ SEALED = tuple(field.name for field in fields(OperatingPoint) if field.name != "
 
 
 def lock(
-    scored: Scored,
+    scored: Source,
     frame: pd.DataFrame,
     studies: pd.DataFrame,
     choice,
@@ -114,7 +114,7 @@ def lock(
     return point
 
 
-def read_points(scored: Scored) -> list[OperatingPoint]:
+def read_points(scored: Source) -> list[OperatingPoint]:
     """Every point, oldest first, each held against its seals. OverreadError names what was altered; none is [] ."""
     return read_points_file(scored.folder / POINTS)
 
@@ -154,7 +154,7 @@ def read_points_file(path: Path) -> list[OperatingPoint]:
     return found
 
 
-def find_point(scored: Scored, wanted: str = "latest") -> OperatingPoint:
+def find_point(scored: Source, wanted: str = "latest") -> OperatingPoint:
     """One point by its id (or the beginning of it), or the latest."""
     points = read_points(scored)
     if not points:
@@ -172,7 +172,7 @@ def find_point(scored: Scored, wanted: str = "latest") -> OperatingPoint:
     return found[0]
 
 
-def check_applies(point: OperatingPoint, scored: Scored, aggregation: str = "", precision: str = "") -> None:
+def check_applies(point: OperatingPoint, scored: Source, aggregation: str = "", precision: str = "") -> None:
     """OverreadError where a point was not made for these scores, this aggregation or this precision."""
     if point.digest != scored.digest:
         raise OverreadError(
@@ -197,7 +197,7 @@ def point_for(checkpoint: Checkpoint, wanted: str, aggregation: str = "", device
     from core.device import pick_device
     from core.device import precision as of_device
 
-    scored = scored_of(checkpoint)
+    scored = source_of(checkpoint)
     point = find_point(scored, wanted)
     check_applies(point, scored, aggregation, of_device(pick_device(device)[0]))
     return point
@@ -233,7 +233,7 @@ def check_fresh(point: OperatingPoint, dataset: str, split: str, studies: pd.Dat
         )
 
 
-def record_look(scored: Scored, point: OperatingPoint, dataset: str, split: str) -> list[dict]:
+def record_look(scored: Source, point: OperatingPoint, dataset: str, split: str) -> list[dict]:
     """Note that this split is being looked at; the earlier looks at it, oldest first, whatever point they were for."""
     path = scored.folder / LOOKS
     with _locked(path):
@@ -249,7 +249,7 @@ def record_look(scored: Scored, point: OperatingPoint, dataset: str, split: str)
     return earlier
 
 
-def looks(scored: Scored, dataset: str, split: str) -> list[dict]:
+def looks(scored: Source, dataset: str, split: str) -> list[dict]:
     """Every verification so far on this split of this data set, oldest first."""
     path = scored.folder / LOOKS
     try:
@@ -277,7 +277,7 @@ def studies_hash(studies: pd.DataFrame) -> str:
     return hashlib.sha256(np.sort(rows).tobytes()).hexdigest()
 
 
-def precision_of(scored: Scored, frame: pd.DataFrame) -> str:
+def precision_of(scored: Source, frame: pd.DataFrame) -> str:
     """What the scores were computed in, as far as they say."""
     if scored.kind == "imported":
         return "as imported"

@@ -6,13 +6,13 @@ from core.data.index import read_dataset, read_index
 from core.errors import OverreadError
 from core.scores.imports import imported_predictions
 from core.scores.predictions import dataset_reference, effective_splits
-from core.scores.source import Scored
+from core.scores.source import Source
 
 
-def split_rows(scored: Scored, dataset: str, split: str) -> pd.DataFrame | None:
+def split_rows(scored: Source, dataset: str, split: str) -> pd.DataFrame | None:
     """patient_id and group_id of a split's radiographs; None where that data set (`name@hash8`) is gone."""
     if scored.kind == "imported":
-        rows = imported_predictions(scored.source)
+        rows = imported_predictions(scored.model)
         rows = rows[rows["split"] == split]
     else:
         try:
@@ -22,7 +22,7 @@ def split_rows(scored: Scored, dataset: str, split: str) -> pd.DataFrame | None:
         if dataset_reference(described) != dataset:
             return None
         index = read_index(described.name)
-        rows = index[effective_splits(index, scored.source) == split]
+        rows = index[effective_splits(index, scored.model) == split]
     return rows[["patient_id", "group_id"]] if len(rows) else None
 
 

@@ -1,50 +1,99 @@
-"""What can be judged: a checkpoint, or the imported scores of another model. No torch."""
+"""Whose scores are meant: a data set, and the checkpoint or the imported scores that are judged on it. No torch.
 
-from dataclasses import dataclass
+A `Source` is a value. Two sources are equal only where data set, index, weights (or imported table) and the stored
+score files are the same, so a source is its own cache key. `core.scores.view` says what of a source is looked at.
+"""
+
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.data.index import Dataset
 from core.errors import OverreadError
-from core.models.checkpoint import Checkpoint, list_checkpoints, read_checkpoint
-from core.paths import checkpoint_folder, imported_folder
-from core.scores.imports import Imported, list_imported, read_imported
+from core.models.checkpoint import PREDICTIONS, Checkpoint, list_checkpoints, read_checkpoint
+from core.paths import checkpoint_folder, file_stamp, home, imported_folder
+from core.scores.imports import SCORES, Imported, list_imported, read_imported
+from core.scores.predictions import dataset_reference, predictions_path
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A source of scores. `source` is the Checkpoint or Imported behind it; `digest` the SHA-256 that says which.
+class Source:
+    """A data set and whose scores on it are meant. Hashable: compares by names, hashes and score files.
 
-    folder: where its operating points lie. dataset: the `name@hash8` of the one data set that imported scores belong
-    to, '' where there is none and for a checkpoint, which can score any.
+    kind: 'checkpoint' or 'imported'. digest: SHA-256 of the weights or of the imported scores. data, index_hash: the
+    data set; both '' where none was named, as for the scores that a checkpoint carries itself. workspace: its folder.
+    stamps: when each file that may hold the scores was last written. model, dataset: the objects behind the names.
     """
 
-    kind: str  # 'checkpoint' | 'imported'
+    kind: str
     name: str
-    reference: str
     digest: str
-    folder: Path
-    dataset: str
-    source: Checkpoint | Imported
+    data: str
+    index_hash: str
+    workspace: str
+    stamps: tuple
+    model: Checkpoint | Imported = field(compare=False, repr=False)
+    dataset: Dataset | None = field(compare=False, repr=False, default=None)
+
+    @property
+    def reference(self) -> str:
+        """`name@` and eight digits of the digest: what scores carry to say who made them."""
+        return self.model.reference
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the checkpoint or of the imported scores; its operating points are kept in it."""
+        return self.model.folder
+
+    @property
+    def belongs_to(self) -> str:
+        """`name@hash8` of the one data set that imported scores were matched to; '' for any other source."""
+        return self.model.dataset if isinstance(self.model, Imported) else ""
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether any file of its scores exists."""
+        return any(modified for _, modified, _ in self.stamps)
 
     @property
     def has_images(self) -> bool:
         """Whether its radiographs can be shown."""
-        return self.kind == "checkpoint" or bool(self.dataset)
+        return self.dataset.kind != "scores" if self.dataset else self.kind == "checkpoint" or bool(self.belongs_to)
+
+    @property
+    def has_network(self) -> bool:
+        """Whether the network can be run; imported scores have none."""
+        return self.kind == "checkpoint"
+
+    def record(self) -> dict:
+        """What a walkthrough, a lock, a job or a report keeps of it: JSON values only."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "digest": self.digest,
+            "data": self.data,
+            "index_hash": self.index_hash,
+        }
 
 
-def scored_of(source: Checkpoint | Imported) -> Scored:
-    """A checkpoint or an imported set as something to be judged."""
-    if isinstance(source, Imported):
-        digest, folder = source.predictions_hash, source.folder
-        return Scored("imported", source.name, source.reference, digest, folder, source.dataset, source)
-    return Scored("checkpoint", source.name, source.reference, source.weights_hash, source.folder, "", source)
+def source_of(model: Checkpoint | Imported, dataset: Dataset | None = None) -> Source:
+    """The source of a checkpoint or an imported set, on a data set where one is meant."""
+    if isinstance(model, Imported):
+        kind, digest, files = "imported", model.predictions_hash, [model.folder / SCORES]
+    else:
+        kind, digest, files = "checkpoint", model.weights_hash, [model.folder / PREDICTIONS]
+        if dataset and dataset.kind != "scores":
+            files.insert(0, predictions_path(model, dataset))
+    data, index_hash = (dataset.name, dataset.index_hash) if dataset else ("", "")
+    stamps = tuple(file_stamp(file) for file in files)
+    return Source(kind, model.name, digest, data, index_hash, str(home()), stamps, model, dataset)
 
 
-def list_scored() -> list[Scored]:
-    """Every whole checkpoint, then every imported set that can be read."""
-    return [scored_of(source) for source in (*list_checkpoints()[0], *list_imported())]
+def list_sources() -> list[Source]:
+    """Every whole checkpoint, then every imported set that can be read; without a data set."""
+    return [source_of(model) for model in (*list_checkpoints()[0], *list_imported())]
 
 
-def find_scored(name: str) -> Scored:
+def find_source(name: str, dataset: Dataset | None = None) -> Source:
     """The checkpoint (a name or a folder) or the imported set of a name. OverreadError names what there is."""
     folder = checkpoint_folder(name)
     # Only a bare name can be an imported set; what is written as a path is a checkpoint's folder.
@@ -55,10 +104,15 @@ def find_scored(name: str) -> Scored:
             "import the scores under another name."
         )
     if imported:
-        return scored_of(read_imported(name))
+        return source_of(read_imported(name), dataset)
     if not folder.is_dir() and (there := [found.name for found in list_imported()]):
         raise OverreadError(
             f"There is no checkpoint and no imported set {name!r} (imported: {', '.join(there)}; checkpoints: "
             f"{', '.join(found.name for found in list_checkpoints()[0]) or 'none'})."
         )
-    return scored_of(read_checkpoint(name))
+    return source_of(read_checkpoint(name), dataset)
+
+
+def same_dataset(source: Source, reference: str) -> bool:
+    """Whether `name@hash8` names the data set of this source, whatever either was called."""
+    return bool(source.dataset) and dataset_reference(source.dataset).split("@")[-1] == reference.split("@")[-1]

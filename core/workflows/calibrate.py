@@ -7,11 +7,11 @@ from core.metrics.calibration import calibration_facts, fit_calibration, improve
 from core.metrics.studies import labelled, own_aggregation, study_table
 from core.scores.lookup import scores_for
 from core.scores.patient_overlap import shared_patients, shared_sentence
-from core.scores.source import Scored
+from core.scores.source import Source
 
 
 def calibrate_scored(
-    scored: Scored,
+    scored: Source,
     method: str = "temperature",
     fit_split: str = "tune",
     split: str = "valid",
@@ -30,7 +30,7 @@ def calibrate_scored(
             f"Fitted and judged on the same split {split}, a calibration flatters itself; name two, with --fit-split "
             "and --split."
         )
-    if scored.kind == "imported" and scored.source.scale == "raw":
+    if scored.kind == "imported" and scored.model.scale == "raw":
         raise OverreadError(
             f"The scores of {scored.name} were imported with --raw: only their order is known, so there is no "
             "probability to calibrate. Import them as probabilities, or with --logit."
@@ -63,7 +63,7 @@ def calibrate_scored(
     }
 
 
-def _frames(scored: Scored, fit_split: str, split: str, data: str, progress):
+def _frames(scored: Source, fit_split: str, split: str, data: str, progress):
     for name, option in ((fit_split, "--fit-split"), (split, "--split")):
         try:
             yield scores_for(scored, data, name, progress)[0]

@@ -7,10 +7,10 @@ from core.metrics.compare import Matched, compare, discordant_table, match
 from core.metrics.studies import own_aggregation, study_table
 from core.scores.lookup import scores_for
 from core.scores.operating_points import check_applies, read_points
-from core.scores.source import Scored
+from core.scores.source import Source
 
 
-def own_threshold(scored: Scored, aggregation: str = "") -> tuple[float, str]:
+def own_threshold(scored: Source, aggregation: str = "") -> tuple[float, str]:
     """The latest locked threshold of these scores and which it is; .5 where nothing is locked.
 
     OverreadError where the point has two thresholds, or was locked for another aggregation.
@@ -29,8 +29,8 @@ def own_threshold(scored: Scored, aggregation: str = "") -> tuple[float, str]:
 
 
 def matched_scores(
-    a: Scored,
-    b: Scored,
+    a: Source,
+    b: Source,
     split: str = "",
     data: str = "",
     aggregation: str = "",
@@ -38,15 +38,17 @@ def matched_scores(
 ) -> tuple[Matched, str, list[str]]:
     """The studies of one split that both scored, the split's name, and how each becomes a study's score (by default
     its own way). OverreadError for scores of two data sets."""
-    data = data or next((one.dataset.rsplit("@", 1)[0] for one in (a, b) if one.dataset), "")
+    data = data or next((one.belongs_to.rsplit("@", 1)[0] for one in (a, b) if one.belongs_to), "")
     frames, used = [], split
     for one in (a, b):
         # Scores of no data set are matched by the names of their studies alone.
-        of = data if one.kind == "checkpoint" or one.dataset else ""
+        of = data if one.kind == "checkpoint" or one.belongs_to else ""
         frame, used = scores_for(one, of, used, progress)
         frames.append(frame)
     of_data = [
-        str(frame["dataset"].iloc[0]) for one, frame in zip((a, b), frames) if one.kind == "checkpoint" or one.dataset
+        str(frame["dataset"].iloc[0])
+        for one, frame in zip((a, b), frames)
+        if one.kind == "checkpoint" or one.belongs_to
     ]
     if len(set(of_data)) > 1:
         raise OverreadError(
@@ -57,8 +59,8 @@ def matched_scores(
 
 
 def compare_scored(
-    a: Scored,
-    b: Scored,
+    a: Source,
+    b: Source,
     threshold_a: float | None = None,
     threshold_b: float | None = None,
     split: str = "",

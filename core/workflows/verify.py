@@ -16,11 +16,11 @@ from core.scores.operating_points import (
     record_look,
 )
 from core.scores.patient_overlap import shared_patients, shared_sentence, split_rows
-from core.scores.source import Scored
+from core.scores.source import Source
 
 
 def verify(
-    scored: Scored,
+    scored: Source,
     split: str = "",
     wanted: str = "latest",
     data: str = "",

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.errors import OverreadError
 from core.metrics.compare import sentences
-from core.scores.source import scored_of
+from core.scores.source import source_of
 from core.workflows.compare import own_threshold
 from dashboard.compare import changes, loader
 from dashboard.compare import charts as curves
@@ -63,7 +63,7 @@ def choose_threshold(one: tuple, other: tuple, chosen: Selection) -> float:
     """The second model's own threshold, and the two ways to one: its locked point, and the first one's sensitivity."""
     source = other[1]
     try:
-        locked, whence = own_threshold(scored_of(source))
+        locked, whence = own_threshold(source_of(source))
     except OverreadError as error:
         locked, whence = 0.5, str(error)
     threshold = st.number_input(

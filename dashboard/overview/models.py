@@ -14,7 +14,7 @@ from core.metrics.thresholds.search import rates_at
 from core.models.checkpoint import Checkpoint
 from core.scores.imports import Imported
 from core.scores.operating_points import read_points
-from core.scores.source import scored_of
+from core.scores.source import source_of
 from dashboard.shared import loaders, study_tables, widgets
 from dashboard.shared.selection import Selection
 
@@ -52,7 +52,7 @@ def _areas(area: Estimate, by_patient: Estimate | None) -> list[str]:
 def _locked(source: Checkpoint | Imported) -> str:
     """The threshold that is locked now, and by which rule."""
     try:
-        points = read_points(scored_of(source))
+        points = read_points(source_of(source))
     except OverreadError:
         return "<td>Refused<small>see the Threshold page</small></td>"
     if not points:

@@ -11,7 +11,7 @@ from core.metrics.thresholds.report import choice_facts
 from core.metrics.thresholds.rule import Rule
 from core.metrics.thresholds.search import Choice, choose
 from core.scores.operating_points import OperatingPoint, lock, looks, looks_sentence, read_points
-from core.scores.source import Scored, scored_of
+from core.scores.source import Source, source_of
 from core.workflows.verify import verify
 from dashboard.shared import loaders, widgets
 from dashboard.shared.scope import scope
@@ -25,7 +25,7 @@ SIDES = (("Sensitivity", "sensitivity"), ("Specificity", "specificity"), ("PPV",
 def points_of(source) -> tuple[list[OperatingPoint], str]:
     """The locked points, oldest first; or why their file is refused."""
     try:
-        return read_points(scored_of(source)), ""
+        return read_points(source_of(source)), ""
     except OverreadError as error:
         return [], str(error)
 
@@ -107,7 +107,7 @@ def write(dataset, source, chosen, tables, rule, choice, prevalence, author, not
     facts, aggregation = choice_facts(tables.studies, choice, rule, choice.bound, prevalence), own_aggregation(frame)
     figures = {"split": chosen.split, "aggregation": aggregation, **facts}
     return lock(
-        scored_of(source), frame, tables.studies, choice, figures, split=chosen.split, rule=rule.text,
+        source_of(source), frame, tables.studies, choice, figures, split=chosen.split, rule=rule.text,
         aggregation=aggregation, prevalence=prevalence, author=author, note=note,
     )  # fmt: skip
 
@@ -126,7 +126,7 @@ def verify_form(dataset: Dataset, source, points: list[OperatingPoint]) -> None:
         there = [split for split in SPLITS if split in scored_splits and split != point.split]
         split = st.selectbox("Verify on", there, key="verify_on", bind="query-params", width=130) if there else None
         pressed = st.button(f"Verify on {split}", key="verify_now", disabled=split is None)
-    scored, reference = scored_of(source), str(loaders.predictions(dataset, source)["dataset"].iloc[0])
+    scored, reference = source_of(source), str(loaders.predictions(dataset, source)["dataset"].iloc[0])
     about = [f"Rule {point.rule}", f"by {point.author or 'nobody named'}", point.date[:10], point.note]
     widgets.note(" · ".join(part for part in about if part))
     if split is None:
@@ -146,7 +146,7 @@ def verify_form(dataset: Dataset, source, points: list[OperatingPoint]) -> None:
         side_by_side({"chosen": {"split": point.split, **point.figures}, "verified": None})
 
 
-def read(scored: Scored, dataset: Dataset, source, point: OperatingPoint, split: str) -> None:
+def read(scored: Source, dataset: Dataset, source, point: OperatingPoint, split: str) -> None:
     """Verify, and keep what was found for this visit: showing it again is no further look."""
     try:
         found = verify(scored, split, point.id, "" if scored.kind == "imported" else dataset.name)

@@ -32,11 +32,11 @@ def room(built, tmp_path, monkeypatch) -> House:
 def missed() -> list[str]:
     """The missed studies in the order of the page."""
     from core.data.index import read_dataset
-    from core.scores.source import find_scored
+    from core.scores.source import find_source
     from dashboard.shared import loaders
     from dashboard.shared.case import study as study_view
 
-    source = loaders.sources(read_dataset("demo"))[find_scored("alpha").name]
+    source = loaders.sources(read_dataset("demo"))[find_source("alpha").name]
     found = loader.cases(read_dataset("demo"), source, "valid", 0.5)
     return study_view.ordered(found.table, "FN", "all bones")["study_id"].tolist()
 

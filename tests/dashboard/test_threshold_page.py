@@ -16,7 +16,7 @@ from core.metrics.thresholds.search import Choice, choose, counts_of, rates_at
 from core.paths import predictions_folder
 from core.scores.operating_points import POINTS, read_points
 from core.scores.predictions import read_file
-from core.scores.source import find_scored
+from core.scores.source import find_source
 from dashboard.shared.selection import Selection
 from dashboard.shared.widgets import estimate_text
 from dashboard.threshold.bones import bones_html
@@ -142,18 +142,18 @@ def lock(app, author: str = "A. Reader"):
 def test_the_page_locks_what_the_panel_stands_on(own):
     app = lock(open_page("threshold", threshold="0.45"))
     assert not app.exception
-    (point,) = read_points(find_scored("alpha"))
+    (point,) = read_points(find_source("alpha"))
     assert (point.threshold, point.rule, point.split, point.author) == (0.45, "threshold=0.45", "valid", "A. Reader")
     assert point.figures["n_abnormal"] > 0 and "Chosen on valid" in words(app)
     app = open_page("threshold", rule="Youden")
     app.button(key="rule_use").click().run()
     lock(app)
-    assert [point.rule for point in read_points(find_scored("alpha"))] == ["threshold=0.45", "youden"]
+    assert [point.rule for point in read_points(find_source("alpha"))] == ["threshold=0.45", "youden"]
 
 
 def test_a_lock_needs_an_author(own):
     app = lock(open_page("threshold"), " ")
-    assert not app.exception and "author" in app.warning[-1].value and not read_points(find_scored("alpha"))
+    assert not app.exception and "author" in app.warning[-1].value and not read_points(find_source("alpha"))
 
 
 def test_verified_figures_stand_beside_those_it_was_chosen_with_and_looks_are_counted(own):

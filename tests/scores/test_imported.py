@@ -19,7 +19,7 @@ from core.metrics.thresholds.search import choose, counts_of
 from core.schema import PREDICTIONS, check
 from core.scores.imports import Columns, given_at, import_scores, imported_predictions, list_imported, read_imported
 from core.scores.lookup import CHOSEN, scores_for
-from core.scores.source import find_scored, list_scored
+from core.scores.source import find_source, list_sources
 from tests.metrics.examples import P, Y
 
 PLAIN = Columns("y", "p")
@@ -241,10 +241,10 @@ def test_a_raw_marker_keeps_its_order_and_its_thresholds(tmp_path, workspace, se
 def test_names(tmp_path, workspace, table):
     kept(tmp_path, table, ALL, name="one")
     kept(tmp_path, table, ALL, name="two")
-    assert [found.name for found in list_imported()] == ["one", "two"] == [found.name for found in list_scored()]
-    assert find_scored("one").kind == "imported" and not find_scored("one").has_images
+    assert [found.name for found in list_imported()] == ["one", "two"] == [found.name for found in list_sources()]
+    assert find_source("one").kind == "imported" and not find_source("one").has_images
     with pytest.raises(OverreadError, match="no checkpoint and no imported set 'three' .imported: one, two"):
-        find_scored("three")
+        find_source("three")
     with pytest.raises(OverreadError, match="no imported scores 'three' .there: one, two"):
         read_imported("three")
     (tmp_path / "checkpoints" / "four").mkdir(parents=True)
@@ -254,7 +254,7 @@ def test_names(tmp_path, workspace, table):
         kept(tmp_path, table, ALL, name="../up")
     (tmp_path / "checkpoints" / "one").mkdir()
     with pytest.raises(OverreadError, match="names both a checkpoint and imported scores"):
-        find_scored("one")
+        find_source("one")
 
 
 @pytest.mark.parametrize("step", range(5))
@@ -306,7 +306,7 @@ def test_rows_are_matched_to_the_radiographs_of_a_data_set(tmp_path, workspace, 
     table = pd.concat([table, pd.DataFrame({"image": ["elsewhere.png"], "y": [0], "p": [0.5]})])
     frame = kept(tmp_path, table, Columns("y", "p", image="image"), data="tree")
     about = read_imported("other")
-    assert len(frame) == 60 and about.dataset == f"tree@{tree.index_hash[:8]}" and find_scored("other").has_images
+    assert len(frame) == 60 and about.dataset == f"tree@{tree.index_hash[:8]}" and find_source("other").has_images
     assert "1 of 61 rows are no radiograph of tree and are left out (first: elsewhere.png)" in about.notes
     assert "1 labels differ from those of tree; the file's are used" in about.notes
     joined = frame.merge(index, on="image_id", suffixes=("", "_index"))

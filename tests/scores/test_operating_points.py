@@ -18,7 +18,7 @@ from core.metrics.thresholds.search import Choice, choose
 from core.scores import operating_points as op
 from core.scores.imports import Columns, import_scores
 from core.scores.lookup import CHOSEN, scores_for
-from core.scores.source import find_scored
+from core.scores.source import find_source
 from core.workflows.verify import verify
 
 
@@ -33,7 +33,7 @@ def scored(tmp_path, workspace):
     frame.to_csv(tmp_path / "scores.csv", index=False)
     columns = Columns("y", "p", study="study", patient="patient", split="split")
     import_scores(tmp_path / "scores.csv", "other", columns)
-    return find_scored("other")
+    return find_source("other")
 
 
 def locked(scored, rule="sensitivity>=0.8", aggregation="mean", **more):
@@ -140,7 +140,7 @@ def test_other_scores_aggregation_or_precision_are_refused(scored, tmp_path):
         op.check_applies(replace(point, precision="float32"), scored, "", "bfloat16")
     import_scores(tmp_path / "scores.csv", "other", Columns("y", "p", study="study", split="split"))
     with pytest.raises(OverreadError, match="these are other weights or scores"):
-        verify(find_scored("other"), "test")
+        verify(find_source("other"), "test")
 
 
 def test_decisions():

@@ -1,0 +1,86 @@
+"""What of a source is looked at: the split, the bone, how views become a study, and the threshold or operating point.
+
+A `View` is a value, like its `Source`: its own cache key. It is written to and read from an address (query
+parameters) and a record (JSON), so a link, a walkthrough, a lock, a job and a report all say the same thing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from core.scores.source import Source
+
+ALL_BONES = "all bones"
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class View:
+    """One way of looking at a source. Hashable.
+
+    bone: '' for all bones. aggregation: '' for the source's own. threshold: score from which a study is called
+    abnormal. point: the id of the locked operating point that the threshold is from, '' where it is set by hand.
+    """
+
+    source: Source
+    split: str
+    bone: str = ""
+    aggregation: str = ""
+    threshold: float = DEFAULT_THRESHOLD
+    point: str = ""
+
+    def address(self, **more: str) -> dict[str, str]:
+        """The view as query parameters, for a link to a page. `more` adds parameters of that page."""
+        chosen = {
+            "data": self.source.data,
+            "model": self.source.name,
+            "split": self.split,
+            "bone": self.bone or ALL_BONES,
+            "aggregation": self.aggregation,
+            "threshold": repr(self.threshold),
+            "point": self.point,
+        }
+        return {name: value for name, value in {**chosen, **more}.items() if value}
+
+    def record(self) -> dict:
+        """JSON values that say what is looked at, the source by its hashes."""
+        return {
+            "source": self.source.record(),
+            "split": self.split,
+            "bone": self.bone,
+            "aggregation": self.aggregation,
+            "threshold": self.threshold,
+            "point": self.point,
+        }
+
+
+def view_from_address(query: Mapping[str, str], find: Callable[[str, str], Source]) -> View:
+    """The view of query parameters. find: (data, model) -> Source, raising OverreadError where there is none."""
+    bone = query.get("bone", "")
+    return View(
+        find(query.get("data", ""), query.get("model", "")),
+        query.get("split", ""),
+        "" if bone == ALL_BONES else bone,
+        query.get("aggregation", ""),
+        float(query.get("threshold") or DEFAULT_THRESHOLD),
+        query.get("point", ""),
+    )
+
+
+def view_from_record(record: Mapping, find: Callable[[str, str], Source]) -> View:
+    """The view that a record describes, with the source as it is now; `changes_since` says whether it is the same."""
+    kept = {name: record[name] for name in ("split", "bone", "aggregation", "threshold", "point")}
+    return View(find(record["source"]["data"], record["source"]["name"]), **kept)
+
+
+def changes_since(record: Mapping, view: View) -> list[str]:
+    """What is not as it was when the record was made, a sentence each; empty where nothing changed."""
+    before, now = record["source"], view.source.record()
+    said = []
+    if before["digest"] != now["digest"]:
+        what = "weights" if now["kind"] == "checkpoint" else "imported scores"
+        said.append(f"The {what} of {now['name']} have changed: {before['digest'][:8]} then, {now['digest'][:8]} now.")
+    if before["index_hash"] != now["index_hash"]:
+        said.append(
+            f"The index of {now['data']} has changed: {before['index_hash'][:8]} then, {now['index_hash'][:8]} now."
+        )
+    return said
