@@ -76,7 +76,7 @@ def _run() -> int:
         app()
     except OverreadError as error:
         messages.print("[red]overread:[/red] ", end="")
-        messages.print(str(error), markup=False)
+        messages.print(f"{error} [{error.code}]" if error.code else str(error), markup=False)
         return 1
     except KeyboardInterrupt:
         messages.print("stopped; what was finished is kept")
