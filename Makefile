@@ -1,15 +1,31 @@
-# Two commands: `make run` and `make test`. Each sets up what it needs, once.
+# `make run` and `make test` set up what they need, once.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test screenshots lock clean
+.PHONY: run test test-all check baseline docs screenshots lock clean
 
 run: .venv/run.stamp
 	$(BIN)/python -m core demo
 	$(BIN)/streamlit run dashboard/Home.py
 
+# `test` samples the families of networks; `test-all` runs each of them.
 test: .venv/test.stamp
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+
+test-all: .venv/test.stamp
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --all-families
+
+check: .venv/check.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python tools/check_types.py
+
+# Lowers the baseline of type errors; a larger total is refused.
+baseline: .venv/check.stamp
+	$(BIN)/python tools/check_types.py --write
+
+docs: .venv/run.stamp
+	$(BIN)/python docs/make_cli.py
 
 screenshots: .venv/test.stamp
 	$(BIN)/python docs/make_screenshots.py
@@ -23,10 +39,14 @@ screenshots: .venv/test.stamp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt -c requirements.lock
 	touch $@
 
-# The tested set, for every platform; needs `uv`.
+.venv/check.stamp: requirements-dev.txt .venv/run.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c requirements.lock
+	touch $@
+
+# The tested versions, for every platform; needs `uv`.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-	  --no-emit-find-links requirements-test.txt --output-file requirements.lock
+	  --no-emit-find-links requirements.txt requirements-test.txt requirements-dev.txt --output-file requirements.lock
 
 clean:
 	rm -rf .venv workspace

@@ -10,12 +10,15 @@ from pathlib import Path
 from core.errors import OverreadError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-CHECKPOINTS = REPOSITORY / "checkpoints"
 
 
 def home() -> Path:
     """The folder of data sets, caches and predictions: `OVERREAD_HOME`, else `./workspace`."""
     return Path(os.environ.get("OVERREAD_HOME") or "workspace").resolve()
+
+
+# `pip install .` copies `core` without the repository and its two shipped checkpoints.
+CHECKPOINTS = (REPOSITORY if (REPOSITORY / "pyproject.toml").is_file() else home()) / "checkpoints"
 
 
 def dataset_folder(name: str) -> Path:
