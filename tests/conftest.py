@@ -1,10 +1,10 @@
-"""What the tests share: a workspace of their own, a small MURA tree with a signal to learn, the real radiographs."""
+"""Shared fixtures: an empty workspace, a small MURA tree with a signal to learn, the real radiographs."""
 
 import os
 from pathlib import Path
 
-# Before anything computes, and for what the tests start as well: threads that wait for each other in a loop take ten
-# times as long where another process has their core, and what the tests compute is too small to gain from them.
+# Set before torch is imported, and inherited by the processes that tests start. The tensors of the tests are too small
+# to gain from threads, and OpenMP threads that busy-wait are ten times slower where another process uses their core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
@@ -16,9 +16,14 @@ from core import paths
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser) -> None:
+    """`--all-families`: every family of networks in the saliency table instead of a sample of them."""
+    parser.addoption("--all-families", action="store_true", help="Test every family of networks, not a sample.")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real radiographs, weights and published predictions; tests that need it skip without it."""
+    """The folder of real radiographs, weights and published predictions. Tests that need it are skipped without it."""
     folder = REPOSITORY.parent / "shared"
     if not (folder / "data").is_dir():
         pytest.skip("the folder of real test material (shared/) is not beside the repository")
@@ -27,7 +32,7 @@ def shared() -> Path:
 
 @pytest.fixture
 def workspace(tmp_path, monkeypatch) -> Path:
-    """An empty OVERREAD_HOME, and an empty place for checkpoints."""
+    """An empty OVERREAD_HOME, and an empty folder of checkpoints."""
     monkeypatch.setenv("OVERREAD_HOME", str(tmp_path / "workspace"))
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
     return tmp_path / "workspace"
@@ -35,7 +40,7 @@ def workspace(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def mura(tmp_path_factory) -> Path:
-    """A tree in MURA's layout: 30 patients, two bones, two views a study; abnormal ones carry a bright square."""
+    """A tree in MURA's layout: 30 patients, two bones, two views a study. Abnormal studies show a bright square."""
     root = tmp_path_factory.mktemp("tree") / "MURA-v1.1"
     random = np.random.default_rng(0)
     for number in range(30):
@@ -50,7 +55,7 @@ def mura(tmp_path_factory) -> Path:
 def write_radiograph(
     file: Path, random: np.random.Generator, abnormal: bool, width: int = 60, height: int = 80
 ) -> Path:
-    """A grey PNG of grain; abnormal ones have a bright square."""
+    """Write a grey PNG of noise, with a bright square if abnormal."""
     grey = random.integers(20, 90, (height, width)).astype(np.uint8)
     if abnormal:
         grey[20:45, 15:40] = 230
