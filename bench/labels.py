@@ -23,7 +23,7 @@ from bench.thresholds import hardware
 from core.data.index import build_index, read_index, write_dataset
 from core.models.checkpoint import list_checkpoints
 from core.phantom import write_phantoms
-from core.review.label_issues import ORDERS, from_features, out_of_fold, precision_at, rank
+from core.review.label_issues import ORDERS, frame_from_features, out_of_fold_frame, precision_at, rank_suspects
 from core.scores.embeddings import compute_embeddings
 from core.scores.predict import predict
 from core.scores.predictions import read_file
@@ -49,7 +49,7 @@ FLIPPED, DRAWS = 34, 20
 
 def orders(frame: pd.DataFrame) -> dict[str, pd.Series]:
     """Study ids in each order, the most suspicious first."""
-    found = {name: rank(frame, name)["study_id"] for name in ORDERS[:3]}
+    found = {name: rank_suspects(frame, name)["study_id"] for name in ORDERS[:3]}
     try:
         from cleanlab.rank import get_normalized_margin_for_each_label
     except ImportError:
@@ -61,7 +61,7 @@ def orders(frame: pd.DataFrame) -> dict[str, pd.Series]:
 
 def flip_and_find(file: Path) -> None:
     """Flip labels of the valid studies in a predictions file in four ways; medians over DRAWS of what is found."""
-    known = out_of_fold(read_file(file).query("split == 'valid'"))
+    known = out_of_fold_frame(read_file(file).query("split == 'valid'"))
     truth = known["label"].to_numpy()
     abnormal, normal, everyone = np.flatnonzero(truth == 1), np.flatnonzero(truth == 0), np.arange(len(truth))
     ways = {
@@ -79,7 +79,7 @@ def flip_and_find(file: Path) -> None:
             label[wrong] = 1 - label[wrong]
             names = set(known["study_id"].to_numpy()[wrong])
             for order, hits in found.items():
-                first = rank(known.assign(label=label), order)["study_id"].head(len(wrong))
+                first = rank_suspects(known.assign(label=label), order)["study_id"].head(len(wrong))
                 hits.append(int(first.isin(names).sum()))
         said = ", ".join(f"{order} {np.median(hits):g} ({min(hits)}-{max(hits)})" for order, hits in found.items())
         print(f"{way}: of {len(wrong)} in {len(known)} studies, {said}, by chance {len(wrong) ** 2 / len(known):.1f}")
@@ -101,8 +101,8 @@ def main() -> None:
             # It has learned from none of these.
             scores = predict(checkpoint, dataset, sorted(set(index["split"]))).assign(split="valid")
             frames = {
-                checkpoint.name: out_of_fold(scores),
-                f"{checkpoint.name}, frozen features": from_features(compute_embeddings(checkpoint, dataset)),
+                checkpoint.name: out_of_fold_frame(scores),
+                f"{checkpoint.name}, frozen features": frame_from_features(compute_embeddings(checkpoint, dataset)),
             }
             for name, frame in frames.items():
                 for order, ids in orders(frame).items():

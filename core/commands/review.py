@@ -61,11 +61,11 @@ def accept_labels(
 ) -> None:
     """Make the verdicts as they stand a revision of the labels; the given ones stay as they are."""
     from core.data.labels import labels_file
-    from core.review.label_revisions import accept, revision_table
+    from core.review.label_revisions import accept_labels, revision_table
     from core.review.store import open_store
 
     store = open_store()
-    revision = accept(store, data, author, rule)
+    revision = accept_labels(store, data, author, rule)
     counts = revision_table(store, revision)["outcome"].value_counts().to_dict()
     facts = {**asdict(revision), "reference": revision.reference, "outcomes": counts}
     facts["file"] = str(labels_file(data, revision.reference))
@@ -125,7 +125,7 @@ def label_audit(
     """Rank labels that may be wrong, by scores of networks that did not learn from them."""
     from core.data.index import read_dataset
     from core.paths import write_atomically
-    from core.review.label_issues import noise_rates, out_of_fold, rank, read_out_of_fold
+    from core.review.label_issues import noise_rates, out_of_fold_frame, rank_suspects, read_out_of_fold
 
     dataset = read_dataset(data)
     if scores:
@@ -137,8 +137,8 @@ def label_audit(
     else:
         from core.scores.lookup import known_scores
 
-        frame, of = out_of_fold(known_scores(scored, dataset)), f"{scored}, on what it has not learned from"
-    table = rank(frame, order)
+        frame, of = out_of_fold_frame(known_scores(scored, dataset)), f"{scored}, on what it has not learned from"
+    table = rank_suspects(frame, order)
     if out:
         write_atomically(out, lambda path: table.to_csv(path, index=False))
     rates = noise_rates(frame["score"].to_numpy(), frame["label"].to_numpy())
@@ -161,18 +161,18 @@ def label_audit(
 
 def _by_margins(name: str, dataset):
     from core.models.checkpoint import read_checkpoint
-    from core.review.label_issues import by_margins, out_of_fold
+    from core.review.label_issues import frame_from_margins, out_of_fold_frame
     from core.scores.predictions import read_predictions
     from core.training.margins import read_margins
 
     checkpoint = read_checkpoint(name)
     margins, scores = read_margins(checkpoint), read_predictions(checkpoint, dataset)
-    return by_margins(margins, dataset, None if scores is None else out_of_fold(scores))
+    return frame_from_margins(margins, dataset, None if scores is None else out_of_fold_frame(scores))
 
 
 def _by_features(name: str, dataset):
     from core.models.checkpoint import read_checkpoint
-    from core.review.label_issues import from_features
+    from core.review.label_issues import frame_from_features
     from core.scores.embeddings import compute_embeddings, read_embeddings
 
     checkpoint = read_checkpoint(name)
@@ -186,7 +186,7 @@ def _by_features(name: str, dataset):
             "trained elsewhere, or --folds, tells more.",
             markup=False,
         )
-    return from_features(found)
+    return frame_from_features(found)
 
 
 def _hashes(dataset):

@@ -108,9 +108,9 @@ def evaluate(
         *[_sentence(str(group[by]), group) for group in facts.get("groups", [])],
     ]
     if labels:
-        from core.review.label_revisions import as_adjudicated
+        from core.review.label_revisions import with_revised_labels
 
-        revision, corrected = as_adjudicated(frame, labels, data)
+        revision, corrected = with_revised_labels(frame, labels, data)
         given, facts = facts, judge(corrected, threshold, by=by or None, aggregation=aggregation)
         facts |= {"labels": revision, "as_labelled": given}
         lines = [f"as labelled, {line}" for line in lines] + [

@@ -21,7 +21,7 @@ ORDERS = ("noise_rate", "self_confidence", "margin", "aum")
 COLUMNS = ("study_id", "bone", "group_id", "label", "score")
 
 
-def out_of_fold(predictions: pd.DataFrame) -> pd.DataFrame:
+def out_of_fold_frame(predictions: pd.DataFrame) -> pd.DataFrame:
     """The out-of-fold frame of PREDICTIONS: every labelled study that the network did not learn from.
 
     Of a network trained once these are tune, valid and test; of one trained with --folds, all of train as well.
@@ -40,7 +40,7 @@ def out_of_fold(predictions: pd.DataFrame) -> pd.DataFrame:
     return studies[list(COLUMNS)].reset_index(drop=True)
 
 
-def by_margins(margins: pd.DataFrame, dataset: Dataset, scores: pd.DataFrame | None = None) -> pd.DataFrame:
+def frame_from_margins(margins: pd.DataFrame, dataset: Dataset, scores: pd.DataFrame | None = None) -> pd.DataFrame:
     """The frame of the studies whose margins a training logged (`core.training.margins`), with `aum`.
 
     `score` is that of a network which did not learn from the study where `scores` (an out-of-fold frame) has one, as of
@@ -93,7 +93,7 @@ def read_out_of_fold(file: Path, dataset: Dataset) -> pd.DataFrame:
     return known[[*COLUMNS, *more]]
 
 
-def from_features(embeddings: Embeddings, folds: int = 5, seed: int = 0, penalty: float = 0.01) -> pd.DataFrame:
+def frame_from_features(embeddings: Embeddings, folds: int = 5, seed: int = 0, penalty: float = 0.01) -> pd.DataFrame:
     """Out-of-fold scores by logistic regression on frozen features, where no network was trained with --folds.
 
     Every labelled study, patients kept together. penalty: scikit-learn's C, on features scaled to unit variance; the
@@ -123,7 +123,7 @@ def from_features(embeddings: Embeddings, folds: int = 5, seed: int = 0, penalty
     return studies.assign(score=score)[list(COLUMNS)]
 
 
-def rank(frame: pd.DataFrame, order: str = ORDERS[0]) -> pd.DataFrame:
+def rank_suspects(frame: pd.DataFrame, order: str = ORDERS[0]) -> pd.DataFrame:
     """The frame with `self_confidence` (the score of the given label), `suspect` (confident joint) and `rank`, 1 first.
 
     order: self_confidence; margin, the same less what is usual for the label; noise_rate, which takes from the

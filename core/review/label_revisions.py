@@ -12,7 +12,7 @@ from core.errors import OverreadError
 from core.review import database
 from core.review.agreement import latest_reads
 from core.review.database import Store, open_store, transaction
-from core.review.store import latest_sequence, register, timestamp, verdicts_table
+from core.review.store import latest_sequence, register_reviewer, timestamp, verdicts_table
 
 RULES = {
     "agreed": "an adjudication, else what all readers of the study say alike, one reader included",
@@ -38,7 +38,7 @@ class Revision:
         return f"{self.number}@{self.hash}"
 
 
-def adjudicated(verdicts: pd.DataFrame, rule: str = "agreed") -> pd.DataFrame:
+def decided_labels(verdicts: pd.DataFrame, rule: str = "agreed") -> pd.DataFrame:
     """What verdicts in force come to, one row a decided study: study_id, given_label, label, outcome, verdict_ids.
 
     label: 1, 0, or NaN where the study is left out; outcome: confirmed, corrected, labelled (no label was given),
@@ -63,10 +63,10 @@ def adjudicated(verdicts: pd.DataFrame, rule: str = "agreed") -> pd.DataFrame:
     return found[["study_id", "given_label", "label", "outcome", "verdict_ids"]].astype({"given_label": float})
 
 
-def accept(store: Store, dataset: str, author: str, rule: str = "agreed") -> Revision:
+def accept_labels(store: Store, dataset: str, author: str, rule: str = "agreed") -> Revision:
     """Make the verdicts as they stand a revision, and write its file; the newest one where nothing has changed."""
     sequence = latest_sequence(store)
-    table = adjudicated(verdicts_table(store, dataset, upto=sequence), rule)
+    table = decided_labels(verdicts_table(store, dataset, upto=sequence), rule)
     if table.empty:
         raise OverreadError(
             f"No verdict on {dataset} decides a label by the rule {rule!r} ({RULES[rule]}); read first."
@@ -78,7 +78,7 @@ def accept(store: Store, dataset: str, author: str, rule: str = "agreed") -> Rev
             revision = before
         else:
             number = before.number + 1 if before else 1
-            revision = Revision(dataset, number, digest, rule, register(connection, author), timestamp())
+            revision = Revision(dataset, number, digest, rule, register_reviewer(connection, author), timestamp())
             connection.execute(database.revisions.insert().values(**{**revision.__dict__, "last_sequence": sequence}))
             rows = table.astype(object).where(table.notna(), None).to_dict("records")
             connection.execute(
@@ -127,7 +127,7 @@ def _ids(entries: pd.Series) -> str:
     return json.dumps(sorted(entries))
 
 
-def as_adjudicated(frame: pd.DataFrame, wanted: str, dataset: str = "") -> tuple[str, pd.DataFrame]:
+def with_revised_labels(frame: pd.DataFrame, wanted: str, dataset: str = "") -> tuple[str, pd.DataFrame]:
     """PREDICTIONS by a revision's labels, and its reference. dataset: by default the one the scores belong to."""
     names = {dataset} if dataset else {name.rsplit("@", 1)[0] for name in frame["dataset"].unique()}
     if len(names) != 1 or not min(names):

@@ -14,7 +14,17 @@ from core.review import database
 from core.review.database import Store, open_store, transaction
 from core.review.vocabulary import Verdict, checked, reads, reviewer_key, reviewer_name
 
-__all__ = ["Kept", "Store", "Verdict", "add_press", "add_verdict", "open_store", "undo", "undo_last", "verdicts_table"]
+__all__ = [
+    "Store",
+    "StoredEntry",
+    "Verdict",
+    "add_verdict",
+    "add_verdict_once",
+    "open_store",
+    "undo_entry",
+    "undo_latest",
+    "verdicts_table",
+]
 
 _TABLE = database.verdicts
 COLUMNS = tuple(column.name for column in _TABLE.columns)
@@ -28,7 +38,7 @@ _SAME_READ = ["dataset", "study_id", "reviewer", "kind", "blind"]
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredEntry:
     """An entry that is on the disk: its id, its place in the order of all entries, and when it came (UTC, ISO 8601)."""
 
     id: str
@@ -36,7 +46,7 @@ class Kept:
     created: str
 
 
-def add_verdict(store: Store, entry: Verdict) -> Kept:
+def add_verdict(store: Store, entry: Verdict) -> StoredEntry:
     """Keep the entry; when this returns it outlives a kill and a power cut.
 
     Entering the same id with the same content again returns what was kept. OverreadError where it cannot be meant,
@@ -47,7 +57,7 @@ def add_verdict(store: Store, entry: Verdict) -> Kept:
         return insert(connection, {**asdict(entry), "action": "verdict"})
 
 
-def add_press(store: Store, entry: Verdict) -> Kept:
+def add_verdict_once(store: Store, entry: Verdict) -> StoredEntry:
     """Keep what one press of a key says, though the press may be told twice: its `id` stands for the press.
 
     A second telling adds nothing while the first still holds; where the reader has said something else on the study
@@ -59,18 +69,18 @@ def add_press(store: Store, entry: Verdict) -> Kept:
         before = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == entry.id)).mappings().first()
         if before is not None:
             if _newest_of(connection, before) == entry.id:
-                return Kept(before["id"], before["sequence"], before["created"])
+                return StoredEntry(before["id"], before["sequence"], before["created"])
             said["id"] = str(uuid4())
         return insert(connection, said)
 
 
-def undo(store: Store, entry_id: str, reviewer: str) -> Kept:
+def undo_entry(store: Store, entry_id: str, reviewer: str) -> StoredEntry:
     """Take back an entry of one's own (an undo as well) by a new one. The reader's verdict before it holds again."""
     with transaction(store, write=True) as connection:
         return _undo(connection, entry_id, reviewer, str(uuid4()))
 
 
-def undo_last(store: Store, dataset: str, reviewer: str, press: str) -> str:
+def undo_latest(store: Store, dataset: str, reviewer: str, press: str) -> str:
     """Take back the reader's newest entry on a data set, whatever it is by now; the study it was on, '' for none.
 
     press: the id of the new entry. Told twice of one press, the second time takes nothing more back.
@@ -79,14 +89,14 @@ def undo_last(store: Store, dataset: str, reviewer: str, press: str) -> str:
         told = connection.execute(sql.select(_TABLE.c.study_id).where(_TABLE.c.id == press)).scalar()
         if told is not None:
             return told
-        last = _last_standing(connection, dataset, reviewer)
+        last = _latest_entry(connection, dataset, reviewer)
         if last is None:
             return ""
         _undo(connection, last[0], reviewer, press)
         return last[1]
 
 
-def _undo(connection: sql.Connection, entry_id: str, reviewer: str, name: str) -> Kept:
+def _undo(connection: sql.Connection, entry_id: str, reviewer: str, name: str) -> StoredEntry:
     row = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == entry_id)).mappings().first()
     if row is None:
         raise OverreadError(f"There is no entry {entry_id[:60]!r} to take back; choose one from the history.")
@@ -106,19 +116,19 @@ def _undo(connection: sql.Connection, entry_id: str, reviewer: str, name: str) -
     )
 
 
-def insert(connection: sql.Connection, row: dict, created: str = "") -> Kept:
+def insert(connection: sql.Connection, row: dict, created: str = "") -> StoredEntry:
     """Keep one checked row inside an open transaction, under the reader's first spelling of the name."""
-    row = {**row, "reviewer": register(connection, row["reviewer"])}
+    row = {**row, "reviewer": register_reviewer(connection, row["reviewer"])}
     if (there := same_entry(connection, row, created)) is not None:
         return there
     if row["supersedes"]:
         _check_superseded(connection, row)
     row["created"] = created or _now(connection)
     result = connection.execute(_TABLE.insert().values(**row))
-    return Kept(row["id"], result.inserted_primary_key[0], row["created"])
+    return StoredEntry(row["id"], result.inserted_primary_key[0], row["created"])
 
 
-def same_entry(connection: sql.Connection, row: dict, created: str = "") -> Kept | None:
+def same_entry(connection: sql.Connection, row: dict, created: str = "") -> StoredEntry | None:
     """The entry of that id, if it was kept before. OverreadError where it says something else."""
     there = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == row["id"])).mappings().first()
     if there is None:
@@ -131,10 +141,10 @@ def same_entry(connection: sql.Connection, row: dict, created: str = "") -> Kept
             f"The entry {row['id']} is kept already and differs in {', '.join(other)}; entries are never changed. Give "
             "a new entry an id of its own."
         )
-    return Kept(there["id"], there["sequence"], there["created"])
+    return StoredEntry(there["id"], there["sequence"], there["created"])
 
 
-def register(connection: sql.Connection, name: str) -> str:
+def register_reviewer(connection: sql.Connection, name: str) -> str:
     """The reader's name in the spelling it was first entered in, which is kept from now on."""
     table, kept = database.reviewers, reviewer_name(name)
     wanted = table.c.key == reviewer_key(kept)
@@ -150,13 +160,13 @@ def reviewers(store: Store) -> list[str]:
         return sorted(connection.execute(sql.select(database.reviewers.c.name)).scalars())
 
 
-def last_standing(store: Store, dataset: str, reviewer: str) -> tuple[str, str] | None:
+def latest_entry(store: Store, dataset: str, reviewer: str) -> tuple[str, str] | None:
     """The reader's newest entry on a data set that was not taken back, as (id, study_id). Reads no more than that."""
     with transaction(store) as connection:
-        return _last_standing(connection, dataset, reviewer)
+        return _latest_entry(connection, dataset, reviewer)
 
 
-def _last_standing(connection: sql.Connection, dataset: str, reviewer: str) -> tuple[str, str] | None:
+def _latest_entry(connection: sql.Connection, dataset: str, reviewer: str) -> tuple[str, str] | None:
     known = database.reviewers.c
     name = connection.execute(sql.select(known.name).where(known.key == reviewer_key(reviewer))).scalar()
     columns = [_TABLE.c[column] for column in ("sequence", "id", "study_id", "action", "supersedes")]
@@ -197,7 +207,7 @@ def verdicts_table(
     Current by default: of each reader, study and kind of read the latest that was not taken back; with `history`
     every entry, undos as well. upto: as it stood when this sequence was the newest.
     """
-    frame = stood(entries(store, dataset, study_id=study_id, upto=upto))
+    frame = with_in_force(entries_table(store, dataset, study_id=study_id, upto=upto))
     if reviewer:
         frame = frame[frame["reviewer"].map(reviewer_key) == reviewer_key(reviewer_name(reviewer))]
     if walkthrough_id:
@@ -205,7 +215,7 @@ def verdicts_table(
     return (frame if history else frame[frame["in_force"]]).reset_index(drop=True)
 
 
-def entries(
+def entries_table(
     store: Store, dataset: str = "", *, study_id: str = "", upto: int | None = None, after: int = 0
 ) -> pd.DataFrame:
     """Every entry in the order they were kept, undos as well, with `blind` and `read`. after: only what came later."""
@@ -219,7 +229,7 @@ def entries(
     return _typed(rows) if rows else _nothing().copy()
 
 
-def stood(frame: pd.DataFrame) -> pd.DataFrame:
+def with_in_force(frame: pd.DataFrame) -> pd.DataFrame:
     """`entries` with one more column, `in_force`: of each reader, study and kind of read the latest not taken back."""
     return frame.assign(in_force=_current(frame))
 

@@ -26,7 +26,7 @@ _FLAGS = {"true": True, "1": True, "yes": True, "": True, "false": False, "0": F
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedVerdicts:
     """What an import did: entries new here, entries known before, new readers, {line, reason} of rows left out."""
 
     imported: int
@@ -54,7 +54,7 @@ def export_csv(store: Store, file: Path, dataset: str = "") -> int:
 
 def import_csv(
     store: Store, file: Path, dataset: str = "", *, skip: bool = False, keep_unknown: bool = False
-) -> Imported:
+) -> ImportedVerdicts:
     """Enter what a CSV holds, in its order, in one transaction: all of it, or none and OverreadError names the line.
 
     Needed columns: study_id, reviewer, and verdict or reading; `dataset` stands in for a missing column, the index for
@@ -80,7 +80,7 @@ def import_csv(
         kept = [attempt(line, partial(insert, connection, *entry)) for line, entry in entries if entry]
     new = sum(entry is not None and entry.sequence > start for entry in kept)
     readers = {entry[0]["reviewer"] for _, entry in entries if entry}
-    return Imported(
+    return ImportedVerdicts(
         new,
         sum(entry is not None for entry in kept) - new,
         tuple(sorted(name for name in readers if reviewer_key(name) not in before)),

@@ -15,15 +15,15 @@ import sqlalchemy as sql
 from core.errors import OverreadError
 from core.review import database
 from core.review.database import Store, transaction
-from core.review.store import register, timestamp
+from core.review.store import register_reviewer, timestamp
 from core.review.vocabulary import NOTE_LIMIT, TEXT_LIMIT, checked_text
 
-HERE = 15.0  # seconds after which somebody who is not heard of counts as gone
+PRESENT_SECONDS = 15.0  # seconds after which somebody who is not heard of counts as gone
 CASES_LIMIT = 5_000
 
 
 @dataclass(frozen=True)
-class Planned:
+class WalkthroughCase:
     """A case of a walkthrough. probability: of being in the list, in its stratum; its inverse is its weight."""
 
     study_id: str
@@ -43,7 +43,7 @@ class Walkthrough:
     created: str
     version: int
     made_from: str
-    cases: tuple[Planned, ...]
+    cases: tuple[WalkthroughCase, ...]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,9 @@ class Position:
     presenter: str
 
 
-def sampled(errors: list[str], agreements: list[str], cases: int, controls: int, seed: int = 0) -> list[Planned]:
+def sample_cases(
+    errors: list[str], agreements: list[str], cases: int, controls: int, seed: int = 0
+) -> list[WalkthroughCase]:
     """`cases` of the errors and `controls` of the agreements, each drawn at random, in one random order.
 
     Reviewing errors alone flatters the adjudicated figure; a random part of the rest, weighted by the inverse of its
@@ -66,12 +68,12 @@ def sampled(errors: list[str], agreements: list[str], cases: int, controls: int,
     for stratum, studies, wanted in (("errors", errors, cases), ("agreements", agreements, controls)):
         count = min(wanted, len(studies))
         for place in random.choice(len(studies), count, replace=False) if count else ():
-            planned.append(Planned(studies[int(place)], "", stratum, count / len(studies)))
+            planned.append(WalkthroughCase(studies[int(place)], "", stratum, count / len(studies)))
     return [planned[place] for place in random.permutation(len(planned))]
 
 
-def create(
-    store: Store, dataset: str, name: str, author: str, cases: list[Planned], made_from: str = ""
+def create_walkthrough(
+    store: Store, dataset: str, name: str, author: str, cases: list[WalkthroughCase], made_from: str = ""
 ) -> Walkthrough:
     """Keep a new walkthrough. OverreadError for a name that is taken, or a list that cannot be meant."""
     name = (checked_text((name or "").strip(), "name of the walkthrough", 200, needed=True)) or ""
@@ -83,13 +85,15 @@ def create(
         if connection.execute(taken).first():
             raise OverreadError(f"There is a walkthrough {name[:60]!r} of {dataset} already; choose another name.")
         row = {"id": uuid4().hex[:12], "name": name, "dataset": dataset, "created": timestamp()}
-        row["author"] = register(connection, author)
+        row["author"] = register_reviewer(connection, author)
         connection.execute(database.walkthroughs.insert().values(**row))
         _add_version(connection, row["id"], 1, row["author"], cases, made_from)
     return read_walkthrough(store, row["id"])
 
 
-def revise(store: Store, walkthrough_id: str, author: str, cases: list[Planned], after: int) -> Walkthrough:
+def revise_walkthrough(
+    store: Store, walkthrough_id: str, author: str, cases: list[WalkthroughCase], after: int
+) -> Walkthrough:
     """Keep another version of the list. OverreadError where somebody has made one since version `after`."""
     _check_cases(cases)
     found = read_walkthrough(store, walkthrough_id)
@@ -103,7 +107,9 @@ def revise(store: Store, walkthrough_id: str, author: str, cases: list[Planned],
                 f"{found.name} was changed by somebody else meanwhile (version {newest}, yours began at {after}); "
                 "look at it, then change it again."
             )
-        _add_version(connection, walkthrough_id, after + 1, register(connection, author), cases, found.made_from)
+        _add_version(
+            connection, walkthrough_id, after + 1, register_reviewer(connection, author), cases, found.made_from
+        )
     return read_walkthrough(store, walkthrough_id)
 
 
@@ -147,11 +153,11 @@ def read_walkthrough(store: Store, walkthrough_id: str) -> Walkthrough:
             .where(cases.c.walkthrough_id == walkthrough_id, cases.c.version == version["version"])
             .order_by(cases.c.position)
         ).all()
-    planned = tuple(Planned(*case) for case in found)
+    planned = tuple(WalkthroughCase(*case) for case in found)
     return Walkthrough(**row, version=version["version"], made_from=version["made_from"], cases=planned)
 
 
-def move(store: Store, walkthrough_id: str, place: int, presenter: str) -> Position:
+def move_presenter(store: Store, walkthrough_id: str, place: int, presenter: str) -> Position:
     """Take everybody who follows to a place in the list; whoever moved last presents."""
     table = database.positions
     of = table.c.walkthrough_id == walkthrough_id
@@ -165,7 +171,7 @@ def move(store: Store, walkthrough_id: str, place: int, presenter: str) -> Posit
     return Position(values["sequence"], values["place"], presenter)
 
 
-def position(store: Store, walkthrough_id: str) -> Position | None:
+def read_position(store: Store, walkthrough_id: str) -> Position | None:
     """Where the presenter is; None while nobody has presented."""
     table = database.positions
     query = sql.select(table.c.sequence, table.c.place, table.c.presenter)
@@ -174,7 +180,7 @@ def position(store: Store, walkthrough_id: str) -> Position | None:
     return Position(*row) if row else None
 
 
-def come(store: Store, walkthrough_id: str, name: str, place: int, following: bool) -> None:
+def report_presence(store: Store, walkthrough_id: str, name: str, place: int, following: bool) -> None:
     """Say that somebody is there, and at which case."""
     table = database.participants
     who = (table.c.walkthrough_id == walkthrough_id) & (table.c.name == name)
@@ -184,11 +190,11 @@ def come(store: Store, walkthrough_id: str, name: str, place: int, following: bo
             connection.execute(table.insert().values(walkthrough_id=walkthrough_id, name=name, **values))
 
 
-def present(store: Store, walkthrough_id: str) -> pd.DataFrame:
+def participants_table(store: Store, walkthrough_id: str) -> pd.DataFrame:
     """Who is there now: name, place, following."""
     table = database.participants
     query = sql.select(table.c.name, table.c.place, table.c.following).where(
-        table.c.walkthrough_id == walkthrough_id, table.c.seen > time.time() - HERE
+        table.c.walkthrough_id == walkthrough_id, table.c.seen > time.time() - PRESENT_SECONDS
     )
     with transaction(store) as connection:
         rows = connection.execute(query.order_by(table.c.name)).all()
@@ -210,7 +216,7 @@ def _add_version(connection, walkthrough_id: str, version: int, author: str, cas
     )
 
 
-def _check_cases(cases: list[Planned]) -> None:
+def _check_cases(cases: list[WalkthroughCase]) -> None:
     if not 1 <= len(cases) <= CASES_LIMIT:
         raise OverreadError(f"The walkthrough has {len(cases):,} cases; expected 1 to {CASES_LIMIT:,}.")
     names = [case.study_id for case in cases]

@@ -8,7 +8,7 @@ from core.metrics.agreement import sensitivity, specificity
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled
-from core.review.label_revisions import RULES, accept, adjudicated, find_revision, list_revisions
+from core.review.label_revisions import RULES, accept_labels, decided_labels, find_revision, list_revisions
 from dashboard.shared import loaders, widgets
 from dashboard.shared.case import loader
 from dashboard.shared.selection import ALL, Selection
@@ -23,7 +23,7 @@ def show(dataset, source, chosen: Selection, reader: str) -> None:
         rule = st.selectbox(
             "Rule", list(RULES), key="rule", help="; ".join(f"{name}: {what}" for name, what in RULES.items())
         )
-        found = adjudicated(loader.verdicts(dataset.name), rule)
+        found = decided_labels(loader.verdicts(dataset.name), rule)
         st.button(
             f"Accept {len(found):,} decided {'study' if len(found) == 1 else 'studies'} as a revision",
             key="accept",
@@ -96,6 +96,6 @@ def figures(studies, threshold: float) -> dict:
 
 def _accept(dataset: str, reader: str, rule: str) -> None:
     try:
-        st.session_state["revision"] = accept(loader.store(), dataset, reader, rule).reference
+        st.session_state["revision"] = accept_labels(loader.store(), dataset, reader, rule).reference
     except OverreadError as error:
         st.session_state["revision_error"] = str(error)

@@ -70,11 +70,11 @@ def _together(walk: Walkthrough, reader: str, place: int, following: bool) -> No
     """Who presents what, who is here; and along with the presenter, for whoever follows."""
     state, store = st.session_state, loader.store()
     try:
-        where = walkthroughs.position(store, walk.id)
+        where = walkthroughs.read_position(store, walk.id)
         if reader and time.monotonic() - state.get("walk_heard", 0) > HEARD:
             state["walk_heard"] = time.monotonic()
-            walkthroughs.come(store, walk.id, reader, place, following)
-        here = walkthroughs.present(store, walk.id)
+            walkthroughs.report_presence(store, walk.id, reader, place, following)
+        here = walkthroughs.participants_table(store, walk.id)
     except OverreadError as error:
         widgets.note(str(error))
         return
@@ -113,7 +113,7 @@ def _place(walk: Walkthrough) -> int:
     if state.get("walk_of") != walk.id:
         state["walk_of"], state["walk_heard"] = walk.id, 0
         # A link with a place opens there; the presenter's next step takes whoever follows along.
-        where = walkthroughs.position(loader.store(), walk.id) if "place" in st.query_params else None
+        where = walkthroughs.read_position(loader.store(), walk.id) if "place" in st.query_params else None
         state["walk_seen"] = where.sequence if where else -1
     asked = state.pop("walk_to", None) or state.get("place")
     if asked is None:
@@ -138,8 +138,8 @@ def _lead(walk: Walkthrough, place: int) -> None:
     who = reviewer.name()
     if st.session_state.get("presenting") and who:
         try:
-            walkthroughs.move(loader.store(), walk.id, place, who)
-            walkthroughs.come(loader.store(), walk.id, who, place, False)
+            walkthroughs.move_presenter(loader.store(), walk.id, place, who)
+            walkthroughs.report_presence(loader.store(), walk.id, who, place, False)
         except OverreadError as error:
             st.session_state["verdict_error"] = str(error)
 

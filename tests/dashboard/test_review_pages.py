@@ -201,11 +201,11 @@ def test_a_walkthrough_is_read_in_its_order_and_a_case_that_is_gone_says_so(room
     first, second = missed()[:2]
     store = open_store()
     cases = [
-        walkthroughs.Planned(second, HOSTILE),
-        walkthroughs.Planned("<i>gone</i>"),
-        walkthroughs.Planned(first),
+        walkthroughs.WalkthroughCase(second, HOSTILE),
+        walkthroughs.WalkthroughCase("<i>gone</i>"),
+        walkthroughs.WalkthroughCase(first),
     ]
-    walk = walkthroughs.create(store, "demo", "Monday", "Ana", cases)
+    walk = walkthroughs.create_walkthrough(store, "demo", "Monday", "Ana", cases)
     app = open_page("walkthroughs", reviewer="Ana")
     app.text_input(key="reviewer").set_value("Ana").run()
     app.button(key=f"open_{walk.id}").click().run()

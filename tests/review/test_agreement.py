@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from core.review.agreement import agreement_table, disagreements, latest_reads, pair_table
-from core.review.store import add_verdict, undo, verdicts_table
+from core.review.store import add_verdict, undo_entry, verdicts_table
 from core.review.vocabulary import Verdict
 
 STUDIES = pd.DataFrame(
@@ -67,9 +67,9 @@ def test_what_differs_is_queued_until_a_third_reader_decides(store):
     assert queue["study_id"].tolist() == ["s1", "s3"]
     assert queue["reads"].iloc[0] == "Ana: abnormal; Ben: normal"
     decision = read(store, "s1", "Cleo", "abnormal", kind="adjudication")
-    undo(store, last.id, "Ben")
+    undo_entry(store, last.id, "Ben")
     assert disagreements(verdicts_table(store, "demo")).empty
-    undo(store, decision.id, "Cleo")
+    undo_entry(store, decision.id, "Cleo")
     assert disagreements(verdicts_table(store, "demo"))["study_id"].tolist() == ["s1"]
     read(store, "s1", "Ben", "abnormal")
     assert disagreements(verdicts_table(store, "demo")).empty

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from core.data.index import build_index, write_dataset
 from core.errors import OverreadError
 from core.review.database import open_store
-from core.review.store import add_verdict, undo, verdicts_table
+from core.review.store import add_verdict, undo_entry, verdicts_table
 from core.review.verdict_files import export_csv, import_csv
 from tests.review.test_store import HOSTILE, entry
 
@@ -21,7 +21,7 @@ def filled(store):
     """Two readers, an undo, and a hostile note."""
     add_verdict(store, entry("s1", "Ana", note=HOSTILE, score=1 / 3, threshold=0.1))
     kept = add_verdict(store, entry("s2", 'Ben, "B" <i>', "label_wrong", score_visible=False))
-    undo(store, kept.id, 'Ben, "B" <i>')
+    undo_entry(store, kept.id, 'Ben, "B" <i>')
     add_verdict(store, entry("NA", "Ana", "poor_image", given_label=None, confidence="low"))
     return store
 

@@ -10,11 +10,11 @@ from core.errors import OverreadError
 from core.review.label_issues import (
     ORDERS,
     confident_joint,
-    from_features,
+    frame_from_features,
     noise_rates,
-    out_of_fold,
+    out_of_fold_frame,
     precision_at,
-    rank,
+    rank_suspects,
     read_out_of_fold,
 )
 from core.scores.embeddings import Embeddings
@@ -57,7 +57,7 @@ def test_self_confidence_is_cleanlabs():
     wanted = ranking.get_self_confidence_for_each_label(
         frame["label"].to_numpy(int), np.stack([1 - score, score], axis=1)
     )
-    found = rank(frame, "self_confidence").set_index("study_id").loc[frame["study_id"]]
+    found = rank_suspects(frame, "self_confidence").set_index("study_id").loc[frame["study_id"]]
     np.testing.assert_allclose(found["self_confidence"], wanted)
     assert found.sort_values("self_confidence")["rank"].is_monotonic_increasing
 
@@ -65,7 +65,7 @@ def test_self_confidence_is_cleanlabs():
 @pytest.mark.parametrize("order", ["noise_rate", "self_confidence", "margin"])
 def test_planted_wrong_labels_come_first(order):
     frame, wrong = planted()
-    ranked = rank(frame, order)
+    ranked = rank_suspects(frame, order)
     names = set(frame["study_id"][wrong])
     table = precision_at(ranked["study_id"].isin(names).to_numpy()).set_index("k")
     assert table.at[20, "precision"].value > 0.6 > 5 * table.at[20, "random"]
@@ -83,7 +83,9 @@ def found_first(wrongly_called: int, seed: int) -> dict[str, int]:
     label[wrong] = wrongly_called
     names = np.array([f"s{number:04}" for number in range(1200)])
     frame = pd.DataFrame({"study_id": names, "bone": "wrist", "group_id": names, "label": label, "score": score})
-    return {order: int(rank(frame, order)["study_id"].head(60).isin(names[wrong]).sum()) for order in ORDERS[:3]}
+    return {
+        order: int(rank_suspects(frame, order)["study_id"].head(60).isin(names[wrong]).sum()) for order in ORDERS[:3]
+    }
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -97,7 +99,7 @@ def test_by_noise_rate_neither_kind_of_wrong_label_is_left_to_the_end(seed):
 def test_orders_agree_within_a_label():
     frame, _ = planted()
     for given in (0, 1):
-        ranked = [rank(frame, order) for order in ORDERS[:3]]
+        ranked = [rank_suspects(frame, order) for order in ORDERS[:3]]
         first, *others = [found.loc[found["label"] == given, "study_id"].tolist() for found in ranked]
         assert all(other == first for other in others) and len(first) > 100
 
@@ -105,16 +107,18 @@ def test_orders_agree_within_a_label():
 def test_without_a_signal_the_order_is_no_better_than_chance():
     frame, wrong = planted()
     frame["score"] = np.random.default_rng(1).random(len(frame))
-    table = precision_at(rank(frame)["study_id"].isin(set(frame["study_id"][wrong])).to_numpy(), (200,)).set_index("k")
+    table = precision_at(
+        rank_suspects(frame)["study_id"].isin(set(frame["study_id"][wrong])).to_numpy(), (200,)
+    ).set_index("k")
     assert abs(table.at[200, "precision"].value - table.at[200, "random"]) < 0.06
 
 
 def test_a_logged_area_under_the_margin_orders_where_it_is():
     frame, _ = planted()
     with pytest.raises(OverreadError, match="aum where logged"):
-        rank(frame, "aum")
+        rank_suspects(frame, "aum")
     frame["aum"] = np.arange(len(frame))[::-1]
-    assert rank(frame, "aum")["study_id"].iloc[0] == frame["study_id"].iloc[-1]
+    assert rank_suspects(frame, "aum")["study_id"].iloc[0] == frame["study_id"].iloc[-1]
 
 
 def test_scores_of_what_was_learned_from_do_not_count():
@@ -124,9 +128,9 @@ def test_scores_of_what_was_learned_from_do_not_count():
             "split": ["train", "tune", "valid"], "label": [1.0, 0.0, 1.0], "logit": [2.0, -1.0, 0.0],
         }
     )  # fmt: skip
-    assert out_of_fold(rows)["study_id"].tolist() == ["b", "c"]
+    assert out_of_fold_frame(rows)["study_id"].tolist() == ["b", "c"]
     with pytest.raises(OverreadError, match="train with --folds"):
-        out_of_fold(rows[rows["split"] == "train"])
+        out_of_fold_frame(rows[rows["split"] == "train"])
 
 
 def test_features_find_what_was_planted_and_keep_patients_together():
@@ -142,9 +146,11 @@ def test_features_find_what_was_planted_and_keep_patients_together():
         .assign(split="train", image_id=[f"i{n}" for n in range(800)])
     )
     rows["group_id"] = [f"p{place // 4}" for place in range(800)]
-    found = from_features(Embeddings(rows, vectors.astype(np.float32)))
+    found = frame_from_features(Embeddings(rows, vectors.astype(np.float32)))
     assert len(found) == 400 and found["score"].between(0, 1).all()
-    table = precision_at(rank(found)["study_id"].isin(set(frame["study_id"][wrong])).to_numpy(), (20,)).set_index("k")
+    table = precision_at(
+        rank_suspects(found)["study_id"].isin(set(frame["study_id"][wrong])).to_numpy(), (20,)
+    ).set_index("k")
     assert table.at[20, "precision"].value > 3 * table.at[20, "random"]
 
 

@@ -10,7 +10,7 @@ from core.data.index import build_index, read_index, write_dataset
 from core.data.labels import labels_file, read_labels, relabelled
 from core.errors import OverreadError
 from core.paths import checkpoint_folder
-from core.review.label_revisions import accept, adjudicated, find_revision, list_revisions, revision_table
+from core.review.label_revisions import accept_labels, decided_labels, find_revision, list_revisions, revision_table
 from core.review.store import add_verdict, open_store, verdicts_table
 from core.review.vocabulary import Verdict
 from tests.test_command_line import core
@@ -32,25 +32,25 @@ def filled(store):
 
 def test_what_readers_agree_on_becomes_the_label_and_the_rest_stays(store):
     filled(store)
-    table = adjudicated(verdicts_table(store, "demo")).set_index("study_id")
+    table = decided_labels(verdicts_table(store, "demo")).set_index("study_id")
     assert table["outcome"].to_dict() == {
         "s1": "corrected", "s2": "confirmed", "s4": "unreadable", "s5": "labelled",
     }  # fmt: skip
     assert table.at["s1", "label"] == 0 and table.at["s2", "label"] == 1 and np.isnan(table.at["s4", "label"])
     assert len(json.loads(table.at["s1", "verdict_ids"])) == 2
-    assert adjudicated(verdicts_table(store, "demo"), "two")["study_id"].tolist() == ["s1"]
+    assert decided_labels(verdicts_table(store, "demo"), "two")["study_id"].tolist() == ["s1"]
     say(store, "s3", "Cleo", reading="normal", kind="adjudication")
-    table = adjudicated(verdicts_table(store, "demo")).set_index("study_id")
+    table = decided_labels(verdicts_table(store, "demo")).set_index("study_id")
     assert table.at["s3", "outcome"] == "corrected"
-    assert adjudicated(verdicts_table(store, "demo"), "adjudicated")["study_id"].tolist() == ["s3"]
+    assert decided_labels(verdicts_table(store, "demo"), "adjudicated")["study_id"].tolist() == ["s3"]
 
 
 def test_revisions_are_counted_and_never_change(store):
     filled(store)
-    first = accept(store, "demo", "Ana")
-    assert accept(store, "demo", "Ben") == first
+    first = accept_labels(store, "demo", "Ana")
+    assert accept_labels(store, "demo", "Ben") == first
     say(store, "s2", "Ana", "cannot_tell")
-    second = accept(store, "demo", "Ben")
+    second = accept_labels(store, "demo", "Ben")
     assert [one.number for one in list_revisions(store, "demo")] == [1, 2] and second.author == "Ben"
     assert find_revision(store, "demo", "1") == first and find_revision(store, "demo") == second
     assert revision_table(store, first).set_index("study_id").at["s2", "outcome"] == "confirmed"
@@ -63,7 +63,7 @@ def test_revisions_are_counted_and_never_change(store):
 
 def test_an_altered_file_is_refused(store):
     filled(store)
-    revision = accept(store, "demo", "Ana")
+    revision = accept_labels(store, "demo", "Ana")
     file = labels_file("demo", revision.reference)
     frame = pd.read_parquet(file)
     frame.loc[0, "label"] = 1.0
@@ -77,7 +77,7 @@ def test_an_altered_file_is_refused(store):
 
 def test_nothing_said_is_no_revision(store):
     with pytest.raises(OverreadError, match="No verdict on demo"):
-        accept(store, "demo", "Ana")
+        accept_labels(store, "demo", "Ana")
 
 
 def test_labels_lie_over_the_given_ones():

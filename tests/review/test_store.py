@@ -5,16 +5,16 @@ import pytest
 
 from core.errors import OverreadError
 from core.review.store import (
-    add_press,
     add_verdict,
-    entries,
-    last_standing,
+    add_verdict_once,
+    entries_table,
+    latest_entry,
     latest_sequence,
     reviewers,
-    stood,
-    undo,
-    undo_last,
+    undo_entry,
+    undo_latest,
     verdicts_table,
+    with_in_force,
 )
 from core.review.vocabulary import VERDICTS, Verdict
 
@@ -61,19 +61,19 @@ def test_undo_is_a_new_entry_and_the_verdict_before_holds_again(store):
     add_verdict(store, entry(verdict="true_miss"))
     second = add_verdict(store, entry(verdict="label_wrong"))
     assert verdicts_table(store)["verdict"].tolist() == ["label_wrong"]
-    back = undo(store, second.id, " ana ")
+    back = undo_entry(store, second.id, " ana ")
     assert verdicts_table(store)["verdict"].tolist() == ["true_miss"]
     assert verdicts_table(store, history=True)["action"].tolist() == ["verdict", "verdict", "undo"]
     with pytest.raises(OverreadError, match="already taken back"):
-        undo(store, second.id, "Ana")
-    undo(store, back.id, "Ana")
+        undo_entry(store, second.id, "Ana")
+    undo_entry(store, back.id, "Ana")
     assert verdicts_table(store)["verdict"].tolist() == ["label_wrong"]
 
 
 def test_nobody_takes_back_what_another_reader_said(store):
     kept = add_verdict(store, entry())
     with pytest.raises(OverreadError, match="another reviewer"):
-        undo(store, kept.id, "Ben")
+        undo_entry(store, kept.id, "Ben")
     assert len(verdicts_table(store)) == 1
 
 
@@ -129,45 +129,45 @@ def test_filters_and_how_it_stood_before(store):
 
 
 def test_a_press_that_is_told_twice_is_one_entry(store):
-    first = add_press(store, entry(id="press 1", note="typed"))
+    first = add_verdict_once(store, entry(id="press 1", note="typed"))
     # The note was cleared meanwhile, as the page does once an entry is kept.
-    assert add_press(store, entry(id="press 1", note="")) == first
+    assert add_verdict_once(store, entry(id="press 1", note="")) == first
     assert verdicts_table(store, history=True)["note"].tolist() == ["typed"]
 
 
 def test_a_press_that_says_again_what_was_changed_meanwhile_is_an_entry_of_its_own(store):
-    add_press(store, entry(id="press 1"))
-    add_press(store, entry(id="press 2", verdict="label_wrong"))
-    add_press(store, entry(id="press 1"))
-    assert verdicts_table(store)["verdict"].tolist() == ["true_miss"] and len(entries(store)) == 3
-    undo_last(store, "demo", "Ana", "press 3")
-    add_press(store, entry(id="press 1"))
-    assert verdicts_table(store)["verdict"].tolist() == ["true_miss"] and len(entries(store)) == 5
+    add_verdict_once(store, entry(id="press 1"))
+    add_verdict_once(store, entry(id="press 2", verdict="label_wrong"))
+    add_verdict_once(store, entry(id="press 1"))
+    assert verdicts_table(store)["verdict"].tolist() == ["true_miss"] and len(entries_table(store)) == 3
+    undo_latest(store, "demo", "Ana", "press 3")
+    add_verdict_once(store, entry(id="press 1"))
+    assert verdicts_table(store)["verdict"].tolist() == ["true_miss"] and len(entries_table(store)) == 5
 
 
 def test_taking_back_the_last_entry_told_twice_takes_back_one(store):
     for study in ("s1", "s2"):
         add_verdict(store, entry(study))
     add_verdict(store, entry("s3", "Ben"))
-    assert undo_last(store, "demo", "ANA", "press 1") == undo_last(store, "demo", "Ana", "press 1") == "s2"
+    assert undo_latest(store, "demo", "ANA", "press 1") == undo_latest(store, "demo", "Ana", "press 1") == "s2"
     assert verdicts_table(store, reviewer="Ana")["study_id"].tolist() == ["s1"]
-    assert undo_last(store, "demo", "Ana", "press 2") == "s1"
-    assert undo_last(store, "demo", "Ana", "press 3") == undo_last(store, "demo", "Nobody", "press 4") == ""
+    assert undo_latest(store, "demo", "Ana", "press 2") == "s1"
+    assert undo_latest(store, "demo", "Ana", "press 3") == undo_latest(store, "demo", "Nobody", "press 4") == ""
     assert verdicts_table(store)["reviewer"].tolist() == ["Ben"]
 
 
 def test_the_last_standing_entry_is_found_behind_many_that_were_taken_back(store):
     first = add_verdict(store, entry("s0"))
     for place in range(20):
-        undo(store, add_verdict(store, entry(f"s{place}")).id, "Ana")
-    assert last_standing(store, "demo", "Ana") == (first.id, "s0")
-    assert last_standing(store, "other", "Ana") is None
+        undo_entry(store, add_verdict(store, entry(f"s{place}")).id, "Ana")
+    assert latest_entry(store, "demo", "Ana") == (first.id, "s0")
+    assert latest_entry(store, "other", "Ana") is None
 
 
 def test_entries_read_in_parts_come_to_the_same_table(store):
     add_verdict(store, entry("s1"))
     before = latest_sequence(store)
-    undo(store, add_verdict(store, entry("s1", verdict="label_wrong")).id, "Ana")
-    parts = [entries(store, "demo", upto=before), entries(store, "demo", after=before)]
-    table = stood(pd.concat(parts, ignore_index=True))
+    undo_entry(store, add_verdict(store, entry("s1", verdict="label_wrong")).id, "Ana")
+    parts = [entries_table(store, "demo", upto=before), entries_table(store, "demo", after=before)]
+    table = with_in_force(pd.concat(parts, ignore_index=True))
     pd.testing.assert_frame_equal(table, verdicts_table(store, "demo", history=True))

@@ -13,16 +13,16 @@ from core.review.store import add_verdict, verdicts_table
 from core.review.summary import adjudicated_figures, summary_csv, summary_html, summary_table
 from core.review.vocabulary import Verdict
 from core.review.walkthroughs import (
-    Planned,
-    come,
-    create,
+    WalkthroughCase,
+    create_walkthrough,
     list_walkthroughs,
-    move,
-    position,
-    present,
+    move_presenter,
+    participants_table,
+    read_position,
     read_walkthrough,
-    revise,
-    sampled,
+    report_presence,
+    revise_walkthrough,
+    sample_cases,
 )
 
 HOSTILE = "<script>alert(1)</script>"
@@ -38,34 +38,34 @@ STUDIES = pd.DataFrame(
 
 
 def test_a_list_keeps_its_order_its_notes_and_its_older_versions(store):
-    cases = [Planned("s2", "look at the ulna"), Planned("s0"), Planned(HOSTILE, HOSTILE)]
-    made = create(store, "demo", " Monday ", "Ana", cases, "missed, wrist")
+    cases = [WalkthroughCase("s2", "look at the ulna"), WalkthroughCase("s0"), WalkthroughCase(HOSTILE, HOSTILE)]
+    made = create_walkthrough(store, "demo", " Monday ", "Ana", cases, "missed, wrist")
     assert (made.name, made.version, made.author, list(made.cases)) == ("Monday", 1, "Ana", cases)
-    again = revise(store, made.id, "Ben", cases[::-1], after=1)
+    again = revise_walkthrough(store, made.id, "Ben", cases[::-1], after=1)
     assert (again.version, list(again.cases), again.author) == (2, cases[::-1], "Ana")
     assert list_walkthroughs(store, "demo")["cases"].tolist() == [3]
     with pytest.raises(OverreadError, match="changed by somebody else"):
-        revise(store, made.id, "Ana", cases, after=1)
+        revise_walkthrough(store, made.id, "Ana", cases, after=1)
     with pytest.raises(OverreadError, match="already"):
-        create(store, "demo", "Monday", "Ana", cases)
+        create_walkthrough(store, "demo", "Monday", "Ana", cases)
     with pytest.raises(OverreadError, match="stands twice"):
-        create(store, "demo", "Tuesday", "Ana", [Planned("s0"), Planned("s0")])
+        create_walkthrough(store, "demo", "Tuesday", "Ana", [WalkthroughCase("s0"), WalkthroughCase("s0")])
     with pytest.raises(OverreadError, match="0 cases"):
-        create(store, "demo", "Tuesday", "Ana", [])
+        create_walkthrough(store, "demo", "Tuesday", "Ana", [])
     with pytest.raises(OverreadError, match="no walkthrough"):
         read_walkthrough(store, "nowhere")
     assert len(list_walkthroughs(store, "demo")) == 1
 
 
 def test_who_presents_and_who_is_there(store):
-    made = create(store, "demo", "Monday", "Ana", [Planned("s0"), Planned("s1")])
-    assert position(store, made.id) is None and present(store, made.id).empty
-    first, second = move(store, made.id, 1, "Ana"), move(store, made.id, 2, "Ana")
-    assert position(store, made.id) == second and second.sequence > first.sequence
-    come(store, made.id, "Ben", 1, True)
-    come(store, made.id, "Ben", 2, False)
-    come(store, made.id, "Ana", 2, False)
-    assert present(store, made.id).to_dict("list") == {
+    made = create_walkthrough(store, "demo", "Monday", "Ana", [WalkthroughCase("s0"), WalkthroughCase("s1")])
+    assert read_position(store, made.id) is None and participants_table(store, made.id).empty
+    first, second = move_presenter(store, made.id, 1, "Ana"), move_presenter(store, made.id, 2, "Ana")
+    assert read_position(store, made.id) == second and second.sequence > first.sequence
+    report_presence(store, made.id, "Ben", 1, True)
+    report_presence(store, made.id, "Ben", 2, False)
+    report_presence(store, made.id, "Ana", 2, False)
+    assert participants_table(store, made.id).to_dict("list") == {
         "name": ["Ana", "Ben"], "place": [2, 2], "following": [False, False],
     }  # fmt: skip
 
@@ -81,7 +81,7 @@ def test_a_random_part_of_the_agreements_puts_the_figure_right():
     real = (called & truth).sum() / truth.sum()
     weighted, plain = [], []
     for seed in range(30):
-        planned = sampled(names[wrong].tolist(), names[~wrong].tolist(), 150, 150, seed)
+        planned = sample_cases(names[wrong].tolist(), names[~wrong].tolist(), 150, 150, seed)
         assert len({case.study_id for case in planned}) == 300
         chosen = np.array([int(case.study_id[1:]) for case in planned])
         table = pd.DataFrame(
@@ -101,9 +101,9 @@ def test_a_random_part_of_the_agreements_puts_the_figure_right():
 
 
 def filled(store):
-    made = create(
+    made = create_walkthrough(
         store, "demo", f"Monday {HOSTILE}", "Ana",
-        [Planned("s0", HOSTILE), Planned("s1"), Planned("s2"), Planned("gone"), Planned(HOSTILE)],
+        [WalkthroughCase("s0", HOSTILE), WalkthroughCase("s1"), WalkthroughCase("s2"), WalkthroughCase("gone"), WalkthroughCase(HOSTILE)],
     )  # fmt: skip
     for study, who, verdict, label in (
         ("s0", "Ana", "label_wrong", 1.0), ("s0", "Ben", "label_wrong", 1.0),

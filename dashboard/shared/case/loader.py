@@ -23,7 +23,7 @@ from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
 from core.models.checkpoint import Checkpoint
 from core.paths import home
-from core.review.label_issues import from_features, out_of_fold, rank
+from core.review.label_issues import frame_from_features, out_of_fold_frame, rank_suspects
 from core.scores.embeddings import Embeddings, embeddings_files, neighbours, read_embeddings
 from core.scores.imports import Imported
 from dashboard.shared import loaders
@@ -75,11 +75,11 @@ def verdicts(dataset: str) -> pd.DataFrame:
 
 def said_of(dataset: str, study: str) -> pd.DataFrame:
     """The verdicts in force on one study, without reading all others."""
-    from core.review.store import entries, stood
+    from core.review.store import entries_table, with_in_force
 
-    found = entries(store(), dataset, study_id=study)
+    found = entries_table(store(), dataset, study_id=study)
     # Most studies have none when they are opened, and an empty table takes as long to work out as a full one.
-    return found if found.empty else (whole := stood(found))[whole["in_force"]]
+    return found if found.empty else (whole := with_in_force(found))[whole["in_force"]]
 
 
 class _Entries:
@@ -90,15 +90,15 @@ class _Entries:
         self.entries = self.current = None
 
     def in_force(self, opened: "Store") -> pd.DataFrame:
-        from core.review.store import entries, latest_sequence, stood
+        from core.review.store import entries_table, latest_sequence, with_in_force
 
         with self.lock:
             newest = latest_sequence(opened)
             if self.current is None or newest != self.upto:
                 known = self.upto if self.entries is not None and newest > self.upto else 0
-                more = entries(opened, self.dataset, after=known, upto=newest)
+                more = entries_table(opened, self.dataset, after=known, upto=newest)
                 self.entries = pd.concat([self.entries, more], ignore_index=True) if known else more
-                table = stood(self.entries)
+                table = with_in_force(self.entries)
                 self.current, self.upto = table[table["in_force"]].reset_index(drop=True), newest
             return self.current
 
@@ -161,7 +161,9 @@ def suspects(dataset: Dataset, source: Checkpoint | Imported, by_features: bool,
     stamps = loaders._score_stamps(dataset, source)
     if by_features:
         stamps = tuple(stamp(file) for file in embeddings_files(source, dataset))
-    return rank(_out_of_fold(dataset.name, dataset.index_hash, source.reference, stamps, by_features, found), order)
+    return rank_suspects(
+        _out_of_fold(dataset.name, dataset.index_hash, source.reference, stamps, by_features, found), order
+    )
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -249,4 +251,4 @@ def _places(rows: pd.DataFrame) -> dict[str, slice]:
 
 @st.cache_resource(max_entries=4, show_spinner="Scoring what was not learned from")
 def _out_of_fold(name, index_hash, reference, stamps, by_features: bool, _found) -> pd.DataFrame:
-    return from_features(_found) if by_features else out_of_fold(_found)
+    return frame_from_features(_found) if by_features else out_of_fold_frame(_found)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.data.index import Dataset
 from core.errors import OverreadError
-from core.review.walkthroughs import Planned, create, sampled
+from core.review.walkthroughs import WalkthroughCase, create_walkthrough, sample_cases
 from dashboard.shared import widgets
 from dashboard.shared.case import loader, reader
 from dashboard.shared.case.case_list import Filters
@@ -75,10 +75,10 @@ def _from_list(dataset: Dataset, listed: list[str], agreements: list[str], made_
     # Each list its own draw, and the same one if it is asked for again.
     seed = len(listed) + count
     if state["walk_which"] == "at random":
-        cases = sampled(listed, agreements, count, controls, seed)
+        cases = sample_cases(listed, agreements, count, controls, seed)
     else:
-        cases = [Planned(study) for study in listed[:count]]
-        mixed = sampled([], [study for study in agreements if study not in set(listed[:count])], 0, controls, seed)
+        cases = [WalkthroughCase(study) for study in listed[:count]]
+        mixed = sample_cases([], [study for study in agreements if study not in set(listed[:count])], 0, controls, seed)
         # Spread over the list, so that their place does not tell them.
         for place, case in enumerate(mixed):
             cases.insert((place + 1) * len(cases) // (len(mixed) + 1), case)
@@ -87,7 +87,7 @@ def _from_list(dataset: Dataset, listed: list[str], agreements: list[str], made_
 
 def _by_hand(dataset: Dataset, cases: Cases) -> None:
     lines = [line.strip() for line in st.session_state["hand_cases"].splitlines() if line.strip()]
-    planned = [Planned(*(part.strip() for part in line.split("|", 1))) for line in lines]
+    planned = [WalkthroughCase(*(part.strip() for part in line.split("|", 1))) for line in lines]
     unknown = [case.study_id for case in planned if case.study_id not in cases.table.index]
     if unknown:
         st.session_state["walk_error"] = (
@@ -98,14 +98,14 @@ def _by_hand(dataset: Dataset, cases: Cases) -> None:
     _create(dataset, st.session_state["hand_name"], planned, "by hand")
 
 
-def _create(dataset: Dataset, name: str, cases: list[Planned], made_from: str) -> None:
+def _create(dataset: Dataset, name: str, cases: list[WalkthroughCase], made_from: str) -> None:
     state = st.session_state
     state["walk_made"], who = "", reader.name()
     if not who:
         state["walk_error"] = "Type your name first: a walkthrough is made by somebody."
         return
     try:
-        made = create(loader.store(), dataset.name, name, who, cases, made_from)
+        made = create_walkthrough(loader.store(), dataset.name, name, who, cases, made_from)
     except OverreadError as error:
         state["walk_error"] = str(error)
         return

@@ -8,7 +8,7 @@ from uuid import uuid4, uuid5
 import streamlit as st
 
 from core.errors import OverreadError
-from core.review.store import add_press, last_standing, undo_last
+from core.review.store import add_verdict_once, latest_entry, undo_latest
 from core.review.vocabulary import CONFIDENCES, SUBTYPES, Verdict, reviewer_key
 from dashboard.shared import widgets
 from dashboard.shared.case import loader
@@ -95,7 +95,7 @@ def _said(case: Case, reader: str, opened: Callable[[str], None]) -> None:
     if len(shown):
         lines = "".join(f"<li>{_line(row)}</li>" for row in shown.itertuples())
         st.html(f'<ul class="said" aria-label="Verdicts on this study">{lines}</ul>')
-    last = last_standing(loader.store(), case.dataset, reader) if reader else None
+    last = latest_entry(loader.store(), case.dataset, reader) if reader else None
     st.button(
         "Undo my last verdict" if last else "Nothing to undo",
         key="undo",
@@ -158,7 +158,7 @@ def _enter(case: Case, said: dict, press: str, reader: str, after: str | None, o
         **said,
     )
     try:
-        add_press(loader.store(), entry)
+        add_verdict_once(loader.store(), entry)
     except OverreadError as error:
         # The case stays open and the note stays typed.
         state["verdict_error"] = str(error)
@@ -171,7 +171,7 @@ def _enter(case: Case, said: dict, press: str, reader: str, after: str | None, o
 
 def _undo(dataset: str, reader: str, press: str, opened: Callable[[str], None]) -> None:
     try:
-        study = undo_last(loader.store(), dataset, reader, press)
+        study = undo_latest(loader.store(), dataset, reader, press)
     except OverreadError as error:
         st.session_state["verdict_error"] = str(error)
         return
