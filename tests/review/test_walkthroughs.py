@@ -103,7 +103,7 @@ def test_a_random_part_of_the_agreements_puts_the_figure_right():
 def filled(store):
     made = create_walkthrough(
         store, "demo", f"Monday {HOSTILE}", "Ana",
-        [WalkthroughCase("s0", HOSTILE), WalkthroughCase("s1"), WalkthroughCase("s2"), WalkthroughCase("gone"), WalkthroughCase(HOSTILE)],
+        [WalkthroughCase("s0", HOSTILE), *map(WalkthroughCase, ("s1", "s2", "gone", HOSTILE))],
     )  # fmt: skip
     for study, who, verdict, label in (
         ("s0", "Ana", "label_wrong", 1.0), ("s0", "Ben", "label_wrong", 1.0),
