@@ -77,7 +77,7 @@ def test_rooms_that_open_pages_load_without_torch():
         "core.audit.findings",
         "core.models.checkpoint",
         "core.scores.predictions",
-        "core.scores.lookup",
+        "core.scores.loading",
         "core.scores.imports",
         "core.workflows.verify",
         "core.metrics.evaluation",

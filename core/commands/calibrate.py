@@ -18,7 +18,7 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Whether 30% means 30%, before and after scaling fitted on another split."""
-    from core.scores.operating_points import plain
+    from core.scores.json_values import json_values
     from core.scores.source import find_source
     from core.workflows.calibrate import calibrate_scored
 
@@ -26,7 +26,7 @@ def calibrate(
         facts = calibrate_scored(find_source(name), method, fit_split, split, data, aggregation, bins, progress)
     if facts["note"]:
         messages.print(f"note: {facts['note']}", markup=False)
-    tell(plain(facts), as_json, "\n".join(_lines(facts)))
+    tell(json_values(facts), as_json, "\n".join(_lines(facts)))
 
 
 def _lines(facts: dict) -> list[str]:

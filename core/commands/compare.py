@@ -23,7 +23,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Two models on the same studies: paired differences, and the studies one fixes and the other breaks."""
-    from core.scores.operating_points import plain
+    from core.scores.json_values import json_values
     from core.scores.source import find_source
     from core.workflows.compare import compare_scored
 
@@ -31,7 +31,7 @@ def compare(
         facts = compare_scored(
             find_source(a), find_source(b), threshold_a, threshold_b, split, by or None, data, aggregation, progress
         )
-    tell(plain(facts), as_json, "\n".join(_lines(facts)))
+    tell(json_values(facts), as_json, "\n".join(_lines(facts)))
 
 
 def _lines(facts: dict) -> list[str]:

@@ -135,9 +135,9 @@ def label_audit(
     elif features:
         frame, of = _by_features(scored, dataset), f"logistic regression on the features of {scored}"
     else:
-        from core.scores.lookup import known_scores
+        from core.scores.loading import stored_scores
 
-        frame, of = out_of_fold_frame(known_scores(scored, dataset)), f"{scored}, on what it has not learned from"
+        frame, of = out_of_fold_frame(stored_scores(scored, dataset)), f"{scored}, on what it has not learned from"
     table = rank_suspects(frame, order)
     if out:
         write_atomically(out, lambda path: table.to_csv(path, index=False))

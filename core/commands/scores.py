@@ -28,7 +28,7 @@ def predict(
     from core.data.augment import find_augmentation
     from core.data.index import read_dataset
     from core.models.checkpoint import read_checkpoint
-    from core.scores.operating_points import point_for
+    from core.scores.decisions import point_for
     from core.scores.predict import predict as run
     from core.scores.predictions import store_predictions, tta_path
 
@@ -58,7 +58,7 @@ def predict(
         facts |= {"tta": augmentation.to_dict(), "tta_hash": augmentation.hash(), "draws": draws, "gain": gain[0]}
         said += f"\n{gain[1]}"
     if point is not None:
-        from core.scores.operating_points import write_decisions
+        from core.scores.decisions import write_decisions
 
         called, table = write_decisions(point, scores, file)
         counts = {name: int(count) for name, count in table["decision"].value_counts().items()}
@@ -70,15 +70,15 @@ def predict(
 
 def _gain(described, dataset, scores, progress) -> tuple[dict, str]:
     """What test-time augmentation changed, on valid where it was scored, else on the first split; and in words."""
-    from core.scores.lookup import scores_for
-    from core.scores.operating_points import plain
+    from core.scores.json_values import json_values
+    from core.scores.loading import split_scores
     from core.scores.tta import gain_sentence, tta_gain
 
     there = sorted(set(scores["split"]))
     split = "valid" if "valid" in there else there[0]
-    before, _ = scores_for(str(described.folder), dataset.name, split, progress)
+    before, _ = split_scores(str(described.folder), dataset.name, split, progress)
     found = tta_gain(before, scores, split)
-    return plain(found), gain_sentence(found)
+    return json_values(found), gain_sentence(found)
 
 
 def evaluate(
@@ -98,10 +98,10 @@ def evaluate(
 ) -> None:
     """Judge scores by study: AUROC, sensitivity and specificity with intervals."""
     from core.metrics.evaluation import evaluate as judge
-    from core.scores.lookup import scores_for
+    from core.scores.loading import split_scores
 
     with bar() as progress:
-        frame, used = scores_for(scored, data, split, progress)
+        frame, used = split_scores(scored, data, split, progress)
     facts = judge(frame, threshold, by=by or None, aggregation=aggregation)
     lines = [
         _sentence(f"split {used}", facts),

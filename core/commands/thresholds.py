@@ -7,8 +7,6 @@ import typer
 
 from core.commands.console import Aggregation, Json, bar, messages, tell
 
-# What a locked point does not repeat among its figures.
-FACTS = ("name", "reference", "by", "groups", "shifted")
 Who = Annotated[str, typer.Argument(metavar="NAME", help="A checkpoint, or imported scores.")]
 Data = Annotated[str, typer.Option("--data", help="A checkpoint's scores on this data set.")]
 Bound = Annotated[str, typer.Option(help="wilson, clopper-pearson or none: what a constraint is held against.")]
@@ -61,34 +59,22 @@ def threshold(
     as_json: Json = False,
 ) -> None:
     """Choose the threshold that meets a rule, with its figures; infeasible is an answer."""
-    from core.metrics.studies import own_aggregation, study_table
-    from core.metrics.thresholds.report import choice_facts
     from core.metrics.thresholds.rule import parse_rule
-    from core.metrics.thresholds.search import choose
-    from core.scores.imports import given_at
-    from core.scores.lookup import CHOSEN, scores_for
-    from core.scores.operating_points import lock as write
-    from core.scores.operating_points import plain
+    from core.scores.json_values import json_values
+    from core.scores.operating_points import POINTS
+    from core.scores.operating_points import lock as lock_point
     from core.scores.source import find_source
+    from core.workflows.thresholds import choose_threshold
 
-    meant, scored = parse_rule(rule), find_source(name)
+    parsed, source = parse_rule(rule), find_source(name)
     with bar() as progress:
-        frame, used = scores_for(scored, data, split, progress, CHOSEN)
-    aggregation = aggregation or own_aggregation(frame)
-    studies = study_table(frame, aggregation)
-    choice = choose(studies, meant, bound, prevalence)
-    facts = choice_facts(studies, choice, meant, bound, prevalence, by or None)
-    facts = {"name": name, "reference": scored.reference, "split": used, "aggregation": aggregation, **facts}
-    facts["threshold_given"] = given_at(frame, studies, choice.threshold) if scored.kind == "imported" else None
+        chosen = choose_threshold(source, parsed, bound, prevalence, split, by, aggregation, data, progress)
+    facts = {**chosen.facts, "name": name}
     if lock:
-        figures = {key: value for key, value in facts.items() if key not in FACTS}
-        point = write(
-            scored, frame, studies, choice, figures, split=used, rule=meant.text, aggregation=aggregation,
-            prevalence=prevalence, author=author, note=note,
-        )  # fmt: skip
+        point = lock_point(chosen, author, note)
         facts["point"] = {"id": point.id, "hash": point.hash, "date": point.date, "author": point.author}
-        facts["file"] = str(scored.folder / "operating_points.json")
-    tell(plain(facts), as_json, _sentence(facts))
+        facts["file"] = str(source.folder / POINTS)
+    tell(json_values(facts), as_json, _sentence(facts))
 
 
 def verify(
@@ -100,16 +86,16 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Read a locked operating point on another split, beside the figures it was locked with."""
-    from core.scores.operating_points import plain
+    from core.scores.json_values import json_values
     from core.scores.source import find_source
-    from core.workflows.verify import verify as read
+    from core.workflows.verify import verify as run
 
     with bar() as progress:
-        found = read(find_source(name), split, point, data, aggregation, progress)
+        found = run(find_source(name), split, point, data, aggregation, progress)
     for said in (found["looked_at"], found["shared"]):
         if said:
             messages.print(f"note: {said}", markup=False)
-    tell(plain(found), as_json, _side_by_side(found))
+    tell(json_values(found), as_json, _side_by_side(found))
 
 
 def _sentence(facts: dict) -> str:

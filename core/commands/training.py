@@ -95,7 +95,7 @@ def sweep(
 ) -> None:
     """Train every combination of settings, and say which differences are larger than chance."""
     from core.data.index import read_dataset
-    from core.scores.operating_points import plain
+    from core.scores.json_values import json_values
     from core.training.recipe import with_settings
     from core.training.recipes import named_recipe
 
@@ -117,7 +117,7 @@ def sweep(
         )
     keys = [entry.partition("=")[0].strip() for entry in grid]
     tell(
-        plain({"name": name, "split": split, "rows": table.to_dict("records")}),
+        json_values({"name": name, "split": split, "rows": table.to_dict("records")}),
         as_json,
         "\n".join(line_of(row, keys) for row in table.to_dict("records")),
     )

@@ -16,7 +16,7 @@ from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import Checkpoint
 from core.scores.classifier import load_classifier
-from core.scores.lookup import scores_for
+from core.scores.loading import split_scores
 
 # So many radiographs make a mean radiograph; more of them no longer move it by a grey level.
 MEAN_OF = 500
@@ -43,7 +43,7 @@ def judge_sample(
             if progress:
                 progress(done, total, what)
 
-        scores, _ = scores_for(str(checkpoint.folder), dataset.name, split, both)
+        scores, _ = split_scores(str(checkpoint.folder), dataset.name, split, both)
         index = read_index(dataset.name).set_index("image_id")
         rows = sample_rows(scores[scores["image_id"].isin(index.index)], count)
         if rows.empty:
@@ -75,7 +75,7 @@ def known_auroc(
     """
     if dataset:
         split = "" if split == "train" else split
-        return study_auroc(scores_for(str(checkpoint.folder), dataset.name, split, progress)[0])
+        return study_auroc(split_scores(str(checkpoint.folder), dataset.name, split, progress)[0])
     history, epoch = checkpoint.history(), checkpoint.manifest.get("epoch")
     if not {"epoch", "tune_auroc", "tune_auroc_low"} <= set(history) or epoch not in set(history["epoch"]):
         return None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from core.errors import OverreadError
 from core.metrics.calibration import calibration_facts, fit_calibration, improvement
 from core.metrics.studies import labelled, own_aggregation, study_table
-from core.scores.lookup import scores_for
+from core.scores.loading import split_scores
 from core.scores.patient_overlap import shared_patients, shared_sentence
 from core.scores.source import Source
 
@@ -66,7 +66,7 @@ def calibrate_scored(
 def _frames(scored: Source, fit_split: str, split: str, data: str, progress):
     for name, option in ((fit_split, "--fit-split"), (split, "--split")):
         try:
-            yield scores_for(scored, data, name, progress)[0]
+            yield split_scores(scored, data, name, progress)[0]
         except OverreadError as error:
             # The same sentence, but for the option that chooses this split.
             raise OverreadError(str(error).replace("with --split", f"with {option}")) from error

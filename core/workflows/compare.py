@@ -5,7 +5,7 @@ from collections.abc import Callable
 from core.errors import OverreadError
 from core.metrics.compare import Matched, compare, discordant_table, match
 from core.metrics.studies import own_aggregation, study_table
-from core.scores.lookup import scores_for
+from core.scores.loading import split_scores
 from core.scores.operating_points import check_applies, read_points
 from core.scores.source import Source
 
@@ -43,7 +43,7 @@ def matched_scores(
     for one in (a, b):
         # Scores of no data set are matched by the names of their studies alone.
         of = data if one.kind == "checkpoint" or one.belongs_to else ""
-        frame, used = scores_for(one, of, used, progress)
+        frame, used = split_scores(one, of, used, progress)
         frames.append(frame)
     of_data = [
         str(frame["dataset"].iloc[0])

@@ -6,12 +6,12 @@ import streamlit as st
 
 from core.data.index import Dataset
 from core.errors import OverreadError
-from core.metrics.studies import own_aggregation
-from core.metrics.thresholds.report import choice_facts
 from core.metrics.thresholds.rule import Rule
 from core.metrics.thresholds.search import Choice, choose
-from core.scores.operating_points import OperatingPoint, lock, looks, looks_sentence, read_points
+from core.scores.operating_points import OperatingPoint, lock, read_points
 from core.scores.source import Source, source_of
+from core.scores.verification_log import verifications, verified_before_sentence
+from core.workflows.thresholds import choose_threshold
 from core.workflows.verify import verify
 from dashboard.shared import loaders, widgets
 from dashboard.shared.scope import scope
@@ -76,7 +76,8 @@ def lock_form(dataset, source, chosen: Selection, tables: Tables, rule: Rule, ch
         st.warning("Say who locks it: the author is part of the record.", icon=":material/person:")
         return
     try:
-        point = write(dataset, source, chosen, tables, rule, choice, prevalence, author, note)
+        asked = choose_threshold(source_of(source, dataset), rule, choice.bound, prevalence, chosen.split)
+        point = lock(asked, author, note)
     except OverreadError as error:
         st.error(str(error), icon=":material/block:")
         return
@@ -100,18 +101,6 @@ def described(choice: Choice) -> str:
     return f"Rule out below {choice.threshold:.6g}, rule in from {choice.high:.6g}"
 
 
-def write(dataset, source, chosen, tables, rule, choice, prevalence, author, note) -> OperatingPoint:
-    """Lock it, with the figures it has here, as `python -m core threshold --lock` does."""
-    rows = loaders.predictions(dataset, source)
-    frame = rows[rows["split"] == chosen.split]
-    facts, aggregation = choice_facts(tables.studies, choice, rule, choice.bound, prevalence), own_aggregation(frame)
-    figures = {"split": chosen.split, "aggregation": aggregation, **facts}
-    return lock(
-        source_of(source), frame, tables.studies, choice, figures, split=chosen.split, rule=rule.text,
-        aggregation=aggregation, prevalence=prevalence, author=author, note=note,
-    )  # fmt: skip
-
-
 def verify_form(dataset: Dataset, source, points: list[OperatingPoint]) -> None:
     """Pick a point and a split it was not chosen on; each verification is a look at that split, and is counted."""
     newest = list(reversed(points))
@@ -131,7 +120,7 @@ def verify_form(dataset: Dataset, source, points: list[OperatingPoint]) -> None:
     widgets.note(" · ".join(part for part in about if part))
     if split is None:
         widgets.note("These scores have no other split to verify it on.")
-    elif said := looks_sentence(split, looks(scored, reference, split)):
+    elif said := verified_before_sentence(split, verifications(scored, reference, split)):
         st.warning(
             f"{said.capitalize()}. Each further look makes its figures less of a test.", icon=":material/visibility:"
         )

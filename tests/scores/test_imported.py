@@ -18,7 +18,7 @@ from core.metrics.studies import study_table
 from core.metrics.thresholds.search import choose, counts_of
 from core.schema import PREDICTIONS, check
 from core.scores.imports import Columns, given_at, import_scores, imported_predictions, list_imported, read_imported
-from core.scores.lookup import CHOSEN, scores_for
+from core.scores.loading import CHOICE_SPLITS, split_scores
 from core.scores.source import find_source, list_sources
 from tests.metrics.examples import P, Y
 
@@ -52,9 +52,9 @@ def test_a_whole_table(tmp_path, workspace, table):
     assert list(studies["study_id"]) == ["a/wrist/1", "a/elbow/2", "b/wrist/1", "b/elbow/2"]
     assert list(studies["score"]) == pytest.approx([0.15, 0.7, 0.3, 0.45], abs=1e-15)
     assert list(studies["n_views"]) == [2] * 4 and list(studies["group_id"]) == ["a", "a", "b", "b"]
-    assert scores_for("other", prefer=CHOSEN)[1] == "tune"
+    assert split_scores("other", prefer=CHOICE_SPLITS)[1] == "tune"
     with pytest.raises(OverreadError, match="other has the split test, tune, not valid; choose one with --split"):
-        scores_for("other")
+        split_scores("other")
     about = read_imported("other")
     assert (about.rows, about.studies, about.abnormal, about.patients) == (8, 4, 2, 2)
     assert about.bones == {"wrist": 4, "elbow": 4} and "2 study ids stand with more than one patient" in about.notes[0]
@@ -200,7 +200,7 @@ def test_doubts_are_said_and_not_acted_on(tmp_path, workspace, table):
     kept(tmp_path, table.assign(y=1, p=0.5), ALL)
     notes = " ".join(read_imported("other").notes)
     assert "every known label is the same" in notes and "every score is the same" in notes
-    facts = evaluate(scores_for("other", split="test")[0])
+    facts = evaluate(split_scores("other", split="test")[0])
     assert facts["auroc"] is None and "no normal studies" in facts["why"]
 
 
@@ -288,7 +288,7 @@ def test_altered_or_damaged_sets_are_named(tmp_path, workspace, table):
     frame = pd.read_parquet(found.folder / "predictions.parquet")
     frame.assign(label=1 - frame["label"]).to_parquet(found.folder / "predictions.parquet")
     with pytest.raises(OverreadError, match="does not have the hash noted in imported.json: it was altered"):
-        scores_for("other", split="test")
+        split_scores("other", split="test")
     (found.folder / "imported.json").write_text(json.dumps({"name": "other"}))
     with pytest.raises(OverreadError, match="is damaged"):
         read_imported("other")
@@ -312,9 +312,9 @@ def test_rows_are_matched_to_the_radiographs_of_a_data_set(tmp_path, workspace, 
     joined = frame.merge(index, on="image_id", suffixes=("", "_index"))
     for name in ("study_id", "group_id", "bone", "split", "path"):
         assert (joined[name] == joined[f"{name}_index"]).all()
-    assert len(scores_for("other", "tree", "valid")[0]) == 16
+    assert len(split_scores("other", "tree", "valid")[0]) == 16
     with pytest.raises(OverreadError, match="those of tree@.*, not of somewhere"):
-        scores_for("other", "somewhere")
+        split_scores("other", "somewhere")
     with pytest.raises(OverreadError, match="none of the 1 ids in image"):
         kept(tmp_path, table.tail(1), Columns("y", "p", image="image"), data="tree")
     with pytest.raises(OverreadError, match="needs --image"):
@@ -333,7 +333,7 @@ def test_published_areas_through_the_import(shared, workspace, finding):
     columns = Columns(f"y_{finding}", f"p_{finding}", study="image", image="image", patient="patient_id")
     about = import_scores(folder / "predictions.csv", "chest", columns)
     assert (about.rows, about.studies, about.patients) == (22433, 22433, 6187)
-    found = evaluate(scores_for("chest")[0])
+    found = evaluate(split_scores("chest")[0])
     published = pd.read_csv(folder / "published_aucs.csv").set_index("label").loc[finding]
     assert found["auroc"] == pytest.approx(published["published_auc"], abs=2e-15)
     assert found["n"] == 22433 and found["n_abnormal"] == published["positives"]

@@ -9,7 +9,7 @@ from core.errors import OverreadError
 from core.models.checkpoint import begin_checkpoint, read_checkpoint, save_weights
 from core.models.registry import build
 from core.scores.classifier import Classifier
-from core.scores.lookup import scores_for
+from core.scores.loading import split_scores
 from core.scores.predict import predict
 from core.scores.predictions import effective_splits, predictions_path, read_file, read_predictions, store_predictions
 from core.training.recipe import Recipe
@@ -78,7 +78,7 @@ def test_what_was_learned_from_is_never_valid_however_it_is_indexed(tmp_path, tr
 
 def test_a_score_of_train_is_not_mistaken_for_a_result(checkpoint, tree):
     store_predictions(predict(checkpoint, tree, ["train"]), checkpoint, tree)
-    frame, used = scores_for("tiny", "tree")
+    frame, used = split_scores("tiny", "tree")
     assert used == "valid"
     assert set(frame["split"]) == {"valid"}
 
@@ -150,15 +150,15 @@ def test_a_damaged_score_file_is_named_and_made_anew(checkpoint, tree):
 
 
 def test_the_split_meant_is_the_one_given(checkpoint, tree, tmp_path):
-    frame, used = scores_for("tiny", "tree")
+    frame, used = split_scores("tiny", "tree")
     assert used == "valid"
     assert len(frame) == 16
-    assert scores_for("tiny", "tree", "train")[1] == "train"
+    assert split_scores("tiny", "tree", "train")[1] == "train"
     with pytest.raises(OverreadError, match="not test; choose one with --split"):
-        scores_for(str(predictions_path(checkpoint, tree)), split="test")
+        split_scores(str(predictions_path(checkpoint, tree)), split="test")
     with pytest.raises(OverreadError, match="carries no scores; name a data set"):
-        scores_for("tiny")
+        split_scores("tiny")
     with pytest.raises(OverreadError, match="no radiograph in the split test"):
         predict(checkpoint, tree, ["test"])
     with pytest.raises(OverreadError, match="no predictions file"):
-        scores_for(str(tmp_path / "none.parquet"))
+        split_scores(str(tmp_path / "none.parquet"))

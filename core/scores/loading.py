@@ -1,0 +1,113 @@
+"""Load the scores of a split: from a file, an imported set or a checkpoint's stored scores, else computed now."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from core.data.index import Dataset, read_dataset, read_index
+from core.errors import OverreadError
+from core.models.checkpoint import PREDICTIONS
+from core.scores.imports import imported_predictions
+from core.scores.predictions import effective_splits, read_file, read_predictions, store_predictions
+from core.scores.source import Source, find_source
+
+EVALUATION_SPLITS = ("valid",)  # the split that is evaluated where none is named
+CHOICE_SPLITS = ("tune", "valid")  # the splits that a threshold is chosen on where none is named, the first that exists
+
+
+def split_scores(
+    source: str | Source,
+    data: str = "",
+    split: str = "",
+    progress: Callable[[int, int, str], None] | None = None,
+    prefer: tuple[str, ...] = EVALUATION_SPLITS,
+) -> tuple[pd.DataFrame, str]:
+    """PREDICTIONS of one split, and the name of that split. Computes only scores that are not stored.
+
+    source: a source, its name, or a predictions file. data: by default the data set of the source; a checkpoint
+    without one is read by the scores it carries from its training. split: by default the first of `prefer` that
+    exists, else the only one.
+    """
+    if isinstance(source, str) and _is_file(source):
+        frame = read_file(source)
+        return _rows_of(frame, source, _used_split(split, set(frame["split"]), source, prefer))
+    found = source if isinstance(source, Source) else find_source(source)
+    if found.kind == "imported":
+        frame = imported_predictions(found.model)
+        if data and found.belongs_to.rsplit("@", 1)[0] != data:
+            owner = f"those of {found.belongs_to}" if found.belongs_to else "matched to no data set"
+            raise OverreadError(
+                f"The imported scores {found.name} are {owner}, not of {data}; leave --data out, or import them again "
+                f"with --data {data}.",
+                code="scores-of-other-dataset",
+            )
+        return _rows_of(frame, found.name, _used_split(split, set(frame["split"]), found.name, prefer))
+    checkpoint, data = found.model, data or found.data
+    if not data:
+        if not (checkpoint.folder / PREDICTIONS).exists():
+            raise OverreadError(
+                f"The checkpoint {checkpoint.name} carries no scores; name a data set with --data, "
+                "and it is scored now.",
+                code="checkpoint-without-scores",
+            )
+        frame = read_file(checkpoint.folder / PREDICTIONS)
+        return _rows_of(frame, found.name, _used_split(split, set(frame["split"]), found.name, prefer))
+    dataset = read_dataset(data)
+    # From the index, not from the stored scores: else a scored training split could become the default.
+    used = _used_split(split, set(effective_splits(read_index(data), checkpoint)), data, prefer)
+    stored = read_predictions(checkpoint, dataset)
+    if stored is None or used not in set(stored["split"]):
+        from core.scores.predict import predict
+
+        stored = predict(checkpoint, dataset, [used], progress)
+        store_predictions(stored, checkpoint, dataset)
+    return _rows_of(stored, found.name, used)
+
+
+def stored_scores(source: str | Source, dataset: Dataset) -> pd.DataFrame:
+    """Every stored score of a data set, of all splits. OverreadError where it was not scored."""
+    if isinstance(source, str) and _is_file(source):
+        return read_file(source)
+    found = source if isinstance(source, Source) else find_source(source)
+    if found.kind == "imported":
+        frame = imported_predictions(found.model)
+        if found.belongs_to.rsplit("@", 1)[0] != dataset.name:
+            raise OverreadError(
+                f"The imported scores {found.name} do not belong to {dataset.name}; import them with --data.",
+                code="scores-of-other-dataset",
+            )
+        return frame
+    frame = read_predictions(found.model, dataset)
+    if frame is None:
+        raise OverreadError(
+            f"{found.name} has not scored {dataset.name}; "
+            f"run: python -m core predict {found.name} --data {dataset.name}",
+            code="dataset-not-scored",
+        )
+    return frame
+
+
+def _is_file(name: str) -> bool:
+    return Path(name).suffix in {".parquet", ".pq"}
+
+
+def _used_split(split: str, known: set[str], owner: str, prefer: tuple[str, ...]) -> str:
+    used = split or next((name for name in prefer if name in known), next(iter(known)) if len(known) == 1 else "")
+    if used not in known:
+        raise OverreadError(
+            f"{owner} has the split {', '.join(sorted(known)) or 'none'}, not {used or ' or '.join(prefer)}; "
+            "choose one with --split.",
+            code="split-unknown",
+        )
+    return used
+
+
+def _rows_of(frame: pd.DataFrame, owner: str, used: str) -> tuple[pd.DataFrame, str]:
+    rows = frame[frame["split"] == used].reset_index(drop=True)
+    if rows.empty:
+        raise OverreadError(
+            f"{owner} has no scores in the split {used}; none of its radiographs could be decoded.",
+            code="split-without-scores",
+        )
+    return rows, used
