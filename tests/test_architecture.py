@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "training": BELOW_SCORES | {"scores", "training"},
     "explain": BELOW_SCORES | {"scores", "explain"},
     "review": BASE | {"data", "metrics", "scores", "review"},
-    "jobs": BELOW_SCORES | {"scores", "training"},
+    "jobs": BASE | {"jobs"},
     "workflows": BELOW_WORKFLOWS | {"workflows"},
     "demo": BELOW_WORKFLOWS | {"workflows"},
 }
@@ -85,6 +85,9 @@ def test_rooms_that_open_pages_load_without_torch():
         "core.training.balance",
         "core.review.verdict_files",
         "core.demo",
+        "core.jobs",
+        "core.workflows.runs",
+        "core.workflows.audit_job",
     ]
     code = f"import sys, {', '.join(rooms)}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

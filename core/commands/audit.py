@@ -13,13 +13,13 @@ def audit(
 ) -> None:
     """What is wrong with a data set: patients on two sides, copies, unreadable files, shortcuts. Exit status 1 if the
     first is found."""
-    from core.audit.audit import run_audit
     from core.audit.findings import verdicts
     from core.data.index import read_dataset
+    from core.workflows.audit_job import audit_dataset
 
     dataset = read_dataset(name)
     with bar() as progress:
-        found = run_audit(dataset, progress)
+        found = audit_dataset(dataset, progress)
     facts = found.facts()
     lines = [f"{line.mark} {line.title}: {line.words}" for line in verdicts(found)]
     tell(facts, as_json, "\n".join([f"{name}, {found.radiographs} radiographs", *lines]))

@@ -72,12 +72,14 @@ def trust(
     """Judge each saliency method on a sample of radiographs; goes on where it was stopped."""
     from core.data.index import read_dataset
     from core.explain.cohort import DEFAULT_METHODS, trust_table
-    from core.explain.trust_sample import judge_sample
     from core.models.checkpoint import read_checkpoint
+    from core.scores.source import source_of
+    from core.workflows.trust import TrustSample, judge_methods
 
     described, dataset = read_checkpoint(checkpoint), read_dataset(data)
+    wanted = TrustSample(split, sample, tuple(method or DEFAULT_METHODS))
     with bar() as progress:
-        rows = judge_sample(described, dataset, split, sample, tuple(method or DEFAULT_METHODS), device, progress)
+        rows = judge_methods(source_of(described, dataset), wanted, device, progress)
     table = trust_table(rows)
     messages.print(f"{rows['image_id'].nunique()} radiographs of {data}, {split}", markup=False)
     listed = [{key: _json(value) for key, value in row.items()} for row in table.to_dict("records")]

@@ -11,7 +11,6 @@ from core.data.index import Dataset, read_index
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 from core.explain.cohort import judge_cohort, sample_rows
-from core.explain.trust_job import TrustJob, at_work
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import Checkpoint
@@ -32,37 +31,25 @@ def judge_sample(
     progress: Callable[[int, int, str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> pd.DataFrame:
-    """`judge_cohort` over up to `count` radiographs of a split, beside the network's AUROC.
-
-    One process at a time judges a checkpoint's maps, and every page sees how far it is and can stop it.
-    """
-    with at_work(checkpoint, TrustJob(dataset.name, split, count, tuple(methods))) as (tell, stopped):
-
-        def both(done: int, total: int, what: str) -> None:
-            tell(done, total, what)
-            if progress:
-                progress(done, total, what)
-
-        scores, _ = split_scores(str(checkpoint.folder), dataset.name, split, both)
-        index = read_index(dataset.name).set_index("image_id")
-        rows = sample_rows(scores[scores["image_id"].isin(index.index)], count)
-        if rows.empty:
-            raise OverreadError(
-                f"The split {split} of {dataset.name} holds no labelled radiograph; choose another split."
-            )
-        rows = rows.assign(sha1=rows["image_id"].map(index["sha1"]))
-        findings = Findings.of(dataset)
-        return judge_cohort(
-            checkpoint,
-            load_classifier(checkpoint, device),
-            rows,
-            lambda row: checkpoint.input_spec.pixels(f"{dataset.root}/{row['path']}"),
-            methods,
-            study_auroc(scores) if split != "train" else known_auroc(checkpoint, dataset, split, both),
-            lambda row: findings.mask(row["image_id"], checkpoint.input_spec),
-            both,
-            lambda: stopped() or bool(cancelled and cancelled()),
-        )
+    """`judge_cohort` over up to `count` radiographs of a split, beside the network's AUROC."""
+    scores, _ = split_scores(str(checkpoint.folder), dataset.name, split, progress)
+    index = read_index(dataset.name).set_index("image_id")
+    rows = sample_rows(scores[scores["image_id"].isin(index.index)], count)
+    if rows.empty:
+        raise OverreadError(f"The split {split} of {dataset.name} holds no labelled radiograph; choose another split.")
+    rows = rows.assign(sha1=rows["image_id"].map(index["sha1"]))
+    findings = Findings.of(dataset)
+    return judge_cohort(
+        checkpoint,
+        load_classifier(checkpoint, device),
+        rows,
+        lambda row: checkpoint.input_spec.pixels(f"{dataset.root}/{row['path']}"),
+        methods,
+        study_auroc(scores) if split != "train" else known_auroc(checkpoint, dataset, split, progress),
+        lambda row: findings.mask(row["image_id"], checkpoint.input_spec),
+        progress,
+        cancelled,
+    )
 
 
 def known_auroc(

@@ -187,7 +187,10 @@ def _changed(recipe: Recipe, key: str, text: str) -> Recipe:
 def _value(of, key: str, text: str, before: str = ""):
     known = [known.name for known in fields(of)]
     if key not in known:
-        raise OverreadError(f"--set {before}{key}: there is no such setting; the settings are {', '.join(known)}.")
+        raise OverreadError(
+            f"--set {before}{key}: there is no such setting; the settings are {', '.join(known)}.",
+            code="setting-unknown",
+        )
     old = getattr(of, key)
     if isinstance(old, str):
         return text

@@ -6,12 +6,14 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from core.audit.audit import run_audit
 from core.audit.findings import Verdict, verdicts
 from core.data.index import Dataset
+from core.errors import OverreadError
+from core.workflows.audit_job import enqueue_audit, find_audit_job
 from dashboard.audit import findings
 from dashboard.audit.loader import audit
 from dashboard.shared import clicks, loaders, selection, widgets
+from dashboard.shared.job_status import draw_job
 
 TONES = {"fail": "missed", "alarm": "abnormal", "note": "unknown", "pass": "normal"}
 
@@ -44,16 +46,23 @@ def show() -> None:
 
 
 def offer(dataset: Dataset) -> None:
-    """Audit now, with progress: every file is decoded once, and the pixels it makes are not thrown away."""
+    """Offer to queue an audit, or show how far it is."""
     widgets.empty(
         f"{dataset.name} has not been audited as it is now",
-        "Every radiograph is measured and compared with every other; what is decoded for it is kept. In a terminal:",
+        "Every radiograph is measured and compared with every other. The audit continues if you close this page. In a "
+        "terminal:",
         f"python -m core audit {dataset.name}",
     )
-    if st.button("Audit now", type="primary", key="audit_now"):
-        tell = widgets.progress("Reading the index")
-        run_audit(dataset, lambda done, total, what: tell(done / max(total, 1), f"{what}: {done:,} of {total:,}"))
-        st.rerun()
+    active = draw_job(
+        lambda: find_audit_job(dataset), lambda job: f"Auditing {dataset.name}", "Radiographs decoded so far are kept."
+    )
+    if st.button("Audit now", type="primary", key="audit_now", disabled=active):
+        try:
+            enqueue_audit(dataset)
+        except OverreadError as error:
+            st.error(str(error))
+        else:
+            st.rerun()
 
 
 def summary(lines: list[Verdict]) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from html import escape
 
 import pandas as pd
@@ -13,6 +14,7 @@ from core.errors import OverreadError
 from core.models.checkpoint import HISTORY
 from core.paths import checkpoint_folder
 from core.training.recipes import ABOUT, RECIPES
+from core.workflows.runs import enqueue_run, resume_run
 from dashboard.runs import charts as history
 from dashboard.shared import dataset_tables as tables
 from dashboard.shared import widgets
@@ -30,7 +32,7 @@ MARKS = {
 
 def show(dataset: Dataset) -> None:
     """The form, then what was asked for."""
-    active = any(job.active for job in jobs.list_jobs())
+    active = any(job.active for job in jobs.list_jobs("training"))
     with st.expander("Start a run", icon=":material/play_arrow:"):
         form(dataset)
     # Looks again by itself while something is going on, and only then.
@@ -53,32 +55,32 @@ def form(dataset: Dataset) -> None:
     if balance in priors.index:
         right.markdown(f"Training sees {priors[balance]:.1%} abnormal, {tables.BALANCES[balance]}.")
     if st.button("Start", type="primary", key="job_start"):
-        begin(recipe, dataset.name, out or f"{dataset.name}-{recipe}", lines, int(folds))
+        begin(lambda: enqueue_run(recipe, dataset.name, out or f"{dataset.name}-{recipe}", lines, int(folds)))
 
 
-def begin(recipe: str, data: str, out: str, settings: list[str], folds: int, resume: bool = False) -> None:
-    """Queue it, or say why not."""
+def begin(queue: Callable[[], jobs.Job]) -> None:
+    """Queue a run, or say why it cannot start."""
     try:
-        job = jobs.enqueue(recipe, data, out, settings, folds, resume)
+        job = queue()
     except OverreadError as error:
         st.error(str(error))
         return
-    st.toast(f"{job.out} is queued")
+    st.toast(f"{job.arguments['out']} is queued")
     st.rerun()
 
 
 def listed(active: bool) -> None:
     """The last runs that were asked for, with buttons; the curve of the one that is running."""
-    found = jobs.list_jobs()[:SHOWN]
+    found = jobs.list_jobs("training")[:SHOWN]
     if not found:
         return
     if active and not any(job.active for job in found):
         st.rerun()  # the last one has ended: the whole page may show its checkpoint
     counts = f"{sum(job.active for job in found)} waiting or running"
     widgets.caption("Runs asked for here", ", ".join(filter(None, (counts, accelerator()))))
-    latest = {job.out: job.id for job in reversed(found)}
+    latest = {job.arguments["out"]: job.id for job in reversed(found)}
     for job in found:
-        show_job(job, latest[job.out] == job.id)
+        show_job(job, latest[job.arguments["out"]] == job.id)
     for job in found:
         if job.state == "running":
             show_live(job)
@@ -87,10 +89,12 @@ def listed(active: bool) -> None:
 def show_job(job: jobs.Job, latest: bool) -> None:
     """One line, with what can be done about it; of several of one checkpoint only the latest can be gone on with."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        asked = [job.recipe, "on", job.data, *job.settings, *([f"in {job.folds} folds"] if job.folds else [])]
-        words = job.said if job.state in ("failed", "interrupted") else now(job)
+        run = job.arguments
+        folds = [f"in {run['folds']} folds"] if run["folds"] else []
+        asked = [run["recipe"], "on", run["data"], *run["settings"], *folds]
+        words = job.message if job.state in ("failed", "interrupted") else now(job)
         st.html(
-            f'<div class="job"><span class="mark {MARKS[job.state]}">{job.state}</span> <b>{escape(job.out)}</b> '
+            f'<div class="job"><span class="mark {MARKS[job.state]}">{job.state}</span> <b>{escape(run["out"])}</b> '
             f"<span>{escape(' '.join(asked))}</span> <small>{escape(words)}</small></div>",
             width="stretch",
         )
@@ -101,12 +105,7 @@ def show_job(job: jobs.Job, latest: bool) -> None:
             and job.state in ("stopped", "interrupted", "failed")
             and st.button("Resume", key=f"resume_{job.id}", icon=":material/replay:")
         ):
-            begin(job.recipe, job.data, job.out, list(job.settings), job.folds, resume=can_resume(job))
-
-
-def can_resume(job: jobs.Job) -> bool:
-    """Whether there is something to go on with; else it begins anew."""
-    return checkpoint_folder(job.out).exists()
+            begin(lambda: resume_run(job))
 
 
 def now(job: jobs.Job) -> str:
@@ -118,14 +117,15 @@ def now(job: jobs.Job) -> str:
 
 def show_live(job: jobs.Job) -> None:
     """The curves so far, and the end of what it said."""
+    out = job.arguments["out"]
     try:
-        rows = pd.read_csv(checkpoint_folder(job.out) / HISTORY)
+        rows = pd.read_csv(checkpoint_folder(out) / HISTORY)
     except (OSError, ValueError):
         rows = pd.DataFrame()
     if len(rows):
         with st.grid(3, min_column_width=300):
             for measure in ("tune_auroc", "loss", "rates"):
-                widgets.show_figure(history.curve({job.out: rows}, measure, {}), f"live_{measure}")
+                widgets.show_figure(history.curve({out: rows}, measure, {}), f"live_{measure}")
     with st.expander("What it says"):
         st.code(jobs.log_of(job.id) or "nothing yet", language=None, wrap_lines=True)
 

@@ -4,11 +4,15 @@ import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
-from core.explain import trust_job
+from core.errors import OverreadError
+from core.jobs import Job
 from core.metrics.intervals import wilson
 from core.models.checkpoint import Checkpoint
+from core.scores.source import source_of
+from core.workflows.trust import TrustSample, enqueue_judging, find_judging_job
 from dashboard.saliency import look, means
 from dashboard.shared import loaders, maps, widgets
+from dashboard.shared.job_status import draw_job
 from dashboard.shared.selection import Selection
 
 
@@ -73,14 +77,12 @@ def shown_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def run_job(dataset: Dataset, checkpoint: Checkpoint, chosen: Selection) -> None:
-    """The form that starts judging a sample, and how far the job is, whoever started it."""
+    """The progress of the job that judges a sample, and the form that starts one."""
     from core.explain.cohort import DEFAULT_METHODS
 
     methods = look.registry()
-    job = trust_job.read_job(checkpoint)
-    active = bool(job and job.active)
-    # Looks again by itself while something is going on, and only then.
-    st.fragment(run_every=1.5 if active else None)(show_job)(checkpoint, active)
+    source = source_of(checkpoint, dataset)
+    active = draw_job(lambda: find_judging_job(source), describe_job, "Maps judged so far are kept.")
     with st.expander("Judge a sample", icon=":material/play_arrow:"):
         left, right = st.columns([1, 2])
         count = left.slider("Radiographs", 10, 200, 20, 10, key="sample", help="Half of them abnormal, over all bones.")
@@ -94,31 +96,21 @@ def run_job(dataset: Dataset, checkpoint: Checkpoint, chosen: Selection) -> None
             wrap=True,
         )
         if st.button("Judge them", type="primary", key="judge", disabled=active or not names):
-            trust_job.start_job(checkpoint, dataset.name, chosen.split, count, tuple(names))
-            st.rerun()
-        widgets.note(
-            "Runs on by itself in a process of its own, whatever happens to this page; what is judged already is not "
-            "judged again."
-        )
+            try:
+                enqueue_judging(source, TrustSample(chosen.split, count, tuple(names)))
+            except OverreadError as error:
+                st.error(str(error))
+            else:
+                st.rerun()
+        widgets.note("The job continues if you close this page. Maps that were judged before are not judged again.")
 
 
-def show_job(checkpoint: Checkpoint, was_active: bool) -> None:
-    """How far it is, a way to stop it, and how it ended."""
-    job = trust_job.read_job(checkpoint)
-    if job is None:
-        return
-    if was_active and not job.active:
-        st.rerun()
-    what = f"{job.sample} radiographs of {job.data}, {job.split}, {len(job.methods)} methods"
-    if job.active:
-        done = f"{job.done} of {job.total} maps" if job.total else "starting"
-        bar, stop = st.columns([5, 1], vertical_alignment="center")
-        bar.progress(job.done / max(job.total, 1), f"Judging {what}: {done}; {job.what}")
-        if stop.button("Stop", key="stop_judging", help="What is judged already is kept."):
-            trust_job.stop_job(checkpoint)
-    elif job.state != "done":
-        words = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}[job.state]
-        widgets.note(f"The last job ({what}) {words}{': ' + job.said if job.said else ''}. What was judged is kept.")
+def describe_job(job: Job) -> str:
+    """What a job judges, in a few words."""
+    asked = job.arguments
+    return (
+        f"Judging {asked['sample']} radiographs of {asked['data']}, {asked['split']}, {len(asked['methods'])} methods"
+    )
 
 
 def _two(value: float) -> str:

@@ -4,8 +4,10 @@ import shutil
 
 import pytest
 
-from core.audit.audit import run_audit
+from core import jobs
+from core.audit.audit import read_audit, run_audit
 from core.data.index import build_index, read_dataset, write_dataset
+from core.workflows.audit_job import audit_dataset
 from tests.audit.test_duplicates import film
 from tests.dashboard.conftest import House, enter, open_page, words
 
@@ -29,11 +31,31 @@ def faulty(built, tmp_path, monkeypatch) -> House:
     return house
 
 
-def test_an_audit_is_offered_and_made(faulty):
+def test_an_audit_is_offered_and_made_by_a_worker(faulty, monkeypatch):
+    started = []
+    monkeypatch.setattr("core.jobs.queue.start_worker", started.append)
     app = open_page("audit")
     assert not app.exception and "has not been audited" in words(app)
     app.button(key="audit_now").click().run()
-    assert not app.exception and "1 failed" in words(app)
+    assert not app.exception and started == ["light"] and app.button(key="audit_now").disabled
+    jobs.work("light")
+    # The command exits with 1, since it found a patient in two splits; the job was done all the same.
+    assert [(job.kind, job.state) for job in jobs.list_jobs()] == [("audit", "done")]
+    assert "1 failed" in words(open_page("audit"))
+
+
+def test_a_running_audit_shows_its_progress_and_can_be_stopped(faulty):
+    with pytest.raises(KeyboardInterrupt):
+        audit_dataset(read_dataset("faulty"), stop_at_the_first_report)
+    assert read_audit(read_dataset("faulty")) is None
+    assert "was stopped" in words(open_page("audit"))
+
+
+def stop_at_the_first_report(done, total, what):
+    if jobs.list_jobs()[0].progress:
+        app = open_page("audit")
+        assert not app.exception and app.button(key="audit_now").disabled
+        app.button(key="stop_audit").click().run()
 
 
 def test_the_worst_verdict_is_open_and_names_are_not_markup(faulty):

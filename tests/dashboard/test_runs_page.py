@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from core import jobs
+from core.jobs import records
+from core.workflows.runs import enqueue_run
 from tests.dashboard.conftest import House, enter, open_page, words
 
 
@@ -18,7 +20,7 @@ def idle(built, tmp_path, monkeypatch):
     house = House(tmp_path / "home", tmp_path / "checkpoints")
     shutil.copytree(built.checkpoints / "alpha", house.checkpoints / "alpha")
     enter(house, monkeypatch)
-    monkeypatch.setattr(jobs, "start_worker", lambda: None)
+    monkeypatch.setattr("core.jobs.queue.start_worker", lambda lane: None)
     return house
 
 
@@ -36,7 +38,7 @@ def test_a_run_is_queued_and_stopped(idle):
     app = begin(app)
     assert not app.exception and "waiting" in words(app) and "mine" in words(app)
     job = jobs.list_jobs()[0]
-    assert job.settings == ("epochs=2", "balance=weight") and job.data == "cold"
+    assert job.arguments["settings"] == ["epochs=2", "balance=weight"] and job.arguments["data"] == "cold"
     app.button(key=f"stop_{job.id}").click().run()
     assert not app.exception and jobs.list_jobs()[0].state == "stopped"
 
@@ -47,7 +49,7 @@ def test_of_a_run_that_was_resumed_only_the_latest_is_gone_on_with(idle):
     app.button(key=f"stop_{first.id}").click().run()
     app.button(key=f"resume_{first.id}").click().run()
     second = jobs.list_jobs()[0]
-    assert not app.exception and second.id != first.id and second.out == first.out
+    assert not app.exception and second.id != first.id and second.arguments["out"] == first.arguments["out"]
     keys = {button.key for button in app.button}
     assert f"stop_{second.id}" in keys and f"resume_{first.id}" not in keys
 
@@ -67,9 +69,9 @@ def test_what_cannot_start_says_why(idle, settings, out, said):
 
 def test_a_running_job_is_drawn_live_and_a_failed_one_says_why(idle):
     for number, state in enumerate(("running", "failed")):
-        job = jobs.enqueue("original-cnn-64", "cold", f"run{number}", ["epochs=3"])
+        job = enqueue_run("original-cnn-64", "cold", f"run{number}", ["epochs=3"])
         file = idle.home / "jobs" / f"{job.id}.state.json"
-        file.write_text(json.dumps({"state": state, "said": "<b>no space</b>"}))
+        file.write_text(json.dumps({"state": state, "message": "<b>no space</b>"}))
     (idle.checkpoints / "run0").mkdir()
     rows = {
         "epoch": [1, 2],
@@ -82,7 +84,7 @@ def test_a_running_job_is_drawn_live_and_a_failed_one_says_why(idle):
     first = jobs.list_jobs()[-1].id
     (idle.home / "jobs" / f"{first}.progress.json").write_text('{"done": 3, "total": 9, "what": "epoch 2 of 3"}')
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs, "_worker_lives", lambda: True)
+        patch.setattr(records, "is_alive", lambda job_id: True)
         app = open_page("runs", data="cold")
     said = words(app)
     assert not app.exception and "epoch 2 of 3: 3 of 9" in said and "Per study at 0.5" in said

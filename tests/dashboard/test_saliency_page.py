@@ -8,17 +8,17 @@ import torch
 from PIL import Image
 from streamlit.runtime.scriptrunner_utils import script_run_context
 
+from core import jobs
 from core.data.index import read_dataset
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
-from core.explain import trust_job
 from core.explain.attribution import attribute
 from core.explain.attribution_target import hooks_on, private_copy
-from core.explain.trust_job import TrustJob
-from core.explain.trust_sample import judge_sample
 from core.models.checkpoint import read_checkpoint
 from core.models.registry import build
 from core.scores.classifier import Classifier
+from core.scores.source import source_of
+from core.workflows.trust import judge_methods
 from dashboard.saliency.charts import trust_curves
 from dashboard.shared import maps as saliency
 from dashboard.shared.overlay import PALETTES, full_strength, outline_png, overlay, palette_of, sheet_png
@@ -93,8 +93,8 @@ def test_a_study_is_explained_view_by_view(house):
 
 
 def test_a_cohort_is_judged_by_a_job_and_the_rows_are_kept(house, monkeypatch):
-    # The job itself, without its process: that has a test of its own.
-    monkeypatch.setattr(trust_job, "start_job", judge_now)
+    # Without the worker's process, which has tests of its own.
+    monkeypatch.setattr("dashboard.saliency.cohort.enqueue_judging", judge_methods)
     app = open_page("saliency", model="alpha", level="Cohort")
     assert not app.exception and "nothing judged yet" in words(app)
     app.slider(key="sample").set_value(10)
@@ -108,18 +108,21 @@ def test_a_cohort_is_judged_by_a_job_and_the_rows_are_kept(house, monkeypatch):
     assert said.count("n = ") == 2 and "one by one" in said and "saliency?" in said
 
 
-def judge_now(checkpoint, data, split, sample, methods):
-    judge_sample(checkpoint, read_dataset(data), split, sample, methods)
-
-
-def test_a_job_at_work_is_seen_by_everybody_and_can_be_stopped(house):
-    checkpoint = read_checkpoint(house.checkpoints / "alpha")
-    with trust_job.at_work(checkpoint, TrustJob("demo", "valid", 40, ("grad_cam",))) as (tell, stopped):
-        tell(7, 40, "Grad-CAM on a radiograph")
+def test_a_running_job_is_shown_to_everybody_and_can_be_stopped(house):
+    source = source_of(read_checkpoint(house.checkpoints / "alpha"), read_dataset("demo"))
+    asked = {
+        "checkpoint": str(source.folder),
+        "data": "demo",
+        "split": "valid",
+        "sample": 40,
+        "methods": ["grad_cam"],
+    }
+    with jobs.at_work("trust", asked, source.record()) as reporter:
+        reporter.report(7, 40, "Grad-CAM on a radiograph")
         app = open_page("saliency", model="alpha", level="Cohort")
         assert not app.exception and app.button(key="judge").disabled
-        app.button(key="stop_judging").click().run()
-        assert stopped()
+        app.button(key="stop_trust").click().run()
+        assert reporter.stop_requested()
     assert "was stopped" in words(open_page("saliency", model="alpha", level="Cohort"))
 
 

@@ -1,0 +1,106 @@
+"""Queue a job, or run a block of code as one."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from core.errors import OverreadError
+from core.jobs.kinds import KINDS
+from core.jobs.records import Job, find_active, held, job_file, new_job, write_request, write_state
+from core.jobs.worker import start_worker
+from core.paths import write_atomically
+
+# Seconds between two writes of a job's progress.
+_REPORT_EVERY = 0.5
+
+
+def enqueue(kind: str, arguments: dict, about: dict | None = None) -> Job:
+    """Queue a job and start a worker. OverreadError where another job works on the same folder or data set."""
+    job = new_job(kind, arguments, about)
+    _refuse_if_busy(job, find_active(job))
+    write_request(job)
+    start_worker(KINDS[kind].lane)
+    return job
+
+
+class Reporter:
+    """What running work says to the queue, and hears from it."""
+
+    def __init__(self, job_id: str, writes: bool):
+        self._id, self._writes, self._last = job_id, writes, 0.0
+
+    def report(self, done: int, total: int, what: str) -> None:
+        """Publish the progress, twice a second at most."""
+        if self._writes and time.monotonic() - self._last > _REPORT_EVERY:
+            self._last = time.monotonic()
+            now = json.dumps({"done": done, "total": total, "what": what})
+            write_atomically(job_file(self._id, "progress.json"), lambda path: path.write_text(now))
+
+    def stop_requested(self) -> bool:
+        """Whether somebody asked this job to stop."""
+        return job_file(self._id, "stop").exists()
+
+
+@contextmanager
+def at_work(kind: str, arguments: dict, about: dict | None = None) -> Iterator[Reporter]:
+    """Run the block as a job of this kind, which every page can see and stop.
+
+    In a command that a worker started, the block is that job; in a command that a person started, it becomes a job of
+    its own, outside the lanes. OverreadError where another job works on the same folder or data set.
+    """
+    queued = os.environ.get("OVERREAD_JOB", "")
+    job = new_job(kind, arguments, about)
+    if not queued:
+        _refuse_if_busy(job, find_active(job))
+    digest = hashlib.sha256(job.occupies.encode()).hexdigest()[:12]
+    # Beyond the check above: two processes may pass it at the same moment.
+    busy = FileLock(job_file(f"{kind}-{digest}", "lock"), timeout=2)
+    try:
+        busy.acquire()
+    except Timeout:
+        _refuse_if_busy(job, find_active(job, other_than=queued) or job)
+    try:
+        if queued:
+            # The command's progress bar reports already, to OVERREAD_PROGRESS.
+            with _recorded(queued):
+                yield Reporter(queued, writes=False)
+            return
+        with held(job.id):
+            # Before the request is there, or a worker would take the job for a waiting one.
+            write_state(job.id, "running")
+            write_request(job)
+            with _recorded(job.id):
+                yield Reporter(job.id, writes=True)
+    finally:
+        busy.release()
+
+
+@contextmanager
+def _recorded(job_id: str) -> Iterator[None]:
+    """Write the state of a job before and after the block."""
+    write_state(job_id, "running")
+    try:
+        yield
+    except KeyboardInterrupt:
+        write_state(job_id, "stopped")
+        raise
+    except BaseException as error:
+        write_state(job_id, "failed", str(error) or type(error).__name__)
+        raise
+    write_state(job_id, "stopped" if job_file(job_id, "stop").exists() else "done")
+
+
+def _refuse_if_busy(job: Job, other: Job | None) -> None:
+    if other is None:
+        return
+    progress = f" ({other.progress['done']} of {other.progress['total']})" if other.progress else ""
+    raise OverreadError(
+        f"A job of the kind '{job.kind}' is waiting or running already for {job.occupies}{progress}. Wait for it, or "
+        "stop it.",
+        code="job-busy",
+    )

@@ -1,0 +1,40 @@
+"""Audit a data set as a job: in this process, or queued."""
+
+from collections.abc import Callable
+
+from core import jobs
+from core.audit.audit import Audit, read_audit, run_audit
+from core.data.index import Dataset
+
+
+def audit_dataset(dataset: Dataset, progress: Callable[[int, int, str], None] | None = None) -> Audit:
+    """The stored audit of this index, or a new one, which is stored.
+
+    A new audit is a job that every page can see and stop. OverreadError where another process audits the data set.
+    """
+    if found := read_audit(dataset):
+        return found
+    with jobs.at_work("audit", {"data": dataset.name}, _about(dataset)) as reporter:
+
+        def report(done: int, total: int, what: str) -> None:
+            if reporter.stop_requested():
+                raise KeyboardInterrupt  # as Ctrl-C would: an audit has no half result to keep
+            reporter.report(done, total, what)
+            if progress:
+                progress(done, total, what)
+
+        return run_audit(dataset, report)
+
+
+def enqueue_audit(dataset: Dataset) -> jobs.Job:
+    """Queue `python -m core audit`. OverreadError where the data set is being audited already."""
+    return jobs.enqueue("audit", {"data": dataset.name}, _about(dataset))
+
+
+def find_audit_job(dataset: Dataset) -> jobs.Job | None:
+    """The newest job that audits this index, running or ended; None without one."""
+    return jobs.find("audit", **_about(dataset))
+
+
+def _about(dataset: Dataset) -> dict:
+    return {"data": dataset.name, "index_hash": dataset.index_hash}

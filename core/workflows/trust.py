@@ -1,0 +1,72 @@
+"""Judge saliency methods on a sample of radiographs as a job: in this process, or queued."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from core import jobs
+from core.errors import OverreadError
+from core.scores.source import Source
+
+
+@dataclass(frozen=True)
+class TrustSample:
+    """Which radiographs are sampled, how many, and which saliency methods are judged on them."""
+
+    split: str
+    count: int
+    methods: tuple[str, ...]
+
+
+def judge_methods(
+    source: Source,
+    sample: TrustSample,
+    device: str = "",
+    progress: Callable[[int, int, str], None] | None = None,
+) -> pd.DataFrame:
+    """The rows of `core.explain.cohort.judge_cohort` over the sample. Maps judged before are not judged again.
+
+    A job that every page can see and stop. OverreadError where another process judges maps of this checkpoint.
+    """
+    from core.explain.trust_sample import judge_sample  # torch
+
+    with jobs.at_work("trust", _arguments(source, sample), source.record()) as reporter:
+
+        def report(done: int, total: int, what: str) -> None:
+            reporter.report(done, total, what)
+            if progress:
+                progress(done, total, what)
+
+        return judge_sample(
+            source.model,
+            source.dataset,
+            sample.split,
+            sample.count,
+            sample.methods,
+            device,
+            report,
+            reporter.stop_requested,
+        )
+
+
+def enqueue_judging(source: Source, sample: TrustSample) -> jobs.Job:
+    """Queue `python -m core trust`. OverreadError where maps of this checkpoint are being judged already."""
+    return jobs.enqueue("trust", _arguments(source, sample), source.record())
+
+
+def find_judging_job(source: Source) -> jobs.Job | None:
+    """The newest job that judges maps of these weights, running or ended; None without one."""
+    return jobs.find("trust", digest=source.digest)
+
+
+def _arguments(source: Source, sample: TrustSample) -> dict:
+    if not source.dataset:
+        raise OverreadError("Judging saliency methods needs a data set: pass --data NAME.", code="data-set-missing")
+    return {
+        "checkpoint": str(source.folder),
+        "data": source.dataset.name,
+        "split": sample.split,
+        "sample": sample.count,
+        "methods": list(sample.methods),
+    }

@@ -1,0 +1,41 @@
+"""A job of the queue on a page: how far it is, a button that stops it, and how it ended."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from core import jobs
+from dashboard.shared import widgets
+
+_ENDS = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
+
+
+def draw_job(find: Callable[[], jobs.Job | None], describe: Callable[[jobs.Job], str], kept: str) -> bool:
+    """Draw the job that `find` returns and follow it until it ends; whether it is waiting or running.
+
+    kept: a sentence on what a stopped job leaves. The whole page is drawn again when the job ends.
+    """
+    job = find()
+    active = bool(job and job.active)
+    # Draws itself again while the job is active, and only then.
+    st.fragment(run_every=1.5 if active else None)(_draw)(find, describe, kept, active)
+    return active
+
+
+def _draw(find: Callable, describe: Callable, kept: str, was_active: bool) -> None:
+    job = find()
+    if job is None:
+        return
+    if was_active and not job.active:
+        st.rerun()
+    if not job.active:
+        if job.state in _ENDS:
+            reason = f": {job.message}" if job.message else ""
+            widgets.note(f"The last job ({describe(job)}) {_ENDS[job.state]}{reason}. {kept}")
+        return
+    progress = job.progress or {"done": 0, "total": 0, "what": ""}
+    done, total = progress["done"], progress["total"]
+    count = f"{done:,} of {total:,}; {progress['what']}" if total else job.state
+    bar, button = st.columns([5, 1], vertical_alignment="center")
+    bar.progress(min(done / max(total, 1), 1.0), f"{describe(job)}: {count}")
+    button.button("Stop", key=f"stop_{job.kind}", help=kept, on_click=jobs.stop, args=(job.id,))
