@@ -29,7 +29,7 @@ from scipy.special import expit
 
 from bench.thresholds import hardware
 from core.data.index import build_index, write_dataset
-from core.metrics.grid import grid_counts
+from core.metrics.threshold_grid import grid_counts
 from core.phantom import write_phantoms
 from core.schema import MURA_BONES
 from core.scores.imports import Columns, import_scores

@@ -22,12 +22,12 @@ import sklearn
 from scipy.special import expit
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
-from core.metrics import agreement
+from core.metrics import confusion
 from core.metrics.counts import counts_at, counts_table, group_counts
 from core.metrics.intervals import auroc_statistic, bootstrap_draws
 from core.metrics.ranking import auroc, delong
 from core.metrics.studies import study_table
-from core.metrics.thresholds.search import highest_threshold
+from core.metrics.thresholds import highest_threshold
 from core.schema import MURA_BONES
 
 RESULTS = Path(__file__).parent / "results" / "thresholds.csv"
@@ -101,7 +101,7 @@ def per_bone(studies: pd.DataFrame) -> list[Case]:
         found = []
         for counts in built_counts:
             at = counts_at(counts, 0.4)
-            one, two = agreement.sensitivity(at["tp"], at["fn"]), agreement.specificity(at["tn"], at["fp"])
+            one, two = confusion.sensitivity(at["tp"], at["fn"]), confusion.specificity(at["tn"], at["fp"])
             found += [one.value, two.value]
         return found
 

@@ -36,6 +36,7 @@ def compare(
 
 def _lines(facts: dict) -> list[str]:
     from core.metrics.compare import p_text, p_words, sentences
+    from core.metrics.rates import RATES, interval_text
 
     names = [f"{facts[side]['name']} at {facts[side]['threshold']:.6g}" for side in "ab"]
     lines = [f"split {facts['split']}: {facts['n']} studies, {facts['n_abnormal']} abnormal; {' against '.join(names)}"]
@@ -45,6 +46,9 @@ def _lines(facts: dict) -> list[str]:
         f"{facts['fixed']} studies only {facts['b']['name']} calls right, {facts['broken']} only {facts['a']['name']}"
     )
     lines.append(f"{change} (McNemar, exact: {p_words(facts['accuracy_p'])})")
+    for rate in RATES.values():
+        both = " and ".join(interval_text(facts, f"{rate.name}_{side}", rate.format) for side in "ab")
+        lines.append(f"{rate.title}: {both}")
     for group in facts.get("groups", []):
         lines.append(
             f"{group[facts['by']]}: {group['n']} studies, {group['fixed']} fixed, {group['broken']} broken, "

@@ -98,6 +98,7 @@ def evaluate(
 ) -> None:
     """Judge scores by study: AUROC, sensitivity and specificity with intervals."""
     from core.metrics.evaluation import evaluate as judge
+    from core.metrics.rates import further_rates, rates_text
     from core.scores.loading import split_scores
 
     with bar() as progress:
@@ -105,6 +106,7 @@ def evaluate(
     facts = judge(frame, threshold, by=by or None, aggregation=aggregation)
     lines = [
         _sentence(f"split {used}", facts),
+        f"also: {rates_text(facts, further_rates())}",
         *[_sentence(str(group[by]), group) for group in facts.get("groups", [])],
     ]
     if labels:
@@ -121,16 +123,12 @@ def evaluate(
 
 
 def _sentence(name: str, facts: dict) -> str:
-    def shown(key: str, digits: int) -> str:
-        value, low, high = facts[key], facts[f"{key}_low"], facts[f"{key}_high"]
-        interval = f" ({low:.{digits}f}-{high:.{digits}f})" if low is not None else ""
-        return "not estimable" if value is None else f"{value:.{digits}f}{interval}"
+    from core.metrics.rates import headline_rates, interval_text, rates_text
 
-    # Studies of one patient are not independent, as the first interval takes them.
+    # Studies of one patient are not independent, as the first interval assumes.
     low, high = facts.get("auroc_patient_low"), facts.get("auroc_patient_high")
     by_patient = f", by patient ({low:.3f}-{high:.3f})" if low is not None and facts["patients"] < facts["n"] else ""
     return (
-        f"{name}: {facts['n']} studies, {facts['n_abnormal']} abnormal; AUROC {shown('auroc', 3)}{by_patient}; "
-        f"at {facts['threshold']:g} "
-        f"sensitivity {shown('sensitivity', 3)}, specificity {shown('specificity', 3)}"
+        f"{name}: {facts['n']} studies, {facts['n_abnormal']} abnormal; AUROC {interval_text(facts, 'auroc', 'ratio')}"
+        f"{by_patient}; at {facts['threshold']:g} {rates_text(facts, headline_rates())}"
     )

@@ -59,7 +59,7 @@ def threshold(
     as_json: Json = False,
 ) -> None:
     """Choose the threshold that meets a rule, with its figures; infeasible is an answer."""
-    from core.metrics.thresholds.rule import parse_rule
+    from core.metrics.thresholds import parse_rule
     from core.scores.json_values import json_values
     from core.scores.operating_points import POINTS
     from core.scores.operating_points import lock as lock_point
@@ -99,10 +99,13 @@ def verify(
 
 
 def _sentence(facts: dict) -> str:
+    from core.metrics.rates import RATES, rates_text
+
     if not facts["feasible"]:
         return f"split {facts['split']}: not feasible: {facts['reason']}"
     high = f" and {facts['threshold_high']:.6g}" if facts["threshold_high"] == facts["threshold_high"] else ""
     lines = [f"split {facts['split']}: threshold {facts['threshold']:.6g}{high}; {facts['reason']}"]
+    lines.append(f"at {facts['threshold']:.6g}: {rates_text(facts, list(RATES.values()))}")
     for group in facts.get("groups", []):
         said = (
             f"{group['threshold']:.6g}; {group['reason']}" if group["feasible"] else f"not feasible: {group['reason']}"
@@ -114,16 +117,11 @@ def _sentence(facts: dict) -> str:
 
 
 def _side_by_side(found: dict) -> str:
+    from core.metrics.rates import RATES, rates_text
+
     lines = [f"operating point {found['point']['id']}: threshold {found['point']['threshold']:.6g}"]
     for side in ("chosen", "verified"):
         row = found[side]
-        parts = [f"{key} {_share(row, key)}" for key in ("sensitivity", "specificity")]
-        lines.append(f"{side} on {row['split']} ({row['n']} studies, {row['n_abnormal']} abnormal): {', '.join(parts)}")
+        rates = rates_text(row, list(RATES.values()))
+        lines.append(f"{side} on {row['split']} ({row['n']} studies, {row['n_abnormal']} abnormal): {rates}")
     return "\n".join(lines)
-
-
-def _share(row: dict, key: str) -> str:
-    value, low, high = (row.get(f"{key}{end}") for end in ("", "_low", "_high"))
-    if value is None or value != value:
-        return "not estimable"
-    return f"{value:.3f}" + (f" ({low:.3f}-{high:.3f})" if low is not None and low == low else "")

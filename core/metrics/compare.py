@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from core.errors import OverreadError
-from core.metrics import agreement
 from core.metrics.intervals import (
     FEWEST,
     Estimate,
@@ -21,6 +20,7 @@ from core.metrics.intervals import (
     undefined,
 )
 from core.metrics.ranking import auroc, auroc_difference
+from core.metrics.rates import RATES, Outcomes, flat_row, rates_of
 from core.metrics.subgroups import holm
 from core.schema import bone_order
 
@@ -91,7 +91,7 @@ def ranking_facts(studies: pd.DataFrame, draws: int = 0, seed: int = 0) -> dict:
     """
     a, b, labels = (studies[name].to_numpy(np.float64) for name in ("score_a", "score_b", "label"))
     paired = auroc_difference(a, b, labels)
-    facts = _flat("auroc_a", auroc(a, labels)) | _flat("auroc_b", auroc(b, labels))
+    facts = flat_row({"auroc_a": auroc(a, labels), "auroc_b": auroc(b, labels)})
     facts |= {"auroc_difference": paired["difference"]}
     facts |= {f"auroc_difference_{end}": paired[end] for end in ("low", "high")}
     facts |= {"auroc_z": paired["z"], "auroc_p": paired["p"], "auroc_why": paired["why"]}
@@ -105,12 +105,19 @@ def ranking_facts(studies: pd.DataFrame, draws: int = 0, seed: int = 0) -> dict:
     return facts | {"auroc_difference_patient_low": spread.low, "auroc_difference_patient_high": spread.high}
 
 
-def calling_facts(studies: pd.DataFrame, threshold_a: float, threshold_b: float) -> dict:
-    """What each calls right at its own threshold, flat.
+def paired_rates() -> list[str]:
+    """The rates that are shares of fixed studies, so that both models can be compared study by study (McNemar)."""
+    return [name for name, rate in RATES.items() if rate.share_of]
 
-    n, n_abnormal; tp_a ... fn_b; sensitivity, specificity, accuracy and kappa of each with intervals; for sensitivity,
-    specificity and accuracy NAME_difference with Newcombe's paired interval, NAME_only_a and NAME_only_b (studies that
-    only one of them gets right), NAME_p (McNemar, exact) and NAME_mid_p. fixed: right only in B; broken: only in A.
+
+def calling_facts(studies: pd.DataFrame, threshold_a: float, threshold_b: float) -> dict:
+    """What each model classifies correctly at its own threshold, as one flat record.
+
+    n, n_abnormal, threshold_a, threshold_b, tp_a ... fn_b; every rate of RATES for both, with intervals, as NAME_a and
+    NAME_b. For the rates with `share_of` (sensitivity, specificity, accuracy): NAME_difference with Newcombe's paired
+    interval, NAME_only_a and NAME_only_b (studies that only one model classifies correctly), NAME_p (McNemar, exact)
+    and NAME_mid_p. For the others: NAME_difference without an interval. fixed: studies that only B classifies
+    correctly; broken: only A.
     """
     abnormal = studies["label"].to_numpy() == 1
     calls = [studies[f"score_{side}"].to_numpy() >= at for side, at in (("a", threshold_a), ("b", threshold_b))]
@@ -121,15 +128,15 @@ def calling_facts(studies: pd.DataFrame, threshold_a: float, threshold_b: float)
         at = {"tp": call & abnormal, "fp": call & ~abnormal, "tn": ~call & ~abnormal, "fn": ~call & abnormal}
         at = {name: int(cells.sum()) for name, cells in at.items()}
         facts |= {f"{name}_{side}": count for name, count in at.items()}
-        facts |= _flat(f"sensitivity_{side}", agreement.sensitivity(at["tp"], at["fn"]))
-        facts |= _flat(f"specificity_{side}", agreement.specificity(at["tn"], at["fp"]))
-        facts |= _flat(f"accuracy_{side}", agreement.accuracy(**at))
-        facts |= _flat(f"kappa_{side}", agreement.kappa(**at))
-    for name, among, word in (
-        ("sensitivity", abnormal, "abnormal"), ("specificity", ~abnormal, "normal"),
-        ("accuracy", np.ones(len(abnormal), dtype=bool), "labelled"),
-    ):  # fmt: skip
-        facts |= _paired(name, right[0][among], right[1][among], word)
+        facts |= flat_row(rates_of(Outcomes(**at)), f"_{side}")
+    among = {"abnormal": abnormal, "normal": ~abnormal, "all": np.ones(len(abnormal), dtype=bool)}
+    for name, rate in RATES.items():
+        if rate.share_of:
+            part, word = among[rate.share_of], "labelled" if rate.share_of == "all" else rate.share_of
+            facts |= _paired(name, right[0][part], right[1][part], word)
+        else:
+            facts |= {f"{name}_difference": facts[f"{name}_a"] - facts[f"{name}_b"]}
+            facts |= {f"{name}_difference_low": np.nan, f"{name}_difference_high": np.nan}
     return facts | {"fixed": facts["accuracy_only_b"], "broken": facts["accuracy_only_a"]}
 
 
@@ -145,7 +152,7 @@ def _paired(name: str, right_a: np.ndarray, right_b: np.ndarray, word: str) -> d
             found.value, np.nan, np.nan, found.n, f"no interval: {len(right_a)} {word}, {FEWEST} are needed"
         )
     p, mid = (mcnemar(only_a, only_b), mcnemar_mid(only_a, only_b)) if len(right_a) else (np.nan, np.nan)
-    return _flat(f"{name}_difference", found) | {
+    return flat_row({f"{name}_difference": found}) | {
         f"{name}_both": both, f"{name}_only_a": only_a, f"{name}_only_b": only_b, f"{name}_neither": neither,
         f"{name}_p": p, f"{name}_mid_p": mid, f"{name}_why": found.why,
     }  # fmt: skip
@@ -154,8 +161,7 @@ def _paired(name: str, right_a: np.ndarray, right_b: np.ndarray, word: str) -> d
 def group_differences(studies: pd.DataFrame, threshold_a: float, threshold_b: float, by: str = "bone") -> pd.DataFrame:
     """`ranking_facts` and `calling_facts` of each group, one row each, MURA's bones first.
 
-    auroc_p, sensitivity_p, specificity_p and accuracy_p are also adjusted for the number of groups (Holm 1979), as
-    NAME_p_holm.
+    auroc_p and NAME_p of each of `paired_rates` are also adjusted for the number of groups (Holm 1979), as NAME_p_holm.
     """
     if by not in studies or by in ("label", "score_a", "score_b", "study_id"):
         raise OverreadError(f"Groups by {by!r}; expected bone, split or another column that both models share.")
@@ -165,7 +171,7 @@ def group_differences(studies: pd.DataFrame, threshold_a: float, threshold_b: fl
         for name in (bone_order(parts) if by == "bone" else sorted(parts))
     ]
     table = pd.DataFrame(rows)
-    for name in ("auroc", "sensitivity", "specificity", "accuracy"):
+    for name in ("auroc", *paired_rates()):
         if rows:
             table[f"{name}_p_holm"] = holm(table[f"{name}_p"].to_numpy(np.float64))
     return table
@@ -254,7 +260,3 @@ def p_text(p: float) -> str:
 def p_words(p: float) -> str:
     """`p = 0.032`, or `p under 0.001`."""
     return f"p {p_text(p)}" if p < 0.001 else f"p = {p_text(p)}"
-
-
-def _flat(name: str, figure: Estimate) -> dict[str, float]:
-    return {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}

@@ -52,11 +52,16 @@ def counts_table(scores, labels) -> pd.DataFrame:
     return pd.DataFrame({"threshold": threshold, "tp": tp, "fp": fp, "tn": fp[-1] - fp, "fn": tp[-1] - tp})
 
 
+def counts_of(studies: pd.DataFrame) -> pd.DataFrame:
+    """COUNTS of the labelled studies of a STUDIES table."""
+    known = studies[studies["label"].notna()]
+    return counts_table(known["score"], known["label"])
+
+
 def rows_at(counts: pd.DataFrame, thresholds) -> np.ndarray:
     """For each threshold, the place in `counts` of the row that holds its counts."""
     wanted = np.asarray(thresholds, dtype=np.float64)
-    if np.isnan(wanted).any():
-        raise OverreadError("The threshold is NaN; expected a number. Choose a threshold first.")
+    _check_threshold(wanted)
     ascending = counts["threshold"].to_numpy()[::-1]
     # The lowest score that is >= the threshold: the scores between the two do not exist, so the counts are the same.
     return len(ascending) - 1 - np.searchsorted(ascending, wanted, side="left")
@@ -84,7 +89,9 @@ class GroupCounts:
     def at(self, threshold: float) -> np.ndarray:
         """tp, fp, tn, fn, int [groups, 4]: exactly `counts_at` of each group."""
         if np.isnan(threshold):
-            raise OverreadError("The threshold is NaN; expected a number. Choose a threshold first.")
+            raise OverreadError(
+                "The threshold is NaN; expected a number. Choose a threshold first.", code="threshold-nan"
+            )
         found = np.empty((len(self.scores), 4), dtype=np.int64)
         for group, (scores, below) in enumerate(zip(self.scores, self.below)):
             place = scores.searchsorted(threshold, side="left")
@@ -118,3 +125,8 @@ def class_sizes(counts: pd.DataFrame) -> tuple[int, int]:
     """How many abnormal and how many normal studies were counted."""
     first = counts_at(counts, np.inf)
     return first["fn"], first["tn"]
+
+
+def _check_threshold(threshold) -> None:
+    if np.isnan(threshold).any():
+        raise OverreadError("The threshold is NaN; expected a number. Choose a threshold first.", code="threshold-nan")

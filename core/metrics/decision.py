@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import OverreadError
-from core.metrics.agreement import ratio_interval
+from core.metrics.confusion import ratio_interval
 from core.metrics.counts import rows_at
 from core.metrics.intervals import Estimate, proportion, too_few, undefined, weighted_sum, without_interval
 from core.metrics.ranking import one_class

@@ -7,8 +7,8 @@ import pandas as pd
 from scipy.special import ndtr
 
 from core.errors import OverreadError
-from core.metrics.by_patient import auroc_shares, clustered
-from core.metrics.evaluation import FIGURES, Judged, judge, parts
+from core.metrics.clustered import auroc_shares, clustered
+from core.metrics.evaluation import Evaluation, evaluate_studies, figure_names, study_groups
 from core.metrics.intervals import (
     FEWEST,
     Estimate,
@@ -137,19 +137,19 @@ class Slices:
     """STUDIES cut by a column, judged once: a threshold can then be asked for in no time. gaps: a row a slice."""
 
     by: str
-    whole: Judged
-    parts: dict[str, Judged]
+    whole: Evaluation
+    parts: dict[str, Evaluation]
     gaps: pd.DataFrame
 
     def at(self, threshold: float) -> pd.DataFrame:
         """The figures of each slice at a threshold, and how its AUROC differs from the rest: a row a slice."""
         rows = [{self.by: name} | part.at(threshold) for name, part in self.parts.items()]
-        return pd.concat([pd.DataFrame(rows, columns=[self.by, *FIGURES]), self.gaps], axis=1)
+        return pd.concat([pd.DataFrame(rows, columns=[self.by, *figure_names()]), self.gaps], axis=1)
 
 
 def slices_of(studies: pd.DataFrame, by: str = "bone", draws: int | None = None, seed: int = 0) -> Slices:
     """`Slices` of STUDIES by a column; gaps: gap, gap_low, gap_high, gap_p, gap_p_holm (over the slices), gap_why."""
-    named, known = parts(studies, by), labelled(studies)
+    named, known = study_groups(studies, by), labelled(studies)
     codes = pd.Index([name for name, _ in named]).get_indexer(known[by])
     found = [auroc_gap(known, codes == place, draws, seed) for place in range(len(named))]
     gaps = pd.DataFrame(
@@ -162,7 +162,7 @@ def slices_of(studies: pd.DataFrame, by: str = "bone", draws: int | None = None,
     )
     gaps["gap_p_holm"] = holm(gaps["gap_p"])
     gaps["gap_why"] = [gap.why for gap, _ in found]
-    return Slices(by, judge(studies), {name: judge(part) for name, part in named}, gaps)
+    return Slices(by, evaluate_studies(studies), {name: evaluate_studies(part) for name, part in named}, gaps)
 
 
 def slice_table(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from core.metrics.intervals import Estimate
-from core.metrics.readers import cohen, fleiss, raw_agreement
+from core.metrics.reader_agreement import cohen, fleiss, raw_agreement
 from core.review.vocabulary import READINGS
 from core.schema import bone_order
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import OverreadError
-from core.metrics.thresholds.search import Choice
+from core.metrics.thresholds import Choice
 from core.scores.json_values import json_values
 from core.scores.sealed_list import file_lock, hash_of, read_sealed, write_sealed
 from core.scores.source import Source

@@ -4,9 +4,7 @@ import math
 from collections.abc import Callable
 
 from core.metrics.studies import own_aggregation, study_table
-from core.metrics.thresholds.report import choice_facts
-from core.metrics.thresholds.rule import Rule, parse_rule
-from core.metrics.thresholds.search import choose
+from core.metrics.thresholds import Rule, choice_facts, choose, parse_rule
 from core.scores.imports import given_at
 from core.scores.loading import CHOICE_SPLITS, split_scores
 from core.scores.operating_points import ChosenThreshold

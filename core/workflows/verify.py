@@ -5,7 +5,7 @@ from collections.abc import Callable
 from core.errors import OverreadError
 from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
-from core.metrics.thresholds.search import figures_at, two_thresholds
+from core.metrics.thresholds import figures_at, two_thresholds
 from core.scores.loading import split_scores
 from core.scores.operating_points import check_applies, check_fresh, find_point, precision_of
 from core.scores.patient_overlap import shared_patients, shared_sentence, split_rows

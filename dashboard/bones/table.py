@@ -6,26 +6,26 @@ from urllib.parse import urlencode
 import numpy as np
 
 from core.metrics.compare import p_text
+from core.metrics.rates import FORMATS, further_rates, headline_rates
 from dashboard.shared.selection import Selection
 
-MORE = (
-    ("PPV", "ppv", "percent"), ("NPV", "npv", "percent"), ("Kappa", "kappa", "number"), ("MCC", "mcc", "number"),
-    ("F1", "f1", "number"), ("Balanced accuracy", "balanced_accuracy", "percent"),
-    ("LR+", "likelihood_ratio_positive", "ratio"), ("LR-", "likelihood_ratio_negative", "number"),
-    ("Calibration slope", "calibration_slope", "ratio"), ("Intercept", "calibration_intercept", "ratio"),
-    ("Average precision", "average_precision", "number"), ("Brier", "brier", "number"), ("ECE", "ece", "number"),
+# Figures that need no threshold, after the rates: title, key, format.
+SCORE_FIGURES = (
+    ("Calibration slope", "calibration_slope", "two decimals"), ("Intercept", "calibration_intercept", "two decimals"),
+    ("Average precision", "average_precision", "ratio"), ("Brier", "brier", "ratio"), ("ECE", "ece", "ratio"),
 )  # fmt: skip
-# Adding 0 to what is rounded turns a -0.00 into 0.00.
-_SHOW = {
-    "percent": lambda value: f"{round(value, 3) + 0.0:.1%}",
-    "number": lambda value: f"{round(value, 3) + 0.0:.3f}",
-    "ratio": lambda value: f"{round(value, 2) + 0.0:.2f}",
-}
+_FORMATS = {**FORMATS, "two decimals": lambda value: f"{round(value, 2) + 0.0:.2f}"}
+
+
+def further_figures() -> list[tuple[str, str, str]]:
+    """Title, key and format of the figures in the second table."""
+    return [(rate.heading, rate.name, rate.format) for rate in further_rates()] + list(SCORE_FIGURES)
 
 
 def main_html(table, pooled: dict, by: str, names: dict, chosen: Selection) -> str:
-    """Studies, AUROC and what it is less that of the rest, sensitivity, specificity, missed and false alarms."""
-    heads = ("Studies", "AUROC", "Less the rest", "p, adjusted", "Sensitivity", "Specificity", "Missed", "False alarms")
+    """Studies, AUROC, its difference from the other studies, headline rates, missed studies and false alarms."""
+    headline = [rate.heading for rate in headline_rates()]
+    heads = ("Studies", "AUROC", "Minus the rest", "p, adjusted", *headline, "Missed", "False alarms")
     rows = []
     for row in table.to_dict("records"):
         name = escape(names[row[by]])
@@ -46,17 +46,17 @@ def main_html(table, pooled: dict, by: str, names: dict, chosen: Selection) -> s
 
 
 def more_html(table, pooled: dict, by: str, names: dict) -> str:
-    """The rest of what `evaluate` gives."""
+    """The other rates, and the figures that need no threshold."""
     rows = [
-        _row(escape(names.get(row.get(by), "All")), [cell(row, key, kind) for _, key, kind in MORE])
+        _row(escape(names.get(row.get(by), "All")), [cell(row, key, kind) for _, key, kind in further_figures()])
         for row in (*table.to_dict("records"), pooled)
     ]
-    return _table(("", *(title for title, _, _ in MORE)), rows)
+    return _table(("", *(title for title, _, _ in further_figures())), rows)
 
 
 def cell(row: dict, key: str, kind: str) -> str:
     """`0.812` and its interval beneath; a dash where it is not estimable."""
-    value, show = row[key], _SHOW[kind]
+    value, show = row[key], _FORMATS[kind]
     if np.isnan(value):
         return "-"
     low, high = row.get(f"{key}_low", np.nan), row.get(f"{key}_high", np.nan)
@@ -68,7 +68,7 @@ def cell(row: dict, key: str, kind: str) -> str:
 
 
 def _first(row: dict) -> list[str]:
-    return [f"{row['n']:,}<small>{row['n_abnormal']:,} abnormal</small>", cell(row, "auroc", "number")]
+    return [f"{row['n']:,}<small>{row['n_abnormal']:,} abnormal</small>", cell(row, "auroc", "ratio")]
 
 
 def _last(row: dict, chosen: Selection, bone: str, by: str) -> list[str]:
@@ -76,7 +76,7 @@ def _last(row: dict, chosen: Selection, bone: str, by: str) -> list[str]:
         _link(row[key], chosen, bone, outcome) if by == "bone" and bone else f"{row[key]:,}"
         for key, outcome in (("fn", "Missed"), ("fp", "False alarm"))
     ]
-    return [cell(row, "sensitivity", "percent"), cell(row, "specificity", "percent"), *counts]
+    return [*(cell(row, rate.name, rate.format) for rate in headline_rates()), *counts]
 
 
 def _link(count: int, chosen: Selection, bone: str, outcome: str) -> str:

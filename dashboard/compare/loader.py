@@ -11,8 +11,8 @@ import streamlit as st
 
 from core.data.index import Dataset
 from core.metrics.compare import Matched, calling_facts, discordant_table, group_differences, match, ranking_facts
-from core.metrics.grid import Grid, grid_counts
 from core.metrics.ranking import precision_recall_table, roc_table
+from core.metrics.threshold_grid import Grid, grid_counts
 from core.models.checkpoint import Checkpoint
 from core.scores.imports import Imported
 from dashboard.shared import loaders

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.data.labels import read_labels, relabelled
 from core.errors import OverreadError
-from core.metrics.agreement import sensitivity, specificity
+from core.metrics.confusion import sensitivity, specificity
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled
@@ -81,7 +81,7 @@ def show_figures(dataset, source, chosen: Selection, reference: str) -> None:
 
 def figures(studies, threshold: float) -> dict:
     """The figures of STUDIES, by their labels."""
-    from core.metrics.agreement import kappa
+    from core.metrics.confusion import kappa
 
     known = labelled(studies)
     counts = counts_at(counts_table(known["score"], known["label"]), threshold)

@@ -9,8 +9,8 @@ from core.data.index import Dataset
 from core.errors import OverreadError
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.intervals import Estimate
+from core.metrics.rates import headline_rates, rates_at
 from core.metrics.studies import labelled
-from core.metrics.thresholds.search import rates_at
 from core.models.checkpoint import Checkpoint
 from core.scores.imports import Imported
 from core.scores.operating_points import read_points
@@ -31,7 +31,9 @@ def model_row(checkpoint: Checkpoint | Imported, dataset: Dataset, chosen: Selec
     cells = [f"<td><b>{escape(checkpoint.name)}</b>{smalls}</td>"]
     if loaders.predictions(dataset, checkpoint) is None:
         what_to_do = "choose it in the sidebar, then open Threshold or Errors"
-        cells.append(f'<td colspan="6">Not scored on this data set yet<small>{what_to_do}</small></td>')
+        cells.append(
+            f'<td colspan="{4 + len(headline_rates())}">Not scored on this data set yet<small>{what_to_do}</small></td>'
+        )
     else:
         studies = labelled(loaders.studies(dataset, checkpoint, chosen.split, chosen.one_bone))
         cells += _areas(*study_tables.areas(dataset, checkpoint, chosen.split, chosen.one_bone))
@@ -67,8 +69,8 @@ def _figures(studies: pd.DataFrame, threshold: float) -> list[str]:
     counts = counts_table(studies["score"], studies["label"])
     rates, at = rates_at(counts, threshold), counts_at(counts, threshold)
     cells = []
-    for name in ("sensitivity", "specificity"):
-        value, rest = widgets.estimate_text(rates[name])
+    for rate in headline_rates():
+        value, rest = widgets.estimate_text(rates[rate.name], rate.format)
         cells.append(f"<td>{value}<small>{escape(rest)}</small></td>")
     return [*cells, f'<td class="number"><b>{at["fn"]:,}</b><small>of {at["tp"] + at["fn"]:,} abnormal</small></td>']
 

@@ -5,6 +5,7 @@ import streamlit as st
 
 from core.data.index import Dataset, broken_datasets
 from core.metrics.evaluation import outcome_table
+from core.metrics.rates import headline_rates
 from dashboard.overview.loader import set_facts
 from dashboard.overview.models import model_row
 from dashboard.shared import clicks, loaders, selection, widgets
@@ -68,8 +69,7 @@ def show_models(chosen: Selection, dataset: Dataset) -> None:
             "Study AUROC, 95% interval",
             "0.5 &rarr; 1.0",
             "Locked threshold",
-            "Sensitivity",
-            "Specificity",
+            *(rate.heading for rate in headline_rates()),
             "Missed",
         )
         head = "".join(f"<th{' class=number' if name == 'Missed' else ''}>{name}</th>" for name in names)

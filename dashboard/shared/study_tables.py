@@ -12,16 +12,14 @@ import streamlit as st
 from scipy.special import expit, logit
 
 from core.data.index import Dataset
-from core.metrics.by_patient import auroc_by_patient, repeated
+from core.metrics.clustered import auroc_by_patient, repeated
 from core.metrics.counts import counts_table
-from core.metrics.grid import Grid, grid_counts
 from core.metrics.intervals import Estimate
 from core.metrics.ranking import auroc, average_precision_of
 from core.metrics.studies import labelled
-from core.metrics.thresholds.bands import band_table
-from core.metrics.thresholds.per_bone import PerBone
-from core.metrics.thresholds.per_bone import per_bone as per_bone_of
-from core.metrics.thresholds.rule import Rule
+from core.metrics.threshold_grid import Grid, grid_counts
+from core.metrics.thresholds import PerBone, Rule, band_table
+from core.metrics.thresholds import per_bone as per_bone_of
 from core.models.checkpoint import Checkpoint
 from core.scores.imports import Imported
 from dashboard.shared import loaders

@@ -32,12 +32,13 @@ def heading(title: str, dataset: Dataset | None, *facts: str) -> None:
 
 
 def estimate_text(estimate: Estimate, kind: str = "percent") -> tuple[str, str]:
-    """The value, and its interval with n; or 'Not estimable' and why. Kinds: percent, auroc, number."""
+    """The value, and its interval with n; or 'Not estimable' and why. Kinds: core.metrics.rates.FORMATS, auroc."""
     if math.isnan(estimate.value):
         return "Not estimable", estimate.why.removeprefix("not estimable: ") or "no labelled studies"
     show, unit = {
         "percent": (lambda value: f"{100 * value:.1f}", "%"),
         "auroc": (lambda value: f"{value:.3f}", ""),
+        "ratio": (lambda value: f"{value:.3f}", ""),
         "number": (lambda value: f"{value:.1f}", ""),
     }[kind]
     if math.isnan(estimate.low):

@@ -7,9 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
-from core.metrics.thresholds.per_bone import FEWEST_ABNORMAL, PerBone
-from core.metrics.thresholds.rule import Rule
-from core.metrics.thresholds.search import Choice
+from core.metrics.thresholds import FEWEST_ABNORMAL, Choice, PerBone, Rule
 from dashboard.shared import study_tables, widgets
 from dashboard.shared.selection import Selection, bone_name
 from dashboard.shared.study_tables import Tables

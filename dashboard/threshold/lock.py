@@ -6,8 +6,8 @@ import streamlit as st
 
 from core.data.index import Dataset
 from core.errors import OverreadError
-from core.metrics.thresholds.rule import Rule
-from core.metrics.thresholds.search import Choice, choose
+from core.metrics.rates import RATES, Rate, interval_text
+from core.metrics.thresholds import Choice, Rule, choose
 from core.scores.operating_points import OperatingPoint, lock, read_points
 from core.scores.source import Source, source_of
 from core.scores.verification_log import verifications, verified_before_sentence
@@ -18,8 +18,6 @@ from dashboard.shared.scope import scope
 from dashboard.shared.selection import SPLITS, Selection
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold import rule as threshold_rule
-
-SIDES = (("Sensitivity", "sensitivity"), ("Specificity", "specificity"), ("PPV", "ppv"), ("NPV", "npv"))
 
 
 def points_of(source) -> tuple[list[OperatingPoint], str]:
@@ -161,17 +159,20 @@ def side_by_side(found: dict) -> None:
                 '<div><div class="name">Not verified yet</div><div class="rest">Read it on another split.</div></div>'
             )
             continue
-        lines = "".join(f'<div class="pair"><span>{name}</span> {share(row, key)}</div>' for name, key in SIDES)
+        lines = "".join(
+            f'<div class="pair"><span>{rate.heading}</span> {rate_html(row, rate)}</div>'
+            for rate in RATES.values()
+            if rate.name in row  # a point locked before a rate was added has no value for it
+        )
         missed = f"{row['fn']:,} of {row['n_abnormal']:,} abnormal studies missed, {row['fp']:,} false alarms"
         head = f"{words} {row['split']}, {row['n']:,} studies"
         cells.append(f'<div><div class="name">{head}</div>{lines}<div class="rest">{missed}</div></div>')
     st.html(f'<div class="facts sides">{"".join(cells)}</div>')
 
 
-def share(row: dict, key: str) -> str:
+def rate_html(row: dict, rate: Rate) -> str:
     """`92.1% (88.6-94.6)`, or Not estimable."""
-    value, low, high = (row.get(f"{key}{end}") for end in ("", "_low", "_high"))
-    if value is None or math.isnan(value):
+    value, *interval = interval_text(row, rate.name, rate.format).split(" (")
+    if value == "not estimable":
         return "<b>Not estimable</b>"
-    interval = "" if low is None or math.isnan(low) else f" <small>({100 * low:.1f}-{100 * high:.1f})</small>"
-    return f"<b>{value:.1%}</b>{interval}"
+    return f"<b>{value}</b>" + (f" <small>({interval[0]}</small>" if interval else "")

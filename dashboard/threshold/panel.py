@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.data.index import Dataset
 from core.metrics.counts import class_sizes
-from core.metrics.grid import grid_at
+from core.metrics.threshold_grid import grid_at
 from dashboard.shared import selection, study_tables, widgets
 from dashboard.shared.selection import Selection
 from dashboard.shared.study_tables import Tables
@@ -45,6 +45,7 @@ def show(
         **drawn,
         "bins": study_tables.bins(dataset, source, chosen.split, chosen.one_bone, axis),
         "value": exact_row(tables, chosen.threshold),
+        "rates": live_panel.rates_shown(),
         "prevalence": prevalence,
         "stated": _stated(prevalence, tables),
         "axis_title": f"Score (mean probability of abnormal{', in log-odds' if axis == 'log-odds' else ''})",

@@ -6,8 +6,7 @@ import streamlit as st
 
 from core.errors import OverreadError
 from core.metrics.counts import class_sizes
-from core.metrics.thresholds.rule import Rule
-from core.metrics.thresholds.search import Choice, choose
+from core.metrics.thresholds import Choice, Rule, choose
 from dashboard.shared import selection, widgets
 from dashboard.shared.selection import Selection
 from dashboard.shared.study_tables import Tables

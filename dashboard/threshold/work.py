@@ -10,21 +10,14 @@ import streamlit as st
 from core.data.index import Dataset
 from core.metrics.decision import net_benefit_table
 from core.metrics.intervals import Estimate
-from core.metrics.thresholds.search import rates_at
+from core.metrics.rates import RATES, rates_at
 from dashboard.shared import study_tables, widgets
 from dashboard.shared.selection import Selection, bone_name
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold import charts as decision
+from dashboard.threshold import live_panel
 
 KEPT = {"bind": "query-params", "persist_state": "session"}
-SHOWN = (
-    ("Reviews per find", "number_needed_to_review", "number"),
-    ("Balanced accuracy", "balanced_accuracy", "percent"),
-    ("F1", "f1", "auroc"),
-    ("Matthews correlation", "mcc", "auroc"),
-    ("LR+ (of an alert)", "likelihood_ratio_positive", "number"),
-    ("LR- (of no alert)", "likelihood_ratio_negative", "auroc"),
-)
 OF = 1000  # studies that a workload is told in
 
 
@@ -34,7 +27,8 @@ def show_workload(tables: Tables, chosen: Selection, prevalence: float | None) -
     widgets.caption("Workload", f"at threshold {chosen.threshold:.4g}, {where}")
     rates = rates_at(tables.counts, chosen.threshold, prevalence)
     st.html(f'<p class="answer">{workload(rates, prevalence)}</p>')
-    widgets.facts(*[(name, *widgets.estimate_text(rates[key], kind)) for name, key, kind in SHOWN])
+    further = [rate for rate in RATES.values() if rate.name not in live_panel.RATES_SHOWN]
+    widgets.facts(*[(rate.title, *widgets.estimate_text(rates[rate.name], rate.format)) for rate in further])
     table = net_benefit_table(tables.counts, prevalence=prevalence)
     if table["net_benefit"].isna().all():
         widgets.empty("The decision curve is not estimable", "It needs abnormal and normal studies.")
@@ -113,11 +107,11 @@ def band_html(table: pd.DataFrame, chosen: Selection, low: float, high: float) -
 
 def exchange(row) -> str:
     """`2.3 (1.2-4.8)`, or why there is none."""
-    if np.isnan(row.exchange):
+    if np.isnan(row.alarms_per_find):
         return f"<small>{escape(_short(row.why))}</small>"
-    if np.isnan(row.exchange_low):
-        return f"{row.exchange:.1f} <small>{escape(_short(row.why))}</small>"
-    return f"{row.exchange:.1f} ({row.exchange_low:.1f}-{row.exchange_high:.1f})"
+    if np.isnan(row.alarms_per_find_low):
+        return f"{row.alarms_per_find:.1f} <small>{escape(_short(row.why))}</small>"
+    return f"{row.alarms_per_find:.1f} ({row.alarms_per_find_low:.1f}-{row.alarms_per_find_high:.1f})"
 
 
 def _short(why: str) -> str:

@@ -10,13 +10,13 @@ import pytest
 
 from core.data.index import build_index, write_dataset
 from core.metrics.counts import counts_table
+from core.metrics.rates import rates_at
 from core.metrics.studies import labelled, study_table
-from core.metrics.thresholds.search import rates_at
 from core.phantom import write_phantoms
 from core.scores.imports import Columns, import_scores, imported_predictions, read_imported
 from dashboard.shared.widgets import estimate_text
 from tests.browser.server import chromium, serve, settle
-from tests.metrics.test_grid import made
+from tests.metrics.test_threshold_grid import made
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium")

@@ -24,7 +24,7 @@ def test_every_bone_is_a_row_with_its_figures(studies):
     said, table = words(app), slice_table(studies, 0.4)
     assert not app.exception and len(app.get("plotly_chart")) == 3
     for row in table.to_dict("records"):
-        assert cell(row, "sensitivity", "percent") in said and cell(row, "kappa", "number") in said
+        assert cell(row, "sensitivity", "percent") in said and cell(row, "kappa", "ratio") in said
         assert slice_words(row, row["bone"].capitalize()) in said.replace("&#x27;", "'")
     assert f"bones?data=demo&amp;model=alpha&amp;split=valid&amp;bone={table['bone'][0]}" in said
 

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.metrics.agreement import kappa
+from core.metrics.confusion import kappa
 from core.metrics.counts import counts_table
 from core.metrics.decision import predictive_values
-from core.metrics.grid import grid_at, grid_counts
 from core.metrics.intervals import wilson
-from core.metrics.thresholds.search import rates_at
+from core.metrics.rates import rates_at
+from core.metrics.threshold_grid import grid_at, grid_counts
 from dashboard.shared.study_tables import histogram_bins
 from dashboard.shared.widgets import estimate_text
 from dashboard.threshold import live_panel
-from tests.metrics.test_grid import made
+from tests.metrics.test_threshold_grid import made
 
 FOLDER = Path(live_panel.__file__).parent
 KINDS = {

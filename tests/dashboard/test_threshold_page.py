@@ -8,11 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 import pytest
 
-from core.metrics.counts import counts_table
+from core.metrics.counts import counts_of, counts_table
+from core.metrics.rates import rates_at
 from core.metrics.studies import study_table
-from core.metrics.thresholds.bands import band_table
-from core.metrics.thresholds.per_bone import PerBone, per_bone
-from core.metrics.thresholds.search import Choice, choose, counts_of, rates_at
+from core.metrics.thresholds import Choice, PerBone, band_table, choose, per_bone
 from core.paths import predictions_folder
 from core.scores.operating_points import POINTS, read_points
 from core.scores.predictions import read_file

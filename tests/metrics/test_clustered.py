@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.metrics.by_patient import RESAMPLED, auroc_by_patient, draws_of, repeated
+from core.metrics.clustered import RESAMPLED, auroc_by_patient, draws_of, repeated
 from core.metrics.evaluation import evaluate
 from core.metrics.ranking import auroc
 

@@ -8,13 +8,13 @@ from scipy.special import expit
 from sklearn import metrics
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
-from core.errors import OverreadError
-from core.metrics.evaluation import FIGURES, evaluate, group_table, outcome_table
+from core.metrics.evaluation import evaluate, figure_names, group_table, outcome_table
 from core.metrics.intervals import wilson
 from core.metrics.ranking import auroc
 from core.metrics.studies import study_table
 from tests.metrics.examples import P, Y, one_view_each, predictions
 from tests.oracles import bootstrap_by_loop
+from tests.refusals import refused
 
 CONTRACT = {
     "n", "n_abnormal", "level", "auroc", "auroc_low", "auroc_high", "average_precision", "threshold", "tp", "fp", "tn",
@@ -117,7 +117,7 @@ def test_other_columns_of_the_studies_make_groups_too():
     assert [group["n_views"] for group in found["groups"]] == [1, 2, 3, 4]
     json.dumps(found, allow_nan=False)
     for wrong in ("view", "colour", "label", "score"):
-        with pytest.raises(OverreadError, match=wrong):
+        with refused("group-column-unknown", wrong):
             evaluate(predictions(), by=wrong)
 
 
@@ -152,14 +152,17 @@ def test_the_group_table_keeps_empty_bones():
     frame = predictions(300, seed=4, bones=("wrist", "elbow"))
     table = group_table(frame, 0.5, bones=["shoulder", "finger", "wrist"]).set_index("bone")
     assert table.index.tolist() == ["finger", "wrist", "elbow", "shoulder"]
-    assert list(table.reset_index()) == ["bone", *FIGURES]
+    assert list(table.reset_index()) == ["bone", *figure_names()]
     for bone in ("finger", "shoulder"):
         assert table.loc[bone, ["n", "tp", "fp", "tn", "fn"]].tolist() == [0, 0, 0, 0, 0]
         assert table.loc[bone, ["auroc", "sensitivity", "specificity"]].isna().all() and table.loc[bone, "why"]
     groups = evaluate(frame, by="bone")["groups"]
     for group in groups:
         assert table.loc[group["bone"], "auroc"] == group["auroc"] and table.loc[group["bone"], "n"] == group["n"]
-    assert len(group_table(frame.iloc[:0], 0.5)) == 0 and list(group_table(frame.iloc[:0], 0.5)) == ["bone", *FIGURES]
+    assert len(group_table(frame.iloc[:0], 0.5)) == 0 and list(group_table(frame.iloc[:0], 0.5)) == [
+        "bone",
+        *figure_names(),
+    ]
     assert table["n"].dtype.kind == "i" and table["auroc"].dtype == float
 
 
@@ -186,5 +189,5 @@ def test_outcomes_at_a_threshold():
 
 def test_no_threshold_is_an_error():
     for call in (lambda: evaluate(predictions(), np.nan), lambda: outcome_table(study_table(predictions()), np.nan)):
-        with pytest.raises(OverreadError, match="NaN"):
+        with refused("threshold-nan"):
             call()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core.metrics import agreement
+from core.metrics import confusion
 from core.metrics.intervals import auroc_statistic, patient_bootstrap
 from core.metrics.ranking import auroc
 
@@ -53,8 +53,8 @@ def test_published_mura_counts_give_the_printed_figures(level):
     assert len(table) == (72 if level == "study_level.csv" else 5)
     for row in table.to_dict("records"):
         at = {name: row[name] for name in ("tp", "fp", "tn", "fn")}
-        assert agreement.kappa(**at).value == pytest.approx(row[printed], abs=tolerance)
-        assert agreement.f1(**at).value == pytest.approx(row[f1], abs=tolerance)
+        assert confusion.kappa(**at).value == pytest.approx(row[printed], abs=tolerance)
+        assert confusion.f1(**at).value == pytest.approx(row[f1], abs=tolerance)
         if level == "study_level.csv":
-            balanced = agreement.balanced_accuracy(**at).value
+            balanced = confusion.balanced_accuracy(**at).value
             assert balanced == pytest.approx(row["roc_auc_of_hard_decision"], abs=1e-9)

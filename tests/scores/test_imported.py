@@ -11,11 +11,11 @@ from scipy.special import expit
 
 from core.data.index import build_index, read_index, write_dataset
 from core.errors import OverreadError
-from core.metrics.counts import counts_at, counts_table
+from core.metrics.counts import counts_at, counts_of, counts_table
 from core.metrics.evaluation import evaluate
 from core.metrics.ranking import auroc
 from core.metrics.studies import study_table
-from core.metrics.thresholds.search import choose, counts_of
+from core.metrics.thresholds import choose
 from core.schema import PREDICTIONS, check
 from core.scores.imports import Columns, given_at, import_scores, imported_predictions, list_imported, read_imported
 from core.scores.loading import CHOICE_SPLITS, split_scores

@@ -12,7 +12,7 @@ import pytest
 from core.errors import OverreadError
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.studies import study_table
-from core.metrics.thresholds.search import Choice
+from core.metrics.thresholds import Choice
 from core.scores import operating_points as op
 from core.scores.decisions import decisions
 from core.scores.imports import Columns, import_scores

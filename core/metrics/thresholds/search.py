@@ -1,75 +1,52 @@
-"""Choosing the threshold to screen with: the rate at every threshold, and the one that a rule picks."""
+"""Choose the threshold that a rule asks for. Candidates are the scores that occur and +infinity.
 
+A rule that no threshold meets gives an infeasible Choice with the reason; it is not an error.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
 import pandas as pd
+from scipy.special import bdtr
 
 from core.errors import OverreadError
-from core.metrics import agreement
-from core.metrics.counts import class_sizes, counts_at, counts_table, rows_at
-from core.metrics.decision import check_prevalence, predictive_values
-from core.metrics.intervals import METHODS, Estimate, proportion, undefined
-from core.metrics.thresholds.constraints import (
-    NONE,
-    Choice,
-    at_most_alerts,
-    bayes_threshold,
-    cheapest,
-    conformal,
-    conformal_of,
-    fixed,
-    highest_threshold,
-    infeasible,
-    lowest_threshold,
-    misses_allowed,
-    positives_needed,
-    youden,
-)
-from core.metrics.thresholds.rule import Rule, parse_rule
-
-# What a threshold is chosen by, of core.metrics.thresholds.constraints, and what is built on it here.
-__all__ = [
-    "NONE", "Choice", "at_most_alerts", "band", "bayes_threshold", "cheapest", "check_bound", "choose", "conformal",
-    "conformal_of", "counts_of", "figures_at", "fixed", "highest_threshold", "infeasible", "lowest_threshold",
-    "misses_allowed", "positives_needed", "rates_at", "two_thresholds", "youden",
-]  # fmt: skip
+from core.metrics.counts import class_sizes, counts_of, counts_table, rows_at
+from core.metrics.decision import check_prevalence
+from core.metrics.intervals import Estimate, bounds, study_word
+from core.metrics.ranking import one_class
+from core.metrics.thresholds.bands import two_thresholds
+from core.metrics.thresholds.rules import NONE, Rule, check_bound, parse_rule
 
 
-def rates_at(
-    counts: pd.DataFrame, threshold: float, prevalence: float | None = None, method: str = "wilson"
-) -> dict[str, Estimate]:
-    """Every rate at a threshold, with intervals.
+@dataclass(frozen=True)
+class Choice:
+    """A threshold with the rule and the reason for it. Infeasible: the threshold is NaN and `reason` says why.
 
-    sensitivity, specificity, ppv, npv, accuracy, balanced_accuracy, f1, kappa, mcc, likelihood_ratio_positive,
-    likelihood_ratio_negative, alerts_per_100, number_needed_to_review. A stated prevalence changes ppv, npv, alerts
-    and number needed to review; the others stay as in the data.
+    With two thresholds, studies below `threshold` are ruled out, studies from `high` on are ruled in, and studies
+    between are referred; with one, `high` is NaN. `bound` names the interval whose lower end meets the target, or is
+    'none' where the rule uses no interval.
     """
-    at = counts_at(counts, threshold)
-    positive, negative = agreement.likelihood_ratios(**at)
-    clinic = predictive_values(**at, prevalence=prevalence)
-    return {
-        "sensitivity": agreement.sensitivity(at["tp"], at["fn"], method),
-        "specificity": agreement.specificity(at["tn"], at["fp"], method),
-        "ppv": clinic["ppv"],
-        "npv": clinic["npv"],
-        "accuracy": agreement.accuracy(**at, method=method),
-        "balanced_accuracy": agreement.balanced_accuracy(**at),
-        "f1": agreement.f1(**at),
-        "kappa": agreement.kappa(**at),
-        "mcc": agreement.mcc(**at),
-        "likelihood_ratio_positive": positive,
-        "likelihood_ratio_negative": negative,
-        "alerts_per_100": clinic["alerts_per_100"],
-        "number_needed_to_review": clinic["number_needed_to_review"],
-    }
+
+    threshold: float
+    feasible: bool
+    reason: str
+    rule: str
+    bound: str = NONE
+    high: float = float("nan")
+
+
+def infeasible(reason: str, rule: str, bound: str = NONE) -> Choice:
+    """The Choice where no threshold meets the rule."""
+    return Choice(float("nan"), False, reason, rule, bound)
 
 
 def choose(
     studies: pd.DataFrame, rule: str | Rule, bound: str = "wilson", prevalence: float | None = None, name: str = ""
 ) -> Choice:
-    """The threshold that a rule picks on these studies (STUDIES; those without a label are left out) or COUNTS.
+    """The threshold that a rule picks on STUDIES (those without a label are left out) or on COUNTS.
 
-    rule: `core.metrics.thresholds.rule`.
-    bound: 'wilson', 'clopper-pearson' or 'none', for rules that constrain sensitivity or
-    specificity. prevalence: of the clinic, for alerts and costs. name: of a bone, for the reasons.
+    bound: 'wilson', 'clopper-pearson' or 'none', for rules with a target for sensitivity or specificity. prevalence:
+    that of the clinic, for alerts and costs. name: the bone, for the reason.
     """
     rule, bound = parse_rule(rule), check_bound(bound)
     if prevalence is not None:
@@ -90,20 +67,6 @@ def choose(
     return youden(counts) if rule.kind == "youden" else fixed(counts, rule.value)
 
 
-def counts_of(studies: pd.DataFrame) -> pd.DataFrame:
-    """COUNTS of the labelled among STUDIES."""
-    known = studies[studies["label"].notna()]
-    return counts_table(known["score"], known["label"])
-
-
-def check_bound(bound: str) -> str:
-    """The bound's name as `intervals` knows it. OverreadError lists the three."""
-    plain = str(bound).strip().lower().replace("-", "_")
-    if plain not in (*METHODS, NONE):
-        raise OverreadError(f"The bound {bound!r}; expected wilson, clopper-pearson or none.")
-    return plain
-
-
 def _two(counts: pd.DataFrame, rule: Rule, bound: str, prevalence: float | None, name: str) -> Choice:
     out, into = (choose(counts, part, bound, prevalence, name) for part in (rule.out, rule.into))
     words = f"rule out below the {out.rule}; rule in from the {into.rule}"
@@ -113,67 +76,220 @@ def _two(counts: pd.DataFrame, rule: Rule, bound: str, prevalence: float | None,
     ]:
         return infeasible("; ".join(failed), words, used)
     if out.threshold > into.threshold:
-        # Any threshold between the two keeps both promises; the lower one misses less.
+        # Any threshold between the two meets both rules; the lower one misses fewer studies.
         same = f"both hold from {into.threshold:g} to {out.threshold:g}, so no study needs to be referred"
         return Choice(into.threshold, True, same, words, used, into.threshold)
     shares = two_thresholds(counts, out.threshold, into.threshold)
     missed, right, referred = (shares[key] for key in ("missed_when_ruled_out", "right_when_ruled_in", "referred"))
-    said = [
-        f"{_counted(missed)} ruled out are abnormal",
-        f"{_counted(right)} ruled in are abnormal",
-        f"{_counted(referred)} are referred",
-    ]
-    return Choice(out.threshold, True, ", ".join(said), words, used, into.threshold)
+    reason = (
+        f"{_k_of_n(missed)} ruled out are abnormal, {_k_of_n(right)} ruled in are abnormal, "
+        f"{_k_of_n(referred)} are referred"
+    )
+    return Choice(out.threshold, True, reason, words, used, into.threshold)
 
 
-def _counted(share: Estimate) -> str:
+def _k_of_n(share: Estimate) -> str:
     return f"{round(share.value * share.n) if share.n else 0} of {share.n}"
 
 
-def figures_at(
-    counts: pd.DataFrame, threshold: float, prevalence: float | None = None, bound: str = "wilson"
-) -> dict[str, float | int | str]:
-    """Counts and every rate at a threshold as one flat row: n, n_abnormal, tp, fp, tn, fn, and name, name_low,
-    name_high of each of `rates_at`; `why` says why a figure is NaN. `bound` 'none' shows Wilson's interval."""
-    at = counts_at(counts, threshold)
-    rates = rates_at(counts, threshold, prevalence, "wilson" if bound == NONE else check_bound(bound))
-    row = {"n": sum(at.values()), "n_abnormal": at["tp"] + at["fn"], "threshold": float(threshold), **at}
-    for name, figure in rates.items():
-        row |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
-    return row | {"why": "; ".join(f"{name}: {figure.why}" for name, figure in rates.items() if figure.why)}
+def positives_needed(sensitivity_low: float, method: str = "wilson") -> int:
+    """The fewest abnormal studies that can show this sensitivity when none is missed (95% needs 73, Wilson)."""
+    _check_share(sensitivity_low, "target for sensitivity")
+    needed = 1
+    while _lower(needed, needed, method) < sensitivity_low:
+        needed *= 2
+    tried = np.arange(needed // 2 + 1, needed + 1)
+    return int(tried[np.argmax(_lower(tried, tried, method) >= sensitivity_low)])
 
 
-def two_thresholds(counts: pd.DataFrame, low: float, high: float) -> dict[str, Estimate]:
-    """Below `low` ruled out, from `high` ruled in, referred between.
+def misses_allowed(
+    abnormal: int, sensitivity_low: float, method: str = "wilson", what: str = "sensitivity"
+) -> int | None:
+    """The most missed studies with which the lower bound of sensitivity meets the target; None if 0 are too many.
 
-    missed_when_ruled_out and right_when_ruled_in are the abnormal shares of those two; referred is the share of all.
+    The same formula gives the false alarms allowed among normal studies for specificity (`what` names it in errors).
     """
-    tp, fp, _, _, rows = _band(counts, low, high)
+    _check_share(sensitivity_low, f"target for {what}")
+    found = np.arange(abnormal + 1)
+    fit = found[_lower(found, abnormal, method) >= sensitivity_low] if abnormal else found[:0]
+    return int(abnormal - fit[0]) if len(fit) else None
+
+
+def highest_threshold(
+    counts: pd.DataFrame, sensitivity_low: float = 0.95, method: str = "wilson", name: str = ""
+) -> Choice:
+    """The highest threshold whose lower 95% bound of sensitivity meets the target: the default rule for screening.
+
+    name: the bone, for the reason. method 'none' compares the sensitivity itself with the target.
+    """
+    of = "sensitivity" if method == NONE else "the lower bound of sensitivity"
+    rule = f"highest threshold with {of} at {_percent(sensitivity_low)} or more ({method})"
+    abnormal, _ = class_sizes(counts)
+    allowed = misses_allowed(abnormal, sensitivity_low, method)
+    if allowed is None:
+        return infeasible(_too_few(abnormal, "abnormal", name, sensitivity_low, method), rule, method)
+    row = int(np.argmax(counts["tp"].to_numpy() >= abnormal - allowed))
+    missed = int(counts["fn"].to_numpy()[row])
+    low = float(_lower(abnormal - missed, abnormal, method))
+    return _chosen(counts, row, rule, f"{of} {low:.1%}", method)
+
+
+def lowest_threshold(
+    counts: pd.DataFrame, specificity_low: float = 0.95, method: str = "wilson", name: str = ""
+) -> Choice:
+    """The lowest threshold whose lower 95% bound of specificity meets the target."""
+    of = "specificity" if method == NONE else "the lower bound of specificity"
+    rule = f"lowest threshold with {of} at {_percent(specificity_low)} or more ({method})"
+    _, normal = class_sizes(counts)
+    allowed = misses_allowed(normal, specificity_low, method, "specificity")
+    if allowed is None:
+        return infeasible(_too_few(normal, "normal", name, specificity_low, method), rule, method)
+    fp = counts["fp"].to_numpy()
+    row = int(np.flatnonzero(fp <= allowed)[-1])
+    if row == 0:
+        shared = f"{int(fp[1])} of {normal} normal studies share the highest score"
+        return infeasible(f"{shared}: only calling nothing abnormal keeps {_percent(specificity_low)}", rule, method)
+    low = float(_lower(normal - fp[row], normal, method))
+    return _chosen(counts, row, rule, f"{of} {low:.1%}", method)
+
+
+def at_most_alerts(counts: pd.DataFrame, alerts: float, prevalence: float | None = None) -> Choice:
+    """The lowest threshold that calls at most `alerts` of 100 studies abnormal, at the stated prevalence or, with None,
+    at that of these studies."""
+    if not 0 < alerts <= 100:
+        raise OverreadError(
+            f"The rule allows {alerts:g} alerts per 100 studies; expected a number above 0 and up to 100.",
+            code="alerts-range",
+        )
+    where = "as in these studies" if prevalence is None else f"at a prevalence of {_percent(prevalence)}"
+    rule = f"lowest threshold with at most {alerts:g} alerts per 100 studies ({where})"
     abnormal, normal = class_sizes(counts)
-    out, missed = abnormal - tp[rows[0]] + normal - fp[rows[0]], abnormal - tp[rows[0]]
-    into = tp[rows[1]] + fp[rows[1]]
-    total = abnormal + normal
-    return {
-        "missed_when_ruled_out": _of(missed, out, "no study is ruled out"),
-        "right_when_ruled_in": _of(tp[rows[1]], into, "no study is ruled in"),
-        "referred": _of(total - out - into, total, "no labelled studies"),
-    }
+    if abnormal + normal == 0:
+        return infeasible("no labelled studies", rule)
+    if prevalence is not None and (why := one_class(abnormal, normal)):
+        return infeasible(why, rule)
+    per_100 = _alerts(counts, prevalence)
+    row = int(np.flatnonzero(per_100 <= alerts * (1 + 1e-12))[-1])
+    if row == 0:
+        return infeasible(f"the highest score alone alerts {per_100[1]:.1f} times per 100 studies", rule)
+    return _chosen(counts, row, rule, f"{per_100[row]:.1f} alerts per 100 studies")
 
 
-def band(counts: pd.DataFrame, low: float, high: float) -> dict[str, float]:
-    """What lies in low <= score < high: `abnormal` (found by going down to low), `normal` (the false alarms it costs),
-    `exchange` (normal per abnormal; NaN where no abnormal study lies there)."""
-    _, _, abnormal, normal, _ = _band(counts, low, high)
-    return {"abnormal": abnormal, "normal": normal, "exchange": normal / abnormal if abnormal else float("nan")}
+def fixed(counts: pd.DataFrame, threshold: float) -> Choice:
+    """A threshold set by hand."""
+    row = int(rows_at(counts, threshold))
+    return replace(_chosen(counts, row, f"set by hand at {threshold:g}", ""), threshold=float(threshold))
 
 
-def _band(counts: pd.DataFrame, low: float, high: float):
-    if not low <= high:
-        raise OverreadError(f"The lower threshold {low} lies above the upper one {high}; expected low <= high.")
+def youden(counts: pd.DataFrame) -> Choice:
+    """The threshold with the largest sensitivity + specificity - 1; ties go to the lower threshold."""
+    rule = "largest sensitivity + specificity - 1"
+    abnormal, normal = class_sizes(counts)
+    if why := one_class(abnormal, normal):
+        return infeasible(why, rule)
+    # Whole numbers, so that ties are exact.
+    index = counts["tp"].to_numpy() * normal - counts["fp"].to_numpy() * abnormal
+    best = len(index) - 1 - int(np.argmax(index[::-1]))
+    return _chosen(counts, best, rule, f"index {index[best] / (abnormal * normal):.3f}")
+
+
+def cheapest(counts: pd.DataFrame, cost_fn: float, cost_fp: float, prevalence: float | None = None) -> Choice:
+    """The threshold with the lowest cost over these studies; ties go to the lower threshold, which misses fewer.
+
+    At a stated prevalence the cost is that of 100 studies of which that share is abnormal.
+    """
+    rule = f"lowest cost with a missed abnormality at {cost_fn:g} and a false alarm at {cost_fp:g}"
+    if not (np.isfinite([cost_fn, cost_fp]).all() and min(cost_fn, cost_fp) >= 0 and max(cost_fn, cost_fp) > 0):
+        raise OverreadError(
+            f"The costs are {cost_fn} and {cost_fp}; expected numbers of 0 or more, one of them above 0.",
+            code="costs-range",
+        )
+    abnormal, normal = class_sizes(counts)
+    if why := one_class(abnormal, normal):
+        return infeasible(why, rule)
+    missed, alarms, of = counts["fn"].to_numpy(), counts["fp"].to_numpy(), ""
+    if prevalence is not None:
+        missed, alarms = 100 * prevalence * missed / abnormal, 100 * (1 - prevalence) * alarms / normal
+        rule, of = f"{rule}, at a prevalence of {_percent(prevalence)}", " per 100 studies"
+    cost = missed * cost_fn + alarms * cost_fp
+    # Costs such as 0.1 are not exact in binary: a difference in the last digits is still a tie.
+    best = int(np.flatnonzero(cost <= cost.min() + 1e-12 * cost.max())[-1])
+    nothing = "; cheapest of all is to call nothing abnormal" if best == 0 else ""
+    return _chosen(counts, best, rule, f"cost {cost[best]:g}{of}{nothing}")
+
+
+def bayes_threshold(cost_fn: float, cost_fp: float) -> float:
+    """The cheapest threshold of a calibrated score, 1 / (1 + cost_fn / cost_fp). It needs no data."""
+    return 1 / (1 + cost_fn / cost_fp)
+
+
+def conformal(scores, labels, alpha: float, delta: float | None = None) -> Choice:
+    """`conformal_of` from scores and labels."""
+    return conformal_of(counts_table(scores, labels), alpha, delta)
+
+
+def conformal_of(counts: pd.DataFrame, alpha: float, delta: float | None = None, name: str = "") -> Choice:
+    """The threshold that misses an abnormal study with probability at most alpha (conformal, Angelopoulos 2022).
+
+    This holds on average over data sets like this one, if new studies are exchangeable with it. With `delta` it holds
+    for all but a share delta of such data sets.
+    """
+    n1, _ = class_sizes(counts)
+    _check_share(alpha, "share of misses")
+    rule = f"at most {_percent(alpha)} of abnormal studies missed" + (f", delta {delta:g}" if delta is not None else "")
+    if delta is None:
+        # 0.29 x 100 is 28.999... in binary: without the added 1e-9 floor() would lose one study.
+        k = int(np.floor(alpha * (n1 + 1) + 1e-9))
+    else:
+        _check_share(delta, "delta")
+        k = int(np.count_nonzero(bdtr(np.arange(n1, dtype=np.float64), n1, alpha) <= delta)) if n1 else 0
+    if k < 1:
+        of = f"{n1} abnormal {_studies(n1, name)}"
+        return infeasible(f"{of} cannot promise {_percent(alpha)} at any threshold", rule)
+    k = min(k, n1)
+    promise = f"{k / (n1 + 1):.3f}" if delta is None else f"{alpha:g} with probability {1 - delta:g}"
+    reason = f"P(miss) <= {promise}, from {n1} abnormal {study_word(n1)}, if new ones are exchangeable with them"
+    # The k-th lowest abnormal score is the highest threshold that misses fewer than k abnormal studies.
+    row = int(np.argmax(counts["fn"].to_numpy() < k))
+    return Choice(float(counts["threshold"].to_numpy()[row]), True, reason, rule)
+
+
+def _lower(k, n, bound: str):
+    """The lower bound of k / n, or k / n itself with the bound 'none'."""
+    return k / n if bound == NONE else bounds(k, n, bound)[0]
+
+
+def _too_few(count: int, kind: str, name: str, target: float, bound: str) -> str:
+    of = f"{kind} {_studies(count, name)}"
+    if count == 0:
+        return f"no {of}, so no {'sensitivity' if kind == 'abnormal' else 'specificity'} can be shown"
+    return f"{count} {of} cannot show {_percent(target)}: {positives_needed(target, bound)} are needed"
+
+
+def _studies(count: int, name: str) -> str:
+    return f"{name} {study_word(count)}".strip()
+
+
+def _chosen(counts: pd.DataFrame, row: int, rule: str, shown: str, bound: str = NONE) -> Choice:
+    at = {name: int(counts[name].to_numpy()[row]) for name in ("tp", "fp", "tn", "fn")}
+    found = f"misses {at['fn']:,} of {at['tp'] + at['fn']:,} abnormal studies" + (f" ({shown})" if shown else "")
+    reason = f"{found} and calls {at['fp']:,} of {at['fp'] + at['tn']:,} normal ones abnormal"
+    return Choice(float(counts["threshold"].to_numpy()[row]), True, reason, rule, bound)
+
+
+def _alerts(counts: pd.DataFrame, prevalence: float | None) -> np.ndarray:
     tp, fp = counts["tp"].to_numpy(), counts["fp"].to_numpy()
-    rows = rows_at(counts, [low, high])
-    return tp, fp, int(tp[rows[0]] - tp[rows[1]]), int(fp[rows[0]] - fp[rows[1]]), rows
+    if prevalence is None:
+        return 100 * (tp + fp) / (tp[-1] + fp[-1])
+    return 100 * (prevalence * tp / tp[-1] + (1 - prevalence) * fp / fp[-1])
 
 
-def _of(k, n, empty: str) -> Estimate:
-    return proportion(int(k), int(n)) if n else undefined(0, f"not estimable: {empty}")
+def _percent(share: float) -> str:
+    return f"{100 * share:g}%"
+
+
+def _check_share(share: float, name: str) -> None:
+    if not 0 < share < 1:
+        raise OverreadError(
+            f"The {name} is {share}; expected a number above 0 and below 1, such as 0.95.", code="share-range"
+        )

@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from core.metrics.grid import Grid
+from core.metrics.rates import RATES
+from core.metrics.threshold_grid import Grid
 
 _HERE = Path(__file__).parent
+# The rates that figures.js computes, in the panel's order, and whether a cell is as wide as two.
+RATES_SHOWN = {"sensitivity": 1, "specificity": 1, "alerts_per_100": 1, "kappa": 1, "ppv": 0, "npv": 0}
 AXES = ("probability", "log-odds")
 BINS = 60
 
@@ -26,6 +29,12 @@ def payload(grid: Grid) -> dict:
     thresholds = np.minimum(grid.thresholds[first:], 1.0)
     steps = {name: np.diff(getattr(grid, name)[:, first:], axis=1, prepend=0).tolist() for name in ("tp", "fp")}
     return {"thresholds": thresholds.tolist(), "groups": [name.capitalize() for name in grid.groups], **steps}
+
+
+def rates_shown() -> list[list[str]]:
+    """Name, title, format and width of each rate of the panel, from core.metrics.rates."""
+    shown = [(RATES[name], "wide" if wide else "") for name, wide in RATES_SHOWN.items()]
+    return [[rate.name, rate.title, rate.format, wide] for rate, wide in shown]
 
 
 def identity(data: dict) -> str:

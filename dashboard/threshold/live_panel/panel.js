@@ -1,11 +1,6 @@
 // The panel itself: built once for a set of counts, then moved. Moving reads one column of the counts and changes
 // attributes of marks that are already there; nothing is sent until the threshold is let go.
 const SVG = 'http://www.w3.org/2000/svg';
-const FIGURES = [
-  ['sensitivity', 'Sensitivity', 'percent', 'wide'], ['specificity', 'Specificity', 'percent', 'wide'],
-  ['alerts_per_100', 'Alerts per 100 studies', 'number', 'wide'], ['kappa', "Cohen's kappa", 'ratio', 'wide'],
-  ['ppv', 'Positive predictive value', 'percent', ''], ['npv', 'Negative predictive value', 'percent', ''],
-];
 const panels = new WeakMap();
 let made = 0;
 
@@ -241,7 +236,7 @@ function steps(largest) {
 
 function facts(panel) {
   const list = panel.root.querySelector('dl');
-  panel.parts.facts = FIGURES.map(([key, name, kind, wide], place) => {
+  panel.parts.facts = panel.data.rates.map(([key, name, kind, wide], place) => {
     let cell = list.children[place];
     if (!cell) {
       cell = document.createElement('div');

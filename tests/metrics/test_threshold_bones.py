@@ -7,8 +7,8 @@ from scipy.integrate import quad
 from scipy.special import expit, log_expit, logit
 
 from core.metrics.studies import study_table
-from core.metrics.thresholds.per_bone import FEWEST_ABNORMAL, bone_offsets, per_bone, shifted_scores
-from core.metrics.thresholds.search import choose
+from core.metrics.thresholds import FEWEST_ABNORMAL, choose, per_bone
+from core.metrics.thresholds.bones import bone_offsets, shifted_scores
 from tests.metrics.examples import P, Y, one_view_each
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.metrics.intervals import bounds
-from core.metrics.thresholds.search import choose
+from core.metrics.thresholds import choose
 
 VALUES = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0, 5e-324, 1 - 2**-53]))
 STUDIES = st.lists(st.tuples(VALUES, st.integers(0, 1)), max_size=40)

@@ -4,8 +4,7 @@ import pytest
 from core.errors import OverreadError
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.intervals import clopper_pearson, wilson
-from core.metrics.thresholds.rule import parse_rule
-from core.metrics.thresholds.search import choose, figures_at
+from core.metrics.thresholds import choose, figures_at, parse_rule
 from tests.metrics.examples import P, Y, tied
 
 T20 = counts_table(P, Y)

@@ -1,10 +1,13 @@
-"""A rule as text: `sensitivity>=0.95`, `cost=5`, `rule_out miss<=0.05 rule_in specificity>=0.98` and the like."""
+"""Rules for choosing a threshold, read from text such as `sensitivity>=0.95`, `cost=5` or
+`rule_out miss<=0.05 rule_in specificity>=0.98`."""
 
 import re
 from dataclasses import dataclass
 
 from core.errors import OverreadError
+from core.metrics.intervals import METHODS
 
+NONE = "none"  # the rule compares the value itself with its target, not a bound of its interval
 EXPECTED = (
     "sensitivity>=0.95, specificity>=0.9, youden, cost=5 (a miss costs 5 false alarms), alerts<=20 (per 100 studies), "
     "miss<=0.05, miss<=0.05@0.05 (with probability 95%), threshold=0.4, or two of them: "
@@ -24,9 +27,10 @@ _FORMS = {
 
 @dataclass(frozen=True)
 class Rule:
-    """One way to choose a threshold. `kind` is a key of the forms above, or 'two' with `out` and `into`.
+    """One way to choose a threshold. `kind` is a key of _FORMS, or 'two' with `out` and `into`.
 
-    value: the target, the cost of a miss, or the threshold. second: delta of a miss rule, the cost of a false alarm.
+    value: the target, the cost of a missed study, or the threshold. second: delta of a `miss` rule, or the cost of a
+    false alarm.
     """
 
     kind: str
@@ -37,7 +41,7 @@ class Rule:
 
     @property
     def text(self) -> str:
-        """As it is written; `parse_rule` reads it back."""
+        """The rule as text that `parse_rule` reads back."""
         if self.kind == "two":
             return f"rule_out {self.out.text} rule_in {self.into.text}"
         more = "" if self.second is None else f"{'@' if self.kind == 'miss' else ':'}{self.second!r}"
@@ -46,7 +50,7 @@ class Rule:
 
 
 def parse_rule(text: "str | Rule") -> Rule:
-    """The rule that a text means. OverreadError says what was found and lists the forms there are."""
+    """Read a rule from text. OverreadError lists the forms that are understood."""
     if isinstance(text, Rule):
         return text
     plain = str(text).strip().lower().replace("rule-", "rule_")
@@ -54,13 +58,14 @@ def parse_rule(text: "str | Rule") -> Rule:
         out, into = (parse_rule(part.strip(" ,;")) for part in two.groups())
         if "two" in (out.kind, into.kind):
             raise OverreadError(
-                f"The rule {text!r} holds more than two thresholds; expected one rule_out, one rule_in."
+                f"The rule {text!r} has more than two thresholds; expected one rule_out and one rule_in.",
+                code="rule-too-many-thresholds",
             )
         return Rule("two", out=out, into=into)
     for kind, form in _FORMS.items():
         if found := re.fullmatch(form, plain):
             return _rule(kind, found.groups(), text)
-    raise OverreadError(f"The rule {text!r} is not understood; expected one of: {EXPECTED}.")
+    raise OverreadError(f"The rule {text!r} is not understood; expected one of: {EXPECTED}.", code="rule-unknown")
 
 
 def _rule(kind: str, parts: tuple, text: str) -> Rule:
@@ -75,8 +80,19 @@ def _rule(kind: str, parts: tuple, text: str) -> Rule:
 
 
 def _share(number: str, percent: str, text: str) -> float:
-    # 95% as text, so that it is the same number as 0.95.
+    # As text, so that 95% becomes exactly the number 0.95.
     value = float(f"{number}e-2") if percent and "e" not in number else float(number)
     if not 0 < value < 1:
-        raise OverreadError(f"The rule {text!r} names the share {value:g}; expected one above 0 and below 1, as 0.95.")
+        raise OverreadError(
+            f"The rule {text!r} has the share {value:g}; expected one above 0 and below 1, such as 0.95.",
+            code="rule-share-range",
+        )
     return value
+
+
+def check_bound(bound: str) -> str:
+    """The name of a bound as `intervals` spells it. OverreadError lists the three names."""
+    plain = str(bound).strip().lower().replace("-", "_")
+    if plain not in (*METHODS, NONE):
+        raise OverreadError(f"The bound is {bound!r}; expected wilson, clopper-pearson or none.", code="bound-unknown")
+    return plain

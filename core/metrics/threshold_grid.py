@@ -66,7 +66,7 @@ def grid_counts(studies: pd.DataFrame, points: int = POINTS, by: str = "bone", g
 def grid_at(grid: Grid, studies: pd.DataFrame, threshold: float, by: str = "bone") -> tuple[np.ndarray, np.ndarray]:
     """tp and fp of each group at any threshold, exact: the next candidate's, and the studies that lie below it."""
     if np.isnan(threshold):
-        raise OverreadError("The threshold is NaN; expected a number. Choose a threshold first.")
+        raise OverreadError("The threshold is NaN; expected a number. Choose a threshold first.", code="threshold-nan")
     ascending = grid.thresholds[::-1]
     place = len(ascending) - 1 - int(np.searchsorted(ascending, threshold, side="left"))
     tp, fp = grid.tp[:, place].copy(), grid.fp[:, place].copy()

@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import OverreadError
 from core.metrics.counts import counts_at, counts_table
-from core.metrics.grid import OTHER, grid_at, grid_counts
+from core.metrics.threshold_grid import OTHER, grid_at, grid_counts
 from core.schema import MURA_BONES
 from tests.metrics.examples import P, Y
 

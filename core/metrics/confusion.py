@@ -1,4 +1,4 @@
-"""Agreement of the calls with the labels, from the four counts. Each figure is an Estimate over studies."""
+"""Rates from the four counts (tp, fp, tn, fn). Each is an Estimate over studies; core.metrics.rates lists them all."""
 
 import numpy as np
 
@@ -96,11 +96,14 @@ def mcc(tp: int, fp: int, tn: int, fn: int) -> Estimate:
     return _guarded(_normal(value, variance, total), tp + fn, tn + fp)
 
 
-def likelihood_ratios(tp: int, fp: int, tn: int, fn: int) -> tuple[Estimate, Estimate]:
-    """LR+ = sensitivity / (1 - specificity) and LR- = (1 - sensitivity) / specificity; log intervals (Simel 1991)."""
-    positive = _ratio(tp, tp + fn, fp, tn + fp, "no false positive, so LR+ has no bound")
-    negative = _ratio(fn, tp + fn, tn, tn + fp, "no true negative, so LR- has no bound")
-    return positive, negative
+def likelihood_ratio_positive(tp: int, fp: int, tn: int, fn: int) -> Estimate:
+    """LR+ = sensitivity / (1 - specificity); interval on the logarithm (Simel 1991)."""
+    return _ratio(tp, tp + fn, fp, tn + fp, "no false positive, so LR+ has no bound")
+
+
+def likelihood_ratio_negative(tp: int, fp: int, tn: int, fn: int) -> Estimate:
+    """LR- = (1 - sensitivity) / specificity; interval on the logarithm (Simel 1991)."""
+    return _ratio(fn, tp + fn, tn, tn + fp, "no true negative, so LR- has no bound")
 
 
 def _ratio(a: int, m: int, b: int, n: int, unbounded: str) -> Estimate:

@@ -16,11 +16,11 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_expit, logit
 
-from core.metrics.counts import counts_at, counts_table
+from core.metrics.counts import counts_at, counts_of, counts_table
 from core.metrics.intervals import Estimate, normal_quantile
 from core.metrics.ranking import one_class
 from core.metrics.studies import labelled
-from core.metrics.thresholds.rule import Rule, parse_rule
+from core.metrics.thresholds.rules import Rule, parse_rule
 from core.metrics.thresholds.search import Choice, choose
 from core.schema import bone_order
 
@@ -65,7 +65,7 @@ def per_bone(
     pooled = choose(known, rule, bound, prevalence)
     shifted = choose(known.assign(score=moved), rule, bound, prevalence)
     rows, folds = [], _folds(known["group_id"], seed)
-    held_out = cache(lambda held: choose(_counted(known[folds != held]), rule, bound, prevalence))
+    held_out = cache(lambda held: choose(counts_of(known[folds != held]), rule, bound, prevalence))
     for place, bone in enumerate(bones):
         part = known[code == place]
         row = {"bone": bone, "n": len(part), "n_abnormal": int(part["label"].sum())}
@@ -74,12 +74,12 @@ def per_bone(
         row |= _counts(part["score"], part["label"], pooled.threshold)
         at = _counts(moved[code == place], part["label"], shifted.threshold)
         row |= {f"shifted_{name}": count for name, count in at.items()}
-        own = choose(_counted(part), rule, bound, prevalence, bone)
+        own = choose(counts_of(part), rule, bound, prevalence, bone)
         row |= {"own_threshold": own.threshold, "own": False} | dict.fromkeys(_GAINS, float("nan"))
         row["why"] = _barred(part, len(known), own)
         if not row["why"]:
             part_folds = folds[code == place]
-            own_out = [choose(_counted(part[part_folds != held]), rule, bound, prevalence) for held in range(_FOLDS)]
+            own_out = [choose(counts_of(part[part_folds != held]), rule, bound, prevalence) for held in range(_FOLDS)]
             gain = _gain(part, part_folds, own_out, [held_out(held) for held in range(_FOLDS)])
             row |= dict(zip(_GAINS, (gain.value, gain.low, gain.high)))
             row["own"] = bool(gain.low > 0)
@@ -174,10 +174,6 @@ def _counts(scores, labels, threshold: float) -> dict[str, int]:
     if np.isnan(threshold):
         return dict.fromkeys(("tp", "fp", "tn", "fn"), np.nan)
     return counts_at(counts_table(scores, labels), threshold)
-
-
-def _counted(known: pd.DataFrame) -> pd.DataFrame:
-    return counts_table(known["score"], known["label"])
 
 
 def _folds(patients: pd.Series, seed: int) -> np.ndarray:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from core.metrics.agreement import kappa
-from core.metrics.readers import cohen, fleiss, raw_agreement
+from core.metrics.confusion import kappa
+from core.metrics.reader_agreement import cohen, fleiss, raw_agreement
 
 # Fleiss (1971): ten subjects, fourteen raters, five categories.
 FLEISS = np.array(
