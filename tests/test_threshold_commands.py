@@ -155,7 +155,7 @@ def test_predict_calls_studies_by_the_locked_point_and_only_by_its_own(home, mur
         (["threshold", "other", "--rule", "youden", "--bound", "wald"], 1, "expected wilson, clopper-pearson or none"),
         (["threshold", "other", "--rule", "youden", "--split", "valid"], 1, "has the split test, tune, not valid"),
         (["threshold", "other", "--rule", "youden", "--prevalence", "5"], 1, "expected a share above 0 and below 1"),
-        (["threshold", "other", "--rule", "youden", "--by", "hospital"], 1, "Groups by 'hospital'"),
+        (["threshold", "other", "--rule", "youden", "--by", "hospital"], 1, "[group-column-unknown]"),
         (["threshold", "other", "--rule", "youden", "--aggregation", "sum"], 1, "expected one of mean, max"),
         (["threshold", "other", "--rule", "youden", "--data", "none"], 1, "not of none"),
         (["verify", "none", "--split", "test"], 1, "no checkpoint and no imported set 'none'"),
