@@ -1,8 +1,8 @@
-"""A made-up archive in MURA's layout, as large as wanted, with planted faults: what the benches of the data room read.
+"""Write an artificial archive in MURA's layout with planted faults, for the benches of `core.data` and `core.audit`.
 
-`python -m bench.archive FOLDER [FILES]`. Pictures are smooth random shapes with grain, each its own, so that every
-copy there is was planted; `planted.json` beside the tree says which. From 256 to 400 px, or between other SIDES: MURA's
-longer side is 512.
+`python -m bench.archive FOLDER [FILES]`. Each picture shows different smooth random shapes with grain, so the planted
+copies are the only ones; `planted.json` beside the tree lists them. Sides are 256 to 400 px by default; MURA's longer
+side is 512.
 """
 
 import json
@@ -20,7 +20,7 @@ VIEWS, SPECIAL = 2, 8
 
 
 def picture(seed: int, sides: tuple[int, int] = (256, 400)) -> Image.Image:
-    """A grey picture of its own."""
+    """A grey picture that depends on the seed alone."""
     random = np.random.default_rng(seed)
     height, width = random.integers(*sides, 2)
     broad = Image.fromarray(random.integers(0, 200, (11, 9)).astype(np.uint8)).resize((width, height), 3)
@@ -30,14 +30,14 @@ def picture(seed: int, sides: tuple[int, int] = (256, 400)) -> Image.Image:
 
 
 def study(root: Path, patient: int, valid: bool, number: int = 1) -> Path:
-    """The folder of a patient's study; each third patient is abnormal."""
+    """The folder of a patient's study. Every third patient is abnormal."""
     bone = MURA_BONES[patient % 7].upper()
     side, label = ("valid" if valid else "train"), ("positive" if patient % 3 == 0 else "negative")
     return root / side / f"XR_{bone}" / f"patient{patient:05}" / f"study{number}_{label}"
 
 
 def write_patients(root: Path, patients: range, total: int, sides: tuple[int, int]) -> None:
-    """VIEWS pictures each; the last fifth is valid."""
+    """Write VIEWS pictures for each patient. The last fifth of the patients is valid."""
     for patient in patients:
         folder = study(root, patient, patient >= total * 0.8)
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def write_patients(root: Path, patients: range, total: int, sides: tuple[int, in
 
 
 def plant(root: Path, total: int) -> dict[str, list]:
-    """Faults of each kind, SPECIAL of them: leaks, copies within and across, files that cannot be read."""
+    """Plant SPECIAL faults of each kind: patients in two splits, copies within and across studies, unreadable files."""
     planted = {"patient_overlap": [], "duplicates_within": [], "duplicates_across": [], "unreadable": []}
 
     def place(file: Path) -> str:
@@ -78,7 +78,7 @@ def plant(root: Path, total: int) -> dict[str, list]:
 
 
 def write_archive(folder: Path, files: int = 40_000, sides: tuple[int, int] = (256, 400)) -> Path:
-    """The tree below `folder`, unless it is there already; its root."""
+    """Write the tree below `folder` unless it exists. Returns its root."""
     root, total = folder / "MURA-v1.1", files // VIEWS
     if not (folder / "planted.json").exists():
         steps = [range(start, min(start + 250, total)) for start in range(0, total, 250)]

@@ -1,10 +1,9 @@
-"""Times augmentation of a batch against per-sample torchvision v2, on PIL images and on tensors, same operations.
+"""Time augmentation of a batch against per-sample torchvision v2 with the same operations, on PIL images and tensors.
 
-Run: `python -m bench.augment` (`--device cuda` where there is a GPU; the batch then lies on it). Both sides start from
-decoded grey bytes in memory and end in one float32 batch of 64 in 0..1; both draw anew each time from the same ranges
-(noise differs: torchvision's is of one strength, ours of one drawn up to it). `threads` counts for torch and OpenCV
-alike; the DataLoader has two workers that stay alive, and is held against two threads. Rows go to
-bench/results/augment.csv.
+Run: `python -m bench.augment` (`--device cuda` keeps the batch on the GPU). Both sides start from decoded grey bytes in
+memory and end in one float32 batch of 64 in 0..1. Both draw anew each time from the same ranges, except for noise:
+torchvision's has a fixed strength, ours one drawn up to it. `threads` applies to torch and OpenCV. The DataLoader has
+two persistent workers and is compared with two threads. Rows are appended to bench/results/augment.csv.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from bench.pairs import Case, keep, measure
 from core.data.augment import PRESETS, Augmentation, apply
 
 BATCH = 64
-# The ranges of `strong` that torchvision has as well, and what else there is, each on every sample or half of them.
+# The ranges of `strong` that torchvision also has, and its other operations with a fixed or a drawn strength.
 FULL = Augmentation(
     horizontal_flip=0.5, perspective=0.2, crop=0.999, crop_area=0.5, rotation=10, brightness=0.1, contrast=0.2,
     equalisation=0.2, sharpness=0.5, blur=0.01, noise=0.05, erasing=0.25,
@@ -34,7 +33,7 @@ SPECS = {
 
 
 def peer(a: Augmentation, size: int, from_pil: bool) -> v2.Compose:
-    """torchvision v2 with the same ranges."""
+    """Return torchvision v2 transforms with the same ranges."""
     bilinear = v2.InterpolationMode.BILINEAR
     steps = [v2.RandomHorizontalFlip(a.horizontal_flip)]
     if a.crop:
@@ -62,7 +61,7 @@ def peer(a: Augmentation, size: int, from_pil: bool) -> v2.Compose:
 
 
 class Films(Dataset):
-    """Decoded films as a DataLoader wants them."""
+    """Decoded radiographs as a data set for a DataLoader."""
 
     def __init__(self, pixels: np.ndarray, transform: v2.Compose):
         self.films, self.transform = [Image.fromarray(one) for one in pixels], transform
@@ -86,7 +85,7 @@ def films(count: int, size: int) -> np.ndarray:
 
 
 def alike(ours: torch.Tensor, theirs: torch.Tensor) -> None:
-    """Drawn by other dice, so only shape, type, range and mean level can agree."""
+    """Compare shape, type and mean level; the random draws of the two sides differ."""
     assert ours.shape == theirs.shape and ours.dtype == theirs.dtype == torch.float32
     assert abs(float(ours.mean()) - float(theirs.mean())) < 0.08, (float(ours.mean()), float(theirs.mean()))
 
@@ -97,7 +96,7 @@ def threads(count: int) -> None:
 
 
 def rows_of(name: str, a: Augmentation, size: int, device: str, command: str):
-    """One row a peer."""
+    """Measure one row for each peer."""
     pixels = films(BATCH, size)
     on_device, ids = torch.from_numpy(pixels).to(device), [f"patient/{number}/image.png" for number in range(BATCH)]
     epoch = iter(range(1_000_000))

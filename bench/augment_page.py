@@ -1,9 +1,9 @@
-"""Times the augmentation page in Chromium: a slider let go of to 12 new samples painted, against plain Streamlit.
+"""Time the augmentation page in Chromium, from releasing a slider to 12 painted samples, against plain Streamlit.
 
-Run: `python -m bench.augment_page` (needs Chromium and the demo: `python -m core demo`; OVERREAD_HOME says where it
-lies). The peer (`bench/augment_peer.py`) augments the same radiograph 12 times with torchvision v2 and shows each by
-`st.image`. Ours and the peer take turns, one move of the rotation by key each; a move counts as painted at the frame
-after the one in which the last picture of the grid has changed, and in the second row its scores. Rows go to
+Run: `python -m bench.augment_page` (needs Chromium and the demo of OVERREAD_HOME: `python -m core demo`). The peer
+(`bench/augment_peer.py`) augments the same radiograph 12 times with torchvision v2 and shows each by `st.image`. Ours
+and the peer alternate, each with one move of the rotation by key. A move counts as painted at the frame after the one
+in which the last picture of the grid changed; in the second row, its scores too. Rows are appended to
 bench/results/augment_page.csv.
 """
 
@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "results" / "augment_page.csv"
 MOVES, GATE = 15, 300
 PEER = "st.slider, rerun, 12 x torchvision v2 and st.image"
 SPEC = "horizontal_flip:0.5,rotation:10,translation:0.03,scale:0.08,brightness:0.05,contrast:0.1"
-# From the key to the frame after the one in which `read` gives something else.
+# Ends at the frame after the one in which `read` returns something new: by then that one was painted.
 TIMED = """([read, key]) => new Promise((done) => {
     const seen = () => eval(read), before = seen(), start = performance.now();
     const look = () => seen() === before ? requestAnimationFrame(look)
@@ -44,7 +44,7 @@ THEIRS = "document.querySelector('[data-testid=stText]')?.innerText"
 
 @contextmanager
 def serve_peer(film: Path, folder: Path):
-    """The peer's page on a port of its own."""
+    """Serve the peer's page on a separate port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -62,7 +62,7 @@ def serve_peer(film: Path, folder: Path):
 
 
 def move(page, slider: str, read: str, key: str) -> float:
-    """Milliseconds from a key on the slider to what it changes painted."""
+    """Milliseconds from a key on the slider to the painted change."""
     page.bring_to_front()
     page.locator(slider).focus()
     page.wait_for_timeout(400)
@@ -75,7 +75,7 @@ def move(page, slider: str, read: str, key: str) -> float:
 
 
 def moves(ours, theirs, read: str) -> tuple[list[float], list[float]]:
-    """Milliseconds of each side, in turns; the first two of each are left out."""
+    """Milliseconds of each side, alternating; the first two of each are dropped."""
     sides: tuple[list[float], list[float]] = ([], [])
     for number in range(MOVES + 2):
         key = "ArrowRight" if number % 4 < 2 else "ArrowLeft"

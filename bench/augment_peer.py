@@ -1,6 +1,6 @@
-"""What such a page is elsewhere: `st.slider`, then a rerun that augments 12 samples and shows each by `st.image`.
+"""The peer of the augmentation page: `st.slider`, then a rerun that augments 12 samples and shows each by `st.image`.
 
-Run by `bench.augment_page` in a server of its own. The radiograph is read once; nothing else is slower than it must be.
+`bench.augment_page` runs it in a separate server. The radiograph is read once, so that the peer is not needlessly slow.
 """
 
 import os
@@ -29,5 +29,5 @@ torch.manual_seed(0)
 for _ in range(3):
     for column in st.columns(4):
         column.image(np.asarray(transform(read())), width="stretch")
-# Last, so that whoever sees it knows that all is there.
+# Written last, so the bench knows that every picture has been sent.
 st.text(f"up to {degrees} degrees")

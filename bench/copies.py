@@ -1,7 +1,7 @@
-"""Which copies of a radiograph the audit finds: each change made to radiographs of a data set, and looked for.
+"""Count which changed copies of radiographs the audit finds.
 
-Run: `python -m bench.copies NAME [COUNT]`. COUNT (120) radiographs at regular steps, with a copy of each, are compared
-as the audit compares; what was found goes to bench/results/copies.csv, and so does every other pair that was.
+Run: `python -m bench.copies NAME [COUNT]`. COUNT (120) radiographs of a data set, at regular steps, and a changed copy
+of each are compared as in the audit. Found copies and other found pairs are counted in bench/results/copies.csv.
 """
 
 import csv
@@ -21,7 +21,7 @@ from core.data.pixels import read_grey
 
 
 def cropped(left: float, right: float, top: float, bottom: float):
-    """What takes these shares of the sides away."""
+    """Return a function that crops these shares from the sides."""
     return lambda image: image.crop(
         (
             int(image.width * left),
@@ -33,17 +33,17 @@ def cropped(left: float, right: float, top: float, bottom: float):
 
 
 def curve(power: float):
-    """A tone curve."""
+    """Return a function that applies a power to the grey levels."""
     return lambda image: image.point(lambda level: int(255 * (level / 255) ** power))
 
 
 def turned(degrees: float, expand: bool = False):
-    """Turned, with black corners; in a frame as large as it needs, where asked for."""
+    """Return a function that rotates, with black corners; `expand` enlarges the frame to keep everything."""
     return lambda image: image.rotate(degrees, Image.Resampling.BILINEAR, expand=expand)
 
 
 def saved(quality: int):
-    """Saved as JPEG."""
+    """Return a function that compresses as JPEG."""
 
     def save(image: Image.Image) -> Image.Image:
         buffer = io.BytesIO()
@@ -54,14 +54,14 @@ def saved(quality: int):
 
 
 def marked(image: Image.Image) -> Image.Image:
-    """With a white label in a corner."""
+    """Add a white label in a corner."""
     copy = image.copy()
     copy.paste(255, (8, 8, 40, 30))
     return copy
 
 
 def clahe(image: Image.Image) -> Image.Image:
-    """Equalised in 8 x 8 tiles, clip 2."""
+    """Equalise in 8 x 8 tiles with clip limit 2."""
     return Image.fromarray(cv2.createCLAHE(2.0, (8, 8)).apply(np.asarray(image)))
 
 
@@ -69,7 +69,7 @@ CHANGES = {
     "half the size": lambda image: image.resize((image.width // 2, image.height // 2)),
     "JPEG quality 20": saved(20),
     "blurred by 2 px": lambda image: image.filter(ImageFilter.GaussianBlur(2)),
-    "darker by .7": lambda image: image.point(lambda level: int(0.7 * level)),
+    "darkened to .7": lambda image: image.point(lambda level: int(0.7 * level)),
     "gamma .6": curve(0.6),
     "gamma 2": curve(2.0),
     "a label in a corner": marked,
@@ -77,11 +77,11 @@ CHANGES = {
     "a quarter turn": lambda image: image.transpose(Image.Transpose.ROTATE_90),
     "a half turn": lambda image: image.transpose(Image.Transpose.ROTATE_180),
     "negative": ImageOps.invert,
-    **{f"less {share}% a side": cropped(*[share / 100] * 4) for share in (1, 2, 3, 5, 8, 10)},
-    "less 5% on the left": cropped(0.05, 0, 0, 0),
-    "less 5% below": cropped(0, 0, 0, 0.05),
-    "less 10% below": cropped(0, 0, 0, 0.1),
-    "less 5% on the left and above": cropped(0.05, 0, 0.05, 0),
+    **{f"cropped by {share}% a side": cropped(*[share / 100] * 4) for share in (1, 2, 3, 5, 8, 10)},
+    "cropped by 5% on the left": cropped(0.05, 0, 0, 0),
+    "cropped by 5% below": cropped(0, 0, 0, 0.05),
+    "cropped by 10% below": cropped(0, 0, 0, 0.1),
+    "cropped by 5% on the left and above": cropped(0.05, 0, 0.05, 0),
     "a black frame of 5%": lambda image: ImageOps.expand(image, int(image.width * 0.05)),
     "a white frame of 5%": lambda image: ImageOps.expand(image, int(image.width * 0.05), 255),
     "a black frame of 10%": lambda image: ImageOps.expand(image, int(image.width * 0.1)),
@@ -89,11 +89,11 @@ CHANGES = {
     "turned by 3°, all of it kept": turned(-3, expand=True),
     "equalised": ImageOps.equalize,
     "CLAHE": clahe,
-    "less 2% a side, turned by 2°, gamma .8": lambda image: curve(0.8)(cropped(*[0.02] * 4)(turned(2)(image))),
-    "half the size, less 3% a side, JPEG quality 40, darker": lambda image: saved(40)(
+    "cropped by 2% a side, turned by 2°, gamma .8": lambda image: curve(0.8)(cropped(*[0.02] * 4)(turned(2)(image))),
+    "half the size, cropped by 3% a side, JPEG quality 40, darker": lambda image: saved(40)(
         cropped(*[0.03] * 4)(image.resize((image.width // 2, image.height // 2)))
     ).point(lambda level: int(0.8 * level)),
-    "mirrored, less 4% a side": lambda image: ImageOps.mirror(cropped(*[0.04] * 4)(image)),
+    "mirrored, cropped by 4% a side": lambda image: ImageOps.mirror(cropped(*[0.04] * 4)(image)),
 }
 
 
@@ -106,7 +106,7 @@ def main(name: str, count: str = "120") -> None:
     for change, make in CHANGES.items():
         pairs = found_among(images, [make(image) for image in images])
         right = {(place, place + len(images)) for place in range(len(images))}
-        # Radiographs of the set that are copies of each other are so in every row, and their copies too.
+        # Radiographs of the set that are copies of each other, and their changed copies, are no false finds.
         other = {tuple(sorted((first % len(images), second % len(images)))) for first, second in pairs - right} - own
         rows.append(
             {
@@ -127,7 +127,7 @@ def main(name: str, count: str = "120") -> None:
 
 
 def found_among(images: list[Image.Image], copies: list[Image.Image]) -> set[tuple[int, int]]:
-    """Pairs of places among all of these that are found to be copies."""
+    """Pairs of positions, images before copies, that the audit reports as copies."""
     measured = [measure(np.asarray(image)) for image in [*images, *copies]]
     sketches = np.stack([np.frombuffer(row["sketch"], np.uint8).reshape(SKETCH, SKETCH) for row in measured])
     pairs = near_pairs(sketches, np.array([row["aspect"] for row in measured]))

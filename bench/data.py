@@ -1,9 +1,9 @@
-"""Times the data room on a made-up archive: index, decoding, loading, copies.
+"""Time `core.data` and `core.audit` on an artificial archive: index, decoding, loading, copies.
 
-Run: `python -m bench.data FOLDER [FILES [PART]]`. FOLDER holds or gets the archive of bench.archive (2.2 GB at 40,000
-files); PART is index, pixels, loading (which makes 2,000 files of its own, of 300 to 512 px) or copies. Rows go to
-bench/results/data.csv; peers are what one writes without this: a walk with Pillow, a loop with Pillow, a DataLoader
-over the files, perceptual hashes.
+Run: `python -m bench.data FOLDER [FILES [PART]]`. The archive of bench.archive (2.2 GB at 40,000 files) is made in
+FOLDER unless it exists. PART is index, pixels, loading (which makes 2,000 files of 300 to 512 px) or copies. The peers
+are the usual code without Overread: a walk with Pillow, a loop with Pillow, a DataLoader over the files, perceptual
+hashes. Rows are appended to bench/results/data.csv.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ def main(folder: str, files: str = "40000", part: str = "") -> None:
 
 
 def index_rows(root: Path) -> list[dict]:
-    """A first index, which also hashes every byte; one after nothing changed; and the one that is kept, read again."""
+    """Time a first index, which also hashes every byte; an index after no change; and reading the stored one."""
     n = len(read_index("all"))
 
     def pillow():
@@ -81,7 +81,7 @@ def index_rows(root: Path) -> list[dict]:
     def again():
         return len(build_index(root, before=read_before("all", root)).frame)
 
-    # Half of the planted broken files have a sound header, which is all that the peer looks at.
+    # Half of the planted broken files have a valid header, and the peer reads only headers.
     close = lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=8)  # noqa: E731
     peer, same_work = "rglob and Pillow headers, nothing hashed", "rglob, Pillow headers and SHA-1, one thread"
     return [
@@ -96,7 +96,7 @@ def index_rows(root: Path) -> list[dict]:
 
 
 def pixel_rows(root: Path) -> list[dict]:
-    """Decoding to squares with thumbnails, against Pillow."""
+    """Time decoding to squares with thumbnails, against Pillow."""
     dataset = read_dataset("all")
     index = read_index("all").iloc[:LOADED].reset_index(drop=True)
     paths = [str(root / path) for path in index["path"]]
@@ -132,7 +132,7 @@ def pixel_rows(root: Path) -> list[dict]:
 
 
 def loading_rows(root: Path) -> list[dict]:
-    """An epoch of pure loading from the pixel cache, at each of SIDES, against a DataLoader."""
+    """Time an epoch of pure loading from the pixel cache, at each of SIDES, against a DataLoader."""
     return [row for side in SIDES for row in _loading_rows(root, side)]
 
 
@@ -168,10 +168,10 @@ def _loading_rows(root: Path, side: int) -> list[dict]:
 
 
 def copies_rows(root: Path) -> list[dict]:
-    """All pairs of the archive's sketches, against all pairs of 64-bit perceptual hashes; both made before."""
+    """Time all pairs of the archive's sketches against all pairs of 64-bit perceptual hashes, both made before."""
     n = len(read_index("all"))
     random = np.random.default_rng(0)
-    # What is compared does not change the work: sketches of random shapes, a hundred of them copied.
+    # The work does not depend on the content, so random shapes will do, a hundred of them copied.
     broad = random.integers(0, 256, (n, 8, 8)).astype(np.uint8).repeat(8, 1).repeat(8, 2)
     sketches = np.clip(broad.astype(int) + random.integers(-20, 20, broad.shape), 0, 255).astype(np.uint8)
     sketches[-100:] = sketches[:100]
@@ -198,7 +198,7 @@ def copies_rows(root: Path) -> list[dict]:
 
 
 def square(path: str, thumbnail: str = "", side: int = SIDE) -> np.ndarray:
-    """A letterboxed square, as one writes it with Pillow; and a thumbnail in a file where it is named."""
+    """Letterbox to a square with Pillow; write a thumbnail if a file is named."""
     with Image.open(path) as image:
         grey = image.convert("L")
         left, top, width, height = placed(*grey.size, side)
@@ -215,7 +215,7 @@ def batches(size: int = 64) -> list[slice]:
 
 
 class Files(torch.utils.data.Dataset):
-    """What everyone writes: a file decoded and augmented on its own."""
+    """The usual data set: each file is decoded and augmented separately."""
 
     def __init__(self, paths: list[str], side: int = SIDE):
         self.paths, self.side = paths, side
@@ -231,7 +231,7 @@ class Files(torch.utils.data.Dataset):
 
 
 class InColour(Files):
-    """The same as most write it for ImageNet's weights: three channels, stretched to a square, normalised."""
+    """The same as usual for ImageNet weights: three channels, stretched to a square, normalised."""
 
     def __init__(self, paths: list[str], side: int = SIDE):
         super().__init__(paths, side)

@@ -1,11 +1,11 @@
-"""Finding labels that were flipped on purpose: precision at k of each order, against a random one.
+"""Measure how well each order finds labels flipped on purpose: precision at k, compared with a random order.
 
-`python -m bench.labels PREDICTIONS.parquet` flips labels of the valid studies of any scores, 20 times anew and in four
-ways, and prints how many each order has among its first. `python -m bench.labels` draws phantoms whose flipped labels
-are known, with another seed than any checkpoint learned from, scored by the shipped checkpoints: their own scores, and
-logistic regression on their frozen features by patient-grouped folds. Orders: by noise rate, self-confidence, the same
-less what is usual for the label, and cleanlab's normalized margin. The random order's precision is its expectation, the
-share of flipped labels. Rows are appended to bench/results/labels.csv.
+`python -m bench.labels PREDICTIONS.parquet` flips labels of the valid studies of any scores in four ways, 20 times
+each, and prints how many of them each order puts first. `python -m bench.labels` draws phantoms with known flipped
+labels, with a seed that no checkpoint learned from. The shipped checkpoints score them, by their own scores and by
+logistic regression on their frozen features with folds by patient. Orders: noise rate, self-confidence, self-confidence
+minus its mean for the label, and cleanlab's normalized margin. A random order's precision is the share of flipped
+labels. Rows are appended to bench/results/labels.csv.
 """
 
 import csv
@@ -48,7 +48,7 @@ FLIPPED, DRAWS = 34, 20
 
 
 def orders(frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """Study ids in each order, the most suspicious first."""
+    """Study ids by order, the most suspicious first."""
     found = {name: rank_suspects(frame, name)["study_id"] for name in ORDERS[:3]}
     try:
         from cleanlab.rank import get_normalized_margin_for_each_label
@@ -60,7 +60,7 @@ def orders(frame: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def flip_and_find(file: Path) -> None:
-    """Flip labels of the valid studies in a predictions file in four ways; medians over DRAWS of what is found."""
+    """Flip labels of the valid studies of a file in four ways; print medians over DRAWS of the number found."""
     known = out_of_fold_frame(read_file(file).query("split == 'valid'"))
     truth = known["label"].to_numpy()
     abnormal, normal, everyone = np.flatnonzero(truth == 1), np.flatnonzero(truth == 0), np.arange(len(truth))
@@ -81,8 +81,8 @@ def flip_and_find(file: Path) -> None:
             for order, hits in found.items():
                 first = rank_suspects(known.assign(label=label), order)["study_id"].head(len(wrong))
                 hits.append(int(first.isin(names).sum()))
-        said = ", ".join(f"{order} {np.median(hits):g} ({min(hits)}-{max(hits)})" for order, hits in found.items())
-        print(f"{way}: of {len(wrong)} in {len(known)} studies, {said}, by chance {len(wrong) ** 2 / len(known):.1f}")
+        counts = ", ".join(f"{order} {np.median(hits):g} ({min(hits)}-{max(hits)})" for order, hits in found.items())
+        print(f"{way}: of {len(wrong)} in {len(known)} studies, {counts}, by chance {len(wrong) ** 2 / len(known):.1f}")
 
 
 def main() -> None:
@@ -98,7 +98,7 @@ def main() -> None:
         truth = pd.read_parquet(Path(dataset.root) / "truth.parquet").set_index("image_id")["label_flipped"]
         flipped = set(index.loc[index["image_id"].map(truth).fillna(False).astype(bool), "study_id"])
         for checkpoint in list_checkpoints()[0]:
-            # It has learned from none of these.
+            # No checkpoint has learned from these, so every split counts as valid.
             scores = predict(checkpoint, dataset, sorted(set(index["split"]))).assign(split="valid")
             frames = {
                 checkpoint.name: out_of_fold_frame(scores),

@@ -1,4 +1,4 @@
-"""Two ways to the same figures, timed in turns: what every bench shares. One row a case goes to bench/results/."""
+"""Time two implementations of the same figures, alternating. Each case is one row in bench/results/."""
 
 import csv
 import datetime
@@ -18,7 +18,7 @@ ROUNDS = 9
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison: what, on how many, against what. `same(ours(), theirs())` raises where the figures differ."""
+    """A comparison with a peer. `same(ours(), theirs())` raises where the figures differ."""
 
     what: str
     n: int
@@ -30,12 +30,12 @@ class Case:
 
 
 def agree(ours, theirs) -> None:
-    """AssertionError where two arrays differ by more than rounding."""
+    """Raise AssertionError where two arrays differ by more than rounding."""
     np.testing.assert_allclose(ours, theirs, rtol=1e-9)
 
 
 def timed(call: Callable, repeat: int = 1) -> float:
-    """Seconds of one call, over `repeat` of them."""
+    """Seconds per call, averaged over `repeat` calls."""
     start = time.perf_counter()
     for _ in range(repeat):
         call()
@@ -43,11 +43,11 @@ def timed(call: Callable, repeat: int = 1) -> float:
 
 
 def measure(case: Case, command: str, packages: tuple[str, ...] = ("numpy",), rounds: int = ROUNDS) -> dict:
-    """One row: the median of paired ratios (peer's time over ours), after checking that both give the same."""
+    """Return one row: the median of paired ratios (peer's time over ours), after checking that both agree."""
     (case.same or agree)(case.ours(), case.theirs())
     ours, theirs = [], []
     for number in range(rounds):
-        # Who goes first changes, so neither always finds the other's warm caches.
+        # The order alternates, so that neither side always finds the caches warmed by the other.
         for mine in (True, False) if number % 2 else (False, True):
             (ours if mine else theirs).append(timed(case.ours if mine else case.theirs, case.repeat))
     ratios = np.array(theirs) / np.array(ours)
@@ -70,7 +70,7 @@ def measure(case: Case, command: str, packages: tuple[str, ...] = ("numpy",), ro
 
 
 def keep(rows: list[dict], file: str) -> None:
-    """Append the rows to bench/results/<file>, and print them."""
+    """Append the rows to bench/results/<file> and print them."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     new = not (RESULTS / file).exists()
     with (RESULTS / file).open("a", newline="") as opened:
@@ -86,7 +86,7 @@ def keep(rows: list[dict], file: str) -> None:
 
 
 def hardware() -> str:
-    """The processor's name and how many cores this run may use."""
+    """The processor's name and the number of cores this run may use."""
     name = platform.processor() or platform.machine()
     about = Path("/proc/cpuinfo")
     if about.exists():

@@ -1,10 +1,10 @@
-"""Times the live panel in Chromium: a move to painted against `st.slider`, frames while dragging, the page's load.
+"""Time the live panel in Chromium: a move to painted against `st.slider`, frames while dragging, loading of the page.
 
 Run: `python -m bench.panel` (needs Chromium; `--scores predictions.csv` reads the published NIH predictions for the
-page at 22,433 scores). Ours and the peer take turns, one move each, in one browser whose frame rate is not limited
-(else both sides wait for the screen); each pair gives one ratio. A move counts as painted at the animation frame after
-the one that shows it: ours by its number and sensitivity, the peer's by the line in its histogram. Frames per second
-are measured with the limit of 60. Rows are appended to bench/results/panel.csv.
+page at 22,433 scores). Ours and the peer alternate, one move each, in one browser without a frame limit (otherwise both
+wait for the screen); each pair gives one ratio. A move counts as painted at the animation frame after the one that
+shows it: ours by its threshold and sensitivity, the peer's by the line in its histogram. Frames per second are measured
+with the limit of 60. Rows are appended to bench/results/panel.csv.
 """
 
 import argparse
@@ -43,7 +43,7 @@ FIELDS = (
     "date", "what", "n", "peer", "ratio_median", "ratio_min", "ratio_max", "rounds", "ours", "theirs", "unit",
     "hardware", "versions", "command",
 )  # fmt: skip
-# Resolves with the time of the frame after the one in which `read` gives something else: that one was painted then.
+# Resolves at the frame after the one in which `read` returns something new: by then that one was painted.
 PAINTED = """() => { window.painted = (read, act) => new Promise((done) => {
     const before = read(), start = performance.now();
     act();
@@ -89,7 +89,7 @@ DONE = """(before) => location.href !== before
 
 
 def made(n: int, seed: int = 0) -> pd.DataFrame:
-    """Scores of n studies of MURA's seven bones, AUROC about .85."""
+    """Make scores of n studies of MURA's seven bones, AUROC about .85."""
     random = np.random.default_rng(seed)
     label = random.integers(0, 2, n)
     score = expit(random.normal(1.5 * label - 0.75, 1.0))
@@ -99,7 +99,7 @@ def made(n: int, seed: int = 0) -> pd.DataFrame:
 
 @contextmanager
 def serve_peer(scores: Path, home: Path):
-    """The peer's page on a port of its own."""
+    """Serve the peer's page on a separate port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -117,7 +117,7 @@ def serve_peer(scores: Path, home: Path):
 
 
 def open_ours(browser, address: str, name: str):
-    """Our page, the panel drawn; websocket frames that are sent are counted in `page.sent`."""
+    """Open our page with the panel drawn. `page.sent` counts the websocket frames that it sends."""
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.sent, page.got = [], []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(len(frame))))
@@ -130,7 +130,7 @@ def open_ours(browser, address: str, name: str):
 
 
 def hold(page) -> None:
-    """Press on the line, and keep it pressed."""
+    """Press the mouse on the line and hold it."""
     box = page.locator(".histogram .grip").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
@@ -138,13 +138,13 @@ def hold(page) -> None:
 
 
 def come_forward(page) -> None:
-    """Show this tab, and let it draw what it drew before: a move is not to pay for that."""
+    """Bring the tab to the front and let it draw, so that this time is not part of a move."""
     page.bring_to_front()
     page.wait_for_timeout(150)
 
 
 def move_ratios(browser, ours: str, theirs: str, name: str) -> tuple[list[float], list[float], int]:
-    """Milliseconds from a move to painted, ours and the peer's in turns, and the frames that ours sent meanwhile."""
+    """Milliseconds from a move to painted, ours and the peer's alternating, and the frames that ours sent meanwhile."""
     page = open_ours(browser, ours, name)
     peer = browser.new_page(viewport={"width": 1440, "height": 1000})
     peer.goto(theirs)
@@ -169,7 +169,7 @@ def move_ratios(browser, ours: str, theirs: str, name: str) -> tuple[list[float]
 
 
 def frames_while_dragging(browser, address: str, name: str, seconds: float = 4.0) -> dict:
-    """Move the mouse back and forth with the line held: intervals between frames, cost of a move in the page."""
+    """Move the mouse back and forth with the line held. Returns intervals between frames and the cost of a move."""
     page = open_ours(browser, address, name)
     hold(page)
     page.evaluate(TICK)
@@ -187,7 +187,7 @@ def frames_while_dragging(browser, address: str, name: str, seconds: float = 4.0
 
 
 def page_times(browser, address: str, name: str, rounds: int = 5) -> dict:
-    """Milliseconds from the request to the drawn panel (first visit, then later ones), and a commit to the new page."""
+    """Milliseconds from the request to the drawn panel (first and later visits), and from a release to the new page."""
     loads, commits, size = [], [], 0
     for _ in range(rounds + 1):
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
@@ -230,7 +230,7 @@ def row(what: str, n: int, unit: str, ours: float, peer: str = "", theirs=None, 
 
 
 def prepare(home: Path, scores: Path | None) -> dict[str, int]:
-    """Import the sets; their names and sizes. One tiny indexed set, since the pages begin with one."""
+    """Import the scores; return their names and sizes. Also index a tiny set, since the pages need one to start."""
     write_phantoms(home / "phantoms", 4, 1)
     write_dataset("demo", build_index(home / "phantoms" / "MURA-v1.1"))
     sizes = {}

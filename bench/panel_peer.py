@@ -1,7 +1,7 @@
-"""What a threshold page is elsewhere: `st.slider`, then a rerun that draws a histogram and a ROC with Plotly.
+"""The peer of the live panel: `st.slider`, then a rerun that draws a histogram and a ROC with Plotly.
 
-Run by `bench.panel` in a server of its own, on the same scores. The ROC is thinned as scikit-learn thins it, and the
-counts are cached, so that the peer is a good one.
+`bench.panel` runs it in a separate server on the same scores. The ROC is thinned as in scikit-learn and the counts are
+cached, so that the peer is not needlessly slow.
 """
 
 import os
@@ -15,7 +15,7 @@ from sklearn.metrics import confusion_matrix, roc_curve
 
 @st.cache_data
 def read():
-    """Scores, labels, bars of the histogram, and the ROC."""
+    """Read scores, labels, bars of the histogram and the ROC."""
     table = pd.read_parquet(os.environ["PANEL_SCORES"])
     score, label = table["score"].to_numpy(), table["label"].to_numpy()
     bars = [np.histogram(score[label == kind], 60, (0, 1))[0] for kind in (1, 0)]
@@ -30,7 +30,7 @@ st.metric("Specificity", f"{tn / (tn + fp):.1%}")
 histogram = go.Figure([go.Bar(y=bars[0], name="abnormal"), go.Bar(y=-bars[1], name="normal")])
 histogram.add_vline(60 * t)
 st.plotly_chart(histogram, key="histogram")
-# 200 points are all that one sees; sending every corner would make the peer slower, not better.
+# 200 points look the same as all of them; sending every corner would only make the peer slower.
 keep = np.unique(np.linspace(0, len(fpr) - 1, 200).astype(int))
 roc = go.Figure([go.Scatter(x=fpr[keep], y=tpr[keep]), go.Scatter(x=[fp / (fp + tn)], y=[tp / (tp + fn)])])
 st.plotly_chart(roc, key="roc")

@@ -1,12 +1,10 @@
-"""Times reading together: the next case in Chromium at 15,000 studies, similar studies over 40,000 radiographs, and
-twenty writers on the store.
+"""Time reading as a team: the next case at 15,000 studies, similar studies over 40,000 radiographs, twenty writers.
 
-Run: `python -m bench.review` (needs Chromium; `--store URL` adds PostgreSQL). A case counts as drawn when the films
-name it and each of its pictures is decoded, one animation frame later, timed in the page from the key's event; the
-page counts as answered when score, keys and address are those of that case as well. The radiographs are phantoms, each
-file standing for several rows. Rows are appended to bench/results/review.csv: median, 95th percentile and worst of the
-turns, and how busy the machine was (load average); for similar studies the ratio to scikit-learn's brute-force search,
-in turns.
+Run: `python -m bench.review` (needs Chromium; `--store URL` adds PostgreSQL). Times are measured in the page from the
+key's event. A case counts as drawn one animation frame after its radiographs are named and decoded. The page counts as
+answered when score, keys and address belong to that case as well. The radiographs are phantoms; several rows share a
+file. Rows are appended to bench/results/review.csv: median, 95th percentile and worst of the turns, and the machine's
+load average; for similar studies the ratio to scikit-learn's brute-force search, alternating.
 """
 
 import argparse
@@ -43,7 +41,7 @@ FIELDS = (
 )  # fmt: skip
 STUDIES, WRITERS, ENTRIES = 15_000, 20, 50
 FIND = "[...document.querySelectorAll('div')].map((e) => e.shadowRoot).find((root) => root?.querySelector('.room'))"
-# From the key to the frame after the one in which the films of another case are named and decoded; and until the page
+# First to the frame after the one in which the radiographs of another case are named and decoded, then until the page
 # agrees with them.
 NEXT = f"""(key) => new Promise((done) => {{
     const room = () => {FIND}?.querySelector('.room'), before = room().dataset.case;
@@ -70,7 +68,7 @@ NEXT = f"""(key) => new Promise((done) => {{
 
 
 def row(what: str, n: int, values, unit: str, peer: str = "", ratios=None, lost: str = "") -> dict:
-    """One line of results; ratios above 1 mean that ours is faster."""
+    """One row of results. A ratio above 1 means that ours is faster."""
     values = np.asarray(values)
     told = [f"{pick(ratios):.3g}" if ratios is not None else "" for pick in (np.median, np.min, np.max)]
     return {
@@ -84,7 +82,7 @@ def row(what: str, n: int, values, unit: str, peer: str = "", ratios=None, lost:
 
 
 def prepare(home: Path) -> int:
-    """A set of 15,000 scored studies with vectors; how many radiographs it has."""
+    """Make a set of 15,000 scored studies with feature vectors. Returns its number of radiographs."""
     write_phantoms(home / "phantoms", 250, 7)
     indexed = build_index(home / "phantoms" / "MURA-v1.1")
     frame, parts, studies = indexed.frame, [], 0
@@ -102,7 +100,7 @@ def prepare(home: Path) -> int:
     random = np.random.default_rng(0)
     names, place = np.unique(whole["study_id"], return_inverse=True)
     logit = 2 * whole["label"] - 1 + 1.5 * random.normal(size=len(names))[place] + 0.2 * random.normal(size=len(whole))
-    # All in one split, so that the list is as long as the set.
+    # All studies are in one split, so that the list is as long as the set.
     scores = whole.assign(
         logit=logit, split="valid", checkpoint=checkpoint.reference, dataset=dataset_reference(dataset)
     )
@@ -115,13 +113,13 @@ def prepare(home: Path) -> int:
 
 
 def unit(random, n: int, width: int) -> np.ndarray:
-    """n random directions, float32 [n, width]."""
+    """Draw n random directions, float32 [n, width]."""
     vectors = random.normal(size=(n, width)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def next_cases(browser, address: str, turns: int) -> dict[str, list[list[float]]]:
-    """Milliseconds to the next case drawn, and to the page answered, by the arrow and by a verdict."""
+    """Milliseconds to the next case drawn and to the page answered, by the arrow and by a verdict."""
     page = open_case(browser, address, "Ana")
     for _ in range(3):
         page.evaluate(NEXT, "ArrowRight")
@@ -131,14 +129,14 @@ def next_cases(browser, address: str, turns: int) -> dict[str, list[list[float]]
         found[key] = []
         for _ in range(turns):
             found[key].append(page.evaluate(NEXT, key))
-            # A reader looks before going on; the case after this one is sent and decoded meanwhile.
+            # A reader reads before continuing; the case after this one is sent and decoded meanwhile.
             settle(page)
     page.context.close()
     return found
 
 
 def open_case(browser, address: str, name: str):
-    """A reader's own browser at the first of all missed cases."""
+    """Open the first of all missed cases in a separate browser context."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
     page = context.new_page()
     page.add_init_script(f"localStorage.setItem('overread.reviewer', '{name}')")
@@ -152,12 +150,12 @@ def open_case(browser, address: str, name: str):
 
 
 def together(browser, address: str, people: int, turns: int) -> list[list[float]]:
-    """The same while `people` readers enter verdicts in turn, each in a session of their own."""
+    """The same while `people` readers enter verdicts at once, each in a separate session."""
     pages = [open_case(browser, address, f"Reader {place}") for place in range(people)]
     starts = f"(key) => {{ window.next = ({NEXT})(key); }}"
     found = []
     for _ in range(turns):
-        # All keys at once; then each waits for its own case.
+        # All keys are pressed at once; then each session waits for its case.
         for page in pages:
             page.evaluate(starts, "1")
         found += [page.evaluate("() => window.next") for page in pages]
@@ -169,9 +167,9 @@ def together(browser, address: str, people: int, turns: int) -> list[list[float]
 
 
 def similar(width: int, bones: tuple[str, ...], n: int = 40_000, turns: int = 15) -> dict:
-    """Ours and scikit-learn's brute force in turns, one study of three radiographs each, rows by bone as they are kept.
+    """Time ours and scikit-learn's brute force, alternating, for one study of three radiographs each.
 
-    The peer searches what ours does: the radiographs of the study's bone.
+    Rows are stored by bone. The peer searches the same rows: the radiographs of the study's bone.
     """
     random = np.random.default_rng(width)
     study = np.arange(n) // 3
@@ -208,7 +206,7 @@ def similar(width: int, bones: tuple[str, ...], n: int = 40_000, turns: int = 15
 
 
 def writers(url: str, name: str) -> list[dict]:
-    """Twenty processes, each entering verdicts as fast as it can; latencies from the call to the return."""
+    """Latencies of twenty processes that each enter verdicts as fast as they can, from the call to the return."""
     code = (
         "import sys,time\nfrom core.review.store import Verdict, add_verdict, open_store\n"
         "url, who, n = sys.argv[1:]\nstore = open_store(url, timeout=60)\nprint('ready', flush=True)\n"
@@ -251,7 +249,7 @@ def writers(url: str, name: str) -> list[dict]:
 
 
 def measure(home: Path, store: str, people: list[int], turns: int, only_pages: bool = False) -> Iterator[dict]:
-    """Every row as soon as it is measured."""
+    """Yield each row as soon as it is measured."""
     for width in () if only_pages else (192, 512, 1280, 2048):
         for bones in (MURA_BONES, ("hand",)):
             yield similar(width, bones)
@@ -271,7 +269,7 @@ def measure(home: Path, store: str, people: list[int], turns: int, only_pages: b
 
 
 def stages(what: str, times: list[list[float]]) -> Iterator[dict]:
-    """Both rows of the next case."""
+    """Return both rows of the next case."""
     drawn, answered = np.array(times).T
     yield row(f"next case drawn, {what}", STUDIES, drawn, "ms")
     yield row(f"page answered, {what}", STUDIES, answered, "ms")

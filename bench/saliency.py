@@ -1,8 +1,8 @@
-"""Times each saliency method against one forward and backward pass, and the costly ones against Captum as it comes.
+"""Time each saliency method against one forward and backward pass, and the costly ones against Captum's defaults.
 
-Run: `python -m bench.saliency [architecture] [px] [part of a case's name]`. Ours: frozen weights, channels last,
-several variants at once, and bfloat16 where the processor has it, on a copy of the network. Rows go to
-bench/results/saliency.csv; against 'one forward and backward pass' the ratio is the inverse of the cost.
+Run: `python -m bench.saliency [architecture] [px] [part of a case's name]`. Ours uses frozen weights, channels last,
+several variants at once, and bfloat16 where the processor has it, on a copy of the network. The ratio to 'one forward
+and backward pass' is the inverse of the cost. Rows are appended to bench/results/saliency.csv.
 """
 
 import sys
@@ -85,7 +85,7 @@ def main(architecture: str = "resnet18", side: str = "224", part: str = "") -> N
         ("integrated gradients, 32 steps", "Captum as it comes", gradients),
     ):
         ours = {"o": "occlusion", "S": "smooth_grad", "i": "integrated_gradients"}[label[0]]
-        # SmoothGrad draws its own noise on each side: only its cost is compared.
+        # Each side of SmoothGrad draws different noise, so only the cost is compared.
         same = (lambda *_: None) if ours == "smooth_grad" else like
         case = Case(f"{label}: {name}", 1, peer, lambda m=ours: attribute(classifier, pixels, m).map, method, same=same)
         cases.append(case)

@@ -1,8 +1,8 @@
-"""Times the metrics against scikit-learn and plain pandas, after checking that both sides give the same figures.
+"""Time the metrics against scikit-learn and plain pandas, after checking that both sides give the same figures.
 
-Run: `python -m bench.thresholds [WORDS]`; WORDS chooses the cases whose name holds them. The two sides of a pair take
-turns, and each round gives one ratio (peer's time over ours), so a slow moment of the machine strikes both. One row a
-case is appended to bench/results/thresholds.csv.
+Run: `python -m bench.thresholds [WORDS]`; only cases whose name contains WORDS run. The two sides of a pair alternate,
+and each round gives one ratio (peer's time over ours), so a slow moment of the machine affects both. One row per case
+is appended to bench/results/thresholds.csv.
 """
 
 import csv
@@ -35,7 +35,7 @@ RESULTS = Path(__file__).parent / "results" / "thresholds.csv"
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison: what, on how many studies or rows, against what; both calls return the same figures."""
+    """A comparison with a peer on n studies or rows. Both calls return the same figures."""
 
     what: str
     n: int
@@ -44,11 +44,11 @@ class Case:
     theirs: Callable
     repeat: int = 1
     rounds: int = 9
-    ours_repeat: int = 0  # of a call too short to time with as few repeats as the peer gets
+    ours_repeat: int = 0  # our call may be too short to time with the repeats of the peer
 
 
 def made(n: int, seed: int = 0) -> pd.DataFrame:
-    """Scores of n studies of MURA's seven bones, one and a half studies a patient, AUROC about .85."""
+    """Make scores of n studies of MURA's seven bones, one and a half studies a patient, AUROC about .85."""
     random = np.random.default_rng(seed)
     label = random.integers(0, 2, n)
     patient = random.integers(0, n * 2 // 3, n)
@@ -57,7 +57,7 @@ def made(n: int, seed: int = 0) -> pd.DataFrame:
 
 
 def moves(n: int) -> list[Case]:
-    """One move of the threshold: counts of all studies and of each of seven bones, made once against made again."""
+    """Move the threshold: counts of all studies and of each of seven bones, stored counts against a recomputation."""
     studies = made(n)
     scores, labels, bones = studies["score"].to_numpy(), studies["label"].to_numpy(), studies["bone"].to_numpy()
     built = group_counts(scores, labels, bones)
@@ -78,7 +78,7 @@ def moves(n: int) -> list[Case]:
 
 
 def flat(small: int = 3_197, large: int = 10_000_000) -> Case:
-    """Whether a move costs more over many scores: `theirs` is ours over the small set, so 1 / ratio is the growth."""
+    """Compare a move over many scores with one over few: `theirs` is ours on the small set, so growth is 1 / ratio."""
     few, many = (
         group_counts(*(made(n)[name].to_numpy() for name in ("score", "label", "bone"))) for n in (small, large)
     )
@@ -93,7 +93,7 @@ def flat(small: int = 3_197, large: int = 10_000_000) -> Case:
 
 
 def per_bone(studies: pd.DataFrame) -> list[Case]:
-    """A slider's move over seven bones, and the search for the screening threshold of each."""
+    """Move a slider over seven bones, and search the screening threshold of each."""
     parts = [(part["score"].to_numpy(), part["label"].to_numpy()) for _, part in studies.groupby("bone")]
     built = [counts_table(scores, labels) for scores, labels in parts]
 
@@ -139,7 +139,7 @@ def per_bone(studies: pd.DataFrame) -> list[Case]:
 
 
 def areas(n: int, with_pairs: bool) -> list[Case]:
-    """DeLong's area and variance against every pair counted, and against the area alone."""
+    """DeLong's area and variance, against counting every pair and against the area alone."""
     studies = made(n, seed=1)
     scores, labels = studies["score"].to_numpy(), studies["label"].to_numpy()
 
@@ -151,7 +151,7 @@ def areas(n: int, with_pairs: bool) -> list[Case]:
     quadratic = [Case("AUROC and DeLong variance", n, "all pairs, NumPy", lambda: delong(scores, labels), pairs, 5)]
 
     def in_parts():
-        # The same matrix by 200 rows, where the whole would not fit.
+        # The same matrix in blocks of 200 rows, since the whole would not fit in memory.
         up, down = scores[labels == 1], np.sort(scores[labels == 0])
         won, lost = np.zeros(len(up)), np.zeros(len(down))
         for start in range(0, len(up), 200):
@@ -169,7 +169,7 @@ def areas(n: int, with_pairs: bool) -> list[Case]:
 
 
 def bootstrap(studies: pd.DataFrame, draws: int = 2000, rounds: int = 5) -> list[Case]:
-    """The same resamples of patients: ours by weights, the peer's by copying rows and calling scikit-learn."""
+    """Bootstrap the same patients: ours by weights, the peer's by copying rows and calling scikit-learn."""
     groups, scores, labels = (studies[name].to_numpy() for name in ("group_id", "score", "label"))
     rows = list(studies.groupby("group_id").indices.values())
 
@@ -191,7 +191,7 @@ def bootstrap(studies: pd.DataFrame, draws: int = 2000, rounds: int = 5) -> list
 
 
 def aggregated(radiographs: int = 40_000) -> list[Case]:
-    """From radiographs to studies: against the same table in pandas, and against the least that a notebook would do."""
+    """Aggregate radiographs to studies, against the same table in pandas and against the minimum of a notebook."""
     random = np.random.default_rng(2)
     study = random.integers(0, radiographs * 3 // 8, radiographs)
     text = pd.Series(study).map("valid/wrist/patient{0:05d}/study1".format)
@@ -228,12 +228,12 @@ def timed(call: Callable, repeat: int) -> float:
 
 
 def measure(case: Case) -> dict:
-    """One row of results. AssertionError if the two sides disagree."""
+    """Return one row of results. Raises AssertionError if the two sides disagree."""
     rounds = case.rounds
     np.testing.assert_allclose(case.ours(), case.theirs(), rtol=1e-9)
     ours, theirs = [], []
     for number in range(rounds):
-        # Who goes first changes, so neither always finds the other's warm caches.
+        # The order alternates, so that neither side always finds the caches warmed by the other.
         for mine in (True, False) if number % 2 else (False, True):
             (ours if mine else theirs).append(
                 timed(case.ours, case.ours_repeat or case.repeat) if mine else timed(case.theirs, case.repeat)
@@ -258,7 +258,7 @@ def measure(case: Case) -> dict:
 
 
 def hardware() -> str:
-    """The processor's name and how many cores this run may use."""
+    """The processor's name and the number of cores this run may use."""
     name = platform.processor() or platform.machine()
     about = Path("/proc/cpuinfo")
     if about.exists():

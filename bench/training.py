@@ -1,18 +1,17 @@
-"""Times an epoch of training against the loops everyone writes, on the same network, size and radiographs.
+"""Time an epoch of training against common training loops, on the same network, size and radiographs.
 
-`python -m bench.training FOLDER [architecture] [px] [count] [rounds]`: FOLDER holds or gets 2,000 PNGs of 300 to 512
-px, as bench.archive makes them. Peers: a plain DataLoader over the files (Pillow, torchvision v2, two workers),
-Lightning and fastai around the same, and the same steps on ready tensors, which is the limit. Ours reads the pixel
-cache, which was filled before; the peers decode, as they do. Lightning and fastai are timed where they are installed.
-Ours in float32 and in bfloat16, which is the default where the processor has it; the peers in float32, as they come.
-Rows go to bench/results/training.csv.
+`python -m bench.training FOLDER [architecture] [px] [count] [rounds]`: 2,000 PNGs of 300 to 512 px are made in FOLDER
+by bench.archive unless they exist. Peers: a plain DataLoader over the files (Pillow, torchvision v2, two workers),
+Lightning and fastai around the same (where installed), and the same steps on ready tensors, which is the limit. Ours
+reads a filled pixel cache; the peers decode files. Ours runs in float32 and in bfloat16, its default where the
+processor has it; the peers in float32, their default. Rows are appended to bench/results/training.csv.
 
-`python -m bench.training FOLDER memory [architecture] [px] [count]`: the most memory that an epoch of each takes, in a
-process of its own and its workers. Rows go to bench/results/training_memory.csv.
+`python -m bench.training FOLDER memory [architecture] [px] [count]`: the peak memory of an epoch of each, in a separate
+process with its workers. Rows are appended to bench/results/training_memory.csv.
 
-`python -m bench.training FOLDER accuracy [architecture] [px] [patients] [epochs] [seeds]` holds what is learned against
-the plain loop: the same first weights, order and radiographs (phantoms, no augmentation), judged by study AUROC on
-the patients of valid. Rows go to bench/results/training_accuracy.csv.
+`python -m bench.training FOLDER accuracy [architecture] [px] [patients] [epochs] [seeds]` compares the result of
+training with the plain loop: the same first weights, order and radiographs (phantoms, no augmentation), evaluated by
+study AUROC on the patients of valid. Rows are appended to bench/results/training_accuracy.csv.
 """
 
 import contextlib
@@ -68,9 +67,9 @@ def main(folder: str, architecture: str = "small_cnn", side: str = "64", count: 
 
 
 def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> list[Case]:
-    """Ours in one precision against every peer, which compute in float32 as they come.
+    """Return the cases of ours in one precision against every peer; the peers compute in float32, their default.
 
-    All in one process, so the peers too keep the memory they free, as a training here does."""
+    All share one process, so the peers also keep the memory they free, as training in Overread does."""
     keep_freed_memory()
     recipe = Recipe(
         "bench", architecture, size=side, augmentation=Augmentation(horizontal_flip=0.5, rotation=10), batch_size=BATCH
@@ -107,7 +106,7 @@ def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> l
     def dataloader():
         return epoch(other, optimiser, loader, "float32")
 
-    # Each draws its own order and changes: the loss must be one that a network of this kind can have.
+    # Orders and augmentations differ, so only the range of the loss is checked.
     both = lambda mine, peers: np.testing.assert_array_less([mine, peers], 5)  # noqa: E731
     what = f"an epoch of {architecture} at {side} px, {exact}"
     found = [
@@ -121,7 +120,7 @@ def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> l
 
 
 def memory(folder: Path, architecture: str = "small_cnn", side: str = "64", count: str = "640") -> None:
-    """The most memory that an epoch takes, each way in a process of its own."""
+    """Measure the peak memory of an epoch, each implementation in a separate process."""
     write_archive(folder, FILES, SIDES)
     rows = []
     for way in ("ready", "ours", "plain", "Lightning", "fastai"):
@@ -136,7 +135,7 @@ def memory(folder: Path, architecture: str = "small_cnn", side: str = "64", coun
 
 
 def one(folder: Path, way: str, architecture: str, side: str, count: str) -> None:
-    """One way's epoch, in bfloat16 where it is ours; says what it took as JSON on one line."""
+    """Run one implementation's epoch (ours in bfloat16) and print its memory as one line of JSON."""
     with tempfile.TemporaryDirectory(dir=folder) as home:
         os.environ["OVERREAD_HOME"] = home
         found = cases(write_archive(folder, FILES, SIDES), architecture, int(side), int(count), "bfloat16")
@@ -161,7 +160,7 @@ def one(folder: Path, way: str, architecture: str, side: str, count: str) -> Non
 
 
 class Peak:
-    """The most that this process and those it started hold while the block runs, looked at every 20 ms."""
+    """Peak memory of this process and its children while the block runs, sampled every 20 ms."""
 
     def __enter__(self) -> "Peak":
         self.found, self.over = held(), threading.Event()
@@ -179,7 +178,7 @@ class Peak:
 
 
 def held() -> int:
-    """kB in memory of this process and its children: what several share is counted once (Linux's Pss)."""
+    """Memory of this process and its children in kB. Shared pages count once (Linux's Pss)."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     total = 0
     for process in ("self", *children):
@@ -197,7 +196,7 @@ def accuracy(
     epochs: str = "4",
     seeds: str = "3",
 ) -> None:
-    """Study AUROC of the loop in float32 and bfloat16, and of the plain loop, for each seed."""
+    """Compare the study AUROC of the loop in float32 and bfloat16 with the plain loop, for each seed."""
     root = folder / f"phantoms-{patients}"
     if not root.exists():
         write_phantoms(root, int(patients), 7)
@@ -222,7 +221,7 @@ def _accuracy(root: Path, architecture: str, side: int, epochs: int, seed: int) 
         optimiser = optimiser_for(model, recipe)
         run = loop.Run(model, model, optimiser, None, recipe, crew, way, [], Logged(len(learn), crew.device))
         for number in range(epochs):
-            torch.manual_seed(number)  # what is dropped out
+            torch.manual_seed(number)  # for dropout
             if way == "plain":
                 order = epoch_order(len(learn), seed, number).tolist()
                 batches = DataLoader(files, BATCH, sampler=order, num_workers=2, generator=torch.Generator())
@@ -245,7 +244,7 @@ def _accuracy(root: Path, architecture: str, side: int, epochs: int, seed: int) 
 
 
 def keep_accuracy(rows: list[dict]) -> None:
-    """Append the rows, and print them."""
+    """Append the rows and print them."""
     file = RESULTS / "training_accuracy.csv"
     frame = pd.DataFrame(rows)
     frame.to_csv(file, mode="a", header=not file.exists(), index=False)
@@ -253,7 +252,7 @@ def keep_accuracy(rows: list[dict]) -> None:
 
 
 def epoch(model, optimiser, batches, exact: str) -> float:
-    """One epoch as everyone writes it; its mean loss."""
+    """Train one epoch with the usual loop. Returns the mean loss."""
     model.train()
     total = steps = 0
     for pixels, label in batches:
@@ -268,7 +267,7 @@ def epoch(model, optimiser, batches, exact: str) -> float:
 
 
 def lightning_epoch(model, loader):
-    """Lightning's Trainer around the same network and files."""
+    """Train one epoch with Lightning's Trainer on the same network and files."""
     import lightning
 
     class Module(lightning.LightningModule):
@@ -297,14 +296,14 @@ def lightning_epoch(model, loader):
 
 
 def fastai_epoch(model, loader):
-    """fastai's Learner around the same network and files."""
+    """Train one epoch with fastai's Learner on the same network and files."""
     from fastai.callback.core import Callback, CancelValidException
     from fastai.callback.progress import ProgressCallback
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner
 
     class TrainOnly(Callback):
-        """The others do not validate either."""
+        """A Learner without validation; the other loops do not validate either."""
 
         def before_validate(self):
             raise CancelValidException

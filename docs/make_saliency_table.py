@@ -1,6 +1,6 @@
-"""Which method works on which family: `python docs/make_saliency_table.py [--all]` brings docs/saliency.md up to date.
+"""Update the table in docs/saliency.md of methods and families: `python docs/make_saliency_table.py [--all]`.
 
-Cells that stand are kept, unless all are asked for: a new method or family takes a minute, not half an hour.
+Existing cells are kept unless `--all` is given, so a new method or family takes a minute instead of half an hour.
 """
 
 import sys
@@ -22,25 +22,25 @@ LOOKS = "Grad-CAM looks at"
 
 
 def main() -> None:
-    """Every method on every family, random weights and pixels: 'yes' where it gives a map, R where it is refused."""
+    """Run every method on every family with random weights and pixels: 'yes' for a map, R where it is refused."""
     text = PAGE.read_text()
-    known = {} if "--all" in sys.argv else standing(text[text.index(START) :])
+    known = {} if "--all" in sys.argv else existing_cells(text[text.index(START) :])
     titles = {name: one.title for name, one in METHODS.items()}
     rows: dict[str, dict[str, str]] = {}
     families = {**FAMILIES, **MORE}
     for family, (size, _) in families.items():
         row = known.get(family, {})
         if {LOOKS, *titles.values()} - set(row):
-            row |= made(family, size, {name: title for name, title in titles.items() if title not in row})
+            row |= new_cells(family, size, {name: title for name, title in titles.items() if title not in row})
             print(family, row, file=sys.stderr)
         rows[family] = {"px": str(size), **row}
-        # After each family, so that a stop loses one.
+        # Written after each family, so that an interruption loses only one.
         shown = {**known, **rows} if len(rows) < len(families) else rows
         write(text[: text.index(START)], shown, list(titles.values()))
 
 
 def write(above: str, rows: dict[str, dict[str, str]], titles: list[str]) -> None:
-    """The page with the table below what stands above it; a cell that is not made yet is empty."""
+    """Write the page: the text above the table, then the table. Cells not made yet are empty."""
     lines = ["| " + " | ".join(["family", "px", LOOKS, *titles]) + " |", "|" + "---|" * (3 + len(titles))]
     lines += [
         f"| {family} | {' | '.join(row.get(column, '') for column in ('px', LOOKS, *titles))} |"
@@ -49,16 +49,16 @@ def write(above: str, rows: dict[str, dict[str, str]], titles: list[str]) -> Non
     PAGE.write_text(above + START + "\n" + "\n".join(lines) + "\n")
 
 
-def standing(table: str) -> dict[str, dict[str, str]]:
-    """The cells of the table as it stands, by family and column."""
+def existing_cells(table: str) -> dict[str, dict[str, str]]:
+    """Read the cells of the existing table, by family and column."""
     cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.splitlines() if "|" in line]
     if not cells:
         return {}
     return {row[0]: {name: cell for name, cell in zip(cells[0][1:], row[1:]) if cell} for row in cells[2:]}
 
 
-def made(family: str, size: int, wanted: dict[str, str]) -> dict[str, str]:
-    """Where Grad-CAM looks, and a mark for each wanted method under its title."""
+def new_cells(family: str, size: int, wanted: dict[str, str]) -> dict[str, str]:
+    """The layer that Grad-CAM uses, and a mark for each wanted method under its title."""
     classifier = classifier_of(family)
     pixels = np.random.default_rng(1).integers(0, 256, (size, size)).astype(np.uint8)
     layer = find_layer(private_copy(classifier.model).model, classifier.tensor(pixels[None]))

@@ -1,6 +1,7 @@
-"""Every page as a picture, wide and narrow, dark and light: `python docs/make_screenshots.py` writes docs/screenshots/.
+"""Take screenshots of every page, wide and narrow, dark and light: `python docs/make_screenshots.py`.
 
-Shows the demo set of OVERREAD_HOME (made first where it is missing) through the shipped checkpoints.
+Writes docs/screenshots/. The pages show the demo set of OVERREAD_HOME, which is made first if it is missing, with the
+shipped checkpoints.
 """
 
 import io
@@ -25,6 +26,7 @@ KINDS = (("", 1440, "dark"), ("-light", 1440, "light"), ("-narrow", 400, "dark")
 
 
 def main() -> None:
+    """Write every picture."""
     dataset = ensure_demo(lambda fraction, what: print(f"\r{fraction:4.0%} {what:<50}", end="", file=sys.stderr))
     names = {page: ("" if page == "overview" else page) for page in PAGES}
     names["study"] = "errors?" + urlencode({"study": missed_study(dataset)})
@@ -38,14 +40,14 @@ def main() -> None:
 
 
 def missed_study(dataset) -> str:
-    """The most confident miss of the model that the pages show first."""
+    """The study id of the most confident miss of the model that the pages show first."""
     scores = read_predictions(list_checkpoints()[0][0], dataset)
     table = outcome_table(study_table(scores[scores["split"] == "valid"]), 0.5)
     return table[table["outcome"].isin(["FN", "FP"])].sort_values(["outcome", "score"])["study_id"].iloc[0]
 
 
 def shoot(browser, address: str, width: int, scheme: str) -> Image.Image:
-    """The whole height of a page, up to 2,400 pixels."""
+    """Take a picture of a page at its whole height, up to 2,400 pixels."""
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.goto(address)
     settle(page, 120_000)
