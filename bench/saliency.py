@@ -13,9 +13,10 @@ from captum import attr
 
 from bench.pairs import Case, keep, measure
 from core.data.input_spec import InputSpec
-from core.explain import methods  # noqa: F401  registers them
-from core.explain.attribution import DEFAULT_PAIR, METHODS, Refused, attribute
+from core.explain.attribution import DEFAULT_PAIR, attribute
 from core.explain.grid_cam import cam_grid
+from core.explain.method_registry import MethodRefused
+from core.explain.methods import METHODS
 from core.models.registry import build
 from core.scores.classifier import Classifier
 
@@ -95,7 +96,7 @@ def main(architecture: str = "resnet18", side: str = "224", part: str = "") -> N
             continue
         try:
             attribute(classifier, pixels, method)
-        except Refused as reason:
+        except MethodRefused as reason:
             print(f"{method}: {reason}", file=sys.stderr)
             continue
         case = Case(

@@ -10,10 +10,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from core.explain import methods  # noqa: F401  registers them
-from core.explain.attribution import METHODS, Refused, attribute
-from core.explain.attribution_target import private_copy
+from core.explain.attribution import attribute
 from core.explain.layers import find_layer
+from core.explain.method_registry import MethodRefused
+from core.explain.methods import METHODS
+from core.explain.private_copy import private_copy
 from tests.explain.families import FAMILIES, MORE, classifier_of
 
 PAGE = Path(__file__).with_name("saliency.md")
@@ -67,7 +68,7 @@ def new_cells(family: str, size: int, wanted: dict[str, str]) -> dict[str, str]:
         try:
             attribute(classifier, pixels, name)
             row[title] = "yes"
-        except Refused:
+        except MethodRefused:
             row[title] = "**R**"
     return row
 

@@ -24,9 +24,10 @@ def explain(
     """What in one radiograph moves the logit, and whether the map is to be trusted."""
     from core.data.index import read_dataset
     from core.errors import OverreadError
-    from core.explain.attribution import DEFAULT_PAIR, Refused, attribute
+    from core.explain.attribution import DEFAULT_PAIR, MapSettings, attribute
     from core.explain.export import write_npz
-    from core.explain.faithfulness import judge
+    from core.explain.faithfulness import Evidence, check_map
+    from core.explain.method_registry import MethodRefused
     from core.explain.trust_sample import known_auroc, mean_radiograph
     from core.models.checkpoint import read_checkpoint
     from core.scores.classifier import load_classifier
@@ -35,20 +36,23 @@ def explain(
     pixels, classifier = described.input_spec.pixels(image), load_classifier(described, device)
     dataset = read_dataset(data) if data else None
     if baseline == "mean" and not dataset:
-        raise OverreadError("The baseline 'mean' is the mean radiograph of a data set: name it with --data.")
+        raise OverreadError(
+            "The baseline 'mean' is the mean radiograph of a data set; name the data set with --data.",
+            code="mean-without-data",
+        )
     with bar() as progress:
         auroc = known_auroc(described, dataset, progress=progress)
         nothing = mean_radiograph(dataset, described.input_spec, progress) if baseline == "mean" else baseline
+    settings = MapSettings(layer, nothing)
     told, maps = [], []
     for name in method or DEFAULT_PAIR:
         try:
-            found = attribute(classifier, pixels, name, layer=layer, baseline=nothing)
-        except Refused as error:
+            found = attribute(classifier, pixels, name, settings)
+        except MethodRefused as error:
             told.append({"method": name, "refused": str(error)})
             continue
         maps.append(found)
-        options = {"layer": layer, "baseline": nothing}
-        trust = judge(classifier, pixels, found, model_auroc=auroc, options=options)
+        trust = check_map(classifier, pixels, found, Evidence(model_auroc=auroc), settings)
         told.append({"method": name, "logit": found.value, "note": found.note, "layer": found.layer, **trust.to_dict()})
     if out:
         write_npz(out, pixels, maps)

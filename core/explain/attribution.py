@@ -1,39 +1,52 @@
-"""Attributions: what in a radiograph moves its logit or its study's score, as float maps, by name through Captum."""
+"""Attribution maps: what in a radiograph moves its logit, or its study's score, computed by name through Captum."""
 
 import math
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
 from core.errors import OverreadError
-from core.explain.attribution_target import Explained, held_copy
-from core.explain.layers import Layer, known_layer
-from core.explain.memory import at_once, in_parts
+from core.explain.attribution_target import AttributionTarget
+from core.explain.memory import batch_that_fits, retry_with_smaller_batches
+from core.explain.method_registry import WORST_GAP, MapRequest, Method, MethodMap, MethodRefused
+from core.explain.methods import METHODS
+from core.explain.private_copy import locked_copy
 from core.scores.classifier import Classifier
 
 BASELINES = ("black", "blur", "grey")
-# What is shown where nothing else is asked for.
+# The pair of methods that pages and commands use where no method is named.
 DEFAULT_PAIR = ("hires_cam", "occlusion")
-# Sundararajan 2017 asks for completeness; beyond this share of the change in logit a map is refused.
-WORST_GAP = 0.05
+_RANDOM_STATE = threading.Lock()
 
 
-class Refused(OverreadError):
-    """A method that would silently give something else on this network or radiograph."""
+@dataclass(frozen=True)
+class MapSettings:
+    """How a map is made. layer: of the CAM methods; '' finds one.
+
+    baseline: the picture that stands for 'nothing', in pixels: black, blur, grey, or a picture uint8 [size, size]
+    such as the data set's mean. seed: of the methods that draw random numbers.
+    """
+
+    layer: str = ""
+    baseline: str | np.ndarray = "black"
+    seed: int = 0
+
+
+DEFAULT_SETTINGS = MapSettings()
 
 
 @dataclass(frozen=True)
 class Attribution:
     """One map of one radiograph, float32 [size, size].
 
-    Where `signed`, positive speaks for abnormal and negative for normal; else it is a magnitude. value: what is
-    explained, a logit. gap: the part of the change from the baseline that the map leaves unexplained (NaN where the
-    method promises no completeness). note: the method's settings, in words.
+    Where `signed`, positive values are evidence for abnormal and negative ones for normal; otherwise values are
+    magnitudes. value: the logit that is explained. gap: the share of the change from the baseline that the map leaves
+    unexplained (NaN where the method promises no completeness). note: the method's settings in words.
     """
 
     method: str
@@ -47,164 +60,117 @@ class Attribution:
     baseline: str = ""
 
 
-@dataclass(frozen=True)
-class Method:
-    """A way to explain. `call(task) -> Found`; cost: about how many forward-and-backward passes it takes.
-
-    draws: whether Captum draws random numbers for it.
-    """
-
-    name: str
-    title: str
-    call: Callable
-    signed: bool
-    cost: float
-    source: str
-    uses: tuple[str, ...]
-    draws: bool = False
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a method is given: inputs [1, n, s, s] in the network's units, and its baseline in the same.
-
-    batch: how many variants of the input go through the network at once.
-    """
-
-    explained: Explained
-    inputs: torch.Tensor
-    baseline: torch.Tensor
-    baseline_name: str
-    std: float
-    wanted_layer: str
-    pixels: np.ndarray
-    batch: int
-    layers: dict = field(default_factory=dict)
-
-    def layer(self, cells: int = 0) -> Layer:
-        """Where Grad-CAM looks, or the last map of at least so many cells a side; asked with the views as a batch."""
-        rows = self.inputs.detach().transpose(0, 1)
-        return known_layer(self.layers, self.explained.model, rows, self.wanted_layer, cells)
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a method gives back: maps [1, n, s, s], its settings in words, its gap where it promises completeness."""
-
-    maps: torch.Tensor
-    note: str
-    gap: float = math.nan
-    layer: str = ""
-
-
-METHODS: dict[str, Method] = {}
-_DRAWING = threading.Lock()
-
-
-def method(
-    title: str, *, cost: float, source: str, uses: tuple[str, ...] = (), signed: bool = True, draws: bool = False
-) -> Callable:
-    """Register `call(task) -> Found` under its name. uses: which of the options 'layer' and 'baseline' it reads."""
-
-    def keep(call: Callable) -> Callable:
-        METHODS[call.__name__] = Method(call.__name__, title, call, signed, cost, source, uses, draws)
-        return call
-
-    return keep
-
-
 def attribute(
     classifier: Classifier,
     pixels: np.ndarray,
-    name: str,
-    *,
-    layer: str = "",
-    baseline: str | np.ndarray = "black",
-    seed: int = 0,
+    method: str,
+    settings: MapSettings = DEFAULT_SETTINGS,
     cancelled: Callable[[], bool] | None = None,
 ) -> Attribution:
-    """The map of one radiograph, uint8 [size, size], for its own logit.
+    """Return the map of one radiograph, uint8 [size, size], for its own logit.
 
-    baseline: what 'nothing' looks like, in pixels: black, blur, grey, or a picture uint8 [size, size] such as the
-    data set's mean. Refused where the method would not be itself here; OverreadError on unknown names.
+    Raises MethodRefused where the method would compute something else on this network.
     """
-    return _attribute(classifier, pixels[None], name, "", layer, baseline, seed, cancelled)[0]
+    return attribute_study(classifier, pixels[None], method, "", settings, cancelled)[0]
 
 
 def attribute_study(
     classifier: Classifier,
     pixels: np.ndarray,
-    name: str,
+    method: str,
     aggregation: str = "mean",
-    *,
-    layer: str = "",
-    baseline: str | np.ndarray = "black",
-    seed: int = 0,
+    settings: MapSettings = DEFAULT_SETTINGS,
     cancelled: Callable[[], bool] | None = None,
 ) -> list[Attribution]:
-    """One map a view, of views uint8 [n, size, size], for the logit of their study's score under `aggregation`.
+    """Return one map for each view, uint8 [n, size, size], for the logit of their study's score.
 
-    The maps of a study share one scale: a view that does not move the score is pale beside one that does.
+    The maps of a study share one scale, so a view that hardly moves the score is pale beside one that does. With the
+    aggregation '' there must be one view, and its own logit is explained.
     """
-    return _attribute(classifier, pixels, name, aggregation, layer, baseline, seed, cancelled)
-
-
-def _attribute(classifier, pixels, name, aggregation, layer, baseline, seed, cancelled) -> list[Attribution]:
-    from core.explain import methods  # noqa: F401  registers them
-
-    if name not in METHODS:
-        raise OverreadError(f"There is no saliency method {name!r}; choose one of {', '.join(METHODS)}.")
-    chosen, side = METHODS[name], classifier.spec.size
-    if pixels.ndim != 3 or not len(pixels) or pixels.dtype != np.uint8:
+    if method not in METHODS:
         raise OverreadError(
-            f"Pixels {pixels.dtype} {list(pixels.shape)} were given; expected uint8 [views, {side}, {side}]."
+            f"There is no saliency method {method!r}; choose one of {', '.join(METHODS)}.",
+            code="saliency-method-unknown",
         )
-    if pixels.shape[1:] != (side, side):
-        raise OverreadError(
-            f"Pixels of {pixels.shape[1]} x {pixels.shape[2]} were given; this network takes {side} x {side}."
-        )
+    chosen, side = METHODS[method], classifier.spec.size
+    _check_pixels(pixels, side)
 
-    def at(batch: int) -> tuple[Found, float, str]:
-        return _found(classifier, pixels, chosen, aggregation, layer, baseline, seed, cancelled, batch)
+    def compute(batch: int) -> tuple[MethodMap, float]:
+        return _run_method(chosen, classifier, pixels, aggregation, settings, cancelled, batch)
 
-    found, value, base_name = in_parts(at, at_once(side, len(pixels)), chosen.title, side)
-    maps = found.maps.detach().float().cpu().numpy()[0]
+    result, value = retry_with_smaller_batches(compute, batch_that_fits(side, len(pixels)), chosen.title, side)
+    maps = result.maps.detach().float().cpu().numpy()[0]
     if not np.isfinite(maps).all():
-        raise Refused(f"{chosen.title} gives values that are not numbers here; choose another method.")
-    if not math.isnan(found.gap) and not found.gap <= WORST_GAP:
-        raise Refused(
-            f"{chosen.title} leaves {found.gap:.0%} of the change in logit unexplained ({found.note}), where at most "
-            f"{WORST_GAP:.0%} is tolerable; choose another method or baseline."
+        raise MethodRefused(
+            f"{chosen.title} gives values that are not finite numbers here; choose another method.",
+            code="map-not-finite",
+        )
+    if not math.isnan(result.gap) and not result.gap <= WORST_GAP:
+        raise MethodRefused(
+            f"{chosen.title} leaves {result.gap:.0%} of the change in logit unexplained ({result.note}); at most "
+            f"{WORST_GAP:.0%} is accepted. Choose another method or baseline.",
+            code="map-incomplete",
         )
     explains = f"the study's score ({aggregation})" if aggregation else "this radiograph's logit"
-    base_name = base_name if "baseline" in chosen.uses else ""
+    baseline = _baseline_name(settings.baseline) if "baseline" in chosen.uses else ""
     return [
-        Attribution(name, one, value, explains, found.note, chosen.signed, found.gap, found.layer, base_name)
+        Attribution(method, one, value, explains, result.note, chosen.signed, result.gap, result.layer, baseline)
         for one in maps
     ]
 
 
-def _found(
-    classifier, pixels, chosen, aggregation, layer, baseline, seed, cancelled, batch
-) -> tuple[Found, float, str]:
-    """What a method finds with so many variants at once, the logit explained, and the baseline's name."""
-    base_name = baseline if isinstance(baseline, str) else "a given picture"
-    drawn = _own_numbers(seed, classifier.device) if chosen.draws else nullcontext()
-    with held_copy(classifier.model) as copy, torch.enable_grad(), drawn:
-        explained = Explained(copy.model, aggregation, cancelled).eval()
+def _check_pixels(pixels: np.ndarray, side: int) -> None:
+    if pixels.ndim != 3 or not len(pixels) or pixels.dtype != np.uint8:
+        raise OverreadError(
+            f"The pixels are {pixels.dtype} {list(pixels.shape)}; expected uint8 [views, {side}, {side}].",
+            code="pixels-malformed",
+        )
+    if pixels.shape[1:] != (side, side):
+        raise OverreadError(
+            f"The pixels are {pixels.shape[1]} x {pixels.shape[2]}; this network takes {side} x {side}.",
+            code="pixels-wrong-size",
+        )
+
+
+def _run_method(
+    method: Method,
+    classifier: Classifier,
+    pixels: np.ndarray,
+    aggregation: str,
+    settings: MapSettings,
+    cancelled: Callable[[], bool] | None,
+    batch: int,
+) -> tuple[MethodMap, float]:
+    """A method's result with so many variants at once, and the logit that it explains."""
+    seeded = _seeded_generators(settings.seed, classifier.device) if method.draws else nullcontext()
+    with locked_copy(classifier.model) as copy, torch.enable_grad(), seeded:
+        target = AttributionTarget(copy.model, aggregation, cancelled).eval()
         inputs = classifier.tensor(pixels).transpose(0, 1).contiguous().requires_grad_(True)
-        base = classifier.tensor(_baseline(pixels, baseline, classifier.spec.mean)).transpose(0, 1).contiguous()
-        task = Task(explained, inputs, base, base_name, classifier.spec.std, layer, pixels, batch, copy.layers)
+        baseline_pixels = _baseline_pixels(pixels, settings.baseline, classifier.spec.mean)
+        request = MapRequest(
+            target=target,
+            inputs=inputs,
+            baseline=classifier.tensor(baseline_pixels).transpose(0, 1).contiguous(),
+            baseline_name=_baseline_name(settings.baseline),
+            noise_unit=classifier.spec.std,
+            layer_name=settings.layer,
+            pixels=pixels,
+            batch=batch,
+            layer_cache=copy.layers,
+        )
         with torch.no_grad():
-            value = float(explained(inputs)[0, 0])
-        return chosen.call(task), value, base_name
+            value = float(target(inputs)[0, 0])
+        return method.call(request), value
 
 
 @contextmanager
-def _own_numbers(seed: int, device: torch.device):
-    """Captum draws from the generators that the whole process shares: one at a time, seeded, and put back after."""
-    with _DRAWING, torch.random.fork_rng([device] if device.type == "cuda" else []):
-        before = np.random.get_state()  # noqa: NPY002  Captum draws from the old generator too
+def _seeded_generators(seed: int, device: torch.device):
+    """Seed the generators for one caller at a time, and restore them afterwards.
+
+    Captum draws from the generators that the whole process shares.
+    """
+    with _RANDOM_STATE, torch.random.fork_rng([device] if device.type == "cuda" else []):
+        before = np.random.get_state()  # noqa: NPY002  Captum uses NumPy's legacy generator too
         torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002
         try:
@@ -213,13 +179,17 @@ def _own_numbers(seed: int, device: torch.device):
             np.random.set_state(before)  # noqa: NPY002
 
 
-def _baseline(pixels: np.ndarray, baseline: str | np.ndarray, mean: float) -> np.ndarray:
-    """What 'nothing' looks like, uint8 like the pixels. In pixels, since zeros of a tensor are no picture."""
+def _baseline_name(baseline: str | np.ndarray) -> str:
+    return baseline if isinstance(baseline, str) else "a given picture"
+
+
+def _baseline_pixels(pixels: np.ndarray, baseline: str | np.ndarray, mean: float) -> np.ndarray:
+    """The baseline of each view, uint8 like the pixels: zeros of the normalised tensor would be no picture."""
     if isinstance(baseline, np.ndarray):
         if baseline.shape != pixels.shape[1:] or baseline.dtype != np.uint8:
             raise OverreadError(
-                f"A baseline {baseline.dtype} {list(baseline.shape)} was given; "
-                f"expected uint8 {list(pixels.shape[1:])}."
+                f"The baseline is {baseline.dtype} {list(baseline.shape)}; expected uint8 {list(pixels.shape[1:])}.",
+                code="baseline-malformed",
             )
         return np.repeat(baseline[None], len(pixels), axis=0)
     if baseline == "black":
@@ -229,15 +199,16 @@ def _baseline(pixels: np.ndarray, baseline: str | np.ndarray, mean: float) -> np
     if baseline == "blur":
         return blurred(pixels)
     raise OverreadError(
-        f"The baseline {baseline!r} is not known; choose one of {', '.join(BASELINES)}, or give pixels."
+        f"The baseline {baseline!r} is unknown; choose one of {', '.join(BASELINES)}, or pass pixels.",
+        code="baseline-unknown",
     )
 
 
-def blurred(pixels: np.ndarray, part: float = 1 / 12) -> np.ndarray:
-    """Squares uint8 [n, s, s] under a Gaussian of s * part pixels: shape and exposure stay, findings go."""
-    wide = part * pixels.shape[-1]
+def blurred(pixels: np.ndarray, sigma_share: float = 1 / 12) -> np.ndarray:
+    """Pixels uint8 [n, s, s] under a Gaussian of s * sigma_share: shape and exposure remain, findings disappear."""
+    sigma = sigma_share * pixels.shape[-1]
     return (
-        np.stack([gaussian_filter(one.astype(np.float32), wide, mode="nearest") for one in pixels])
+        np.stack([gaussian_filter(one.astype(np.float32), sigma, mode="nearest") for one in pixels])
         .round()
         .astype(np.uint8)
     )

@@ -1,9 +1,10 @@
-"""Maps of many radiographs: a trust table per method, made as a job that can be stopped and goes on; and mean maps."""
+"""Checks of the maps of many radiographs, stored row by row; the trust table of each method; and mean maps."""
 
 import hashlib
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,17 @@ import pandas as pd
 from scipy import ndimage
 
 from core.errors import OverreadError
-from core.explain.attribution import METHODS, Refused, attribute
-from core.explain.faithfulness import judge, network_knows
-from core.explain.regions import regions
+from core.explain.attribution import attribute
+from core.explain.faithfulness import Evidence, check_map, network_knows
+from core.explain.method_registry import MethodRefused
+from core.explain.methods import METHODS
+from core.explain.regions import find_regions
 from core.models.checkpoint import Checkpoint
 from core.paths import home
 from core.scores.classifier import Classifier
 
 DEFAULT_METHODS = ("hires_cam", "grad_cam", "occlusion", "integrated_gradients", "saliency", "smooth_grad")
-# What is kept of each map; the names of checks are those of faithfulness.judge.
+# The figures stored for each map, named after the checks of faithfulness.check_map.
 FIGURES = (
     "model",
     "edges",
@@ -33,78 +36,80 @@ FIGURES = (
     "pointing",
     "inside",
 )
-# Raised when a method or a check changes, so that older rows are made again.
+FACTS = ("method", "image_id", "sha1", "label", "bone", "refused", "verdict", "why", "better_than_edges", "seconds")
+# Raised when a method or a check changes, so that older rows are computed again.
 VERSION = 4
-FRAME = 64
+BODY_FRAME = 64
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Radiographs to check maps on. rows: image_id, sha1, label and bone of each.
+
+    read_pixels: from a row to the network's pixels. read_finding: from a row to the mask of its known finding, if any.
+    """
+
+    rows: pd.DataFrame
+    read_pixels: Callable[[pd.Series], np.ndarray]
+    read_finding: Callable[[pd.Series], np.ndarray | None] = lambda row: None
 
 
 def sample_rows(rows: pd.DataFrame, count: int, seed: int = 0) -> pd.DataFrame:
-    """Up to `count` rows of PREDICTIONS: as many abnormal as normal, spread over the bones, the same for a seed."""
+    """Sample up to `count` labelled rows of PREDICTIONS, half of them abnormal, over all bones; deterministic."""
     known = rows[rows["label"].notna()]
     order = [hashlib.blake2b(f"{seed} {image}".encode(), digest_size=8).hexdigest() for image in known["image_id"]]
     known = known.assign(_order=order).sort_values("_order")
-    # Within a label dealt in turn from each bone, so that a rare one is not lost; then one of each label in turn.
+    # Within each label the bones take turns, so that a rare bone is not lost; then the labels take turns.
     known = known.assign(_turn=known.groupby(["label", "bone"]).cumcount()).sort_values(["_turn", "_order"])
     known = known.assign(_turn=known.groupby("label").cumcount()).sort_values(["_turn", "label"])
     return known.head(count).drop(columns=["_turn", "_order"])
 
 
 def trust_folder(checkpoint: Checkpoint) -> Path:
-    """Where the rows about a checkpoint's maps are kept; another weights' hash is another folder."""
+    """The folder of the rows about a checkpoint's maps; other weights have another hash, so another folder."""
     return home() / "trust" / checkpoint.reference.replace("@", "-")
 
 
 def trust_rows(checkpoint: Checkpoint) -> pd.DataFrame:
-    """One row a (method, image) judged so far; empty where there is none. Lines cut off by a kill are left out."""
-    file, found = trust_folder(checkpoint) / f"rows-{VERSION}.jsonl", []
+    """Read one row for each (method, image) checked so far. Lines that a killed process cut off are skipped."""
+    file, entries = _rows_file(checkpoint), []
     if file.exists():
         for line in file.read_text().splitlines():
             try:
-                found.append(json.loads(line))
+                entries.append(json.loads(line))
             except ValueError:
                 continue
-    columns = [
-        "method",
-        "image_id",
-        "sha1",
-        "label",
-        "bone",
-        "refused",
-        "verdict",
-        "why",
-        "better_than_edges",
-        "seconds",
-    ]
-    rows = pd.DataFrame(found, columns=[*columns, *FIGURES, "model_low", "chance"])
+    rows = pd.DataFrame(entries, columns=[*FACTS, *FIGURES, "model_low", "chance"])
     return rows.drop_duplicates(["method", "sha1"], keep="last")
 
 
-def judge_cohort(
+def check_cohort(
     checkpoint: Checkpoint,
     classifier: Classifier,
-    rows: pd.DataFrame,
-    read_pixels: Callable[[pd.Series], np.ndarray],
+    cohort: Cohort,
     methods: tuple[str, ...] = DEFAULT_METHODS,
     model_auroc: tuple[float, float] | None = None,
-    read_truth: Callable[[pd.Series], np.ndarray | None] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> pd.DataFrame:
-    """Judge each method on each of `rows` (image_id, sha1, label, bone); rows already judged are not made again.
+    """Check each method's map of each radiograph, and return the rows of these methods and radiographs.
 
-    Each row is written as soon as it is known, so that a stop loses one map. A radiograph that cannot be read is left
-    out. Returns the rows of these images and methods.
+    Rows on disk are not computed again. Each row is written at once, so that a stop loses one map at most.
+    Radiographs that cannot be read are skipped.
     """
-    if unknown := [name for name in methods if name not in _methods()]:
-        raise OverreadError(f"There is no saliency method {unknown[0]!r}; choose from {', '.join(_methods())}.")
-    folder = trust_folder(checkpoint)
-    folder.mkdir(parents=True, exist_ok=True)
+    if unknown := [name for name in methods if name not in METHODS]:
+        raise OverreadError(
+            f"There is no saliency method {unknown[0]!r}; choose from {', '.join(METHODS)}.",
+            code="saliency-method-unknown",
+        )
+    file = _rows_file(checkpoint)
+    file.parent.mkdir(parents=True, exist_ok=True)
     known = trust_rows(checkpoint)
     done = set(zip(known["method"], known["sha1"]))
-    wanted = [(name, row) for _, row in rows.iterrows() for name in methods]
-    with open(folder / f"rows-{VERSION}.jsonl", "a") as file:
-        if file.tell() and not _ends_in_newline(folder / f"rows-{VERSION}.jsonl"):
-            file.write("\n")
+    wanted = [(name, row) for _, row in cohort.rows.iterrows() for name in methods]
+    with open(file, "a") as lines:
+        if lines.tell() and not _ends_in_newline(file):
+            lines.write("\n")
         for number, (name, row) in enumerate(wanted):
             if progress:
                 progress(number, len(wanted), f"{METHODS[name].title} on {row['image_id']}")
@@ -113,70 +118,57 @@ def judge_cohort(
             if (name, row["sha1"]) in done:
                 continue
             try:
-                pixels = read_pixels(row)
+                pixels = cohort.read_pixels(row)
             except OverreadError:
-                continue  # named on the audit page
-            truth = read_truth(row) if read_truth else None
-            file.write(json.dumps(_one(classifier, row, name, pixels, truth, model_auroc)) + "\n")
-            file.flush()
+                continue  # the audit page lists it
+            evidence = Evidence(cohort.read_finding(row), model_auroc)
+            lines.write(json.dumps(_checked_row(classifier, row, name, pixels, evidence)) + "\n")
+            lines.flush()
         else:
-            # Only where nobody stopped it: all of them are judged.
+            # Not after a cancellation, which leaves some maps unchecked.
             if progress:
-                progress(len(wanted), len(wanted), "maps judged")
-    found = trust_rows(checkpoint)
-    return found[found["sha1"].isin(set(rows["sha1"])) & found["method"].isin(methods)].reset_index(drop=True)
+                progress(len(wanted), len(wanted), "maps checked")
+    rows = trust_rows(checkpoint)
+    return rows[rows["sha1"].isin(set(cohort.rows["sha1"])) & rows["method"].isin(methods)].reset_index(drop=True)
 
 
-def _one(classifier, row, name, pixels, truth, model_auroc) -> dict:
-    facts = {"method": name, **{key: row[key] for key in ("image_id", "sha1", "bone")}, "label": float(row["label"])}
+def _checked_row(classifier: Classifier, row: pd.Series, method: str, pixels: np.ndarray, evidence: Evidence) -> dict:
+    facts = {"method": method, **{key: row[key] for key in ("image_id", "sha1", "bone")}, "label": float(row["label"])}
     started = time.perf_counter()
     try:
-        found = attribute(classifier, pixels, name)
-    except Refused as error:
+        attribution = attribute(classifier, pixels, method)
+    except MethodRefused as error:
         return {**facts, "refused": str(error)}
     seconds = time.perf_counter() - started
-    trust = judge(classifier, pixels, found, truth=truth, model_auroc=model_auroc)
-    figures = {check.name: _plain(check.value) for check in trust.checks if check.name in FIGURES}
-    edges = next((check for check in trust.checks if check.name == "edges"), None)
-    pointed = next((check for check in trust.checks if check.name == "pointing"), None)
+    report = check_map(classifier, pixels, attribution, evidence)
+    checks = {check.name: check for check in report.checks}
+    edges, pointed = checks.get("edges"), checks.get("pointing")
     return {
         **facts,
-        **figures,
+        **{name: _plain(check.value) for name, check in checks.items() if name in FIGURES},
         "edges": _plain(edges.value - edges.reference) if edges else None,
         "chance": _plain(pointed.reference) if pointed else None,
-        "model_low": _plain(model_auroc[1]) if model_auroc else None,
-        "verdict": trust.verdict,
-        "why": trust.why,
-        "better_than_edges": trust.better_than_edges,
+        "model_low": _plain(evidence.model_auroc[1]) if evidence.model_auroc else None,
+        "verdict": report.verdict,
+        "why": report.why,
+        "better_than_edges": report.better_than_edges,
         "seconds": seconds,
     }
 
 
 def trust_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a method: n, refused, judged, better (share better than an edge detector), its k, and medians.
+    """One row a method: n, refused, judged, better (than an edge detector, of `judged`), medians, verdict and why.
 
-    `advantage` is the median of the map's figure less the edge detector's; `hits` of `pointed` maps point at the known
-    finding, where `chance` of them would by luck. `verdict` 'do not use' where no more than half beat the edges, where
-    shuffled weights give the same maps, or where every radiograph was refused.
+    `advantage`: the median of the map's figure minus the edge detector's. `hits`: how many of the `pointed` maps point
+    at the known finding; `chance` is the share that would by luck. The verdict is 'do not use' where at most half of
+    the maps beat the edge detector, where shuffled weights give similar maps, or where every radiograph was refused.
     """
-    made = []
+    table = []
     for name, group in rows.groupby("method", sort=False):
         judged, pointed = group[group["better_than_edges"].notna()], group[group["pointing"].notna()]
         better = int(judged["better_than_edges"].astype(bool).sum())
-        alike = group["randomisation"].median()
-        knows, words = network_knows(_auroc(group))
-        reason = ""
-        if group["refused"].notna().all():
-            reason = str(group["refused"].iloc[0])
-        elif not knows:
-            reason = words
-        elif judged.empty:
-            reason = "on none of these radiographs does blurring move the score enough to judge a map by"
-        elif better <= len(judged) / 2:
-            reason = f"better than an edge detector on only {better} of {len(judged)}"
-        elif alike >= 0.5:
-            reason = f"shuffled weights give much the same maps (likeness {alike:.2f})"
-        made.append(
+        reason = _reason_against(group, judged, better)
+        table.append(
             {
                 "method": name,
                 "n": len(group),
@@ -184,7 +176,7 @@ def trust_table(rows: pd.DataFrame) -> pd.DataFrame:
                 "judged": len(judged),
                 "better": better,
                 "advantage": judged["edges"].astype(float).median(),
-                "randomisation": alike,
+                "randomisation": group["randomisation"].median(),
                 "stability": group["stability"].median(),
                 "outside": group["outside"].median(),
                 "pointed": len(pointed),
@@ -195,44 +187,59 @@ def trust_table(rows: pd.DataFrame) -> pd.DataFrame:
                 "why": reason,
             }
         )
-    return pd.DataFrame(made)
+    return pd.DataFrame(table)
 
 
-def _auroc(group: pd.DataFrame) -> tuple[float, float] | None:
-    """The network's AUROC and lower bound as the rows of a method have it: the least sure of them."""
-    asked = group[group["refused"].isna()]
-    if asked.empty or asked["model"].isna().any():
+def _reason_against(group: pd.DataFrame, judged: pd.DataFrame, better: int) -> str:
+    """Why a method should not be used, by its rows; '' where nothing speaks against it."""
+    if group["refused"].notna().all():
+        return str(group["refused"].iloc[0])
+    knows, words = network_knows(_lowest_auroc(group))
+    if not knows:
+        return words
+    if judged.empty:
+        return "blurring moves the score of none of these radiographs enough to check a map"
+    if better <= len(judged) / 2:
+        return f"better than an edge detector on only {better} of {len(judged)}"
+    if (alike := group["randomisation"].median()) >= 0.5:
+        return f"shuffled weights give similar maps (likeness {alike:.2f})"
+    return ""
+
+
+def _lowest_auroc(group: pd.DataFrame) -> tuple[float, float] | None:
+    """The network's AUROC and lower bound from a method's rows, taking the row with the lowest bound."""
+    checked = group[group["refused"].isna()]
+    if checked.empty or checked["model"].isna().any():
         return None
-    worst = asked.astype({"model": float, "model_low": float}).sort_values("model_low", na_position="first").iloc[0]
-    return worst["model"], worst["model_low"]
+    lowest = checked.astype({"model": float, "model_low": float}).sort_values("model_low", na_position="first").iloc[0]
+    return lowest["model"], lowest["model_low"]
 
 
-def to_frame(found: np.ndarray, pixels: np.ndarray, size: int = FRAME) -> np.ndarray:
-    """A map float [s, s] cut to the body's bounding box and brought to [size, size], scaled so that its peak is 1.
+def crop_to_body(values: np.ndarray, pixels: np.ndarray, size: int = BODY_FRAME) -> np.ndarray:
+    """Crop a map float [s, s] to the body's bounding box, resize it to [size, size] and scale its peak to 1.
 
-    A frame, no registration: bones of different pose still do not lie on each other.
+    This is no registration: bones in different poses still do not coincide.
     """
-    parts = regions(pixels)
-    rows, columns = np.flatnonzero(parts.body.any(1)), np.flatnonzero(parts.body.any(0))
-    cut = found[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float64)
-    scaled = ndimage.zoom(cut, (size / cut.shape[0], size / cut.shape[1]), order=1, grid_mode=True, mode="nearest")
-    peak = np.percentile(np.abs(scaled), 99.5)
-    return scaled / peak if peak > 0 else scaled
+    body = find_regions(pixels).body
+    rows, columns = np.flatnonzero(body.any(1)), np.flatnonzero(body.any(0))
+    cropped = values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float64)
+    zoom = (size / cropped.shape[0], size / cropped.shape[1])
+    resized = ndimage.zoom(cropped, zoom, order=1, grid_mode=True, mode="nearest")
+    peak = np.percentile(np.abs(resized), 99.5)
+    return resized / peak if peak > 0 else resized
 
 
-def mean_map(maps: list[tuple[np.ndarray, np.ndarray]], size: int = FRAME) -> tuple[np.ndarray, np.ndarray]:
-    """The mean map and mean radiograph, both [size, size], of (map, pixels) pairs in one frame; zeros for none."""
+def mean_map(maps: list[tuple[np.ndarray, np.ndarray]], size: int = BODY_FRAME) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean map and the mean radiograph [size, size] of (map, pixels) pairs; zeros for an empty list."""
     if not maps:
         return np.zeros((size, size)), np.zeros((size, size))
-    framed = [to_frame(found, pixels, size) for found, pixels in maps]
-    films = [to_frame(pixels.astype(np.float64), pixels, size) for _, pixels in maps]
-    return np.mean(framed, 0), np.mean(films, 0)
+    cropped_maps = [crop_to_body(values, pixels, size) for values, pixels in maps]
+    cropped_films = [crop_to_body(pixels.astype(np.float64), pixels, size) for _, pixels in maps]
+    return np.mean(cropped_maps, 0), np.mean(cropped_films, 0)
 
 
-def _methods() -> dict:
-    from core.explain import methods  # noqa: F401  registers them
-
-    return METHODS
+def _rows_file(checkpoint: Checkpoint) -> Path:
+    return trust_folder(checkpoint) / f"rows-{VERSION}.jsonl"
 
 
 def _ends_in_newline(file: Path) -> bool:

@@ -1,5 +1,6 @@
-"""Maps for other programs: floats without colours as NPZ, and what was seen as PNG."""
+"""Exports maps for other programs: floating-point values without colours, as NPZ."""
 
+import io
 import json
 from pathlib import Path
 
@@ -8,23 +9,20 @@ import numpy as np
 from core.explain.attribution import Attribution
 from core.paths import write_atomically
 
+_DESCRIBED = ("value", "explains", "note", "signed", "layer", "baseline")
+
 
 def npz_bytes(pixels: np.ndarray, maps: list[Attribution]) -> bytes:
-    """An NPZ: `pixels` uint8 [s, s], each map under its method's name float32 [s, s], and `about`, JSON text."""
-    import io
-
+    """Return an NPZ with `pixels` uint8 [s, s], each map float32 [s, s] under its method's name, and `about`, JSON."""
     buffer = io.BytesIO()
-    about = {
-        found.method: {key: getattr(found, key) for key in ("value", "explains", "note", "signed", "layer", "baseline")}
-        for found in maps
-    }
-    # Text as bytes of UTF-8: an array of objects would need pickle to be read.
+    about = {one.method: {key: getattr(one, key) for key in _DESCRIBED} for one in maps}
+    # The text is stored as UTF-8 bytes, since reading an array of objects would need pickle.
     text = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    np.savez_compressed(buffer, pixels=pixels, about=text, **{found.method: found.map for found in maps})
+    np.savez_compressed(buffer, pixels=pixels, about=text, **{one.method: one.map for one in maps})
     return buffer.getvalue()
 
 
 def write_npz(file: Path, pixels: np.ndarray, maps: list[Attribution]) -> None:
-    """Put `npz_bytes` in place in one step."""
+    """Write `npz_bytes` to a file in one step."""
     data = npz_bytes(pixels, maps)
     write_atomically(file, lambda path: path.write_bytes(data))

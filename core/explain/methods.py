@@ -1,4 +1,7 @@
-"""The methods, each one Captum call. Importing this module registers them."""
+"""The saliency methods, each around a Captum call. Importing this module fills METHODS.
+
+To add a method, write a function from MapRequest to MethodMap here and decorate it with `saliency_method`.
+"""
 
 from contextlib import nullcontext
 
@@ -6,259 +9,279 @@ import numpy as np
 import torch
 from captum import attr
 
-from core.explain.attribution import WORST_GAP, Found, Refused, Task, method
-from core.explain.layers import draw
+from core.explain.layers import Layer, upsample
+from core.explain.method_registry import METHODS, WORST_GAP, MapRequest, MethodMap, MethodRefused, saliency_method
 from core.explain.suitability import deep_lift_fault, guided_backprop_fault
+
+__all__ = ["METHODS", "fine_cells"]
 
 IG_STEPS = (32, 128, 512)
 SMOOTH_SAMPLES, SMOOTH_NOISE = 16, 0.1
 SEGMENTS = 64
-# Coalitions of superpixels that KernelSHAP asks, for each superpixel.
+# How many coalitions KernelSHAP draws for each superpixel.
 COALITIONS = 8
-# Pixels that a cell of HiRes-CAM's layer may be wide; docs/lab-log.md has what 8, 16 and 32 find.
+# The largest width in pixels of a cell of HiRes-CAM's layer; docs/lab-log.md compares 8, 16 and 32.
 FINE = 8
 
 
-@method("HiRes-CAM", cost=1, source="Draelos 2020", uses=("layer",))
-def hires_cam(task: Task) -> Found:
-    """Gradient times activation, place by place, at the last map that is still fine; both signs kept."""
-    layer = task.layer(fine_cells(task.inputs.shape[-1]))
-    product = attr.LayerGradientXActivation(task.explained, layer.module).attribute(task.inputs, target=0)
+@saliency_method("HiRes-CAM", cost=1, source="Draelos 2020", uses=("layer",))
+def hires_cam(request: MapRequest) -> MethodMap:
+    """Gradient times activation at each place, at the last feature map with small cells; keeps both signs."""
+    layer = request.layer(fine_cells(request.inputs.shape[-1]))
+    product = attr.LayerGradientXActivation(request.target, layer.module).attribute(request.inputs, target=0)
     coarse = layer.maps(product).sum(1, keepdim=True)
     note = f"{layer.height} x {layer.width} cells, from {layer.name}"
-    return Found(_upsample(coarse, task), note, layer=layer.name)
+    return MethodMap(_full_size(coarse, request), note, layer=layer.name)
 
 
-@method("Grad-CAM", cost=0.4, source="Selvaraju 2017", uses=("layer",))
-def grad_cam(task: Task) -> Found:
-    """Feature maps weighted by their mean gradient, at the last map before pooling; both signs kept."""
-    layer = task.layer()
-    coarse = _grad_cam(task, layer)
+@saliency_method("Grad-CAM", cost=0.4, source="Selvaraju 2017", uses=("layer",))
+def grad_cam(request: MapRequest) -> MethodMap:
+    """Feature maps weighted by their mean gradient, at the last map before the pooling; keeps both signs."""
+    layer = request.layer()
+    coarse = _grad_cam(request, layer)
     note = f"{layer.height} x {layer.width} cells, from {layer.name}"
-    return Found(_upsample(coarse, task), note, layer=layer.name)
+    return MethodMap(_full_size(coarse, request), note, layer=layer.name)
 
 
-@method("LayerCAM", cost=1, source="Jiang 2021", uses=("layer",))
-def layer_cam(task: Task) -> Found:
-    """HiRes-CAM with the positive part of each gradient: what speaks for abnormal, and nothing else."""
-    layer = task.layer(fine_cells(task.inputs.shape[-1]))
-    gradient = attr.LayerGradientXActivation(task.explained, layer.module, multiply_by_inputs=False).attribute(
-        task.inputs, target=0
+@saliency_method("LayerCAM", cost=1, source="Jiang 2021", uses=("layer",))
+def layer_cam(request: MapRequest) -> MethodMap:
+    """HiRes-CAM with the positive part of each gradient: evidence for abnormal only."""
+    layer = request.layer(fine_cells(request.inputs.shape[-1]))
+    gradient = attr.LayerGradientXActivation(request.target, layer.module, multiply_by_inputs=False).attribute(
+        request.inputs, target=0
     )
     with torch.no_grad():
-        values = attr.LayerActivation(task.explained, layer.module).attribute(task.inputs)
+        values = attr.LayerActivation(request.target, layer.module).attribute(request.inputs)
     coarse = (layer.maps(gradient).relu() * layer.maps(values)).sum(1, keepdim=True).relu()
-    note = f"{layer.height} x {layer.width} cells, from {layer.name}; only what speaks for abnormal"
-    return Found(_upsample(coarse, task), note, layer=layer.name)
+    note = f"{layer.height} x {layer.width} cells, from {layer.name}; evidence for abnormal only"
+    return MethodMap(_full_size(coarse, request), note, layer=layer.name)
 
 
-@method("Occlusion", cost=60, source="Zeiler 2014", uses=("baseline",))
-def occlusion(task: Task) -> Found:
-    """How far the logit falls when a square of the baseline covers the place."""
-    size = task.inputs.shape[-1]
-    # Squares of a sixth every eighth: 64 of them whatever the size, so that the map is there within a second or so.
+@saliency_method("Occlusion", cost=60, source="Zeiler 2014", uses=("baseline",))
+def occlusion(request: MapRequest) -> MethodMap:
+    """How far the logit falls when a square of the baseline covers a place."""
+    size = request.inputs.shape[-1]
+    # 64 squares at every image size, so that the map takes about a second.
     side, stride = max(2, size // 6), max(1, size // 8)
-    with torch.no_grad(), task.explained.quick():
-        found = attr.Occlusion(task.explained).attribute(
-            task.inputs,
+    with torch.no_grad(), request.target.half_precision():
+        values = attr.Occlusion(request.target).attribute(
+            request.inputs,
             sliding_window_shapes=(1, side, side),
             strides=(1, stride, stride),
-            baselines=task.baseline,
+            baselines=request.baseline,
             target=0,
-            perturbations_per_eval=task.batch,
+            perturbations_per_eval=request.batch,
         )
-    return Found(found, f"squares of {side} px of {task.baseline_name}, every {stride} px")
+    return MethodMap(values, f"squares of {side} px of {request.baseline_name}, every {stride} px")
 
 
-@method("Integrated gradients", cost=16, source="Sundararajan 2017", uses=("baseline",))
-def integrated_gradients(task: Task) -> Found:
-    """Gradients summed on the way from the baseline; more steps where few do not add up."""
-    explained = attr.IntegratedGradients(task.explained)
-    change = _change(task)
-    # Half precision first: completeness, which is asked in full precision, tells whether it was enough.
-    for steps, precision in [(IG_STEPS[0], task.explained.quick), *((steps, nullcontext) for steps in IG_STEPS)]:
+@saliency_method("Integrated gradients", cost=16, source="Sundararajan 2017", uses=("baseline",))
+def integrated_gradients(request: MapRequest) -> MethodMap:
+    """Gradients summed along the line from the baseline, with more steps where few leave a gap."""
+    captum_method = attr.IntegratedGradients(request.target)
+    change = _change_in_logit(request)
+    # Half precision first: the gap, which is measured in full precision, shows whether it was enough.
+    attempts = [(IG_STEPS[0], request.target.half_precision), *((steps, nullcontext) for steps in IG_STEPS)]
+    for steps, precision in attempts:
         with precision():
-            found = explained.attribute(
-                task.inputs, baselines=task.baseline, target=0, n_steps=steps, internal_batch_size=task.batch
+            values = captum_method.attribute(
+                request.inputs, baselines=request.baseline, target=0, n_steps=steps, internal_batch_size=request.batch
             )
-        share = abs(float(found.detach().sum()) - change) / max(abs(change), 1e-6)
+        share = abs(float(values.detach().sum()) - change) / max(abs(change), 1e-6)
         if share <= WORST_GAP:
             break
-    return Found(found, f"{steps} steps from {task.baseline_name}; gap {share:.1%} of the change in logit", share)
+    note = f"{steps} steps from {request.baseline_name}; gap {share:.1%} of the change in logit"
+    return MethodMap(values, note, share)
 
 
-@method("Gradient", cost=0.7, source="Simonyan 2014")
-def saliency(task: Task) -> Found:
+@saliency_method("Gradient", cost=0.7, source="Simonyan 2014")
+def saliency(request: MapRequest) -> MethodMap:
     """The gradient of the logit, with its sign."""
-    return Found(attr.Saliency(task.explained).attribute(task.inputs, target=0, abs=False), "gradient, with its sign")
+    return MethodMap(_gradient(request), "gradient, with its sign")
 
 
-@method("Input x gradient", cost=0.7, source="Shrikumar 2016", uses=("baseline",))
-def input_x_gradient(task: Task) -> Found:
-    """The gradient times how far the radiograph is from the baseline."""
-    # Captum multiplies by the normalised tensor, in which mean grey is nothing; in pixels, the baseline is.
-    gradient = attr.Saliency(task.explained).attribute(task.inputs, target=0, abs=False)
-    return Found(gradient * (task.inputs - task.baseline), f"gradient times the difference from {task.baseline_name}")
+@saliency_method("Input x gradient", cost=0.7, source="Shrikumar 2016", uses=("baseline",))
+def input_x_gradient(request: MapRequest) -> MethodMap:
+    """The gradient times the difference between the radiograph and the baseline."""
+    # Captum would multiply by the normalised tensor, whose zero is mean grey and not the baseline.
+    product = _gradient(request) * (request.inputs - request.baseline)
+    return MethodMap(product, f"gradient times the difference from {request.baseline_name}")
 
 
-@method("SmoothGrad", cost=9, source="Smilkov 2017", draws=True)
-def smooth_grad(task: Task) -> Found:
+@saliency_method("SmoothGrad", cost=9, source="Smilkov 2017", draws=True)
+def smooth_grad(request: MapRequest) -> MethodMap:
     """The mean gradient over noisy copies."""
-    return _tunnel(task, "smoothgrad")
+    return _noise_tunnel(request, "smoothgrad")
 
 
-@method("VarGrad", signed=False, cost=9, source="Adebayo 2018", draws=True)
-def var_grad(task: Task) -> Found:
+@saliency_method("VarGrad", signed=False, cost=9, source="Adebayo 2018", draws=True)
+def var_grad(request: MapRequest) -> MethodMap:
     """The variance of the gradient over noisy copies."""
-    return _tunnel(task, "vargrad")
+    return _noise_tunnel(request, "vargrad")
 
 
-@method("Guided backpropagation", cost=1, source="Springenberg 2015")
-def guided_backprop(task: Task) -> Found:
-    """Gradients through ReLUs only where both signal and gradient are positive. Fails randomisation (Adebayo 2018)."""
-    return Found(_guided(task), "fails the published randomisation tests: shows edges, whatever was learned")
+@saliency_method("Guided backpropagation", cost=1, source="Springenberg 2015")
+def guided_backprop(request: MapRequest) -> MethodMap:
+    """Gradients through ReLUs where signal and gradient are positive. Fails randomisation tests (Adebayo 2018)."""
+    return MethodMap(
+        _guided_gradient(request),
+        "fails the published randomisation tests: it shows edges, whatever the network learned",
+    )
 
 
-@method("Guided Grad-CAM", cost=1.4, source="Selvaraju 2017", uses=("layer",))
-def guided_grad_cam(task: Task) -> Found:
-    """Guided backpropagation under the positive part of Grad-CAM."""
-    layer, guided = task.layer(), _guided(task)
-    coarse = _upsample(_grad_cam(task, layer).relu(), task)
-    return Found(guided * coarse, f"under Grad-CAM from {layer.name}; fails the randomisation tests", layer=layer.name)
+@saliency_method("Guided Grad-CAM", cost=1.4, source="Selvaraju 2017", uses=("layer",))
+def guided_grad_cam(request: MapRequest) -> MethodMap:
+    """Guided backpropagation times the positive part of Grad-CAM."""
+    layer, guided = request.layer(), _guided_gradient(request)
+    coarse = _full_size(_grad_cam(request, layer).relu(), request)
+    return MethodMap(
+        guided * coarse, f"times Grad-CAM from {layer.name}; fails the randomisation tests", layer=layer.name
+    )
 
 
-@method("Layer activation", signed=False, cost=0.3, source="mean absolute activation", uses=("layer",))
-def layer_activation(task: Task) -> Found:
-    """How strongly the last feature map answers, whatever it answers to."""
-    layer = task.layer()
+@saliency_method("Layer activation", signed=False, cost=0.3, source="mean absolute activation", uses=("layer",))
+def layer_activation(request: MapRequest) -> MethodMap:
+    """The mean absolute activation of the last feature map, whatever the logit makes of it."""
+    layer = request.layer()
     with torch.no_grad():
-        values = attr.LayerActivation(task.explained, layer.module).attribute(task.inputs)
+        values = attr.LayerActivation(request.target, layer.module).attribute(request.inputs)
     coarse = layer.maps(values).abs().mean(1, keepdim=True)
-    note = f"{layer.height} x {layer.width} cells, from {layer.name}; of no decision in particular"
-    return Found(_upsample(coarse, task), note, layer=layer.name)
+    note = f"{layer.height} x {layer.width} cells, from {layer.name}; does not depend on the decision"
+    return MethodMap(_full_size(coarse, request), note, layer=layer.name)
 
 
-@method("Gradient SHAP", cost=16, source="Lundberg 2017", uses=("baseline",), draws=True)
-def gradient_shap(task: Task) -> Found:
+@saliency_method("Gradient SHAP", cost=16, source="Lundberg 2017", uses=("baseline",), draws=True)
+def gradient_shap(request: MapRequest) -> MethodMap:
     """Expected gradients between noisy copies and the baseline."""
-    explained, total, done = attr.GradientShap(task.explained), torch.zeros_like(task.inputs), 0
-    # In parts, since Captum puts all copies through the network at once.
+    captum_method, total, done = attr.GradientShap(request.target), torch.zeros_like(request.inputs), 0
+    # In batches, since Captum puts all copies through the network at once.
     while done < SMOOTH_SAMPLES:
-        count = min(SMOOTH_SAMPLES - done, task.batch)
-        with task.explained.quick():
-            part = explained.attribute(
-                task.inputs,
-                baselines=task.baseline,
+        count = min(SMOOTH_SAMPLES - done, request.batch)
+        with request.target.half_precision():
+            part = captum_method.attribute(
+                request.inputs,
+                baselines=request.baseline,
                 n_samples=count,
-                stdevs=SMOOTH_NOISE / task.std,
+                stdevs=SMOOTH_NOISE / request.noise_unit,
                 target=0,
             )
         total, done = total + count * part.detach(), done + count
-    return Found(total / SMOOTH_SAMPLES, f"{SMOOTH_SAMPLES} noisy copies against {task.baseline_name}")
+    return MethodMap(total / SMOOTH_SAMPLES, f"{SMOOTH_SAMPLES} noisy copies against {request.baseline_name}")
 
 
-@method("DeepLIFT", cost=2, source="Shrikumar 2017", uses=("baseline",))
-def deep_lift(task: Task) -> Found:
-    """Differences from the baseline, handed back by the rescale rule."""
-    if fault := deep_lift_fault(task.explained, task.inputs):
-        raise Refused(f"DeepLIFT is refused: {fault}. Choose integrated gradients.")
-    # Captum asks the network itself, whose activations carry the rule.
-    found, gap = attr.DeepLift(task.explained).attribute(
-        task.inputs, baselines=task.baseline, target=0, return_convergence_delta=True
+@saliency_method("DeepLIFT", cost=2, source="Shrikumar 2017", uses=("baseline",))
+def deep_lift(request: MapRequest) -> MethodMap:
+    """Differences from the baseline, propagated back by the rescale rule."""
+    if fault := deep_lift_fault(request.target, request.inputs):
+        raise MethodRefused(f"DeepLIFT is refused: {fault}. Choose integrated gradients.", code="deep-lift-unsuitable")
+    # Captum attaches the rescale rule to the activation modules of the network.
+    values, gap = attr.DeepLift(request.target).attribute(
+        request.inputs, baselines=request.baseline, target=0, return_convergence_delta=True
     )
-    share = abs(float(gap)) / max(abs(_change(task)), 1e-6)
-    return Found(found, f"against {task.baseline_name}; gap {share:.1%} of the change in logit", share)
+    share = abs(float(gap)) / max(abs(_change_in_logit(request)), 1e-6)
+    return MethodMap(values, f"against {request.baseline_name}; gap {share:.1%} of the change in logit", share)
 
 
-@method("Superpixel ablation", cost=25, source="Zeiler 2014, on SLIC superpixels", uses=("baseline",))
-def feature_ablation(task: Task) -> Found:
-    """How far the logit falls when a superpixel becomes the baseline."""
-    mask, count = _superpixels(task)
-    with torch.no_grad(), task.explained.quick():
-        found = attr.FeatureAblation(task.explained).attribute(
-            task.inputs, baselines=task.baseline, target=0, feature_mask=mask, perturbations_per_eval=task.batch
+@saliency_method("Superpixel ablation", cost=25, source="Zeiler 2014, on SLIC superpixels", uses=("baseline",))
+def feature_ablation(request: MapRequest) -> MethodMap:
+    """How far the logit falls when the baseline replaces a superpixel."""
+    mask, count = _superpixels(request)
+    with torch.no_grad(), request.target.half_precision():
+        values = attr.FeatureAblation(request.target).attribute(
+            request.inputs,
+            baselines=request.baseline,
+            target=0,
+            feature_mask=mask,
+            perturbations_per_eval=request.batch,
         )
-    return Found(found, f"{count} superpixels to {task.baseline_name}")
+    return MethodMap(values, f"{count} superpixels, replaced by {request.baseline_name}")
 
 
-@method("KernelSHAP", cost=100, source="Lundberg 2017, on SLIC superpixels", uses=("baseline",), draws=True)
-def kernel_shap(task: Task) -> Found:
+@saliency_method("KernelSHAP", cost=100, source="Lundberg 2017, on SLIC superpixels", uses=("baseline",), draws=True)
+def kernel_shap(request: MapRequest) -> MethodMap:
     """Shapley values of superpixels, by weighted regression over random coalitions."""
-    mask, count = _superpixels(task)
+    mask, count = _superpixels(request)
     samples = COALITIONS * count
-    with torch.no_grad(), task.explained.quick():
-        found = attr.KernelShap(task.explained).attribute(
-            task.inputs,
-            baselines=task.baseline,
+    with torch.no_grad(), request.target.half_precision():
+        values = attr.KernelShap(request.target).attribute(
+            request.inputs,
+            baselines=request.baseline,
             target=0,
             feature_mask=mask,
             n_samples=samples,
-            perturbations_per_eval=task.batch,
+            perturbations_per_eval=request.batch,
         )
-    return Found(found, f"{count} superpixels, {samples} coalitions with {task.baseline_name}")
+    return MethodMap(values, f"{count} superpixels, {samples} coalitions with {request.baseline_name}")
 
 
 def fine_cells(side: int) -> int:
-    """Cells a side of a map that is still fine on a radiograph of that side: one of about FINE pixels."""
+    """The number of cells a side whose width is FINE pixels, for a radiograph of `side` pixels."""
     return max(2, side // FINE)
 
 
-def _grad_cam(task: Task, layer) -> torch.Tensor:
-    """Coarse maps [n, 1, h, w]."""
-    cam = attr.LayerGradCam(task.explained, layer.module)
+def _gradient(request: MapRequest) -> torch.Tensor:
+    return attr.Saliency(request.target).attribute(request.inputs, target=0, abs=False)
+
+
+def _grad_cam(request: MapRequest, layer: Layer) -> torch.Tensor:
+    """Grad-CAM at the layer's own resolution, [n, 1, h, w]."""
+    cam = attr.LayerGradCam(request.target, layer.module)
     if layer.layout == "maps":
-        return cam.attribute(task.inputs, target=0)
-    # Captum weights dimension 1 and averages over the rest; channels lie elsewhere here, so the product is made here.
-    gradients = attr.LayerGradientXActivation(task.explained, layer.module, multiply_by_inputs=False).attribute(
-        task.inputs, target=0
+        return cam.attribute(request.inputs, target=0)
+    # Captum takes dimension 1 for the channels, which is wrong for this layout.
+    gradients = attr.LayerGradientXActivation(request.target, layer.module, multiply_by_inputs=False).attribute(
+        request.inputs, target=0
     )
     with torch.no_grad():
-        values = attr.LayerActivation(task.explained, layer.module).attribute(task.inputs)
+        values = attr.LayerActivation(request.target, layer.module).attribute(request.inputs)
     weights = layer.maps(gradients).mean((2, 3), keepdim=True)
     return (weights * layer.maps(values)).sum(1, keepdim=True)
 
 
-def _upsample(coarse: torch.Tensor, task: Task) -> torch.Tensor:
-    return draw(coarse.detach(), task.inputs.shape[-1]).transpose(0, 1)
+def _full_size(coarse: torch.Tensor, request: MapRequest) -> torch.Tensor:
+    return upsample(coarse.detach(), request.inputs.shape[-1]).transpose(0, 1)
 
 
-def _guided(task: Task) -> torch.Tensor:
-    if fault := guided_backprop_fault(task.explained, task.inputs):
-        raise Refused(f"Guided backpropagation is refused: {fault}. Choose Grad-CAM or the gradient.")
-    return attr.GuidedBackprop(task.explained).attribute(task.inputs, target=0)
+def _guided_gradient(request: MapRequest) -> torch.Tensor:
+    if fault := guided_backprop_fault(request.target, request.inputs):
+        raise MethodRefused(
+            f"Guided backpropagation is refused: {fault}. Choose Grad-CAM or the gradient.",
+            code="guided-backprop-unsuitable",
+        )
+    return attr.GuidedBackprop(request.target).attribute(request.inputs, target=0)
 
 
-def _tunnel(task: Task, kind: str) -> Found:
-    with task.explained.quick():
-        found = attr.NoiseTunnel(attr.Saliency(task.explained)).attribute(
-            task.inputs,
+def _noise_tunnel(request: MapRequest, kind: str) -> MethodMap:
+    with request.target.half_precision():
+        values = attr.NoiseTunnel(attr.Saliency(request.target)).attribute(
+            request.inputs,
             nt_type=kind,
             nt_samples=SMOOTH_SAMPLES,
-            nt_samples_batch_size=min(SMOOTH_SAMPLES, task.batch),
-            stdevs=SMOOTH_NOISE / task.std,
+            nt_samples_batch_size=min(SMOOTH_SAMPLES, request.batch),
+            stdevs=SMOOTH_NOISE / request.noise_unit,
             target=0,
             abs=False,
         )
-    return Found(found, f"{SMOOTH_SAMPLES} copies with noise of {SMOOTH_NOISE:.0%} of the grey range")
+    return MethodMap(values, f"{SMOOTH_SAMPLES} copies with noise of {SMOOTH_NOISE:.0%} of the grey range")
 
 
-def _superpixels(task: Task) -> tuple[torch.Tensor, int]:
-    """Superpixels of each view, numbered through, int64 [1, n, s, s], and how many there are."""
+def _superpixels(request: MapRequest) -> tuple[torch.Tensor, int]:
+    """Superpixel numbers int64 [1, n, s, s], distinct across the views, and their count."""
     from skimage.segmentation import slic
 
     labels, count = [], 0
-    for view in task.pixels:
-        # On a flat picture SLIC finds one region; squares of a grid stand in.
-        found = slic(view / 255, SEGMENTS, compactness=0.1, channel_axis=None, start_label=0)
-        if found.max() < 3:
+    for view in request.pixels:
+        # SLIC finds a single region in a flat picture; the squares of a grid replace it.
+        segments = slic(view / 255, SEGMENTS, compactness=0.1, channel_axis=None, start_label=0)
+        if segments.max() < 3:
             step = max(1, view.shape[0] // 8)
             rows, columns = np.indices(view.shape) // step
-            found = rows * (columns.max() + 1) + columns
-        labels.append(found + count)
-        count += int(found.max()) + 1
-    return torch.from_numpy(np.stack(labels)).long()[None].to(task.inputs.device), count
+            segments = rows * (columns.max() + 1) + columns
+        labels.append(segments + count)
+        count += int(segments.max()) + 1
+    return torch.from_numpy(np.stack(labels)).long()[None].to(request.inputs.device), count
 
 
-def _change(task: Task) -> float:
+def _change_in_logit(request: MapRequest) -> float:
     with torch.no_grad():
-        return float((task.explained(task.inputs) - task.explained(task.baseline))[0, 0])
+        return float((request.target(request.inputs) - request.target(request.baseline))[0, 0])

@@ -1,13 +1,13 @@
-"""Which method is itself on which network: what would silently be something else is refused, with the reason."""
+"""Whether a method is valid on a network: where Captum would silently compute something else, the reason why."""
 
 from collections import Counter
 
 import torch
 from torch import nn
 
-from core.explain.attribution_target import Explained
+from core.explain.attribution_target import AttributionTarget
 
-# What an activation leaves in the autograd graph, by the name people give it.
+# The autograd nodes of activations, and their usual names.
 _ACTIVATIONS = {
     "Relu": "ReLU",
     "Gelu": "GELU",
@@ -26,70 +26,71 @@ _ACTIVATIONS = {
     "attention": "attention",
 }
 _ATTENTION = "ScaledDotProduct"
-# Gates squash a factor between 0 and 1; guided backpropagation lets them be.
+# Gates give a factor between 0 and 1; guided backpropagation leaves them unchanged by definition.
 _GATES = {"Sigmoid", "Hardsigmoid", "Softmax", "Tanh", "attention"}
 _DEEP_LIFT_RULES = (nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softmax)
 
 
-def guided_backprop_fault(explained: Explained, inputs: torch.Tensor) -> str:
-    """Why guided backpropagation would not be itself here; '' where it is. It only knows nn.ReLU modules."""
-    found, calls = _activations(explained, inputs)
-    modules = sum(count for module, count in calls if isinstance(module, nn.ReLU))
-    if not found["Relu"]:
-        others = ", ".join(_ACTIVATIONS[name] for name in found if name not in _GATES) or "no ReLU"
-        return f"it changes how ReLUs pass gradients, and this network has {others}: it would equal the plain gradient"
-    unknown = [name for name in found if name not in _GATES | {"Relu"}]
-    if unknown or modules < found["Relu"]:
-        what = (
-            ", ".join(_ACTIVATIONS[name] for name in unknown) or f"{found['Relu'] - modules} ReLUs that are no modules"
+def guided_backprop_fault(target: AttributionTarget, inputs: torch.Tensor) -> str:
+    """Why guided backpropagation is not valid here, or ''. Captum changes the gradients of nn.ReLU modules only."""
+    activations, calls = _activations(target, inputs)
+    relu_modules = sum(count for module, count in calls if isinstance(module, nn.ReLU))
+    if not activations["Relu"]:
+        others = ", ".join(_ACTIVATIONS[name] for name in activations if name not in _GATES) or "no ReLU"
+        return (
+            "it changes the gradients of ReLUs only, and this network has "
+            f"{others}: the map would equal the plain gradient"
         )
-        return f"part of this network's activations ({what}) would pass plain gradients"
+    unknown = [name for name in activations if name not in _GATES | {"Relu"}]
+    functional_relus = activations["Relu"] - relu_modules
+    if unknown or functional_relus > 0:
+        names = ", ".join(_ACTIVATIONS[name] for name in unknown) or f"{functional_relus} ReLU calls without a module"
+        return f"some of this network's activations ({names}) would pass plain gradients"
     return ""
 
 
-def deep_lift_fault(explained: Explained, inputs: torch.Tensor) -> str:
-    """Why DeepLIFT's rules do not reach through here; '' where they do."""
-    if explained.aggregation:
-        return "its rules do not reach through the pooling of a study; explain one radiograph"
-    found, calls = _activations(explained, inputs)
-    if constant := [
-        type(module).__name__ for module, count in calls if not count and isinstance(module, _DEEP_LIFT_RULES)
-    ]:
-        return f"a {constant[0]} module works on what does not depend on the radiograph, where no rule can be hooked in"
-    reused = [type(module).__name__ for module, count in calls if count > 1 and isinstance(module, _DEEP_LIFT_RULES)]
-    if reused:
-        return f"a {reused[0]} module is used more than once, and DeepLIFT keeps one reference for each"
-    covered = sum(count for module, count in calls if isinstance(module, _DEEP_LIFT_RULES))
-    if covered < sum(found.values()):
-        names = ", ".join(_ACTIVATIONS[name] for name in found)
-        return f"it has no rule for some of this network's steps ({names})"
+def deep_lift_fault(target: AttributionTarget, inputs: torch.Tensor) -> str:
+    """Why DeepLIFT is not valid here, or ''. Captum applies the rescale rule to activation modules only."""
+    if target.aggregation:
+        return "its rules do not cover the pooling of a study; explain a single radiograph"
+    activations, calls = _activations(target, inputs)
+    with_rule = [(type(module).__name__, count) for module, count in calls if isinstance(module, _DEEP_LIFT_RULES)]
+    if constant := [name for name, count in with_rule if count == 0]:
+        return f"the input of a {constant[0]} module does not depend on the radiograph, and Captum's rule fails there"
+    if reused := [name for name, count in with_rule if count > 1]:
+        return f"a {reused[0]} module is used more than once, and DeepLIFT stores one reference for each module"
+    if sum(count for _, count in with_rule) < sum(activations.values()):
+        names = ", ".join(_ACTIVATIONS[name] for name in activations)
+        return f"it has no rule for some of this network's activations ({names})"
     return ""
 
 
-def _activations(explained: Explained, inputs: torch.Tensor):
-    """Activations in the autograd graph, counted by name; and how often each module was called on its way there.
+def _activations(target: AttributionTarget, inputs: torch.Tensor) -> tuple[Counter[str], list[tuple[nn.Module, int]]]:
+    """Count the activations in the autograd graph by name, and the calls of each leaf module in that graph.
 
-    0 times: it was called on something that does not depend on the inputs, such as a table of positions.
+    A count of 0 means that a module was called on values that do not depend on the inputs, such as a position table.
     """
     calls: Counter[nn.Module] = Counter()
     hooks = [
-        module.register_forward_hook(lambda module, _inputs, output: calls.update({module: int(_depends(output))}))
-        for module in explained.model.modules()
+        module.register_forward_hook(
+            lambda module, _inputs, output: calls.update({module: int(_depends_on_inputs(output))})
+        )
+        for module in target.model.modules()
         if not list(module.children())
     ]
     try:
         with torch.enable_grad():
-            value = explained(inputs.detach().clone().requires_grad_(True))
+            value = target(inputs.detach().clone().requires_grad_(True))
     finally:
         for hook in hooks:
             hook.remove()
     counted: Counter[str] = Counter()
-    waiting, known = [value.grad_fn], set()
+    waiting, visited = [value.grad_fn], set()
     while waiting:
         node = waiting.pop()
-        if node is None or node in known:
+        if node is None or node in visited:
             continue
-        known.add(node)
+        visited.add(node)
         name = type(node).__name__.split("Backward")[0].lstrip("_")
         if name in _ACTIVATIONS or name.startswith(_ATTENTION):
             counted[name if name in _ACTIVATIONS else "attention"] += 1
@@ -97,6 +98,6 @@ def _activations(explained: Explained, inputs: torch.Tensor):
     return counted, list(calls.items())
 
 
-def _depends(output) -> bool:
-    """Whether a module's output hangs on the inputs: the weights of a private copy are frozen."""
+def _depends_on_inputs(output) -> bool:
+    """Whether a module's output depends on the inputs; nothing else requires a gradient in a private copy."""
     return not isinstance(output, torch.Tensor) or output.requires_grad

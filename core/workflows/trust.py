@@ -25,11 +25,11 @@ def judge_methods(
     device: str = "",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> pd.DataFrame:
-    """The rows of `core.explain.cohort.judge_cohort` over the sample. Maps judged before are not judged again.
+    """The rows of `core.explain.cohort.check_cohort` over the sample. Maps judged before are not judged again.
 
     A job that every page can see and stop. OverreadError where another process judges maps of this checkpoint.
     """
-    from core.explain.trust_sample import judge_sample  # torch
+    from core.explain.trust_sample import check_sample  # torch
 
     with jobs.at_work("trust", _arguments(source, sample), source.record()) as reporter:
 
@@ -38,15 +38,8 @@ def judge_methods(
             if progress:
                 progress(done, total, what)
 
-        return judge_sample(
-            source.model,
-            source.dataset,
-            sample.split,
-            sample.count,
-            sample.methods,
-            device,
-            report,
-            reporter.stop_requested,
+        return check_sample(
+            source, sample.split, sample.count, sample.methods, device, report, reporter.stop_requested
         )
 
 

@@ -48,8 +48,7 @@ def choose_methods(most: int = 0) -> list[str]:
 
 def registry() -> dict:
     """The methods there are. Imports torch."""
-    from core.explain import methods  # noqa: F401  registers them
-    from core.explain.attribution import METHODS
+    from core.explain.methods import METHODS
 
     return METHODS
 

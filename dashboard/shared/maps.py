@@ -29,15 +29,15 @@ def moved_on() -> bool:
 def attribution(
     reference: str, sha1: str, method: str, layer: str, baseline: str, _checkpoint: Checkpoint, _pixels, _nothing=None
 ):
-    """One map of one radiograph. Refused where the method would not be itself: the reason is not cached.
+    """One map of one radiograph. MethodRefused is raised and not cached.
 
     `_nothing` is the picture that a baseline such as 'mean of demo@hash' names.
     """
-    from core.explain.attribution import attribute
+    from core.explain.attribution import MapSettings, attribute
 
     nothing = baseline if _nothing is None else _nothing
     network = loaders.classifier(reference, _checkpoint)
-    return attribute(network, _pixels, method, layer=layer, baseline=nothing, cancelled=moved_on)
+    return attribute(network, _pixels, method, MapSettings(layer, nothing), moved_on)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
@@ -54,16 +54,16 @@ def trust(
     _nothing=None,
 ):
     """The checks of that map."""
-    from core.explain.faithfulness import judge
+    from core.explain.attribution import MapSettings
+    from core.explain.faithfulness import Evidence, check_map
 
     found = attribution(reference, sha1, method, layer, baseline, _checkpoint, _pixels, _nothing)
-    return judge(
+    return check_map(
         loaders.classifier(reference, _checkpoint),
         _pixels,
         found,
-        truth=_truth,
-        model_auroc=auroc,
-        options={"layer": layer, "baseline": baseline if _nothing is None else _nothing},
+        Evidence(_truth, auroc),
+        MapSettings(layer, baseline if _nothing is None else _nothing),
         cancelled=moved_on,
     )
 
@@ -92,16 +92,16 @@ def view_trust(
     _truth,
 ):
     """The checks of one view's map of a study's score."""
-    from core.explain.faithfulness import Study, judge
+    from core.explain.faithfulness import Evidence, check_map
+    from core.explain.score_functions import StudyView
 
     maps = study_attribution(reference, sha1s, method, aggregation, _checkpoint, _pixels)
-    return judge(
+    return check_map(
         loaders.classifier(reference, _checkpoint),
         _pixels[place],
         maps[place],
-        truth=_truth,
-        model_auroc=auroc,
-        study=Study(_pixels, place, aggregation),
+        Evidence(_truth, auroc),
+        study=StudyView(_pixels, place, aggregation),
         cancelled=moved_on,
     )
 

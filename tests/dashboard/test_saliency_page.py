@@ -13,7 +13,7 @@ from core.data.index import read_dataset
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 from core.explain.attribution import attribute
-from core.explain.attribution_target import hooks_on, private_copy
+from core.explain.private_copy import count_hooks, private_copy
 from core.models.checkpoint import read_checkpoint
 from core.models.registry import build
 from core.scores.classifier import Classifier
@@ -80,7 +80,7 @@ def test_who_moves_on_does_not_wait_for_the_map(monkeypatch):
         with pytest.raises(MovedOn):
             attribute(network, pixels, method, cancelled=saliency.moved_on)
     assert attribute(network, pixels, "saliency").map.any()
-    assert not hooks_on(private_copy(network.model).model)
+    assert not count_hooks(private_copy(network.model).model)
 
 
 def test_a_study_is_explained_view_by_view(house):

@@ -1,10 +1,15 @@
-"""One small network of each of many timm families, random weights, at the smallest size it takes well.
+"""One small network of each of many timm families, with random weights, at the smallest size it supports.
 
-FAMILIES are tested by every method, MORE by those that look into the network; docs/make_saliency_table.py asks both.
+tests/explain/test_methods.py runs every method on FAMILIES, and the methods that use a layer on RARE_LAYERS;
+docs/make_saliency_table.py runs all of FAMILIES and MORE. By default only SAMPLE runs: one family of each layout of
+features and each reason for a refusal. `pytest --all-families` (make test-all) runs the rest as well; these tests
+carry the marker `families`.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 
+import pytest
 import torch
 from torch import nn
 
@@ -99,6 +104,37 @@ MORE = {
     "gernet_s": (64, {}),
     "regnetz_b16": (64, {}),
 }
+# The layer that Grad-CAM must find in families with an unusual structure, and its cells a side.
+RARE_LAYERS = {
+    "davit_tiny": ("stages.3.blocks.0.1", 2),
+    "swinv2_tiny_window8_256": ("norm", 2),
+    "levit_128s": ("stages.2.blocks.3", 2),
+    "mvitv2_tiny": ("norm", 2),
+    "shvit_s1": ("stages.2.blocks.4.ffn", 2),
+    "pit_ti_224": ("transformers.2.blocks.3.norm1", 2),
+    "mobilenetv4_conv_small": ("blocks.4.0.bn1.act", 2),
+}
+SAMPLE = {
+    "small_cnn": "plain convolutions without ReLU modules; guided backpropagation is refused",
+    "resnet18": "batch norm and ReLU with residual sums; DeepLIFT is refused, since its ReLUs are reused",
+    "densenet121": "ReLU after the concatenation and the last norm; every method works",
+    "mobilenetv2_035": "ReLU6; integrated gradients are refused for their gap",
+    "convnext_atto": "maps with LayerNorm and GELU",
+    "mambaout_femto": "channels last",
+    "vit_tiny_patch16_224": "tokens with a class token",
+    "attention": "a network that weighs the views of a study",
+    "pit_ti_224": "a layer of tokens with pooling between stages",
+    "mobilenetv4_conv_small": "a layer inside the last block of convolutions",
+}
+
+
+def family_parameters(families: Iterable[str]) -> list:
+    """Test parameters of these families; those outside SAMPLE carry the marker `families`."""
+    values = families.items() if families is RARE_LAYERS else ((family, ()) for family in families)
+    return [
+        pytest.param(family, *more, marks=() if family in SAMPLE else pytest.mark.families, id=family)
+        for family, more in values
+    ]
 
 
 @lru_cache(maxsize=2)
@@ -109,7 +145,7 @@ def classifier_of(family: str) -> Classifier:
     model = build(family, options)
     head, _ = parts(model)
     for layer in head.modules():
-        # Some begin with a head of zeros, on which every map is rightly nothing.
+        # Some families initialise the head with zeros, for which every map is rightly zero.
         if isinstance(layer, nn.Linear) and not layer.weight.any():
             nn.init.normal_(layer.weight, std=0.02)
     return Classifier(model.eval().requires_grad_(False), InputSpec(size), torch.device("cpu"))

@@ -6,8 +6,18 @@ from torch import nn
 
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
-from core.explain.cohort import judge_cohort, mean_map, sample_rows, to_frame, trust_folder, trust_rows, trust_table
+from core.explain.cohort import (
+    Cohort,
+    check_cohort,
+    crop_to_body,
+    mean_map,
+    sample_rows,
+    trust_folder,
+    trust_rows,
+    trust_table,
+)
 from core.scores.classifier import Classifier
+from tests.refusals import refused
 
 
 class Seen:
@@ -47,32 +57,32 @@ def test_a_stopped_job_goes_on_where_it_was_and_survives_a_line_cut_off():
     def progress(done, total, what):
         made.append(what)
 
-    arguments = (Seen(), CLASSIFIER, rows(), read_pixels, ("saliency", "occlusion"), (0.9, 0.8))
-    first = judge_cohort(*arguments, progress=progress, cancelled=stop_after_three)
-    assert 0 < len(first) < 6 and "maps judged" not in made
+    arguments = (Seen(), CLASSIFIER, Cohort(rows(), read_pixels), ("saliency", "occlusion"), (0.9, 0.8))
+    first = check_cohort(*arguments, progress=progress, cancelled=stop_after_three)
+    assert 0 < len(first) < 6 and "maps checked" not in made
     file = next(trust_folder(Seen()).iterdir())
     kept = file.read_text()
     file.write_text(kept + kept.splitlines()[0][:40])  # the cable was pulled in the middle of a line
-    done = judge_cohort(*arguments)
+    done = check_cohort(*arguments)
     # Three readable radiographs by two methods; the unreadable one is left out.
     assert len(done) == 6 and set(done["image_id"]) == {"image0", "image1", "image2"}
     assert file.read_text().startswith(kept)
     size = file.stat().st_size
-    again = judge_cohort(*arguments)
+    again = check_cohort(*arguments)
     assert file.stat().st_size == size and again.equals(done)
     assert len(trust_rows(Seen())) == 6
 
 
 def test_a_refused_method_is_a_row_with_its_reason():
-    found = judge_cohort(Seen(), CLASSIFIER, rows(2), read_pixels, ("guided_backprop",))
+    found = check_cohort(Seen(), CLASSIFIER, Cohort(rows(2), read_pixels), ("guided_backprop",))
     assert found["refused"].str.contains("is refused").all()
     table = trust_table(found)
     assert table.loc[0, "verdict"] == "do not use" and "is refused" in table.loc[0, "why"]
 
 
 def test_an_unknown_method_is_one_sentence():
-    with pytest.raises(OverreadError, match="no saliency method 'tea_leaves'"):
-        judge_cohort(Seen(), CLASSIFIER, rows(2), read_pixels, ("tea_leaves",))
+    with refused("saliency-method-unknown", "'tea_leaves'"):
+        check_cohort(Seen(), CLASSIFIER, Cohort(rows(2), read_pixels), ("tea_leaves",))
 
 
 def test_the_sample_takes_from_both_labels_and_every_bone_and_stays_the_same():
@@ -126,7 +136,7 @@ def test_maps_are_brought_to_the_body_s_frame():
     pixels[20:60, 30:90] = 150
     found = np.zeros((100, 100))
     found[20:40, 30:60] = 2.0  # the upper left quarter of the body
-    framed = to_frame(found, pixels)
+    framed = crop_to_body(found, pixels)
     assert framed.shape == (64, 64)
     assert framed[4:28, 4:28].min() > 0.9 and np.abs(framed[36:, 36:]).max() < 0.1
     moved = np.roll(pixels, (25, -20), (0, 1)), np.roll(found, (25, -20), (0, 1))

@@ -15,6 +15,7 @@ from core.errors import OverreadError
 from core.models.checkpoint import begin_checkpoint, save_weights, write_manifest
 from core.models.registry import build
 from core.training.recipe import Recipe
+from tests.refusals import refused
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +65,22 @@ def test_on_a_data_set_random_weights_are_found_to_know_nothing(house, film):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "code", "figure"),
     [
-        (("--method", "tea_leaves"), "no saliency method 'tea_leaves'; choose one of hires_cam"),
-        (("--method", "grad_cam", "--layer", "layer44"), "nearest names are layer4"),
-        (("--baseline", "mean"), "name it with --data"),
-        (("--baseline", "snow"), "'snow' is not known"),
-        (("--data", "nowhere"), "nowhere"),
+        (("--method", "tea_leaves"), "saliency-method-unknown", "tea_leaves"),
+        (("--method", "grad_cam", "--layer", "layer44"), "layer-unknown", "layer44"),
+        (("--baseline", "mean"), "mean-without-data", "--data"),
+        (("--baseline", "snow"), "baseline-unknown", "snow"),
     ],
 )
-def test_bad_options_are_one_sentence(house, film, options, said):
-    with pytest.raises(OverreadError, match=said):
+def test_a_bad_option_is_refused(house, film, options, code, figure):
+    with refused(code, figure):
         run("explain", "random", film, *options)
+
+
+def test_an_unknown_data_set_is_named(house, film):
+    with pytest.raises(OverreadError, match="nowhere"):
+        run("explain", "random", film, "--data", "nowhere")
 
 
 def test_a_radiograph_that_cannot_be_read_is_one_sentence(house, tmp_path):

@@ -8,8 +8,9 @@ from torch import nn
 from core.data.input_spec import InputSpec
 from core.explain.attribution import Attribution, attribute
 from core.explain.curves import insertion_deletion, reference_maps
-from core.explain.faithfulness import Study, judge, likeness, pointing, shuffled
-from core.explain.regions import regions
+from core.explain.faithfulness import Evidence, check_map, likeness, pointing, shuffle_weights
+from core.explain.regions import find_regions
+from core.explain.score_functions import StudyView
 from core.models.registry import build
 from core.scores.classifier import Classifier
 
@@ -62,8 +63,8 @@ def test_evidence_for_normal_is_the_negative_side_of_a_map():
 
 def test_where_blurring_changes_nothing_there_is_nothing_to_explain():
     flat = np.full((SIDE, SIDE), 90, np.uint8)
-    trust = judge(BOX, flat, attribution(INSIDE), model_auroc=(0.9, 0.8))
-    assert trust.verdict == "do not trust" and "nothing for a map to explain" in trust.why
+    trust = check_map(BOX, flat, attribution(INSIDE), Evidence(model_auroc=(0.9, 0.8)))
+    assert trust.verdict == "do not trust" and "nothing to explain" in trust.why
     assert trust.better_than_edges is None
 
 
@@ -74,9 +75,9 @@ def test_a_network_with_random_weights_is_never_trusted(architecture):
     pixels = np.random.default_rng(3).integers(0, 256, (64, 64)).astype(np.uint8)
     for name in ("grad_cam", "saliency"):
         found = attribute(classifier, pixels, name)
-        assert judge(classifier, pixels, found).verdict == "do not trust"
+        assert check_map(classifier, pixels, found).verdict == "do not trust"
         # An AUROC whose interval reaches one half is a failure whatever the map does.
-        assert judge(classifier, pixels, found, model_auroc=(0.52, 0.44)).verdict == "do not trust"
+        assert check_map(classifier, pixels, found, Evidence(model_auroc=(0.52, 0.44))).verdict == "do not trust"
 
 
 def test_a_map_that_does_not_depend_on_the_weights_fails_randomisation():
@@ -93,7 +94,7 @@ def test_a_map_that_does_not_depend_on_the_weights_fails_randomisation():
 
     classifier = Classifier(Same().eval(), SPEC, CPU)
     found = attribute(classifier, film(), "saliency")
-    failed = {check.name for check in judge(classifier, film(), found).checks if check.passed is False}
+    failed = {check.name for check in check_map(classifier, film(), found).checks if check.passed is False}
     assert "randomisation" in failed
 
 
@@ -101,8 +102,8 @@ def test_shuffling_keeps_each_layer_s_values_and_the_original():
     torch.manual_seed(0)
     model = build("resnet10t")
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    mixed = shuffled(model, 0)
-    top = shuffled(model, 0, slice(1)).state_dict()
+    mixed = shuffle_weights(model, 0)
+    top = shuffle_weights(model, 0, slice(1)).state_dict()
     for name, value in mixed.state_dict().items():
         assert torch.equal(value.flatten().sort().values, before[name].flatten().sort().values)
         if before[name].ndim > 1:
@@ -138,11 +139,11 @@ def test_regions_of_a_limb_with_a_letter():
     pixels[limb] = 70
     pixels[np.abs(columns - 60) < 9] = 170
     pixels[8:16, 8:13] = 255
-    parts = regions(pixels)
+    parts = find_regions(pixels)
     assert parts.body_known and (parts.body & limb).sum() / (parts.body | limb).sum() > 0.85
     assert parts.marks[8:16, 8:13].all() and not parts.marks[:, 40:80].any()
     assert parts.border[0].all() and not parts.border[56, 56]
-    flat = regions(np.full((64, 64), 120, np.uint8))
+    flat = find_regions(np.full((64, 64), 120, np.uint8))
     assert not flat.body_known and flat.body.all() and not flat.marks.any()
 
 
@@ -153,7 +154,7 @@ def test_a_map_on_the_letter_is_said_to_be_there():
     classifier = Classifier(Box().eval(), InputSpec(112, mean=0.5, std=0.5), CPU)
     on_letter = np.zeros((112, 112))
     on_letter[8:20, 8:14] = 1
-    checks = {check.name: check for check in judge(classifier, pixels, attribution(on_letter)).checks}
+    checks = {check.name: check for check in check_map(classifier, pixels, attribution(on_letter)).checks}
     assert checks["marks"].passed is False and checks["marks"].value == pytest.approx(1)
     assert checks["outside"].passed is False
 
@@ -163,11 +164,11 @@ def test_a_view_is_judged_by_the_score_of_its_study():
     views = np.stack([other, film()])
     # The mean of the two logits moves by half of what the view's own does, and in the same order.
     found, alone = attribution(INSIDE), insertion_deletion(BOX.logits, film(), attribution(INSIDE))
-    study = Study(views, 1, "logit_mean")
+    study = StudyView(views, 1, "logit_mean")
     both = insertion_deletion(study.score(BOX), film(), found)
     assert both["map"] == pytest.approx(alone["map"]) and 0 < both["change"] < alone["change"]
     assert study.score(BOX)(film()[None])[0] == pytest.approx(BOX.logits(views).mean(), rel=1e-5)
-    trust = judge(BOX, film(), found, model_auroc=(0.9, 0.8), study=study)
+    trust = check_map(BOX, film(), found, Evidence(model_auroc=(0.9, 0.8)), study=study)
     assert trust.better_than_edges and {"edges", "randomisation", "stability"} <= {check.name for check in trust.checks}
 
 

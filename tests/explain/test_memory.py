@@ -6,14 +6,16 @@ import torch
 from torch import nn
 
 from core.data.input_spec import InputSpec
-from core.errors import OverreadError
-from core.explain.attribution import METHODS, Refused, attribute
-from core.explain.attribution_target import hooks_on, private_copy
+from core.explain.attribution import attribute
 from core.explain.grid_cam import cam_grid
-from core.explain.memory import at_once, in_parts
-from core.explain.variants import own_score
+from core.explain.memory import batch_that_fits, retry_with_smaller_batches
+from core.explain.method_registry import MethodRefused
+from core.explain.methods import METHODS
+from core.explain.private_copy import count_hooks, private_copy
+from core.explain.score_functions import radiograph_score
 from core.models.registry import build
 from core.scores.classifier import Classifier
+from tests.refusals import refused
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(1).integers(0, 256, (32, 32)).astype(np.uint8)
@@ -57,31 +59,31 @@ def test_steps_are_split_and_the_map_stays_the_same(inner, method):
     assert found.note == wide.note
     # Half precision rounds a batch of another size a little otherwise.
     assert found.map == pytest.approx(wide.map, abs=0.02 * float(np.abs(wide.map).max()))
-    assert not hooks_on(private_copy(classifier.model).model)
+    assert not count_hooks(private_copy(classifier.model).model)
 
 
 def test_deep_lift_needs_the_radiograph_beside_its_baseline(inner):
-    with pytest.raises(OverreadError, match="DeepLIFT does not fit into memory at 32 px; close other work") as told:
+    with refused("out-of-memory", "DeepLIFT", "32 px") as caught:
         attribute(narrow(build("regnetx_002").eval(), 1), PIXELS, "deep_lift")
-    assert not isinstance(told.value, Refused)
+    assert not isinstance(caught.value, MethodRefused)
 
 
 def test_where_one_does_not_fit_it_is_one_sentence_and_the_next_map_is_made(inner):
     classifier = narrow(inner, 0)
     for method in METHODS:
-        with pytest.raises(OverreadError, match="does not fit into memory at 32 px") as told:
+        with refused("out-of-memory", "32 px") as caught:
             attribute(classifier, PIXELS, method)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(caught.value)
     private_copy(classifier.model).model.most = 1
     assert attribute(classifier, PIXELS, "saliency").map.any()
 
 
 def test_checks_and_mean_maps_are_split_too(inner):
     films = np.stack([PIXELS, PIXELS.T, PIXELS[::-1]])
-    for score in (lambda one: own_score(one)(films), lambda one: cam_grid(one, films)):
+    for score in (lambda one: radiograph_score(one)(films), lambda one: cam_grid(one, films)):
         expected = score(narrow(inner, 100))
         assert score(narrow(inner, 1)) == pytest.approx(expected, abs=1e-4 * float(np.abs(expected).max()))
-        with pytest.raises(OverreadError, match="does not fit into memory"):
+        with refused("out-of-memory", "32 px"):
             score(narrow(inner, 0))
 
 
@@ -90,9 +92,14 @@ def test_other_failures_are_left_as_they_are():
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
-        in_parts(breaks, 64, "A map", 32)
+        retry_with_smaller_batches(breaks, 64, "A map", 32)
 
 
 def test_fewer_at_once_of_larger_ones():
-    assert at_once(224) == 8 and at_once(448) == 2 and at_once(64) == 64 and at_once(4096) == 1
-    assert at_once(224, views=4) == 2
+    assert (
+        batch_that_fits(224) == 8
+        and batch_that_fits(448) == 2
+        and batch_that_fits(64) == 64
+        and batch_that_fits(4096) == 1
+    )
+    assert batch_that_fits(224, views=4) == 2

@@ -1,6 +1,5 @@
 """Every method on many families: a map that is finite, or a refusal with its reason; and no hook left behind."""
 
-import re
 import threading
 
 import numpy as np
@@ -9,20 +8,23 @@ import torch
 from torch import nn
 
 from core.data.input_spec import InputSpec
-from core.errors import OverreadError
 from core.explain import methods
-from core.explain.attribution import METHODS, Refused, attribute, attribute_study
-from core.explain.attribution_target import POOLINGS, Cancelled, hooks_on, private_copy
+from core.explain.attribution import MapSettings, attribute, attribute_study
+from core.explain.attribution_target import POOLINGS, MapCancelled
 from core.explain.layers import find_layer
+from core.explain.method_registry import MethodRefused
+from core.explain.methods import METHODS
+from core.explain.private_copy import count_hooks, private_copy
 from core.models.registry import build
 from core.scores.classifier import Classifier
-from tests.explain.families import FAMILIES, classifier_of
+from tests.explain.families import FAMILIES, RARE_LAYERS, classifier_of, family_parameters
+from tests.refusals import refused
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(1).integers(0, 256, (64, 64)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", family_parameters(FAMILIES))
 def test_every_method_gives_a_map_or_says_why_not(family):
     classifier = classifier_of(family)
     pixels = np.random.default_rng(1).integers(0, 256, (classifier.spec.size,) * 2).astype(np.uint8)
@@ -31,7 +33,7 @@ def test_every_method_gives_a_map_or_says_why_not(family):
         refusal = None
         try:
             found = attribute(classifier, pixels, name)
-        except Refused as error:
+        except MethodRefused as error:
             refusal = error
         if refusal:
             assert name in {"guided_backprop", "guided_grad_cam", "deep_lift", "integrated_gradients"}
@@ -39,21 +41,13 @@ def test_every_method_gives_a_map_or_says_why_not(family):
         else:
             assert found.map.shape == pixels.shape and found.map.dtype == np.float32 and np.isfinite(found.map).all()
             assert found.value == pytest.approx(before[0], rel=1e-4, abs=1e-4)
-        assert not hooks_on(classifier.model)
+        assert not count_hooks(classifier.model)
     assert (classifier.logits(pixels[None]) == before).all()
 
 
 @pytest.mark.parametrize(
     ("family", "layer", "cells"),
-    [
-        ("davit_tiny", "stages.3.blocks.0.1", 2),
-        ("swinv2_tiny_window8_256", "norm", 2),
-        ("levit_128s", "stages.2.blocks.3", 2),
-        ("mvitv2_tiny", "norm", 2),
-        ("shvit_s1", "stages.2.blocks.4.ffn", 2),
-        ("pit_ti_224", "transformers.2.blocks.3.norm1", 2),
-        ("mobilenetv4_conv_small", "blocks.4.0.bn1.act", 2),
-    ],
+    family_parameters(RARE_LAYERS),
 )
 def test_methods_that_look_into_a_network_find_their_way_in_rarer_families(family, layer, cells):
     classifier = classifier_of(family)
@@ -65,10 +59,10 @@ def test_methods_that_look_into_a_network_find_their_way_in_rarer_families(famil
     for name in ("hires_cam", "saliency", "guided_backprop", "deep_lift"):
         try:
             one = attribute(classifier, pixels, name).map
-        except Refused:
+        except MethodRefused:
             one = name in {"guided_backprop", "deep_lift"}
         assert np.any(one)
-    assert not hooks_on(private_copy(classifier.model).model) and (classifier.logits(pixels[None]) == before).all()
+    assert not count_hooks(private_copy(classifier.model).model) and (classifier.logits(pixels[None]) == before).all()
 
 
 def test_a_rectifier_over_a_table_is_refused_by_deep_lift():
@@ -82,7 +76,7 @@ def test_a_rectifier_over_a_table_is_refused_by_deep_lift():
         def forward(self, x):
             return (self.head(x.flatten(1)) * self.act(self.table(torch.ones(1, 2)))).sum(1, keepdim=True)
 
-    with pytest.raises(Refused, match="does not depend on the radiograph"):
+    with refused("deep-lift-unsuitable", "ReLU", "does not depend on the radiograph"):
         attribute(Classifier(Table().eval(), InputSpec(8), CPU), PIXELS[:8, :8], "deep_lift")
 
 
@@ -98,8 +92,10 @@ def test_a_rectifier_over_a_table_is_refused_by_deep_lift():
     ],
 )
 def test_what_would_silently_be_something_else_is_refused(architecture, method):
-    with pytest.raises(Refused, match="is refused: "):
+    code = "deep-lift-unsuitable" if method == "deep_lift" else "guided-backprop-unsuitable"
+    with refused(code) as caught:
         attribute(Classifier(build(architecture).eval(), InputSpec(64), CPU), PIXELS, method)
+    assert isinstance(caught.value, MethodRefused)
 
 
 def test_a_rectifier_used_twice_is_refused_by_deep_lift():
@@ -112,7 +108,7 @@ def test_a_rectifier_used_twice_is_refused_by_deep_lift():
         def forward(self, x):
             return self.head(self.act(self.second(self.act(self.first(x)))).mean((2, 3)))
 
-    with pytest.raises(Refused, match="a ReLU module is used more than once"):
+    with refused("deep-lift-unsuitable", "ReLU module is used more than once"):
         attribute(Classifier(Twice().eval(), InputSpec(16), CPU), PIXELS[:16, :16], "deep_lift")
 
 
@@ -125,7 +121,7 @@ def test_a_rectifier_that_is_no_module_is_refused_by_guided_backpropagation():
         def forward(self, x):
             return self.head(torch.relu(self.act(self.first(x)) - 0.1).mean((2, 3)))
 
-    with pytest.raises(Refused, match="1 ReLUs that are no modules"):
+    with refused("guided-backprop-unsuitable", "1 ReLU calls"):
         attribute(Classifier(Functional().eval(), InputSpec(16), CPU), PIXELS[:16, :16], "guided_backprop")
 
 
@@ -158,13 +154,13 @@ def test_baselines_are_pictures():
     pixels = np.full((8, 8), 51, np.uint8)
     for baseline in ("blur", pixels):
         # A flat radiograph is its own blur: there is no difference to hand out.
-        assert not attribute(classifier, pixels, "input_x_gradient", baseline=baseline).map.any()
+        assert not attribute(classifier, pixels, "input_x_gradient", MapSettings(baseline=baseline)).map.any()
     grey = Classifier(classifier.model, InputSpec(8, mean=0.2, std=1.0), CPU)
-    assert np.abs(attribute(grey, pixels, "input_x_gradient", baseline="grey").map).max() < 1e-9
-    with pytest.raises(OverreadError, match="choose one of black, blur, grey"):
-        attribute(classifier, pixels, "input_x_gradient", baseline="white noise")
-    with pytest.raises(OverreadError, match="expected uint8"):
-        attribute(classifier, pixels, "input_x_gradient", baseline=np.zeros((4, 4), np.uint8))
+    assert np.abs(attribute(grey, pixels, "input_x_gradient", MapSettings(baseline="grey")).map).max() < 1e-9
+    with refused("baseline-unknown", "white noise", "black, blur, grey"):
+        attribute(classifier, pixels, "input_x_gradient", MapSettings(baseline="white noise"))
+    with refused("baseline-malformed", "[4, 4]", "[8, 8]"):
+        attribute(classifier, pixels, "input_x_gradient", MapSettings(baseline=np.zeros((4, 4), np.uint8)))
 
 
 @pytest.mark.parametrize("aggregation", POOLINGS)
@@ -216,7 +212,7 @@ def test_a_gated_pool_is_explained_through_its_own_weights():
     along = sum((found.map * (moved - inputs)[place, 0].numpy()).sum() for place, found in enumerate(maps))
     assert along == pytest.approx(change, rel=0.05)
     model.float()
-    with pytest.raises(OverreadError, match="'attention' is not known"):
+    with refused("aggregation-unknown", "attention"):
         attribute_study(Classifier(build("resnet10t").eval(), InputSpec(32), CPU), views, "saliency", "attention")
 
 
@@ -227,7 +223,7 @@ def test_every_method_takes_a_study_or_says_why_not():
     for name in METHODS:
         try:
             maps = attribute_study(classifier, views, name)
-        except Refused:
+        except MethodRefused:
             assert name == "deep_lift"
         else:
             assert [found.map.shape for found in maps] == [(32, 32)] * 2 and maps[
@@ -265,7 +261,7 @@ def test_a_method_that_fails_half_way_leaves_no_hook(monkeypatch):
     classifier = Classifier(build("resnet10t").eval().requires_grad_(False), InputSpec(32), CPU)
     used = private_copy(classifier.model).model
 
-    def breaks(task):
+    def breaks(request):
         used.layer4.register_forward_hook(lambda *_: None)
         raise RuntimeError("in the middle")
 
@@ -274,25 +270,27 @@ def test_a_method_that_fails_half_way_leaves_no_hook(monkeypatch):
     )
     with pytest.raises(RuntimeError, match="in the middle"):
         attribute(classifier, PIXELS[:32, :32], "saliency")
-    assert private_copy(classifier.model).model is not used and not hooks_on(private_copy(classifier.model).model)
+    assert private_copy(classifier.model).model is not used and not count_hooks(private_copy(classifier.model).model)
 
 
 def test_a_map_can_be_cancelled_half_way():
     classifier = Classifier(build("resnet10t").eval().requires_grad_(False), InputSpec(32), CPU)
     asked = iter([False])
-    with pytest.raises(Cancelled):
+    with pytest.raises(MapCancelled):
         attribute(classifier, PIXELS[:32, :32], "occlusion", cancelled=lambda: next(asked, True))
-    assert not hooks_on(private_copy(classifier.model).model)
+    assert not count_hooks(private_copy(classifier.model).model)
     assert attribute(classifier, PIXELS[:32, :32], "saliency").map.any()
 
 
 def test_a_layer_can_be_named_and_a_wrong_name_offers_the_nearest():
     classifier = Classifier(build("resnet10t").eval(), InputSpec(64), CPU)
-    assert attribute(classifier, PIXELS, "grad_cam", layer="layer2").note.startswith("8 x 8 cells, from layer2")
-    with pytest.raises(OverreadError, match=re.escape("no layer 'layer44'; the nearest names are layer4")):
-        attribute(classifier, PIXELS, "grad_cam", layer="layer44")
-    with pytest.raises(OverreadError, match="gives no feature map"):
-        attribute(classifier, PIXELS, "grad_cam", layer="fc")
+    assert attribute(classifier, PIXELS, "grad_cam", MapSettings(layer="layer2")).note.startswith(
+        "8 x 8 cells, from layer2"
+    )
+    with refused("layer-unknown", "'layer44'", "layer4"):
+        attribute(classifier, PIXELS, "grad_cam", MapSettings(layer="layer44"))
+    with refused("layer-without-map", "'fc'"):
+        attribute(classifier, PIXELS, "grad_cam", MapSettings(layer="fc"))
 
 
 @pytest.mark.parametrize(
@@ -342,5 +340,5 @@ def test_integrated_gradients_that_do_not_add_up_are_refused(monkeypatch):
 
     classifier = Classifier(Jump(), InputSpec(16, mean=0.0, std=1.0), CPU)
     monkeypatch.setattr(methods, "IG_STEPS", (8, 16))
-    with pytest.raises(Refused, match="unexplained"):
+    with refused("map-incomplete", "5%"):
         attribute(classifier, np.full((16, 16), 255, np.uint8), "integrated_gradients")

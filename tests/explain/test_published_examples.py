@@ -12,9 +12,10 @@ from torch import nn
 
 from core.data.input_spec import InputSpec
 from core.explain import methods
-from core.explain.attribution import Refused, attribute
-from core.explain.layers import draw
+from core.explain.attribution import MapSettings, attribute
+from core.explain.layers import upsample
 from core.scores.classifier import Classifier
+from tests.refusals import refused
 
 SIDE = 8
 CPU = torch.device("cpu")
@@ -104,9 +105,9 @@ def test_deep_lift_s_published_nets():
     nothing = np.full((SIDE, SIDE), 10, np.uint8)
     pixels = nothing.copy()
     pixels[0, :6] = [0, 11, 5, 13, 13, 11]  # -10, 1, -5 and 3, 3, 1
-    found = attribute(of(TwoSums(), zero=10), pixels, "deep_lift", baseline=nothing)
+    found = attribute(of(TwoSums(), zero=10), pixels, "deep_lift", MapSettings(baseline=nothing))
     assert row(found, 6) == pytest.approx([0, 0, 0, 6, 9, 0], abs=1e-5) and found.gap < 1e-5
-    found = attribute(of(Highest()), film([1, 1, 1, 1]), "deep_lift", baseline=film([1, 2, 3, 9]))
+    found = attribute(of(Highest()), film([1, 1, 1, 1]), "deep_lift", MapSettings(baseline=film([1, 2, 3, 9])))
     assert row(found, 4) == pytest.approx([0, 0, 0, -8], abs=1e-4)
 
 
@@ -119,7 +120,7 @@ def test_a_net_whose_rectifier_is_used_twice_is_refused_as_captum_refuses_it():
         def forward(self, x):
             return self.act(self.second(self.act(self.first(x[:, 0, 0, :3]))))
 
-    with pytest.raises(Refused, match="used more than once"):
+    with refused("deep-lift-unsuitable", "used more than once"):
         attribute(of(Reused()), film([1, 2, 3]), "deep_lift")
 
 
@@ -155,7 +156,7 @@ def test_ablation_of_features_alone_and_together(groups):
     groups([0, 0, 1])
     assert row(attribute(of(Four()), pixels, "feature_ablation"), 3) == pytest.approx([280, 280, 120], rel=0.01)
     # With 4 for nothing, the two that go together take 18 and 48 times 4 with them less what 4 still gives.
-    found = attribute(of(Four()), pixels, "feature_ablation", baseline=film([4, 4, 4]))
+    found = attribute(of(Four()), pixels, "feature_ablation", MapSettings(baseline=film([4, 4, 4])))
     assert row(found, 3) == pytest.approx([248, 248, 104], rel=0.01)
 
 
@@ -197,14 +198,14 @@ BY_HAND = {
 @pytest.mark.parametrize("inplace", [False, True])
 @pytest.mark.parametrize(("method", "layer"), BY_HAND)
 def test_what_a_layer_gives_on_the_published_convolution(method, layer, inplace):
-    found = attribute(of(Convolved(inplace)), COUNTED, method, layer=layer)
+    found = attribute(of(Convolved(inplace)), COUNTED, method, MapSettings(layer=layer))
     assert found.value == pytest.approx(54, rel=1e-4)
     coarse = torch.tensor([[BY_HAND[method, layer]]])
     if (method, layer) == ("grad_cam", "conv"):
         # -5, 4, 31, 40 by a weight of .75, half of the second channel's by -.5: Captum's published figures.
         first, weights = np.array([[-5, 4], [31, 40]]), (0.75, -0.5)
         assert coarse[0, 0].numpy() == pytest.approx(weights[0] * first + weights[1] * (first - 25), abs=1e-4)
-    assert found.map == pytest.approx(draw(coarse, SIDE)[0, 0].numpy(), rel=1e-4, abs=1e-3)
+    assert found.map == pytest.approx(upsample(coarse, SIDE)[0, 0].numpy(), rel=1e-4, abs=1e-3)
 
 
 def windows(*places: tuple[int, int]) -> np.ndarray:
@@ -221,8 +222,8 @@ def test_gradients_on_the_published_convolution():
     guided = windows((0, 1), (1, 0), (1, 1))
     assert attribute(classifier, COUNTED, "saliency").map == pytest.approx(windows((0, 1)), abs=1e-5)
     assert attribute(classifier, COUNTED, "guided_backprop").map == pytest.approx(guided, abs=1e-5)
-    under = draw(torch.tensor([[[[0.0, 4.0], [28.0, 32.5]]]]), SIDE)[0, 0].numpy()
-    found = attribute(classifier, COUNTED, "guided_grad_cam", layer="act")
+    under = upsample(torch.tensor([[[[0.0, 4.0], [28.0, 32.5]]]]), SIDE)[0, 0].numpy()
+    found = attribute(classifier, COUNTED, "guided_grad_cam", MapSettings(layer="act"))
     assert found.map == pytest.approx(guided * under, rel=1e-4, abs=1e-3)
 
 
@@ -265,4 +266,4 @@ def test_noise_tunnels_on_a_parabola():
     # Captum draws where along the way from numpy: the seed reaches that too.
     np.random.default_rng().random(3)
     assert attribute(classifier, pixels, "gradient_shap").map == pytest.approx(expected.map)
-    assert attribute(classifier, pixels, "gradient_shap", seed=1).map != pytest.approx(expected.map)
+    assert attribute(classifier, pixels, "gradient_shap", MapSettings(seed=1)).map != pytest.approx(expected.map)

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from core.data.input_spec import InputSpec
-from core.explain import attribution_target
-from core.explain.attribution import METHODS, attribute
-from core.explain.attribution_target import hooks_on, private_copy
+from core.explain import private_copy as private_copy_module
+from core.explain.attribution import attribute
+from core.explain.methods import METHODS
+from core.explain.private_copy import count_hooks, private_copy
 from core.models.registry import build
 from core.scores.classifier import Classifier
 
@@ -33,7 +34,7 @@ def test_visitors_of_two_networks_draw_their_own_numbers(monkeypatch):
     asked = [(place, name, place) for name in names for place in range(2)]
     alone = {key: attribute(networks[key[0]], FILMS[key[2]], key[1]).map for key in asked}
 
-    def fails(task):
+    def fails(request):
         torch.rand(1000)
         raise RuntimeError("in the middle")
 
@@ -66,7 +67,7 @@ def test_who_waits_for_a_method_that_fails_gets_a_clean_network(monkeypatch):
     """He has asked for the copy already when its holder leaves hooks on it."""
     classifier, held, waits, asked = of(0), threading.Event(), threading.Event(), []
     alone = attribute(classifier, FILMS[0], "saliency").map
-    given = attribution_target.private_copy
+    given = private_copy
 
     def counted(model):
         copy = given(model)
@@ -74,12 +75,12 @@ def test_who_waits_for_a_method_that_fails_gets_a_clean_network(monkeypatch):
         (held if len(asked) == 1 else waits).set()
         return copy
 
-    def fails(task):
-        task.explained.model.layer1.register_forward_hook(lambda _module, _inputs, output: 0 * output)
+    def fails(request):
+        request.target.model.layer1.register_forward_hook(lambda _module, _inputs, output: 0 * output)
         assert waits.wait(60)
         raise RuntimeError("in the middle")
 
-    monkeypatch.setattr(attribution_target, "private_copy", counted)
+    monkeypatch.setattr(private_copy_module, "private_copy", counted)
     replaced(monkeypatch, "layer_activation", fails)
     with ThreadPoolExecutor(2) as pool:
         failing = pool.submit(attribute, classifier, FILMS[1], "layer_activation")
@@ -87,4 +88,4 @@ def test_who_waits_for_a_method_that_fails_gets_a_clean_network(monkeypatch):
         assert waiting.result(60) == pytest.approx(alone)
         with pytest.raises(RuntimeError, match="in the middle"):
             failing.result(60)
-    assert asked[1] is asked[0] and not hooks_on(private_copy(classifier.model).model)
+    assert asked[1] is asked[0] and not count_hooks(private_copy(classifier.model).model)

@@ -11,6 +11,7 @@ from core.models.attention import GatedHead, pooled
 from core.models.registry import build, parts, reads_studies, stages
 from core.scores.classifier import Classifier
 from core.training.recipe import Recipe
+from tests.refusals import refused
 
 
 def test_the_pool_is_the_papers_formula():
@@ -76,5 +77,5 @@ def test_the_maps_of_a_study_follow_the_networks_own_weights():
     maps = attribute_study(classifier, pixels, "saliency", "attention")
     assert len(maps) == 3 and maps[0].value == pytest.approx(float(weight @ logit), abs=1e-4)
     plain = Classifier(build("lcnet_035").eval(), classifier.spec, classifier.device)
-    with pytest.raises(OverreadError, match="'attention' is not known"):
+    with refused("aggregation-unknown", "attention"):
         attribute_study(plain, pixels, "saliency", "attention")
