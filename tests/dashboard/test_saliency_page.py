@@ -41,7 +41,7 @@ def test_a_refused_method_says_why_and_the_page_lives_on(house):
     app = open_page("saliency", model="alpha", methods="Guided backpropagation")
     assert not app.exception
     said = words(app)
-    assert "Guided backpropagation is refused: it changes how ReLUs pass gradients" in said and "Original" in said
+    assert "Guided backpropagation is refused: it changes the gradients of ReLUs only" in said and "Original" in said
 
 
 def test_a_layer_that_is_not_there_offers_the_nearest(house):

@@ -312,8 +312,8 @@ def test_a_fine_layer_is_the_last_with_so_many_cells_where_there_is_one():
     model = private_copy(build("resnet10t").eval()).model
     asked = torch.randn(1, 1, 64, 64)
     assert find_layer(model, asked).height == 2
-    assert [find_layer(model, asked, cells=cells).height for cells in (4, 5, 16)] == [4, 8, 16]
-    assert find_layer(model, asked, cells=640).height == 2
+    assert [find_layer(model, asked, min_cells=cells).height for cells in (4, 5, 16)] == [4, 8, 16]
+    assert find_layer(model, asked, min_cells=640).height == 2
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_a_fine_layer_is_the_last_with_so_many_cells_where_there_is_one():
 )
 def test_a_fine_layer_is_a_block_and_no_step_inside_the_next_one(architecture, layer, block):
     model = private_copy(build(architecture).eval()).model
-    found = find_layer(model, torch.randn(1, 1, 64, 64), cells=8)
+    found = find_layer(model, torch.randn(1, 1, 64, 64), min_cells=8)
     assert (found.name, found.height, found.block) == (layer, 8, block)
 
 
