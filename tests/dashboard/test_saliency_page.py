@@ -53,7 +53,7 @@ def test_a_map_that_cannot_be_judged_is_shown_and_said_not_to_be_trusted(house, 
     def too_large(*_, **__):
         raise OverreadError("The trust check does not fit into memory at 64 px; close other work.")
 
-    monkeypatch.setattr("core.explain.faithfulness.judge", too_large)
+    monkeypatch.setattr("core.explain.faithfulness.check_map", too_large)
     for level in ("Radiograph", "Study"):
         app = open_page("saliency", model="alpha", level=level, baseline="blur", method="Layer activation")
         assert not app.exception
