@@ -38,9 +38,7 @@ def judge_methods(
             if progress:
                 progress(done, total, what)
 
-        return check_sample(
-            source, sample.split, sample.count, sample.methods, device, report, reporter.stop_requested
-        )
+        return check_sample(source, sample.split, sample.count, sample.methods, device, report, reporter.stop_requested)
 
 
 def enqueue_judging(source: Source, sample: TrustSample) -> jobs.Job:
