@@ -25,9 +25,9 @@ from bench.pairs import Case, keep, measure
 from core.audit.duplicates import near_pairs
 from core.data.augment import Augmentation, apply
 from core.data.cache import pixel_cache
-from core.data.index import build_index, read_before, read_dataset, read_index, write_dataset
+from core.data.index import build_index, read_dataset, read_earlier_index, read_index, write_dataset
 from core.data.input_spec import InputSpec
-from core.data.pixels import placed
+from core.data.pixels import padded_box
 
 COMMAND = "python -m bench.data"
 PACKAGES = ("numpy", "pandas", "pillow", "torch", "torchvision")
@@ -79,7 +79,7 @@ def index_rows(root: Path) -> list[dict]:
         return found
 
     def again():
-        return len(build_index(root, before=read_before("all", root)).frame)
+        return len(build_index(root, earlier=read_earlier_index("all", root)).frame)
 
     # Half of the planted broken files have a valid header, and the peer reads only headers.
     close = lambda ours, theirs: np.testing.assert_allclose(ours, theirs, atol=8)  # noqa: E731
@@ -201,7 +201,7 @@ def square(path: str, thumbnail: str = "", side: int = SIDE) -> np.ndarray:
     """Letterbox to a square with Pillow; write a thumbnail if a file is named."""
     with Image.open(path) as image:
         grey = image.convert("L")
-        left, top, width, height = placed(*grey.size, side)
+        left, top, width, height = padded_box(*grey.size, side)
         out = Image.new("L", (side, side))
         out.paste(grey.resize((width, height), Image.Resampling.BILINEAR), (left, top))
         if thumbnail:

@@ -37,8 +37,8 @@ from bench.data import Files
 from bench.pairs import RESULTS, Case, hardware, keep, measure
 from core.data.augment import Augmentation
 from core.data.cache import pixel_cache
-from core.data.dataset import epoch_order
 from core.data.index import build_index, read_index, write_dataset
+from core.data.pixel_batches import epoch_order
 from core.device import keep_freed_memory, placed
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table

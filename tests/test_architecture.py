@@ -72,7 +72,7 @@ def test_rooms_that_open_pages_load_without_torch():
         "core.data.decode",
         "core.phantom",
         "core.data.augment",
-        "core.data.sizes",
+        "core.data.resize_loss",
         "core.audit.audit",
         "core.audit.findings",
         "core.models.checkpoint",

@@ -21,12 +21,18 @@ def augment_check(
     from core.data.augment import find_augmentation
     from core.data.index import read_dataset
     from core.data.input_spec import InputSpec
-    from core.data.lesions import known_masks, lesion_facts, lesion_table, sentence, warnings
+    from core.data.lesion_retention import (
+        augmentation_warnings,
+        known_masks,
+        retention_facts,
+        retention_sentence,
+        retention_table,
+    )
 
     chosen, dataset = find_augmentation(augmentation), read_dataset(data)
     with bar() as progress:
         masks = known_masks(dataset, InputSpec(size, fit), split, progress=progress)
-        facts = lesion_facts(lesion_table(chosen, masks, seed, draws, progress))
+        facts = retention_facts(retention_table(chosen, masks, seed, draws, progress))
     facts = {key: None if isinstance(value, float) and value != value else value for key, value in facts.items()}
     told = {
         "augmentation": chosen.to_dict(),
@@ -36,5 +42,9 @@ def augment_check(
         "size": size,
         **facts,
     }
-    said = sentence({**facts, "kept": facts["kept"] or 0.0, "lost": facts["lost"] or 0.0})
-    tell({**told, "warnings": warnings(chosen)}, as_json, "\n".join([f"{chosen.hash()} {said}", *warnings(chosen)]))
+    said = retention_sentence({**facts, "kept": facts["kept"] or 0.0, "lost": facts["lost"] or 0.0})
+    tell(
+        {**told, "warnings": augmentation_warnings(chosen)},
+        as_json,
+        "\n".join([f"{chosen.hash()} {said}", *augmentation_warnings(chosen)]),
+    )

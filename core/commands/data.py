@@ -52,14 +52,20 @@ def index(
 
     Again under the same name, only files that were added or changed are read, and patients stay where they were dealt.
     """
-    from core.data.index import build_index, read_before, write_dataset
+    from core.data.index import SourceTables, build_index, read_earlier_index, write_dataset
     from core.paths import checked_name
     from core.schema import bone_order
 
     checked_name(name)
     with bar() as progress:
         indexed = build_index(
-            path, pairs(column or []), valid_fraction, folds, seed, progress, labels, read_before(name, path)
+            path,
+            SourceTables(pairs(column or []), labels),
+            valid_fraction,
+            folds,
+            seed,
+            progress,
+            read_earlier_index(name, path),
         )
     dataset, frame = write_dataset(name, indexed), indexed.frame
     for kind in ("unreadable", "stray", "conflicts", "converted"):

@@ -1,4 +1,4 @@
-"""How many there are of each label: by radiograph, study or patient, per split and bone."""
+"""Counts of each label by radiograph, study or patient, per split and bone."""
 
 import pandas as pd
 
@@ -6,10 +6,10 @@ LEVELS = {"radiograph": "image_id", "study": "study_id", "patient": "group_id"}
 
 
 def balance_table(index: pd.DataFrame, level: str) -> pd.DataFrame:
-    """Counts of an INDEX at a level of LEVELS: `split`, `bone`, `label` (NaN unknown), `n`.
+    """Counts of an INDEX at one of LEVELS: `split`, `bone`, `label` (NaN: unknown), `n`.
 
-    A study whose radiographs disagree has no label. A patient is counted once in each bone, as abnormal if any study
-    of that bone is.
+    A study whose radiographs disagree has no label. A patient counts once per bone, as abnormal if any study of that
+    bone is abnormal.
     """
     units = index[["split", "bone", "label"]]
     if level == "study":
@@ -22,11 +22,11 @@ def balance_table(index: pd.DataFrame, level: str) -> pd.DataFrame:
 
 
 def file_sizes_table(index: pd.DataFrame, most: int = 2000) -> pd.DataFrame:
-    """How many radiographs have a size: `bone`, `width`, `height`, `n`; the `most` common ones, the commonest first."""
+    """Radiographs by size: `bone`, `width`, `height`, `n`; the `most` frequent sizes, most frequent first."""
     sizes = index.groupby(["bone", "width", "height"]).size().rename("n").reset_index()
     return sizes.sort_values("n", ascending=False, kind="stable").head(most).reset_index(drop=True)
 
 
 def views_table(index: pd.DataFrame) -> pd.Series:
-    """How many studies have one radiograph, two, and so on: studies by number of radiographs, ascending."""
+    """Number of studies by their number of radiographs, ascending."""
     return index["study_id"].value_counts().value_counts().sort_index()

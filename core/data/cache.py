@@ -1,4 +1,4 @@
-"""Radiographs decoded once: the rows of an index as one uint8 array, opened by mmap."""
+"""The pixel cache: the rows of an index, decoded once, as one memory-mapped uint8 array."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from core.errors import OverreadError
 
 @dataclass(frozen=True)
 class PixelCache:
-    """pixels: uint8 [N, size, size], read-only, of all that is decoded at this size; ask `rows_of` which row is whose.
+    """pixels: uint8 [N, size, size], read-only, every radiograph decoded at this size; `rows_of` gives an image's row.
 
-    failed: {path, reason} of each image asked for that could not be decoded.
+    failed: {path, reason} of each requested image that could not be decoded.
     """
 
     pixels: np.ndarray
@@ -26,7 +26,7 @@ class PixelCache:
     failed: list
 
     def rows_of(self, image_ids) -> np.ndarray:
-        """Row of each image, int [n]; -1 where it was not asked for or could not be decoded."""
+        """Row of each image, int [n]; -1 if it was not requested or could not be decoded."""
         places = self.image_ids.get_indexer(pd.Index(image_ids))
         return np.where(places < 0, -1, self.rows[places]) if len(self.rows) else places
 
@@ -34,27 +34,28 @@ class PixelCache:
 def pixel_cache(
     dataset: Dataset, index: pd.DataFrame, spec: InputSpec, progress: Callable[[int, int, str], None] | None = None
 ) -> PixelCache:
-    """The rows of `index` as pixels for `spec`, decoded now where they have not been.
+    """The rows of `index` as pixels for `spec`; missing ones are decoded now.
 
-    One array a (data set, size, fit), its rows found by the files' hashes: any part of a data set is served from it,
-    nothing is decoded twice, and a file that changed is another file once it is indexed again. A build that was
-    killed goes on where it stopped.
+    There is one array per data set, size and fit, and its rows are found by the files' hashes. Any part of a data set
+    uses it, nothing is decoded twice, and a changed file is a new file once it is indexed again. A build that was
+    killed continues where it stopped.
     """
     folder = pixels_folder(dataset, spec)
     try:
-        there, pixels = pixel_store.load(folder, spec.size)
+        stored, pixels = pixel_store.load(folder, spec.size)
         reasons: dict[str, str] = {}
-        if not index["sha1"].isin(there).all():
-            # What failed is tried again: a file may have been out of reach only then.
+        if not index["sha1"].isin(stored).all():
+            # Files that failed before are tried again: they may have been unreachable only then.
             reasons = decode(dataset, index, spec, progress=progress).failed
-            there, pixels = pixel_store.load(folder, spec.size)
+            stored, pixels = pixel_store.load(folder, spec.size)
     except OverreadError:
         raise
     except (OSError, ValueError) as error:
         raise OverreadError(
-            f"The pixel cache {folder} is damaged ({error}). Delete that folder; it is made again."
+            f"The pixel cache {folder} is damaged ({error}). Delete that folder; it will be built again.",
+            code="pixel-cache-damaged",
         ) from error
-    rows = there.get_indexer(pd.Index(index["sha1"]))
+    rows = stored.get_indexer(pd.Index(index["sha1"]))
     missing = index[rows < 0]
     failed = [
         {"path": image_id, "reason": reasons.get(sha1, "it could not be decoded")}

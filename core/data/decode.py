@@ -1,7 +1,7 @@
-"""One pass over the files: each distinct one is read and decoded once, and everything that is made of it is made then.
+"""One pass over the files: each distinct file is decoded once for its pixels, thumbnail and measures.
 
-What is missing is made, in threads (reading, hashing, decoding and resizing leave the interpreter's lock): the rows of
-a pixel store, thumbnails, and rows of measures. A pass that is killed loses at most its last few hundred files.
+Only missing results are made. The pass uses threads, since reading, hashing, decoding and resizing release the GIL. A
+pass that is killed loses at most its last few hundred files.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from core.data import measure_store, pixel_store, thumbnails
-from core.data.grey_levels import UnreadableImage
 from core.data.index import Dataset, read_index
 from core.data.input_spec import InputSpec
 from core.data.pixels import read_grey, to_square
+from core.data.unreadable import UnreadableImage
 from core.errors import OverreadError
 from core.paths import cache_folder, unwritable
 
@@ -32,8 +32,8 @@ _COMMIT_EVERY = 256
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """What a pass did. failed: {sha1: reason}; seconds: its time, waiting for another process included."""
+class DecodeReport:
+    """Result of a pass. failed: {sha1: reason}; seconds: includes waiting for another process."""
 
     files: int = 0
     failed: dict = field(default_factory=dict)
@@ -41,8 +41,8 @@ class Decoded:
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """What is to be made of one file."""
+class _Task:
+    """What to make from one file."""
 
     sha1: str
     paths: tuple[str, ...]
@@ -52,7 +52,7 @@ class _Wanted:
 
 
 def pixels_folder(dataset: Dataset, spec: InputSpec) -> Path:
-    """Where the array of this size and fit lies."""
+    """The folder of the array of this size and fit."""
     return cache_folder(dataset.name) / f"{spec.fit}{spec.size}"
 
 
@@ -63,85 +63,85 @@ def decode(
     thumbnail: bool = False,
     measures: bool = False,
     progress: Progress | None = None,
-) -> Decoded:
-    """Make what is missing for the rows of `index`: pixels for `spec`, and, where asked for, thumbnails and measures.
+) -> DecodeReport:
+    """Make what is missing for the rows of `index`: pixels for `spec`, and on request thumbnails and measures.
 
-    A file that is decoded for one of them gets its thumbnail in passing. One process at a time makes the same thing;
-    another waits and finds it made. A file is told by its hash: copies are decoded once, and one that was changed
-    since it was indexed fails, as does one that cannot be read; both are tried again in the next pass.
-    OverreadError where the disk is full (what was made is kept) or none of several files can be read.
+    Every decoded file also gets its thumbnail. Two processes never make the same thing: the second waits and finds
+    it done. Files are identified by hash, so copies are decoded once. A file that changed since it was indexed fails,
+    as does one that cannot be read; both are tried again in the next pass. OverreadError if the disk is full (results
+    so far are kept) or if no file can be read.
     """
     started = time.monotonic()
     distinct = index.groupby("sha1", sort=False)["path"].agg(tuple)
-    with _alone(dataset, spec, measures, len(distinct), progress):
-        wanted = _missing(dataset, distinct, spec, thumbnail, measures)
-        if not wanted:
-            return Decoded(seconds=time.monotonic() - started)
-        failed = _make(dataset, wanted, spec, progress)
+    with _locked(dataset, spec, measures, len(distinct), progress):
+        tasks = _missing(dataset, distinct, spec, thumbnail, measures)
+        if not tasks:
+            return DecodeReport(seconds=time.monotonic() - started)
+        failed = _make(dataset, tasks, spec, progress)
         if spec:
-            _drop_unneeded(dataset, spec, failed)
-    _check_not_all_failed(dataset, distinct, wanted, failed)
-    return Decoded(len(wanted) - len(failed), failed, time.monotonic() - started)
+            _drop_unused(dataset, spec, failed)
+    _check_not_all_failed(dataset, distinct, tasks, failed)
+    return DecodeReport(len(tasks) - len(failed), failed, time.monotonic() - started)
 
 
 def measures_table(dataset: Dataset, index: pd.DataFrame, progress: Progress | None = None) -> pd.DataFrame:
-    """The measures of every file in `index` that can be decoded, by sha1: columns of `core.data.measures.MEASURES`.
+    """Measures of every decodable file in `index`, by sha1: columns of `core.data.measures.MEASURES`.
 
-    attrs `failed`: {sha1: reason} of the others.
+    attrs `failed`: {sha1: reason} of the other files.
     """
-    table, failed = measure_store.read(dataset), {}
+    table, failed = measure_store.read_measures(dataset), {}
     if not pd.Index(index["sha1"].unique()).isin(table.index).all():
         failed = decode(dataset, index, measures=True, progress=progress).failed
-        table = measure_store.read(dataset)
+        table = measure_store.read_measures(dataset)
     table = table[table.index.isin(index["sha1"])]
     table.attrs["failed"] = failed
     return table
 
 
-def _missing(dataset: Dataset, distinct: pd.Series, spec, thumbnail: bool, measures: bool) -> list[_Wanted]:
+def _missing(dataset: Dataset, distinct: pd.Series, spec, thumbnail: bool, measures: bool) -> list[_Task]:
     hashes = distinct.index
     no = np.zeros(len(hashes), bool)
     square = ~hashes.isin(pixel_store.known(pixels_folder(dataset, spec), spec.size)) if spec else no
-    measured = ~hashes.isin(measure_store.read(dataset).index) if measures else no
-    small = ~hashes.isin(thumbnails.made(dataset))
+    measured = ~hashes.isin(measure_store.read_measures(dataset).index) if measures else no
+    small = ~hashes.isin(thumbnails.hashes_with_thumbnail(dataset))
     rows = zip(hashes, distinct, square, small, measured)
-    return [_Wanted(*row) for row in rows if row[2] or row[4] or (thumbnail and row[3])]
+    return [_Task(*row) for row in rows if row[2] or row[4] or (thumbnail and row[3])]
 
 
-def _make(dataset: Dataset, wanted: list[_Wanted], spec: InputSpec | None, progress: Progress | None) -> dict[str, str]:
-    """Do the work; {sha1: reason} of what failed. Whatever ends it, what was made until then is kept."""
+def _make(dataset: Dataset, tasks: list[_Task], spec: InputSpec | None, progress: Progress | None) -> dict[str, str]:
+    """Carry out the tasks; {sha1: reason} of those that failed. Results are kept even if the pass is interrupted."""
     what = f"decoding to {spec.size} px" if spec else "decoding"
     failed, measured = {}, {}
     try:
         if spec:
-            _need_space(pixels_folder(dataset, spec), sum(item.square for item in wanted) * spec.size**2)
+            _need_space(pixels_folder(dataset, spec), sum(task.square for task in tasks) * spec.size**2)
         writer = pixel_store.Writer(pixels_folder(dataset, spec), spec.size) if spec else None
     except OSError as error:
         raise unwritable(pixels_folder(dataset, spec), error) from error
     try:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for done, (item, result) in enumerate(_in_order(pool, _worker(dataset, spec), wanted), 1):
+            for done, (task, result) in enumerate(_in_order(pool, _worker(dataset, spec), tasks), 1):
                 if isinstance(result, str):
-                    failed[item.sha1] = result
+                    failed[task.sha1] = result
                 else:
                     square, row = result
                     if square is not None:
-                        writer.add(item.sha1, square)
+                        writer.add(task.sha1, square)
                     if row is not None:
-                        measured[item.sha1] = row
+                        measured[task.sha1] = row
                 if done % _COMMIT_EVERY == 0:
                     _commit(dataset, writer, measured)
-                if progress and (done % 32 == 0 or done == len(wanted)):
-                    progress(done, len(wanted), what)
+                if progress and (done % 32 == 0 or done == len(tasks)):
+                    progress(done, len(tasks), what)
         _commit(dataset, writer, measured)
         if writer:
             writer.finish({"size": spec.size, "fit": spec.fit, "failed": failed})
     except OSError as error:
         if writer:
-            writer.give_up_pending()
+            writer.discard_pending()
         raise unwritable(cache_folder(dataset.name), error) from error
     except BaseException:
-        # Stopped by hand, say. A disk that is full as well must not hide why.
+        # Stopped by the user, for example. A full disk on top of that must not hide the reason.
         with suppress(OSError, OverreadError):
             _commit(dataset, writer, measured)
         raise
@@ -151,46 +151,46 @@ def _make(dataset: Dataset, wanted: list[_Wanted], spec: InputSpec | None, progr
     return failed
 
 
-def _worker(dataset: Dataset, spec: InputSpec | None) -> Callable[[_Wanted], object]:
+def _worker(dataset: Dataset, spec: InputSpec | None) -> Callable[[_Task], object]:
     root = Path(dataset.root)
 
-    def work(item: _Wanted) -> tuple | str:
-        """The square and the measures of one file, or why there are none."""
+    def work(task: _Task) -> tuple | str:
+        """The square and the measures of one file, or the reason for having none."""
         try:
-            grey = _read_checked(root, item)
+            grey = _read_checked(root, task)
         except UnreadableImage as error:
             return error.reason
-        if item.thumbnail:
-            thumbnails.write_thumbnail(thumbnails.thumbnail_file(dataset, item.sha1), grey)
-        square = to_square(grey, spec.size, spec.fit) if item.square else None
-        return square, measure_store.measure(grey) if item.measures else None
+        if task.thumbnail:
+            thumbnails.write_thumbnail(thumbnails.thumbnail_file(dataset, task.sha1), grey)
+        square = to_square(grey, spec.size, spec.fit) if task.square else None
+        return square, measure_store.measure(grey) if task.measures else None
 
     return work
 
 
-def _read_checked(root: Path, item: _Wanted) -> np.ndarray:
-    """The grey levels of the first of a content's files that still holds it."""
+def _read_checked(root: Path, task: _Task) -> np.ndarray:
+    """Grey levels of the first of the paths whose file still has the indexed content."""
     problem = None
-    for path in item.paths:
+    for path in task.paths:
         try:
             data = (root / path).read_bytes()
-            if hashlib.sha1(data).hexdigest() == item.sha1:
+            if hashlib.sha1(data).hexdigest() == task.sha1:
                 return read_grey(root / path, data)
             problem = problem or UnreadableImage(path, "it has changed since it was indexed; index the data set again")
         except UnreadableImage as error:
             problem = problem or error
         except (OSError, ValueError) as error:
-            gone = isinstance(error, FileNotFoundError)
-            problem = problem or UnreadableImage(path, "there is no such file" if gone else _words(error))
+            missing = isinstance(error, FileNotFoundError)
+            problem = problem or UnreadableImage(path, "the file does not exist" if missing else _error_text(error))
     raise problem
 
 
-def _words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def _in_order(pool: ThreadPoolExecutor, call: Callable, items: Iterable) -> Iterator[tuple]:
-    """Each item with its result, in order, a few ahead of who takes them: memory does not grow with the set."""
+    """Each item with its result, in order. Works only a few items ahead, so memory does not grow with the set."""
     ahead, waiting = 4 * (os.cpu_count() or 1), deque()
     try:
         for item in items:
@@ -210,7 +210,7 @@ def _commit(dataset: Dataset, writer: pixel_store.Writer | None, measured: dict)
     if writer:
         writer.commit()
     if measured:
-        measure_store.add(dataset, measured)
+        measure_store.add_measures(dataset, measured)
         measured.clear()
 
 
@@ -219,37 +219,38 @@ def _need_space(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size:
         raise OverreadError(
-            f"{folder} needs {size / 1e6:,.0f} MB for decoded radiographs and the disk has "
-            f"{free / 1e6:,.0f} MB free; free some space or move OVERREAD_HOME."
+            f"{folder} needs {size / 1e6:,.0f} MB for decoded radiographs, but the disk has "
+            f"{free / 1e6:,.0f} MB free. Free some space or move OVERREAD_HOME.",
+            code="disk-space-short",
         )
 
 
-def _drop_unneeded(dataset: Dataset, spec: InputSpec, failed: dict) -> None:
-    """After files have changed, their older rows lie idle; from a quarter of the array on they are dropped."""
+def _drop_unused(dataset: Dataset, spec: InputSpec, failed: dict) -> None:
+    """Remove rows of files that are no longer in the index, if they are more than a quarter of the array."""
     try:
         needed = set(read_index(dataset.name)["sha1"])
     except OverreadError:
-        return  # no index by that name: nothing says what is needed
+        return  # no such index, so it is not known which rows are needed
     folder = pixels_folder(dataset, spec)
-    there = pixel_store.known(folder, spec.size)
-    idle = int((~there.isin(needed)).sum())
-    if idle * 4 > len(there):
-        with suppress(OSError, OverreadError):  # for want of space they stay
+    stored = pixel_store.known(folder, spec.size)
+    unused = int((~stored.isin(needed)).sum())
+    if unused * 4 > len(stored):
+        with suppress(OSError, OverreadError):  # without disk space they stay
             pixel_store.compact(folder, spec.size, needed, {"size": spec.size, "fit": spec.fit, "failed": failed})
 
 
 @contextmanager
-def _alone(dataset: Dataset, spec: InputSpec | None, measures: bool, total: int, progress: Progress | None):
-    """Hold the locks of what is made. The system frees a lock whose process was killed."""
+def _locked(dataset: Dataset, spec: InputSpec | None, measures: bool, total: int, progress: Progress | None):
+    """Hold the locks of the results. The system releases the lock of a process that was killed."""
     folder = cache_folder(dataset.name)
     names = ([f".{spec.fit}{spec.size}.lock"] if spec else []) + ([".measures.lock"] if measures else [])
-    held = []
+    locks = []
     try:
         for name in names or [".thumbnails.lock"]:
-            held.append(_acquired(folder / name, total, progress))
+            locks.append(_acquired(folder / name, total, progress))
         yield
     finally:
-        for lock in held:
+        for lock in locks:
             lock.release()
 
 
@@ -263,16 +264,17 @@ def _acquired(file: Path, total: int, progress: Progress | None) -> FileLock:
                 return lock
             except Timeout:
                 if progress:
-                    progress(0, total, "waiting for another process that decodes these")
+                    progress(0, total, "waiting for another process that decodes the same files")
     except OSError as error:
         raise unwritable(file, error) from error
 
 
-def _check_not_all_failed(dataset: Dataset, distinct: pd.Series, wanted: list[_Wanted], failed: dict) -> None:
+def _check_not_all_failed(dataset: Dataset, distinct: pd.Series, tasks: list[_Task], failed: dict) -> None:
     if len(failed) < len(distinct) or not failed:
         return
-    first = wanted[0]
+    first = tasks[0]
     raise OverreadError(
         f"None of the {len(distinct)} radiographs below {dataset.root} can be read (first: {first.paths[0]}: "
-        f"{failed[first.sha1]}). Put the folder back where it was, or index it again at its new place."
+        f"{failed[first.sha1]}). Put the folder back, or index it again in its new place.",
+        code="no-readable-radiograph",
     )

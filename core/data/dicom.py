@@ -1,4 +1,4 @@
-"""DICOM radiographs: pixels as they are meant to be seen.
+"""Pixels of DICOM radiographs, windowed for display.
 
 Names follow DICOM PS3.3; the grey pipeline is C.11.1 (modality) and C.11.2 (values of interest).
 """
@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from core.data.grey_levels import UnreadableImage, check_size, eight_bits
+from core.data.grey_levels import to_eight_bits
+from core.data.unreadable import UnreadableImage, check_size
 
 GREY = {"MONOCHROME1", "MONOCHROME2"}
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-# How the pixels' element begins in a file, in either order of bytes.
+# The tags of the pixel elements, in either byte order.
 _PIXEL_TAGS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
-# What pydicom and its decoders raise on damaged files: whatever their parsing happens to meet.
+# What pydicom and its decoders raise for damaged files.
 DAMAGE = (
     OSError,
     EOFError,
@@ -26,29 +27,29 @@ DAMAGE = (
     LookupError,
     AttributeError,
     ArithmeticError,
-    RuntimeError,  # NotImplementedError is one
+    RuntimeError,  # includes NotImplementedError
     MemoryError,
     struct.error,
-    zlib.error,  # of a deflated file that is cut off
+    zlib.error,  # from a truncated deflated file
 )
 
 
 def read_grey(path: Path, data: bytes) -> np.ndarray:
-    """The radiograph as uint8 [height, width], bright where the beam was stopped. UnreadableImage says why not.
+    """The radiograph as uint8 [height, width], dense parts bright. UnreadableImage gives the reason for a failure.
 
-    Rescale slope and intercept (or the modality LUT), then the VOI LUT, else the first window, else the image's own .5
-    and 99.5 percentiles without its padding, as also where a window shows one level only; MONOCHROME1 is inverted.
+    First rescale slope and intercept, or the modality LUT; then the VOI LUT, else the first window. Without these, or
+    if the window shows a single level, the 0.5 and 99.5 percentiles outside the padding. MONOCHROME1 is inverted.
     """
     dataset = _header(path, data)
     _check(path, dataset, data)
     try:
         with warnings.catch_warnings():
-            # What pydicom only warns of and repairs (a value of the wrong kind in another tag) is no concern here.
+            # pydicom warns about other tags with values of the wrong kind, and repairs them; they do not matter here.
             warnings.simplefilter("ignore")
             stored = _stored(dataset)
-            grey = _seen(_modality(stored, dataset), dataset, _padding(stored, dataset))
+            grey = _displayed(_modality(stored, dataset), dataset, _padding(stored, dataset))
     except DAMAGE as error:
-        raise UnreadableImage(path, f"its pixels cannot be decoded ({words_of(error)})") from error
+        raise UnreadableImage(path, f"its pixels cannot be decoded ({decoder_message(error)})") from error
     return 255 - grey if dataset.PhotometricInterpretation == "MONOCHROME1" else grey
 
 
@@ -59,38 +60,40 @@ def _header(path: Path, data: bytes):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # force: a file without the preamble was told by its first element.
+            # force: is_dicom has recognised a file without the preamble by its first element.
             dataset = dcmread(io.BytesIO(data), force=True)
             if data[128:132] != b"DICM" and "TransferSyntaxUID" not in dataset.file_meta:
                 implicit = dataset.original_encoding[0]
                 dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
             return dataset
     except DAMAGE as error:
-        raise UnreadableImage(path, f"its DICOM header is damaged ({words_of(error)})") from error
+        raise UnreadableImage(path, f"its DICOM header is damaged ({decoder_message(error)})") from error
 
 
 def _check(path: Path, dataset, data: bytes) -> None:
-    """UnreadableImage where these are no pixels of one grey radiograph."""
+    """Raise UnreadableImage unless the file has the pixels of one grey radiograph."""
     syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
     if not any(dataset.get(name) for name in _PIXELS):
-        # pydicom leaves out an element that the file ends in.
-        cut = any(tag in data for tag in _PIXEL_TAGS) and not any(name in dataset for name in _PIXELS)
-        raise UnreadableImage(path, "it is cut off within its pixels" if cut else "it is a DICOM file without pixels")
+        # pydicom drops the element within which a file ends.
+        truncated = any(tag in data for tag in _PIXEL_TAGS) and not any(name in dataset for name in _PIXELS)
+        raise UnreadableImage(
+            path, "it is truncated within its pixels" if truncated else "it is a DICOM file without pixels"
+        )
     if syntax is None:
-        raise UnreadableImage(path, "it does not say its transfer syntax, so its pixels cannot be read")
+        raise UnreadableImage(path, "it has no transfer syntax, so its pixels cannot be read")
     if not syntax.is_transfer_syntax or syntax.is_private:
-        raise UnreadableImage(path, f"its transfer syntax {syntax} is not known")
+        raise UnreadableImage(path, f"its transfer syntax {syntax} is unknown")
     try:
         lacking = [name for name in ("Rows", "Columns", "PhotometricInterpretation") if dataset.get(name) is None]
         frames = int(dataset.get("NumberOfFrames") or 1)
         height, width = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
         kind = str(dataset.get("PhotometricInterpretation"))
     except DAMAGE as error:
-        raise UnreadableImage(path, f"its DICOM header is damaged ({words_of(error)})") from error
+        raise UnreadableImage(path, f"its DICOM header is damaged ({decoder_message(error)})") from error
     if lacking:
         raise UnreadableImage(path, f"its DICOM header lacks {' and '.join(lacking)}")
     if frames != 1:
-        raise UnreadableImage(path, f"it holds {frames} frames; a radiograph is one")
+        raise UnreadableImage(path, f"it has {frames} frames; a radiograph has one")
     if kind not in GREY:
         raise UnreadableImage(path, f"its pixels are {kind}; expected grey (MONOCHROME1 or MONOCHROME2)")
     check_size(path, width, height)
@@ -104,13 +107,13 @@ def _stored(dataset) -> np.ndarray:
     above = high + 1 - bits
     if above <= 0 or bits <= 0 or dataset.file_meta.TransferSyntaxUID.is_compressed:
         return pixel_array(dataset)
-    # Older files keep the value at the upper end of its word, and other things below it.
+    # Older files store the value in the upper bits of the word, and other data in the lower bits.
     dataset.BitsStored = high + 1
     return pixel_array(dataset) >> above
 
 
 def _modality(stored: np.ndarray, dataset) -> np.ndarray:
-    """Through the modality LUT, or rescale slope and intercept: float32 [height, width]."""
+    """Modality values by the LUT, or by rescale slope and intercept: float32 [height, width]."""
     tables = dataset.get("ModalityLUTSequence")
     if tables and "LUTData" in tables[0]:
         return _looked_up(stored, tables[0], dataset)[0]
@@ -120,7 +123,7 @@ def _modality(stored: np.ndarray, dataset) -> np.ndarray:
 
 
 def _padding(stored: np.ndarray, dataset) -> np.ndarray | None:
-    """Where the frame was filled up: bool like the pixels, or None."""
+    """Padding outside the exposed area: bool in the shape of the pixels; None without padding."""
     first, last = dataset.get("PixelPaddingValue"), dataset.get("PixelPaddingRangeLimit")
     if first is None:
         return None
@@ -129,19 +132,19 @@ def _padding(stored: np.ndarray, dataset) -> np.ndarray | None:
     return inside if inside.any() and not inside.all() else None
 
 
-def _seen(levels: np.ndarray, dataset, padding: np.ndarray | None) -> np.ndarray:
-    """0..255 by the values of interest; padding as dark as the ground is."""
-    shown, grey = (slice(None) if padding is None else ~padding), _of_interest(levels, dataset)
-    # A window beside all of the values is a mistake of who wrote it: a black square would hide the radiograph.
-    if grey is None or (np.ptp(np.clip(grey[shown], 0, 255)) < 1 and np.ptp(levels[shown]) > 0):
-        grey = eight_bits(levels, levels[shown]).astype(np.float32)
+def _displayed(levels: np.ndarray, dataset, padding: np.ndarray | None) -> np.ndarray:
+    """uint8 by the values of interest; padding as dark as the background."""
+    counted, grey = (slice(None) if padding is None else ~padding), _of_interest(levels, dataset)
+    # A window outside all values is an error in the file and would show a black square.
+    if grey is None or (np.ptp(np.clip(grey[counted], 0, 255)) < 1 and np.ptp(levels[counted]) > 0):
+        grey = to_eight_bits(levels, levels[counted]).astype(np.float32)
     if padding is not None:
         grey = np.where(padding, 255.0 if dataset.PhotometricInterpretation == "MONOCHROME1" else 0.0, grey)
     return np.clip(grey + 0.5, 0, 255).astype(np.uint8)
 
 
 def _of_interest(levels: np.ndarray, dataset) -> np.ndarray | None:
-    """0..255 by the VOI LUT, else by the first window; None where there is neither, or none that could be meant."""
+    """0..255 by the VOI LUT, else by the first window; None without a usable one."""
     tables = dataset.get("VOILUTSequence")
     if tables and "LUTData" in tables[0]:
         found, top = _looked_up(levels, tables[0], dataset)
@@ -165,9 +168,12 @@ def _window(levels: np.ndarray, centre: float, width: float, function: str) -> n
 
 
 def _looked_up(levels: np.ndarray, item, dataset) -> tuple[np.ndarray, float]:
-    """Levels through an item's LUT, float32, and the table's top. PS3.3 C.11.1.1.1: what lies beyond takes its ends."""
+    """Levels after an item's LUT, float32, and the largest value of the table.
+
+    Levels outside the table take its first or last value (PS3.3 C.11.1.1.1).
+    """
     count, first, bits = (int(value) for value in item.LUTDescriptor)
-    # Three 16-bit words that may have been read with the wrong sign; 0 stands for 65,536.
+    # Three 16-bit words that may have been read with the wrong sign; 0 means 65,536.
     count = count % 65_536 or 65_536
     first = first - 65_536 if first > 32_767 and levels.min() < 0 else first
     table = item.LUTData
@@ -177,21 +183,21 @@ def _looked_up(levels: np.ndarray, item, dataset) -> tuple[np.ndarray, float]:
     table = np.asarray(table).astype(np.float32)[:count]
     found = table[np.clip(np.rint(levels).astype(np.int64) - first, 0, len(table) - 1)]
     top, reached = float(2 ** (bits % 65_536) - 1), max(float(table.max()), 1.0)
-    # The number of bits is often stated wrongly: a table that stops below half of them would show a dark picture.
+    # The stated number of bits is often wrong: a table that uses less than half of the range would look dark.
     return found, top if top / 2 <= reached <= top else reached
 
 
 def _number(value) -> float | None:
-    """The first of one or several; None where there is none."""
+    """The value, or the first of several; None without a value."""
     if value is not None and hasattr(value, "__len__") and not isinstance(value, str):
         value = value[0] if len(value) else None
     return None if value is None or value == "" else float(value)
 
 
-def words_of(error: Exception) -> str:
-    """What a decoder said, in one line: of several that tried, the last that says anything of the file."""
+def decoder_message(error: Exception) -> str:
+    """A decoder's message in one line; if several decoders tried, the last message that is about the file."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if len(lines) > 1 and "plugins" in lines[0]:
-        lines = [line.partition(": ")[2] for line in lines[1:] if "NoneType" not in line] or ["damaged or cut off"]
+        lines = [line.partition(": ")[2] for line in lines[1:] if "NoneType" not in line] or ["damaged or truncated"]
     text = lines[-1 if len(lines) > 1 else 0] if lines else type(error).__name__
     return (text if len(text) <= 140 else f"{text[:140].rsplit(' ', 1)[0]} ...").rstrip(".")

@@ -1,4 +1,4 @@
-"""Which files of a folder are DICOM, and the table of labels that may lie beside them. Needs no pydicom."""
+"""The DICOM files of a folder, and the table of their labels. Imports no pydicom."""
 
 import os
 from dataclasses import dataclass
@@ -9,20 +9,22 @@ import pandas as pd
 from core.data.manifest import read_table
 from core.errors import OverreadError
 
-# First elements of files without a preamble: of the file's meta information, or of the data set itself.
+# Group numbers of the first element of files without a preamble: file meta information, or the data set itself.
 _GROUPS = (b"\x02\x00", b"\x08\x00")
-# What the first elements of either group may hold.
+# Value representations that the first element of either group can have.
 _KINDS = (b"UL", b"UI", b"CS", b"OB", b"DA", b"TM", b"LO", b"SH")
 
 
 def is_dicom(start: bytes) -> bool:
-    """Whether the first 132 bytes (or more) are those of DICOM: a preamble and DICM, or, as old archives have them, a
-    first element without either."""
+    """Whether the first 132 bytes (or more) are those of a DICOM file.
+
+    Either a preamble and DICM, or, as in old archives, a first element without them.
+    """
     if start[128:132] == b"DICM":
         return True
     if len(start) < 16 or start[:2] not in _GROUPS or start[3:4] != b"\x00":
         return False
-    # Explicit: two letters of a kind. Implicit: the length of a short text or number.
+    # Explicit encoding has two letters here, implicit encoding the length of a short text or number.
     return start[4:6] in _KINDS or (
         start[2:4] in (b"\x00\x00", b"\x05\x00", b"\x08\x00", b"\x16\x00")
         and 0 < int.from_bytes(start[4:8], "little") <= 64
@@ -30,27 +32,26 @@ def is_dicom(start: bytes) -> bool:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Paths of DICOM files below the folder, and {path, reason} of everything else that lies there."""
+class DicomFolder:
+    """Paths of the DICOM files below a folder, and {path, reason} of every other file."""
 
     files: list[str]
     stray: list[dict]
 
 
-def walk(root: Path) -> Found:
-    """Every file below `root`, by its content and not by its name. Linked folders are not followed."""
+def list_dicom_files(root: Path) -> DicomFolder:
+    """Every DICOM file below `root`, recognised by content, not by name. Linked folders are not followed."""
     files, stray = [], []
 
-    def refused(error: OSError) -> None:
-        place = Path(error.filename or root).relative_to(root).as_posix()
-        said = (error.strerror or str(error)).lower()
-        stray.append(
-            {"path": place, "reason": f"the folder cannot be read ({said}); permit reading it and index again"}
-        )
+    def report_folder(error: OSError) -> None:
+        path = Path(error.filename or root).relative_to(root).as_posix()
+        problem = (error.strerror or str(error)).lower()
+        reason = f"the folder cannot be read ({problem}); permit reading it and index again"
+        stray.append({"path": path, "reason": reason})
 
-    for folder, names, here in os.walk(root, onerror=refused):
-        names.sort()
-        for name in sorted(here):
+    for folder, folders, names in os.walk(root, onerror=report_folder):
+        folders.sort()
+        for name in sorted(names):
             place = os.path.join(folder, name)
             path = Path(place).relative_to(root).as_posix()
             try:
@@ -62,7 +63,7 @@ def walk(root: Path) -> Found:
             except UnicodeEncodeError:
                 shown = path.encode("utf-8", "backslashreplace").decode()
                 stray.append(
-                    {"path": shown, "reason": "its name, or that of a folder it lies in, is not UTF-8; rename it"}
+                    {"path": shown, "reason": "its name, or that of one of its folders, is not UTF-8; rename it"}
                 )
                 continue
             except OSError as error:
@@ -73,13 +74,13 @@ def walk(root: Path) -> Found:
                     files.append(path)
             elif path != "labels.csv":
                 stray.append({"path": path, "reason": "it is not a DICOM file"})
-    return Found(files, stray)
+    return DicomFolder(files, stray)
 
 
 def read_labels(file: Path | None) -> pd.DataFrame | None:
-    """The table of labels as text; None where none was given. OverreadError where it cannot be read."""
+    """The table of labels as text; None without a file. OverreadError if it cannot be read."""
     if file is None:
         return None
     if not Path(file).is_file():
-        raise OverreadError(f"There is no table of labels {file}; check the path.")
+        raise OverreadError(f"The table of labels {file} does not exist. Check the path.", code="labels-missing")
     return read_table(Path(file))

@@ -1,4 +1,4 @@
-"""What DICOM headers say of a folder's radiographs, as rows of an Index that name nobody."""
+"""Rows of an Index from DICOM headers, with pseudonyms in place of the patients' names and ids."""
 
 import hashlib
 import hmac
@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.data.dicom import DAMAGE, words_of
-from core.data.grey_levels import UnreadableImage
+from core.data.dicom import DAMAGE, decoder_message
+from core.data.unreadable import UnreadableImage
 from core.errors import OverreadError
 from core.paths import home
 
-# Computed, digital and film-scanned radiography, and fluoroscopy's stills; a CT slice is no radiograph.
+# Computed, digital and scanned-film radiography, and single images of fluoroscopy; a CT slice is not a radiograph.
 MODALITIES = {"CR", "DX", "DR", "RG", "MG", "RF", "XA", "PX", "IO"}
-# DICOM's words for a body part, where they are not ours already.
+# Our name of each body part of DICOM.
 BONES = {
     "HAND": "hand",
     "FINGER": "finger",
@@ -47,64 +47,64 @@ _TAGS = (
 )
 
 
-def facts(path: Path) -> dict:
-    """What the header says of one file, as text: bone, view, modality, and the ids as they stand there.
+def read_header(path: Path) -> dict:
+    """Bone, view, modality and ids from the header of one file, as text. UnreadableImage if it is not a radiograph.
 
-    UnreadableImage where it is no radiograph. The ids are for `hidden` alone: nothing of them may be kept.
+    The ids identify the patient: they may only be passed to `pseudonym`, and must not be stored.
     """
     from pydicom import dcmread
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # force: a file without the preamble was told by its first element.
+            # force: is_dicom has recognised a file without the preamble by its first element.
             dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
-            said = {name: str(dataset.get(name, "") or "").strip() for name in _TAGS}
+            tags = {name: str(dataset.get(name, "") or "").strip() for name in _TAGS}
     except OSError as error:
         raise UnreadableImage(path, (error.strerror or str(error)).lower()) from error
     except DAMAGE as error:
-        raise UnreadableImage(path, f"its DICOM header is damaged ({words_of(error)})") from error
-    modality = said["Modality"].upper()
+        raise UnreadableImage(path, f"its DICOM header is damaged ({decoder_message(error)})") from error
+    modality = tags["Modality"].upper()
     if modality not in MODALITIES:
         raise UnreadableImage(
-            path, f"its modality is {modality or 'not given'}; expected a radiograph ({', '.join(sorted(MODALITIES))})"
+            path, f"its modality is {modality or 'missing'}; expected a radiograph ({', '.join(sorted(MODALITIES))})"
         )
-    part = "".join(said["BodyPartExamined"].upper().split())
-    side = (said["ImageLaterality"] or said["Laterality"]).upper()
-    view = " ".join(word for word in (said["ViewPosition"].upper(), side) if word)
+    part = "".join(tags["BodyPartExamined"].upper().split())
+    side = (tags["ImageLaterality"] or tags["Laterality"]).upper()
+    view = " ".join(word for word in (tags["ViewPosition"].upper(), side) if word)
     return {
         "bone": BONES.get(part, part.lower() or "unknown"),
         "view": view or None,
         "modality": modality,
-        "patient": said["PatientID"],
-        "issuer": said["IssuerOfPatientID"],
-        "name": said["PatientName"],
-        "study": said["StudyInstanceUID"],
-        "instance": said["SOPInstanceUID"],
-        "accession": said["AccessionNumber"],
+        "patient": tags["PatientID"],
+        "issuer": tags["IssuerOfPatientID"],
+        "name": tags["PatientName"],
+        "study": tags["StudyInstanceUID"],
+        "instance": tags["SOPInstanceUID"],
+        "accession": tags["AccessionNumber"],
     }
 
 
-def names_somebody(path: str, said: dict) -> bool:
-    """Whether a path holds the patient's name or id, as folders exported from an archive often do."""
+def names_patient(path: str, header: dict) -> bool:
+    """Whether a path contains the patient's name or id, as in folders exported from an archive."""
     low = path.lower()
-    words = [word for word in said["name"].replace("^", " ").replace("=", " ").lower().split() if len(word) > 2]
-    return any(word in low for word in words) or (len(said["patient"]) > 2 and said["patient"].lower() in low)
+    words = [word for word in header["name"].replace("^", " ").replace("=", " ").lower().split() if len(word) > 2]
+    return any(word in low for word in words) or (len(header["patient"]) > 2 and header["patient"].lower() in low)
 
 
-def _named_among(paths: list[str], said_of: dict[str, dict]) -> bool:
-    """Whether one of these files, which are no DICOM, is named after a patient of the others."""
-    people, text = {(said["name"], said["patient"]): said for said in said_of.values()}, "\n".join(paths)
-    return any(names_somebody(text, said) for said in people.values())
+def _any_names_patient(paths: list[str], headers: dict[str, dict]) -> bool:
+    """Whether one of these files, which are not DICOM, is named after a patient of the DICOM files."""
+    people, text = {(header["name"], header["patient"]): header for header in headers.values()}, "\n".join(paths)
+    return any(names_patient(text, header) for header in people.values())
 
 
-def hidden(text: str, kind: str, salt: bytes) -> str:
-    """A name of 12 hexadecimal digits that stands for an id and does not give it away: HMAC-SHA-256 with the salt."""
+def pseudonym(text: str, kind: str, salt: bytes) -> str:
+    """`kind` and 12 hexadecimal digits in place of an id: HMAC-SHA-256 with the salt."""
     return f"{kind}{hmac.new(salt, f'{kind}:{text}'.encode(), hashlib.sha256).hexdigest()[:12]}"
 
 
-def salt() -> bytes:
-    """The workspace's secret, made once and readable by its owner alone: the same patient keeps the same hidden id."""
+def read_salt() -> bytes:
+    """The workspace's secret, created once and readable only by its owner, so that a patient keeps one pseudonym."""
     file = home() / "dicom.salt"
     try:
         home().mkdir(parents=True, exist_ok=True)
@@ -118,38 +118,42 @@ def salt() -> bytes:
         found = bytes.fromhex(file.read_text().strip())
     except (OSError, ValueError) as error:
         raise OverreadError(
-            f"{file} cannot be used ({words_of(error)}); it hides the patients' ids. Restore it, or delete it: "
-            "patients then get new ids."
+            f"{file} cannot be used ({decoder_message(error)}); patients' pseudonyms are made with it. Restore it, "
+            "or delete it: patients then get new pseudonyms.",
+            code="salt-unusable",
         ) from error
     if len(found) < 16:
-        raise OverreadError(f"{file} is cut off; restore it, or delete it: patients then get new ids.")
+        raise OverreadError(
+            f"{file} is truncated. Restore it, or delete it: patients then get new pseudonyms.", code="salt-unusable"
+        )
     return found
 
 
-def frame_of(root: Path, files: list[str], labels: pd.DataFrame | None, stray: list[dict] = ()) -> "Rows":
-    """Rows of an Index for DICOM files below `root`.
+def read_rows(root: Path, files: list[str], labels: pd.DataFrame | None, stray: list[dict] = ()) -> "DicomRows":
+    """Rows of an Index for DICOM files below `root`. stray: {path, reason} of the other files there.
 
-    Patients and studies get hidden ids. Where any path names a patient, every file gets a hidden path (`stray`, the
-    {path, reason} of what else lies there, as well), and `links` holds the real place of each DICOM file. Labels are
-    matched by path, SOPInstanceUID, StudyInstanceUID or AccessionNumber; without one a radiograph's label is unknown.
+    Patients and studies get pseudonyms. If any path names a patient, every file gets a pseudonym as its path, and
+    `links` has the real path of each DICOM file. Labels are matched by path, SOPInstanceUID, StudyInstanceUID or
+    AccessionNumber; a radiograph without a match has no label.
     """
-    secret, lookup = salt(), _lookup(labels)
-    said_of, left_out = {}, []
+    secret, lookup = read_salt(), _lookup(labels)
+    headers, left_out = {}, []
     for path in files:
         try:
-            said_of[path] = facts(root / path)
+            headers[path] = read_header(root / path)
         except UnreadableImage as error:
             left_out.append({"path": path, "reason": error.reason})
     links = {}
     others = [entry["path"] for entry in stray]
-    if any(names_somebody(path, said) for path, said in said_of.items()) or _named_among(others, said_of):
-        links = {f"{hidden(path, 'file', secret)}.dcm": path for path in files}
+    if any(names_patient(path, header) for path, header in headers.items()) or _any_names_patient(others, headers):
+        links = {f"{pseudonym(path, 'file', secret)}.dcm": path for path in files}
     shown = {real: name for name, real in links.items()}
     rows, seen, repeated = [], {}, []
-    for path, said in said_of.items():
+    for path, header in headers.items():
         name = shown.get(path, path)
-        rows.append(_row(name, said, next((lookup[key] for key in _keys(path, said) if key in lookup), {}), secret))
-        first = seen.setdefault(said["instance"] or name, name)
+        label = next((lookup[key] for key in _keys(path, header) if key in lookup), {})
+        rows.append(_row(name, header, label, secret))
+        first = seen.setdefault(header["instance"] or name, name)
         if first != name:
             repeated.append({"path": name, "reason": f"the same SOP instance as {first}"})
     columns = ["path", "image_id", "bone", "label", "patient_id", "study_id", "view", "modality"]
@@ -158,14 +162,16 @@ def frame_of(root: Path, files: list[str], labels: pd.DataFrame | None, stray: l
         frame = frame[columns]
     left_out = [{**row, "path": shown.get(row["path"], row["path"])} for row in left_out]
     if links:
-        stray = [{**row, "path": f"{hidden(row['path'], 'other', secret)}{Path(row['path']).suffix}"} for row in stray]
+        stray = [
+            {**row, "path": f"{pseudonym(row['path'], 'other', secret)}{Path(row['path']).suffix}"} for row in stray
+        ]
     frame = frame.astype({"label": "float64", "patient_id": "str", "view": "str"})
-    return Rows(frame, left_out, list(stray), repeated, links)
+    return DicomRows(frame, left_out, list(stray), repeated, links)
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What a folder of DICOM gave: rows; {path, reason} of what was left out, stray or repeated; links to make."""
+class DicomRows:
+    """Rows of a folder of DICOM; {path, reason} of files left out, stray or repeated; links {shown path: real path}."""
 
     frame: pd.DataFrame
     left_out: list[dict]
@@ -174,17 +180,17 @@ class Rows:
     links: dict[str, str]
 
 
-def _row(name: str, said: dict, given: dict, secret: bytes) -> dict:
-    patient = f"{said['issuer']}|{said['patient']}" if said["patient"] else ""
+def _row(name: str, header: dict, given: dict, secret: bytes) -> dict:
+    patient = f"{header['issuer']}|{header['patient']}" if header["patient"] else ""
     return {
         "path": name,
         "image_id": name,
-        "bone": given.get("bone") or said["bone"],
+        "bone": given.get("bone") or header["bone"],
         "label": given.get("label", np.nan),
-        "patient_id": hidden(patient, "p", secret) if patient else None,
-        "study_id": hidden(said["study"], "s", secret) if said["study"] else name,
-        "view": given.get("view") or said["view"],
-        "modality": said["modality"],
+        "patient_id": pseudonym(patient, "p", secret) if patient else None,
+        "study_id": pseudonym(header["study"], "s", secret) if header["study"] else name,
+        "view": given.get("view") or header["view"],
+        "modality": header["modality"],
         "split": given.get("split") or None,
     }
 
@@ -192,12 +198,12 @@ def _row(name: str, said: dict, given: dict, secret: bytes) -> dict:
 _KEYS = {"path": "path", "sopinstanceuid": "instance", "studyinstanceuid": "study", "accessionnumber": "accession"}
 
 
-def _keys(path: str, said: dict) -> list[tuple[str, str]]:
-    return [("path", path), *[(name, said[name]) for name in ("instance", "study", "accession") if said[name]]]
+def _keys(path: str, header: dict) -> list[tuple[str, str]]:
+    return [("path", path), *[(name, header[name]) for name in ("instance", "study", "accession") if header[name]]]
 
 
 def _lookup(labels: pd.DataFrame | None) -> dict:
-    """{(kind, key): what a label table says}. OverreadError where it has no key, no label, or a label that is none."""
+    """{(kind of key, key): label, bone, split, view}. OverreadError for a missing column or an invalid label."""
     if labels is None:
         return {}
     names = {"".join(str(name).lower().split()).replace("_", ""): name for name in labels.columns}
@@ -205,13 +211,15 @@ def _lookup(labels: pd.DataFrame | None) -> dict:
     if not keys or "label" not in names:
         raise OverreadError(
             f"The labels have the columns {', '.join(map(str, labels.columns))}; expected label, and one of path, "
-            "SOPInstanceUID, StudyInstanceUID, AccessionNumber. Rename the columns."
+            "SOPInstanceUID, StudyInstanceUID, AccessionNumber. Rename the columns.",
+            code="labels-column-missing",
         )
     known = {"": np.nan, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
     text = labels.astype("str").where(labels.notna(), "")
     if bad := sorted(set(text[names["label"]].str.strip()) - set(known)):
         raise OverreadError(
-            f"The labels hold {bad[0]!r}; expected 1 (abnormal), 0 (normal) or nothing. Mend that column."
+            f"The labels contain {bad[0]!r}; expected 1 (abnormal), 0 (normal) or nothing. Correct that column.",
+            code="label-invalid",
         )
     found = {}
     for _, row in text.iterrows():

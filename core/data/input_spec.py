@@ -1,4 +1,4 @@
-"""How a file becomes a tensor. Saved with the weights, so that nothing about it has to be remembered."""
+"""How a file becomes the network's input; stored with the weights."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -12,7 +12,7 @@ from core.errors import OverreadError
 
 @dataclass(frozen=True)
 class InputSpec:
-    """A square of `size` pixels, fitted by `fit`, one grey channel in 0..1 less `mean` over `std`."""
+    """A square of `size` pixels, fitted by `fit`; one grey channel g in 0..1, as (g - mean) / std."""
 
     size: int
     fit: str = "pad"
@@ -21,18 +21,22 @@ class InputSpec:
 
     def __post_init__(self):
         if not (isinstance(self.size, int) and 8 <= self.size <= 4096):
-            raise OverreadError(f"An input size of {self.size!r} was given; expected 8 to 4096 pixels.")
+            raise OverreadError(
+                f"The input size is {self.size!r}; expected 8 to 4096 pixels.", code="input-size-invalid"
+            )
         if self.fit not in FITS:
-            raise OverreadError(f"The fit {self.fit!r} is not known; choose one of {', '.join(FITS)}.")
+            raise OverreadError(f"The fit is {self.fit!r}; expected one of {', '.join(FITS)}.", code="fit-unknown")
         if not self.std > 0:
-            raise OverreadError(f"A standard deviation of {self.std!r} was given; expected a number above 0.")
+            raise OverreadError(
+                f"The standard deviation is {self.std!r}; expected a number above 0.", code="input-std-invalid"
+            )
 
     def pixels(self, path: Path | str) -> np.ndarray:
-        """The file as uint8 [size, size]. UnreadableImage where it cannot be decoded."""
+        """The file as uint8 [size, size]. UnreadableImage if it cannot be decoded."""
         return to_square(read_grey(path), self.size, self.fit)
 
     def normalise(self, unit):
-        """From grey in 0..1 (any array or tensor) to what the network expects."""
+        """Grey in 0..1 (any array or tensor) to the network's input."""
         return (unit - self.mean) / self.std
 
     def to_json(self) -> str:
@@ -40,12 +44,18 @@ class InputSpec:
 
     @classmethod
     def from_json(cls, text: str, source: str = "input_spec.json") -> "InputSpec":
-        """The inverse of to_json. OverreadError names unknown or missing keys."""
+        """The inverse of to_json. OverreadError for unknown or missing keys."""
         try:
             values = json.loads(text)
         except ValueError as error:
-            raise OverreadError(f"{source} is not JSON ({error}). Restore it, or train again.") from error
+            raise OverreadError(
+                f"{source} is not JSON ({error}). Restore it, or train again.", code="input-spec-unreadable"
+            ) from error
         known = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or set(values) != known:
-            raise OverreadError(f"{source} holds {sorted(values)}; expected the keys {sorted(known)}.")
+            raise OverreadError(
+                f"{source} contains {sorted(values) if isinstance(values, dict) else values!r}; expected the keys "
+                f"{sorted(known)}.",
+                code="input-spec-keys",
+            )
         return cls(**values)

@@ -10,7 +10,7 @@ import pyarrow
 
 from core.errors import OverreadError
 
-# What each column of ours may be called; `--column patient=NAME` comes first.
+# Accepted names of each of our columns; `--column patient=NAME` takes precedence.
 NAMES = {
     "path": ("path",),
     "label": ("label",),
@@ -22,8 +22,8 @@ NAMES = {
 }
 _NEEDED = ("path", "label", "bone")
 _LABELS = {"": None, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
-# What pandas and pyarrow raise on damaged tables, packed ones (labels.csv.gz) included; pandas' ParserError and
-# EmptyDataError, and UnicodeDecodeError are kinds of these.
+# What pandas and pyarrow raise for damaged tables, compressed ones (labels.csv.gz) included. Subclasses: pandas'
+# ParserError and EmptyDataError, and UnicodeDecodeError.
 _DAMAGE = (
     OSError,
     ValueError,
@@ -38,19 +38,19 @@ _DAMAGE = (
     zipfile.BadZipFile,
     pyarrow.ArrowException,
 )
-# Cells a row may have beyond the header's before the file as a whole does not parse.
+# Cells that a row may have beyond the header; with more, the whole file does not parse.
 _SPARE = 16
 _OWN = {"image_id", "study_id", "patient_id", "group_id", "fold", "width", "height", "bytes", "sha1"}
 
 
 def read_manifest(file: Path, columns: dict[str, str]) -> tuple[pd.DataFrame, list[dict]]:
-    """The rows with the columns of an Index that a manifest knows, and the rows that were left out with their reason.
+    """The rows with the columns of an Index that a manifest has, and {path, reason} of the rows left out.
 
-    columns: {ours: theirs}. OverreadError where the file cannot be read or lacks a needed column.
+    columns: {our name: the manifest's name}. OverreadError if the file cannot be read or lacks a required column.
     """
     table, surplus = _read(file)
     given = _columns(table, columns, file)
-    # As text whatever they came as: an empty or all-missing column of numbers has no .str.
+    # Always as text: an empty or all-missing column of numbers has no .str.
     text = {ours: table[theirs].map(_text).astype("str") for ours, theirs in given.items()}
     paths = text["path"].map(lambda path: Path(path).as_posix() if path else path).astype("str")
     rejected, keep = _rejected(text, paths, surplus)
@@ -65,42 +65,43 @@ def read_manifest(file: Path, columns: dict[str, str]) -> tuple[pd.DataFrame, li
     if "split" in text:
         frame["split"] = text["split"].str.lower()
     for name in table.columns.difference([*given.values()], sort=False):
-        # A column of theirs that has the name of one of ours would be read as ours.
+        # Otherwise a column of the manifest with the name of one of ours would be read as ours.
         frame[f"manifest_{name}" if name in _OWN | set(frame.columns) else name] = table[name]
     return frame[keep].reset_index(drop=True), rejected
 
 
 def read_table(file: Path) -> pd.DataFrame:
-    """A CSV or Parquet file as text. OverreadError where it cannot be read."""
+    """A CSV or Parquet file as text. OverreadError if it cannot be read."""
     return _read(file)[0].map(_text)
 
 
 def _read(file: Path) -> tuple[pd.DataFrame, pd.Series]:
-    """The table, its rows numbered from 0, and which rows hold text beyond the last column."""
+    """The table, its rows numbered from 0, and which rows have text beyond the last column."""
     try:
         if file.suffix.lower() != ".parquet":
             return _read_csv(file)
-        # A stored index says nothing a manifest needs, and one with repeated values could not be aligned.
+        # A manifest does not need the stored pandas index, and one with repeated values could not be aligned.
         table = pd.read_parquet(file).reset_index(drop=True)
         table.columns = [str(name) for name in table.columns]
-        # Text that is not UTF-8 would fail only where a cell is first looked at.
+        # Without this, text that is not UTF-8 would fail only when a cell is first used.
         pyarrow.Table.from_pandas(table, preserve_index=False).validate(full=True)
     except _DAMAGE as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        problem = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise OverreadError(
-            f"{file} could not be read as a table ({said}): expected a CSV file in UTF-8 with a header line, or "
-            "Parquet. Save it again as one of these."
+            f"{file} could not be read as a table ({problem}); expected a CSV file in UTF-8 with a header line, or "
+            "Parquet. Save it again as one of these.",
+            code="table-unreadable",
         ) from error
     return table, pd.Series(False, index=table.index)
 
 
 def _read_csv(file: Path) -> tuple[pd.DataFrame, pd.Series]:
-    # index_col=False: else pandas takes the paths as row names where every row ends in a comma. It would drop what
-    # stands beyond the header, though, so that is given columns of its own and looked at.
+    # index_col=False: otherwise pandas takes the paths as row names if every row ends in a comma. With it, pandas
+    # drops cells beyond the header, so these get columns of their own to be found.
     how = {"dtype": "str", "keep_default_na": False, "index_col": False, "encoding": "utf-8-sig"}
     header = list(pd.read_csv(file, nrows=0, **how).columns)
     spare = [f"beyond the header {number}" for number in range(_SPARE)]
-    # The header is read as a row, and dropped: pandas takes names for more columns than the header has only so.
+    # The header is read as a row and dropped: only then does pandas accept more column names than the header has.
     table = pd.read_csv(file, names=header + spare, header=None, **how).iloc[1:].reset_index(drop=True)
     return table[header], (table[spare] != "").any(axis=1)
 
@@ -109,10 +110,14 @@ def _columns(table: pd.DataFrame, columns: dict[str, str], file: Path) -> dict[s
     for ours, theirs in columns.items():
         if ours not in NAMES:
             raise OverreadError(
-                f"--column {ours}={theirs}: there is no column {ours!r}; map one of {', '.join(NAMES)}."
+                f"--column {ours}={theirs}: the column {ours!r} is unknown; expected one of {', '.join(NAMES)}.",
+                code="column-unknown",
             )
         if theirs not in table.columns:
-            raise OverreadError(f"{file} has no column {theirs!r}; it has {', '.join(map(str, table.columns))}.")
+            raise OverreadError(
+                f"{file} has no column {theirs!r} (found: {', '.join(map(str, table.columns))}). Name one of these.",
+                code="column-missing",
+            )
     given = dict(columns)
     for ours, names in NAMES.items():
         match = next((name for name in names if name in table.columns), None)
@@ -121,17 +126,18 @@ def _columns(table: pd.DataFrame, columns: dict[str, str], file: Path) -> dict[s
     missing = [" or ".join(NAMES[ours]) for ours in _NEEDED if ours not in given]
     if missing:
         raise OverreadError(
-            f"{file} lacks the column(s) {', '.join(missing)}; it has {', '.join(map(str, table.columns))}. "
-            "Add them, or name yours with --column label=YOUR_NAME."
+            f"{file} lacks the column(s) {', '.join(missing)} (found: {', '.join(map(str, table.columns))}). "
+            "Add them, or name yours with --column label=YOUR_NAME.",
+            code="column-missing",
         )
     return given
 
 
 def _text(value) -> str:
-    # is_scalar: of a list cell (Parquet) isna gives an array.
+    # is_scalar: for a list in a cell (Parquet) isna returns an array.
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return ""
-    # Ids read as numbers, 3799.0, mean 3799.
+    # An id that was read as the number 3799.0 is 3799.
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
     return text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text
 
@@ -139,8 +145,8 @@ def _text(value) -> str:
 def _rejected(text: dict[str, pd.Series], paths: pd.Series, surplus: pd.Series) -> tuple[list[dict], pd.Series]:
     rows = paths.index
     reasons = pd.Series("", index=rows, dtype="str")
-    # By the path in its plain form: a.png and ./a.png are one file.
-    reasons[paths.duplicated() & (paths != "")] = "the manifest names this path twice; the first row is kept"
+    # Compares normalised paths: a.png and ./a.png are one file.
+    reasons[paths.duplicated() & (paths != "")] = "the manifest lists this path twice; the first row is kept"
     bad = ~text["label"].isin(_LABELS)
     reasons[bad] = text["label"][bad].map(
         lambda label: f"its label is {label!r}; expected 1 (abnormal), 0 (normal) or empty"
@@ -151,8 +157,8 @@ def _rejected(text: dict[str, pd.Series], paths: pd.Series, surplus: pd.Series) 
         reasons[wrong] = text["split"][wrong].map(
             lambda split: f"its split is {split!r}; expected train, valid or test"
         )
-    reasons[surplus] = "its row has more cells than the header; put text that holds a comma in quotes"
-    # Row 1 is the header, as an editor counts.
+    reasons[surplus] = "its row has more cells than the header; put text that contains a comma in quotes"
+    # The header is row 1, as an editor counts.
     reasons[text["path"] == ""] = [f"row {row + 2} has no path" for row in rows[text["path"] == ""]]
     left_out = reasons != ""
     return [
@@ -161,7 +167,7 @@ def _rejected(text: dict[str, pd.Series], paths: pd.Series, surplus: pd.Series) 
 
 
 def _study_ids(frame: pd.DataFrame, study: pd.Series | None) -> pd.Series:
-    """A study is named within its patient and bone; without a study a radiograph stands alone."""
+    """Study ids include patient and bone; a radiograph without a study is a study of its own."""
     if study is None:
         return frame["image_id"]
     patient = frame["patient_id"].fillna("")

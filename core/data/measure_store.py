@@ -1,4 +1,4 @@
-"""Measures of a data set's files, kept as Parquet by content: parts while they are made, one file when they are."""
+"""Stored measures of a data set's files, by content: Parquet parts, merged when there are many."""
 
 import importlib.util
 import os
@@ -14,23 +14,23 @@ from core.paths import cache_folder, write_atomically
 
 
 def available() -> bool:
-    """Whether there is something that measures."""
+    """Whether this version can measure radiographs."""
     return importlib.util.find_spec("core.data.measures") is not None
 
 
 def measure(grey: np.ndarray) -> dict:
-    """One row of measures of uint8 [height, width]."""
+    """Measures of one radiograph uint8 [height, width]."""
     return _measures().measure(grey)
 
 
-def read(dataset: Dataset) -> pd.DataFrame:
-    """What has been measured so far, by sha1. A part that cannot be read is made again."""
+def read_measures(dataset: Dataset) -> pd.DataFrame:
+    """The measures so far, by sha1. A part that cannot be read is deleted, to be measured again."""
     frames = []
     for file in sorted(measures_folder(dataset).glob("*.parquet")):
         try:
             frames.append(pd.read_parquet(file).set_index("sha1"))
         except FileNotFoundError:
-            return read(dataset)  # parts have just become one
+            return read_measures(dataset)  # the parts have just been merged
         except (ValueError, KeyError):
             file.unlink(missing_ok=True)
     if not frames:
@@ -39,14 +39,14 @@ def read(dataset: Dataset) -> pd.DataFrame:
     return table[~table.index.duplicated()]
 
 
-def add(dataset: Dataset, rows: dict[str, dict]) -> None:
-    """Keep rows, {sha1: measures}; many parts become one."""
+def add_measures(dataset: Dataset, rows: dict[str, dict]) -> None:
+    """Store rows, {sha1: measures}; merges the parts when there are many."""
     folder = measures_folder(dataset)
     fresh = pd.DataFrame.from_dict(rows, orient="index").rename_axis("sha1").reset_index()
     parts = sorted(folder.glob("*.parquet"))
     if len(parts) >= 16:
-        fresh = pd.concat([read(dataset).reset_index(), fresh], ignore_index=True).drop_duplicates("sha1")
-    # The name orders parts by time, and no two processes share one.
+        fresh = pd.concat([read_measures(dataset).reset_index(), fresh], ignore_index=True).drop_duplicates("sha1")
+    # Sorted by name the parts are in order of time, and no two processes use the same name.
     name = f"{time.time_ns():020}-{os.getpid()}.parquet"
     write_atomically(folder / name, lambda path: fresh.to_parquet(path, index=False))
     if len(parts) >= 16:
@@ -55,13 +55,15 @@ def add(dataset: Dataset, rows: dict[str, dict]) -> None:
 
 
 def measures_folder(dataset: Dataset) -> Path:
-    """Where the measures of a data set lie."""
+    """The folder of a data set's measures."""
     return cache_folder(dataset.name) / f"measures-v{_measures().VERSION}"
 
 
 def _measures():
     if not available():
-        raise OverreadError("Measures of radiographs are not part of this version; update it.")
+        raise OverreadError(
+            "This version cannot measure radiographs. Install a newer one.", code="measures-unavailable"
+        )
     from core.data import measures
 
     return measures

@@ -1,12 +1,12 @@
-"""What a radiograph's grey levels say of its quality, and a sketch by which copies are found. Nothing is learned."""
+"""Quality measures from a radiograph's grey levels, and a sketch to find copies with. No learned model."""
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-# Raised when a measure changes, so that older ones are made again.
+# Increase it when a measure changes, so that older ones are computed again.
 VERSION = 3
-# Side of the sketch: the radiograph brought to a square of so many pixels, whatever its shape.
+# Side in pixels of the sketch: the radiograph resized to a square, whatever its shape.
 SKETCH = 64
 _SIDE = 256
 
@@ -14,15 +14,15 @@ MEASURES = {
     "p1": "1st percentile of the grey levels, 0..255",
     "p50": "median grey level, 0..255",
     "p99": "99th percentile of the grey levels, 0..255",
-    "contrast": "99th less 1st percentile, 0..255",
+    "contrast": "99th minus 1st percentile, 0..255",
     "border": "share of the area in a frame of one grey level",
     "metal": "share of the area of the largest blob at 250 or more: metal, or an overexposed part",
     "marks": "small bright parts in the outer fifth: letters and labels",
-    "films": "parts set apart by bands of one grey level across the whole image",
+    "films": "parts separated by bands of one grey level across the whole image",
     "aspect": "width over height",
     "sharpness": "standard deviation of the Laplacian over that of the grey levels, at 256 px",
-    "noise": "1 less the correlation of neighbouring pixels, at 256 px: near 1 for static",
-    "blank": "1 where hardly anything is in it (contrast below 12), else 0",
+    "noise": "1 minus the correlation of neighbouring pixels, at 256 px: near 1 for static",
+    "blank": "1 if the image is almost empty (contrast below 12), else 0",
 }
 
 
@@ -54,7 +54,7 @@ def measure(grey: np.ndarray) -> dict[str, float | bytes]:
 
 
 def _border(small: np.ndarray) -> float:
-    """The share outside the smallest box that holds all rows and columns which are not of one level."""
+    """Share of the area outside the smallest box with all rows and columns that have more than one level."""
     rows = np.flatnonzero(np.ptp(small, axis=1) > 6)
     columns = np.flatnonzero(np.ptp(small, axis=0) > 6)
     if not len(rows) or not len(columns):
@@ -70,8 +70,8 @@ def _largest(mask: np.ndarray) -> float:
 
 def _marks(small: np.ndarray) -> int:
     """Parts much brighter than their surroundings, each between 1/6500 and 1/100 of the area, near the edge."""
-    ground = ndimage.uniform_filter(small.astype(np.float32), max(3, small.shape[0] // 10))
-    parts, count = ndimage.label((small >= 170) & (small - ground > 50))
+    background = ndimage.uniform_filter(small.astype(np.float32), max(3, small.shape[0] // 10))
+    parts, count = ndimage.label((small >= 170) & (small - background > 50))
     if not count:
         return 0
     sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
@@ -81,7 +81,7 @@ def _marks(small: np.ndarray) -> int:
 
 
 def _films(small: np.ndarray) -> int:
-    """How many parts bands of one level cut the image into, columns first, then rows within each."""
+    """Number of parts between bands of one level: first by columns, then by rows within each part."""
     return sum(len(_stretches(part)) for part in _pieces(small))
 
 
@@ -90,14 +90,14 @@ def _pieces(small: np.ndarray) -> list[np.ndarray]:
 
 
 def _stretches(small: np.ndarray) -> list[tuple[int, int]]:
-    """Runs of columns that hold something, at least an eighth of the width each, between bands of one level."""
+    """Runs of columns with more than one level, between bands of one level; each at least an eighth of the width."""
     width = small.shape[1]
-    held = np.ptp(small, axis=0) > 6
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], held.view(np.int8), [0]])))
+    varied = np.ptp(small, axis=0) > 6
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], varied.view(np.int8), [0]])))
     runs = list(zip(edges[::2], edges[1::2]))
     joined: list[tuple[int, int]] = []
     for start, end in runs:
-        # A gap below 1% of the width is no band.
+        # A gap of less than 1% of the width is not a band.
         if joined and start - joined[-1][1] < max(1, width / 100):
             joined[-1] = (joined[-1][0], end)
         else:

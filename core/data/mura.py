@@ -1,4 +1,4 @@
-"""Stanford's MURA layout: `<split>/XR_<BONE>/patient<n>/study<n>_<positive|negative>/image<n>.png`, and its CSVs."""
+"""MURA's layout, `<split>/XR_<BONE>/patient<n>/study<n>_<positive|negative>/image<n>.png`, and its CSV files."""
 
 import csv
 import os
@@ -9,25 +9,25 @@ from pathlib import Path
 import pandas as pd
 
 _STUDY = re.compile(r"(study[^_/]+)_(positive|negative)", re.IGNORECASE)
-IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp"}
+IMAGE_EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp"}
 SPLITS = ("train", "valid", "test")
 
 
 def mura_root(source: Path) -> Path | None:
-    """The folder that holds train/ and valid/ with XR_ folders: `source` or its MURA-v1.1. None where neither does."""
+    """The folder with train/ or valid/ that has XR_ folders: `source` or its MURA-v1.1; None if neither has."""
     for root in (source, source / "MURA-v1.1"):
         if any((root / split).is_dir() and any((root / split).glob("XR_*")) for split in SPLITS):
             return root
     return None
 
 
-def walk(root: Path) -> tuple[list[dict], list[dict]]:
-    """Every radiograph of the tree (path, split, bone, patient, study, label), and every stray file with its reason.
+def list_radiographs(root: Path) -> tuple[list[dict], list[dict]]:
+    """Every radiograph of the tree (path, split, bone, patient_id, study, label), and {path, reason} of stray files.
 
-    A folder that may not be read, or that is a link, is stray as a whole.
+    A folder that cannot be read or is a link is reported as one stray entry.
     """
     rows, stray, top = [], [], str(root)
-    # A tree need not have all three. Text and not paths: there are as many folders as studies.
+    # Any of the splits may be absent. Text, since Path objects are slow for as many folders as studies.
     waiting = [split for split in reversed(SPLITS) if (root / split).is_dir()]
     while waiting:
         place = waiting.pop()
@@ -35,15 +35,15 @@ def walk(root: Path) -> tuple[list[dict], list[dict]]:
             with os.scandir(os.path.join(top, place)) as found:
                 entries = sorted(found, key=attrgetter("name"))
         except OSError as error:
-            said = (error.strerror or str(error)).lower()
-            stray.append(_stray(place, f"the folder cannot be read ({said}); permit reading it and index again"))
+            problem = (error.strerror or str(error)).lower()
+            stray.append(_stray(place, f"the folder cannot be read ({problem}); permit reading it and index again"))
             continue
         inner = []
         for entry in entries:
             path = f"{place}/{entry.name}"
             if entry.is_symlink() and os.path.isdir(entry.path):
                 real = _printable(os.path.realpath(entry.path))
-                stray.append(_stray(path, f"a linked folder, and links are not followed; put {real} in its place"))
+                stray.append(_stray(path, f"a linked folder, and links are not followed; put {real} itself here"))
             elif entry.is_dir(follow_symlinks=False):
                 inner.append(path)
             else:
@@ -54,7 +54,7 @@ def walk(root: Path) -> tuple[list[dict], list[dict]]:
 
 
 def csv_conflicts(root: Path, rows: list[dict]) -> list[dict]:
-    """Where the CSV pairs and the folders disagree: {path, reason}. A pair that is absent is no conflict."""
+    """{path, reason} for each disagreement of MURA's CSV files and the folders. A missing CSV file is no conflict."""
     conflicts = []
     for split in SPLITS:
         own = [row for row in rows if row["split"] == split]
@@ -65,16 +65,16 @@ def csv_conflicts(root: Path, rows: list[dict]) -> list[dict]:
             try:
                 lines = _lines(root / name)
             except (OSError, csv.Error) as error:
-                said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-                reason = f"it could not be read ({said}), so the folders were not held against it; mend or remove it"
+                problem = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+                reason = f"it could not be read ({problem}), so the folders were not compared with it; fix or remove it"
                 conflicts.append({"path": name, "reason": reason})
                 continue
             conflicts += compare(name, lines, own)
     return conflicts
 
 
-def frame_of(rows: list[dict]) -> pd.DataFrame:
-    """The rows as a frame with the columns of an Index that the tree alone knows."""
+def index_rows(rows: list[dict]) -> pd.DataFrame:
+    """The rows with the columns of an Index that the folder names give."""
     frame = pd.DataFrame(rows, columns=["path", "split", "bone", "patient_id", "study", "label"])
     parts = [frame["split"], frame["bone"], frame["patient_id"], frame["study"]]
     frame["study_id"] = parts[0].str.cat(parts[1:], sep="/")
@@ -84,30 +84,30 @@ def frame_of(rows: list[dict]) -> pd.DataFrame:
 
 
 def _path_conflicts(name: str, lines: list[list[str]], rows: list[dict]) -> list[dict]:
-    listed, present = {_below(line[0]) for line in lines}, {row["path"] for row in rows}
+    listed, found = {_below(line[0]) for line in lines}, {row["path"] for row in rows}
     if not listed:
         return []
-    lacking = [{"path": path, "reason": f"{name} lists it, the folder does not hold it"} for path in listed - present]
-    unnamed = [{"path": path, "reason": f"the folder holds it, {name} does not list it"} for path in present - listed]
+    lacking = [{"path": path, "reason": f"{name} lists it, but the file does not exist"} for path in listed - found]
+    unnamed = [{"path": path, "reason": f"the file exists, but {name} does not list it"} for path in found - listed]
     return sorted(lacking, key=itemgetter("path")) + sorted(unnamed, key=itemgetter("path"))
 
 
 def _label_conflicts(name: str, lines: list[list[str]], rows: list[dict]) -> list[dict]:
     labels = {os.path.dirname(row["path"]): int(row["label"]) for row in rows}
-    said = [(_below(line[0]).rstrip("/"), line[1].strip()) for line in lines if len(line) > 1]
-    listed = {study for study, _ in said}
+    labelled = [(_below(line[0]).rstrip("/"), line[1].strip()) for line in lines if len(line) > 1]
+    listed = {study for study, _ in labelled}
     if not listed:
         return []
     wrong = [
-        {"path": study, "reason": f"{name} says {label!r}, the folder's name says {labels[study]}"}
-        for study, label in said
+        {"path": study, "reason": f"its label is {label!r} in {name} and {labels[study]} in the folder's name"}
+        for study, label in labelled
         if study in labels and label != str(labels[study])
     ]
     lacking = [
-        {"path": study, "reason": f"{name} lists it, the folder does not hold it"} for study in listed - set(labels)
+        {"path": study, "reason": f"{name} lists it, but the folder does not exist"} for study in listed - set(labels)
     ]
     unnamed = [
-        {"path": study, "reason": f"the folder holds it, {name} does not list it"} for study in set(labels) - listed
+        {"path": study, "reason": f"the folder exists, but {name} does not list it"} for study in set(labels) - listed
     ]
     return [*wrong, *sorted(lacking, key=itemgetter("path")), *sorted(unnamed, key=itemgetter("path"))]
 
@@ -117,27 +117,30 @@ def _stray(path: str, reason: str) -> dict:
 
 
 def _printable(path: str) -> str:
-    # Bytes of a name that are not UTF-8 come from the system as lone surrogates, which no table or page can hold.
+    # Python represents bytes of a name that are not UTF-8 as lone surrogates, which tables and pages cannot store.
     return path.encode("utf-8", "backslashreplace").decode()
 
 
 def _row(place: str, name: str) -> dict:
     path, parts = f"{place}/{name}", place.split("/")
     if not path.isascii() and path != _printable(path):
-        return _stray(path, "its name, or that of a folder it lies in, is not UTF-8; rename it")
+        return _stray(path, "its name, or that of one of its folders, is not UTF-8; rename it")
     if name.startswith("."):
-        return {"path": path, "reason": "a side file of an operating system, not a radiograph"}
+        return {"path": path, "reason": "a hidden file of an operating system, not a radiograph"}
     if len(parts) != 4 or not parts[1].upper().startswith("XR_"):
         return {"path": path, "reason": "expected <split>/XR_<BONE>/<patient>/<study>_<positive or negative>/<image>"}
     if not (study := _STUDY.fullmatch(parts[3])):
-        return {"path": path, "reason": f"its study folder {parts[3]!r} says neither positive nor negative"}
-    if os.path.splitext(name)[1].lower() not in IMAGE_ENDINGS:
-        return {"path": path, "reason": f"its ending is not one of {', '.join(sorted(IMAGE_ENDINGS))}"}
+        return {
+            "path": path,
+            "reason": f"the name of its study folder, {parts[3]!r}, ends in neither positive nor negative",
+        }
+    if os.path.splitext(name)[1].lower() not in IMAGE_EXTENSIONS:
+        return {"path": path, "reason": f"its extension is not one of {', '.join(sorted(IMAGE_EXTENSIONS))}"}
     return {
         "path": path,
         "split": parts[0],
         "bone": parts[1][3:].lower(),
-        # Two spellings of one folder are one patient, on whatever side each lies.
+        # Upper and lower case spellings of a folder are one patient, in any split.
         "patient_id": parts[2].lower(),
         "study": study[1].lower(),
         "label": float(study[2].lower() == "positive"),
@@ -147,12 +150,12 @@ def _row(place: str, name: str) -> dict:
 def _lines(path: Path) -> list[list[str]]:
     if not path.is_file():
         return []
-    # utf-8-sig: a byte order mark would hide the MURA that the first line starts with.
+    # utf-8-sig: a byte order mark would hide the MURA at the start of the first line.
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         return [line for line in csv.reader(file) if line]
 
 
 def _below(path: str) -> str:
-    # MURA's own lists start with the name of the folder they lie in. That name alone stays, to be reported.
+    # MURA's own lists start with the name of their folder. A line of that name alone is kept, to be reported.
     top, _, rest = path.strip().partition("/")
     return rest if rest and top.startswith("MURA") else path.strip()

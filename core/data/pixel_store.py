@@ -1,8 +1,8 @@
-"""One growing array a (data set, size, fit): a row per distinct file, found by the file's hash.
+"""One growing array per data set, size and fit, with a row per distinct file, found by the file's hash.
 
-A store is a folder of generations (`g0001`, ...), of which the highest counts; a new one is only made to drop rows
-nobody needs. Each holds `pixels.npy` (uint8 [n, size, size]), `rows.txt` (a head line, then the SHA-1 of row 0, 1, ...)
-and `manifest.json`, written last. Rows are only ever added at the end, so a reader never meets one that changes.
+A store is a folder of generations (`g0001`, ...); the highest is used, and a new one is only made to drop unused rows.
+Each has `pixels.npy` (uint8 [n, size, size]), `rows.txt` (a header line, then the SHA-1 of row 0, 1, ...) and
+`manifest.json`, written last. Rows are only added at the end, so a row never changes while it is read.
 """
 
 import io
@@ -17,20 +17,20 @@ import pandas as pd
 
 from core.paths import write_atomically
 
-# Raised when the way from file to bytes changes, so that older arrays are begun anew.
+# Increase it when decoding or resizing changes, so that older arrays are rebuilt.
 VERSION = 3
-_HEADER = 128  # numpy leaves room in it for a longer first axis, so it keeps its length while the array grows
+_HEADER = 128  # of constant length: numpy reserves room for a larger first axis
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 _FIRST = "g0001"
 
 
 def known(folder: Path, size: int) -> pd.Index:
-    """SHA-1 of every row that is whole, in the order of the rows. What a kill left half written is not counted."""
+    """SHA-1 of every complete row, in the order of the rows. Rows half written by a killed process are ignored."""
     return _known(_newest(folder), size)
 
 
 def load(folder: Path, size: int) -> tuple[pd.Index, np.ndarray]:
-    """SHA-1 of each row, and the rows, read-only: uint8 [n, size, size]. Memory is used only for what is touched."""
+    """SHA-1 of each row, and the rows as a read-only memory map: uint8 [n, size, size]."""
     while True:
         generation = _newest(folder)
         hashes = _known(generation, size)
@@ -40,13 +40,13 @@ def load(folder: Path, size: int) -> tuple[pd.Index, np.ndarray]:
             shape = (len(hashes), size, size)
             return hashes, np.memmap(generation / "pixels.npy", np.uint8, "r", _HEADER, shape)
         except FileNotFoundError:
-            continue  # a newer generation has just taken its place
+            continue  # a newer generation has just replaced it
 
 
 class Writer:
-    """Adds rows to a store. For one process at a time, which holds the store's lock.
+    """Adds rows to a store. Only the process that holds the store's lock may use it.
 
-    Bytes go through the file, not through a memory map: a disk that fills up is then an error and no bus error.
+    Writes through the file instead of a memory map, so that a full disk raises OSError and not a bus error.
     """
 
     def __init__(self, folder: Path, size: int):
@@ -55,7 +55,7 @@ class Writer:
         _drop_others(folder, self.folder)
         kept = _known(self.folder, size)
         self.rows = len(kept)
-        # The journal is cut back to what is whole, so that new lines do not follow half of one.
+        # Removes a half-written last line, so that new lines do not follow it.
         text, journal = "\n".join([_head(size), *kept, ""]), self.folder / "rows.txt"
         if not journal.exists() or journal.read_bytes() != text.encode():
             write_atomically(journal, lambda path: path.write_text(text))
@@ -63,13 +63,13 @@ class Writer:
         self._write_header()
 
     def add(self, sha1: str, square: np.ndarray) -> None:
-        """Put a row at the end. It counts from the next `commit` on."""
+        """Write a row at the end. It becomes part of the store with the next `commit`."""
         place = _HEADER + (self.rows + len(self.pending)) * self.size**2
         _write_whole(self.file, np.ascontiguousarray(square).tobytes(), place)
         self.pending.append(sha1)
 
     def commit(self) -> None:
-        """Make the rows added so far count: first their pixels reach the disk, then their names."""
+        """Make the added rows part of the store: their pixels reach the disk first, then their names."""
         if not self.pending:
             return
         os.fsync(self.file)
@@ -79,13 +79,13 @@ class Writer:
         self.pending = []
         self._write_header()
 
-    def give_up_pending(self) -> None:
-        """Free the room of rows that never came to count."""
+    def discard_pending(self) -> None:
+        """Free the space of rows that were not committed."""
         self.pending = []
         os.ftruncate(self.file, _HEADER + self.rows * self.size**2)
 
     def finish(self, facts: dict) -> None:
-        """Write the manifest: the last thing that happens to a store."""
+        """Write the manifest, the last step."""
         record = {"version": VERSION, "images": self.rows, "bytes": self.rows * self.size**2, **facts}
         write_atomically(self.folder / "manifest.json", lambda path: path.write_text(json.dumps(record, indent=1)))
 
@@ -93,7 +93,7 @@ class Writer:
         os.close(self.file)
 
     def _write_header(self) -> None:
-        """What makes the file one that `numpy.load` opens."""
+        """Write the header that lets `numpy.load` open the file."""
         buffer = io.BytesIO()
         facts = {"descr": "|u1", "fortran_order": False, "shape": (self.rows, self.size, self.size)}
         np.lib.format.write_array_header_1_0(buffer, facts)
@@ -103,7 +103,7 @@ class Writer:
 
 
 def compact(folder: Path, size: int, needed: set[str], facts: dict) -> None:
-    """Drop the rows nobody needs, in a new generation. Who reads the older one keeps it until it is closed."""
+    """Keep only the needed rows, in a new generation. Open readers of the older one are not disturbed."""
     hashes, pixels = load(folder, size)
     draft = folder / "draft"
     shutil.rmtree(draft, ignore_errors=True)
@@ -124,13 +124,13 @@ def compact(folder: Path, size: int, needed: set[str], facts: dict) -> None:
 
 def _known(generation: Path, size: int) -> pd.Index:
     try:
-        lines = (generation / "rows.txt").read_text().split("\n")[:-1]  # after the last line's end stands half a line
-        held = ((generation / "pixels.npy").stat().st_size - _HEADER) // size**2
+        lines = (generation / "rows.txt").read_text().split("\n")[:-1]  # the last element is an unfinished line
+        complete = ((generation / "pixels.npy").stat().st_size - _HEADER) // size**2
     except (OSError, UnicodeDecodeError):
         return pd.Index([], dtype="str")
     if not lines or lines[0] != _head(size):
         return pd.Index([], dtype="str")
-    hashes = lines[1 : 1 + max(held, 0)]
+    hashes = lines[1 : 1 + max(complete, 0)]
     damaged = next((place for place, text in enumerate(hashes) if not _SHA1.fullmatch(text)), len(hashes))
     return pd.Index(hashes[:damaged], dtype="str")
 
@@ -141,7 +141,7 @@ def _newest(folder: Path) -> Path:
 
 
 def _drop_others(folder: Path, kept: Path) -> None:
-    """Remove older generations, drafts, and what version 1 left."""
+    """Remove older generations, drafts, and folders of version 1."""
     for path in folder.iterdir():
         if path.is_dir() and path != kept:
             shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Splits and folds: no patient on two sides, bones and labels in equal shares."""
+"""Splits and folds: disjoint by patient, with equal shares of bones and labels."""
 
 import numpy as np
 import pandas as pd
@@ -9,41 +9,41 @@ from scipy.sparse.csgraph import connected_components
 def assign_bins(
     groups: pd.Series, strata: pd.Series, shares: list[float], seed: int, fixed: np.ndarray | None = None
 ) -> np.ndarray:
-    """A bin for each row, int [n]: a group's rows stay together, and each stratum is spread in the given shares.
+    """A bin for each row, int [n]: rows of a group stay together, and each stratum is divided in the given shares.
 
-    Large groups are placed first, each into the bin that lacks most of what the group holds (greedy), and among those
-    into the emptiest; the seed decides the order among equals. Deterministic in (rows, seed), whatever the rows' order.
-    fixed: int [n], the bin a row was in before or -1; its group stays there (in the lowest, where two were joined).
+    Greedy: large groups first, each into the bin that lacks most of the group's strata, then the emptiest; the seed
+    orders groups of equal size. The result depends on rows and seed, not on the order of the rows. fixed: int [n],
+    the row's earlier bin or -1; its group stays there (in the lowest one, if two groups were joined).
     """
     if groups.empty:
         return np.zeros(0, int)
     names, group = np.unique(groups.to_numpy(str), return_inverse=True)
     kinds, stratum = np.unique(strata.to_numpy(str), return_inverse=True)
-    held = np.zeros((len(names), len(kinds)))
-    np.add.at(held, (group, stratum), 1)
-    wanted = np.outer(shares, held.sum(axis=0))
+    members = np.zeros((len(names), len(kinds)))
+    np.add.at(members, (group, stratum), 1)
+    wanted = np.outer(shares, members.sum(axis=0))
     shuffled = np.random.default_rng(seed).permutation(len(names))
-    order = shuffled[np.argsort(-held[shuffled].sum(axis=1), kind="stable")]
+    order = shuffled[np.argsort(-members[shuffled].sum(axis=1), kind="stable")]
     lacking, chosen = wanted.copy(), np.full(len(names), len(shares))
     if fixed is not None:
         before = fixed >= 0
         np.minimum.at(chosen, group[before], fixed[before])
     placed = chosen < len(shares)
-    np.subtract.at(lacking, chosen[placed], held[placed])
+    np.subtract.at(lacking, chosen[placed], members[placed])
     for index in order[~placed[order]]:
-        # Relative to what the bin shall hold in all, so that a small bin is not filled first.
-        gain = (held[index] * lacking / np.maximum(wanted, 1e-9)).sum(axis=1)
-        # Every stratum starts level: without the second key each would begin with the first bin.
+        # Relative to the size of the bin, so that a small bin is not filled first.
+        gain = (members[index] * lacking / np.maximum(wanted, 1e-9)).sum(axis=1)
+        # Breaks ties: without it every stratum would start with the first bin.
         room = lacking.sum(axis=1) / np.maximum(wanted.sum(axis=1), 1e-9)
         chosen[index] = int(np.lexsort((-room, -gain.round(9)))[0])
-        lacking[chosen[index]] -= held[index]
+        lacking[chosen[index]] -= members[index]
     return chosen[group]
 
 
 def assign_splits(frame: pd.DataFrame, valid_fraction: float, seed: int, before: pd.Series | None = None) -> pd.Series:
     """'train' or 'valid' for each row, patient-disjoint (by `group_id`), stratified by bone and label.
 
-    before: the split of each row where it has one already; its group keeps it. With a fraction of 0 all is train.
+    before: the earlier split of each row, if any; its group keeps it. With a fraction of 0, all rows are train.
     """
     if not valid_fraction:
         return pd.Series("train", index=frame.index, dtype="str")
@@ -53,9 +53,9 @@ def assign_splits(frame: pd.DataFrame, valid_fraction: float, seed: int, before:
 
 
 def assign_folds(frame: pd.DataFrame, folds: int, seed: int, before: pd.Series | None = None) -> pd.Series:
-    """0..folds-1 for each row of train, patient-grouped, stratified by bone and label; -1 elsewhere.
+    """0..folds-1 for each row of train, grouped by patient, stratified by bone and label; -1 elsewhere.
 
-    before: the fold of each row where it has one already; its group keeps it.
+    before: the earlier fold of each row, if any; its group keeps it.
     """
     result = pd.Series(-1, index=frame.index, dtype="int64")
     train = frame["split"] == "train"
@@ -66,16 +66,16 @@ def assign_folds(frame: pd.DataFrame, folds: int, seed: int, before: pd.Series |
 
 
 def linked_group_ids(patient: pd.Series, study: pd.Series, sha1: pd.Series) -> pd.Series:
-    """Where splits are dealt here: patients (or studies of unknown ones) that share a file are one group as well.
+    """Groups for splits that are made here: patients (or studies without a patient) that share a file are one group.
 
-    A copy under two patients may be one patient under two names; dealing them to one side costs nothing.
+    A file of two patients may be one patient under two names; keeping them in one split costs nothing.
     """
     own = patient.where(patient.notna(), "study:" + study)
     owner, copy = pd.factorize(own)[0], pd.factorize(sha1)[0]
     size = owner.max() + copy.max() + 2
     links = coo_array((np.ones(len(owner)), (owner, copy + owner.max() + 1)), shape=(size, size))
     component = pd.Series(connected_components(links, directed=False)[1][owner], index=patient.index)
-    # Named by content, so that the name (and the split it leads to) does not depend on the rows' order.
+    # Named by content, so that the name, and with it the split, does not depend on the order of the rows.
     smallest = "copies:" + sha1.groupby(component).transform("min").str[:12]
     first = patient.groupby(component).transform("min")
     others = patient.groupby(component).transform("nunique")
@@ -84,7 +84,7 @@ def linked_group_ids(patient: pd.Series, study: pd.Series, sha1: pd.Series) -> p
 
 
 def group_ids(patient: pd.Series, study: pd.Series, sha1: pd.Series) -> pd.Series:
-    """What bootstraps keep together: the patient; where none is known, studies linked by exact copies of a file."""
+    """Groups for bootstraps: the patient; for unknown patients, studies linked by exact copies of a file."""
     result = patient.copy()
     unknown = patient.isna()
     if unknown.any():
@@ -93,14 +93,14 @@ def group_ids(patient: pd.Series, study: pd.Series, sha1: pd.Series) -> pd.Serie
         size = study_code.max() + copy_code.max() + 2
         links.resize((size, size))
         component = connected_components(links, directed=False)[1][study_code]
-        # Named by content, so that the name (and the split it leads to) does not depend on the rows' order.
+        # Named by content, so that the name, and with it the split, does not depend on the order of the rows.
         smallest = sha1[unknown].groupby(component).transform("min")
         result[unknown] = "copies:" + smallest.str[:12]
     return result.astype("str")
 
 
 def overlap_table(index: pd.DataFrame, key: str = "group_id") -> pd.DataFrame:
-    """Groups (or patients, by `key`) on more than one side: `key` and `splits`. Empty is what it should be."""
+    """Groups (or patients, by `key`) in more than one split: `key` and `splits`. Should be empty."""
     pairs = index[[key, "split"]].drop_duplicates().sort_values([key, "split"])
     crossing = pairs[pairs.duplicated(key, keep=False)]
     return crossing.groupby(key)["split"].agg(", ".join).rename("splits").reset_index()

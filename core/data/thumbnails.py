@@ -1,4 +1,4 @@
-"""Small grey JPEGs for galleries: a file per content, made when the radiograph is decoded or first looked at."""
+"""Small grey JPEGs for galleries, one per file content, made when the radiograph is decoded or first shown."""
 
 import io
 import os
@@ -15,7 +15,7 @@ SIDE = 160
 
 
 def thumbnail(dataset: Dataset, path: str, sha1: str) -> bytes:
-    """The JPEG of a radiograph, its longer side 160 px. UnreadableImage where it cannot be decoded."""
+    """The JPEG of a radiograph, its longer side 160 px. UnreadableImage if it cannot be decoded."""
     file = thumbnail_file(dataset, sha1)
     try:
         return file.read_bytes()
@@ -24,12 +24,12 @@ def thumbnail(dataset: Dataset, path: str, sha1: str) -> bytes:
 
 
 def thumbnail_file(dataset: Dataset, sha1: str) -> Path:
-    """Where the thumbnail of a file's content lies, made or not."""
+    """The place of the thumbnail of a file's content, whether it exists or not."""
     return cache_folder(dataset.name) / "thumbnails" / sha1[:2] / f"{sha1}.jpg"
 
 
 def write_thumbnail(file: Path, grey: np.ndarray) -> bytes:
-    """Make and keep the JPEG of uint8 [height, width]."""
+    """Make and store the JPEG of uint8 [height, width]."""
     image = Image.fromarray(grey)
     image.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
@@ -38,8 +38,8 @@ def write_thumbnail(file: Path, grey: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def made(dataset: Dataset) -> set[str]:
-    """SHA-1 of every file whose thumbnail is ready: one look at 256 folders, however many there are."""
+def hashes_with_thumbnail(dataset: Dataset) -> set[str]:
+    """SHA-1 of every file with a thumbnail. Lists 256 folders, whatever the number of files."""
     folder = cache_folder(dataset.name) / "thumbnails"
     found = set()
     for part in os.scandir(folder) if folder.is_dir() else ():

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from core.data.abnormality_masks import AbnormalityMasks
 from core.data.cache import pixel_cache
-from core.data.findings import Findings
 from core.data.index import Dataset, read_index
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
@@ -41,7 +41,7 @@ def check_sample(
             f"The split {split} of {dataset.name} has no labelled radiograph; choose another split.",
             code="split-without-labels",
         )
-    spec, findings = checkpoint.input_spec, Findings.of(dataset)
+    spec, findings = checkpoint.input_spec, AbnormalityMasks.of(dataset)
     cohort = Cohort(
         rows.assign(sha1=rows["image_id"].map(index["sha1"])),
         lambda row: spec.pixels(f"{dataset.root}/{row['path']}"),

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from core.data.augment import Company, carried_out, mix, mix_table, mixed_targets, planned
-from core.data.dataset import Pixels, take
+from core.data.pixel_batches import Pixels, take_rows
 from core.device import channels_last
 from core.training.balance import loss_weights
 from core.training.recipe import Recipe
@@ -48,7 +48,7 @@ def batches(
     spec, side = recipe.input_spec(), pixels.shape[-1]
 
     def fetch(places: np.ndarray) -> torch.Tensor:
-        return take(pixels, rows[places], device)
+        return take_rows(pixels, rows[places], device)
 
     for begun in range(0, len(steps), TOGETHER):
         block = steps[begun : begun + TOGETHER]

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from core.data.cache import pixel_cache
-from core.data.dataset import Pixels, epoch_order, parts_of, resident
 from core.data.index import Dataset
+from core.data.pixel_batches import Pixels, cut_batches, epoch_order, keep_on_device
 from core.device import cast, keep_freed_memory, placed, training_precision
 from core.errors import OverreadError
 from core.models.checkpoint import (
@@ -140,7 +140,7 @@ def _train(
     if crew.rank:
         # What is dropped out is drawn by each process for itself.
         torch.manual_seed(recipe.seed + crew.rank)
-    pixels, places = resident(cache.pixels, rows[~tuning], where)
+    pixels, places = keep_on_device(cache.pixels, rows[~tuning], where)
     call = crew.wrapped(compiled(model, recipe), freezes(recipe))
     for epoch in range(facts["epoch"] + 1, recipe.epochs):
         if stop_early(recipe, facts["judged"]):
@@ -210,7 +210,7 @@ def _learn(
     count = len(units.rows)
     chances = sampling_weights(units.rows) if recipe.balance == "sampler" else None
     order = epoch_order(count, recipe.seed, epoch, chances)
-    parts = parts_of(order, recipe.batch_size, 2 * crew.size)
+    parts = cut_batches(order, recipe.batch_size, 2 * crew.size)
     total, seen = torch.zeros((), device=device), 0
     this_epoch = Logged(count, device)
     mine = batches(recipe, units, image_ids, pixels, rows, epoch, [crew.share(part) for part in parts], device)

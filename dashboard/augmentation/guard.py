@@ -7,7 +7,7 @@ import streamlit as st
 from core.data.augment import Augmentation
 from core.data.index import Dataset
 from core.data.input_spec import InputSpec
-from core.data.lesions import sentence, warnings
+from core.data.lesion_retention import augmentation_warnings, retention_sentence
 from core.errors import OverreadError
 from dashboard.augmentation import loader
 
@@ -23,8 +23,8 @@ def show(dataset: Dataset, spec: InputSpec, augmentation: Augmentation, seed: in
         facts, said, harmful = None, f"What is lost cannot be counted: {error}", False
     if facts is not None:
         what = "known findings" if dataset.phantom else "known abnormalities"
-        said = sentence(facts, what)
+        said = retention_sentence(facts, what)
         harmful = bool(facts["radiographs"]) and (facts["lost"] > LOST or facts["kept"] < 1 - GONE)
     words = [f'<b class="{"mark missed" if harmful else ""}">{escape(said[:1].upper() + said[1:])}.</b>']
-    words += [escape(text) for text in warnings(augmentation)]
+    words += [escape(text) for text in augmentation_warnings(augmentation)]
     st.html(f'<p class="answer guard">{" ".join(words)}</p>')

@@ -122,7 +122,7 @@ def _ids_of(name: str, index_hash: str, reference: str, split: str, _checkpoint:
 
 
 def lesions(dataset: Dataset, spec: InputSpec, augmentation: Augmentation, seed: int) -> dict:
-    """What happens to abnormalities of known place, over a sample of the data set: `core.data.lesions.lesion_facts`."""
+    """`core.data.lesion_retention.retention_facts` over a sample of the data set."""
     return _lesions(dataset.name, dataset.index_hash, spec.to_json(), augmentation.to_text(), seed, dataset, spec)
 
 
@@ -131,14 +131,14 @@ MASKS, DRAWS = 100, 16
 
 @st.cache_data(max_entries=128, show_spinner=False)
 def _lesions(name: str, index_hash: str, spec_json: str, text: str, seed: int, _dataset: Dataset, _spec: InputSpec):
-    from core.data.lesions import lesion_facts, lesion_table
+    from core.data.lesion_retention import retention_facts, retention_table
 
     masks = _masks(name, index_hash, spec_json, _dataset, _spec)
-    return lesion_facts(lesion_table(Augmentation.from_text(text), masks, seed, DRAWS))
+    return retention_facts(retention_table(Augmentation.from_text(text), masks, seed, DRAWS))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading where abnormalities lie")
 def _masks(name: str, index_hash: str, spec_json: str, _dataset: Dataset, _spec: InputSpec):
-    from core.data.lesions import known_masks
+    from core.data.lesion_retention import known_masks
 
     return known_masks(_dataset, _spec, most=MASKS)

@@ -35,7 +35,7 @@ def _measure_stamps(dataset: Dataset) -> tuple:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _measured(name, index_hash, stamps, _dataset) -> pd.DataFrame:
-    return measure_store.read(_dataset)
+    return measure_store.read_measures(_dataset)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Cutting into slices")

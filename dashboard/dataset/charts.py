@@ -82,7 +82,7 @@ def sizes(shown: pd.DataFrame, total: int) -> go.Figure:
 
 
 def what_is_left(summary: pd.DataFrame) -> go.Figure:
-    """What each input size leaves of the radiographs: medians with quartiles, of core.data.sizes.size_summary."""
+    """What remains of the radiographs at each input size: medians with quartiles, from `resize_loss_summary`."""
     n = int(summary["n"].max())
     figure = theme.figure(
         "What each size leaves", f"{n} radiographs, medians and quartiles", "Side (pixels)", "Left of the whole", 300

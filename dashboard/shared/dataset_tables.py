@@ -5,9 +5,9 @@ import streamlit as st
 
 from core.data.balance import balance_table, file_sizes_table, views_table
 from core.data.index import Dataset, conflicting_studies
+from core.data.mura_counts import is_mura, published_counts_table
 from core.data.pixels import UnreadableImage, read_grey, to_square
-from core.data.published import is_mura, published_counts
-from core.data.sizes import MOST, SIZES, size_summary, size_table
+from core.data.resize_loss import LARGEST_SIDE, SIZES, resize_loss_summary, resize_loss_table
 from core.training.balance import effective_prior
 from dashboard.shared import loaders
 from dashboard.shared.cache import stamp
@@ -40,25 +40,25 @@ def priors(dataset: Dataset) -> pd.DataFrame:
 
 
 def published(dataset: Dataset) -> pd.DataFrame | None:
-    """`published_counts` where the set is MURA v1.1 itself."""
+    """`published_counts_table` where the set is MURA v1.1 itself."""
     return _tables(dataset.name, _stamp(dataset))["published"] if not dataset.phantom else None
 
 
 def size_losses(dataset: Dataset, bone: str, count: int = 48) -> pd.DataFrame:
-    """`size_summary` over `count` radiographs at regular steps."""
+    """`resize_loss_summary` over `count` radiographs at regular steps."""
     return _losses(dataset.name, _stamp(dataset), bone, count, dataset)
 
 
 def at_sizes(dataset: Dataset, row: pd.Series) -> tuple[list[str], pd.DataFrame]:
-    """A radiograph at each of SIZES and whole, as pictures for a page, and its `size_table`. UnreadableImage."""
+    """A radiograph at each of SIZES and whole, as pictures for a page, and its `resize_loss_table`. UnreadableImage."""
     return _at_sizes(row["sha1"], f"{dataset.root}/{row['path']}")
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _at_sizes(sha1: str, _file: str) -> tuple[list[str], pd.DataFrame]:
     grey = read_grey(_file)
-    sides = [*SIZES, min(max(grey.shape), MOST)]
-    return [loaders.picture_uri(to_square(grey, side)) for side in sides], size_table(grey)
+    sides = [*SIZES, min(max(grey.shape), LARGEST_SIDE)]
+    return [loaders.picture_uri(to_square(grey, side)) for side in sides], resize_loss_table(grey)
 
 
 def totals(dataset: Dataset) -> str:
@@ -82,7 +82,7 @@ def _tables(name: str, stamp) -> dict:
         "totals": f"{len(index):,} radiographs, {index['study_id'].nunique():,} studies, "
         f"{index['patient_id'].nunique() or 'no'} known patients",
         "priors": pd.DataFrame(rows, columns=["balance", "prior"]),
-        "published": published_counts(index) if is_mura(index, _kind(name)) else None,
+        "published": published_counts_table(index) if is_mura(index, _kind(name)) else None,
     }
 
 
@@ -106,7 +106,7 @@ def _losses(name: str, stamp, bone: str, count: int, _dataset: Dataset) -> pd.Da
     tables = []
     for path in rows["path"].iloc[:: max(1, len(rows) // count)].head(count):
         try:
-            tables.append(size_table(read_grey(f"{_dataset.root}/{path}"), SIZES))
+            tables.append(resize_loss_table(read_grey(f"{_dataset.root}/{path}"), SIZES))
         except UnreadableImage:
             continue  # the audit names it
-    return size_summary(tables) if tables else pd.DataFrame()
+    return resize_loss_summary(tables) if tables else pd.DataFrame()

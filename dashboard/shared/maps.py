@@ -134,9 +134,9 @@ def grid(reference: str, sha1s: tuple[str, ...], method: str, _checkpoint: Check
 @st.cache_data(max_entries=8, show_spinner=False)
 def findings(dataset_name: str, index_hash: str, _dataset: Dataset):
     """Where abnormalities are known to lie."""
-    from core.data.findings import Findings
+    from core.data.abnormality_masks import AbnormalityMasks
 
-    return Findings.of(_dataset)
+    return AbnormalityMasks.of(_dataset)
 
 
 def judged(checkpoint: Checkpoint) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from core.__main__ import app
 from core.audit.audit import Audit, read_audit, run_audit
 from core.audit.findings import verdicts
 from core.audit.shortcut import shortcut
-from core.data.index import build_index, read_before, read_dataset, write_dataset
+from core.data.index import SourceTables, build_index, read_dataset, read_earlier_index, write_dataset
 from tests.audit.test_duplicates import film
 
 
@@ -163,7 +163,7 @@ def test_what_is_stored_otherwise_is_named_once(root, workspace):
     assert [row["path"] for row in found.converted] == [str((folder / "image2.jpg").relative_to(root))]
     assert "CMYK" in found.converted[0]["reason"]
     # Not read again the second time, and still named.
-    write_dataset("tree", build_index(root, folds=4, before=read_before("tree", root)))
+    write_dataset("tree", build_index(root, folds=4, earlier=read_earlier_index("tree", root)))
     assert len(read_dataset("tree").problems()["converted"]) == 1
 
 
@@ -200,7 +200,7 @@ def test_the_command_fails_on_overlap_alone(root, workspace):
 
 def test_real_radiographs_copies_and_shortcut(shared, workspace):
     """FracAtlas: what size, view and bone alone say of the label was published with the data as about .73."""
-    indexed = build_index(shared / "data" / "radiographs", {"patient": "patient_or_study_id"})
+    indexed = build_index(shared / "data" / "radiographs", SourceTables({"patient": "patient_or_study_id"}))
     found = run_audit(write_dataset("real", indexed))
     assert found.shortcut_by["size, view and bone"]["value"] == pytest.approx(0.73, abs=0.03)
     exact = [group for group in found.duplicates_across if group[0]["copy"] == "exact"]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from core.data.balance import balance_table, file_sizes_table, views_table
-from core.data.sizes import size_summary, size_table
+from core.data.resize_loss import resize_loss_summary, resize_loss_table
 from core.metrics.calibration import reliability_table
 from core.metrics.counts import counts_table
 from core.metrics.decision import net_benefit_table
@@ -120,7 +120,9 @@ def test_views_per_study_and_sizes():
 
 def test_what_is_left_shows_medians_with_quartiles():
     random = np.random.default_rng(0)
-    summary = size_summary([size_table(random.integers(0, 256, (90, 70)).astype(np.uint8), (8, 32)) for _ in range(5)])
+    summary = resize_loss_summary(
+        [resize_loss_table(random.integers(0, 256, (90, 70)).astype(np.uint8), (8, 32)) for _ in range(5)]
+    )
     edges = trace(balance.what_is_left(summary), "edges")
     assert list(edges.x) == ["8", "32"] and list(edges.y) == list(summary["edges"])
     assert list(edges.error_y.array) == list(summary["edges_high"] - summary["edges"])

@@ -1,4 +1,4 @@
-"""Bad input is told in one sentence or listed with its reason, and the rest is indexed."""
+"""Bad input raises one sentence or is listed with its reason, and everything else is indexed."""
 
 import csv
 import os
@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 
 from core.data import mura as mura_tree
+from core.data.file_facts import inspect_file
 from core.data.index import build_index, read_index, write_dataset
-from core.data.inspect import inspect
 from core.data.manifest import read_manifest
 from core.data.pixels import UnreadableImage
 from core.errors import OverreadError
 from tests.conftest import write_radiograph
+from tests.refusals import refused
 
 STUDY = "train/XR_HAND/patient1/study1_positive"
 
@@ -50,7 +51,7 @@ def small_tree(root, names=("image1.png",)):
 
 
 @pytest.mark.parametrize("comma", ["every row", "one row"])
-def test_a_comma_at_the_end_of_rows_moves_no_column(tmp_path, comma):
+def test_a_trailing_comma_does_not_shift_columns(tmp_path, comma):
     ends = [",", "," if comma == "every row" else "", ","]
     rows = "".join(f"a{n}.png,hip,{n % 2}{end}\n" for n, end in enumerate(ends))
     frame = build_index(written(tmp_path, "path,bone,label\n" + rows)).frame
@@ -58,7 +59,7 @@ def test_a_comma_at_the_end_of_rows_moves_no_column(tmp_path, comma):
 
 
 @pytest.mark.parametrize("also", ["a1.png,hip,0\n", "a1.png,hip,0,Roe,Jane,x\n"])
-def test_text_beyond_the_header_is_listed_and_never_dropped_unseen(tmp_path, also):
+def test_text_beyond_the_header_is_listed(tmp_path, also):
     file = written(tmp_path, "path,bone,label\na0.png,hip,1,Doe\n" + also + "a2.png,hip,1\n")
     frame, rejected = read_manifest(file, {})
     assert "more cells than the header" in reasons(rejected)["a0.png"]
@@ -80,14 +81,14 @@ def test_a_parquet_cell_that_is_a_list_is_listed(tmp_path):
     assert frame.empty and set(reasons(rejected)) == {"a0.png", "a1.png"}
 
 
-def test_an_empty_parquet_of_numbers_is_one_sentence(tmp_path):
+def test_an_empty_parquet_of_numbers_is_refused(tmp_path):
     columns = ("path", "bone", "label", "split", "study", "patient", "view")
     table = pd.DataFrame({name: pd.Series(dtype="float64") for name in columns})
-    with pytest.raises(OverreadError, match="holds no radiograph that can be read"):
+    with refused("no-readable-radiograph"):
         build_index(as_parquet(tmp_path, table))
 
 
-def test_a_parquet_may_carry_an_index_of_text(tmp_path):
+def test_a_parquet_may_have_a_text_index(tmp_path):
     table = pd.DataFrame({"path": ["a0.png", "", "a2.png"], "bone": "hip", "label": [0, 1, 1], "site": ["A", "B", "C"]})
     indexed = build_index(as_parquet(tmp_path, table.set_index(pd.Index(["x", "x", "y"]))))
     assert list(indexed.frame["path"]) == ["a0.png", "a2.png"] and list(indexed.frame["site"]) == ["A", "C"]
@@ -106,10 +107,10 @@ def test_one_file_under_two_spellings_is_kept_once(tmp_path):
     indexed = build_index(written(tmp_path, "path,bone,label\n" + rows))
     assert list(indexed.frame["path"]) == ["a0.png", "a1.png"]
     assert set(reasons(indexed.unreadable)) == {"./a0.png", ".//a1.png"}
-    assert "names this path twice" in reasons(indexed.unreadable)["./a0.png"]
+    assert "lists this path twice" in reasons(indexed.unreadable)["./a0.png"]
 
 
-def test_paths_no_file_can_have_are_listed(tmp_path, workspace):
+def test_invalid_paths_are_listed(tmp_path, workspace):
     (tmp_path / "loop.png").symlink_to("loop.png")
     long = "n" * 5000 + ".png"
     rows = f"a0.png,hip,0\na\0.png,hip,1\n{long},hip,1\nloop.png,hip,1\n../none.png,hip,1\n.,hip,1\na1.png,hip,1\n"
@@ -122,57 +123,57 @@ def test_paths_no_file_can_have_are_listed(tmp_path, workspace):
 
 
 def test_a_nul_in_a_path_is_an_unreadable_image(tmp_path):
-    with pytest.raises(UnreadableImage, match="not one that a file can have"):
-        inspect(tmp_path / "a\0.png")
+    with pytest.raises(UnreadableImage, match="not a valid file name"):
+        inspect_file(tmp_path / "a\0.png")
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "detail"),
     [
         ("labels.csv", b"", "No columns to parse"),
         ("labels.csv", b"\n \n", "No columns to parse"),
         ("labels.csv", b'path,bone,label\n"a0.png,hip,1\n', "EOF inside string"),
-        ("labels.csv", b"path,bone,label\na0.png" + b"," * 99 + b"\n", "could not be read as a table"),
+        ("labels.csv", b"path,bone,label\na0.png" + b"," * 99 + b"\n", "tokenizing data"),
         ("labels.csv", b"path,bone,label\na\xff.png,hip,1\n", "UTF-8"),
         ("labels.csv", "path,bone,label\na0.png,hip,1\n".encode("utf-16"), "UTF-8"),
-        ("labels.csv.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\3cut", "could not be read as a table"),
-        ("labels.csv.xz", b"not xz", "could not be read as a table"),
-        ("labels.csv.zip", b"not zip", "could not be read as a table"),
-        ("labels.parquet", b"", "could not be read as a table"),
-        ("labels.parquet", b"PAR1PAR1", "could not be read as a table"),
+        ("labels.csv.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\3cut", "labels.csv.gz"),
+        ("labels.csv.xz", b"not xz", "labels.csv.xz"),
+        ("labels.csv.zip", b"not zip", "labels.csv.zip"),
+        ("labels.parquet", b"", "labels.parquet"),
+        ("labels.parquet", b"PAR1PAR1", "labels.parquet"),
     ],
 )
-def test_a_manifest_that_is_no_table_is_one_sentence(tmp_path, name, content, said):
+def test_a_manifest_that_is_not_a_table_is_refused_in_one_line(tmp_path, name, content, detail):
     file = tmp_path / name
     file.write_bytes(content)
-    with pytest.raises(OverreadError, match=said) as raised:
+    with refused("table-unreadable", detail) as raised:
         build_index(file)
     assert "\n" not in str(raised.value)
 
 
-def test_an_error_without_words_is_still_one_sentence(tmp_path, monkeypatch):
+def test_an_error_without_a_message_is_named_by_its_class(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise ValueError
 
     monkeypatch.setattr(pd, "read_csv", fail)
-    with pytest.raises(OverreadError, match=r"could not be read as a table \(ValueError\)"):
+    with refused("table-unreadable", "(ValueError)"):
         read_manifest(written(tmp_path, "path,bone,label\n"), {})
 
 
-def test_parquet_with_flipped_bytes_is_a_table_or_one_sentence(tmp_path):
+def test_parquet_with_flipped_bytes_is_read_or_refused(tmp_path):
     file = as_parquet(tmp_path, pd.DataFrame({"path": ["a0.png", "a1.png"], "bone": "hip", "label": [0, 1]}))
-    whole, random, refused = file.read_bytes(), np.random.default_rng(7), 0
+    whole, random, failures = file.read_bytes(), np.random.default_rng(7), 0
     for place in random.choice(len(whole), 150, replace=False):
         file.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
         try:
             read_manifest(file, {})
         except OverreadError:
-            refused += 1
-    assert refused > 20
+            failures += 1
+    assert failures > 20
 
 
 @pytest.mark.parametrize("header", [b"path,bone,label\n", b'"path",bone,label\n'])
-def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path, header):
+def test_a_byte_order_mark_is_not_part_of_a_name(tmp_path, header):
     file = written(tmp_path, b"\xef\xbb\xbf" + header + b"a0.png,hip,1\na1.png,hip,0\n")
     assert list(build_index(file).frame["path"]) == ["a0.png", "a1.png"]
 
@@ -199,10 +200,10 @@ def test_a_list_line_without_a_slash_is_a_conflict(tmp_path):
     (root / "train_labeled_studies.csv").write_text(f"MURA-v1.1,1\nMURA-v1.1/{STUDY}/,0\n")
     found = reasons(build_index(root).conflicts)
     assert set(found) == {"MURA-v1.1", STUDY}
-    assert "lists it" in found["MURA-v1.1"] and "says '0'" in found[STUDY]
+    assert "lists it" in found["MURA-v1.1"] and "its label is '0'" in found[STUDY]
 
 
-def test_a_list_with_a_byte_order_mark_agrees(tmp_path):
+def test_a_list_with_a_byte_order_mark_has_no_conflict(tmp_path):
     root = small_tree(tmp_path / "tree")
     (root / "train_image_paths.csv").write_bytes(b"\xef\xbb\xbf" + f"MURA-v1.1/{STUDY}/image1.png\n".encode())
     assert build_index(root).conflicts == []
@@ -217,28 +218,28 @@ def test_a_list_that_cannot_be_read_is_one_conflict(tmp_path, name):
     indexed = build_index(root)
     found = reasons(indexed.conflicts)
     assert len(indexed.frame) == 2 and "could not be read (field larger than field limit" in found[name]
-    # The other split's list is still held against the tree.
+    # The other split's list is still compared with the folders.
     assert set(found) == {name, "valid/none.png", "valid/XR_HAND/patient2/study1_negative/image1.png"}
 
 
-def test_a_folder_that_may_not_be_read_is_stray(tmp_path, monkeypatch):
+def test_an_unreadable_folder_is_stray(tmp_path, monkeypatch):
     root = small_tree(tmp_path / "tree")
     shut, scandir = root / "train/XR_HAND/patient3", os.scandir
     write_radiograph(shut / "study1_negative/image1.png", np.random.default_rng(1), False)
 
-    # Root may read everything, so the system's refusal is played.
-    def refusing(path):
+    # Tests may run as root, who can read everything, so the error is simulated.
+    def deny(path):
         if str(path) == str(shut):
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", refusing)
-    rows, stray = mura_tree.walk(root)
+    monkeypatch.setattr(os, "scandir", deny)
+    rows, stray = mura_tree.list_radiographs(root)
     assert len(rows) == 2 and set(reasons(stray)) == {"train/XR_HAND/patient3"}
     assert "cannot be read (permission denied)" in stray[0]["reason"]
 
 
-def test_a_linked_folder_is_stray_and_its_place_named(tmp_path):
+def test_a_linked_folder_is_stray_and_its_target_named(tmp_path):
     root = small_tree(tmp_path / "tree")
     (root / "train/XR_WRIST").symlink_to(small_tree(tmp_path / "other") / "train/XR_HAND")
     (root / "train/XR_LOOP").symlink_to("XR_LOOP")
@@ -250,16 +251,16 @@ def test_a_linked_folder_is_stray_and_its_place_named(tmp_path):
     assert str(tmp_path / "other/train/XR_HAND") in found["train/XR_WRIST"]
 
 
-def test_a_tree_of_links_only_is_one_sentence(tmp_path):
+def test_a_tree_of_links_only_is_refused(tmp_path):
     other = small_tree(tmp_path / "other")
     (tmp_path / "tree/train").mkdir(parents=True)
     (tmp_path / "tree/train/XR_HAND").symlink_to(other / "train/XR_HAND")
-    with pytest.raises(OverreadError, match="links are not followed"):
+    with refused("no-readable-radiograph", "links are not followed"):
         build_index(tmp_path / "tree")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_called_an_image_is_listed_and_not_waited_for(tmp_path):
+def test_a_pipe_named_like_an_image_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(UnreadableImage, match="it is not a file"):
-        inspect(tmp_path / "a.png")
+        inspect_file(tmp_path / "a.png")

@@ -1,4 +1,4 @@
-"""Counts at three levels, against counting by hand, and MURA's published table."""
+"""Counts at three levels, compared with counts by hand, and MURA's published table."""
 
 import csv
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.data.balance import balance_table, views_table
-from core.data.published import is_mura, published_counts
+from core.data.mura_counts import is_mura, published_counts_table
 
 INDEX = pd.DataFrame(
     {
@@ -24,7 +24,7 @@ INDEX = pd.DataFrame(
 
 
 @pytest.mark.parametrize(("level", "rows", "abnormal"), [("radiograph", 5, 2), ("study", 4, 1), ("patient", 3, 1)])
-def test_levels_count_what_they_say(level, rows, abnormal):
+def test_counts_at_each_level(level, rows, abnormal):
     counts = balance_table(INDEX, level)
     assert counts["n"].sum() == rows and counts.loc[counts["label"] == 1, "n"].sum() == abnormal
 
@@ -42,8 +42,8 @@ def test_a_study_whose_radiographs_disagree_is_unknown():
         max_size=30,
     )
 )
-def test_studies_and_patients_are_those_counted_one_by_one(rows):
-    # A study is of one patient and one bone.
+def test_counts_of_studies_and_patients_equal_a_loop(rows):
+    # A study has one patient and one bone.
     frame = pd.DataFrame(rows, columns=["patient", "number", "bone", "label"]).assign(split="train")
     frame["group_id"] = frame["patient"].astype(str)
     frame["study_id"] = frame["group_id"] + frame["bone"] + frame["number"].astype(str)
@@ -65,7 +65,7 @@ def test_studies_and_patients_are_those_counted_one_by_one(rows):
 
 
 def tree_of(counts: pd.DataFrame) -> pd.DataFrame:
-    """An index with the published counts: the first study of each label takes the images left over."""
+    """An index with the published counts: the first study of each label gets the remaining images."""
     parts = []
     for (split, bone, label), group in counts.groupby(["split", "bone", "label"]):
         studies = int(group.loc[group["unit"] == "studies", "published"].iloc[0])
@@ -84,21 +84,21 @@ def tree_of(counts: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def test_mura_is_told_from_its_published_counts():
+def test_mura_is_recognised_by_its_counts():
     empty = INDEX.iloc[:0]
-    index = tree_of(published_counts(empty))
+    index = tree_of(published_counts_table(empty))
     assert len(index) == 36808 + 3197 and is_mura(index, "mura")
-    table = published_counts(index)
+    table = published_counts_table(index)
     assert (table["published"] == table["found"]).all() and len(table) == 56
-    fewer = published_counts(index.iloc[1:])
+    fewer = published_counts_table(index.iloc[1:])
     off = fewer[fewer["published"] != fewer["found"]]
     assert len(off) == 1 and (off["published"] - off["found"]).item() == 1
     assert not is_mura(INDEX, "mura") and not is_mura(index, "manifest")
 
 
-def test_the_table_is_the_one_that_was_collected(shared):
+def test_the_published_table_equals_the_collected_one(shared):
     with (shared / "design" / "mura-counts.csv").open() as file:
         rows = {(row["split"], row["bone"]): row for row in csv.DictReader(file)}
-    for row in published_counts(INDEX.iloc[:0]).itertuples():
+    for row in published_counts_table(INDEX.iloc[:0]).itertuples():
         column = f"{row.unit}_{'abnormal' if row.label else 'normal'}"
         assert int(rows[row.split, row.bone][column]) == row.published

@@ -12,21 +12,21 @@ from core.data.index import build_index, read_index, write_dataset
 from core.data.input_spec import InputSpec
 from core.data.pixels import read_grey
 from core.data.thumbnails import thumbnail
-from core.errors import OverreadError
 from core.paths import cache_folder
+from tests.refusals import refused
 
 SPEC = InputSpec(32)
 
 
 @pytest.fixture
 def tree(mura, workspace, tmp_path):
-    """A copy of the tree that may be spoilt, indexed as 'tree'."""
+    """A copy of the tree that tests may damage, indexed as 'tree'."""
     root = tmp_path / "copy"
     shutil.copytree(mura, root)
     return write_dataset("tree", build_index(root))
 
 
-def test_the_cache_holds_what_the_files_hold(tree):
+def test_the_cache_has_the_pixels_of_the_files(tree):
     index = read_index("tree")
     cache = pixel_cache(tree, index, SPEC)
     for place in (0, 17, 59):
@@ -43,7 +43,7 @@ def test_nothing_is_decoded_twice(tree, monkeypatch):
     assert pixel_cache(tree, index, SPEC).pixels.shape == (60, 32, 32)
 
 
-def test_any_part_is_served_from_one_array(tree):
+def test_any_part_of_a_set_uses_the_same_array(tree):
     index = read_index("tree")
     part = index[20:30].reset_index(drop=True)
     pixel_cache(tree, part, SPEC)
@@ -65,7 +65,7 @@ def test_a_copy_of_a_file_shares_its_row(tree):
     assert rows[0] == rows[1] and len(cache.pixels) == 59
 
 
-def test_numpy_opens_the_array_and_the_manifest_tells_its_size(tree):
+def test_numpy_opens_the_array_and_the_manifest_has_its_size(tree):
     pixel_cache(tree, read_index("tree"), SPEC)
     array = np.load(only("pixels.npy"), mmap_mode="r")
     facts = json.loads(only("manifest.json").read_text())
@@ -73,7 +73,7 @@ def test_numpy_opens_the_array_and_the_manifest_tells_its_size(tree):
     assert facts["images"] == 60 and facts["bytes"] == array.nbytes and facts["fit"] == "pad"
 
 
-def test_a_file_that_went_bad_is_listed_and_the_rest_goes_on(tree):
+def test_a_damaged_file_is_listed_and_the_others_are_decoded(tree):
     index = read_index("tree")
     (Path(tree.root) / index["path"][5]).write_bytes(b"gone")
     cache = pixel_cache(tree, index, SPEC)
@@ -82,19 +82,19 @@ def test_a_file_that_went_bad_is_listed_and_the_rest_goes_on(tree):
     assert cache.rows_of(index["image_id"])[5] == -1 and (np.delete(cache.rows_of(index["image_id"]), 5) >= 0).all()
 
 
-def test_a_file_that_comes_back_is_decoded_then(tree):
+def test_a_restored_file_is_decoded(tree):
     index = read_index("tree")
     file = Path(tree.root) / index["path"][5]
     file.rename(file.with_suffix(".away"))
     gone = pixel_cache(tree, index, SPEC)
-    assert gone.rows_of(index["image_id"])[5] == -1 and gone.failed[0]["reason"] == "there is no such file"
+    assert gone.rows_of(index["image_id"])[5] == -1 and gone.failed[0]["reason"] == "the file does not exist"
     file.with_suffix(".away").rename(file)
     again = pixel_cache(tree, index, SPEC)
     assert again.failed == []
     assert (again.pixels[again.rows_of(index["image_id"])[5]] == SPEC.pixels(file)).all()
 
 
-def test_what_an_older_version_left_is_dropped(tree):
+def test_folders_of_an_older_version_are_removed(tree):
     folder = cache_folder("tree") / "pad32" / "0123456789ab"
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text("{")
@@ -102,16 +102,16 @@ def test_what_an_older_version_left_is_dropped(tree):
     assert not folder.exists()
 
 
-def test_a_folder_that_is_gone_is_one_sentence(tree):
+def test_a_missing_folder_is_refused(tree):
     index = read_index("tree")
     shutil.move(tree.root, tree.root + "_moved")
-    with pytest.raises(OverreadError, match="None of the 60 radiographs.*index it again"):
+    with refused("no-readable-radiograph", "None of the 60 radiographs"):
         pixel_cache(tree, index, SPEC)
     shutil.move(tree.root + "_moved", tree.root)
     assert not pixel_cache(tree, index, SPEC).failed
 
 
-def test_after_files_were_added_only_they_are_decoded(tree, monkeypatch):
+def test_only_added_files_are_decoded(tree, monkeypatch):
     pixel_cache(tree, read_index("tree"), SPEC)
     folder = Path(tree.root) / "train/XR_ELBOW/patient00000/study1_positive"
     Image.fromarray(np.full((40, 50), 9, np.uint8)).save(folder / "image7.png")
@@ -121,7 +121,7 @@ def test_after_files_were_added_only_they_are_decoded(tree, monkeypatch):
     assert read == [folder / "image7.png"]
 
 
-def test_changed_files_are_made_again_and_their_older_rows_dropped(tree):
+def test_changed_files_are_decoded_again_and_their_old_rows_removed(tree):
     index = read_index("tree")
     before = pixel_cache(tree, index, SPEC)
     first = before.pixels[before.rows_of(index["image_id"][:1])[0]].copy()
@@ -132,12 +132,12 @@ def test_changed_files_are_made_again_and_their_older_rows_dropped(tree):
     assert len(after.pixels) == 60 and not after.failed
     for image_id, path in zip(index["image_id"], index["path"]):
         assert (after.pixels[after.rows_of([image_id])[0]] == SPEC.pixels(f"{tree.root}/{path}")).all()
-    # Who had the older array open goes on reading it.
+    # An array that was opened before still has its old rows.
     assert (before.pixels[before.rows_of(index["image_id"][:1])[0]] == first).all()
 
 
 @pytest.mark.parametrize("fit", ["pad", "crop"])
-def test_nothing_is_stretched(workspace, tmp_path, fit):
+def test_pad_and_crop_keep_the_aspect_ratio(workspace, tmp_path, fit):
     disc = (np.hypot(*np.mgrid[-60:60, -100:100]) < 50).astype(np.uint8) * 255
     for split in ("train", "valid"):
         for patient, label in enumerate(("positive", "negative")):

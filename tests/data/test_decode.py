@@ -19,10 +19,11 @@ from core.data.input_spec import InputSpec
 from core.data.pixels import read_grey
 from core.errors import OverreadError
 from core.paths import cache_folder
+from tests.refusals import refused
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SPEC = InputSpec(32)
-# Builds with a row counted every eight files, slowly enough to be hit in the middle.
+# A build that commits every eight files, slow enough to be killed in the middle.
 SLOW_BUILD = """
 import time
 from core.data import decode
@@ -38,39 +39,39 @@ pixel_cache(read_dataset("tree"), read_index("tree"), InputSpec(32))
 
 @pytest.fixture
 def tree(mura, workspace, tmp_path):
-    """A copy of the tree that may be spoilt, indexed as 'tree'."""
+    """A copy of the tree that tests may damage, indexed as 'tree'."""
     shutil.copytree(mura, tmp_path / "copy")
     return write_dataset("tree", build_index(tmp_path / "copy"))
 
 
 @pytest.fixture
 def reads(monkeypatch) -> list:
-    """Every file that is decoded, as it is."""
+    """Records every file that is decoded."""
     read = []
     monkeypatch.setattr(room, "read_grey", lambda path, data: read.append(path) or read_grey(path, data))
     return read
 
 
-def test_each_file_is_decoded_once_for_everything(tree, reads):
+def test_each_file_is_decoded_once_for_all_results(tree, reads):
     index = read_index("tree")
     found = decode(tree, index, SPEC, thumbnail=True)
     assert (found.files, found.failed) == (60, {}) and len(reads) == 60
-    assert thumbnails.made(tree) == set(index["sha1"])
+    assert thumbnails.hashes_with_thumbnail(tree) == set(index["sha1"])
     assert decode(tree, index, SPEC, thumbnail=True).files == 0 and len(reads) == 60
 
 
-def test_what_is_missing_alone_is_made(tree, reads):
+def test_only_missing_results_are_made(tree, reads):
     index = read_index("tree")
     decode(tree, index[:40], SPEC)
     for sha1 in index["sha1"][:7]:
         thumbnails.thumbnail_file(tree, sha1).unlink()
-    decode(tree, index[:40], SPEC)  # thumbnails are not asked for
+    decode(tree, index[:40], SPEC)  # without thumbnails
     assert len(reads) == 40
     decode(tree, index, SPEC, thumbnail=True)
     assert len(reads) == 40 + 20 + 7
 
 
-def test_a_copy_stands_in_for_a_file_that_is_gone(tree):
+def test_a_copy_replaces_a_missing_file(tree):
     first, second = read_index("tree")["path"][:2]
     shutil.copy(f"{tree.root}/{first}", f"{tree.root}/{second}")
     tree = write_dataset("tree", build_index(tree.root))
@@ -78,7 +79,7 @@ def test_a_copy_stands_in_for_a_file_that_is_gone(tree):
     assert decode(tree, read_index("tree"), SPEC).failed == {}
 
 
-def test_a_build_that_is_killed_goes_on_to_the_same_bytes(tree):
+def test_a_killed_build_continues_and_gives_the_same_bytes(tree):
     index, folder = read_index("tree"), pixels_folder(tree, SPEC)
     build = subprocess.Popen([sys.executable, "-c", SLOW_BUILD], cwd=REPOSITORY)
     while len(pixel_store.known(folder, 32)) < 16:
@@ -95,14 +96,14 @@ def test_a_build_that_is_killed_goes_on_to_the_same_bytes(tree):
     assert interrupted == {name: (folder / "g0001" / name).read_bytes() for name in interrupted}
 
 
-def test_two_processes_at_once_make_each_row_once(tree):
+def test_two_processes_make_each_row_once(tree):
     builds = [subprocess.Popen([sys.executable, "-c", SLOW_BUILD], cwd=REPOSITORY) for _ in range(2)]
     assert [build.wait() for build in builds] == [0, 0]
     hashes, pixels = pixel_store.load(pixels_folder(tree, SPEC), 32)
     assert hashes.is_unique and len(pixels) == 60
 
 
-def test_a_build_that_is_stopped_keeps_what_it_made(tree, reads, monkeypatch):
+def test_an_interrupted_build_keeps_its_results(tree, reads, monkeypatch):
     def stop(done, total, what):
         raise KeyboardInterrupt
 
@@ -116,7 +117,7 @@ def test_a_build_that_is_stopped_keeps_what_it_made(tree, reads, monkeypatch):
 
 
 @pytest.mark.parametrize("spoil", ["half", "garbage", "headless", "gone", "short"])
-def test_a_store_that_is_damaged_keeps_its_whole_rows_and_makes_the_rest_again(tree, reads, spoil):
+def test_a_damaged_store_keeps_its_whole_rows_and_rebuilds_the_others(tree, reads, spoil):
     index = read_index("tree")
     decode(tree, index, SPEC)
     folder = pixels_folder(tree, SPEC) / "g0001"
@@ -133,20 +134,20 @@ def test_a_store_that_is_damaged_keeps_its_whole_rows_and_makes_the_rest_again(t
     elif spoil == "short":
         pixels.write_bytes(pixels.read_bytes()[: 128 + 30 * 32 * 32 + 5])
     cache = pixel_cache(tree, index, SPEC)
-    # A header that is damaged is put right by the next pass; nobody reads by it but numpy.
+    # A damaged header is repaired in the next pass; only numpy uses it.
     assert len(reads) == 60 + {"half": 30, "garbage": 30, "headless": 0, "gone": 60, "short": 30}[spoil]
     for image_id, path in zip(index["image_id"], index["path"]):
         assert (cache.pixels[cache.rows_of([image_id])[0]] == SPEC.pixels(f"{tree.root}/{path}")).all()
 
 
-def test_a_disk_that_is_too_small_is_one_sentence_before_anything_is_decoded(tree, reads, monkeypatch):
+def test_a_small_disk_is_refused_before_decoding(tree, reads, monkeypatch):
     monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(100, 90, 10))
-    with pytest.raises(OverreadError, match="needs .* MB.*free some space"):
+    with refused("disk-space-short", "0 MB free"):
         decode(tree, read_index("tree"), SPEC)
     assert not reads
 
 
-def test_a_disk_that_fills_up_keeps_what_was_made(tree, monkeypatch):
+def test_a_disk_that_fills_up_keeps_the_results_so_far(tree, monkeypatch):
     index, write, written = read_index("tree"), pixel_store._write_whole, []
 
     def fills_up(file, data, place):
@@ -158,7 +159,7 @@ def test_a_disk_that_fills_up_keeps_what_was_made(tree, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(room, "_COMMIT_EVERY", 8)
         patch.setattr(pixel_store, "_write_whole", fills_up)
-        with pytest.raises(OverreadError, match="could not be written .No space left on device"):
+        with pytest.raises(OverreadError, match="No space left on device"):
             decode(tree, index, SPEC)
     folder = pixels_folder(tree, SPEC)
     kept = len(pixel_store.known(folder, 32))
@@ -167,32 +168,32 @@ def test_a_disk_that_fills_up_keeps_what_was_made(tree, monkeypatch):
     assert len(cache.pixels) == 60 and not cache.failed
 
 
-def test_a_folder_without_rights_is_one_sentence(tree, monkeypatch):
-    def refused(*_):
+def test_a_folder_without_permission_is_refused(tree, monkeypatch):
+    def deny(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(pixel_store.os, "open", refused)
-    with pytest.raises(OverreadError, match="could not be written .Permission denied"):
+    monkeypatch.setattr(pixel_store.os, "open", deny)
+    with pytest.raises(OverreadError, match="Permission denied"):
         decode(tree, read_index("tree"), SPEC)
 
 
-def test_one_file_out_of_two_that_cannot_be_read_is_named_and_tried_again(tree, reads):
+def test_an_unreadable_file_is_named_and_tried_again(tree, reads):
     index = read_index("tree")[:2]
     Path(tree.root, index["path"][1]).unlink()
-    assert decode(tree, index, SPEC).failed == {index["sha1"][1]: "there is no such file"}
-    assert decode(tree, index, SPEC).failed == {index["sha1"][1]: "there is no such file"}
+    assert decode(tree, index, SPEC).failed == {index["sha1"][1]: "the file does not exist"}
+    assert decode(tree, index, SPEC).failed == {index["sha1"][1]: "the file does not exist"}
     assert len(reads) == 1
 
 
-def test_measures_are_made_once_and_survive_parts(tree, reads, monkeypatch):
-    class Made:
+def test_measures_are_made_once_and_parts_are_merged(tree, reads, monkeypatch):
+    class FakeMeasures:
         VERSION, MEASURES = 7, ("mean", "rows")
 
         @staticmethod
         def measure(grey):
             return {"mean": float(grey.mean()), "rows": len(grey)}
 
-    monkeypatch.setattr(measure_store, "_measures", lambda: Made)
+    monkeypatch.setattr(measure_store, "_measures", lambda: FakeMeasures)
     monkeypatch.setattr(room, "_COMMIT_EVERY", 2)
     index = read_index("tree")
     room.measures_table(tree, index[:50])
@@ -201,14 +202,14 @@ def test_measures_are_made_once_and_survive_parts(tree, reads, monkeypatch):
     for sha1, path in zip(index["sha1"], index["path"]):
         assert table.loc[sha1, "mean"] == np.asarray(Image.open(f"{tree.root}/{path}")).mean()
     assert len(list((cache_folder("tree") / "measures-v7").glob("*"))) < 20
-    monkeypatch.setattr(Made, "VERSION", 8)
+    monkeypatch.setattr(FakeMeasures, "VERSION", 8)
     assert len(room.measures_table(tree, index)) == 60 and len(reads) == 120
 
 
-def test_without_anything_measured_the_table_is_empty_and_has_its_columns(tree, monkeypatch):
-    class Made:
+def test_without_measures_the_table_is_empty_and_has_its_columns(tree, monkeypatch):
+    class FakeMeasures:
         VERSION, MEASURES = 1, {"mean": "words"}
 
-    monkeypatch.setattr(measure_store, "_measures", lambda: Made)
-    table = measure_store.read(tree)
+    monkeypatch.setattr(measure_store, "_measures", lambda: FakeMeasures)
+    table = measure_store.read_measures(tree)
     assert isinstance(table, pd.DataFrame) and table.empty and list(table.columns) == ["mean"]

@@ -1,4 +1,4 @@
-"""DICOM: pixels as they are meant to be seen, ids that name nobody, one row or one reason a file."""
+"""DICOM: windowed pixels, pseudonyms in place of ids, and a row or a reason for every file."""
 
 import json
 
@@ -19,17 +19,17 @@ from pydicom.uid import (
 )
 
 from core.data.cache import pixel_cache
-from core.data.dicom_rows import hidden, salt
-from core.data.index import build_index, read_before, read_dataset, read_index, write_dataset
+from core.data.dicom_rows import pseudonym, read_salt
+from core.data.index import SourceTables, build_index, read_dataset, read_earlier_index, read_index, write_dataset
 from core.data.input_spec import InputSpec
 from core.data.pixels import UnreadableImage, read_grey
-from core.errors import OverreadError
+from tests.refusals import refused
 
 RAMP = np.linspace(0, 4095, 64 * 48).reshape(64, 48).astype(np.uint16)
 
 
 def write(file, pixels=RAMP, syntax=ExplicitVRLittleEndian, **tags):
-    """A computed radiograph of 12 bits with the given tags; None takes a tag away."""
+    """A computed radiograph of 12 bits with the given tags; None removes a tag."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax if syntax != RLELossless else ExplicitVRLittleEndian
@@ -71,12 +71,12 @@ def test_the_same_pixels_in_every_transfer_syntax(tmp_path, syntax):
     assert (found == read_grey(write(tmp_path / "b.dcm"))).all() and found.shape == (64, 48)
 
 
-def test_real_files_in_four_encodings_hold_the_same_radiograph(shared):
+def test_real_files_in_four_encodings_give_the_same_radiograph(shared):
     folder = shared / "data" / "dicom"
     films = {name: read_grey(folder / f"RG3_{name}.dcm").astype(int) for name in ("J2KR", "J2KI", "explicit_le", "rle")}
     assert (films["J2KR"] == films["rle"]).all() and (films["J2KR"] == films["explicit_le"]).all()
     assert 0 < np.abs(films["J2KR"] - films["J2KI"]).max() <= 9  # lossy
-    # The leg is bright on a dark ground, within the collimated part: MONOCHROME1 was inverted.
+    # The leg is bright on dark, inside the collimated part: MONOCHROME1 was inverted.
     leg = films["J2KR"]
     assert leg[300, 850] > 150 > 60 > leg[300, 500]
 
@@ -105,14 +105,14 @@ def test_windows(tmp_path, function, expected):
     assert np.abs(found - 255 * expected(RAMP.astype(float))).max() <= 0.51
 
 
-def test_a_window_is_meant_for_rescaled_values(tmp_path):
+def test_a_window_applies_to_rescaled_values(tmp_path):
     found = read_grey(
         write(tmp_path / "a.dcm", RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=3000, WindowWidth=2000)
     )
     assert np.abs(found - 255 * np.clip((2.0 * RAMP - 1000 - 2999.5) / 1999 + 0.5, 0, 1)).max() <= 0.51
 
 
-def test_a_table_of_values_of_interest_comes_before_a_window(tmp_path):
+def test_a_voi_lut_takes_precedence_over_a_window(tmp_path):
     table = Dataset()
     table.LUTDescriptor = [4096, 0, 16]
     table.LUTData = (65535 - 16 * np.arange(4096)).astype("<u2").tobytes()
@@ -120,7 +120,7 @@ def test_a_table_of_values_of_interest_comes_before_a_window(tmp_path):
     assert np.abs(found - 255 * (65535 - 16 * RAMP.astype(float)) / 65535).max() <= 0.51
 
 
-def test_without_a_window_the_image_s_own_range_without_its_padding(tmp_path):
+def test_without_a_window_the_range_excludes_the_padding(tmp_path):
     signed = (RAMP.astype(np.int16) // 4 - 500).astype(np.int16)
     padded = signed.copy()
     padded[:20] = -2000
@@ -136,14 +136,14 @@ def test_without_a_window_the_image_s_own_range_without_its_padding(tmp_path):
     ("tags", "reason"),
     [
         ({"PixelData": None}, "without pixels"),
-        ({"NumberOfFrames": 3}, "holds 3 frames"),
+        ({"NumberOfFrames": 3}, "has 3 frames"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "its pixels are PALETTE COLOR"),
         ({"Rows": None}, "header lacks Rows"),
         ({"Rows": 50_000, "Columns": 50_000}, "more than the"),
         ({"PixelData": b"\0" * 100}, "cannot be decoded"),
     ],
 )
-def test_what_is_no_grey_radiograph_has_a_reason(tmp_path, tags, reason):
+def test_files_that_are_no_grey_radiograph_have_a_reason(tmp_path, tags, reason):
     with pytest.raises(UnreadableImage, match=reason):
         read_grey(write(tmp_path / "a.dcm", **tags))
 
@@ -157,7 +157,7 @@ def test_an_unknown_transfer_syntax_has_a_reason(tmp_path):
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless])
-def test_files_cut_off_anywhere_are_reasons_and_no_tracebacks(tmp_path, syntax, workspace):
+def test_truncated_files_are_unreadable(tmp_path, syntax, workspace):
     whole = write(tmp_path / "a.dcm", syntax=syntax).read_bytes()
     (tmp_path / "cuts").mkdir()
     for cut in (133, 200, 400, len(whole) // 2, len(whole) - 7):
@@ -165,18 +165,18 @@ def test_files_cut_off_anywhere_are_reasons_and_no_tracebacks(tmp_path, syntax, 
         file.write_bytes(whole[:cut])
         with pytest.raises(UnreadableImage):
             read_grey(file)
-    with pytest.raises(OverreadError, match="no radiograph that can be read"):
+    with refused("no-readable-radiograph"):
         build_index(tmp_path / "cuts")
 
 
-def test_a_compressed_file_cut_off_within_its_pixels_is_said_to_be(tmp_path):
+def test_a_compressed_file_truncated_within_its_pixels_has_that_reason(tmp_path):
     file = write(tmp_path / "a.dcm", syntax=RLELossless)
     file.write_bytes(file.read_bytes()[:-60])
-    with pytest.raises(UnreadableImage, match="it is cut off within its pixels"):
+    with pytest.raises(UnreadableImage, match="it is truncated within its pixels"):
         read_grey(file)
 
 
-def test_a_frame_cut_off_inside_a_whole_file_names_what_the_decoder_said(tmp_path):
+def test_a_truncated_frame_in_a_whole_file_gives_the_decoder_s_message(tmp_path):
     file = write(tmp_path / "a.dcm", syntax=RLELossless)
     dataset = dcmread(file)
     dataset.PixelData = encapsulate([next(generate_frames(dataset.PixelData, number_of_frames=1))[:2000]])
@@ -191,30 +191,30 @@ def table_of(values, first=0, bits=12):
     return Sequence([table])
 
 
-def test_a_modality_table_takes_the_place_of_slope_and_intercept(tmp_path):
+def test_a_modality_lut_replaces_slope_and_intercept(tmp_path):
     found = read_grey(write(tmp_path / "a.dcm", ModalityLUTSequence=table_of(np.arange(4095, -1, -1))))
     assert (found == read_grey(write(tmp_path / "b.dcm", (4095 - RAMP).astype(np.uint16)))).all()
 
 
-def test_a_table_that_overstates_its_bits_does_not_darken_the_picture(tmp_path):
+def test_a_lut_that_overstates_its_bits_does_not_darken_the_image(tmp_path):
     found = read_grey(write(tmp_path / "a.dcm", VOILUTSequence=table_of(np.arange(4096), bits=16)))
     assert np.abs(found - 255 * RAMP.astype(float) / 4095).max() <= 0.51
 
 
-def test_a_table_may_begin_below_zero(tmp_path):
+def test_a_lut_may_start_below_zero(tmp_path):
     tags = {"RescaleSlope": 1, "RescaleIntercept": -1000}
     found = read_grey(write(tmp_path / "a.dcm", VOILUTSequence=table_of(np.arange(4096), first=64_536), **tags))
     assert np.abs(found - 255 * RAMP.astype(float) / 4095).max() <= 0.51
 
 
 @pytest.mark.parametrize("window", [(100_000, 10), (2048, 0), (2048, -5), (-900, 1), ("", "")])
-def test_a_window_that_shows_nothing_gives_way_to_the_image_s_own_range(tmp_path, window):
+def test_a_window_outside_all_values_is_ignored(tmp_path, window):
     centre, width = window
     found = read_grey(write(tmp_path / "a.dcm", WindowCenter=centre, WindowWidth=width))
     assert (found == read_grey(write(tmp_path / "b.dcm"))).all() and found.std() > 60
 
 
-def test_the_value_may_lie_at_the_upper_end_of_its_word(tmp_path):
+def test_values_in_the_upper_bits_of_a_word_are_read(tmp_path):
     noise = np.random.default_rng(0).integers(0, 16, RAMP.shape)
     tags = {"BitsStored": 12, "HighBit": 15}
     found = read_grey(write(tmp_path / "a.dcm", ((RAMP << 4) | noise).astype(np.uint16), **tags))
@@ -225,7 +225,7 @@ def test_old_files_without_a_preamble_are_read_and_indexed(tmp_path, workspace):
     for syntax, name in ((ExplicitVRLittleEndian, "meta"), (ImplicitVRLittleEndian, "implicit")):
         whole = write(tmp_path / "whole.dcm", syntax=syntax).read_bytes()
         (tmp_path / "old").mkdir(exist_ok=True)
-        # With its file meta information, and with nothing before the data set itself.
+        # With file meta information, and with the data set alone.
         start = 132 if name == "meta" else 132 + 12 + int.from_bytes(whole[140:144], "little")
         (tmp_path / "old" / name).write_bytes(whole[start:])
         assert (read_grey(tmp_path / "old" / name) == read_grey(tmp_path / "whole.dcm")).all()
@@ -261,7 +261,7 @@ def test_a_folder_of_dicom_is_indexed_by_content(archive, workspace):
     assert [entry["path"] for entry in indexed.stray] == ["notes.txt"]
 
 
-def test_nothing_that_names_a_patient_is_kept(archive, workspace):
+def test_nothing_that_identifies_a_patient_is_stored(archive, workspace):
     write(archive / "DOE_JANE_MRN-4711" / "IM9")
     (archive / "DOE_JANE_MRN-4711" / "report of Jane Doe.pdf").write_bytes(b"%PDF")
     write_dataset("clinic", build_index(archive))
@@ -273,7 +273,7 @@ def test_nothing_that_names_a_patient_is_kept(archive, workspace):
         assert secret not in kept, secret
     index = read_index("clinic")
     assert len(index) == 5
-    # Through links that name nobody the radiographs are there.
+    # The radiographs can be read through links whose names identify nobody.
     assert pixel_cache(dataset, index, InputSpec(16)).failed == []
     assert (workspace / "dicom.salt").stat().st_mode & 0o077 == 0
 
@@ -285,13 +285,13 @@ def test_the_same_patient_keeps_the_same_id_and_another_workspace_gives_another(
     assert first["patient_id"].tolist() == again["patient_id"].tolist()
     monkeypatch.setenv("OVERREAD_HOME", str(tmp_path / "elsewhere"))
     assert not set(build_index(archive).frame["patient_id"]) & set(first["patient_id"])
-    assert hidden("1", "p", b"a" * 16) != hidden("1", "s", b"a" * 16)
+    assert pseudonym("1", "p", b"a" * 16) != pseudonym("1", "s", b"a" * 16)
 
 
-def test_a_salt_that_was_cut_off_is_one_sentence(archive, workspace):
-    salt()
+def test_a_truncated_salt_is_refused(archive, workspace):
+    read_salt()
     (workspace / "dicom.salt").write_text("00ff")
-    with pytest.raises(OverreadError, match="cut off; restore it"):
+    with refused("salt-unusable", "dicom.salt"):
         build_index(archive)
 
 
@@ -307,41 +307,41 @@ def test_labels_by_study_instance_and_path(archive, workspace, tmp_path):
         }
     )
     table.to_csv(tmp_path / "given.csv", index=False)
-    frame = build_index(archive, labels=tmp_path / "given.csv").frame.set_index("path")
+    frame = build_index(archive, SourceTables(labels=tmp_path / "given.csv")).frame.set_index("path")
     assert frame["label"].fillna(-1).to_dict() == {"1/IM1": 1, "1/IM2": 1, "2/IM1.dcm": -1, "3/x": 0}
     table.drop(columns="path").to_csv(archive / "labels.csv", index=False)
     assert build_index(archive).frame["label"].notna().sum() == 3
     table.assign(label="perhaps").to_csv(tmp_path / "bad.csv", index=False)
-    with pytest.raises(OverreadError, match="The labels hold 'perhaps'"):
-        build_index(archive, labels=tmp_path / "bad.csv")
+    with refused("label-invalid", "'perhaps'"):
+        build_index(archive, SourceTables(labels=tmp_path / "bad.csv"))
     table.drop(columns="label").to_csv(tmp_path / "none.csv", index=False)
-    with pytest.raises(OverreadError, match="expected label, and one of path"):
-        build_index(archive, labels=tmp_path / "none.csv")
+    with refused("labels-column-missing", "SOPInstanceUID"):
+        build_index(archive, SourceTables(labels=tmp_path / "none.csv"))
 
 
-def test_a_manifest_may_name_dicom(archive, workspace):
+def test_a_manifest_may_list_dicom(archive, workspace):
     (archive / "labels.csv").write_text("path,label,bone\n1/IM1,1,wrist\n2/IM1.dcm,0,elbow\n")
     indexed = build_index(archive)
     assert indexed.kind == "manifest" and len(indexed.frame) == 2 and not indexed.unreadable
 
 
-def test_the_same_instance_twice_is_said(archive, workspace):
+def test_a_repeated_instance_is_a_conflict(archive, workspace):
     (archive / "copy").write_bytes((archive / "1" / "IM1").read_bytes())
     indexed = build_index(archive)
     assert len(indexed.frame) == 5
     assert [entry["path"] for entry in indexed.conflicts] == ["copy"] or "as copy" in json.dumps(indexed.conflicts)
 
 
-def test_indexing_again_reads_nothing_that_did_not_change(archive, workspace):
+def test_unchanged_dicom_is_not_read_again(archive, workspace):
     write_dataset("clinic", build_index(archive))
-    before = read_before("clinic", archive)
+    before = read_earlier_index("clinic", archive)
     assert before is not None
-    again = build_index(archive, before=before)
+    again = build_index(archive, earlier=before)
     assert again.changes == {"added": 0, "changed": 0, "unchanged": 4, "removed": 0}
 
 
 def test_real_files_are_indexed(shared, workspace):
     indexed = build_index(shared / "data" / "dicom")
-    # Four encodings of one film, each with an instance id of its own; two films of another patient.
+    # Four encodings of one radiograph, each with its own instance id; two radiographs of another patient.
     assert indexed.frame["patient_id"].nunique() == 2 and len(indexed.frame) == 6 and not indexed.unreadable
     assert set(indexed.frame["bone"]) == {"extremity", "cspine"}

@@ -20,7 +20,7 @@ def test_every_measure_is_named_and_finite():
     assert found["aspect"] == 0.8 and found["films"] == 1 and found["blank"] == 0 and found["noise"] < 0.1
 
 
-def test_percentiles_are_those_of_the_levels():
+def test_percentiles_are_of_the_grey_levels():
     ramp = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
     found = measure(ramp)
     assert (found["p1"], found["p50"], found["p99"]) == pytest.approx((2.55, 127.5, 252.45), abs=0.6)
@@ -45,14 +45,14 @@ def test_metal_marks_and_films():
     assert measure(two)["films"] == 2 and measure(two.T)["films"] == 2
 
 
-def test_blank_and_static_are_said():
+def test_blank_and_static_images_are_recognised():
     assert measure(np.full((100, 100), 40, np.uint8))["blank"] == 1
     static = measure(RNG.integers(0, 256, (200, 200)).astype(np.uint8))
     assert static["noise"] > 0.9 and static["blank"] == 0
 
 
 @pytest.mark.parametrize("shape", [(1, 20_000), (20_000, 1), (1, 1), (3, 2)])
-def test_strips_and_specks_are_measured(shape):
+def test_extreme_shapes_are_measured(shape):
     assert all(np.isfinite(measure(RNG.integers(0, 256, shape).astype(np.uint8))[name]) for name in MEASURES)
 
 

@@ -1,3 +1,4 @@
+import pickle
 import struct
 import zlib
 
@@ -5,27 +6,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.data.file_facts import inspect_file
 from core.data.input_spec import InputSpec
-from core.data.inspect import inspect
-from core.data.pixels import UnreadableImage, placed, read_grey, to_square
+from core.data.pixels import UnreadableImage, padded_box, read_grey, to_square
 from core.errors import OverreadError
+from tests.refusals import refused
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA"])
-def test_every_mode_of_a_grey_image_reads_alike(tmp_path, mode):
+def test_every_mode_of_a_grey_image_reads_the_same(tmp_path, mode):
     grey = np.repeat(np.array([[0, 255]], np.uint8), 20, axis=1).repeat(30, axis=0)
     suffix = "tif" if mode == "CMYK" else "png"
     Image.fromarray(grey).convert(mode).save(tmp_path / f"x.{suffix}")
     assert (read_grey(tmp_path / f"x.{suffix}") == grey).mean() == 1
 
 
-def test_sixteen_bits_are_spread_over_their_own_range(tmp_path):
+def test_sixteen_bits_are_scaled_by_their_own_range(tmp_path):
     levels = np.linspace(1000, 3000, 400).reshape(20, 20).astype(np.uint16)
     Image.fromarray(levels).save(tmp_path / "x.png")
     grey = read_grey(tmp_path / "x.png").astype(int)
     assert grey.min() == 0 and grey.max() == 255
     assert (np.diff(grey.ravel()) >= 0).all()
-    # Half-way in level is half-way in grey.
+    # The middle level becomes middle grey.
     assert abs(int(grey.ravel()[200]) - 128) <= 1
 
 
@@ -33,7 +35,7 @@ LEVELS = np.linspace(100, 4000, 30 * 20).reshape(30, 20).astype(np.uint16)
 
 
 def deep_png(file, channels: int, alpha: int = 65535):
-    """Twelve used bits of sixteen, in as many channels; those of alpha come last."""
+    """A 16-bit PNG that uses 12 bits, with this many channels; alpha is the last one."""
     stored = np.repeat(LEVELS[..., None], channels, axis=2)
     if channels in (2, 4):
         stored[..., -1] = alpha
@@ -50,20 +52,20 @@ def deep_png(file, channels: int, alpha: int = 65535):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_sixteen_bits_in_colour_or_with_alpha_are_not_cut_to_the_upper_eight(tmp_path, channels):
+def test_sixteen_bits_in_colour_or_with_alpha_are_scaled_too(tmp_path, channels):
     grey = read_grey(deep_png(tmp_path / "x.png", channels)).astype(int)
     plain = read_grey(deep_png(tmp_path / "plain.png", 1)).astype(int)
     assert np.abs(grey - plain).max() <= 1 and grey[-1, -1] == 255
 
 
-def test_a_deep_colour_file_that_is_cut_off_is_refused(tmp_path):
+def test_a_truncated_16_bit_colour_file_is_refused(tmp_path):
     file = deep_png(tmp_path / "x.png", 3)
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(UnreadableImage, match="truncated"):
         read_grey(file)
 
 
-def test_a_deep_tiff_may_have_white_at_zero(tmp_path):
+def test_a_16_bit_tiff_may_store_white_as_zero(tmp_path):
     Image.fromarray(LEVELS).save(tmp_path / "black.tif")
     Image.fromarray(LEVELS).save(tmp_path / "white.tif", tiffinfo={262: 0})
     black, white = (read_grey(tmp_path / f"{name}.tif").astype(int) for name in ("black", "white"))
@@ -71,7 +73,7 @@ def test_a_deep_tiff_may_have_white_at_zero(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
-def test_black_lies_behind_transparency(tmp_path, mode):
+def test_transparent_parts_become_black(tmp_path, mode):
     picture = Image.new(mode, (8, 6), "white")
     alpha = Image.new("L", (8, 6), 255)
     alpha.paste(0, (0, 0, 4, 6))
@@ -83,7 +85,7 @@ def test_black_lies_behind_transparency(tmp_path, mode):
 
 @pytest.mark.parametrize("orientation", range(2, 9))
 @pytest.mark.parametrize("ending", ["jpg", "png"])
-def test_exif_is_followed_and_the_size_is_that_of_what_is_read(tmp_path, orientation, ending):
+def test_the_exif_orientation_applies_to_pixels_and_size(tmp_path, orientation, ending):
     upright = np.zeros((40, 24), np.uint8)
     upright[:16, :8] = 255  # top left
     exif = Image.Exif()
@@ -92,17 +94,21 @@ def test_exif_is_followed_and_the_size_is_that_of_what_is_read(tmp_path, orienta
     Image.fromarray(upright).transpose(backwards).save(tmp_path / f"x.{ending}", exif=exif, quality=95)
     grey = read_grey(tmp_path / f"x.{ending}")
     assert np.abs(grey.astype(int) - upright).mean() < 4
-    facts = inspect(tmp_path / f"x.{ending}")
-    assert (facts.height, facts.width) == grey.shape and "orientation" in facts.peculiar
+    facts = inspect_file(tmp_path / f"x.{ending}")
+    assert (facts.height, facts.width) == grey.shape and "orientation" in facts.conversion
 
 
 @pytest.mark.parametrize(
-    ("mode", "ending", "said"),
+    ("mode", "ending", "reason"),
     [("CMYK", "jpg", "stored in CMYK"), ("P", "png", "a palette"), ("LA", "png", "alpha"), ("L", "png", "")],
 )
-def test_what_is_not_stored_as_plain_grey_is_said(tmp_path, mode, ending, said):
+def test_a_conversion_to_grey_is_reported(tmp_path, mode, ending, reason):
     Image.fromarray(np.eye(9, dtype=np.uint8) * 200).convert(mode).save(tmp_path / f"x.{ending}")
-    assert said in inspect(tmp_path / f"x.{ending}").peculiar if said else not inspect(tmp_path / "x.png").peculiar
+    assert (
+        reason in inspect_file(tmp_path / f"x.{ending}").conversion
+        if reason
+        else not inspect_file(tmp_path / "x.png").conversion
+    )
 
 
 def test_a_flat_sixteen_bit_image_is_readable(tmp_path):
@@ -116,13 +122,13 @@ def test_real_sixteen_bit_wrist(shared):
     assert grey.shape == (953, 720) and grey.std() > 20
 
 
-def test_padding_keeps_the_shape_and_fills_with_black():
+def test_padding_keeps_the_aspect_ratio_and_adds_black():
     square = to_square(np.full((40, 20), 200, np.uint8), 10)
-    assert placed(20, 40, 10) == (2, 0, 5, 10)
+    assert padded_box(20, 40, 10) == (2, 0, 5, 10)
     assert (square[:, 2:7] == 200).all() and (square[:, :2] == 0).all() and (square[:, 7:] == 0).all()
 
 
-def test_cropping_keeps_the_middle_and_stretching_keeps_all():
+def test_cropping_keeps_the_middle_and_stretching_keeps_everything():
     grey = np.zeros((20, 60), np.uint8)
     grey[:, 20:40] = 250
     assert (to_square(grey, 20, "crop") == 250).all()
@@ -130,17 +136,17 @@ def test_cropping_keeps_the_middle_and_stretching_keeps_all():
     assert stretched.shape == (30, 30) and (stretched[:, 0] == 0).all() and (stretched[:, 15] == 250).all()
 
 
-def test_a_strip_of_one_pixel_still_fits():
+def test_a_strip_of_one_pixel_fits():
     assert to_square(np.full((1, 20000), 9, np.uint8), 64).shape == (64, 64)
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "not an image"),
-        (b"plain text", "not an image"),
+        (b"", "not recognised"),
+        (b"plain text", "not recognised"),
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "."),
-        (None, "no such file"),
+        (None, "does not exist"),
     ],
 )
 def test_damage_is_named_with_its_file(tmp_path, content, reason):
@@ -152,13 +158,13 @@ def test_damage_is_named_with_its_file(tmp_path, content, reason):
     assert str(file) in str(raised.value) and "Replace the file" in str(raised.value)
 
 
-def test_more_pixels_than_any_radiograph_are_refused_before_decoding(tmp_path):
+def test_too_many_pixels_are_refused_before_decoding(tmp_path):
     Image.new("1", (12000, 11000)).save(tmp_path / "bomb.png")
     with pytest.raises(UnreadableImage, match="12,000 x 11,000 pixels"):
         read_grey(tmp_path / "bomb.png")
 
 
-def test_every_real_cut_off_file_is_refused(shared):
+def test_every_real_truncated_file_is_refused(shared):
     files = sorted((shared / "data/radiographs/fracatlas/truncated").glob("*.jpg"))
     for file in files:
         with pytest.raises(UnreadableImage, match="truncated"):
@@ -166,12 +172,18 @@ def test_every_real_cut_off_file_is_refused(shared):
     assert len(files) == 50
 
 
-def test_an_input_spec_survives_json_and_refuses_what_it_does_not_know():
+def test_an_input_spec_survives_json_and_refuses_unknown_keys():
     spec = InputSpec(96, "crop", 0.4, 0.2)
     assert InputSpec.from_json(spec.to_json()) == spec
     assert spec.normalise(0.6) == pytest.approx(1.0)
-    with pytest.raises(OverreadError, match="expected the keys"):
+    with refused("input-spec-keys", "'size'"):
         InputSpec.from_json('{"size": 9}')
     for bad in ({"size": 4}, {"size": 64, "fit": "squash"}, {"size": 64, "std": 0}):
         with pytest.raises(OverreadError):
             InputSpec(**bad)
+
+
+def test_an_unreadable_image_survives_being_sent_between_processes():
+    sent = pickle.loads(pickle.dumps(UnreadableImage("a/b.png", "it is not a file")))
+    assert (sent.path, sent.reason, sent.code) == ("a/b.png", "it is not a file", "image-unreadable")
+    assert str(sent) == str(UnreadableImage("a/b.png", "it is not a file"))

@@ -1,4 +1,4 @@
-"""Indexing again: only what changed is read, and nobody changes sides. And the splits over made-up sets."""
+"""Indexing again: only changed files are read, and patients stay in their split. Splits of random sets."""
 
 import os
 import shutil
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data import index as room
-from core.data.index import build_index, read_before, read_index, write_dataset
+from core.data import file_facts as room
+from core.data.index import build_index, read_earlier_index, read_index, write_dataset
 from core.data.split import assign_folds, assign_splits, linked_group_ids
 from tests.conftest import write_radiograph
 
@@ -40,14 +40,14 @@ def age(root):
 
 def index_again(root, monkeypatch=None, read=None):
     if monkeypatch:
-        inspect = room.inspect
-        monkeypatch.setattr(room, "inspect", lambda path: read.append(path.name) or inspect(path))
-    indexed = build_index(root, before=read_before("set", root))
+        inspect = room.inspect_file
+        monkeypatch.setattr(room, "inspect_file", lambda path: read.append(path.name) or inspect(path))
+    indexed = build_index(root, earlier=read_earlier_index("set", root))
     write_dataset("set", indexed)
     return indexed
 
 
-def test_only_what_was_added_or_changed_is_read(folder, monkeypatch):
+def test_only_added_or_changed_files_are_read(folder, monkeypatch):
     first = index_again(folder)
     assert first.changes == {"added": 80, "changed": 0, "unchanged": 0, "removed": 0}
     for number in range(80, 90):
@@ -59,13 +59,13 @@ def test_only_what_was_added_or_changed_is_read(folder, monkeypatch):
     again = index_again(folder, monkeypatch, read)
     assert sorted(read) == sorted([*(f"{number}.png" for number in range(80, 90)), "7.png"])
     assert again.changes == {"added": 10, "changed": 1, "unchanged": 77, "removed": 2}
-    # As if it had been indexed for the first time, but for who is dealt where.
+    # Equal to a first indexing, except for splits and folds.
     fresh = build_index(folder)
     same = [name for name in fresh.frame.columns if name not in ("split", "fold")]
     pd.testing.assert_frame_equal(again.frame[same], fresh.frame[same])
 
 
-def test_nobody_changes_sides_when_files_are_added(folder):
+def test_patients_keep_their_split_when_files_are_added(folder):
     first = index_again(folder).frame.set_index("image_id")
     for number in range(80, 120):
         write_radiograph(folder / f"{number}.png", np.random.default_rng(number), number % 4 < 2)
@@ -74,18 +74,18 @@ def test_nobody_changes_sides_when_files_are_added(folder):
     assert (again.loc[first.index, "split"] == first["split"]).all()
     assert (again.loc[first.index, "fold"] == first["fold"]).all()
     assert again.groupby("patient_id")["split"].nunique().max() == 1
-    # The new ones fill up what is lacking: the shares hold over the whole.
+    # New patients go to the split that lacks them, so the shares hold for the whole set.
     assert (again["split"] == "valid").mean() == pytest.approx(0.2, abs=0.06)
 
 
-def test_another_seed_deals_anew(folder):
+def test_another_seed_gives_other_splits(folder):
     first = index_again(folder).frame["split"]
-    other = build_index(folder, seed=5, before=read_before("set", folder)).frame["split"]
+    other = build_index(folder, seed=5, earlier=read_earlier_index("set", folder)).frame["split"]
     assert (first != other).any()
 
 
 def test_a_file_just_written_is_read_again_next_time(folder, monkeypatch):
-    write_radiograph(folder / "5.png", np.random.default_rng(5), False)  # now: within the tick of the clock
+    write_radiograph(folder / "5.png", np.random.default_rng(5), False)  # modified now, within the tick of the clock
     index_again(folder)
     read = []
     index_again(folder, monkeypatch, read)
@@ -95,10 +95,10 @@ def test_a_file_just_written_is_read_again_next_time(folder, monkeypatch):
 def test_another_source_under_the_same_name_reads_everything(folder, tmp_path, monkeypatch):
     index_again(folder)
     shutil.copytree(folder, tmp_path / "other")
-    assert read_before("set", tmp_path / "other") is None
+    assert read_earlier_index("set", tmp_path / "other") is None
 
 
-def test_damaged_facts_are_made_again(folder, workspace):
+def test_damaged_file_facts_are_read_again(folder, workspace):
     index_again(folder)
     (workspace / "datasets" / "set" / "files.parquet").write_bytes(b"PAR1 cut off")
     assert index_again(folder).changes["added"] == 80
@@ -106,7 +106,7 @@ def test_damaged_facts_are_made_again(folder, workspace):
 
 
 def sets():
-    """Made-up rows: few patients, files, bones and labels, so that everything meets everything."""
+    """Random rows of few patients, files, bones and labels, so that all combinations occur."""
     row = st.tuples(
         st.sampled_from([None, *"abcdefgh"]),
         st.integers(0, 12),
@@ -117,7 +117,7 @@ def sets():
     return st.lists(row, min_size=1, max_size=60)
 
 
-def frame_of(rows):
+def grouped_frame(rows):
     frame = pd.DataFrame(rows, columns=["patient_id", "study", "file", "bone", "label"])
     frame["patient_id"] = frame["patient_id"].astype("str")
     frame["study_id"] = frame["patient_id"].fillna("") + "/" + frame["study"].astype(str)
@@ -128,8 +128,8 @@ def frame_of(rows):
 
 @settings(max_examples=200, deadline=None)
 @given(sets(), st.integers(0, 5), st.floats(0.1, 0.6), st.integers(2, 10))
-def test_no_patient_study_or_copy_is_ever_on_two_sides(rows, seed, fraction, folds):
-    frame = frame_of(rows)
+def test_no_patient_study_or_copy_is_in_two_splits(rows, seed, fraction, folds):
+    frame = grouped_frame(rows)
     frame["split"] = assign_splits(frame, fraction, seed)
     frame["fold"] = assign_folds(frame, folds, seed)
     for key in ("patient_id", "study_id", "sha1"):
@@ -141,15 +141,15 @@ def test_no_patient_study_or_copy_is_ever_on_two_sides(rows, seed, fraction, fol
 
 @settings(max_examples=100, deadline=None)
 @given(sets(), sets(), st.integers(0, 3))
-def test_whoever_joins_later_nobody_ends_on_two_sides(first, later, seed):
-    old = frame_of(first)
+def test_added_rows_never_put_a_group_in_two_splits(first, later, seed):
+    old = grouped_frame(first)
     old["split"] = assign_splits(old, 0.3, seed)
-    new = frame_of(first + later)
+    new = grouped_frame(first + later)
     before = pd.Series([*old["split"], *[None] * len(later)], dtype="str")
     new["split"] = assign_splits(new, 0.3, seed, before)
     for key in ("patient_id", "study_id", "sha1"):
         assert frame_max(new, key) <= 1
-    # A group that is what it was stays where it was.
+    # A group without new rows keeps its split.
     unchanged = new.iloc[: len(first)]["group_id"].to_numpy() == old["group_id"].to_numpy()
     untouched = unchanged & ~old["group_id"].isin(set(new.iloc[len(first) :]["group_id"])).to_numpy()
     assert (new.iloc[: len(first)]["split"].to_numpy()[untouched] == old["split"].to_numpy()[untouched]).all()
@@ -173,7 +173,7 @@ def test_small_sets_fill_every_fold():
     assert len(sizes) == 10 and sizes.max() <= 5
 
 
-def test_copies_under_two_names_stay_together_where_splits_are_dealt():
+def test_copies_of_two_patients_stay_in_one_split():
     patient = pd.Series(["a", "b", None, "c"], dtype="str")
     groups = linked_group_ids(patient, pd.Series(["a/1", "b/1", "s", "c/1"]), pd.Series(["x", "x", "y", "z"]))
     assert groups.tolist() == ["a+1", "a+1", "copies:y", "c"]

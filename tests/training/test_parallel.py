@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core.data.dataset import parts_of
 from core.data.index import build_index, write_dataset
+from core.data.pixel_batches import cut_batches
 from core.errors import OverreadError
 from core.training.parallel import Team, team
 from tests.conftest import REPOSITORY
@@ -109,7 +109,7 @@ def test_what_one_process_refuses_ends_all_of_them(tree, workspace, tmp_path):
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
 def test_shares_are_the_batch_each_radiograph_once(size):
     order = np.random.default_rng(0).permutation(103)
-    parts = parts_of(order, 10, 2 * size)
+    parts = cut_batches(order, 10, 2 * size)
     for part in parts:
         shares = [Team(rank, size, torch.device("cpu"), "").share(part) for rank in range(size)]
         assert sorted(np.concatenate(shares)) == sorted(part) and max(map(len, shares)) - min(map(len, shares)) <= 1

@@ -6,7 +6,7 @@ import streamlit as st
 from PIL import Image
 
 from core.data.index import Dataset
-from core.data.pixels import placed
+from core.data.pixels import padded_box
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint
 from dashboard.shared import loaders
@@ -73,7 +73,7 @@ def as_film(signed: np.ndarray, width: int, height: int, fit: str) -> np.ndarray
     The inverse of `core.data.pixels.to_square`. Where the film was cropped, what the network never saw is zero.
     """
     size = len(signed)
-    left, top, inner_width, inner_height = placed(width, height, size)
+    left, top, inner_width, inner_height = padded_box(width, height, size)
     if fit == "pad":
         return signed[top : top + inner_height, left : left + inner_width]
     if fit == "stretch":

@@ -1,4 +1,4 @@
-"""What a radiograph loses when it is made small: the part of its edges, and its likeness to the whole picture."""
+"""What a radiograph loses when it is resized: share of edge energy kept, and structural similarity."""
 
 import cv2
 import numpy as np
@@ -8,19 +8,19 @@ from PIL import Image
 from core.data.pixels import to_square
 
 SIZES = (32, 64, 128, 224, 320)
-# The whole picture is taken at no more than so many pixels a side, so that a large film costs no more than another.
-MOST = 1024
+# Larger radiographs are first reduced to this side, so that their cost is bounded.
+LARGEST_SIDE = 1024
 _WINDOW = 7
 
 
-def size_table(grey: np.ndarray, sizes: tuple[int, ...] = SIZES, fit: str = "pad") -> pd.DataFrame:
-    """One row a size: what is left after the radiograph uint8 [height, width] was made a square of that side.
+def resize_loss_table(grey: np.ndarray, sizes: tuple[int, ...] = SIZES, fit: str = "pad") -> pd.DataFrame:
+    """One row a size: what remains of the radiograph uint8 [height, width] after resizing to a square of that side.
 
-    Columns: `size`; `finest`, pixels of the file under one pixel of the square; `edges`, the share of the gradient's
-    energy (Sobel) that is left; `ssim`, structural similarity (Wang 2004) to the whole picture. The square is
-    enlarged again (bicubic) and compared with the square at full size, at most MOST pixels.
+    Columns: `size`; `finest`, pixels of the file per pixel of the square; `edges`, the share of the gradient energy
+    (Sobel) that remains; `ssim`, structural similarity (Wang 2004) to the original. The square is enlarged again
+    (bicubic) and compared with the square at full size, at most LARGEST_SIDE pixels.
     """
-    side = min(max(grey.shape) if fit != "crop" else min(grey.shape), MOST)
+    side = min(max(grey.shape) if fit != "crop" else min(grey.shape), LARGEST_SIDE)
     whole = to_square(grey, side, fit)
     reference = _energy(whole)
     rows = []
@@ -33,8 +33,8 @@ def size_table(grey: np.ndarray, sizes: tuple[int, ...] = SIZES, fit: str = "pad
     return pd.DataFrame(rows, columns=["size", "finest", "edges", "ssim"])
 
 
-def size_summary(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Medians and quartiles, a row a size: `edges`, `edges_low`, `edges_high`, the same of `ssim`, `n` radiographs."""
+def resize_loss_summary(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Medians and quartiles, a row a size: `edges`, `edges_low`, `edges_high`, the same for `ssim`, `n` radiographs."""
     grouped = pd.concat(tables).groupby("size")
     columns = {
         f"{name}{end}": grouped[name].quantile(at)
@@ -45,8 +45,10 @@ def size_summary(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def structural_similarity(one: np.ndarray, other: np.ndarray) -> float:
-    """SSIM (Wang 2004) of two uint8 [s, s], s >= 7: even windows of 7 x 7, as scikit-image has it, which takes twice
-    as long, and a fifth of a second to be loaded."""
+    """SSIM (Wang 2004) of two uint8 [s, s], s >= 7, over uniform windows of 7 x 7.
+
+    Equal to scikit-image's, which takes twice as long and a fifth of a second to import.
+    """
     x, y = one.astype(np.float64), other.astype(np.float64)
     n = _WINDOW**2
 

@@ -5,29 +5,29 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from core.data.abnormality_masks import AbnormalityMasks
 from core.data.augment import Augmentation, draw_table, matrices
 from core.data.augment.draws import inverse
-from core.data.findings import Findings
 from core.data.index import Dataset, read_index
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 
 MOST_POINTS = 400
-_AT_ONCE = 16  # epochs of draws in one table
+_EPOCHS_PER_TABLE = 16
 WORST = 10
 
 
-def lesion_table(
+def retention_table(
     augmentation: Augmentation,
     masks: dict[str, np.ndarray],
     seed: int,
     draws: int,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> pd.DataFrame:
-    """Share of each abnormality's area that is still in the picture: image_id, epoch, kept (0..1); one row a draw.
+    """Share of each abnormality's area that stays in the image: image_id, epoch, kept (0..1); one row a draw.
 
-    masks: bool [s, s] by image_id; empty ones are left out. A point is kept where it lies within the frame and outside
-    the erased square; magnification does not count. MixUp and CutMix are left out, since the label goes with them.
+    masks: bool [s, s] by image_id; empty ones are skipped. A point is kept if it stays inside the frame and outside
+    the erased square; magnification does not count. MixUp and CutMix are ignored, since they mix the label as well.
     """
     names = [name for name, mask in masks.items() if mask.any()]
     if not names:
@@ -38,29 +38,29 @@ def lesion_table(
     )
     flips = bool(augmentation.horizontal_flip or augmentation.vertical_flip)
     rows = []
-    for first in range(0, draws, _AT_ONCE):
-        epochs = np.arange(first, min(first + _AT_ONCE, draws))
+    for first in range(0, draws, _EPOCHS_PER_TABLE):
+        epochs = np.arange(first, min(first + _EPOCHS_PER_TABLE, draws))
         drawn = draw_table(augmentation, names * len(epochs), seed, np.repeat(epochs, len(names)))
         forward = inverse(matrices(drawn)) if moves or flips else np.repeat(np.eye(3)[None], len(drawn), axis=0)
         squares = drawn[["erasing_x", "erasing_y", "erasing_side"]].to_numpy()
         for place, ((left, top, side), back) in enumerate(zip(squares, forward)):
             x, y, w = back @ points[place % len(names)]
-            # In parts of the side, as the erased square is.
+            # As fractions of the side, like the erased square.
             x, y = (x / w + 1) / 2, (y / w + 1) / 2
-            seen = (w > 0) & (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
+            in_frame = (w > 0) & (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
             erased = (x >= left) & (x < left + side) & (y >= top) & (y < top + side)
-            kept = float((seen & ~erased).mean())
+            kept = float((in_frame & ~erased).mean())
             rows.append((names[place % len(names)], int(epochs[place // len(names)]), kept))
         if progress:
             progress(int(epochs[-1]) + 1, draws, "drawing")
     return pd.DataFrame(rows, columns=["image_id", "epoch", "kept"])
 
 
-def lesion_facts(table: pd.DataFrame) -> dict:
-    """Over all radiographs and draws: kept (mean share of the area), lost (share of draws that keep nothing), halved.
+def retention_facts(table: pd.DataFrame) -> dict:
+    """kept: mean share of the area; lost: share of draws that keep nothing; halved: that keep less than half.
 
-    Each with _low and _high, 95% by radiograph, since the draws of one are not independent of each other; and `worst`,
-    the radiographs that are lost most often. NaN without any.
+    Each with _low and _high: a 95% interval over radiographs, since draws of one radiograph are not independent.
+    `worst`: the radiographs lost most often. NaN without radiographs.
     """
     by_image = table.assign(lost=table["kept"] == 0, halved=table["kept"] < 0.5).groupby("image_id")
     means = by_image[["kept", "lost", "halved"]].mean()
@@ -85,18 +85,21 @@ def known_masks(
     most: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Masks bool [s, s] as the network sees them, of up to `most` radiographs (0: all), spread over the set."""
-    findings, index = Findings.of(dataset), read_index(dataset.name)
+    """Masks bool [s, s] in the network's input, of up to `most` radiographs (0: all), spread evenly over the set."""
+    known, index = AbnormalityMasks.of(dataset), read_index(dataset.name)
     if split and split not in set(index["split"]):
-        there = ", ".join(sorted(set(index["split"])))
-        raise OverreadError(f"Data set {dataset.name} has no radiograph in the split {split}; it has {there}.")
+        splits = ", ".join(sorted(set(index["split"])))
+        raise OverreadError(
+            f"Data set {dataset.name} has no radiograph in the split {split}; its splits are {splits}.",
+            code="split-empty",
+        )
     rows = index[index["split"] == split] if split else index
-    names = sorted(set(rows["image_id"]) & set(findings.ids()))
+    names = sorted(set(rows["image_id"]) & set(known.image_ids()))
     if most and len(names) > most:
         names = [names[place] for place in np.linspace(0, len(names) - 1, most).round().astype(int)]
     found = {}
     for done, name in enumerate(names, 1):
-        mask = findings.mask(name, spec)
+        mask = known.mask(name, spec)
         if mask is not None and mask.any():
             found[name] = mask
         if progress:
@@ -104,40 +107,40 @@ def known_masks(
     return found
 
 
-def sentence(facts: dict, what: str = "known abnormalities") -> str:
-    """`keeps 93% of the area of known abnormalities, loses them entirely in 4% of draws`, with what it stands on."""
+def retention_sentence(facts: dict, what: str = "known abnormalities") -> str:
+    """Such as `keeps 93% of the area of known abnormalities, loses it entirely in 4% of draws`, with the counts."""
     if not facts["radiographs"]:
-        return "no radiograph here has a known place of its abnormality, so what is lost cannot be counted"
+        return "no radiograph of this set has a known location of its abnormality, so losses cannot be counted"
     return (
         f"keeps {_percent(facts['kept'])} of the area of {what}, loses it entirely in {_percent(facts['lost'])} of "
         f"draws ({facts['radiographs']:,} radiographs, {facts['draws']} draws each)"
     )
 
 
-def warnings(augmentation: Augmentation) -> list[str]:
-    """What an augmentation does that a reader of radiographs would mind, one sentence each."""
-    a, said = augmentation, []
+def augmentation_warnings(augmentation: Augmentation) -> list[str]:
+    """One sentence for each effect of an augmentation that a radiologist would object to."""
+    a, found = augmentation, []
     if a.horizontal_flip:
-        said.append(
+        found.append(
             f"Flips left-right in {_percent(a.horizontal_flip)} of samples: left becomes right, and an L or R marker "
-            "is mirrored. Leave it out where the side matters."
+            "is mirrored. Do not use it if the side matters."
         )
     if a.vertical_flip:
-        said.append(
+        found.append(
             f"Flips top-bottom in {_percent(a.vertical_flip)} of samples: markers are mirrored, and no radiograph is "
             "read upside down."
         )
     if a.rotation >= 90:
-        said.append(f"Rotates by up to {a.rotation:g} degrees: poses that no radiograph is taken in.")
+        found.append(f"Rotates by up to {a.rotation:g} degrees: radiographs are never taken in such poses.")
     if a.inversion:
-        said.append(f"Inverts {_percent(a.inversion)} of samples: metal and bone become dark.")
+        found.append(f"Inverts {_percent(a.inversion)} of samples: metal and bone become dark.")
     if a.cutmix:
-        said.append("CutMix may paste over the abnormality while its part of the label stays by area.")
-    return said
+        found.append("CutMix may cover the abnormality, while the label is still shared by area.")
+    return found
 
 
 def _points(mask: np.ndarray) -> np.ndarray:
-    """Middles of the pixels of a mask, homogeneous [3, n] in -1..1; evenly thinned where there are very many."""
+    """Pixel centres of a mask, homogeneous [3, n] in -1..1; at most MOST_POINTS, evenly chosen."""
     down, across = np.nonzero(mask)
     if len(down) > MOST_POINTS:
         chosen = np.linspace(0, len(down) - 1, MOST_POINTS).round().astype(int)

@@ -1,4 +1,4 @@
-"""Abnormalities kept or lost, against the augmented picture of the mask itself."""
+"""Kept share of abnormalities, compared with the augmented image of the mask itself."""
 
 import json
 
@@ -6,14 +6,20 @@ import numpy as np
 import pytest
 import torch
 
+from core.data.abnormality_masks import AbnormalityMasks
 from core.data.augment import Augmentation, apply, draw_table
-from core.data.findings import Findings
 from core.data.index import Dataset, build_index, read_dataset, write_dataset
 from core.data.input_spec import InputSpec
-from core.data.lesions import known_masks, lesion_facts, lesion_table, sentence, warnings
-from core.errors import OverreadError
+from core.data.lesion_retention import (
+    augmentation_warnings,
+    known_masks,
+    retention_facts,
+    retention_sentence,
+    retention_table,
+)
 from core.phantom import write_phantoms
 from tests.conftest import write_radiograph
+from tests.refusals import refused
 
 SIDE = 128
 
@@ -28,11 +34,11 @@ MASKS = {"middle": square(54, 54, 20), "corner": square(2, 4, 16), "edge": squar
 
 
 def brute(augmentation, epoch):
-    """Share kept, from the picture: the area left of the mask over the area it would have with nothing cut away."""
+    """Share kept, from images: area of the augmented mask over its area in a frame that cuts nothing off."""
     found = []
     for name, mask in MASKS.items():
         drawn = draw_table(augmentation, [name], 5, epoch).iloc[0]
-        # Wide enough for everything; the picture itself is the middle of it.
+        # A frame three times as wide contains the whole mask; the image is its middle part.
         bright = torch.from_numpy((mask * 255).astype(np.uint8))[None]
         seen = apply(augmentation, bright, [name], 5, epoch)[0, 0].sum().item()
         grown = drawn["scale"] ** 2 / (drawn["crop_width"] * drawn["crop_height"])
@@ -50,37 +56,37 @@ def brute(augmentation, epoch):
     ],
     ids=["affine", "crop", "erasing", "together"],
 )
-def test_the_share_kept_is_what_the_picture_of_the_mask_shows(augmentation):
-    table = lesion_table(augmentation, MASKS, 5, 30)
+def test_the_share_kept_equals_that_of_the_augmented_mask(augmentation):
+    table = retention_table(augmentation, MASKS, 5, 30)
     for epoch, rows in table.groupby("epoch"):
         assert rows["kept"].to_numpy() == pytest.approx(brute(augmentation, epoch), abs=0.06)
     assert 0 < (table["kept"] == 0).mean() < 0.9 and (table["kept"] == 1).any()
 
 
-def test_nothing_is_lost_where_nothing_moves():
-    table = lesion_table(Augmentation(gamma=1, noise=0.1, horizontal_flip=0.5), MASKS, 0, 10)
+def test_grey_levels_and_flips_lose_nothing():
+    table = retention_table(Augmentation(gamma=1, noise=0.1, horizontal_flip=0.5), MASKS, 0, 10)
     assert (table["kept"] == 1).all() and len(table) == 30
-    facts = lesion_facts(table)
+    facts = retention_facts(table)
     assert facts["kept"] == 1 and facts["lost"] == 0 and facts["worst"] == [] and facts["radiographs"] == 3
 
 
-def test_a_square_behind_the_whole_picture_loses_everything():
-    table = lesion_table(Augmentation(translation=0.5), {"corner": square(0, 0, 3)}, 0, 400)
-    facts = lesion_facts(table)
-    # Half of all shifts go left, half go up; one of the two is enough.
+def test_shifts_out_of_the_frame_lose_everything():
+    table = retention_table(Augmentation(translation=0.5), {"corner": square(0, 0, 3)}, 0, 400)
+    facts = retention_facts(table)
+    # Half of all shifts go left, half go up; either removes the corner.
     assert facts["lost"] == pytest.approx(0.75, abs=0.07) and facts["worst"][0]["image_id"] == "corner"
-    assert "loses it entirely in 7" in sentence(facts)
+    assert "loses it entirely in 7" in retention_sentence(facts)
 
 
-def test_without_masks_it_says_so():
-    facts = lesion_facts(lesion_table(Augmentation(), {}, 0, 3))
-    assert facts["radiographs"] == 0 and np.isnan(facts["kept"]) and "cannot be counted" in sentence(facts)
+def test_without_masks_nothing_can_be_counted():
+    facts = retention_facts(retention_table(Augmentation(), {}, 0, 3))
+    assert facts["radiographs"] == 0 and np.isnan(facts["kept"]) and "cannot be counted" in retention_sentence(facts)
 
 
 def test_flips_warn_about_sides_and_markers():
-    assert "left becomes right" in warnings(Augmentation(horizontal_flip=0.5))[0]
-    assert "upside down" in warnings(Augmentation(vertical_flip=0.1))[0]
-    assert warnings(Augmentation(rotation=20, crop=1)) == []
+    assert "left becomes right" in augmentation_warnings(Augmentation(horizontal_flip=0.5))[0]
+    assert "upside down" in augmentation_warnings(Augmentation(vertical_flip=0.1))[0]
+    assert augmentation_warnings(Augmentation(rotation=20, crop=1)) == []
 
 
 def test_masks_come_from_coco_and_from_phantoms(tmp_path, workspace):
@@ -97,18 +103,20 @@ def test_masks_come_from_coco_and_from_phantoms(tmp_path, workspace):
     # 26 x 26 of 60 x 80 pixels, letterboxed to 80.
     assert len(masks) == 2 and all(mask[20:45, 25:50].all() and mask.sum() <= 27 * 27 for mask in masks.values())
     assert len(known_masks(real, InputSpec(80), most=1)) == 1
-    with pytest.raises(OverreadError, match="no radiograph in the split tune"):
+    with refused("split-empty", "split tune"):
         known_masks(real, InputSpec(80), "tune")
     write_phantoms(tmp_path / "phantoms", 12, 5, processes=1)
     demo = write_dataset("demo", build_index(tmp_path / "phantoms" / "MURA-v1.1"))
     masks = known_masks(demo, InputSpec(64))
-    assert masks and set(masks) == set(Findings.of(demo).ids()) and isinstance(read_dataset("demo"), Dataset)
+    assert (
+        masks and set(masks) == set(AbnormalityMasks.of(demo).image_ids()) and isinstance(read_dataset("demo"), Dataset)
+    )
 
 
-def test_fractures_are_kept_or_lost_by_their_published_masks(shared, workspace):
+def test_retention_of_fractures_with_published_masks(shared, workspace):
     real = write_dataset("real", build_index(shared / "data" / "radiographs"))
     masks = known_masks(real, InputSpec(128), most=60)
     assert len(masks) == 60
-    light = lesion_facts(lesion_table(Augmentation(rotation=10, scale=0.08), masks, 0, 8))
-    harsh = lesion_facts(lesion_table(Augmentation(crop=1, crop_area=0.1), masks, 0, 8))
+    light = retention_facts(retention_table(Augmentation(rotation=10, scale=0.08), masks, 0, 8))
+    harsh = retention_facts(retention_table(Augmentation(crop=1, crop_area=0.1), masks, 0, 8))
     assert light["kept"] > 0.98 and harsh["kept"] < light["kept"] and harsh["lost"] > light["lost"]

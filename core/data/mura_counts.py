@@ -1,10 +1,10 @@
-"""What has been published of a data set's size, to check a copy against it."""
+"""The published counts of MURA v1.1, to check a copy against them."""
 
 import pandas as pd
 
 from core.schema import MURA_BONES
 
-# MURA v1.1 (Rajpurkar 2017), train and valid: studies normal, studies abnormal, images normal, images abnormal.
+# Rajpurkar 2017: normal studies, abnormal studies, normal images, abnormal images.
 _COUNTS = {
     ("train", "elbow"): (1094, 660, 2925, 2006),
     ("train", "finger"): (1280, 655, 3138, 1968),
@@ -21,20 +21,20 @@ _COUNTS = {
     ("valid", "shoulder"): (99, 95, 285, 278),
     ("valid", "wrist"): (140, 97, 364, 295),
 }
-# A tree in MURA's layout with at least half of its images is taken for it; a smaller one is a set of its own.
-_ENOUGH = sum(row[2] + row[3] for row in _COUNTS.values()) // 2
+# A set in MURA's layout counts as MURA itself from half of its images on.
+_FEWEST_IMAGES = sum(row[2] + row[3] for row in _COUNTS.values()) // 2
 
 
 def is_mura(index: pd.DataFrame, kind: str) -> bool:
-    """Whether an indexed set (kind 'mura') is large enough to be MURA v1.1 itself, in bones that MURA has."""
-    return kind == "mura" and len(index) >= _ENOUGH and set(index["bone"]) <= set(MURA_BONES)
+    """Whether an indexed set of kind 'mura' is MURA v1.1 itself, by its number of images and its bones."""
+    return kind == "mura" and len(index) >= _FEWEST_IMAGES and set(index["bone"]) <= set(MURA_BONES)
 
 
-def published_counts(index: pd.DataFrame) -> pd.DataFrame:
-    """MURA v1.1 as published beside what the index holds: `split`, `bone`, `unit`, `label`, `published`, `found`.
+def published_counts_table(index: pd.DataFrame) -> pd.DataFrame:
+    """Published and found counts of MURA v1.1: `split`, `bone`, `unit`, `label`, `published`, `found`.
 
-    Studies whose radiographs carry both labels count as none, as everywhere; radiographs that cannot be read are not
-    in the index.
+    Studies whose radiographs have both labels are unlabelled, as everywhere; unreadable radiographs are not in the
+    index.
     """
     studies = index.groupby(["study_id", "split", "bone"])["label"].agg(["first", "nunique"]).reset_index()
     tables = {

@@ -1,4 +1,4 @@
-"""Where abnormalities are known to lie: the truth of phantoms, or COCO polygons. Needs no torch."""
+"""Known locations of abnormalities: the truth of phantoms, or COCO polygons. Imports no torch."""
 
 import json
 from pathlib import Path
@@ -13,36 +13,36 @@ from core.data.pixels import to_square
 from core.errors import OverreadError
 
 
-class Findings:
-    """Where abnormalities are known to lie: a phantom set's truth, or COCO polygons beside the radiographs."""
+class AbnormalityMasks:
+    """Known locations of abnormalities, by image_id: boxes of a phantom set, or COCO polygons."""
 
-    def __init__(self, boxes: dict[str, list]):
-        self.boxes = boxes
+    def __init__(self, shapes: dict[str, list]):
+        self.shapes = shapes
 
     @classmethod
-    def of(cls, dataset: Dataset) -> "Findings":
-        """From truth.parquet of phantoms, else from *masks.json (COCO) in the data set's folder or one below."""
+    def of(cls, dataset: Dataset) -> "AbnormalityMasks":
+        """Read a phantom set's truth.parquet, else *masks.json (COCO) in the data set's folder or one below."""
         root = Path(dataset.root)
         if dataset.phantom and (root / "truth.parquet").exists():
             truth = pd.read_parquet(root / "truth.parquet")
-            seen = truth[truth["visible"].astype(bool)]
-            corners = seen[["x0", "y0", "x1", "y1", "width", "height"]].to_numpy(float)
-            return cls({name: [("box", *row)] for name, row in zip(seen["image_id"], corners)})
+            visible = truth[truth["visible"].astype(bool)]
+            corners = visible[["x0", "y0", "x1", "y1", "width", "height"]].to_numpy(float)
+            return cls({name: [("box", *row)] for name, row in zip(visible["image_id"], corners)})
         files = sorted([*root.glob("*masks.json"), *root.glob("*/*masks.json")])
         return cls(_coco(files[0], read_index(dataset.name)["image_id"]) if files else {})
 
-    def ids(self) -> list[str]:
-        """The radiographs of which it is known where an abnormality lies."""
-        return list(self.boxes)
+    def image_ids(self) -> list[str]:
+        """The radiographs with a known location."""
+        return list(self.shapes)
 
     def mask(self, image_id: str, spec: InputSpec) -> np.ndarray | None:
-        """bool [size, size] as the network sees it; None where nothing is known of this radiograph."""
-        if image_id not in self.boxes:
+        """bool [size, size] in the network's input; None if no location is known for this radiograph."""
+        if image_id not in self.shapes:
             return None
-        width, height = self.boxes[image_id][0][-2:]
+        width, height = self.shapes[image_id][0][-2:]
         drawn = Image.new("L", (int(width), int(height)))
         pen = ImageDraw.Draw(drawn)
-        for kind, *shape, _, _ in self.boxes[image_id]:
+        for kind, *shape, _, _ in self.shapes[image_id]:
             if kind == "box":
                 pen.rectangle(shape, fill=255)
             else:
@@ -51,7 +51,7 @@ class Findings:
 
 
 def _coco(file: Path, image_ids: pd.Series) -> dict[str, list]:
-    """Polygons by image_id. OverreadError where the file is not COCO."""
+    """Polygons by image_id. OverreadError if the file is not COCO."""
     try:
         facts = json.loads(file.read_text())
         images = {image["id"]: image for image in facts["images"]}
@@ -66,4 +66,6 @@ def _coco(file: Path, image_ids: pd.Series) -> dict[str, list]:
                 found.setdefault(name, []).append(("polygon", points, image["width"], image["height"]))
         return found
     except (ValueError, KeyError, TypeError) as error:
-        raise OverreadError(f"{file} is no COCO file of polygons ({error}); mend it, or take it away.") from error
+        raise OverreadError(
+            f"{file} is not a COCO file of polygons ({error}). Fix it or remove it.", code="masks-not-coco"
+        ) from error

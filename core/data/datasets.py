@@ -1,0 +1,127 @@
+"""Data sets on disk: a named Index with its description, read and listed."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.errors import OverreadError
+from core.paths import dataset_folder, home
+from core.schema import INDEX, check
+
+# The key of the description inside index.parquet.
+DESCRIPTION_KEY = b"overread"
+PROBLEM_KINDS = ("unreadable", "stray", "conflicts", "converted")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A named Index: the folder of its radiographs (`root`), what it was made from, and its hash."""
+
+    name: str
+    root: str
+    kind: str
+    phantom: bool
+    created: str
+    index_hash: str
+    patients_known: int
+    splits_from: str
+
+    @property
+    def folder(self) -> Path:
+        return dataset_folder(self.name)
+
+    def problems(self) -> dict[str, list]:
+        """Lists of {path, reason} by kind (PROBLEM_KINDS): files left out, doubtful labels, converted images."""
+        file = self.folder / "problems.json"
+        try:
+            lists = json.loads(file.read_text())
+            return {
+                kind: [{"path": row["path"], "reason": row["reason"]} for row in rows] for kind, rows in lists.items()
+            }
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise OverreadError(
+                f"{file} cannot be read ({error}). Index the data set again.", code="problems-unreadable"
+            ) from error
+
+
+def read_dataset(name: str) -> Dataset:
+    """The description of a data set. OverreadError lists the data sets that exist."""
+    file = dataset_folder(name) / "dataset.json"
+    try:
+        return _read_description(file)
+    except OSError:
+        known = ", ".join(dataset.name for dataset in list_datasets()) or "none yet"
+        raise OverreadError(
+            f"No data set {name!r} in {home()} (found: {known}). "
+            f"Create it with: python -m core index PATH --name {name}",
+            code="dataset-missing",
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise OverreadError(
+            f"{file} is damaged ({error}). Index the data set again; its radiographs are not touched.",
+            code="dataset-damaged",
+        ) from error
+
+
+def read_index(name: str) -> pd.DataFrame:
+    """The Index of a data set, checked."""
+    file = read_dataset(name).folder / "index.parquet"
+    try:
+        frame = pd.read_parquet(file)
+    except (OSError, ValueError) as error:
+        raise OverreadError(
+            f"{file} cannot be read ({str(error).splitlines()[0]}). Index the data set again.", code="index-unreadable"
+        ) from error
+    if frame.empty:
+        raise OverreadError(f"{file} contains no radiograph. Index the data set again.", code="index-empty")
+    return check(frame, INDEX, str(file))
+
+
+def list_datasets() -> list[Dataset]:
+    """Every data set whose description can be read, by name."""
+    found = []
+    for file in sorted((home() / "datasets").glob("*/dataset.json")):
+        try:
+            found.append(_read_description(file))
+        except (OSError, ValueError, TypeError):
+            continue  # broken_datasets lists it
+    return found
+
+
+def broken_datasets() -> dict[str, str]:
+    """Data sets whose description cannot be read, each with what to do."""
+    names = {file.parent.name for file in (home() / "datasets").glob("*/*.*")} - {
+        found.name for found in list_datasets()
+    }
+    return {
+        name: f"Its description cannot be read. Index it again: python -m core index PATH --name {name}"
+        for name in sorted(names)
+    }
+
+
+def index_hash(frame: pd.DataFrame) -> str:
+    """SHA-256 of the columns that decide a result: files, studies, patients, bones, views, labels, splits, folds."""
+    names = ("image_id", "path", "sha1", "study_id", "patient_id", "group_id", "bone", "view", "label", "split", "fold")
+    parts = frame[list(names)].astype(str)
+    return hashlib.sha256(parts.sort_values("image_id").to_csv(index=False).encode()).hexdigest()
+
+
+def conflicting_studies(frame: pd.DataFrame) -> set[str]:
+    """Studies whose radiographs have different labels; they count as unlabelled."""
+    spread = frame.groupby("study_id")["label"].nunique()
+    return set(spread[spread > 1].index)
+
+
+def _read_description(file: Path) -> Dataset:
+    """The description inside index.parquet, which is never older than dataset.json; else that file's own."""
+    beside = json.loads(file.read_text())
+    try:
+        inside = (pq.read_schema(file.with_name("index.parquet")).metadata or {}).get(DESCRIPTION_KEY)
+    except (OSError, pa.ArrowException):
+        inside = None  # read_index reports the problem
+    return Dataset(**(json.loads(inside) if inside else beside))

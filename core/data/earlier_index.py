@@ -1,0 +1,59 @@
+"""What an earlier index of the same source knows, so that unchanged files are not read again and splits stay."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.data.datasets import read_dataset, read_index
+from core.data.file_facts import StoredFacts
+from core.paths import dataset_folder
+
+FILE = "files.parquet"
+# `peculiar` holds the conversion; the name on disk is kept so that older indexes can be read.
+_COLUMNS = ("bytes", "mtime_ns", "width", "height", "sha1", "peculiar")
+
+
+@dataclass(frozen=True)
+class EarlierIndex:
+    """The frame of an earlier index, the facts of its files by path, and where its splits came from."""
+
+    frame: pd.DataFrame
+    facts: dict[str, StoredFacts]
+    splits_from: str
+
+
+def read_earlier_index(name: str, source: Path | str) -> EarlierIndex | None:
+    """The earlier index of this name; None if there is none or it was made from another source."""
+    try:
+        table = pq.read_table(dataset_folder(name) / FILE)
+        if (table.schema.metadata or {}).get(b"source", b"").decode() != str(Path(source).resolve()):
+            return None
+        rows = table.to_pydict()
+        dataset, frame = read_dataset(name), read_index(name)
+    except (OSError, ValueError, KeyError, pa.ArrowException):  # OverreadError is a ValueError
+        return None
+    rows.setdefault("peculiar", [""] * len(rows["path"]))  # the first indexes did not store it
+    facts = dict(zip(rows["path"], zip(*(rows[column] for column in _COLUMNS))))
+    return EarlierIndex(frame, facts, dataset.splits_from)
+
+
+def write_file_facts(file: Path, facts: dict[str, StoredFacts], source: Path) -> None:
+    """Store the facts of files, with the source they belong to."""
+    columns = {column: [row[place] for row in facts.values()] for place, column in enumerate(_COLUMNS)}
+    table = pa.table({"path": list(facts), **columns})
+    pq.write_table(table.replace_schema_metadata({b"source": str(source.resolve()).encode()}), file)
+
+
+def count_changes(frame: pd.DataFrame, earlier: EarlierIndex | None) -> dict[str, int]:
+    """Radiographs added, changed in content, unchanged and removed since the earlier index."""
+    old = earlier.frame.set_index("image_id")["sha1"] if earlier else pd.Series(dtype="str")
+    was = frame["image_id"].map(old)
+    return {
+        "added": int(was.isna().sum()),
+        "changed": int((was.notna() & (was != frame["sha1"])).sum()),
+        "unchanged": int((was == frame["sha1"]).sum()),
+        "removed": int((~old.index.isin(frame["image_id"])).sum()),
+    }
