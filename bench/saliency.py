@@ -17,7 +17,7 @@ from core.explain.attribution import DEFAULT_PAIR, attribute
 from core.explain.grid_cam import cam_grid
 from core.explain.method_registry import MethodRefused
 from core.explain.methods import METHODS
-from core.models.registry import build
+from core.models.networks import build
 from core.scores.classifier import Classifier
 
 COMMAND = "python -m bench.saliency"

@@ -42,7 +42,7 @@ from core.data.pixel_batches import epoch_order
 from core.device import keep_freed_memory, placed
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
-from core.models.registry import build
+from core.models.networks import build
 from core.phantom import write_phantoms
 from core.scores.classifier import Classifier
 from core.training import loop

@@ -167,7 +167,7 @@ def load_model(checkpoint: Checkpoint):
     """The network with its weights, in eval mode, its parameters frozen. OverreadError where they do not fit."""
     from safetensors.torch import load_file
 
-    from core.models.registry import build
+    from core.models.networks import build
 
     model = build(checkpoint.recipe["architecture"], checkpoint.recipe["model_kwargs"])
     try:

@@ -10,7 +10,7 @@ from torch import nn
 from core.data.input_spec import InputSpec
 from core.device import autocast, channels_last, pick_device, placed
 from core.models.checkpoint import Checkpoint, load_model
-from core.models.registry import reads_studies
+from core.models.networks import reads_studies
 
 
 @dataclass(frozen=True)

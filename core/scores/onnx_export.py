@@ -14,7 +14,7 @@ from torch import nn
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint, load_model
-from core.models.registry import reads_studies
+from core.models.networks import reads_studies
 from core.paths import write_atomically
 
 # In logits; float32 sums in another order differ by less.

@@ -20,7 +20,7 @@ from core.models.checkpoint import (
     begin_checkpoint,
     read_checkpoint,
 )
-from core.models.registry import build, check_size, reads_studies
+from core.models.networks import build, check_size, reads_studies
 from core.training.average import average_of, update
 from core.training.balance import effective_prior, sampling_weights
 from core.training.batches import batches

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from core.errors import OverreadError
-from core.models.registry import parts, stages
+from core.models.networks import parts, stages
 from core.training.recipe import Recipe
 
 # Epochs without a better one after which 'plateau' lowers the rate, and to what part of it.

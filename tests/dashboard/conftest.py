@@ -83,7 +83,7 @@ def write_checkpoint(folder: Path, dataset, seed: int):
     """A whole checkpoint of a tiny untrained network, its history made up."""
     import torch
 
-    from core.models.registry import build
+    from core.models.networks import build
     from core.training.recipe import Recipe
 
     recipe = Recipe(folder.name, "small_cnn", {"width": 4, "hidden": 8}, size=32, epochs=3, learning_rate=1e-3 * seed)

@@ -15,7 +15,7 @@ from core.errors import OverreadError
 from core.explain.attribution import attribute
 from core.explain.private_copy import count_hooks, private_copy
 from core.models.checkpoint import read_checkpoint
-from core.models.registry import build
+from core.models.networks import build
 from core.scores.classifier import Classifier
 from core.scores.source import source_of
 from core.workflows.trust import judge_methods

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from core.data.input_spec import InputSpec
-from core.models.registry import build, parts
+from core.models.networks import build, parts
 from core.scores.classifier import Classifier
 
 _SMALL = {"img_size": 64}

@@ -13,7 +13,7 @@ from core.__main__ import app
 from core.data.index import build_index, write_dataset
 from core.errors import OverreadError
 from core.models.checkpoint import begin_checkpoint, save_weights, write_manifest
-from core.models.registry import build
+from core.models.networks import build
 from core.training.recipe import Recipe
 from tests.refusals import refused
 

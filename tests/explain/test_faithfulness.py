@@ -11,7 +11,7 @@ from core.explain.curves import insertion_deletion, reference_maps
 from core.explain.faithfulness import Evidence, check_map, likeness, pointing, shuffle_weights
 from core.explain.regions import find_regions
 from core.explain.score_functions import StudyView
-from core.models.registry import build
+from core.models.networks import build
 from core.scores.classifier import Classifier
 
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ from core.data.input_spec import InputSpec
 from core.explain.attribution import attribute
 from core.explain.grid_cam import cam_grid
 from core.explain.private_copy import count_hooks, private_copy
-from core.models.registry import build
+from core.models.networks import build
 from core.scores.classifier import Classifier
 
 CPU = torch.device("cpu")

@@ -13,7 +13,7 @@ from core.explain.method_registry import MethodRefused
 from core.explain.methods import METHODS
 from core.explain.private_copy import count_hooks, private_copy
 from core.explain.score_functions import radiograph_score
-from core.models.registry import build
+from core.models.networks import build
 from core.scores.classifier import Classifier
 from tests.refusals import refused
 

@@ -15,7 +15,7 @@ from core.explain.layers import find_layer
 from core.explain.method_registry import MethodRefused
 from core.explain.methods import METHODS
 from core.explain.private_copy import count_hooks, private_copy
-from core.models.registry import build
+from core.models.networks import build
 from core.scores.classifier import Classifier
 from tests.explain.families import FAMILIES, RARE_LAYERS, classifier_of, family_parameters
 from tests.refusals import refused

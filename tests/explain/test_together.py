@@ -12,7 +12,7 @@ from core.explain import private_copy as private_copy_module
 from core.explain.attribution import attribute
 from core.explain.methods import METHODS
 from core.explain.private_copy import count_hooks, private_copy
-from core.models.registry import build
+from core.models.networks import build
 from core.scores.classifier import Classifier
 
 CPU = torch.device("cpu")

@@ -1,20 +1,19 @@
-"""A gated pool over the views of a study, against the formula of its paper and against networks that have none."""
+"""Attention pooling over the views of a study, compared with the formula of its paper and with plain networks."""
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from core.errors import OverreadError
 from core.explain.attribution import attribute_study
-from core.models.attention import GatedHead, pooled
-from core.models.registry import build, parts, reads_studies, stages
+from core.models.networks import build, parts, reads_studies, stages
+from core.models.networks.attention import GatedHead, pooled
 from core.scores.classifier import Classifier
 from core.training.recipe import Recipe
 from tests.refusals import refused
 
 
-def test_the_pool_is_the_papers_formula():
+def test_pooling_follows_the_formula_of_the_paper():
     """Ilse 2018, equations 8 and 9: softmax(w'(tanh(Vh) * sigm(Uh))), then a linear layer on the weighed features."""
     torch.manual_seed(0)
     head, features = GatedHead(6, 4).double(), torch.randn(5, 6, dtype=torch.float64)
@@ -41,7 +40,7 @@ def test_a_radiograph_alone_is_a_study_of_one(backbone):
     assert depth["head.logit.weight"] == max(depth.values()) > max(d for n, d in depth.items() if n[:4] == "back")
 
 
-def test_weights_of_the_network_inside_fill_it(tmp_path):
+def test_weights_of_the_backbone_alone_can_be_loaded(tmp_path):
     torch.manual_seed(0)
     plain = build("lcnet_035")
     save_file(plain.state_dict(), tmp_path / "plain.safetensors")
@@ -49,25 +48,25 @@ def test_weights_of_the_network_inside_fill_it(tmp_path):
     for name, value in model.backbone.state_dict().items():
         assert torch.equal(value, plain.state_dict()[name]), name
     save_file(build("small_cnn").state_dict(), tmp_path / "other.safetensors")
-    with pytest.raises(OverreadError, match="does not fit this network"):
+    with refused("weights-mismatch", "other.safetensors"):
         build("attention:lcnet_035", weights=str(tmp_path / "other.safetensors"))
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "code", "figure"),
     [
-        ("attention:resnet19", "no architecture 'resnet19'.*resnet18"),
-        ("mean:resnet18", "before a colon only attention"),
-        ("attention:deit_tiny_distilled_patch16_224", "takes the place of one linear layer"),
-        ("attention:ensemble", "cannot be built|members"),
+        ("attention:resnet19", "architecture-unknown", "resnet18"),
+        ("mean:resnet18", "architecture-unknown", "mean:resnet18"),
+        ("attention:deit_tiny_distilled_patch16_224", "backbone-unsupported", "ModuleList"),
+        ("attention:ensemble", "arguments-unsupported", "members"),
     ],
 )
-def test_what_cannot_be_pooled_is_one_sentence(name, said):
-    with pytest.raises(OverreadError, match=said):
+def test_a_backbone_that_cannot_be_pooled_is_refused(name, code, figure):
+    with refused(code, figure):
         build(name)
 
 
-def test_the_maps_of_a_study_follow_the_networks_own_weights():
+def test_the_maps_of_a_study_use_the_attention_of_the_network():
     torch.manual_seed(0)
     model = build("attention:lcnet_035").eval().requires_grad_(False)
     classifier = Classifier(model, Recipe("r", "attention:lcnet_035", size=64).input_spec(), torch.device("cpu"))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from core.data.index import build_index, write_dataset
-from core.models.registry import build
+from core.models.networks import build
 from core.scores.classifier import load_classifier
 from core.scores.embeddings import (
     Embeddings,

@@ -7,7 +7,7 @@ from PIL import Image
 from core.data.index import build_index, read_dataset, read_index, write_dataset
 from core.errors import OverreadError
 from core.models.checkpoint import begin_checkpoint, read_checkpoint, save_weights
-from core.models.registry import build
+from core.models.networks import build
 from core.scores.classifier import Classifier
 from core.scores.loading import split_scores
 from core.scores.predict import predict

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_a
 from torchvision.ops import sigmoid_focal_loss
 
 from core.errors import OverreadError
-from core.models.registry import build, parts, stages
+from core.models.networks import build, parts, stages
 from core.training.average import average_of, update
 from core.training.loss import loss_of, tuning_figures
 from core.training.optim import freeze, optimiser_for, plateaus, set_rates

@@ -1,18 +1,20 @@
-"""A study's views as one decision: a network sees each, and a gate weighs what it saw (Ilse, Tomczak and Welling 2018).
+"""Attention pooling over the views of a study (Ilse, Tomczak and Welling 2018).
 
-The head is linear, so the logit of the weighed features is the weighed mean of the views' own logits: two numbers a
-radiograph, its logit and its attention, are all that a study's score needs. A radiograph alone is a study of one.
+A backbone turns each view into features and a gated head weighs them. The head is linear, so the logit of the weighed
+features is the weighed mean of the views' own logits: a study's score needs only the logit and the attention of each
+radiograph. A single radiograph is a study of one view.
 """
 
 import torch
 from torch import nn
 
 from core.errors import OverreadError
-from core.models.registry import build, parts, register
+from core.models.networks.registry import build, register
+from core.models.networks.structure import parts
 
 
 class GatedHead(nn.Module):
-    """Features [n, width] to [n, 2]: the logit of each view, and its attention before the softmax over its study."""
+    """Features [n, width] to [n, 2]: the logit of each view, and its attention before the softmax over the study."""
 
     def __init__(self, width: int, hidden: int):
         super().__init__()
@@ -25,9 +27,9 @@ class GatedHead(nn.Module):
 
 
 def pooled(views: torch.Tensor, study: torch.Tensor, count: int) -> torch.Tensor:
-    """Logits [count] of studies from [n, 2] (logit, attention) of their views; study: whose each view is, int [n]."""
+    """Logits [count] of studies from [n, 2] (logit, attention) of views. study: the study of each view, int [n]."""
     logit, attention = views.float().unbind(1)
-    # Less the highest of each study, so that no exponential overflows; it changes no weight.
+    # Minus the highest attention of the study, so that no exponential overflows; the weights stay the same.
     top = attention.detach().new_full((count,), -torch.inf).scatter_reduce(0, study, attention.detach(), "amax")
     weight = (attention - top[study]).exp()
     total = torch.zeros_like(top)
@@ -35,7 +37,7 @@ def pooled(views: torch.Tensor, study: torch.Tensor, count: int) -> torch.Tensor
 
 
 class AttentionPool(nn.Module):
-    """A backbone without its last layer, and a GatedHead in its place."""
+    """A backbone whose last layer is replaced by a GatedHead."""
 
     reads_studies = True
 
@@ -45,32 +47,36 @@ class AttentionPool(nn.Module):
         self.head = GatedHead(width, hidden)
 
     def get_classifier(self) -> nn.Module:
-        """Gate and last layer: what learns while the backbone is frozen."""
+        """The gate and the last layer, which learn while the backbone is frozen."""
         return self.head
 
     def views(self, radiographs: torch.Tensor) -> torch.Tensor:
-        """[n, 1, s, s] to [n, 2]: logit and attention of each."""
+        """Radiographs [n, 1, s, s] to [n, 2]: logit and attention of each."""
         return self.head(self.backbone(radiographs))
 
     def forward(self, radiographs: torch.Tensor, study: torch.Tensor | None = None, count: int = 0) -> torch.Tensor:
-        """Logits [n, 1] of radiographs; with `study` and `count`, as in `pooled`, [count, 1] of studies."""
+        """Logits [n, 1] of radiographs or, with `study` and `count` as in `pooled`, logits [count, 1] of studies."""
         views = self.views(radiographs)
         return views[:, :1] if study is None else pooled(views, study, count)[:, None]
 
 
 def without_head(network: nn.Module) -> tuple[nn.Module, int]:
-    """The network as a maker of features [n, width], and that width. OverreadError where it has no one last layer."""
+    """The network without its last layer, returning features [n, width], and that width.
+
+    OverreadError where it does not end in one linear layer.
+    """
     head, _ = parts(network)
     width = getattr(head, "in_features", None) or getattr(head, "in_channels", None)
     place = next((name for name, module in network.named_modules() if module is head), "")
     if not width or not place:
         raise OverreadError(
-            f"{type(network).__name__} ends in {type(head).__name__}; the attention pool takes the place of one linear "
-            "layer. Choose another backbone."
+            f"{type(network).__name__} ends in {type(head).__name__}; attention pooling replaces one linear layer. "
+            "Choose another backbone.",
+            code="backbone-unsupported",
         )
     owner, _, name = place.rpartition(".")
     setattr(network.get_submodule(owner), name, nn.Identity())
-    network.headless = place  # what a file of weights may hold, and is left out
+    network.headless = place  # a file of weights may have this layer; loading leaves it out
     return network, width
 
 
@@ -78,5 +84,5 @@ def without_head(network: nn.Module) -> tuple[nn.Module, int]:
 def attention(
     backbone: str = "grey_resnet", backbone_kwargs: dict | None = None, hidden: int = 64, weights: str = ""
 ) -> nn.Module:
-    """An AttentionPool over any network of this registry; `attention:NAME` is short for it."""
+    """An AttentionPool over any registered network; `attention:NAME` is short for it."""
     return AttentionPool(build(backbone, backbone_kwargs, weights), hidden)

@@ -1,9 +1,9 @@
-"""The original study's network: two convolution blocks, a hidden layer, and a sigmoid after each."""
+"""The network of the original study: two convolution blocks and a hidden layer, each with a sigmoid."""
 
 import torch
 from torch import nn
 
-from core.models.registry import register
+from core.models.networks.registry import register
 
 
 class SmallCNN(nn.Module):
@@ -21,9 +21,9 @@ class SmallCNN(nn.Module):
             nn.Sigmoid(),
             nn.MaxPool2d(2),
         )
-        # A fixed grid, so that the same network takes 32, 64 and 128 px.
+        # A fixed grid, so that one network accepts 32, 64 and 128 px.
         self.pool = nn.AdaptiveAvgPool2d(8)
-        # The norm before the hidden layer undoes the sigmoids' offset; without it they hardly learn (docs/lab-log.md).
+        # The norm removes the offset of the sigmoids; without it the network hardly learns (docs/lab-log.md).
         self.hidden = nn.Sequential(
             nn.Flatten(),
             nn.BatchNorm1d(2 * width * 64),
@@ -43,5 +43,5 @@ class SmallCNN(nn.Module):
 
 @register
 def small_cnn(**arguments) -> nn.Module:
-    """SmallCNN with the given width, hidden units and dropout."""
+    """SmallCNN with this width, these hidden units and this dropout."""
     return SmallCNN(**arguments)

@@ -1,13 +1,13 @@
-"""A compact residual network made for grey radiographs: exposure taken out first, small findings kept to the end."""
+"""A compact residual network for grey radiographs, which removes exposure first and preserves small findings."""
 
 import torch
 from torch import nn
 
-from core.models.registry import register
+from core.models.networks.registry import register
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions and a way around them (He 2016); a step down averages before it is skipped (He 2019)."""
+    """Two 3x3 convolutions and a shortcut (He 2016); the shortcut of a stride averages first (He 2019)."""
 
     def __init__(self, before: int, width: int, step: int):
         super().__init__()
@@ -22,7 +22,7 @@ class Block(nn.Module):
         if before != width:
             around += [nn.Conv2d(before, width, 1, bias=False), nn.BatchNorm2d(width)]
         self.around, self.relu = nn.Sequential(*around), nn.ReLU()
-        # Each block begins as the way around it, so that depth costs nothing at first (Goyal 2017).
+        # Each block starts as its shortcut, so that depth does not slow the start of training (Goyal 2017).
         nn.init.zeros_(self.body[-1].weight)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
@@ -30,11 +30,11 @@ class Block(nn.Module):
 
 
 class GreyResNet(nn.Module):
-    """widths: channels of each stage; depths: its blocks. From 32 px; any square."""
+    """Four stages. widths: channels of each; depths: blocks of each. Any square from 32 px."""
 
     def __init__(self, widths: list[int] = (24, 48, 96, 160), depths: list[int] = (1, 2, 2, 1), dropout: float = 0.2):
         super().__init__()
-        # Exposure and window differ between devices and say nothing of a bone: each radiograph is its own measure.
+        # Exposure and window differ between devices and say nothing about a bone: each radiograph is normalised alone.
         self.exposure = nn.InstanceNorm2d(1)
         self.stem = nn.Sequential(nn.Conv2d(1, widths[0], 5, 2, 2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU())
         stages, before = [], widths[0]
@@ -46,7 +46,7 @@ class GreyResNet(nn.Module):
             stages.append(nn.Sequential(*blocks))
         self.stage1, self.stage2, self.stage3, self.stage4 = stages
         self.dropout = nn.Dropout(dropout)
-        # The mean tells the anatomy, the maximum a finding that covers a hundredth of the picture.
+        # The mean describes the anatomy, the maximum a finding that covers one percent of the radiograph.
         self.head = nn.Linear(2 * before, 1)
 
     def get_classifier(self) -> nn.Module:
@@ -60,5 +60,5 @@ class GreyResNet(nn.Module):
 
 @register
 def grey_resnet(**arguments) -> nn.Module:
-    """GreyResNet with the given four widths, four depths and dropout."""
+    """GreyResNet with these four widths, four depths and dropout."""
     return GreyResNet(**arguments)

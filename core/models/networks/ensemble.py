@@ -1,29 +1,30 @@
-"""Several networks as one: the mean of their logits."""
+"""An ensemble: the mean of the logits of several networks."""
 
 import torch
 from torch import nn
 
-from core.models.registry import build, parts, reads_studies, register
+from core.models.networks.registry import build, register
+from core.models.networks.structure import parts, reads_studies
 
 
 class Ensemble(nn.Module):
-    """Members {architecture, model_kwargs}; each sees the same radiographs."""
+    """Networks given as {architecture, model_kwargs}, applied to the same radiographs."""
 
     def __init__(self, members: list[dict]):
         super().__init__()
         self.members = nn.ModuleList(build(member["architecture"], member["model_kwargs"]) for member in members)
-        # Of networks that weigh views, attention is averaged as the logits are: before the softmax.
+        # Members that weigh views: their attention is averaged before the softmax, like their logits.
         self.reads_studies = all(reads_studies(member) for member in self.members)
 
     def get_classifier(self) -> tuple[nn.Module, ...]:
-        """Every member's last layer."""
+        """The last layer of every member."""
         return tuple(parts(member)[0] for member in self.members)
 
     def forward(self, radiographs: torch.Tensor) -> torch.Tensor:
         return torch.stack([member(radiographs) for member in self.members]).mean(0)
 
     def views(self, radiographs: torch.Tensor) -> torch.Tensor:
-        """Mean logit and attention [n, 2], where the members weigh the views of a study."""
+        """Mean logit and attention [n, 2] of members that weigh the views of a study."""
         return torch.stack([member.views(radiographs) for member in self.members]).mean(0)
 
 

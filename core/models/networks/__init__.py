@@ -1,0 +1,11 @@
+"""Networks by name. Importing this package imports torch and timm, and registers every network of ours.
+
+To add one: a module here with a function marked `@register`, and its name in the first import below.
+"""
+
+from core.models.networks import attention, ensemble, grey_resnet, small_cnn  # noqa: F401  register themselves
+from core.models.networks.registry import CUSTOM, build, names, register
+from core.models.networks.structure import check_size, parts, reads_studies, stages
+from core.models.networks.weights import load_weights
+
+__all__ = ["CUSTOM", "build", "check_size", "load_weights", "names", "parts", "reads_studies", "register", "stages"]

@@ -1,0 +1,97 @@
+"""Networks by name: ours first, then timm's. Each maps float [n, 1, size, size] to logits [n, 1] of P(abnormal).
+
+This module knows no network of ours: each registers itself when the package imports it.
+"""
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+import timm
+from torch import nn
+
+from core.errors import OverreadError
+from core.models.networks.structure import first_line, parts
+from core.models.networks.weights import load_weights
+
+CUSTOM: dict[str, Callable[..., nn.Module]] = {}
+
+
+def register(make: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """Make a network of ours available under its function's name."""
+    CUSTOM[make.__name__] = make
+    return make
+
+
+def names() -> list[str]:
+    """Every name that `build` takes, our networks first."""
+    return [*CUSTOM, *timm.list_models()]
+
+
+def build(architecture: str, model_kwargs: dict | None = None, weights: str = "") -> nn.Module:
+    """A network with one grey channel and one logit.
+
+    architecture: a name of ours or of timm's. `attention:NAME` weighs the views of a study by attention over the
+    features of NAME, which gets the arguments. weights: '' (random), 'timm' (its pretrained ones, downloaded), or a
+    .safetensors or .pth file of a state dict. OverreadError where the name, an argument or a key does not fit.
+    """
+    arguments, known = dict(model_kwargs or {}), names()
+    pooling, colon, backbone = architecture.partition(":")
+    if colon:
+        if pooling != "attention":
+            raise OverreadError(
+                f"There is no architecture {architecture!r}; the only prefix is attention, as in attention:resnet18.",
+                code="architecture-unknown",
+            )
+        network = CUSTOM[pooling](backbone, arguments, weights=weights if weights == "timm" else "")
+    elif architecture in CUSTOM or architecture.split(".")[0] in known:
+        network = _make(architecture, arguments, weights)
+    else:
+        raise OverreadError(
+            f"There is no architecture {architecture!r}; use {', '.join(CUSTOM)} or a timm name such as "
+            f"{', '.join(_nearest(architecture, known))}.",
+            code="architecture-unknown",
+        )
+    _calm_head(network)
+    if weights and weights != "timm":
+        load_weights(network, Path(weights))
+    return network
+
+
+def _make(architecture: str, arguments: dict, weights: str) -> nn.Module:
+    if architecture in CUSTOM and weights == "timm":
+        raise OverreadError(
+            f"timm has no weights for {architecture}; name a file, or leave out weights.", code="weights-missing"
+        )
+    try:
+        if architecture in CUSTOM:
+            return CUSTOM[architecture](**arguments)
+        return timm.create_model(architecture, pretrained=weights == "timm", in_chans=1, num_classes=1, **arguments)
+    except OverreadError:
+        raise  # from a network inside this one
+    except (TypeError, ValueError, KeyError, IndexError, AssertionError, RuntimeError, OSError) as error:
+        if weights != "timm" or isinstance(error, TypeError):
+            raise OverreadError(
+                f"{architecture} cannot be built with the arguments {arguments} ({first_line(error)}); "
+                "change model_kwargs or the architecture.",
+                code="arguments-unsupported",
+            ) from error
+        raise OverreadError(
+            f"timm's weights for {architecture} could not be downloaded ({first_line(error)}); "
+            "name a file instead with --set weights=FILE.",
+            code="download-failed",
+        ) from error
+
+
+def _nearest(wanted: str, known: list[str]) -> list[str]:
+    """Up to six known names that resemble the wanted one."""
+    family = wanted.split("_")[0]
+    same_family = (name for name in known if family in name)
+    return list(dict.fromkeys([*difflib.get_close_matches(wanted, known, 3), *same_family]))[:6] or ["resnet18"]
+
+
+def _calm_head(model: nn.Module) -> None:
+    """Draw the head again where it starts too large: timm's mobile families scale it by the number of outputs."""
+    head, _ = parts(model)
+    if isinstance(head, nn.Linear) and head.weight.std() > 2 / head.in_features**0.5:
+        nn.init.normal_(head.weight, std=0.01)
