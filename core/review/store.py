@@ -154,7 +154,7 @@ def register_reviewer(connection: sql.Connection, name: str) -> str:
     return kept
 
 
-def reviewers(store: Store) -> list[str]:
+def list_reviewers(store: Store) -> list[str]:
     """Everyone who has entered anything, by name."""
     with transaction(store) as connection:
         return sorted(connection.execute(sql.select(database.reviewers.c.name)).scalars())

@@ -10,7 +10,7 @@ from core.review.store import (
     entries_table,
     latest_entry,
     latest_sequence,
-    reviewers,
+    list_reviewers,
     undo_entry,
     undo_latest,
     verdicts_table,
@@ -80,7 +80,7 @@ def test_nobody_takes_back_what_another_reader_said(store):
 def test_one_reader_however_the_name_is_typed(store):
     add_verdict(store, entry("s1", "Ana Ruiz"))
     add_verdict(store, entry("s2", "  ana   RUIZ "))
-    assert reviewers(store) == ["Ana Ruiz"]
+    assert list_reviewers(store) == ["Ana Ruiz"]
     assert set(verdicts_table(store)["reviewer"]) == {"Ana Ruiz"}
 
 
