@@ -18,6 +18,7 @@ from core.commands import (
     scores,
     thresholds,
     training,
+    walkthroughs,
 )
 from core.commands.console import messages
 from core.errors import OverreadError
@@ -57,6 +58,7 @@ for command in COMMANDS:
     app.command()(command)
 app.add_typer(review.verdicts, name="verdicts")
 app.add_typer(review.labels, name="labels")
+app.add_typer(walkthroughs.walkthrough, name="walkthrough")
 
 
 def main() -> None:

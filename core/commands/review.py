@@ -60,17 +60,12 @@ def accept_labels(
     as_json: Json = False,
 ) -> None:
     """Make the verdicts as they stand a revision of the labels; the given ones stay as they are."""
-    from core.data.labels import labels_file
-    from core.review.label_revisions import accept_labels, revision_table
     from core.review.store import open_store
+    from core.workflows.accept_labels import accept_labels as accept
 
-    store = open_store()
-    revision = accept_labels(store, data, author, rule)
-    counts = revision_table(store, revision)["outcome"].value_counts().to_dict()
-    facts = {**asdict(revision), "reference": revision.reference, "outcomes": counts}
-    facts["file"] = str(labels_file(data, revision.reference))
-    said = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in counts.items())
-    tell(facts, as_json, f"revision {revision.reference} of {data}: {said}")
+    facts = accept(open_store(), data, author, rule)
+    outcomes = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in facts["outcomes"].items())
+    tell(facts, as_json, f"revision {facts['reference']} of {data}: {outcomes}")
 
 
 @labels.command("list")

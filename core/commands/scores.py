@@ -29,56 +29,41 @@ def predict(
     from core.data.index import read_dataset
     from core.models.checkpoint import read_checkpoint
     from core.scores.decisions import point_for
-    from core.scores.predict import predict as run
-    from core.scores.predictions import store_predictions, tta_path
+    from core.scores.json_values import json_values
+    from core.scores.source import source_of
+    from core.scores.test_time_augmentation import AugmentedDraws, gain_sentence
+    from core.workflows.score import score
 
     described, dataset = read_checkpoint(checkpoint), read_dataset(data)
     if aggregation and not operating_point:
-        raise typer.BadParameter("--aggregation belongs to --operating-point; scores are kept per radiograph.")
+        raise typer.BadParameter("--aggregation needs --operating-point; scores are stored per radiograph.")
     if tta and operating_point:
         raise typer.BadParameter("--operating-point was chosen on scores without --tta; leave one of them out.")
     point = point_for(described, operating_point, aggregation, device) if operating_point else None
-    augmentation = find_augmentation(tta) if tta else None
+    wanted = AugmentedDraws(find_augmentation(tta), draws) if tta else None
     with bar() as progress:
-        scores = run(described, dataset, split, progress, device, tta=augmentation, draws=draws)
-        gain = _gain(described, dataset, scores, progress) if augmentation else None
-    place = out or (tta_path(described, dataset, augmentation.hash(), draws) if augmentation else None)
-    file, left_out = store_predictions(scores, described, dataset, place), scores.attrs["left_out"]
-    if left_out:
-        first = f"{left_out[0]['path']}: {left_out[0]['reason']}"
-        messages.print(f"{len(left_out)} radiographs could not be decoded (first: {first})", markup=False)
+        done = score(source_of(described, dataset), split, progress, device, out, wanted, point)
+    if done.left_out:
+        first = f"{done.left_out[0]['path']}: {done.left_out[0]['reason']}"
+        messages.print(f"{len(done.left_out)} radiographs could not be decoded (first: {first})", markup=False)
     facts = {
-        "file": str(file),
-        "radiographs": len(scores),
-        "splits": sorted(set(scores["split"])),
-        "left_out": left_out,
+        "file": str(done.file),
+        "radiographs": len(done.scores),
+        "splits": sorted(set(done.scores["split"])),
+        "left_out": done.left_out,
     }
-    said = f"{len(scores)} radiographs scored by {described.reference}, in {file}"
-    if gain is not None:
-        facts |= {"tta": augmentation.to_dict(), "tta_hash": augmentation.hash(), "draws": draws, "gain": gain[0]}
-        said += f"\n{gain[1]}"
-    if point is not None:
-        from core.scores.decisions import write_decisions
-
-        called, table = write_decisions(point, scores, file)
-        counts = {name: int(count) for name, count in table["decision"].value_counts().items()}
+    lines = [f"{len(done.scores)} radiographs scored by {described.reference}, in {done.file}"]
+    if wanted:
+        facts |= {"tta": wanted.augmentation.to_dict(), "tta_hash": wanted.augmentation.hash(), "draws": draws}
+        facts["gain"] = json_values(done.gain)
+        lines.append(gain_sentence(done.gain))
+    if point:
+        counts = {name: int(count) for name, count in done.decisions["decision"].value_counts().items()}
         facts |= {"operating_point": point.id, "threshold": point.threshold, "decisions": counts}
-        facts["decisions_file"] = str(called)
-        said += f"\n{', '.join(f'{count} studies {name}' for name, count in counts.items())} at {point.id}, in {called}"
-    tell(facts, as_json, said)
-
-
-def _gain(described, dataset, scores, progress) -> tuple[dict, str]:
-    """What test-time augmentation changed, on valid where it was scored, else on the first split; and in words."""
-    from core.scores.json_values import json_values
-    from core.scores.loading import split_scores
-    from core.scores.tta import gain_sentence, tta_gain
-
-    there = sorted(set(scores["split"]))
-    split = "valid" if "valid" in there else there[0]
-    before, _ = split_scores(str(described.folder), dataset.name, split, progress)
-    found = tta_gain(before, scores, split)
-    return json_values(found), gain_sentence(found)
+        facts["decisions_file"] = str(done.decisions_file)
+        studies = ", ".join(f"{count} studies {name}" for name, count in counts.items())
+        lines.append(f"{studies} at {point.id}, in {done.decisions_file}")
+    tell(facts, as_json, "\n".join(lines))
 
 
 def evaluate(

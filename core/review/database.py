@@ -80,6 +80,13 @@ versions = sql.Table(
     sql.Column("author", sql.Text, nullable=False),
     sql.Column("created", sql.Text, nullable=False),
 )
+# Added after version 1 was released. It is made in older databases when they are opened.
+records = sql.Table(
+    "walkthrough_records",
+    tables,
+    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
+    sql.Column("record", sql.Text, nullable=False),
+)
 cases = sql.Table(
     "walkthrough_cases",
     tables,
@@ -270,6 +277,7 @@ def _check_schema(store: Store, connection: sql.Connection) -> None:
             f"{store.place} is a review database of version {found}; this version of Overread reads {VERSION}. "
             "Use the version of Overread that wrote it; nothing in it was changed."
         )
+    records.create(connection, checkfirst=True)
 
 
 def _check_place(store: Store) -> None:

@@ -4,8 +4,9 @@ A list is never edited in place: another order or another note is a new version,
 room is (the presenter's case, who looks at what) is the only thing in the database that is overwritten.
 """
 
+import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from uuid import uuid4
 
 import numpy as np
@@ -34,7 +35,7 @@ class WalkthroughCase:
 
 @dataclass(frozen=True)
 class Walkthrough:
-    """A list as it stands: its newest version."""
+    """The newest version of a list. record: the view it is read in and how it was drawn; {} for older walkthroughs."""
 
     id: str
     name: str
@@ -44,6 +45,7 @@ class Walkthrough:
     version: int
     made_from: str
     cases: tuple[WalkthroughCase, ...]
+    record: dict = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,13 @@ def sample_cases(
 
 
 def create_walkthrough(
-    store: Store, dataset: str, name: str, author: str, cases: list[WalkthroughCase], made_from: str = ""
+    store: Store,
+    dataset: str,
+    name: str,
+    author: str,
+    cases: list[WalkthroughCase],
+    made_from: str = "",
+    record: dict | None = None,
 ) -> Walkthrough:
     """Keep a new walkthrough. OverreadError for a name that is taken, or a list that cannot be meant."""
     name = (checked_text((name or "").strip(), "name of the walkthrough", 200, needed=True)) or ""
@@ -88,6 +96,9 @@ def create_walkthrough(
         row["author"] = register_reviewer(connection, author)
         connection.execute(database.walkthroughs.insert().values(**row))
         _add_version(connection, row["id"], 1, row["author"], cases, made_from)
+        if record:
+            values = {"walkthrough_id": row["id"], "record": json.dumps(record)}
+            connection.execute(database.records.insert().values(**values))
     return read_walkthrough(store, row["id"])
 
 
@@ -153,8 +164,12 @@ def read_walkthrough(store: Store, walkthrough_id: str) -> Walkthrough:
             .where(cases.c.walkthrough_id == walkthrough_id, cases.c.version == version["version"])
             .order_by(cases.c.position)
         ).all()
+        record = connection.execute(
+            sql.select(database.records.c.record).where(database.records.c.walkthrough_id == walkthrough_id)
+        ).scalar()
     planned = tuple(WalkthroughCase(*case) for case in found)
-    return Walkthrough(**row, version=version["version"], made_from=version["made_from"], cases=planned)
+    return Walkthrough(**row, version=version["version"], made_from=version["made_from"], cases=planned,
+                       record=json.loads(record) if record else {})  # fmt: skip
 
 
 def move_presenter(store: Store, walkthrough_id: str, place: int, presenter: str) -> Position:

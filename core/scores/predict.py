@@ -1,4 +1,4 @@
-"""Checkpoint and Index to Predictions: one logit per radiograph."""
+"""Score a data set with a checkpoint: one logit per radiograph."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from core.data.augment import Augmentation
 from core.data.cache import pixel_cache
 from core.data.index import Dataset, read_index
 from core.device import precision
@@ -15,7 +14,9 @@ from core.models.checkpoint import Checkpoint
 from core.schema import PREDICTIONS, check
 from core.scores.classifier import Classifier, load_classifier
 from core.scores.predictions import dataset_reference, effective_splits, knows, unlearned_by
-from core.scores.tta import check_tta, tta_scores
+from core.scores.test_time_augmentation import AugmentedDraws, augmented_scores
+
+_BATCH = 256  # radiographs scored between two reports of progress
 
 
 def predict(
@@ -25,58 +26,57 @@ def predict(
     progress: Callable[[int, int, str], None] | None = None,
     device: str = "",
     classifier: Classifier | None = None,
-    tta: Augmentation | None = None,
-    draws: int = 8,
+    tta: AugmentedDraws | None = None,
 ) -> pd.DataFrame:
-    """Scores of every radiograph in `splits` that can be decoded.
+    """PREDICTIONS of every radiograph in `splits` that can be decoded.
 
-    splits: by default what the checkpoint has not learned from (everything, where it learned elsewhere). The frame's
-    `attrs["left_out"]` lists {path, reason} of what could not be decoded. An ensemble scores what it learned from
-    out of fold: each patient by the one member that did not. tta: each logit is the mean over `draws` samples of that
-    augmentation; the columns `tta` and `draws` say so. A network that weighs the views of a study also tells each
-    radiograph's `attention`, before the softmax over its study.
+    splits: by default every split but those the checkpoint learned from. The frame's `attrs["left_out"]` lists
+    {path, reason} of radiographs that could not be decoded. An ensemble scores its own training patients out of fold:
+    each by the one member that did not learn from that patient. tta: each logit is the mean over augmented samples,
+    recorded in the columns `tta` and `draws`. A network with attention over the views of a study adds `attention`,
+    before the softmax over the study.
     """
-    if tta:
-        check_tta(tta, draws)
     index = read_index(dataset.name)
     index["split"], index["member"] = effective_splits(index, checkpoint), unlearned_by(index, checkpoint)
-    there = set(index["split"])
-    wanted = splits or sorted(there - {"train"} if knows(index, checkpoint) else there)
-    if absent := [split for split in wanted if split not in there]:
+    known = set(index["split"])
+    wanted = splits or sorted(known - {"train"} if knows(index, checkpoint) else known)
+    if absent := [split for split in wanted if split not in known]:
         raise OverreadError(
             f"Data set {dataset.name} has no radiograph in the split {', '.join(absent)} for {checkpoint.name}; "
-            f"it has {', '.join(sorted(there))}."
+            f"it has {', '.join(sorted(known))}.",
+            code="split-unknown",
         )
     index = index[index["split"].isin(wanted)].reset_index(drop=True)
     classifier = classifier or load_classifier(checkpoint, device)
     cache = pixel_cache(dataset, index, checkpoint.input_spec, progress)
     rows = cache.rows_of(index["image_id"])
     index, rows = index[rows >= 0].reset_index(drop=True), rows[rows >= 0]
-    told, done = np.zeros((len(rows), len(classifier.columns))), 0
-    for member, mine in index.groupby("member").indices.items():
-        # Of an ensemble, only the member that did not learn from a patient scores that patient's radiographs.
-        judge = classifier if member < 0 else replace(classifier, model=classifier.model.members[member])
-        for start in range(0, len(mine), 256):
-            part = mine[start : start + 256]
+    scores, done = np.zeros((len(rows), len(classifier.columns))), 0
+    for member, places in index.groupby("member").indices.items():
+        # In an ensemble, only the member that did not learn from a patient scores that patient's radiographs.
+        scorer = classifier if member < 0 else replace(classifier, model=classifier.model.members[member])
+        for start in range(0, len(places), _BATCH):
+            part = places[start : start + _BATCH]
             pixels = cache.pixels[rows[part]]
-            told[part] = (
-                tta_scores(judge, tta, pixels, index["image_id"].iloc[part], draws) if tta else judge.scores(pixels)
+            scores[part] = (
+                augmented_scores(scorer, tta, pixels, index["image_id"].iloc[part]) if tta else scorer.scores(pixels)
             )
             done += len(part)
             if progress:
                 progress(done, len(rows), f"scoring with {checkpoint.name}")
-    index[list(classifier.columns)] = told
-    if not np.isfinite(told).all():
+    index[list(classifier.columns)] = scores
+    if not np.isfinite(scores).all():
         raise OverreadError(
-            f"The checkpoint {checkpoint.name} gives scores that are not numbers on {dataset.name}; train it again."
+            f"The checkpoint {checkpoint.name} gives scores that are not numbers on {dataset.name}; train it again.",
+            code="scores-not-finite",
         )
     index["checkpoint"], index["dataset"] = checkpoint.reference, dataset_reference(dataset)
-    # A locked threshold is applied to scores of the precision it was chosen on.
+    # A locked threshold is applied only to scores of the precision it was chosen on.
     index["precision"] = precision(classifier.device)
-    more = [*classifier.columns[1:], "precision"]
+    optional = [*classifier.columns[1:], "precision"]
     if tta:
-        index["tta"], index["draws"] = tta.to_text(), draws
-        more += ["tta", "draws"]
-    scores = check(index[[*PREDICTIONS, *more]], PREDICTIONS, "the new scores")
-    scores.attrs["left_out"] = cache.failed
-    return scores
+        index["tta"], index["draws"] = tta.augmentation.to_text(), tta.draws
+        optional += ["tta", "draws"]
+    frame = check(index[[*PREDICTIONS, *optional]], PREDICTIONS, "the new scores")
+    frame.attrs["left_out"] = cache.failed
+    return frame

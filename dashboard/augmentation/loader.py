@@ -81,7 +81,7 @@ def scores(
     """Logits of the original and of its samples, float64 [1 + n]; `company_of` names whom they may be mixed with."""
     import torch
 
-    from core.scores.stability import logits_of
+    from core.scores.augmentation_stability import logits_of
 
     classifier = loaders.classifier(reference, _checkpoint)
     return np.concatenate(
@@ -102,8 +102,8 @@ def draw_logits(
 
 
 def judged(checkpoint: Checkpoint, dataset: Dataset, augmentation: Augmentation, seed: int) -> pd.DataFrame:
-    """The draws of a sample of radiographs that were made before: `core.scores.stability.stability_rows`."""
-    from core.scores.stability import DRAWS, stability_file, stored_rows
+    """The stored draws of a sample of radiographs: `core.scores.augmentation_stability.stability_rows`."""
+    from core.scores.augmentation_stability import DRAWS, stability_file, stored_rows
 
     return stored_rows(stability_file(checkpoint, dataset, augmentation, DRAWS, seed))
 

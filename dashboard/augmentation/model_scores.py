@@ -17,7 +17,7 @@ STEP = 8
 def show(dataset: Dataset, checkpoint: Checkpoint, row: pd.Series, augmentation: Augmentation, seed: int,
          chosen: Selection) -> None:  # fmt: skip
     """One radiograph over many draws, then the sample."""
-    from core.scores.stability import DRAWS, steadiness
+    from core.scores.augmentation_stability import DRAWS, steadiness
 
     mixing = "; MixUp and CutMix left out" if augmentation.mixes else ""
     widgets.caption(
@@ -53,7 +53,7 @@ def show_split(
     dataset: Dataset, checkpoint: Checkpoint, augmentation: Augmentation, seed: int, chosen: Selection
 ) -> None:
     """The bones of a split, the least steady first, and the job that draws them."""
-    from core.scores.stability import DRAWS, stability_table
+    from core.scores.augmentation_stability import DRAWS, stability_table
 
     rows = loader.judged(checkpoint, dataset, augmentation, seed)
     here = rows[rows["image_id"].isin(loader.ids_of(dataset, checkpoint, chosen.split))]
@@ -70,7 +70,7 @@ def show_split(
         if started:
             st.button("Stop", key="stop_drawing", help="What is drawn already is kept.")
     if started:
-        from core.scores.stability import stability_rows
+        from core.scores.augmentation_stability import stability_rows
 
         moved = widgets.progress("Loading the network")
         classifier = loaders.classifier(checkpoint.reference, checkpoint)

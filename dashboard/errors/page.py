@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from core.data.index import Dataset
 from dashboard.shared import clicks, scoring, selection, widgets
 from dashboard.shared.case import (
     case_list,
@@ -19,9 +18,8 @@ from dashboard.shared.case import (
     study as study_view,
 )
 from dashboard.shared.case.case_list import Filters
-from dashboard.shared.case.loader import Cases
 from dashboard.shared.case.room import Room
-from dashboard.shared.selection import Selection, bone_name
+from dashboard.shared.selection import bone_name
 
 PER_PAGE = 24
 
@@ -59,13 +57,12 @@ def read(room: Room, listed: list[str], filters: Filters) -> None:
                 "Choose another bone, outcome, filter or threshold.",
             )
         else:
-            show_gallery(room.dataset, room.cases, listed, room.chosen, filters, room.blind)
+            show_gallery(room, listed, filters)
 
 
-def show_gallery(
-    dataset: Dataset, cases: Cases, listed: list[str], chosen: Selection, filters: Filters, blind: bool
-) -> None:
+def show_gallery(room: Room, listed: list[str], filters: Filters) -> None:
     """One page of cards."""
+    dataset, cases, chosen, blind = room.dataset, room.cases, room.chosen, room.blind
     order = {"near": "nearest first", "blind": "in an order that says nothing"}.get(
         filters.outcome, "lowest score first" if filters.outcome in ("FN", "TN") else "highest score first"
     )
@@ -81,7 +78,7 @@ def show_gallery(
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         widgets.caption(f"{filters.name} studies", f"{len(listed):,}; {order}")
         if not blind:
-            make_walkthrough.from_list(dataset, cases, listed, chosen, filters)
+            make_walkthrough.from_list(room, listed, filters)
     cards = []
     for row in cases.table.loc[shown].itertuples(index=False):
         files = cases.views_of(row.study_id)

@@ -8,7 +8,8 @@ from core.metrics.confusion import sensitivity, specificity
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled
-from core.review.label_revisions import RULES, accept_labels, decided_labels, find_revision, list_revisions
+from core.review.label_revisions import RULES, decided_labels, find_revision, list_revisions
+from core.workflows.accept_labels import accept_labels
 from dashboard.shared import loaders, widgets
 from dashboard.shared.case import loader
 from dashboard.shared.selection import ALL, Selection
@@ -96,6 +97,6 @@ def figures(studies, threshold: float) -> dict:
 
 def _accept(dataset: str, reader: str, rule: str) -> None:
     try:
-        st.session_state["revision"] = accept_labels(loader.store(), dataset, reader, rule).reference
+        st.session_state["revision"] = accept_labels(loader.store(), dataset, reader, rule)["reference"]
     except OverreadError as error:
         st.session_state["revision_error"] = str(error)

@@ -9,6 +9,7 @@ from core.data.index import Dataset
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint
 from core.scores.imports import Imported
+from core.scores.source import source_of
 from dashboard.shared import loaders, study_tables, widgets
 from dashboard.shared.case import loader
 from dashboard.shared.selection import ALL, Selection, bone_name
@@ -93,10 +94,9 @@ def offer(dataset: Dataset, checkpoint: Checkpoint) -> None:
 def score(dataset: Dataset, checkpoint: Checkpoint) -> None:
     """Score a data set, with progress, and keep the scores."""
     tell = widgets.progress("Loading the network")
-    from core.scores.predict import predict
-    from core.scores.predictions import store_predictions
+    from core.workflows.score import score as score_dataset
 
     def progress(done: int, total: int, message: str) -> None:
         tell(done / max(total, 1), f"{message}: {done:,} of {total:,}")
 
-    store_predictions(predict(checkpoint, dataset, progress=progress), checkpoint, dataset)
+    score_dataset(source_of(checkpoint, dataset), progress=progress)

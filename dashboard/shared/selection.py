@@ -54,6 +54,7 @@ def draw(page) -> Selection:
 
     Shown as they are named: Streamlit writes what is shown into the URL, so a label with a count in it would not last.
     """
+    choose(**st.session_state.pop("choose_next", {}))
     datasets = loaders.choosable()
     _complete_address(page, datasets)
     name = _pick("Data set", "data", list(datasets), next(iter(datasets)))
@@ -134,6 +135,12 @@ def choose(**values) -> None:
     """Set shared selectors from a page. Only in a callback: they are drawn before the page."""
     for name, value in values.items():
         st.session_state[name] = value
+
+
+def choose_and_rerun(**values) -> None:
+    """Set shared selectors from the body of a page: the page runs again and draws them with these values."""
+    st.session_state["choose_next"] = values
+    st.rerun()
 
 
 def bone_name(bone: str) -> str:

@@ -7,12 +7,13 @@ import streamlit as st
 
 from core.review import summary
 from core.review.walkthroughs import Walkthrough, list_walkthroughs, read_walkthrough
-from dashboard.shared import scoring, selection, widgets
+from core.scores.view import View, changes_since
+from dashboard.shared import loaders, scoring, selection, widgets
 from dashboard.shared.case import loader, make_walkthrough
 from dashboard.shared.case import reader as reviewer
 from dashboard.shared.case.loader import Cases
 from dashboard.shared.case.room import Room
-from dashboard.shared.selection import Selection
+from dashboard.shared.selection import ALL, Selection
 from dashboard.walkthroughs import room as walk_room
 
 
@@ -46,15 +47,45 @@ def show() -> None:
     cases = loader.everything(dataset, source, chosen.threshold)
     if name:
         walk = read_walkthrough(loader.store(), walks.set_index("name").at[name, "id"])
+        restore_view(walk)
         room = Room(dataset, source, cases, chosen, reader, reviewer.is_blind())
+        for sentence in differences(walk, make_walkthrough.view_of(room)):
+            widgets.note(sentence)
         if part == "Cases":
             walk_room.show(walk, room)
         else:
             show_summary(walk, cases, chosen)
         return
+    st.session_state.pop("view_restored", None)
     show_list(walks)
-    make_walkthrough.by_hand(dataset, cases)
+    make_walkthrough.by_hand(Room(dataset, source, cases, chosen, reader, reviewer.is_blind()))
     make_walkthrough.tell()
+
+
+def restore_view(walk: Walkthrough) -> None:
+    """Once for each walkthrough that is opened: choose the model, split, bone and threshold it was made with."""
+    if not walk.record or st.session_state.get("view_restored") == walk.id:
+        return
+    st.session_state["view_restored"] = walk.id
+    made = walk.record["view"]
+    chosen = {"split": made["split"], "bone": made["bone"] or ALL, "threshold": made["threshold"]}
+    if made["source"]["name"] in loaders.sources(loaders.datasets()[walk.dataset]):
+        chosen["model"] = made["source"]["name"]
+    if any(st.session_state.get(key) != value for key, value in chosen.items()):
+        selection.choose_and_rerun(**chosen)
+
+
+def differences(walk: Walkthrough, view: View) -> list[str]:
+    """How the present view differs from the one the walkthrough was made in, one sentence each."""
+    if not walk.record:
+        return []
+    made = walk.record["view"]
+    if made["source"]["name"] != view.source.name:
+        return [f"Made with the scores of {made['source']['name']}; these are the scores of {view.source.name}."]
+    sentences = changes_since(made, view)
+    if made["threshold"] != view.threshold:
+        sentences.append(f"Made at threshold {made['threshold']:g}; the threshold is now {view.threshold:g}.")
+    return sentences
 
 
 def show_list(walks: pd.DataFrame) -> None:

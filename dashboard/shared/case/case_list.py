@@ -9,6 +9,7 @@ import streamlit as st
 from core.data.index import Dataset
 from core.review.vocabulary import VERDICTS
 from core.schema import bone_order
+from core.workflows.walkthroughs import sort_for_reading
 from dashboard.shared import loaders, selection, theme
 from dashboard.shared.case import loader
 from dashboard.shared.case.loader import Cases
@@ -148,12 +149,9 @@ def listed(cases: Cases, filters: Filters, dataset: Dataset, chosen: Selection) 
     table, rows = cases.table, kept(cases, filters, dataset, chosen)
     if filters.bone != ALL:
         rows = rows[(table["bone"] == filters.bone).to_numpy()[rows]]
-    names = table["study_id"].to_numpy()[rows]
     if filters.outcome == "blind":
-        return sorted(names, key=loader.token)
-    margin = table["margin"].to_numpy()[rows]
-    order = {"FN": margin, "TN": margin, "near": np.abs(margin)}.get(filters.outcome, -margin)
-    return names[np.lexsort((names.astype(str), order))].tolist()
+        return sorted(table["study_id"].to_numpy()[rows], key=loader.token)
+    return sort_for_reading(table.iloc[rows], filters.outcome)
 
 
 def kept(cases: Cases, filters: Filters, dataset: Dataset, chosen: Selection) -> np.ndarray:

@@ -11,12 +11,13 @@ from core.data.index import build_index, write_dataset
 from core.errors import OverreadError
 from core.metrics.ranking import auroc_difference
 from core.metrics.studies import labelled, study_table
+from core.scores.augmentation_stability import draw_logits
 from core.scores.classifier import load_classifier
 from core.scores.predict import predict
 from core.scores.predictions import predictions_path, read_file, store_predictions, tta_path
-from core.scores.stability import draw_logits
-from core.scores.tta import gain_sentence, tta_gain
+from core.scores.test_time_augmentation import AugmentedDraws, augmentation_gain, gain_sentence
 from core.training.loop import train
+from tests.refusals import refused
 from tests.training.test_loop import RECIPE
 
 
@@ -28,7 +29,7 @@ def trained(mura, workspace, tmp_path):
 
 def test_each_logit_is_the_mean_over_its_draws(trained):
     checkpoint, tree = trained
-    found = predict(checkpoint, tree, ["valid"], device="cpu", tta=PRESETS["strong"], draws=5)
+    found = predict(checkpoint, tree, ["valid"], device="cpu", tta=AugmentedDraws(PRESETS["strong"], 5))
     classifier = load_classifier(checkpoint, "cpu")
     for row in found.head(4).itertuples():
         pixels = checkpoint.input_spec.pixels(f"{tree.root}/{row.path}")
@@ -36,14 +37,14 @@ def test_each_logit_is_the_mean_over_its_draws(trained):
         assert row.logit == pytest.approx(draws.mean(), abs=1e-4)
     assert set(found["tta"]) == {PRESETS["strong"].to_text()} and set(found["draws"]) == {5}
     plain = predict(checkpoint, tree, ["valid"], device="cpu")
-    none = predict(checkpoint, tree, ["valid"], device="cpu", tta=Augmentation(), draws=3)
+    none = predict(checkpoint, tree, ["valid"], device="cpu", tta=AugmentedDraws(Augmentation(), 3))
     assert none["logit"].to_numpy() == pytest.approx(plain["logit"].to_numpy(), abs=1e-5) and "tta" not in plain
 
 
 def test_plain_and_augmented_scores_are_never_mixed_in_a_file(trained, tmp_path):
     checkpoint, tree = trained
     plain = predict(checkpoint, tree, ["valid"], device="cpu")
-    found = predict(checkpoint, tree, ["valid"], device="cpu", tta=PRESETS["light"], draws=2)
+    found = predict(checkpoint, tree, ["valid"], device="cpu", tta=AugmentedDraws(PRESETS["light"], 2))
     file = tta_path(checkpoint, tree, PRESETS["light"].hash(), 2)
     assert file != predictions_path(checkpoint, tree)
     store_predictions(found, checkpoint, tree, file)
@@ -51,7 +52,7 @@ def test_plain_and_augmented_scores_are_never_mixed_in_a_file(trained, tmp_path)
     with pytest.raises(OverreadError, match=r"holds scores with horizontal_flip.* x 2, and the new ones have none"):
         store_predictions(plain, checkpoint, tree, file)
     assert len(read_file(file)) == len(found) and set(read_file(file)["draws"]) == {2}
-    other = predict(checkpoint, tree, ["valid"], device="cpu", tta=PRESETS["light"], draws=3)
+    other = predict(checkpoint, tree, ["valid"], device="cpu", tta=AugmentedDraws(PRESETS["light"], 3))
     with pytest.raises(OverreadError, match="choose another --out"):
         store_predictions(other, checkpoint, tree, file)
 
@@ -65,19 +66,18 @@ def test_the_gain_is_the_paired_difference_over_studies(trained):
     )
     plain["logit"] = plain["label"] + random.normal(size=len(plain))
     better = plain.assign(logit=plain["logit"] + plain["label"]).sample(frac=1, random_state=1)
-    gain = tta_gain(plain, better, "valid")
+    gain = augmentation_gain(plain, better, "valid")
     sides = [labelled(study_table(frame)).sort_values("study_id") for frame in (better, plain)]
     wanted = auroc_difference(sides[0]["score"], sides[1]["score"], sides[0]["label"])
     assert gain["difference"] == wanted["difference"] > 0 and gain["p"] == wanted["p"]
     assert gain["auroc_tta"] > gain["auroc_plain"] and f"n = {gain['n']}" in gain_sentence(gain)
-    same = tta_gain(plain, plain, "valid")
+    same = augmentation_gain(plain, plain, "valid")
     assert same["difference"] == 0 and same["p"] == 1
-    assert "not estimable" in gain_sentence(tta_gain(plain[plain["label"] == 1], better, "valid"))
+    assert "not estimable" in gain_sentence(augmentation_gain(plain[plain["label"] == 1], better, "valid"))
 
 
-def test_what_mixes_radiographs_is_refused(trained):
-    checkpoint, tree = trained
-    with pytest.raises(OverreadError, match="mixes radiographs"):
-        predict(checkpoint, tree, ["valid"], tta=Augmentation(mixup=0.1))
-    with pytest.raises(OverreadError, match="0 draws were asked for"):
-        predict(checkpoint, tree, ["valid"], tta=PRESETS["light"], draws=0)
+def test_an_augmentation_that_mixes_radiographs_is_refused():
+    with refused("augmentation-mixes"):
+        AugmentedDraws(Augmentation(mixup=0.1))
+    with refused("draws-out-of-range", 0):
+        AugmentedDraws(PRESETS["light"], 0)

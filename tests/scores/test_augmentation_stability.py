@@ -11,8 +11,8 @@ from core.data.augment import PRESETS, Augmentation, apply
 from core.data.index import build_index, write_dataset
 from core.errors import OverreadError
 from core.scores import stability
+from core.scores.augmentation_stability import draw_logits, stability_rows, stability_table, steadiness
 from core.scores.classifier import load_classifier
-from core.scores.stability import draw_logits, stability_rows, stability_table, steadiness
 from core.training.loop import train
 from tests.training.test_loop import RECIPE
 

@@ -1,4 +1,6 @@
-"""Test-time augmentation: the mean logit over draws of an augmentation, and whether that was worth it."""
+"""Test-time augmentation: the mean logit over draws of an augmentation, and what it changes in AUROC."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,30 +13,38 @@ from core.metrics.studies import labelled, study_table
 from core.scores.classifier import Classifier
 
 
-def check_tta(augmentation: Augmentation, draws: int) -> None:
-    """OverreadError where the augmentation cannot be used on a radiograph without a label, or not so often."""
-    if augmentation.mixes:
-        raise OverreadError(
-            "The augmentation mixes radiographs (mixup, cutmix), and a score belongs to one radiograph; expected "
-            "mixup 0 and cutmix 0."
-        )
-    if draws < 1:
-        raise OverreadError(f"{draws} draws were asked for; expected 1 or more.")
+@dataclass(frozen=True)
+class AugmentedDraws:
+    """How many samples of which augmentation are averaged for each radiograph."""
+
+    augmentation: Augmentation
+    draws: int = 8
+
+    def __post_init__(self) -> None:
+        """OverreadError where the augmentation mixes radiographs, or no draw was asked for."""
+        if self.augmentation.mixes:
+            raise OverreadError(
+                "The augmentation mixes radiographs (mixup, cutmix), and a score belongs to one radiograph; expected "
+                "mixup 0 and cutmix 0.",
+                code="augmentation-mixes",
+            )
+        if self.draws < 1:
+            raise OverreadError(f"{self.draws} draws were asked for; expected 1 or more.", code="draws-out-of-range")
 
 
-def tta_scores(
-    classifier: Classifier, augmentation: Augmentation, pixels: np.ndarray, image_ids, draws: int, seed: int = 0
+def augmented_scores(
+    classifier: Classifier, wanted: AugmentedDraws, pixels: np.ndarray, image_ids, seed: int = 0
 ) -> np.ndarray:
-    """Mean of `classifier.columns`, float64 [n, columns], over the first `draws` epochs' samples of uint8 [n, s, s]."""
+    """Mean of `classifier.columns`, float64 [n, columns], over the samples of the first epochs of uint8 [n, s, s]."""
     grey = torch.from_numpy(np.ascontiguousarray(pixels)).to(classifier.device)
     total = np.zeros((len(pixels), len(classifier.columns)))
-    for epoch in range(draws):
-        total += classifier.scores_of_units(apply(augmentation, grey, list(image_ids), seed, epoch))
-    return total / draws
+    for epoch in range(wanted.draws):
+        total += classifier.scores_of_units(apply(wanted.augmentation, grey, list(image_ids), seed, epoch))
+    return total / wanted.draws
 
 
-def tta_gain(plain: pd.DataFrame, augmented: pd.DataFrame, split: str, aggregation: str = "") -> dict:
-    """AUROC of the augmented less that of the plain scores on the same labelled studies (paired, DeLong 1988).
+def augmentation_gain(plain: pd.DataFrame, augmented: pd.DataFrame, split: str, aggregation: str = "") -> dict:
+    """AUROC of the augmented minus AUROC of the plain scores on the same labelled studies (paired, DeLong 1988).
 
     `core.metrics.ranking.auroc_difference` with `split`; a positive difference is a gain. Both are PREDICTIONS.
     """
@@ -54,7 +64,7 @@ def tta_gain(plain: pd.DataFrame, augmented: pd.DataFrame, split: str, aggregati
 
 
 def gain_sentence(gain: dict) -> str:
-    """In words: the difference with its interval and p, or why there is none."""
+    """The difference with its interval and p value in words, or why it cannot be estimated."""
     if gain["difference"] != gain["difference"]:
         return f"gain on {gain['split']} not estimable: {gain['why'].removeprefix('not estimable: ')}"
     interval = f" ({gain['low']:+.4f} to {gain['high']:+.4f})" if gain["low"] == gain["low"] else ""

@@ -1,0 +1,72 @@
+"""Commands over walkthroughs: walkthrough make, walkthrough list."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.commands.console import Json, Name, bar, tell
+
+walkthrough = typer.Typer(no_args_is_help=True, help="Lists of studies that readers go through together.")
+
+
+@walkthrough.command("make")
+def make(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the walkthrough.")],
+    model: Annotated[str, typer.Option(metavar="NAME", help="A checkpoint, or imported scores.")],
+    data: Name,
+    author: Annotated[str, typer.Option(help="Who makes it.")],
+    split: Annotated[str, typer.Option(help="train, tune, valid or test.")] = "valid",
+    bone: Annotated[str, typer.Option(help="Only studies of this bone.")] = "",
+    threshold: Annotated[
+        float, typer.Option(help="A study is called abnormal from this score on.", min=0, max=1)
+    ] = 0.5,
+    outcome: Annotated[str, typer.Option(help="missed, false-alarm, found, cleared or near.")] = "missed",
+    cases: Annotated[int, typer.Option(help="How many studies of this outcome.", min=1)] = 20,
+    controls: Annotated[int, typer.Option(help="How many correctly classified studies to mix in at random.")] = 0,
+    at_random: Annotated[
+        bool, typer.Option("--at-random", help="Draw the studies at random (default: the most confident first).")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of the draw (default: from the number of studies).")] = None,
+    studies: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Use these studies instead, one a line; a note may follow: study | note."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a walkthrough of a model's errors, or of studies named in a file."""
+    from dataclasses import asdict
+
+    from core.data.index import read_dataset, read_index
+    from core.review.store import open_store
+    from core.scores.source import find_source
+    from core.scores.view import View
+    from core.workflows.walkthroughs import (
+        Draw,
+        candidates_of,
+        make_walkthrough,
+        make_walkthrough_of,
+        read_cases,
+    )
+
+    view = View(find_source(model, read_dataset(data)), split, bone, threshold=threshold)
+    if studies:
+        known = set(read_index(data)["study_id"])
+        made = make_walkthrough_of(open_store(), view, name, author, read_cases(studies.read_text("utf-8")), known)
+    else:
+        with bar() as progress:
+            candidates = candidates_of(view, outcome, progress)
+        draw = Draw(cases, controls, at_random, seed)
+        made = make_walkthrough(open_store(), view, name, author, candidates, draw)
+    tell(asdict(made), as_json, f"{made.name}: {len(made.cases)} cases; made from: {made.made_from}")
+
+
+@walkthrough.command("list")
+def list_all(data: Name, as_json: Json = False) -> None:
+    """List the walkthroughs of a data set, the newest first."""
+    from core.review.store import open_store
+    from core.review.walkthroughs import list_walkthroughs
+
+    rows = list_walkthroughs(open_store(), data).to_dict("records")
+    lines = [f"{row['name']}: {row['cases']} cases, by {row['author']} on {row['created'][:10]}" for row in rows]
+    tell({"walkthroughs": rows}, as_json, "\n".join(lines) or f"There is no walkthrough of {data}.")

@@ -1,0 +1,142 @@
+"""Make a walkthrough: choose studies, mix in correctly classified ones, and store the view they are read in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from core.errors import OverreadError
+from core.metrics.evaluation import outcome_table
+from core.metrics.studies import study_table
+from core.review.database import Store
+from core.review.walkthroughs import Walkthrough, WalkthroughCase, create_walkthrough, sample_cases
+from core.scores.loading import split_scores
+from core.scores.view import ALL_BONES, View
+
+# What a user names -> the outcome in `outcome_table`, and its title on screen.
+OUTCOMES = {
+    "missed": ("FN", "Missed"),
+    "false-alarm": ("FP", "False alarm"),
+    "found": ("TP", "Found"),
+    "cleared": ("TN", "Cleared"),
+    "near": ("near", "Near threshold"),
+}
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The studies a walkthrough is drawn from.
+
+    title: what the list holds. listed: in reading order. correct: correctly classified studies, to be mixed in.
+    """
+
+    title: str
+    listed: tuple[str, ...]
+    correct: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How cases are taken from the candidates: the first ones or at random, with so many correct studies mixed in.
+
+    seed: by default one that depends on the length of the list, so that drawing again gives the same cases.
+    """
+
+    cases: int = 20
+    controls: int = 0
+    at_random: bool = False
+    seed: int | None = None
+
+    def with_seed(self, candidates: Candidates) -> "Draw":
+        """The same draw with its seed filled in."""
+        return self if self.seed is not None else replace(self, seed=len(candidates.listed) + self.cases)
+
+
+def sort_for_reading(table: pd.DataFrame, outcome: str) -> list[str]:
+    """Study ids of an `outcome_table` in reading order: the most confident errors first; 'near': the nearest first."""
+    names, margin = table["study_id"].to_numpy(), table["margin"].to_numpy()
+    order = {"FN": margin, "TN": margin, "near": np.abs(margin)}.get(outcome, -margin)
+    return names[np.lexsort((names.astype(str), order))].tolist()
+
+
+def correctly_classified(table: pd.DataFrame, bone: str = "") -> list[str]:
+    """Study ids of an `outcome_table` that the source calls correctly, of one bone or of all."""
+    return table.loc[table["outcome"].isin(("TP", "TN")) & (table["bone"].eq(bone) | (not bone)), "study_id"].tolist()
+
+
+def candidates_of(view: View, outcome: str, progress: Callable[[int, int, str], None] | None = None) -> Candidates:
+    """The studies of one outcome in a view. outcome: a key of OUTCOMES. OverreadError where there is none."""
+    if outcome not in OUTCOMES:
+        raise OverreadError(
+            f"The outcome is {outcome[:40]!r}; expected one of {', '.join(OUTCOMES)}.", code="outcome-unknown"
+        )
+    code, title = OUTCOMES[outcome]
+    frame, _ = split_scores(view.source, split=view.split, progress=progress)
+    table = outcome_table(study_table(frame, view.aggregation), view.threshold)
+    of_bone = table[table["bone"] == view.bone] if view.bone else table
+    of_outcome = of_bone if code == "near" else of_bone[of_bone["outcome"] == code]
+    if of_outcome.empty:
+        raise OverreadError(
+            f"No study is {title.lower()} ({_words(view)}); choose another outcome, bone, split or threshold.",
+            code="no-candidates",
+        )
+    return Candidates(title, tuple(sort_for_reading(of_outcome, code)), tuple(correctly_classified(table, view.bone)))
+
+
+def draw_cases(candidates: Candidates, draw: Draw) -> list[WalkthroughCase]:
+    """The cases of a walkthrough. Correct studies are spread over the list, so that their place says nothing."""
+    listed, correct, seed = list(candidates.listed), list(candidates.correct), draw.with_seed(candidates).seed
+    if draw.at_random:
+        return sample_cases(listed, correct, draw.cases, draw.controls, seed)
+    first = listed[: draw.cases]
+    cases = [WalkthroughCase(study) for study in first]
+    mixed = sample_cases([], [study for study in correct if study not in set(first)], 0, draw.controls, seed)
+    for place, case in enumerate(mixed):
+        cases.insert((place + 1) * len(cases) // (len(mixed) + 1), case)
+    return cases
+
+
+def make_walkthrough(
+    store: Store, view: View, name: str, author: str, candidates: Candidates, draw: Draw
+) -> Walkthrough:
+    """Draw cases from the candidates and store them as a walkthrough with its view and its draw.
+
+    OverreadError for a name that is taken, an author that is missing, or a list without cases.
+    """
+    record = {"view": view.record(), "draw": {"list": candidates.title, **asdict(draw.with_seed(candidates))}}
+    cases = draw_cases(candidates, draw)
+    return _store(store, view, name, author, cases, f"{candidates.title}, {_words(view)}", record)
+
+
+def read_cases(text: str) -> list[WalkthroughCase]:
+    """The cases of a text with one study a line; a note may follow after a bar: `study | note`."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return [WalkthroughCase(*(part.strip() for part in line.split("|", 1))) for line in lines]
+
+
+def make_walkthrough_of(
+    store: Store, view: View, name: str, author: str, cases: Sequence[WalkthroughCase], known: set[str]
+) -> Walkthrough:
+    """Store studies that were typed by hand as a walkthrough. known: the studies of the data set.
+
+    OverreadError where a study is not in the data set; nothing is stored then.
+    """
+    unknown = [case.study_id for case in cases if case.study_id not in known]
+    if unknown:
+        raise OverreadError(
+            f"{len(unknown)} of {len(cases)} studies are not in {view.source.data} (first: {unknown[0][:100]!r}). "
+            "Correct the list. Nothing was made.",
+            code="studies-unknown",
+        )
+    return _store(store, view, name, author, list(cases), "by hand", {"view": view.record(), "draw": None})
+
+
+def _store(store, view: View, name: str, author: str, cases, made_from: str, record: dict) -> Walkthrough:
+    if not author.strip():
+        raise OverreadError("A walkthrough needs an author; give your name.", code="author-missing")
+    return create_walkthrough(store, view.source.data, name, author, cases, made_from, record)
+
+
+def _words(view: View) -> str:
+    return f"{view.bone or ALL_BONES}, {view.split}, {view.source.name}, threshold {view.threshold:g}"

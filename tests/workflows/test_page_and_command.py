@@ -1,0 +1,174 @@
+"""The page and the command line write the same record: every workflow is done both ways and compared."""
+
+import json
+
+import pandas as pd
+
+from core.audit.audit import audit_file
+from core.data.index import read_dataset
+from core.data.labels import read_labels
+from core.paths import predictions_folder
+from core.review.store import add_verdict, open_store
+from core.review.vocabulary import Verdict
+from core.review.walkthroughs import list_walkthroughs, read_walkthrough
+from core.scores.json_values import json_values
+from core.scores.operating_points import POINTS
+from core.scores.verification_log import LOOKS
+from core.scores.view import changes_since, view_from_record
+from tests.dashboard.conftest import open_page, words
+from tests.workflows.conftest import run_command
+
+ALPHA = ("--model", "alpha", "--data", "demo", "--author", "Ana")
+TIMES = {"date", "created"}
+# Hashes over a record that holds the time.
+OF_TIME = {"id", "hash", "seals"}
+
+
+def without(record, *names):
+    """A JSON value without some keys, however deep."""
+    if isinstance(record, dict):
+        return {key: without(value, *names) for key, value in record.items() if key not in names}
+    return [without(value, *names) for value in record] if isinstance(record, list) else record
+
+
+def press(app, label: str):
+    return next(button for button in app.button if button.label == label).click().run()
+
+
+def lock_on_page(**query: str):
+    app = open_page("threshold", **query)
+    app.text_input(key="lock_author").set_value("Ana")
+    app.text_input(key="lock_note").set_value("for the night")
+    app = press(app, "Lock this threshold")
+    assert not app.exception
+    return app
+
+
+def test_a_lock_is_the_same_record(own):
+    file = own.checkpoints / "alpha" / POINTS
+    lock_on_page(rule="Youden", split="valid", prevalence="5.0", threshold="0.5")
+    by_page = json.loads(file.read_text())
+    file.unlink()
+    # On the page, what is locked is the panel's threshold until the rule's answer is taken.
+    common = ("--data", "demo", "--split", "valid", "--prevalence", 0.05, "--lock", "--author", "Ana")
+    run_command("threshold", "alpha", "--rule", "threshold=0.5", *common, "--note", "for the night")
+    by_command = json.loads(file.read_text())
+    assert without(by_page, *TIMES, *OF_TIME) == without(by_command, *TIMES, *OF_TIME)
+    assert "threshold_given" in by_page["points"][0]["figures"]
+
+
+def test_a_verification_is_the_same_record(own):
+    lock_on_page(split="train", threshold="0.45")
+    log = own.checkpoints / "alpha" / LOOKS
+    app = open_page("threshold", split="train")
+    app.selectbox(key="verify_on").set_value("valid").run()
+    by_page = app.button(key="verify_now").click().run().session_state["verified"]
+    logged = json.loads(log.read_text())
+    log.unlink()
+    by_command = run_command("verify", "alpha", "--data", "demo", "--split", "valid")
+    assert json_values(by_page) == by_command
+    assert without(logged, *TIMES) == without(json.loads(log.read_text()), *TIMES)
+
+
+def test_scoring_stores_the_same_scores(own):
+    file = predictions_folder("cold") / "alpha.parquet"
+    app = open_page("errors", data="cold", model="alpha")
+    assert not app.button(key="score_now").click().run().exception
+    by_page = pd.read_parquet(file)
+    file.unlink()
+    facts = run_command("predict", "alpha", "--data", "cold")
+    assert facts["file"] == str(file)
+    pd.testing.assert_frame_equal(by_page, pd.read_parquet(file))
+
+
+def test_an_audit_is_the_same_record(own):
+    file = audit_file(read_dataset("cold"))
+    app = open_page("audit", data="cold")
+    assert not app.button(key="audit_now").click().run(timeout=120).exception
+    by_page = json.loads(file.read_text())
+    file.unlink()
+    facts = run_command("audit", "cold", status=int(bool(by_page["patient_overlap"])))
+    assert by_page == json.loads(file.read_text()) == {name: facts[name] for name in by_page}
+
+
+def test_accepted_labels_are_the_same_revision(own):
+    study = missed()[0]
+    store = open_store()
+    add_verdict(store, Verdict("demo", study, reviewer="Ana", verdict="label_wrong", given_label=1.0))
+    app = open_page("labels")
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.button(key="accept").click().run()
+    by_page = app.session_state["revision"]
+    facts = run_command("labels", "accept", "--data", "demo", "--author", "Ben")
+    # Nothing has changed since, so the command finds the page's revision and adds none.
+    assert facts["reference"] == by_page and facts["outcomes"] == {"corrected": 1}
+    assert read_labels("demo", by_page).to_dict("records")[0]["study_id"] == study
+
+
+def missed() -> list[str]:
+    """The missed studies, the most confident errors first."""
+    made = run_command("walkthrough", "make", "all", *ALPHA, "--cases", 5000)
+    return [case["study_id"] for case in made["cases"]]
+
+
+def stored(name: str):
+    store = open_store()
+    return read_walkthrough(store, list_walkthroughs(store, "demo").set_index("name").at[name, "id"])
+
+
+def test_a_walkthrough_is_the_same_record(own):
+    for which, flags in (("the first of this list", ()), ("at random", ("--at-random",))):
+        app = open_page("errors", threshold="0.4")
+        app.text_input(key="reviewer").set_value("Ana").run()
+        app.segmented_control(key="walk_which").set_value(which).run()
+        app.text_input(key="walk_name").set_value(f"page, {which}").run()
+        app.number_input(key="walk_cases").set_value(3).run()
+        app.number_input(key="walk_controls").set_value(2).run()
+        assert not app.button(key="walk_make").click().run().exception
+        more = ("--threshold", 0.4, "--cases", 3, "--controls", 2, *flags)
+        run_command("walkthrough", "make", f"command, {which}", *ALPHA, *more)
+        page, command = stored(f"page, {which}"), stored(f"command, {which}")
+        assert page.cases == command.cases and len(page.cases) == 5
+        assert page.record == command.record and page.record["view"]["threshold"] == 0.4
+        assert (page.made_from, page.author) == (command.made_from, command.author)
+
+
+def test_studies_named_by_hand_are_the_same_record(own, tmp_path):
+    first, second = missed()[:2]
+    text = f"{second} | look at the scaphoid\n\n{first}\n"
+    app = open_page("walkthroughs")
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.text_input(key="hand_name").set_value("page").run()
+    app.text_area(key="hand_cases").set_value(text).run()
+    assert not app.button(key="hand_make").click().run().exception
+    (tmp_path / "studies.txt").write_text(text)
+    run_command("walkthrough", "make", "command", *ALPHA, "--studies", tmp_path / "studies.txt")
+    page, command = stored("page"), stored("command")
+    assert page.cases == command.cases and [case.note for case in page.cases] == ["look at the scaphoid", ""]
+    assert page.record == command.record and page.made_from == command.made_from
+    assert {row["name"] for row in run_command("walkthrough", "list", "--data", "demo")["walkthroughs"]} > {"page"}
+
+
+def test_opening_a_walkthrough_restores_the_view_it_was_made_in(own):
+    run_command("walkthrough", "make", "Monday", *ALPHA, "--threshold", 0.4, "--split", "valid", "--cases", 2)
+    app = open_page("walkthroughs", walk="Monday", model="beta", threshold="0.7")
+    assert not app.exception
+    chosen = (app.selectbox(key="model").value, app.selectbox(key="split").value, app.slider(key="threshold").value)
+    assert chosen == ("alpha", "valid", 0.4)
+    app.slider(key="threshold").set_value(0.6).run()
+    assert "Made at threshold 0.4; the threshold is now 0.6." in words(app)
+
+
+def test_a_record_says_what_has_changed_since(own):
+    from core.scores.source import find_source
+
+    run_command("walkthrough", "make", "Monday", *ALPHA)
+    record = stored("Monday").record["view"]
+
+    def find(data, name):
+        return find_source(name, read_dataset(data))
+
+    assert changes_since(record, view_from_record(record, find)) == []
+    record["source"]["digest"] = "0" * 64
+    (sentence,) = changes_since(record, view_from_record(record, find))
+    assert "00000000" in sentence and "alpha" in sentence
