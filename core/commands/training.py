@@ -33,12 +33,22 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also write event files, to events/ in the checkpoint's folder.")
     ] = False,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Queue the run, as the Runs page does, and return at once.")
+    ] = False,
     device: Device = "",
     as_json: Json = False,
 ) -> None:
     """Train a recipe on a data set into a checkpoint."""
     from dataclasses import replace
 
+    if queue:
+        if augmentation or labels or tensorboard or allow_overlap or device:
+            raise typer.BadParameter(
+                "--queue takes --set, --folds and --resume only; leave the other options out, or train without it."
+            )
+        _queue(recipe, data, out, settings or [], folds, resume, as_json)
+        return
     from core.data.index import read_dataset
     from core.paths import checkpoint_folder
     from core.training.recipe import with_augmentation, with_settings
@@ -79,6 +89,15 @@ def train(
         f"{checkpoint.folder}: best epoch {facts['epoch']}, "
         f"tuning study AUROC {'not estimable' if facts['tune_auroc'] is None else format(facts['tune_auroc'], '.3f')}",
     )
+
+
+def _queue(recipe: str, data: str, out: str, settings: list[str], folds: int, resume: bool, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from core.workflows.runs import enqueue_run
+
+    job = enqueue_run(recipe, data, out, settings, folds, resume)
+    tell({"job": asdict(job)}, as_json, f"queued as {job.id}; watch it on the Runs page")
 
 
 def sweep(

@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 
+from core import jobs
 from core.audit.audit import audit_file
 from core.data.index import read_dataset
 from core.data.labels import read_labels
@@ -81,14 +82,31 @@ def test_scoring_stores_the_same_scores(own):
     pd.testing.assert_frame_equal(by_page, pd.read_parquet(file))
 
 
-def test_an_audit_is_the_same_record(own):
+def test_an_audit_is_the_same_record(own, monkeypatch):
+    monkeypatch.setattr("core.jobs.queue.start_worker", lambda lane: None)
     file = audit_file(read_dataset("cold"))
-    app = open_page("audit", data="cold")
-    assert not app.button(key="audit_now").click().run(timeout=120).exception
+    assert not open_page("audit", data="cold").button(key="audit_now").click().run().exception
+    jobs.work("light")
     by_page = json.loads(file.read_text())
     file.unlink()
     facts = run_command("audit", "cold", status=int(bool(by_page["patient_overlap"])))
     assert by_page == json.loads(file.read_text()) == {name: facts[name] for name in by_page}
+
+
+def test_a_queued_run_is_the_same_record(own, monkeypatch):
+    monkeypatch.setattr("core.jobs.queue.start_worker", lambda lane: None)
+    app = open_page("runs")
+    app.text_input(key="job_out").set_value("mine")
+    app.text_area(key="job_settings").set_value("epochs=2\nbalance=weight")
+    assert not app.button(key="job_start").click().run().exception
+    (by_page,) = jobs.list_jobs()
+    jobs.stop(by_page.id)
+    recipe = by_page.arguments["recipe"]
+    common = ("--set", "epochs=2", "--set", "balance=weight")
+    job = run_command("train", recipe, "--data", "demo", "--out", "mine", *common, "--queue")["job"]
+    by_command = next(found for found in jobs.list_jobs() if found.id == job["id"])
+    assert (by_command.kind, by_command.arguments) == (by_page.kind, by_page.arguments)
+    assert by_command.about == by_page.about
 
 
 def test_accepted_labels_are_the_same_revision(own):
