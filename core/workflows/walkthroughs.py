@@ -86,7 +86,8 @@ def candidates_of(view: View, outcome: str, progress: Callable[[int, int, str], 
 
 def draw_cases(candidates: Candidates, draw: Draw) -> list[WalkthroughCase]:
     """The cases of a walkthrough. Correct studies are spread over the list, so that their place says nothing."""
-    listed, correct, seed = list(candidates.listed), list(candidates.correct), draw.with_seed(candidates).seed
+    # Sorted, so that one seed draws the same studies whatever order the caller found them in.
+    listed, correct, seed = list(candidates.listed), sorted(candidates.correct), draw.with_seed(candidates).seed
     if draw.at_random:
         return sample_cases(listed, correct, draw.cases, draw.controls, seed)
     first = listed[: draw.cases]

@@ -17,8 +17,7 @@ import streamlit as st
 from scipy.special import expit
 
 from core.data.index import Dataset
-from core.data.measure_store import measures_folder
-from core.data.measure_store import read as read_measures
+from core.data.measure_store import measures_folder, read_measures
 from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
 from core.models.checkpoint import Checkpoint
