@@ -48,9 +48,11 @@ class Draw:
     at_random: bool = False
     seed: int | None = None
 
-    def with_seed(self, candidates: Candidates) -> "Draw":
-        """The same draw with its seed filled in."""
-        return self if self.seed is not None else replace(self, seed=len(candidates.listed) + self.cases)
+    def resolved(self, candidates: Candidates) -> "Draw":
+        """The same draw with its seed filled in, and no more cases or controls than there are."""
+        cases, controls = min(self.cases, len(candidates.listed)), min(self.controls, len(candidates.correct))
+        seed = len(candidates.listed) + cases if self.seed is None else self.seed
+        return replace(self, cases=cases, controls=controls, seed=seed)
 
 
 def sort_for_reading(table: pd.DataFrame, outcome: str) -> list[str]:
@@ -87,12 +89,12 @@ def candidates_of(view: View, outcome: str, progress: Callable[[int, int, str], 
 def draw_cases(candidates: Candidates, draw: Draw) -> list[WalkthroughCase]:
     """The cases of a walkthrough. Correct studies are spread over the list, so that their place says nothing."""
     # Sorted, so that one seed draws the same studies whatever order the caller found them in.
-    listed, correct, seed = list(candidates.listed), sorted(candidates.correct), draw.with_seed(candidates).seed
+    listed, correct, draw = list(candidates.listed), sorted(candidates.correct), draw.resolved(candidates)
     if draw.at_random:
-        return sample_cases(listed, correct, draw.cases, draw.controls, seed)
+        return sample_cases(listed, correct, draw.cases, draw.controls, draw.seed)
     first = listed[: draw.cases]
     cases = [WalkthroughCase(study) for study in first]
-    mixed = sample_cases([], [study for study in correct if study not in set(first)], 0, draw.controls, seed)
+    mixed = sample_cases([], [study for study in correct if study not in set(first)], 0, draw.controls, draw.seed)
     for place, case in enumerate(mixed):
         cases.insert((place + 1) * len(cases) // (len(mixed) + 1), case)
     return cases
@@ -105,7 +107,7 @@ def make_walkthrough(
 
     OverreadError for a name that is taken, an author that is missing, or a list without cases.
     """
-    record = {"view": view.record(), "draw": {"list": candidates.title, **asdict(draw.with_seed(candidates))}}
+    record = {"view": view.record(), "draw": {"list": candidates.title, **asdict(draw.resolved(candidates))}}
     cases = draw_cases(candidates, draw)
     return _store(store, view, name, author, cases, f"{candidates.title}, {_words(view)}", record)
 
@@ -135,7 +137,9 @@ def make_walkthrough_of(
 
 def _store(store, view: View, name: str, author: str, cases, made_from: str, record: dict) -> Walkthrough:
     if not author.strip():
-        raise OverreadError("A walkthrough needs an author; give your name.", code="author-missing")
+        raise OverreadError(
+            "A walkthrough needs an author. Type your name first, or pass --author.", code="author-missing"
+        )
     return create_walkthrough(store, view.source.data, name, author, cases, made_from, record)
 
 

@@ -9,9 +9,11 @@ from core.audit.audit import audit_file
 from core.data.index import read_dataset
 from core.data.labels import read_labels
 from core.paths import predictions_folder
+from core.review import database
+from core.review.database import transaction
 from core.review.store import add_verdict, open_store
 from core.review.vocabulary import Verdict
-from core.review.walkthroughs import list_walkthroughs, read_walkthrough
+from core.review.walkthroughs import WalkthroughCase, create_walkthrough, list_walkthroughs, read_walkthrough
 from core.scores.json_values import json_values
 from core.scores.operating_points import POINTS
 from core.scores.verification_log import LOOKS
@@ -136,18 +138,18 @@ def stored(name: str):
 
 def test_a_walkthrough_is_the_same_record(own):
     for which, flags in (("the first of this list", ()), ("at random", ("--at-random",))):
-        app = open_page("errors", threshold="0.4")
+        app = open_page("errors", threshold="0.6")
         app.text_input(key="reviewer").set_value("Ana").run()
         app.segmented_control(key="walk_which").set_value(which).run()
         app.text_input(key="walk_name").set_value(f"page, {which}").run()
         app.number_input(key="walk_cases").set_value(3).run()
         app.number_input(key="walk_controls").set_value(2).run()
         assert not app.button(key="walk_make").click().run().exception
-        more = ("--threshold", 0.4, "--cases", 3, "--controls", 2, *flags)
+        more = ("--threshold", 0.6, "--cases", 3, "--controls", 2, *flags)
         run_command("walkthrough", "make", f"command, {which}", *ALPHA, *more)
         page, command = stored(f"page, {which}"), stored(f"command, {which}")
         assert page.cases == command.cases and len(page.cases) == 5
-        assert page.record == command.record and page.record["view"]["threshold"] == 0.4
+        assert page.record == command.record and page.record["view"]["threshold"] == 0.6
         assert (page.made_from, page.author) == (command.made_from, command.author)
 
 
@@ -190,3 +192,14 @@ def test_a_record_says_what_has_changed_since(own):
     record["source"]["digest"] = "0" * 64
     (sentence,) = changes_since(record, view_from_record(record, find))
     assert "00000000" in sentence and "alpha" in sentence
+
+
+def test_a_database_from_before_the_records_opens_and_takes_new_walkthroughs(own):
+    store = open_store()
+    create_walkthrough(store, "demo", "old", "Ana", [WalkthroughCase("valid/elbow/patient00001/study1")])
+    with transaction(store, write=True) as connection:
+        database.records.drop(connection)
+    assert stored("old").record == {}
+    assert not open_page("walkthroughs", walk="old").exception
+    run_command("walkthrough", "make", "new", *ALPHA)
+    assert stored("new").record["view"]["source"]["name"] == "alpha" and stored("old").name == "old"
