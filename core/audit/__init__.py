@@ -1,1 +1,1 @@
-"""What is wrong with a data set, before anybody trains on it."""
+"""The audit: what is wrong with a data set, before anyone trains on it."""

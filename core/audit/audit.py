@@ -1,4 +1,4 @@
-"""The audit of a data set: hard verdicts first, then alarms, then what is merely odd."""
+"""The audit of a data set: patient overlap, copies, faulty files, label conflicts, odd radiographs and shortcuts."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from core.data.split import overlap_table
 from core.metrics.intervals import Estimate
 from core.paths import home, write_atomically
 
-# Raised when a check changes, so that older audits are made again.
+# Raised when a check changes, so that older audits are computed again.
 VERSION = 4
 # Beyond these a radiograph is shown as odd: column, direction, limit, in words.
 ODD = {
@@ -34,7 +34,7 @@ ODD = {
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found, as `python -m core audit NAME --json` gives it; estimates as {value, low, high, n, why}."""
+    """The results of an audit; estimates are {value, low, high, n, why}."""
 
     name: str
     index_hash: str
@@ -56,11 +56,11 @@ class Audit:
 
     @property
     def failed(self) -> bool:
-        """Whether a hard verdict stands: a patient on two sides of a split."""
+        """Whether a patient is in more than one split."""
         return bool(self.patient_overlap)
 
-    def facts(self) -> dict:
-        """As the command prints it: the fields, and the shortcut's AUROC with its interval by name."""
+    def to_dict(self) -> dict:
+        """The fields, and the shortcut's AUROC and interval as `shortcut_auroc`, `_low` and `_high`, for JSON."""
         ends = {f"shortcut_auroc{end and '_' + end}": self.shortcut[end or "value"] for end in ("", "low", "high")}
         return asdict(self) | ends
 
@@ -70,16 +70,16 @@ def audit(
     rows: pd.DataFrame,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Audit:
-    """Audit a data set. rows: as `measured_rows` gives them."""
-    problems, torn = dataset.problems(), conflicting_studies(rows)
+    """Audit a data set. rows: from `measured_rows`."""
+    problems, conflicting = dataset.problems(), conflicting_studies(rows)
     decoded = rows["sketch"].notna()
     groups = _duplicates(rows, decoded, progress)
     if progress:
-        progress(0, 1, "guessing the label from quality alone")
+        progress(0, 1, "predicting the label from image quality alone")
     measured = rows[decoded]
     whole, parts = shortcut(measured)
     if progress:
-        progress(1, 1, "guessing the label from quality alone")
+        progress(1, 1, "predicting the label from image quality alone")
     return Audit(
         name=dataset.name,
         index_hash=dataset.index_hash,
@@ -87,34 +87,34 @@ def audit(
         radiographs=len(rows),
         patients_known=int(rows["patient_id"].nunique()),
         radiographs_without_patient=int(rows["patient_id"].isna().sum()),
-        patient_overlap=_overlap(rows),
-        duplicates_across=[group for group in groups if _across(group)],
-        duplicates_within=[group for group in groups if not _across(group)],
+        patient_overlap=_patient_overlap(rows),
+        duplicates_across=[group for group in groups if _is_across_studies(group)],
+        duplicates_within=[group for group in groups if not _is_across_studies(group)],
         unreadable=problems["unreadable"] + _undecoded(rows[~decoded], rows.attrs.get("failed", {})),
         stray=problems["stray"],
-        # Studies with both labels are told below, with the copies that have them.
-        conflicts=[entry for entry in problems["conflicts"] if entry["path"] not in torn],
+        # Studies with both labels are among the label conflicts below, with the copies that have both.
+        conflicts=[entry for entry in problems["conflicts"] if entry["path"] not in conflicting],
         converted=problems.get("converted", []),
-        label_conflicts=_label_conflicts(torn, groups),
-        quality={name: _odd(measured, name) for name in ODD},
+        label_conflicts=_label_conflicts(conflicting, groups),
+        quality={name: _odd_paths(measured, name) for name in ODD},
         shortcut=_plain(whole),
-        shortcut_by={name: _plain(found) for name, found in parts.items()},
+        shortcut_by={name: _plain(estimate) for name, estimate in parts.items()},
     )
 
 
 def run_audit(dataset: Dataset, progress: Callable[[int, int, str], None] | None = None) -> Audit:
-    """The audit kept for this index, else a new one, which is kept."""
-    if found := read_audit(dataset):
-        return found
-    found = audit(dataset, measured_rows(dataset, progress), progress)
-    write_atomically(audit_file(dataset), lambda path: path.write_text(json.dumps(asdict(found))))
-    return found
+    """Return the stored audit of this index, or make and store a new one."""
+    if stored := read_audit(dataset):
+        return stored
+    made = audit(dataset, measured_rows(dataset, progress), progress)
+    write_atomically(audit_file(dataset), lambda path: path.write_text(json.dumps(asdict(made))))
+    return made
 
 
 def measured_rows(dataset: Dataset, progress: Callable[[int, int, str], None] | None = None) -> pd.DataFrame:
-    """INDEX with MEASURES and `sketch`, decoded now where they have not been; missing where a file cannot be decoded.
+    """INDEX with MEASURES and `sketch`; files without stored measures are decoded now.
 
-    attrs `failed`: {sha1: reason} of those.
+    The measures are missing where a file cannot be decoded, and attrs `failed` has the reasons, {sha1: reason}.
     """
     from core.data.decode import measures_table
 
@@ -128,17 +128,17 @@ def measured_rows(dataset: Dataset, progress: Callable[[int, int, str], None] | 
 
 
 def read_audit(dataset: Dataset) -> Audit | None:
-    """The audit that was kept, if it is of this index and of these checks."""
+    """Return the stored audit if it belongs to this index and these versions of the checks."""
     try:
         facts = json.loads(audit_file(dataset).read_text())
-        kept = Audit(**facts)
+        stored = Audit(**facts)
     except (OSError, ValueError, TypeError):
         return None
-    return kept if (kept.index_hash, kept.version) == (dataset.index_hash, _version()) else None
+    return stored if (stored.index_hash, stored.version) == (dataset.index_hash, _version()) else None
 
 
 def audit_file(dataset: Dataset) -> Path:
-    """Where the audit of a data set is kept."""
+    """The file of the stored audit of a data set."""
     return home() / "audits" / f"{dataset.name}.json"
 
 
@@ -146,31 +146,31 @@ def _version() -> str:
     return f"{VERSION}.{measures.VERSION}"
 
 
-def _overlap(rows: pd.DataFrame) -> list[dict]:
+def _patient_overlap(rows: pd.DataFrame) -> list[dict]:
     crossing = overlap_table(rows.dropna(subset=["patient_id"]), "patient_id")
     return [{"patient": row.patient_id, "splits": row.splits.split(", ")} for row in crossing.itertuples()]
 
 
 def _duplicates(rows: pd.DataFrame, decoded: pd.Series, progress) -> list[list[dict]]:
-    """Groups of copies, those across splits first. Byte copies are found even where a file cannot be decoded."""
+    """Groups of copies, those across splits first. Identical files are found even where they cannot be decoded."""
     rows = rows.reset_index(drop=True)
-    # One representative of each file: ten copies of one are compared once.
+    # Only one row of each distinct file is compared.
     codes, _ = pd.factorize(rows["sha1"])
     first = pd.Series(codes).drop_duplicates().index.to_numpy()
-    seen = first[decoded.to_numpy()[first]]
+    compared = first[decoded.to_numpy()[first]]
     pairs = pd.DataFrame({"first": [], "second": []}, dtype=int)
-    if len(seen) > 1:
-        sketches = np.frombuffer(b"".join(rows["sketch"].iloc[seen]), np.uint8).reshape(-1, SKETCH, SKETCH)
-        aspects = (rows["width"] / rows["height"].clip(lower=1)).to_numpy()[seen]
+    if len(compared) > 1:
+        sketches = np.frombuffer(b"".join(rows["sketch"].iloc[compared]), np.uint8).reshape(-1, SKETCH, SKETCH)
+        aspects = (rows["width"] / rows["height"].clip(lower=1)).to_numpy()[compared]
         pairs = near_pairs(sketches, aspects, progress)
-        pairs = pairs.assign(first=codes[seen[pairs["first"]]], second=codes[seen[pairs["second"]]])
+        pairs = pairs.assign(first=codes[compared[pairs["first"]]], second=codes[compared[pairs["second"]]])
     group = groups_of(codes.max() + 1, pairs)[codes]
     sizes = np.bincount(group)
-    listed = []
+    groups = []
     for number in np.flatnonzero(sizes > 1):
         members = rows.iloc[np.flatnonzero(group == number)]
         exact = members["sha1"].nunique() == 1
-        listed.append(
+        groups.append(
             [
                 {
                     "path": row.path,
@@ -183,53 +183,53 @@ def _duplicates(rows: pd.DataFrame, decoded: pd.Series, progress) -> list[list[d
                 for row in members.itertuples()
             ]
         )
-    return sorted(listed, key=lambda members: (-len({row["split"] for row in members}), members[0]["path"]))
+    return sorted(groups, key=lambda members: (-len({row["split"] for row in members}), members[0]["path"]))
 
 
-def _across(members: list[dict]) -> bool:
-    """Whether copies lie in more than one study, which no examination explains."""
+def _is_across_studies(members: list[dict]) -> bool:
+    """Whether the copies belong to more than one study, which no examination explains."""
     return len({row["study"] for row in members}) > 1
 
 
-def _label_conflicts(torn: set[str], groups: list[list[dict]]) -> list[dict]:
+def _label_conflicts(conflicting: set[str], groups: list[list[dict]]) -> list[dict]:
     found = [
         {
             "path": study,
-            "reason": "its radiographs carry both labels; the study counts as unlabelled until that is mended",
+            "reason": "its radiographs have both labels; the study counts as unlabelled until this is corrected",
         }
-        for study in sorted(torn)
+        for study in sorted(conflicting)
     ]
     for members in groups:
         labels = {row["label"] for row in members} - {None}
         if len(labels) > 1:
             paths = ", ".join(row["path"] for row in members)
-            found.append({"path": members[0]["path"], "reason": f"copies carry different labels: {paths}"})
+            found.append({"path": members[0]["path"], "reason": f"copies have different labels: {paths}"})
     return found
 
 
 def _undecoded(rows: pd.DataFrame, failed: dict[str, str]) -> list[dict]:
-    """Files whose head and end are sound, and whose pixels are not."""
+    """Files with an intact header and end whose pixels cannot be decoded."""
     return [
         {"path": path, "reason": failed.get(sha1, "it could not be decoded")}
         for path, sha1 in zip(rows["path"], rows["sha1"])
     ]
 
 
-def _odd(rows: pd.DataFrame, name: str) -> list[str]:
+def _odd_paths(rows: pd.DataFrame, name: str) -> list[str]:
     column, direction, limit, _ = ODD[name]
     values = rows[column]
-    hit = values >= limit if direction == ">=" else values < limit
-    return rows.loc[hit].sort_values(column, ascending=direction == "<")["path"].tolist()
+    beyond = values >= limit if direction == ">=" else values < limit
+    return rows.loc[beyond].sort_values(column, ascending=direction == "<")["path"].tolist()
 
 
-def _plain(found: Estimate) -> dict:
+def _plain(estimate: Estimate) -> dict:
     def number(value):
         return None if value is None or np.isnan(value) else float(value)
 
     return {
-        "value": number(found.value),
-        "low": number(found.low),
-        "high": number(found.high),
-        "n": found.n,
-        "why": found.why,
+        "value": number(estimate.value),
+        "low": number(estimate.low),
+        "high": number(estimate.high),
+        "n": estimate.n,
+        "why": estimate.why,
     }

@@ -1,9 +1,9 @@
-"""Copies of a radiograph, exact and near: by what the whole picture looks like, compared pair by pair.
+"""Finds exact and near copies of radiographs by comparing the whole pictures, pair by pair.
 
-Perceptual hashes answer in bits and lose copies at the border of a bit. Here the broad waves of each sketch are a unit
-vector, and all pairs are compared by blocks of matrix products: as they are, mirrored, turned, as a negative, with
-equalised levels, and each whole against parts of the others. What is alike then is looked at closely: as it lies, and
-laid on each other as a crop, a frame or a slight turn would have it.
+Perceptual hashes round to bits and miss copies close to a rounding border. Here the coarse waves of each sketch are a
+unit vector, and blocks of matrix products compare all pairs: unchanged, mirrored, turned, as negatives, with equalised
+levels, and each whole picture with parts of the others. Similar pairs are then compared in detail: in place, and
+aligned to each other as a crop, a frame or a slight turn would need.
 """
 
 from collections.abc import Callable
@@ -14,27 +14,37 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from core.audit.alignment import Start, aligned
-from core.audit.sketches import COARSE_SIDE, FINE_SIDE, coarse, equalised, evened, fine, seen, spread, unframed
+from core.audit.alignment import InitialPlacement, align
+from core.audit.sketches import (
+    COARSE_SIDE,
+    FINE_SIDE,
+    area_means,
+    coarse_features,
+    equalise,
+    fine_features,
+    level_spread,
+    normalise_mean,
+    remove_frames,
+)
 
-# Measured on real radiographs and on phantoms, which all look alike: docs/decisions.md. COARSE lets a pair be looked
-# at. FINE is asked of the two as they lie, and REST of what is left without the sixteenth part of the pixels that
-# differs most: a marker, a strip that was blanked. LAID is asked of the two once they are laid on each other, and
-# IN_PLACE, where there is no chance to fit, if no corner had to be moved by more than UNMOVED of the height. WITHIN is
-# asked of what lies within the frames of two that both have one.
-COARSE, FINE, REST, LAID, IN_PLACE, WITHIN = 0.93, 0.975, 0.992, 0.987, 0.945, 0.96
+# Measured on real radiographs and on phantoms, which all look alike (docs/decisions.md). A pair with a coarse likeness
+# of COARSE is compared in detail. It is a copy if its likeness reaches one of these:
+# FINE in place; REST in place, without the share LEFT_OUT of the pixels that differ most (a marker, a blanked strip);
+# ALIGNED after alignment; IN_PLACE after an alignment that moved no corner by more than UNMOVED of the height, which
+# leaves little room for overfitting. If both have frames, their contents must reach WITHIN as well.
+COARSE, FINE, REST, ALIGNED, IN_PLACE, WITHIN = 0.93, 0.975, 0.992, 0.987, 0.945, 0.96
 UNMOVED = 0.01
 LEFT_OUT = 0.06
-# A copy keeps its shape; a radiograph of another shape that looks alike does not. A crop or a frame changes it a bit.
+# The largest difference in log(width / height): a copy keeps its shape, and a crop or a frame changes it slightly.
 SAME_ASPECT, NEAR_ASPECT = 0.03, 0.06
-_BLOCK, _PAIRS, _LAID_AT_ONCE = 1024, 8192, 512
+_BLOCK, _PAIRS, _ALIGNED_AT_ONCE = 1024, 8192, 512
 
 
 @dataclass(frozen=True)
-class _Way:
-    """How a copy may lie: pictures [n, s, s] turned so; whether its shape is turned too, and its levels are negated.
+class _Change:
+    """How a copy may differ. turn: of pictures [n, s, s]. aside: whether the turn exchanges width and height.
 
-    window: the shares left, right, top and bottom of the copy that the other lacks. tone: how levels are compared.
+    window: the shares on the left, right, top and bottom that were cropped.
     """
 
     turn: Callable[[np.ndarray], np.ndarray] = lambda pictures: pictures
@@ -45,42 +55,42 @@ class _Way:
     window: tuple[float, float, float, float] | None = None
 
     @property
-    def laid(self) -> bool:
-        """Whether the two do not lie as they are, and need not have quite the same shape."""
+    def aligned(self) -> bool:
+        """Whether the pair needs alignment, so that its shapes may differ slightly."""
         return self.equalised or self.framed or self.window is not None
 
     @property
     def mutual(self) -> bool:
-        """Whether it is the same for the pair the other way round."""
+        """Whether the change is the same with the two pictures exchanged."""
         return not (self.aside or self.framed or self.window)
 
 
-_PARTS = {
-    "less 3% a side": (0.03, 0.03, 0.03, 0.03),
-    "less 6% a side": (0.06, 0.06, 0.06, 0.06),
-    "less 9% a side": (0.09, 0.09, 0.09, 0.09),
-    "less 5% on the left": (0.05, 0, 0, 0),
-    "less 5% on the right": (0, 0.05, 0, 0),
-    "less 5% above": (0, 0, 0.05, 0),
-    "less 5% below": (0, 0, 0, 0.05),
+_CROPS = {
+    "3% cropped a side": (0.03, 0.03, 0.03, 0.03),
+    "6% cropped a side": (0.06, 0.06, 0.06, 0.06),
+    "9% cropped a side": (0.09, 0.09, 0.09, 0.09),
+    "5% cropped on the left": (0.05, 0, 0, 0),
+    "5% cropped on the right": (0, 0.05, 0, 0),
+    "5% cropped above": (0, 0, 0.05, 0),
+    "5% cropped below": (0, 0, 0, 0.05),
 }
-WAYS = {
-    "as it is": _Way(),
-    "mirrored": _Way(lambda pictures: pictures[:, :, ::-1]),
-    "upside down": _Way(lambda pictures: pictures[:, ::-1, ::-1]),
-    "on its side": _Way(lambda pictures: np.rot90(pictures, axes=(1, 2)), aside=True),
-    "negative": _Way(negative=True),
-    **{name: _Way(window=window) for name, window in _PARTS.items()},
-    "framed": _Way(framed=True),
-    "equalised": _Way(equalised=True),
+CHANGES = {
+    "unchanged": _Change(),
+    "mirrored": _Change(lambda pictures: pictures[:, :, ::-1]),
+    "upside down": _Change(lambda pictures: pictures[:, ::-1, ::-1]),
+    "on its side": _Change(lambda pictures: np.rot90(pictures, axes=(1, 2)), aside=True),
+    "negative": _Change(negative=True),
+    **{name: _Change(window=window) for name, window in _CROPS.items()},
+    "framed": _Change(framed=True),
+    "equalised": _Change(equalised=True),
 }
 
 
 @dataclass(frozen=True)
 class _Sketches:
-    """All that is compared: sketches uint8 [n, s, s] and the logarithm of their shapes [n].
+    """Sketches uint8 [n, s, s] and the logarithm of their width over height [n].
 
-    inner: without their frames, where they are `framed`. usable: those with some contrast.
+    inner: the sketches without frames. framed, usable: whether each has a frame, and enough contrast to compare.
     """
 
     whole: np.ndarray
@@ -94,152 +104,157 @@ class _Sketches:
 def near_pairs(
     sketches: np.ndarray, aspects: np.ndarray, progress: Callable[[int, int, str], None] | None = None
 ) -> pd.DataFrame:
-    """Pairs that are copies of one picture: `first`, `second` (rows), `likeness` (0..1), `way` (of WAYS).
+    """Return the pairs that are copies of one picture: `first`, `second` (rows), `likeness` (0..1), `change`.
 
-    sketches: uint8 [n, SKETCH, SKETCH]; rows without contrast match nothing. aspects: width over height [n].
+    change: a key of CHANGES. sketches: uint8 [n, SKETCH, SKETCH]; those without contrast match nothing. aspects: width
+    over height [n].
     """
-    parts, shape = unframed(sketches), np.log(aspects)
-    usable = spread(sketches) > 3
-    all_of_them = _Sketches(sketches, parts.inner, shape, shape + np.log(parts.shape), parts.framed, usable)
-    alike = _alike(all_of_them, progress)
-    found = _as_they_lie(all_of_them, parts.filled, alike)
-    found = pd.concat([found, _laid_on(all_of_them, alike, found, progress)], ignore_index=True)
+    unframed, shape = remove_frames(sketches), np.log(aspects)
+    usable = level_spread(sketches) > 3
+    inner_shape = shape + np.log(unframed.shape)
+    candidates = _Sketches(sketches, unframed.inner, shape, inner_shape, unframed.framed, usable)
+    alike = _coarse_pairs(candidates, progress)
+    found = _pairs_in_place(candidates, unframed.filled, alike)
+    found = pd.concat([found, _aligned_pairs(candidates, alike, found, progress)], ignore_index=True)
     found[["first", "second"]] = np.sort(found[["first", "second"]].to_numpy(), axis=1)
-    # A symmetric picture is near its mirror image as well: the plainest reading is kept.
+    # A symmetric picture is also near its mirror image; the simplest change is kept.
     return found.drop_duplicates(["first", "second"]).sort_values(["first", "second"]).reset_index(drop=True)
 
 
 def groups_of(count: int, pairs: pd.DataFrame) -> np.ndarray:
-    """The group of each of `count` rows, int; rows linked by pairs share one, directly or through others."""
+    """The group number of each of `count` rows; rows that pairs link, directly or through others, share a group."""
     ones = np.ones(len(pairs))
     links = coo_array((ones, (pairs["first"].to_numpy(int), pairs["second"].to_numpy(int))), shape=(count, count))
     return connected_components(links, directed=False)[1]
 
 
-def _alike(sketches: _Sketches, progress) -> pd.DataFrame:
-    """Pairs whose broad features are alike: `first`, `second`, `coarse`, and `way`, the number of it in WAYS."""
-    whole = seen(sketches.whole, COARSE_SIDE)
-    even, plain = evened(whole), coarse(whole)
-    upright = coarse(even)
+def _coarse_pairs(sketches: _Sketches, progress) -> pd.DataFrame:
+    """Pairs with similar coarse features: `first`, `second`, `coarse`, and `change`, its position in CHANGES."""
+    whole = area_means(sketches.whole, COARSE_SIDE)
+    even, plain = normalise_mean(whole), coarse_features(whole)
+    upright = coarse_features(even)
     found, rows = [], np.flatnonzero(sketches.usable)
-    for number, way in enumerate(WAYS.values()):
+    for number, change in enumerate(CHANGES.values()):
         if progress:
-            progress(number * len(rows), len(WAYS) * len(rows), "comparing pairs")
-        theirs, part = rows, way.window
-        if way.framed and not len(theirs := rows[sketches.framed[rows]]):
+            progress(number * len(rows), len(CHANGES) * len(rows), "comparing pairs")
+        theirs, part = rows, change.window
+        if change.framed and not len(theirs := rows[sketches.framed[rows]]):
             continue
-        if way.equalised:
-            mine = other = coarse(seen(equalised(sketches.whole), COARSE_SIDE))
-        elif way.window:
-            mine, other = upright, coarse(evened(seen(sketches.whole, COARSE_SIDE, part)))
-        elif way.framed:
-            mine = other = coarse(evened(seen(sketches.inner, COARSE_SIDE)))
-        elif way.negative:
+        if change.equalised:
+            mine = other = coarse_features(area_means(equalise(sketches.whole), COARSE_SIDE))
+        elif change.window:
+            mine, other = upright, coarse_features(normalise_mean(area_means(sketches.whole, COARSE_SIDE, part)))
+        elif change.framed:
+            mine = other = coarse_features(normalise_mean(area_means(sketches.inner, COARSE_SIDE)))
+        elif change.negative:
             mine, other = plain, -plain
         else:
-            mine, other = upright, coarse(np.ascontiguousarray(way.turn(even)))
-        shape = sketches.inner_shape if way.framed else sketches.shape
+            mine, other = upright, coarse_features(np.ascontiguousarray(change.turn(even)))
+        shape = sketches.inner_shape if change.framed else sketches.shape
         left, right, top, bottom = part or (0, 0, 0, 0)
-        of_other = (-shape if way.aside else shape) + np.log((1 - left - right) / (1 - top - bottom))
-        found += [pairs.assign(way=number) for pairs in _blocks(mine, other, shape, of_other, rows, theirs, way)]
-    return pd.concat(found or [_none(["first", "second", "coarse", "way"])], ignore_index=True)
+        of_other = (-shape if change.aside else shape) + np.log((1 - left - right) / (1 - top - bottom))
+        found += [pairs.assign(change=number) for pairs in _blocks(mine, other, shape, of_other, rows, theirs, change)]
+    return pd.concat(found or [_no_pairs(["first", "second", "coarse", "change"])], ignore_index=True)
 
 
-def _blocks(mine, other, shape, of_other, rows, theirs, way: _Way):
-    """Frames of `first`, `second`, `coarse`, one a block of `rows`, against those of `theirs` that are shaped alike."""
-    # In the order of their shape, so that a block meets only those that are shaped alike.
+def _blocks(mine, other, shape, of_other, rows, theirs, change: _Change):
+    """Yield `first`, `second`, `coarse` for each block of `rows` against those of `theirs` with a similar shape."""
+    # Sorted by shape, so that a block is compared only with pictures of a similar shape.
     rows, theirs = rows[np.argsort(shape[rows], kind="stable")], theirs[np.argsort(of_other[theirs], kind="stable")]
-    apart, ordered = (NEAR_ASPECT if way.laid else SAME_ASPECT), of_other[theirs]
+    tolerance, ordered = (NEAR_ASPECT if change.aligned else SAME_ASPECT), of_other[theirs]
     other = other[theirs]
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
-        # A trifle more than is asked for: what is too far is left out below.
-        low, high = np.searchsorted(ordered, shape[block][[0, -1]] + np.array([-apart - 1e-9, apart + 1e-9]))
-        # Each pair once: a block meets itself and those after it; else either may be the turned one, or the part.
-        low = start if way.mutual else low
+        # Slightly more than the tolerance, against rounding; pairs beyond it are removed below.
+        low, high = np.searchsorted(ordered, shape[block][[0, -1]] + np.array([-tolerance - 1e-9, tolerance + 1e-9]))
+        # A mutual change needs each pair once, so a block is compared with itself and later ones. Otherwise either
+        # picture may be the changed one.
+        low = start if change.mutual else low
         likeness = mine[block] @ other[low:high].T
-        # The largest of each row is found several times faster than where the large ones lie.
+        # The maximum of each row is several times faster than a search for the large values.
         some = np.flatnonzero(likeness.max(axis=1, initial=-1) >= COARSE)
         first, second = np.nonzero(likeness[some] >= COARSE)
         first = some[first]
-        keep = np.abs(shape[block[first]] - ordered[low + second]) <= apart
-        keep &= low + second > start + first if way.mutual else theirs[low + second] != block[first]
+        keep = np.abs(shape[block[first]] - ordered[low + second]) <= tolerance
+        keep &= low + second > start + first if change.mutual else theirs[low + second] != block[first]
         first, second = first[keep], second[keep]
         if len(first):
             values = likeness[first, second]
             yield pd.DataFrame({"first": block[first], "second": theirs[low + second], "coarse": values})
 
 
-def _as_they_lie(sketches: _Sketches, filled: np.ndarray, alike: pd.DataFrame) -> pd.DataFrame:
-    """Of these pairs, those that are alike in their fine features too, as they lie: `likeness`, `way`.
+def _pairs_in_place(sketches: _Sketches, filled: np.ndarray, alike: pd.DataFrame) -> pd.DataFrame:
+    """The pairs whose fine features are similar too, without alignment: `likeness` and `change`.
 
-    filled: the sketches, their frames filled. Two films with the same white frame are alike in that, and no copies.
+    filled: the sketches with their frames filled, since two films with the same white frame need not be copies.
     """
-    found = [_none()]
-    for number, (name, way) in enumerate(WAYS.items()):
-        pairs = alike[alike["way"] == number]
-        if way.laid or pairs.empty:
+    found = [_no_pairs()]
+    for number, (name, change) in enumerate(CHANGES.items()):
+        pairs = alike[alike["change"] == number]
+        if change.aligned or pairs.empty:
             continue
         first, second = pairs["first"].to_numpy(), pairs["second"].to_numpy()
         likeness = np.zeros(len(first), np.float32)
         for start in range(0, len(first), _PAIRS):
             part = slice(start, start + _PAIRS)
-            likeness[part] = _fine_likeness(sketches.whole, first[part], second[part], way)
+            likeness[part] = _fine_likeness(sketches.whole, first[part], second[part], change)
         both = np.flatnonzero((likeness >= FINE) & sketches.framed[first] & sketches.framed[second])
         if len(both):
-            within = _fine_likeness(filled, first[both], second[both], way)
+            within = _fine_likeness(filled, first[both], second[both], change)
             likeness[both[within < WITHIN]] = 0
         keep = likeness >= FINE
         found.append(
-            pd.DataFrame({"first": first[keep], "second": second[keep], "likeness": likeness[keep], "way": name})
+            pd.DataFrame({"first": first[keep], "second": second[keep], "likeness": likeness[keep], "change": name})
         )
     return pd.concat([part for part in found if len(part)] or found, ignore_index=True)
 
 
-def _fine_likeness(sketches: np.ndarray, first: np.ndarray, second: np.ndarray, way: _Way) -> np.ndarray:
-    """Correlation [n] in fine features of these rows, the second turned as `way` says."""
-    mine, theirs = seen(sketches[first], FINE_SIDE), way.turn(seen(sketches[second], FINE_SIDE))
-    plain = np.einsum("ij,ij->i", fine(mine), fine(theirs))
-    if way.negative:
+def _fine_likeness(sketches: np.ndarray, first: np.ndarray, second: np.ndarray, change: _Change) -> np.ndarray:
+    """Correlation [n] of the fine features of these rows, with `change` applied to the second."""
+    mine, theirs = area_means(sketches[first], FINE_SIDE), change.turn(area_means(sketches[second], FINE_SIDE))
+    plain = np.einsum("ij,ij->i", fine_features(mine), fine_features(theirs))
+    if change.negative:
         return -plain
-    even = fine(evened(mine)), fine(evened(theirs))
-    found, rest = np.einsum("ij,ij->i", *even), without_the_worst(*even)
+    even = fine_features(normalise_mean(mine)), fine_features(normalise_mean(theirs))
+    found, rest = np.einsum("ij,ij->i", *even), correlation_without_outliers(*even)
     return np.maximum(np.where((found < FINE) & (rest >= REST), rest, found), plain)
 
 
-def without_the_worst(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Correlation [n] of unit vectors [n, k] over the pixels that are left without LEFT_OUT of them."""
-    apart = np.abs(mine - theirs)
-    out = round(LEFT_OUT * apart.shape[1])
-    kept = apart <= np.partition(apart, -out - 1, axis=1)[:, -out - 1, None]
+def correlation_without_outliers(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Correlation [n] of unit vectors [n, k] without the share LEFT_OUT of the pixels that differ most."""
+    difference = np.abs(mine - theirs)
+    out = round(LEFT_OUT * difference.shape[1])
+    kept = difference <= np.partition(difference, -out - 1, axis=1)[:, -out - 1, None]
     count = kept.sum(axis=1, keepdims=True)
     mine, theirs = ((each - (each * kept).sum(axis=1, keepdims=True) / count) * kept for each in (mine, theirs))
     lengths = np.sqrt((mine**2).sum(axis=1) * (theirs**2).sum(axis=1))
     return (mine * theirs).sum(axis=1) / np.maximum(lengths, 1e-6)
 
 
-def _laid_on(sketches: _Sketches, alike: pd.DataFrame, found: pd.DataFrame, progress) -> pd.DataFrame:
-    """Of the pairs that were not `found` yet, those that are alike once laid on each other: `likeness`, `way`."""
-    ways, count = list(WAYS.values()), len(sketches.whole)
-    # One start a pair and kind of change: the likeliest.
-    kinds = np.array([0 if way.window else number for number, way in enumerate(ways)])
+def _aligned_pairs(sketches: _Sketches, alike: pd.DataFrame, found: pd.DataFrame, progress) -> pd.DataFrame:
+    """The pairs not yet `found` that are similar after alignment: `likeness` and `change`."""
+    changes, count = list(CHANGES.values()), len(sketches.whole)
+    # One initial placement for each pair and kind of change: the one with the highest coarse likeness.
+    kinds = np.array([0 if change.window else number for number, change in enumerate(changes)])
     new = alike[~np.isin(_key(alike, count), _key(found, count))]
-    new = new.assign(kind=kinds[new["way"].to_numpy(int)], key=_key(new, count)).sort_values(
-        ["coarse", "way"], ascending=[False, True], kind="stable"
+    new = new.assign(kind=kinds[new["change"].to_numpy(int)], key=_key(new, count)).sort_values(
+        ["coarse", "change"], ascending=[False, True], kind="stable"
     )
-    new = new.drop_duplicates(["key", "kind"]).sort_values("way", kind="stable")
+    new = new.drop_duplicates(["key", "kind"]).sort_values("change", kind="stable")
     parts = []
-    for start in range(0, len(new), _LAID_AT_ONCE):
+    for start in range(0, len(new), _ALIGNED_AT_ONCE):
         if progress:
-            progress(start, len(new), "laying pairs on each other")
-        rows = new.iloc[start : start + _LAID_AT_ONCE]
-        for number in rows["way"].unique():
-            pairs = rows[rows["way"] == number]
-            likeness, moved = _laid(sketches, pairs["first"].to_numpy(), pairs["second"].to_numpy(), ways[number])
-            pairs = pairs.assign(likeness=likeness, way=list(WAYS)[number])
-            keep = likeness >= np.where(moved <= UNMOVED, IN_PLACE, LAID)
-            parts.append(pairs.loc[keep, ["first", "second", "likeness", "way"]])
-    return pd.concat([part for part in parts if len(part)] or [_none()], ignore_index=True)
+            progress(start, len(new), "aligning pairs")
+        rows = new.iloc[start : start + _ALIGNED_AT_ONCE]
+        for number in rows["change"].unique():
+            pairs = rows[rows["change"] == number]
+            likeness, moved = _align_pairs(
+                sketches, pairs["first"].to_numpy(), pairs["second"].to_numpy(), changes[number]
+            )
+            pairs = pairs.assign(likeness=likeness, change=list(CHANGES)[number])
+            keep = likeness >= np.where(moved <= UNMOVED, IN_PLACE, ALIGNED)
+            parts.append(pairs.loc[keep, ["first", "second", "likeness", "change"]])
+    return pd.concat([part for part in parts if len(part)] or [_no_pairs()], ignore_index=True)
 
 
 def _key(pairs: pd.DataFrame, count: int) -> np.ndarray:
@@ -247,24 +262,26 @@ def _key(pairs: pd.DataFrame, count: int) -> np.ndarray:
     return np.minimum(first, second) * count + np.maximum(first, second)
 
 
-def _laid(sketches: _Sketches, first: np.ndarray, second: np.ndarray, way: _Way) -> tuple[np.ndarray, np.ndarray]:
-    pictures, shape = (sketches.inner, sketches.inner_shape) if way.framed else (sketches.whole, sketches.shape)
-    mine, theirs = pictures[first], way.turn(pictures[second])
-    if way.equalised:
-        mine, theirs = equalised(mine), equalised(np.ascontiguousarray(theirs))
-    theirs = 255 - theirs if way.negative else theirs
-    aspects = np.exp(shape[first]), np.exp((-1 if way.aside else 1) * shape[second])
-    left, right, top, bottom = way.window or (0, 0, 0, 0)
+def _align_pairs(
+    sketches: _Sketches, first: np.ndarray, second: np.ndarray, change: _Change
+) -> tuple[np.ndarray, np.ndarray]:
+    pictures, shape = (sketches.inner, sketches.inner_shape) if change.framed else (sketches.whole, sketches.shape)
+    mine, theirs = pictures[first], change.turn(pictures[second])
+    if change.equalised:
+        mine, theirs = equalise(mine), equalise(np.ascontiguousarray(theirs))
+    theirs = 255 - theirs if change.negative else theirs
+    aspects = np.exp(shape[first]), np.exp((-1 if change.aside else 1) * shape[second])
+    left, right, top, bottom = change.window or (0, 0, 0, 0)
     turn = np.full(len(first), 1 / (1 - top - bottom), complex)
     shift = -turn * ((left - right) / 2 * aspects[1] + 1j * (top - bottom) / 2)
     window = np.tile([left - 0.5, top - 0.5, 0.5 - right, 0.5 - bottom], (len(first), 1))
-    return aligned(
+    return align(
         np.ascontiguousarray(mine, np.float32),
         np.ascontiguousarray(theirs, np.float32),
         *aspects,
-        Start(turn, shift, window),
+        InitialPlacement(turn, shift, window),
     )
 
 
-def _none(columns: tuple = ("first", "second", "likeness", "way")) -> pd.DataFrame:
+def _no_pairs(columns: tuple = ("first", "second", "likeness", "change")) -> pd.DataFrame:
     return pd.DataFrame({name: [] for name in columns}).astype({"first": int, "second": int})

@@ -1,4 +1,4 @@
-"""One line a check: what was found, in words, and how bad it is. Red first."""
+"""The findings of an audit: one for each check, with a sentence and a level, the worst first."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ _ORDER = ("fail", "alarm", "note", "pass")
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """key: of the check, for links. level: fail (hard), alarm, note, pass."""
+class Finding:
+    """The result of one check. key: the check's name in links. level: fail (training refuses), alarm, note or pass."""
 
     key: str
     title: str
@@ -19,76 +19,79 @@ class Verdict:
 
     @property
     def mark(self) -> str:
-        """The level as a word."""
+        """The level as it is printed."""
         return MARKS[self.level]
 
 
-def verdicts(found: Audit) -> list[Verdict]:
-    """Every check as a line, the worst first."""
-    lines = [
-        _overlap(found),
-        _across(found),
-        _count("within", "Copies within a study", found.duplicates_within, "note", "group", "of copies, as expected"),
-        _count("unreadable", "Unreadable files", found.unreadable, "alarm", "file", "cannot be read"),
-        _count("labels", "Labels in conflict", found.label_conflicts, "alarm", "study or copy", "with both labels"),
-        _count("conflicts", "Tables against folders", found.conflicts, "note", "disagreement", "within the source"),
-        _count("converted", "Stored otherwise", found.converted, "note", "file", "not stored as plain grey or colour"),
-        _count("stray", "Stray files", found.stray, "note", "file", "of no radiograph of the set"),
-        _shortcut(found),
+def list_findings(audit: Audit) -> list[Finding]:
+    """Return the finding of every check, the worst first."""
+    findings = [
+        _patient_overlap(audit),
+        _copies_across_studies(audit),
+        _count(
+            "within", "Copies within a study", audit.duplicates_within, "note", "group", "of copies; common in archives"
+        ),
+        _count("unreadable", "Unreadable files", audit.unreadable, "alarm", "file", "cannot be read"),
+        _count("labels", "Labels in conflict", audit.label_conflicts, "alarm", "study or copy", "with both labels"),
+        _count("conflicts", "Tables against folders", audit.conflicts, "note", "disagreement", "within the source"),
+        _count("converted", "Converted files", audit.converted, "note", "file", "not stored as plain grey or colour"),
+        _count("stray", "Stray files", audit.stray, "note", "file", "of no radiograph of the set"),
+        _shortcut(audit),
         *[
-            _count(f"odd:{name}", name.capitalize(), found.quality.get(name, []), "note", "radiograph", f"({words})")
+            _count(f"odd:{name}", name.capitalize(), audit.quality.get(name, []), "note", "radiograph", f"({words})")
             for name, (*_, words) in ODD.items()
         ],
     ]
-    return sorted(lines, key=lambda line: _ORDER.index(line.level))
+    return sorted(findings, key=lambda finding: _ORDER.index(finding.level))
 
 
-def _overlap(found: Audit) -> Verdict:
+def _patient_overlap(audit: Audit) -> Finding:
     title = "Patients on two sides"
-    if found.patient_overlap:
-        names = ", ".join(entry["patient"] for entry in found.patient_overlap[:3])
-        more = ", ..." if len(found.patient_overlap) > 3 else ""
-        patients = counted(len(found.patient_overlap), "patient")
-        words = f"{patients} in more than one split ({names}{more}); training refuses this"
-        return Verdict("overlap", title, "fail", words)
-    without = found.radiographs_without_patient
-    if not found.patients_known:
-        return Verdict("overlap", title, "alarm", "cannot be judged: no patient is known; groups of copies stand in")
+    if audit.patient_overlap:
+        names = ", ".join(entry["patient"] for entry in audit.patient_overlap[:3])
+        more = ", ..." if len(audit.patient_overlap) > 3 else ""
+        patients = count_text(len(audit.patient_overlap), "patient")
+        words = f"{patients} in more than one split ({names}{more}); training refuses this data set"
+        return Finding("overlap", title, "fail", words)
+    without = audit.radiographs_without_patient
+    if not audit.patients_known:
+        words = "cannot be judged: no patient is known; groups of copies are used instead"
+        return Finding("overlap", title, "alarm", words)
     if without:
-        words = f"none of {found.patients_known:,} known patients; of {without:,} radiographs no patient is known"
-        return Verdict("overlap", title, "alarm", words)
-    return Verdict("overlap", title, "pass", f"none of {found.patients_known:,} patients")
+        words = f"none of {audit.patients_known:,} known patients; {without:,} radiographs have no known patient"
+        return Finding("overlap", title, "alarm", words)
+    return Finding("overlap", title, "pass", f"none of {audit.patients_known:,} patients")
 
 
-def _across(found: Audit) -> Verdict:
+def _copies_across_studies(audit: Audit) -> Finding:
     title = "Copies across studies"
-    groups = found.duplicates_across
+    groups = audit.duplicates_across
     if not groups:
-        return Verdict("across", title, "pass", "none")
-    sides = sum(len({row["split"] for row in group}) > 1 for group in groups)
-    people = sum(len({row["patient"] for row in group} - {None}) > 1 for group in groups)
-    words = f"{counted(len(groups), 'group')} of copies, {sides} across splits and {people} across known patients"
-    return Verdict("across", title, "alarm", words)
+        return Finding("across", title, "pass", "none")
+    splits = sum(len({row["split"] for row in group}) > 1 for group in groups)
+    patients = sum(len({row["patient"] for row in group} - {None}) > 1 for group in groups)
+    words = f"{count_text(len(groups), 'group')} of copies, {splits} across splits and {patients} across known patients"
+    return Finding("across", title, "alarm", words)
 
 
-def _count(key: str, title: str, listed: list, level: str, unit: str, words: str) -> Verdict:
-    if not listed:
-        return Verdict(key, title, "pass", "none")
-    return Verdict(key, title, level, f"{counted(len(listed), unit)} {words}")
+def _count(key: str, title: str, entries: list, level: str, unit: str, words: str) -> Finding:
+    if not entries:
+        return Finding(key, title, "pass", "none")
+    return Finding(key, title, level, f"{count_text(len(entries), unit)} {words}")
 
 
-def counted(count: int, unit: str) -> str:
-    """The count with its unit, which is in the plural from two on."""
-    many = {"study or copy": "studies or copies"}.get(unit, f"{unit}s")
-    return f"{count:,} {unit if count == 1 else many}"
+def count_text(count: int, unit: str) -> str:
+    """The count and its unit, in the plural where needed."""
+    plural = {"study or copy": "studies or copies"}.get(unit, f"{unit}s")
+    return f"{count:,} {unit if count == 1 else plural}"
 
 
-def _shortcut(found: Audit) -> Verdict:
+def _shortcut(audit: Audit) -> Finding:
     title = "Shortcut"
-    value, low, high = (found.shortcut[key] for key in ("value", "low", "high"))
+    value, low, high = (audit.shortcut[key] for key in ("value", "low", "high"))
     if value is None:
-        return Verdict("shortcut", title, "note", found.shortcut["why"])
+        return Finding("shortcut", title, "note", audit.shortcut["why"])
     interval = "" if low is None else f" ({low:.3f}-{high:.3f})"
-    words = f"the label is guessed from size, view, bone and grey levels alone with AUROC {value:.3f}{interval}"
+    words = f"the label is predicted from size, view, bone and grey levels alone with AUROC {value:.3f}{interval}"
     level = "alarm" if (low or value) > 0.6 else "pass"
-    return Verdict("shortcut", title, level, words)
+    return Finding("shortcut", title, level, words)

@@ -1,4 +1,4 @@
-"""What the label can be guessed from without looking at the anatomy: a model that can cheat will."""
+"""The shortcut check: how well the label can be predicted without the anatomy, which a network would exploit."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from core.metrics.intervals import Estimate
 from core.metrics.ranking import auroc
 
 FOLDS = 5
-# What is tried alone, to say what carries the shortcut.
+# Each group is also tried alone, to show which one carries the shortcut.
 GROUPS = {
     "size, view and bone": ["width", "height", "aspect", "view", "bone"],
     "size and shape": ["width", "height", "aspect"],
@@ -25,26 +25,27 @@ assert set(MEASURES) - {"blank"} <= set(ALL)
 
 
 def shortcut(rows: pd.DataFrame, seed: int = 0) -> tuple[Estimate, dict[str, Estimate]]:
-    """Study AUROC of the label from `ALL` columns of `rows` alone, and from each of GROUPS.
+    """Return the study AUROC of the label predicted from all columns in ALL, and from each of GROUPS.
 
-    rows: INDEX with MEASURES. Gradient-boosted trees, out of five folds that keep patients (`group_id`) together; a
-    study's score is the mean over its radiographs. NaN with its reason where one label is lacking.
+    rows: INDEX with MEASURES. The predictions are those of gradient-boosted trees, out of five folds that keep patients
+    (`group_id`) together; a study's score is the mean over its radiographs. The AUROC is NaN, with the reason, where
+    there are too few patients of a label.
     """
     known = rows[rows["label"].notna()].reset_index(drop=True)
     per_label = known.groupby("label")["group_id"].nunique()
     if len(per_label) < 2 or per_label.min() < 2 * FOLDS:
-        why = f"not estimable: fewer than {2 * FOLDS} patients of a label"
-        nothing = Estimate(np.nan, np.nan, np.nan, len(known), why)
-        return nothing, {name: nothing for name in GROUPS}
-    return _judged(known, ALL, seed), {
-        name: _judged(known, [column for column in columns if known[column].nunique(dropna=False) > 1], seed)
+        why = f"not estimable: fewer than {2 * FOLDS} patients have one of the labels"
+        unknown = Estimate(np.nan, np.nan, np.nan, len(known), why)
+        return unknown, {name: unknown for name in GROUPS}
+    return _study_auroc(known, ALL, seed), {
+        name: _study_auroc(known, [column for column in columns if known[column].nunique(dropna=False) > 1], seed)
         for name, columns in GROUPS.items()
     }
 
 
-def _judged(known: pd.DataFrame, columns: list[str], seed: int) -> Estimate:
+def _study_auroc(known: pd.DataFrame, columns: list[str], seed: int) -> Estimate:
     if not columns:
-        return Estimate(np.nan, np.nan, np.nan, len(known), "not estimable: it is the same everywhere")
+        return Estimate(np.nan, np.nan, np.nan, len(known), "not estimable: all radiographs have the same values")
     scores = _out_of_fold(known, columns, seed)
     studies = known.assign(score=scores).groupby("study_id").agg(score=("score", "mean"), label=("label", "mean"))
     studies = studies[studies["label"].isin([0.0, 1.0])]
@@ -61,16 +62,16 @@ def _out_of_fold(known: pd.DataFrame, columns: list[str], seed: int) -> np.ndarr
             for name in columns
         }
     )
-    # Words have no order: the commonest 250 as categories, the rest as missing.
-    words = [name for name in columns if known[name].dtype.kind not in "fiu"]
-    for name in words:
+    # Text has no order, so the 250 commonest values are categories and the rest count as missing.
+    text_columns = [name for name in columns if known[name].dtype.kind not in "fiu"]
+    for name in text_columns:
         table[name] = table[name].where(table[name].between(0, 249)).astype("category")
     label, score = known["label"].to_numpy(int), np.full(len(known), np.nan)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    for learn, judge in folds.split(table, label, known["group_id"]):
+    for train, test in folds.split(table, label, known["group_id"]):
         model = HistGradientBoostingClassifier(
-            max_iter=80, max_leaf_nodes=15, min_samples_leaf=20, categorical_features=words, random_state=seed
+            max_iter=80, max_leaf_nodes=15, min_samples_leaf=20, categorical_features=text_columns, random_state=seed
         )
-        model.fit(table.iloc[learn], label[learn])
-        score[judge] = model.predict_proba(table.iloc[judge])[:, 1]
+        model.fit(table.iloc[train], label[train])
+        score[test] = model.predict_proba(table.iloc[test])[:, 1]
     return score

@@ -13,15 +13,15 @@ def audit(
 ) -> None:
     """What is wrong with a data set: patients on two sides, copies, unreadable files, shortcuts. Exit status 1 if the
     first is found."""
-    from core.audit.findings import verdicts
+    from core.audit.findings import list_findings
     from core.data.index import read_dataset
     from core.workflows.audit_job import audit_dataset
 
     dataset = read_dataset(name)
     with bar() as progress:
         found = audit_dataset(dataset, progress)
-    facts = found.facts()
-    lines = [f"{line.mark} {line.title}: {line.words}" for line in verdicts(found)]
+    facts = found.to_dict()
+    lines = [f"{line.mark} {line.title}: {line.words}" for line in list_findings(found)]
     tell(facts, as_json, "\n".join([f"{name}, {found.radiographs} radiographs", *lines]))
     if found.failed:
         raise typer.Exit(1)

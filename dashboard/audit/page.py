@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from core.audit.findings import Verdict, verdicts
+from core.audit.findings import Finding, list_findings
 from core.data.index import Dataset
 from core.errors import OverreadError
 from core.workflows.audit_job import enqueue_audit, find_audit_job
@@ -26,7 +26,7 @@ def show() -> None:
         widgets.heading("Audit", dataset, dataset.name)
         offer(dataset)
         return
-    lines = verdicts(found)
+    lines = list_findings(found)
     widgets.heading("Audit", dataset, dataset.name, f"{found.radiographs:,} radiographs", summary(lines))
     # The lines stand above the selector and mark what it holds.
     table = st.container()
@@ -38,7 +38,7 @@ def show() -> None:
         findings.show(dataset, found, shown.key)
     st.download_button(
         "The whole audit as JSON",
-        lambda: json.dumps(found.facts(), indent=1),
+        lambda: json.dumps(found.to_dict(), indent=1),
         f"{dataset.name}-audit.json",
         "application/json",
         on_click="ignore",
@@ -65,7 +65,7 @@ def offer(dataset: Dataset) -> None:
             st.rerun()
 
 
-def summary(lines: list[Verdict]) -> str:
+def summary(lines: list[Finding]) -> str:
     """How many checks failed, raised an alarm or passed."""
     levels = [line.level for line in lines]
     alarms = levels.count("alarm")
@@ -77,7 +77,7 @@ def summary(lines: list[Verdict]) -> str:
     return ", ".join(f"{count} {word}" for count, word in parts if count)
 
 
-def choose(lines: list[Verdict]) -> Verdict | None:
+def choose(lines: list[Finding]) -> Finding | None:
     """The finding whose gallery is open; it lives in the URL. The worst, until another is chosen."""
     found = {line.title: line for line in lines if opens(line)}
     clicks.on_card(lambda title: st.session_state.update(finding=title))
@@ -89,14 +89,14 @@ def choose(lines: list[Verdict]) -> Verdict | None:
     return found[title]
 
 
-def opens(line: Verdict) -> bool:
+def opens(line: Finding) -> bool:
     """Whether there is something to look at."""
     if line.key == "shortcut":
         return line.words.startswith("the label")
     return line.level != "pass" and not line.words.startswith(("cannot be judged", "none"))
 
 
-def show_lines(lines: list[Verdict], shown: Verdict | None) -> None:
+def show_lines(lines: list[Finding], shown: Finding | None) -> None:
     """One line a check; those with radiographs are links that open them, those without a finding are named together."""
     rows = []
     for line in lines:

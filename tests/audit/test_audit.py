@@ -1,4 +1,4 @@
-"""What is planted in a tree is found, and nothing else; the command's contract."""
+"""The audit finds the faults planted in a tree and nothing else; the contract of the command."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from core.__main__ import app
 from core.audit.audit import Audit, read_audit, run_audit
-from core.audit.findings import verdicts
+from core.audit.findings import list_findings
 from core.audit.shortcut import shortcut
 from core.data.index import SourceTables, build_index, read_dataset, read_earlier_index, write_dataset
 from tests.audit.test_duplicates import film
@@ -27,7 +27,7 @@ def write(root, split, bone, patient, study, label, pictures):
 
 @pytest.fixture
 def root(tmp_path):
-    """40 patients, two pictures each, half abnormal: nothing wrong."""
+    """A clean tree: 40 patients with two pictures each, half of them abnormal."""
     root = tmp_path / "MURA-v1.1"
     for patient in range(40):
         label = ("negative", "positive")[patient % 2]
@@ -40,7 +40,7 @@ def audited(root) -> Audit:
     return run_audit(write_dataset("tree", build_index(root, folds=4)))
 
 
-def places(groups):
+def paths_of(groups):
     return sorted(tuple(row["path"] for row in group) for group in groups)
 
 
@@ -49,13 +49,13 @@ def test_a_clean_tree_has_no_findings(root, workspace):
     assert not found.failed
     assert found.patient_overlap == found.duplicates_across == found.duplicates_within == []
     assert found.unreadable == found.stray == found.conflicts == found.label_conflicts == []
-    # 40 patients: whatever the trees guess, the interval must not exclude a coin.
+    # With 40 patients, whatever the classifier predicts, the interval must include 0.5.
     assert found.shortcut["low"] < 0.5 < found.shortcut["high"]
-    assert {line.key for line in verdicts(found) if line.level in ("fail", "alarm")} == set()
+    assert {line.key for line in list_findings(found) if line.level in ("fail", "alarm")} == set()
 
 
-def test_planted_faults_are_found_each_in_its_place(root, workspace):
-    # A patient on both sides; the pictures of another study saved smaller elsewhere; a copy in its own study; text.
+def test_each_planted_fault_is_found_by_its_check(root, workspace):
+    # A patient in two splits; a smaller copy of a picture in another study; a copy within a study; a text file.
     write(root, "valid", "ELBOW", 0, 2, "negative", [film(900)])
     near = np.asarray(Image.fromarray(film(8)).resize((150, 180)))
     write(root, "valid", "WRIST", 35, 2, "positive", [near])
@@ -64,14 +64,14 @@ def test_planted_faults_are_found_each_in_its_place(root, workspace):
     (root / "train/XR_ELBOW/patient00001/study1_positive/image9.png").write_text("not a picture")
     found = audited(root)
     assert found.patient_overlap == [{"patient": "patient00000", "splits": ["train", "valid"]}] and found.failed
-    assert places(found.duplicates_within) == [
+    assert paths_of(found.duplicates_within) == [
         (
             "train/XR_ELBOW/patient00000/study1_negative/image1.png",
             "train/XR_ELBOW/patient00000/study1_negative/image3.png",
         )
     ]
     assert found.duplicates_within[0][0]["copy"] == "exact"
-    assert places(found.duplicates_across) == [
+    assert paths_of(found.duplicates_across) == [
         (
             "train/XR_ELBOW/patient00004/study1_negative/image1.png",
             "valid/XR_WRIST/patient00035/study2_positive/image1.png",
@@ -80,14 +80,14 @@ def test_planted_faults_are_found_each_in_its_place(root, workspace):
     first = found.duplicates_across[0][0]
     assert (first["split"], first["study"], first["copy"]) == ("train", "train/elbow/patient00004/study1", "near")
     assert [row["path"] for row in found.unreadable] == ["train/XR_ELBOW/patient00001/study1_positive/image9.png"]
-    # A normal and an abnormal copy of one picture.
+    # One picture has a normal and an abnormal copy.
     assert len(found.label_conflicts) == 1 and "different labels" in found.label_conflicts[0]["reason"]
-    levels = {line.key: line.level for line in verdicts(found)}
+    levels = {line.key: line.level for line in list_findings(found)}
     assert (levels["overlap"], levels["across"], levels["within"]) == ("fail", "alarm", "note")
-    assert verdicts(found)[0].key == "overlap"
+    assert list_findings(found)[0].key == "overlap"
 
 
-def test_odd_pictures_are_named(root, workspace):
+def test_odd_pictures_are_listed_by_their_fault(root, workspace):
     strange = {
         "blank": np.full((200, 160), 7, np.uint8),
         "static": np.random.default_rng(0).integers(0, 256, (200, 160)).astype(np.uint8),
@@ -102,26 +102,26 @@ def test_odd_pictures_are_named(root, workspace):
     assert len(quality["blank"]) == 1 and len(quality["static"]) == 1 and len(quality["strip"]) == 1
 
 
-def test_a_shortcut_is_measured(root, workspace):
-    # Abnormal films were exposed longer: the label can be read off the brightness, and off nothing else.
+def test_a_planted_shortcut_is_measured(root, workspace):
+    # Abnormal films are brighter, so brightness alone predicts the label.
     for file in root.rglob("*positive/*.png"):
         grey = np.asarray(Image.open(file)).astype(float)
         Image.fromarray(np.clip(grey * 0.7 + 70, 0, 255).astype(np.uint8)).save(file)
     found = audited(root)
     assert found.shortcut_by["brightness and contrast"]["value"] > 0.95
     assert found.shortcut_by["bone"]["low"] < 0.5 < found.shortcut_by["bone"]["high"]
-    assert next(line for line in verdicts(found) if line.key == "shortcut").level == "alarm"
+    assert next(line for line in list_findings(found) if line.key == "shortcut").level == "alarm"
 
 
-def test_a_shortcut_needs_both_labels(root, workspace):
+def test_a_shortcut_cannot_be_estimated_from_one_label(root, workspace):
     from core.audit.audit import measured_rows
 
     rows = measured_rows(write_dataset("tree", build_index(root)))
     whole, parts = shortcut(rows.assign(label=1.0))
-    assert np.isnan(whole.value) and "fewer than 10 patients" in whole.why and set(parts) >= {"bone", "metal"}
+    assert np.isnan(whole.value) and "10 patients" in whole.why and set(parts) >= {"bone", "metal"}
 
 
-def test_the_audit_is_kept_until_the_index_changes(root, workspace):
+def test_the_audit_is_stored_until_the_index_changes(root, workspace):
     first = audited(root)
     assert read_audit(read_dataset("tree")) == first
     shutil.copy(
@@ -135,45 +135,45 @@ def test_the_audit_is_kept_until_the_index_changes(root, workspace):
     assert read_audit(read_dataset("tree")) is None
 
 
-def test_a_file_that_went_bad_since_is_unreadable(root, workspace):
+def test_a_file_damaged_after_indexing_is_unreadable(root, workspace):
     dataset = write_dataset("tree", build_index(root, folds=4))
     gone = root / "train/XR_ELBOW/patient00000/study1_negative/image1.png"
     gone.write_bytes(gone.read_bytes()[:400])
     assert [row["path"] for row in run_audit(dataset).unreadable] == [str(gone.relative_to(root))]
 
 
-def test_a_file_whose_head_and_end_are_sound_is_unreadable_with_the_decoder_s_reason(root, workspace):
+def test_a_file_with_damaged_pixels_is_unreadable_with_the_decoder_s_reason(root, workspace):
     file = root / "train/XR_ELBOW/patient00000/study1_negative/image1.png"
     data = file.read_bytes()
     start = data.index(b"IDAT") - 4
-    pixels = data[start + 8 : -24][:100]  # cut short, its checksum mended
+    pixels = data[start + 8 : -24][:100]  # cut short, with a corrected checksum
     chunk = b"IDAT" + pixels
-    mended = len(pixels).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4)
-    file.write_bytes(data[:start] + mended + data[-12:])
+    corrected = len(pixels).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4)
+    file.write_bytes(data[:start] + corrected + data[-12:])
     found = audited(root)
     assert [(row["path"], row["reason"].split(" (")[0]) for row in found.unreadable] == [
         (str(file.relative_to(root)), "image file is truncated")
     ]
 
 
-def test_what_is_stored_otherwise_is_named_once(root, workspace):
+def test_a_converted_file_is_listed_once(root, workspace):
     folder = write(root, "train", "ELBOW", 77, 1, "negative", [film(500)])
     Image.fromarray(film(501)).convert("CMYK").save(folder / "image2.jpg")
     found = audited(root)
     assert [row["path"] for row in found.converted] == [str((folder / "image2.jpg").relative_to(root))]
     assert "CMYK" in found.converted[0]["reason"]
-    # Not read again the second time, and still named.
+    # An update of the index does not read it again, but still lists it.
     write_dataset("tree", build_index(root, folds=4, earlier=read_earlier_index("tree", root)))
     assert len(read_dataset("tree").problems()["converted"]) == 1
 
 
-def test_two_spellings_of_a_patient_s_folder_are_one_patient(root, workspace):
+def test_two_spellings_of_a_patient_folder_are_one_patient(root, workspace):
     folder = write(root, "valid", "WRIST", 0, 1, "negative", [film(900)])
     folder.parent.rename(folder.parent.with_name("PATIENT00000"))
     assert audited(root).patient_overlap == [{"patient": "patient00000", "splits": ["train", "valid"]}]
 
 
-def test_a_study_with_both_labels_is_told_once(root, workspace):
+def test_a_study_with_both_labels_is_listed_once(root, workspace):
     write(root, "train", "ELBOW", 0, 1, "positive", [film(900)])
     found = audited(root)
     assert found.conflicts == [] and [row["path"] for row in found.label_conflicts] == [
@@ -181,7 +181,7 @@ def test_a_study_with_both_labels_is_told_once(root, workspace):
     ]
 
 
-def test_the_command_fails_on_overlap_alone(root, workspace):
+def test_the_command_fails_only_on_patient_overlap(root, workspace):
     write_dataset("tree", build_index(root, folds=4))
     clean = CliRunner().invoke(app, ["audit", "tree", "--json"])
     facts = json.loads(clean.stdout)
@@ -198,13 +198,13 @@ def test_the_command_fails_on_overlap_alone(root, workspace):
     )
 
 
-def test_real_radiographs_copies_and_shortcut(shared, workspace):
-    """FracAtlas: what size, view and bone alone say of the label was published with the data as about .73."""
+def test_copies_and_shortcut_of_real_radiographs(shared, workspace):
+    """FracAtlas: the published AUROC of the label from size, view and bone alone is about .73."""
     indexed = build_index(shared / "data" / "radiographs", SourceTables({"patient": "patient_or_study_id"}))
     found = run_audit(write_dataset("real", indexed))
     assert found.shortcut_by["size, view and bone"]["value"] == pytest.approx(0.73, abs=0.03)
     exact = [group for group in found.duplicates_across if group[0]["copy"] == "exact"]
     copies = indexed.frame["sha1"].duplicated(keep=False)
     assert {row["path"] for group in exact for row in group} <= set(indexed.frame.loc[copies, "path"])
-    listed = {row["path"] for group in found.duplicates_across for row in group}
-    assert set(indexed.frame.loc[copies, "path"]) <= listed and len(listed) < 200
+    in_groups = {row["path"] for group in found.duplicates_across for row in group}
+    assert set(indexed.frame.loc[copies, "path"]) <= in_groups and len(in_groups) < 200

@@ -1,4 +1,4 @@
-"""Copies are found and nothing else: made pictures that differ, and copies of them as archives make them."""
+"""Copies are found, and nothing else: synthetic pictures, and the kinds of copies that archives contain."""
 
 import io
 
@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from scipy import fft, ndimage
 
-from core.audit.alignment import Start, aligned
-from core.audit.duplicates import COARSE, FINE, REST, WAYS, groups_of, near_pairs
-from core.audit.sketches import seen, unframed
+from core.audit.alignment import InitialPlacement, align
+from core.audit.duplicates import CHANGES, COARSE, FINE, REST, groups_of, near_pairs
+from core.audit.sketches import area_means, remove_frames
 from core.data.measures import SKETCH, measure
 
 
 def film(seed: int, height: int = 240, width: int = 200) -> np.ndarray:
-    """A picture of its own: broad shapes, some edges, and grain."""
+    """A distinct picture with coarse shapes, some edges and grain."""
     random = np.random.default_rng(seed)
     broad = ndimage.gaussian_filter(random.normal(0, 1, (height, width)), 12)
     fine = ndimage.gaussian_filter(random.normal(0, 1, (height, width)), 3)
@@ -24,21 +24,21 @@ def film(seed: int, height: int = 240, width: int = 200) -> np.ndarray:
     return np.clip(levels, 0, 255).astype(np.uint8)
 
 
-def saved_again(grey: np.ndarray, quality: int) -> np.ndarray:
+def saved_as_jpeg(grey: np.ndarray, quality: int) -> np.ndarray:
     buffer = io.BytesIO()
     Image.fromarray(grey).save(buffer, "JPEG", quality=quality)
     return np.asarray(Image.open(buffer))
 
 
 def marked(grey: np.ndarray) -> np.ndarray:
-    """With a white label in a corner."""
+    """The picture with a white label in a corner."""
     labelled = grey.copy()
     labelled[8:24, 8:32] = 255
     return labelled
 
 
 def cropped(left: float, right: float, top: float, bottom: float):
-    """What takes these shares of the sides away."""
+    """A function that crops these shares of the sides."""
 
     def crop(grey: np.ndarray) -> np.ndarray:
         height, width = grey.shape
@@ -54,7 +54,7 @@ def rotated(grey: np.ndarray, degrees: float) -> np.ndarray:
 
 
 COPIES = {
-    "jpeg": lambda grey: saved_again(grey, 50),
+    "jpeg": lambda grey: saved_as_jpeg(grey, 50),
     "half": lambda grey: np.asarray(Image.fromarray(grey).resize((100, 120))),
     "double": lambda grey: np.asarray(Image.fromarray(grey).resize((400, 480))),
     "mirrored": lambda grey: np.asarray(ImageOps.mirror(Image.fromarray(grey))),
@@ -70,18 +70,18 @@ COPIES = {
 
 
 MOVED = {
-    "less 1% a side": cropped(0.01, 0.01, 0.01, 0.01),
-    "less 2% a side": cropped(0.02, 0.02, 0.02, 0.02),
-    "less 5% a side": cropped(0.05, 0.05, 0.05, 0.05),
-    "less 8% a side": cropped(0.08, 0.08, 0.08, 0.08),
-    "less 5% on the left": cropped(0.05, 0, 0, 0),
-    "less 5% below": cropped(0, 0, 0, 0.05),
+    "1% cropped a side": cropped(0.01, 0.01, 0.01, 0.01),
+    "2% cropped a side": cropped(0.02, 0.02, 0.02, 0.02),
+    "5% cropped a side": cropped(0.05, 0.05, 0.05, 0.05),
+    "8% cropped a side": cropped(0.08, 0.08, 0.08, 0.08),
+    "5% cropped on the left": cropped(0.05, 0, 0, 0),
+    "5% cropped below": cropped(0, 0, 0, 0.05),
     "turned by a degree": lambda grey: rotated(grey, 1),
     "turned by two degrees": lambda grey: rotated(grey, -2),
     "a black frame": lambda grey: np.pad(grey, 12),
     "a white frame": lambda grey: np.pad(grey, 12, constant_values=255),
     "equalised": lambda grey: np.asarray(ImageOps.equalize(Image.fromarray(grey))),
-    "less 3% a side, turned, darker": lambda grey: (cropped(0.03, 0.03, 0.03, 0.03)(rotated(grey, 2)) * 0.8).astype(
+    "3% cropped a side, turned, darker": lambda grey: (cropped(0.03, 0.03, 0.03, 0.03)(rotated(grey, 2)) * 0.8).astype(
         "u1"
     ),
 }
@@ -98,11 +98,11 @@ def test_each_kind_of_copy_is_found_and_nothing_else(name):
     originals = [film(seed) for seed in range(40)]
     found = pairs_among([*originals, *(COPIES[name](grey) for grey in originals[:10])])
     assert set(zip(found["first"], found["second"])) == {(number, 40 + number) for number in range(10)}
-    assert set(found["way"]) == {name if name in WAYS else "as it is"}
+    assert set(found["change"]) == {name if name in CHANGES else "unchanged"}
     assert (found["likeness"] >= FINE).all()
 
 
-def test_another_shape_is_no_copy_and_blank_pictures_match_nothing():
+def test_pictures_of_another_shape_and_blank_pictures_match_nothing():
     wide = np.asarray(Image.fromarray(film(0)).resize((240, 200)))
     assert pairs_among([film(0), wide]).empty
     assert pairs_among([np.full((50, 50), level, np.uint8) for level in (0, 0, 128, 255)]).empty
@@ -129,7 +129,7 @@ def coarse(picture: np.ndarray) -> np.ndarray:
 
 
 def rest(one: np.ndarray, other: np.ndarray) -> float:
-    """Correlation of what is left of two pictures without the 6% that differ most."""
+    """Correlation of two pictures without the 6% of the pixels that differ most."""
     apart = np.abs(one - other)
     kept = apart <= np.sort(apart)[-1 - round(0.06 * len(apart))]
     return float(unit(one[kept]) @ unit(other[kept]))
@@ -140,7 +140,7 @@ def evened(picture: np.ndarray) -> np.ndarray:
 
 
 def copies(one: np.ndarray, other: np.ndarray, aspect: float, aspect_of_other: float) -> bool:
-    """Whether two sketches are copies as they lie, by definition, with numpy's own sums."""
+    """Whether two sketches are copies without alignment, computed directly from the definition."""
     close = abs(np.log(aspect / aspect_of_other)) <= 0.03
     for spaces, turns in (
         ((evened, np.asarray), [np.asarray, np.fliplr, lambda picture: picture[::-1, ::-1]]),
@@ -160,7 +160,7 @@ def copies(one: np.ndarray, other: np.ndarray, aspect: float, aspect_of_other: f
     return False
 
 
-def naive(sketches: np.ndarray, aspects: np.ndarray) -> set[tuple[int, int]]:
+def copies_by_definition(sketches: np.ndarray, aspects: np.ndarray) -> set[tuple[int, int]]:
     pictures = sketches.astype(np.float64)
     usable = [number for number, picture in enumerate(pictures) if picture.std() > 3]
     return {
@@ -180,15 +180,17 @@ def test_blocks_find_what_one_pair_at_a_time_finds(seed, count, apart):
     own = random.integers(0, 3, count)
     sketches = np.clip(base[own] + noise, 0, 255).astype(np.uint8)
     turned = random.integers(0, 5, count)
-    for number, way in enumerate(list(WAYS.values())[:5]):
+    for number, change in enumerate(list(CHANGES.values())[:5]):
         mine = turned == number
-        sketches[mine] = 255 - sketches[mine] if way.negative else way.turn(sketches[mine])
+        sketches[mine] = 255 - sketches[mine] if change.negative else change.turn(sketches[mine])
     aspects = random.choice([0.8, 0.81, 1.25, 1.6], count)
     found = near_pairs(sketches, aspects)
     pairs = set(zip(found["first"], found["second"]))
-    # What is alike as it lies is found; what is found besides, once laid on each other, comes from one picture.
-    assert naive(sketches, aspects) <= pairs and all(own[first] == own[second] for first, second in pairs)
-    # Who else is there changes nothing.
+    # All copies by the definition are found; pairs found besides, after alignment, come from one picture.
+    assert copies_by_definition(sketches, aspects) <= pairs and all(
+        own[first] == own[second] for first, second in pairs
+    )
+    # The other pictures of the set change nothing.
     alone = [
         (first, second)
         for first in range(count)
@@ -210,7 +212,7 @@ def test_two_films_in_the_same_white_frame_are_no_copies():
     assert pairs_among([np.pad(grey, 12, constant_values=255) for grey in faint]).empty
 
 
-def test_a_crop_is_laid_where_it_was_cut():
+def test_a_crop_is_aligned_with_its_original():
     grey = film(3, 512, 512)
     part = grey[40:490, 30:480]
     sketches = [
@@ -218,41 +220,41 @@ def test_a_crop_is_laid_where_it_was_cut():
     ]
     first, second = (sketch[None].astype(np.float32) for sketch in sketches)
     one, whole = np.ones(1), np.array([[-0.5, -0.5, 0.5, 0.5]])
-    likeness, moved = aligned(first, second, one, one, Start(one.astype(complex), np.zeros(1, complex), whole))
-    # The whole's corner at the lower left lies this far outside of the part, in heights of the part.
+    likeness, moved = align(first, second, one, one, InitialPlacement(one.astype(complex), np.zeros(1, complex), whole))
+    # How far the corners of the whole are outside of the part, in heights of the part.
     left, below = 30 / 450, (512 - 490) / 450
     above, right = 40 / 450, (512 - 480) / 450
     farthest = max(np.hypot(x, y) for x in (left, right) for y in (above, below))
     assert likeness[0] > 0.99 and moved[0] == pytest.approx(farthest, abs=0.005)
 
 
-def test_a_frame_of_one_level_is_taken_away_and_the_shape_follows():
+def test_a_frame_of_one_level_is_removed_and_the_shape_changes_accordingly():
     inside = np.asarray(Image.fromarray(film(5)).resize((48, 56)))
     framed = np.full((SKETCH, SKETCH), 9, np.uint8)
     framed[4:60, 8:56] = inside
-    found = unframed(np.stack([framed, np.asarray(Image.fromarray(film(5)).resize((SKETCH, SKETCH)))]))
+    found = remove_frames(np.stack([framed, np.asarray(Image.fromarray(film(5)).resize((SKETCH, SKETCH)))]))
     assert found.framed.tolist() == [True, False]
-    # A cell beside the frame goes with it, on each side.
+    # One cell beside the frame is removed too, on each side.
     assert found.shape.tolist() == [46 / 54, 1.0]
     assert (found.filled[0, 5:59, 9:55] == framed[5:59, 9:55]).all() and np.ptp(found.filled[0, :5]) == 0
 
 
-def test_a_window_is_seen_by_area():
+def test_a_window_gives_area_means():
     sketches = np.random.default_rng(0).integers(0, 256, (3, SKETCH, SKETCH)).astype(np.uint8)
     fine_cells = sketches.repeat(5, axis=1).repeat(5, axis=2)[:, 16:-16, 32:].astype(float)
-    assert seen(sketches, 16, (0.1, 0, 0.05, 0.05)) == pytest.approx(
+    assert area_means(sketches, 16, (0.1, 0, 0.05, 0.05)) == pytest.approx(
         fine_cells.reshape(3, 16, 18, 16, 18).mean((2, 4)), rel=1e-4
     )
 
 
-def test_blocks_meet_each_pair_once(monkeypatch):
+def test_blocks_compare_each_pair_once(monkeypatch):
     monkeypatch.setattr("core.audit.duplicates._BLOCK", 7)
     originals = [film(seed) for seed in range(20)]
     found = pairs_among([*originals, *originals])
     assert sorted(zip(found["first"], found["second"])) == [(number, 20 + number) for number in range(20)]
 
 
-def test_groups_join_through_others():
+def test_rows_linked_through_others_share_a_group():
     links = near_pairs(np.zeros((3, SKETCH, SKETCH), np.uint8), np.ones(3)).reindex(range(2))
     links["first"], links["second"] = [0, 1], [1, 4]
     group = groups_of(5, links)

@@ -72,7 +72,7 @@ def test_the_worst_verdict_is_open_and_names_are_not_markup(faulty):
     [
         ("Copies across studies", "Same file, 2 in train and valid"),
         ("Copies within a study", "Same file, 2 in valid"),
-        ("Labels in conflict", "copies carry different labels"),
+        ("Labels in conflict", "copies have different labels"),
         ("Unreadable files", "image9.png"),
     ],
 )
