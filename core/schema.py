@@ -1,4 +1,4 @@
-"""The tables at the seams: their columns, what each may hold, and the one check made at every border."""
+"""The tables that modules exchange: their columns, the values allowed, and the function that checks a table."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ MURA_BONES = ("finger", "hand", "wrist", "forearm", "elbow", "humerus", "shoulde
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its kind ('text', 'number' or 'whole'), whether it may be missing, the values it may take."""
+    """A column: its kind ('text', 'number' or 'whole'), whether cells may be empty, and the allowed values (() is any)."""
 
     kind: str
     nullable: bool = False
@@ -59,11 +59,12 @@ STUDIES = {
 
 
 def check(frame: pd.DataFrame, schema: dict[str, Column], source: str) -> pd.DataFrame:
-    """The frame, if it holds what the schema says. OverreadError names source, column and first bad value."""
+    """Return the frame if it fits the schema. OverreadError names the source, the column and the first bad value."""
     missing = [name for name in schema if name not in frame.columns]
     if missing:
         raise OverreadError(
-            f"{source} lacks the column(s) {', '.join(missing)}; expected {', '.join(schema)}. Make it again."
+            f"{source} lacks the column(s) {', '.join(missing)}; expected {', '.join(schema)}. Create it again.",
+            code="column-missing",
         )
     for name, column in schema.items():
         _check_column(frame[name], column, name, source)
@@ -71,31 +72,37 @@ def check(frame: pd.DataFrame, schema: dict[str, Column], source: str) -> pd.Dat
 
 
 def _check_column(values: pd.Series, column: Column, name: str, source: str) -> None:
-    # An empty or all-missing column has no type of its own to be wrong.
+    # Only cells with a value are checked, because pandas gives an empty column an arbitrary type.
     present = values.dropna()
     if not column.nullable and len(present) < len(values):
         raise OverreadError(
-            f"{source}: column {name} has {len(values) - len(present)} empty cells; every row needs one."
+            f"{source}: column {name} has {len(values) - len(present)} empty cells; every row needs a value.",
+            code="cell-empty",
         )
     if len(present) and column.kind == "whole" and not pd.api.types.is_integer_dtype(values):
-        raise OverreadError(f"{source}: column {name} holds {present.iloc[0]!r}; expected whole numbers.")
+        raise _wrong_value(source, name, present.iloc[0], "whole numbers")
     if len(present) and column.kind == "number" and not pd.api.types.is_numeric_dtype(values):
-        raise OverreadError(f"{source}: column {name} holds {present.iloc[0]!r}; expected numbers.")
-    # A column of pandas' text type can hold nothing else; looking at a million cells one by one takes seconds.
+        raise _wrong_value(source, name, present.iloc[0], "numbers")
+    # A column of pandas' text type has only text; checking a million cells one by one would take seconds.
     texts = isinstance(values.dtype, pd.StringDtype)
     if column.kind == "text" and not texts and not present.map(lambda value: isinstance(value, str)).all():
-        raise OverreadError(f"{source}: column {name} holds {present.iloc[0]!r}; expected text.")
+        raise _wrong_value(source, name, present.iloc[0], "text")
     if column.allowed and not present.isin(column.allowed).all():
         bad = present[~present.isin(column.allowed)].iloc[0]
         expected = ", ".join(str(value) for value in column.allowed)
-        raise OverreadError(f"{source}: column {name} holds {bad!r}; expected one of {expected}.")
+        raise _wrong_value(source, name, bad, f"one of {expected}")
     if column.unique and present.duplicated().any():
         raise OverreadError(
-            f"{source}: {name} {present[present.duplicated()].iloc[0]!r} stands twice; each must be unique."
+            f"{source}: {name} {present[present.duplicated()].iloc[0]!r} occurs twice; each must be unique.",
+            code="value-duplicate",
         )
 
 
+def _wrong_value(source: str, name: str, value, expected: str) -> OverreadError:
+    return OverreadError(f"{source}: column {name} has {value!r}; expected {expected}.", code="value-unexpected")
+
+
 def bone_order(bones) -> list[str]:
-    """MURA's seven first, in their fixed order, then other regions by name. The same order on every chart."""
+    """Names of bones in the order of every chart: MURA's seven in their fixed order, then other regions by name."""
     found = set(bones)
     return [bone for bone in MURA_BONES if bone in found] + sorted(found - set(MURA_BONES))

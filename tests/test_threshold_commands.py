@@ -156,7 +156,7 @@ def test_predict_calls_studies_by_the_locked_point_and_only_by_its_own(home, mur
         (["threshold", "other", "--rule", "youden", "--split", "valid"], 1, "has the split test, tune, not valid"),
         (["threshold", "other", "--rule", "youden", "--prevalence", "5"], 1, "expected a share above 0 and below 1"),
         (["threshold", "other", "--rule", "youden", "--by", "hospital"], 1, "[group-column-unknown]"),
-        (["threshold", "other", "--rule", "youden", "--aggregation", "sum"], 1, "expected one of mean, max"),
+        (["threshold", "other", "--rule", "youden", "--aggregation", "sum"], 1, "[aggregation-unknown]"),
         (["threshold", "other", "--rule", "youden", "--data", "none"], 1, "not of none"),
         (["verify", "none", "--split", "test"], 1, "no checkpoint and no imported set 'none'"),
     ],
@@ -198,7 +198,7 @@ def test_compare_pairs_two_models_at_their_own_thresholds(home, imported, table)
         == sum(group["fixed"] + group["broken"] for group in facts["groups"])
     )
     said = core(home, "compare", "other", "worse", "--split", "test")
-    assert "other ranks better" in said and "left out: 10 scored only by the first" in said
+    assert "other ranks better" in said and "left out: 10 scored only by the first model" in said
     point = json.loads(core(home, "threshold", "worse", "--rule", "youden", "--lock", "--author", "A", "--json"))
     facts = json.loads(core(home, "compare", "other", "worse", "--split", "test", "--json"))
     assert facts["b"]["threshold"] == point["threshold"] and point["point"]["id"] in facts["b"]["threshold_from"]
@@ -210,10 +210,10 @@ def test_compare_refuses_what_cannot_be_compared(home, imported, table):
     table[1].assign(study=[f"x{i}" for i in range(600)]).to_csv(file, index=False)
     columns = ("--label", "truth", "--score", "p", "--study", "study", "--split", "split")
     core(home, "import-predictions", file, "--name", "strangers", *columns)
-    assert "No study is in both" in core(home, "compare", "other", "strangers", "--split", "test", status=1)
+    assert "[no-shared-studies]" in core(home, "compare", "other", "strangers", "--split", "test", status=1)
     table[1].assign(truth=1 - table[1]["truth"]).to_csv(file, index=False)
     core(home, "import-predictions", file, "--name", "reversed", *columns, "--patient", "patient", "--bone", "bone")
-    assert "labelled differently" in core(home, "compare", "other", "reversed", "--split", "test", status=1)
+    assert "[labels-contradict]" in core(home, "compare", "other", "reversed", "--split", "test", status=1)
 
 
 def test_calibrate_fits_on_one_split_and_judges_on_another(home, imported, table):

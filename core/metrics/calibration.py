@@ -1,4 +1,4 @@
-"""Whether a score of 30% means 30%: scores of the whole set, the calibration line, and the curve with its intervals."""
+"""Calibration: whether a score of 30% means 30%. Brier score, log-loss, calibration line, reliability, scaling."""
 
 from dataclasses import dataclass, replace
 
@@ -28,18 +28,21 @@ CALIBRATIONS = ("temperature", "platt")
 def _probabilities(scores, labels) -> tuple[np.ndarray, np.ndarray]:
     values, positive = checked(scores, labels)
     if len(values) and not (values.min() >= 0 and values.max() <= 1):
-        raise OverreadError(f"Scores from {values.min():g} to {values.max():g}; expected probabilities, 0 to 1.")
+        raise OverreadError(
+            f"The scores are from {values.min():g} to {values.max():g}; expected probabilities, 0 to 1.",
+            code="scores-not-probabilities",
+        )
     return values, positive
 
 
 def brier(scores, labels) -> float:
-    """Mean squared distance of probability and label (Brier 1950). NaN without studies."""
+    """Mean squared difference of probability and label (Brier 1950). NaN without studies."""
     values, positive = _probabilities(scores, labels)
     return float(np.mean((values - positive) ** 2)) if len(values) else float("nan")
 
 
 def brier_skill(scores, labels) -> float:
-    """1 - Brier / that of always saying the prevalence: 0 is no better, 1 perfect. NaN with one class."""
+    """1 - Brier / the Brier score of the prevalence as prediction: 0 is no better, 1 is perfect. NaN with one class."""
     values, positive = _probabilities(scores, labels)
     if one_class(int(positive.sum()), int((~positive).sum())):
         return float("nan")
@@ -48,7 +51,8 @@ def brier_skill(scores, labels) -> float:
 
 
 def log_loss(scores, labels) -> float:
-    """Mean negative log-likelihood in nats; 0 and 1 move in by 2.2e-16, as in scikit-learn. NaN without studies."""
+    """Mean negative log-likelihood in nats; scores are clipped to 2.2e-16 from 0 and 1, as in scikit-learn. NaN without
+    studies."""
     values, positive = _probabilities(scores, labels)
     if not len(values):
         return float("nan")
@@ -58,8 +62,9 @@ def log_loss(scores, labels) -> float:
 def calibration_line(scores, labels) -> dict[str, Estimate]:
     """Cox's slope and intercept (1958), with Wald intervals: logit P(abnormal) = a + slope x logit(score).
 
-    slope: 1 is right, below 1 too extreme. intercept: a with the slope held at 1; 0 is right, above 0 the scores are
-    too low. NaN with one class, and where the scores separate the classes (the slope has no bound) or are all the same.
+    slope: 1 is correct; below 1 the scores are too extreme. intercept: a with the slope fixed at 1; 0 is correct; above
+    0 the scores are too low. NaN with one class, where all scores are equal, and where the scores separate the classes
+    (the slope has no bound).
     """
     values, positive = _probabilities(scores, labels)
     abnormal, normal = int(positive.sum()), int((~positive).sum())
@@ -93,7 +98,7 @@ def _fit(design: np.ndarray, offset: np.ndarray, y: np.ndarray) -> tuple[np.ndar
         weight = np.maximum(fitted * (1 - fitted), 1e-12)
         information = (design * weight[:, None]).T @ design
         step = np.linalg.solve(information, design.T @ (y - fitted))
-        # Halved until the likelihood does not fall: a full step can overshoot far from the maximum.
+        # A full step can overshoot far from the maximum, so it is halved until the likelihood does not fall.
         while likelihood(beta + step) < likelihood(beta) - 1e-12 and np.abs(step).max() > 1e-12:
             step = step / 2
         beta = beta + step
@@ -103,16 +108,17 @@ def _fit(design: np.ndarray, offset: np.ndarray, y: np.ndarray) -> tuple[np.ndar
 
 
 def _wald(beta: np.ndarray, errors: np.ndarray, n: int, few: str) -> Estimate:
-    """The last coefficient."""
+    """The last coefficient with its Wald interval."""
     value, half = float(beta[-1]), float(normal_quantile() * errors[-1])
     return without_interval(value, n, few) if few else Estimate(value, value - half, value + half, n)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """logit P(abnormal) = intercept + slope x logit(score), fitted on n studies; slope above 0, so no rank changes.
+    """logit P(abnormal) = intercept + slope x logit(score), fitted on n studies. The slope is above 0, so ranks stay.
 
-    method 'temperature': the intercept is 0 and the slope 1 / temperature (Guo 2017). 'platt': both (Platt 1999).
+    method: 'temperature' fits the slope, 1 / temperature, with an intercept of 0 (Guo 2017); 'platt' fits both (Platt
+    1999).
     """
 
     method: str
@@ -123,7 +129,7 @@ class Calibration:
 
     @property
     def temperature(self) -> Estimate:
-        """What the logit is divided by: above 1 the scores were too extreme. NaN for Platt scaling."""
+        """The divisor of the logit; above 1 the scores were too extreme. NaN for Platt scaling."""
         if self.method != "temperature":
             return undefined(self.n, "not estimable: Platt scaling has a slope and an intercept")
         high = 1 / self.slope.low if self.slope.low > 0 else np.inf
@@ -136,25 +142,32 @@ class Calibration:
 
 
 def fit_calibration(scores, labels, method: str = "temperature") -> Calibration:
-    """Maximum likelihood, on studies that are not those it will be judged on.
+    """Fit by maximum likelihood. Evaluate the result on other studies.
 
-    OverreadError with fewer than 10 studies of a class, for scores that separate the classes or are all the same (there
-    is no maximum), and for scores that rank the wrong way round.
+    OverreadError with fewer than 10 studies of a class, for scores that separate the classes or are all equal (the
+    likelihood has no maximum), and for scores that are lower for abnormal studies.
     """
     if method not in CALIBRATIONS:
-        raise OverreadError(f"Calibration {method!r}; expected {' or '.join(CALIBRATIONS)}.")
+        raise OverreadError(
+            f"The calibration method is {method!r}; expected {' or '.join(CALIBRATIONS)}.",
+            code="calibration-method-unknown",
+        )
     values, positive = _probabilities(scores, labels)
     abnormal, normal = int(positive.sum()), int((~positive).sum())
     if few := one_class(abnormal, normal) or too_few(abnormal, normal):
-        raise OverreadError(f"A calibration cannot be fitted ({few.split(': ', 1)[1]}); choose a larger split.")
+        raise OverreadError(
+            f"A calibration cannot be fitted ({few.split(': ', 1)[1]}); choose a larger split.",
+            code="calibration-too-few",
+        )
     x, y = logit(np.clip(values, _EDGE, 1 - _EDGE)), positive.astype(np.float64)
     _check_maximum(x, positive, method)
     design = x[:, None] if method == "temperature" else np.column_stack([np.ones(len(x)), x])
     beta, errors = _fit(design, np.zeros(len(x)), y)
     if beta[-1] <= 0:
         raise OverreadError(
-            f"The scores rank the wrong way round (slope {beta[-1]:.3g}): abnormal studies score lower. See "
-            "whether the labels or the scores are reversed."
+            f"Abnormal studies have lower scores than normal ones (slope {beta[-1]:.3g}, expected above 0). Check "
+            "whether the labels or the scores are reversed.",
+            code="calibration-reversed",
         )
     half = normal_quantile() * errors
     zero = Estimate(0.0, 0.0, 0.0, len(x))
@@ -165,18 +178,25 @@ def fit_calibration(scores, labels, method: str = "temperature") -> Calibration:
 def _check_maximum(x: np.ndarray, positive: np.ndarray, method: str) -> None:
     """OverreadError where the likelihood has no maximum."""
     if x.min() == x.max() or not x.any():
-        raise OverreadError("Every study has the same score, so there is nothing to calibrate.")
+        raise OverreadError(
+            f"All {len(x):,} studies have the same score, so no calibration can be fitted; choose other scores.",
+            code="calibration-scores-equal",
+        )
     up, down = x[positive], x[~positive]
-    # A temperature turns the line about a score of one half; Platt scaling may cut anywhere.
+    # Temperature scaling keeps a score of one half fixed; Platt scaling can move every score.
     sides = np.where(positive, x, -x)
     whole = sides.min() >= 0 or sides.max() <= 0
     if whole if method == "temperature" else up.min() >= down.max() or up.max() <= down.min():
-        raise OverreadError("The scores separate the classes, so no scaling fits best; fit on more studies.")
+        raise OverreadError(
+            f"The scores separate the {len(up):,} abnormal from the {len(down):,} normal studies, so no fit exists; "
+            "fit on more studies.",
+            code="calibration-separated",
+        )
 
 
 def calibration_facts(scores, labels, bins: int = 10) -> dict:
-    """n, n_abnormal, brier, brier_skill, log_loss, ece, mce, bins; slope and intercept with intervals, and `why`; the
-    `reliability_table` as a list of rows."""
+    """Every calibration figure as one record: n, n_abnormal, brier, brier_skill, log_loss, ece, mce, bins, slope and
+    intercept with intervals, `why`, and `reliability` (the rows of `reliability_table`)."""
     values, positive = _probabilities(scores, labels)
     line = calibration_line(values, positive)
     facts = {"n": len(values), "n_abnormal": int(positive.sum()), "bins": bins}
@@ -190,7 +210,7 @@ def calibration_facts(scores, labels, bins: int = 10) -> dict:
 
 
 def improvement(before, after, labels, groups, draws: int | None = None, seed: int = 0) -> dict[str, Estimate]:
-    """What calibration takes off the log-loss and the Brier score; above 0 is better. Intervals by patient."""
+    """The decrease of log-loss and Brier score by calibration (above 0 is better), with intervals by patient."""
     found = {}
     positive = np.asarray(labels) == 1
     for name, loss in (("log_loss", _log_losses), ("brier", lambda values, truth: (values - truth) ** 2)):
@@ -206,13 +226,13 @@ def _log_losses(values: np.ndarray, positive: np.ndarray) -> np.ndarray:
 
 
 def reliability_table(scores, labels, bins: int = 10) -> pd.DataFrame:
-    """The calibration curve: equal-width bins [a, b), the last one closed; empty bins are kept, with NaN.
+    """The calibration curve in bins of equal width, [a, b), the last one closed. Empty bins have NaN.
 
     lower, upper, n, n_abnormal, mean_score, share_abnormal, and low, high (Wilson) of that share.
     """
     values, positive = _probabilities(scores, labels)
     if bins < 1:
-        raise OverreadError(f"{bins} bins; expected 1 or more.")
+        raise OverreadError(f"The number of bins is {bins}; expected 1 or more.", code="bins-range")
     edges = np.arange(bins + 1) / bins
     place = np.minimum(np.searchsorted(edges, values, side="right") - 1, bins - 1)
     n = np.bincount(place, minlength=bins)
@@ -236,6 +256,6 @@ def ece(scores, labels, bins: int = 10) -> float:
 
 
 def mce(scores, labels, bins: int = 10) -> float:
-    """The largest gap of any bin that holds a study."""
+    """Maximum calibration error: the largest gap of a bin with at least one study."""
     table = reliability_table(scores, labels, bins).query("n > 0")
     return float((table["share_abnormal"] - table["mean_score"]).abs().max()) if len(table) else float("nan")

@@ -1,4 +1,4 @@
-"""AUROC where patients have several studies: these are not independent, so patients are what is resampled or summed."""
+"""AUROC with an interval by patient. Studies of one patient are not independent, so whole patients are drawn."""
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,13 @@ from core.metrics.intervals import (
 )
 from core.metrics.ranking import one_class, placements
 
-RESAMPLED = 50_000  # up to so many studies 2,000 resamples take less than a second; beyond, the closed form agrees
+RESAMPLED = 50_000  # up to here 2,000 resamples take under a second; with more studies the closed form gives the same
 
 
 def auroc_by_patient(known: pd.DataFrame, draws: int | None = None) -> Estimate:
-    """AUROC of labelled STUDIES with an interval by patient: `draws` resamples, or with 0 the closed form.
+    """AUROC of labelled STUDIES with an interval by patient, from `draws` resamples; 0 means the closed form.
 
-    By default 2,000 resamples, and beyond RESAMPLED studies the closed form.
+    The default is 2,000 resamples, and the closed form with more than RESAMPLED studies.
     """
     scores, labels = known["score"].to_numpy(), known["label"].to_numpy(dtype=np.float64)
     abnormal, normal = int((labels == 1).sum()), int((labels == 0).sum())
@@ -37,12 +37,12 @@ def auroc_by_patient(known: pd.DataFrame, draws: int | None = None) -> Estimate:
 
 
 def draws_of(n: int) -> int:
-    """How many resamples `auroc_by_patient` draws of n studies; 0 is the closed form."""
+    """The default number of resamples for n studies; 0 means the closed form."""
     return draws_within(n) if n <= RESAMPLED else 0
 
 
 def auroc_shares(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-    """AUROC, and each study's share in it less the mean (DeLong's components over its class): they sum to 0."""
+    """AUROC, and the contribution of each study minus the mean (DeLong's components over its class); they sum to 0."""
     positive = labels == 1
     abnormal, normal = scores[positive], scores[~positive]
     won = placements(abnormal, normal) / len(normal)
@@ -53,8 +53,10 @@ def auroc_shares(scores: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndar
 
 
 def clustered(value: float, shares: np.ndarray, groups, n: int | None = None) -> tuple[Estimate, float]:
-    """The estimate whose shares are given, with the variance of their sums over patients (Obuchowski 1997), and its
-    standard error; clipped to -1 .. 1."""
+    """The estimate and its standard error. shares: the contribution of each study, as from `auroc_shares`.
+
+    The variance is that of the sums over patients (Obuchowski 1997). The interval is clipped to -1 .. 1.
+    """
     codes, patients = pd.factorize(groups)
     variance = (np.bincount(codes, weights=shares) ** 2).sum() * len(patients) / max(len(patients) - 1, 1)
     n = len(shares) if n is None else n
@@ -66,5 +68,5 @@ def clustered(value: float, shares: np.ndarray, groups, n: int | None = None) ->
 
 
 def repeated(known: pd.DataFrame) -> bool:
-    """Whether any patient has a second study."""
+    """Whether any patient has more than one study."""
     return bool(known["group_id"].duplicated().any())

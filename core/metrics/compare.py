@@ -1,5 +1,5 @@
-"""Two models on the same studies: who ranks better, who calls better, and which studies one gets right and the other
-wrong. Every difference is the first less the second, A - B."""
+"""Two models on the same studies: differences of AUROC and of rates, and the studies that only one model classifies
+correctly. Every difference is the first minus the second, A - B."""
 
 from dataclasses import asdict, dataclass
 
@@ -24,16 +24,16 @@ from core.metrics.rates import RATES, Outcomes, flat_row, rates_of
 from core.metrics.subgroups import holm
 from core.schema import bone_order
 
-CONTRADICTED = 0.01  # with a larger share of labels that differ, the two were not judged by the same truth
-_KEPT = ("study_id", "patient_id", "group_id", "bone", "split", "label")
+CONTRADICTED = 0.01  # with a larger share of labels that differ, the two models have different reference labels
+_SHARED_COLUMNS = ("study_id", "patient_id", "group_id", "bone", "split", "label")
 
 
 @dataclass(frozen=True)
-class Matched:
-    """The studies that both models scored and that carry one label: `_KEPT`, score_a, score_b, n_views_a, n_views_b.
+class MatchedStudies:
+    """The studies that both models scored and that have one label.
 
-    only_a, only_b: studies that one of them lacks. unlabelled: without a label in either. contradicted: with another
-    label in each, left out.
+    studies: _SHARED_COLUMNS, score_a, score_b, n_views_a, n_views_b. only_a, only_b: how many studies only one model
+    scored. unlabelled: how many have no label for one of them. contradicted: how many have two different labels.
     """
 
     studies: pd.DataFrame
@@ -43,33 +43,34 @@ class Matched:
     contradicted: int
 
     @property
-    def said(self) -> str:
-        """What was left out, in one sentence; '' where nothing was."""
+    def left_out(self) -> str:
+        """The number of studies left out and why, in words; '' where there are none."""
         parts = [
             f"{count:,} {words}"
             for count, words in (
-                (self.only_a, "scored only by the first"),
-                (self.only_b, "scored only by the second"),
+                (self.only_a, "scored only by the first model"),
+                (self.only_b, "scored only by the second model"),
                 (self.unlabelled, "without a known label"),
-                (self.contradicted, "labelled differently for each"),
+                (self.contradicted, "with different labels"),
             )
             if count
         ]
         return f"left out: {', '.join(parts)}" if parts else ""
 
 
-def match(studies_a: pd.DataFrame, studies_b: pd.DataFrame) -> Matched:
-    """Put two STUDIES tables beside each other, by study_id.
+def match_studies(studies_a: pd.DataFrame, studies_b: pd.DataFrame) -> MatchedStudies:
+    """Join two STUDIES tables by study_id.
 
-    OverreadError where no study is in both, or more than 1% of those in both are labelled differently.
+    OverreadError where no study is in both, or where more than 1% of those in both have different labels.
     """
     right = studies_b[["study_id", "label", "score", "n_views"]]
-    both = studies_a[[*_KEPT, "score", "n_views"]].merge(right, on="study_id", suffixes=("_a", "_b"))
+    both = studies_a[[*_SHARED_COLUMNS, "score", "n_views"]].merge(right, on="study_id", suffixes=("_a", "_b"))
     if both.empty:
         first = [str(part["study_id"].iloc[0]) for part in (studies_a, studies_b) if len(part)]
         raise OverreadError(
-            f"No study is in both: {len(studies_a):,} and {len(studies_b):,} studies, named for example "
-            f"{' and '.join(map(repr, first)) or 'nothing'}. Compare two models on the same studies, named alike."
+            f"No study was scored by both models: {len(studies_a):,} and {len(studies_b):,} studies, named for example "
+            f"{' and '.join(map(repr, first)) or 'nothing'}. Compare two models on the same studies with the same ids.",
+            code="no-shared-studies",
         )
     one, other = both["label_a"].to_numpy(), both["label_b"].to_numpy()
     known = ~np.isnan(one) & ~np.isnan(other)
@@ -77,17 +78,21 @@ def match(studies_a: pd.DataFrame, studies_b: pd.DataFrame) -> Matched:
     if differ.sum() > CONTRADICTED * known.sum():
         name = both["study_id"].to_numpy()[differ][0]
         raise OverreadError(
-            f"{differ.sum():,} of {known.sum():,} studies are labelled differently for the two models (first: "
-            f"{name!r}): they were not judged by the same truth. Import both with the same label column."
+            f"{differ.sum():,} of {known.sum():,} studies have different labels for the two models (first: {name!r}); "
+            f"expected at most {CONTRADICTED:.0%}. Import both with the same label column.",
+            code="labels-contradict",
         )
     kept = both[known & ~differ].rename(columns={"label_a": "label"}).drop(columns="label_b").reset_index(drop=True)
-    return Matched(kept, len(studies_a) - len(both), len(studies_b) - len(both), int((~known).sum()), int(differ.sum()))
+    return MatchedStudies(
+        kept, len(studies_a) - len(both), len(studies_b) - len(both), int((~known).sum()), int(differ.sum())
+    )
 
 
 def ranking_facts(studies: pd.DataFrame, draws: int = 0, seed: int = 0) -> dict:
     """auroc_a, auroc_b and auroc_difference with their intervals (DeLong, paired), auroc_z, auroc_p, auroc_why.
 
-    With `draws` also auroc_difference_patient_low and _high: both models on the same resamples of patients.
+    With `draws` also auroc_difference_patient_low and auroc_difference_patient_high: the interval by patient, with both
+    models on the same resamples.
     """
     a, b, labels = (studies[name].to_numpy(np.float64) for name in ("score_a", "score_b", "label"))
     paired = auroc_difference(a, b, labels)
@@ -164,7 +169,10 @@ def group_differences(studies: pd.DataFrame, threshold_a: float, threshold_b: fl
     auroc_p and NAME_p of each of `paired_rates` are also adjusted for the number of groups (Holm 1979), as NAME_p_holm.
     """
     if by not in studies or by in ("label", "score_a", "score_b", "study_id"):
-        raise OverreadError(f"Groups by {by!r}; expected bone, split or another column that both models share.")
+        raise OverreadError(
+            f"The studies cannot be grouped by {by!r}; expected bone, split or another column that both models share.",
+            code="group-column-unknown",
+        )
     parts = dict(list(studies.groupby(by)))
     rows = [
         {by: name} | calling_facts(parts[name], threshold_a, threshold_b) | ranking_facts(parts[name])
@@ -178,8 +186,9 @@ def group_differences(studies: pd.DataFrame, threshold_a: float, threshold_b: fl
 
 
 def discordant_table(studies: pd.DataFrame, threshold_a: float, threshold_b: float) -> pd.DataFrame:
-    """The studies that only one model calls right: study_id, patient_id, bone, split, label, score_a, score_b, and
-    `change` from A to B: 'fixed' (A is wrong, B right) or 'broken'. By bone, those furthest apart first."""
+    """The studies that only one model classifies correctly: study_id, patient_id, bone, split, label, score_a, score_b,
+    and `change` from A to B: 'fixed' (only B is correct) or 'broken' (only A). Sorted by bone and change, the largest
+    difference of scores first."""
     abnormal = studies["label"].to_numpy() == 1
     right_a = (studies["score_a"].to_numpy() >= threshold_a) == abnormal
     right_b = (studies["score_b"].to_numpy() >= threshold_b) == abnormal
@@ -192,13 +201,13 @@ def discordant_table(studies: pd.DataFrame, threshold_a: float, threshold_b: flo
 
 
 def compare(
-    matched: Matched, threshold_a: float, threshold_b: float, by: str | None = None, draws: int | None = None
+    matched: MatchedStudies, threshold_a: float, threshold_b: float, by: str | None = None, draws: int | None = None
 ) -> dict:
-    """Everything above as one flat dict; with `by` also `groups`. What does not match is counted and said."""
+    """`calling_facts`, `ranking_facts` and the numbers of studies left out, as one flat record; `groups` with `by`."""
     studies = matched.studies
     draws = draws_within(len(studies)) if draws is None else draws
-    left_out = {key: value for key, value in asdict(matched).items() if key != "studies"}
-    facts = {"level": "study", **left_out, "left_out": matched.said}
+    numbers = {key: value for key, value in asdict(matched).items() if key != "studies"}
+    facts = {"level": "study", **numbers, "left_out": matched.left_out}
     facts |= calling_facts(studies, threshold_a, threshold_b) | ranking_facts(studies, draws)
     facts |= {"patients": int(studies["group_id"].nunique()), "bootstrap_draws": draws}
     if by is None:
@@ -207,25 +216,25 @@ def compare(
 
 
 def sentences(facts: dict, a: str, b: str) -> list[str]:
-    """The comparison for a reader who knows neither DeLong nor McNemar; names as given."""
-    said = [_ranks(facts, a, b)]
+    """The comparison in plain sentences, for readers who know neither DeLong nor McNemar. a, b: names of the models."""
+    lines = [_ranking_sentence(facts, a, b)]
     for name, kind, verb in (("sensitivity", "abnormal", "finds"), ("specificity", "normal", "clears")):
         n = facts["n_abnormal"] if kind == "abnormal" else facts["n"] - facts["n_abnormal"]
         if not n:
-            said.append(f"There are no {kind} studies, so nothing is known of {name}.")
+            lines.append(f"There are no {kind} studies, so the {name} cannot be estimated.")
             continue
         only_a, only_b = facts[f"{name}_only_a"], facts[f"{name}_only_b"]
         found = [facts[f"tp_{side}"] if kind == "abnormal" else facts[f"tn_{side}"] for side in "ab"]
-        said.append(
+        lines.append(
             f"Of {n:,} {kind} studies {a} {verb} {found[0]:,} and {b} {found[1]:,}: {only_a:,} only by {a}, "
-            f"{only_b:,} only by {b}. {_verdict(facts, name, a, b)}"
+            f"{only_b:,} only by {b}. {_rate_sentence(facts, name, a, b)}"
         )
-    return said
+    return lines
 
 
-def _ranks(facts: dict, a: str, b: str) -> str:
+def _ranking_sentence(facts: dict, a: str, b: str) -> str:
     if np.isnan(facts["auroc_difference"]):
-        return f"Which of them ranks better is {facts['auroc_why']}."
+        return f"The difference of their AUROCs is {facts['auroc_why']}."
     areas = f"AUROC {facts['auroc_a']:.3f} for {a} and {facts['auroc_b']:.3f} for {b}"
     low, high = facts["auroc_difference_low"], facts["auroc_difference_high"]
     if np.isnan(low):
@@ -236,20 +245,20 @@ def _ranks(facts: dict, a: str, b: str) -> str:
     return f"{areas}: {spread}. {a if low > 0 else b} ranks better."
 
 
-def _verdict(facts: dict, name: str, a: str, b: str) -> str:
+def _rate_sentence(facts: dict, name: str, a: str, b: str) -> str:
     only_a, only_b = facts[f"{name}_only_a"], facts[f"{name}_only_b"]
     if only_a + only_b == 0:
-        return "They agree on every one of them."
+        return "Both classify the same studies correctly."
     if only_a == only_b:
         return f"Their {name} is the same."
     value, *ends = (100 * facts[f"{name}_difference{end}"] for end in ("", "_low", "_high"))
-    # Said of the better one, so that the difference is above 0.
+    # The sentence names the better model, so that the difference is above 0.
     low, high = ends if value > 0 else (-ends[1], -ends[0])
     spread = "" if np.isnan(low) else f" ({low:.1f} to {high:.1f})"
     p = facts[f"{name}_p"]
     chance = "more than chance explains" if p < 0.05 else "which chance alone could explain"
-    said = f"The {name} of {a if value > 0 else b} is {abs(value):.1f} points higher{spread}"
-    return f"{said}, {chance} ({p_words(p)})."
+    difference = f"The {name} of {a if value > 0 else b} is {abs(value):.1f} points higher{spread}"
+    return f"{difference}, {chance} ({p_words(p)})."
 
 
 def p_text(p: float) -> str:

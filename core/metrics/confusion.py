@@ -16,7 +16,7 @@ from core.metrics.ranking import one_class
 
 
 def rate(k: int, n: int, name: str, method: str = "wilson", fewest: int = FEWEST) -> Estimate:
-    """k of n studies called `name`; fewer than `fewest` of them carry no interval."""
+    """The share k / n of the `name` studies (a class); with fewer than `fewest` of them it has no interval."""
     if n == 0:
         return undefined(0, f"not estimable: no {name} studies")
     found = proportion(k, n, method)
@@ -24,17 +24,17 @@ def rate(k: int, n: int, name: str, method: str = "wilson", fewest: int = FEWEST
 
 
 def sensitivity(tp: int, fn: int, method: str = "wilson", fewest: int = FEWEST) -> Estimate:
-    """Share of the abnormal studies that are called abnormal."""
+    """The share of abnormal studies that are called abnormal."""
     return rate(tp, tp + fn, "abnormal", method, fewest)
 
 
 def specificity(tn: int, fp: int, method: str = "wilson", fewest: int = FEWEST) -> Estimate:
-    """Share of the normal studies that are called normal."""
+    """The share of normal studies that are called normal."""
     return rate(tn, tn + fp, "normal", method, fewest)
 
 
 def accuracy(tp: int, fp: int, tn: int, fn: int, method: str = "wilson") -> Estimate:
-    """Share of the studies that are called right."""
+    """The share of all studies that are classified correctly."""
     total = tp + fp + tn + fn
     if total == 0:
         return undefined(0, "not estimable: no labelled studies")
@@ -42,7 +42,7 @@ def accuracy(tp: int, fp: int, tn: int, fn: int, method: str = "wilson") -> Esti
 
 
 def balanced_accuracy(tp: int, fp: int, tn: int, fn: int) -> Estimate:
-    """Mean of sensitivity and specificity; interval from their two Wilson intervals (Zou and Donner 2008)."""
+    """The mean of sensitivity and specificity; interval from their two Wilson intervals (Zou and Donner 2008)."""
     if why := one_class(tp + fn, tn + fp):
         return undefined(tp + fp + tn + fn, why)
     both = weighted_sum(proportion(tp, tp + fn), proportion(tn, tn + fp), 0.5, 0.5)
@@ -69,7 +69,7 @@ def kappa(tp: int, fp: int, tn: int, fn: int) -> Estimate:
     label, call = share.sum(axis=1), share.sum(axis=0)
     expected = label @ call
     value = (np.trace(share) - expected) / (1 - expected)
-    cross = label[None, :] + call[:, None]  # cross[i, j] pairs call i with label j, as the off-diagonal term asks
+    cross = label[None, :] + call[:, None]  # cross[i, j] = label j + call i, as the off-diagonal term needs
     agree = (np.diag(share) * (1 - np.diag(cross) * (1 - value)) ** 2).sum()
     differ = (1 - value) ** 2 * (share[0, 1] * cross[0, 1] ** 2 + share[1, 0] * cross[1, 0] ** 2)
     variance = (agree + differ - (value - expected * (1 - value)) ** 2) / (total * (1 - expected) ** 2)
@@ -79,7 +79,7 @@ def kappa(tp: int, fp: int, tn: int, fn: int) -> Estimate:
 def mcc(tp: int, fp: int, tn: int, fn: int) -> Estimate:
     """Matthews correlation (phi), with the delta-method interval of a multinomial sample.
 
-    NaN with one class, and where every study gets the same call: scikit-learn says 0 there.
+    NaN with one class, and where every study gets the same call (scikit-learn returns 0 there).
     """
     total = tp + fp + tn + fn
     if why := one_class(tp + fn, tn + fp):
@@ -90,7 +90,7 @@ def mcc(tp: int, fp: int, tn: int, fn: int) -> Estimate:
     label, call = share.sum(axis=1), share.sum(axis=0)
     scale = np.sqrt(label.prod() * call.prod())
     value = (share[0, 0] * share[1, 1] - share[0, 1] * share[1, 0]) / scale
-    other = np.array([[tn, -fp], [-fn, tp]]) / total  # the numerator's slope in each cell
+    other = np.array([[tn, -fp], [-fn, tp]]) / total  # derivative of the numerator in each cell
     slope = other / scale - value / 2 * (1 / label[:, None] + 1 / call[None, :])
     variance = ((share * slope**2).sum() - (share * slope).sum() ** 2) / total
     return _guarded(_normal(value, variance, total), tp + fn, tn + fp)
@@ -118,14 +118,14 @@ def _ratio(a: int, m: int, b: int, n: int, unbounded: str) -> Estimate:
 
 
 def ratio_interval(a: float, m: float, b: float, n: float) -> tuple[float, float]:
-    """Log interval of (a / m) / (b / n); a and b above 0."""
+    """Interval of (a / m) / (b / n), computed on the logarithm; a and b must be above 0."""
     half = normal_quantile() * np.sqrt(1 / a - 1 / m + 1 / b - 1 / n)
     ratio = (a / m) / (b / n)
     return float(ratio * np.exp(-half)), float(ratio * np.exp(half))
 
 
 def _normal(value: float, variance: float, n: int) -> Estimate:
-    # Rounding leaves 1e-18 or less where every term cancels, as in perfect agreement.
+    # In perfect agreement every term cancels, and rounding leaves about 1e-18 instead of 0.
     if variance < 1e-15:
         return without_interval(value, n, "no interval: degenerate, the standard error is 0")
     half = normal_quantile() * np.sqrt(variance)
@@ -133,6 +133,6 @@ def _normal(value: float, variance: float, n: int) -> Estimate:
 
 
 def _guarded(found: Estimate, abnormal: int, normal: int) -> Estimate:
-    """The estimate, without its interval where a class is too small to carry one."""
+    """The estimate, without its interval where a class has too few studies."""
     why = too_few(abnormal, normal)
     return without_interval(found.value, found.n, why) if why else found

@@ -1,4 +1,4 @@
-"""The one primitive: what is right and wrong at every threshold. Every curve and every rate is read from it."""
+"""Counts of correct and wrong calls at every threshold. Every curve and every rate is computed from them."""
 
 from dataclasses import dataclass
 
@@ -19,22 +19,28 @@ def checked(scores, labels) -> tuple[np.ndarray, np.ndarray]:
         values = np.asarray(scores, dtype=np.float64)
         marks = np.asarray(labels, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise OverreadError(f"Scores and labels must be numbers: {error}. Drop unlabelled studies first.") from error
+        raise OverreadError(
+            f"Scores and labels must be numbers: {error}. Drop studies without a label first.",
+            code="scores-not-numbers",
+        ) from error
     if values.ndim != 1 or marks.shape != values.shape:
         raise OverreadError(
             f"Scores have shape {values.shape} and labels {marks.shape}; "
-            "expected two lists of one length, one score and one label a study."
+            "expected two lists of the same length, one score and one label a study.",
+            code="scores-shape",
         )
     if not np.isfinite(values).all():
         bad = np.flatnonzero(~np.isfinite(values))
         raise OverreadError(
-            f"Score {values[bad[0]]} at place {bad[0]} ({len(bad)} in all); expected finite numbers. Predict again."
+            f"Score {values[bad[0]]} at place {bad[0]} ({len(bad)} in all); expected finite numbers. Predict again.",
+            code="score-not-finite",
         )
     wrong = np.flatnonzero((marks != 0) & (marks != 1))
     if len(wrong):
         raise OverreadError(
             f"Label {marks[wrong[0]]} at place {wrong[0]} ({len(wrong)} in all); expected 0 or 1. "
-            "Drop studies without a label first."
+            "Drop studies without a label first.",
+            code="label-not-binary",
         )
     return values, marks == 1
 
@@ -59,11 +65,11 @@ def counts_of(studies: pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_at(counts: pd.DataFrame, thresholds) -> np.ndarray:
-    """For each threshold, the place in `counts` of the row that holds its counts."""
+    """For each threshold, the position of its row in `counts`."""
     wanted = np.asarray(thresholds, dtype=np.float64)
     _check_threshold(wanted)
     ascending = counts["threshold"].to_numpy()[::-1]
-    # The lowest score that is >= the threshold: the scores between the two do not exist, so the counts are the same.
+    # The lowest score that is >= the threshold has the same counts, because no score is between the two.
     return len(ascending) - 1 - np.searchsorted(ascending, wanted, side="left")
 
 
@@ -75,11 +81,11 @@ def counts_at(counts: pd.DataFrame, threshold: float) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class GroupCounts:
-    """COUNTS of several groups made once, to be asked at many thresholds: about two microseconds a group and threshold,
-    however many scores there are.
+    """Counts of several groups, prepared once and read at many thresholds: about two microseconds a group and
+    threshold, however many scores there are.
 
-    names: of the groups. scores: ascending distinct scores of each; below: how many abnormal and how many normal
-    studies lie below each of them, int [2, distinct + 1].
+    scores: the distinct scores of each group, ascending. below: how many abnormal and how many normal studies have a
+    lower score, int [2, distinct + 1].
     """
 
     names: tuple
@@ -87,7 +93,7 @@ class GroupCounts:
     below: tuple[np.ndarray, ...]
 
     def at(self, threshold: float) -> np.ndarray:
-        """tp, fp, tn, fn, int [groups, 4]: exactly `counts_at` of each group."""
+        """tp, fp, tn, fn of each group, int [groups, 4]; equal to `counts_at` of the group."""
         if np.isnan(threshold):
             raise OverreadError(
                 "The threshold is NaN; expected a number. Choose a threshold first.", code="threshold-nan"
@@ -103,11 +109,11 @@ class GroupCounts:
 
 
 def group_counts(scores, labels, groups) -> GroupCounts:
-    """`GroupCounts` of all studies ('all'), then of each group in the order of their names."""
+    """`GroupCounts` of all studies ('all'), then of each group in alphabetical order."""
     values, positive = checked(scores, labels)
     codes, names = pd.factorize(np.asarray(groups), sort=True)
     order = np.argsort(values, kind="stable")
-    # Sorted once; each group takes its part of that order.
+    # One sort for all groups: a stable sort by group keeps the order of the scores.
     of_group = order[np.argsort(codes[order], kind="stable")]
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))
     parts = [order, *np.split(of_group, ends[:-1])] if len(names) else [order]
@@ -122,7 +128,7 @@ def _below(values: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def class_sizes(counts: pd.DataFrame) -> tuple[int, int]:
-    """How many abnormal and how many normal studies were counted."""
+    """The number of abnormal and of normal studies in COUNTS."""
     first = counts_at(counts, np.inf)
     return first["fn"], first["tn"]
 

@@ -1,4 +1,4 @@
-"""What a threshold means in a clinic: at its prevalence, and against the harm of a needless recall."""
+"""Figures of a threshold in clinical use: predictive values at a stated prevalence, and net benefit."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from core.metrics.ranking import one_class
 
 
 def at_prevalence(sensitivity: float, specificity: float, prevalence: float) -> dict[str, float]:
-    """ppv, npv, alerts_per_100 studies, number_needed_to_review (alerts per abnormality found). 0/0 is NaN."""
+    """ppv, npv, alerts_per_100 (studies) and number_needed_to_review (alerts per abnormality found). 0/0 is NaN."""
     check_prevalence(prevalence)
     found, false_alarm = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
     missed, cleared = (1 - sensitivity) * prevalence, specificity * (1 - prevalence)
@@ -26,10 +26,10 @@ def at_prevalence(sensitivity: float, specificity: float, prevalence: float) -> 
 
 
 def predictive_values(tp: int, fp: int, tn: int, fn: int, prevalence: float | None = None) -> dict[str, Estimate]:
-    """The figures of `at_prevalence` with intervals: at a stated prevalence, else at that of the data (Wilson).
+    """The figures of `at_prevalence` with intervals. Without a stated prevalence they are those of the data (Wilson).
 
-    At a stated prevalence the odds of PPV are the prior odds times LR+, so its interval is that of LR+ (Mercaldo 2007);
-    the alerts join the intervals of sensitivity and specificity (Zou and Donner 2008).
+    At a stated prevalence the odds of PPV are the prior odds times LR+, so its interval follows from that of LR+
+    (Mercaldo 2007). The interval of the alerts combines those of sensitivity and specificity (Zou and Donner 2008).
     """
     abnormal, normal, total = tp + fn, tn + fp, tp + fp + tn + fn
     if prevalence is None:
@@ -65,7 +65,7 @@ def _from_ratio(value: float, odds: float, cells: tuple[int, int, int, int], emp
     a, m, b, n = cells
     if np.isnan(value):
         return undefined(m + n, f"not estimable: {empty}")
-    # A count of 0 has no logarithm: half a study is added to both, for the interval only.
+    # 0 has no logarithm, so half a study is added to both counts, for the interval only.
     low, high = ratio_interval(a, m, b, n) if a and b else ratio_interval(a + 0.5, m + 1, b + 0.5, n + 1)
     low, high = (odds * ratio / (1 + odds * ratio) for ratio in (low, high))
     return Estimate(value, min(low, value), max(high, value), m + n)
@@ -86,14 +86,20 @@ def _inverse(ppv: Estimate) -> Estimate:
 
 
 def net_benefit_table(counts: pd.DataFrame, thresholds=None, prevalence: float | None = None) -> pd.DataFrame:
-    """threshold, net_benefit, treat_all, treat_none (Vickers and Elkin 2006): true positives per study, less false ones
-    at the exchange rate t / (1 - t). Scores must be calibrated probabilities. NaN with one class.
+    """threshold, net_benefit, treat_all, treat_none (Vickers and Elkin 2006). NaN with one class.
 
-    `thresholds` lie inside (0, 1), by default .01 to .99; at a stated prevalence both rates are reweighted.
+    Net benefit is true positives per study minus false positives per study times t / (1 - t), for threshold t. Scores
+    must be calibrated probabilities. `thresholds` must be above 0 and below 1; the default is 0.01 to 0.99. At a
+    stated prevalence, sensitivity and false positive rate are weighted by it.
     """
     wanted = np.arange(1, 100) / 100 if thresholds is None else np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
     if not ((wanted > 0) & (wanted < 1)).all():
-        raise OverreadError("Net benefit needs thresholds above 0 and below 1; they are read as probabilities.")
+        wrong = wanted[~((wanted > 0) & (wanted < 1))][0]
+        raise OverreadError(
+            f"Net benefit has no value at the threshold {wrong:g}; "
+            "expected thresholds above 0 and below 1, because it reads them as probabilities.",
+            code="threshold-range",
+        )
     rows = rows_at(counts, wanted)
     tp, fp = counts["tp"].to_numpy(), counts["fp"].to_numpy()
     abnormal, normal = int(tp[-1]), int(fp[-1])
@@ -103,18 +109,21 @@ def net_benefit_table(counts: pd.DataFrame, thresholds=None, prevalence: float |
         sensitivity, false_positive_rate = tp[rows] / abnormal, fp[rows] / normal
     else:
         share = sensitivity = false_positive_rate = np.nan
-    exchange = wanted / (1 - wanted)
+    odds = wanted / (1 - wanted)
     return pd.DataFrame(
         {
             "threshold": wanted,
-            "net_benefit": share * sensitivity - (1 - share) * false_positive_rate * exchange,
-            "treat_all": share - (1 - share) * exchange,
+            "net_benefit": share * sensitivity - (1 - share) * false_positive_rate * odds,
+            "treat_all": share - (1 - share) * odds,
             "treat_none": 0.0,
         }
     )
 
 
 def check_prevalence(prevalence: float) -> None:
-    """OverreadError where it is no share above 0 and below 1."""
+    """OverreadError unless the prevalence is above 0 and below 1."""
     if not 0 < prevalence < 1:
-        raise OverreadError(f"Prevalence {prevalence}; expected a share above 0 and below 1, such as 0.05.")
+        raise OverreadError(
+            f"The prevalence is {prevalence}; expected a share above 0 and below 1, such as 0.05.",
+            code="prevalence-range",
+        )

@@ -1,4 +1,4 @@
-"""Figures with their intervals: proportions in closed form, anything else by resampling patients."""
+"""Intervals: closed forms for proportions and their differences, and the bootstrap by patient for any statistic."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,14 +10,14 @@ from scipy.special import bdtr, betaincinv, betaln, ndtri
 from core.errors import OverreadError
 from core.metrics.counts import checked
 
-FEWEST = 10  # with fewer studies of a class than this, a figure is shown without an interval
-LOST = 0.05  # with a larger share of draws lost to one class, the bootstrap gives no interval
-_HELD = 2**16  # weights held at once, so that they stay in the processor's cache: changes no figure
+FEWEST = 10  # with fewer studies of a class, a figure has no interval
+LOST = 0.05  # with a larger share of draws that lack a class, the bootstrap gives no interval
+_WEIGHTS_AT_ONCE = 2**16  # so many fit into the processor's cache; the number changes no figure
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure, its 95% interval, and how many studies it stands on. NaN where undefined; then `why` says why."""
+    """A figure, its 95% interval, and the number of studies behind it. NaN where undefined; `why` gives the reason."""
 
     value: float
     low: float
@@ -27,34 +27,37 @@ class Estimate:
 
 
 def undefined(n: int, why: str) -> Estimate:
-    """The estimate of something that cannot be estimated."""
+    """The Estimate of a figure that cannot be estimated."""
     return Estimate(np.nan, np.nan, np.nan, int(n), why)
 
 
 def without_interval(value: float, n: int, why: str) -> Estimate:
-    """A value whose interval cannot be given."""
+    """An Estimate with a value and no interval."""
     return Estimate(float(value), np.nan, np.nan, int(n), why)
 
 
 def too_few(abnormal: int, normal: int, fewest: int = FEWEST) -> str:
-    """Why these class sizes carry no interval; '' if they do."""
+    """Why classes of these sizes give no interval; '' if they do."""
     name, count = min(("abnormal", abnormal), ("normal", normal), key=lambda pair: pair[1])
     return f"no interval: {count} {name} {study_word(count)}, {fewest} are needed" if count < fewest else ""
 
 
 def study_word(count: int) -> str:
+    """`study` or `studies`."""
     return "study" if count == 1 else "studies"
 
 
 def normal_quantile(level: float = 0.95) -> float:
-    """1.96 for 95%."""
+    """The normal quantile of a two-sided interval: 1.96 for 95%."""
     return float(ndtri(0.5 + level / 2))
 
 
 def _shares(k, n) -> tuple[np.ndarray, np.ndarray]:
     hits, total = np.broadcast_arrays(np.asarray(k, dtype=np.float64), np.asarray(n, dtype=np.float64))
     if not ((hits >= 0) & (hits <= total)).all():
-        raise OverreadError(f"A proportion of {k} out of {n}; expected a count from 0 to the total.")
+        raise OverreadError(
+            f"A proportion of {k} out of {n}; expected a count from 0 to the total.", code="proportion-range"
+        )
     return hits, total
 
 
@@ -66,7 +69,7 @@ def wilson(k, n, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         share = hits / total
         centre = (hits + z2 / 2) / (total + z2)
         half = np.sqrt(z2) / (total + z2) * np.sqrt(total * share * (1 - share) + z2 / 4)
-    # The ends are exact: rounding must not leave 1e-17 for none of n.
+    # Set exactly, because rounding would leave 1e-17 for 0 of n.
     low = np.where(hits == 0, 0.0, centre - half)
     high = np.where(hits == total, 1.0, centre + half)
     return np.where(total > 0, low, np.nan)[()], np.where(total > 0, high, np.nan)[()]
@@ -77,7 +80,7 @@ def clopper_pearson(k, n, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     hits, total = _shares(k, n)
     tail = (1 - level) / 2
     with np.errstate(invalid="ignore"):
-        # The inner maximum keeps the quantile defined at the ends, which are then set exactly.
+        # The quantile is undefined at 0 and n: the inner maximum avoids an error, and np.where sets the ends.
         low = np.where(hits == 0, 0.0, betaincinv(np.maximum(hits, 1), total - hits + 1, tail))
         high = np.where(hits == total, 1.0, betaincinv(hits + 1, np.maximum(total - hits, 1), 1 - tail))
     return np.where(total > 0, low, np.nan)[()], np.where(total > 0, high, np.nan)[()]
@@ -87,14 +90,16 @@ METHODS = {"wilson": wilson, "clopper_pearson": clopper_pearson}
 
 
 def bounds(k, n, method: str = "wilson", level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Low and high by the named method."""
+    """Low and high of k / n by the named method."""
     if method not in METHODS:
-        raise OverreadError(f"Interval method {method!r}; expected one of {', '.join(METHODS)}.")
+        raise OverreadError(
+            f"The interval method is {method!r}; expected one of {', '.join(METHODS)}.", code="interval-method-unknown"
+        )
     return METHODS[method](k, n, level)
 
 
 def proportion(k: int, n: int, method: str = "wilson", level: float = 0.95) -> Estimate:
-    """k of n with its interval; undefined when n is 0."""
+    """k / n with its interval; undefined where n is 0."""
     low, high = bounds(k, n, method, level)
     if n == 0:
         return undefined(0, "0 of 0")
@@ -102,16 +107,16 @@ def proportion(k: int, n: int, method: str = "wilson", level: float = 0.95) -> E
 
 
 def newcombe(k1: int, n1: int, k2: int, n2: int, level: float = 0.95) -> Estimate:
-    """Difference k1/n1 - k2/n2 of two independent proportions, by their Wilson intervals (Newcombe 1998, 10)."""
+    """Difference k1/n1 - k2/n2 of two independent proportions (Newcombe 1998, method 10)."""
     one, two = proportion(k1, n1, level=level), proportion(k2, n2, level=level)
     return weighted_sum(one, two, 1.0, -1.0)
 
 
 def weighted_sum(one: Estimate, two: Estimate, weight_one: float, weight_two: float) -> Estimate:
-    """Interval of a weighted sum of two independent estimates, recovered from theirs (Zou and Donner 2008)."""
+    """Weighted sum of two independent estimates; its interval is computed from theirs (Zou and Donner 2008)."""
     value = weight_one * one.value + weight_two * two.value
     pairs = [(one, weight_one), (two, weight_two)]
-    # A negative weight turns an interval round: its upper end bounds the sum from below.
+    # With a negative weight, the upper end of an interval limits the sum from below.
     down = [weight * (part.value - (part.low if weight >= 0 else part.high)) for part, weight in pairs]
     up = [weight * ((part.high if weight >= 0 else part.low) - part.value) for part, weight in pairs]
     why = one.why or two.why
@@ -119,35 +124,37 @@ def weighted_sum(one: Estimate, two: Estimate, weight_one: float, weight_two: fl
 
 
 def mcnemar(b: int, c: int) -> float:
-    """Exact two-sided p-value for paired classifiers; b and c count the studies that only one of them gets right."""
+    """McNemar's exact two-sided p-value. b, c: the studies that only one of two models classifies correctly."""
     if min(b, c) < 0:
-        raise OverreadError(f"Discordant pairs {b} and {c}; expected counts.")
+        raise OverreadError(f"Discordant pairs {b} and {c}; expected counts of 0 or more.", code="counts-negative")
     return float(min(1.0, 2 * bdtr(min(b, c), b + c, 0.5)))
 
 
 def mcnemar_mid(b: int, c: int) -> float:
-    """The same with half the weight of what was seen (mid-p): closer to 5% where the exact one is too careful."""
+    """McNemar's mid-p value, which counts the observed table half: less conservative than `mcnemar`."""
     few, total = min(b, c), b + c
     if not total:
         return 1.0
-    seen = np.exp(-np.log1p(total) - betaln(total - few + 1, few + 1) - total * np.log(2))
-    return float(1 - seen / 2) if b == c else float(mcnemar(b, c) - seen)
+    observed = np.exp(-np.log1p(total) - betaln(total - few + 1, few + 1) - total * np.log(2))
+    return float(1 - observed / 2) if b == c else float(mcnemar(b, c) - observed)
 
 
 def paired_difference(both: int, only_one: int, only_two: int, neither: int, level: float = 0.95) -> Estimate:
-    """Difference of two proportions on the same n, the first less the second (Newcombe 1998, paired, method 10).
+    """Difference of two proportions on the same n, the first minus the second (Newcombe 1998, paired, method 10).
 
-    The counts are those that both, only the first, only the second, and neither have.
+    The arguments count the studies that both, only the first, only the second, and neither classify correctly.
     """
     n = both + only_one + only_two + neither
     if min(both, only_one, only_two, neither) < 0:
-        raise OverreadError(f"Counts {both}, {only_one}, {only_two}, {neither}; expected none below 0.")
+        raise OverreadError(
+            f"The counts are {both}, {only_one}, {only_two}, {neither}; expected none below 0.", code="counts-negative"
+        )
     if n == 0:
         return undefined(0, "0 of 0")
     one, two = proportion(both + only_one, n, level=level), proportion(both + only_two, n, level=level)
     margins = float(both + only_one) * (only_two + neither) * (both + only_two) * (only_one + neither)
     cross = both * neither - only_one * only_two
-    # Continuity correction, only where the two agree more than by chance.
+    # Newcombe's continuity correction applies only to a positive correlation.
     phi = (max(cross - n / 2, 0.0) if cross > 0 else cross) / np.sqrt(margins) if margins else 0.0
     down = (one.value - one.low, two.high - two.value)
     up = (one.high - one.value, two.value - two.low)
@@ -160,13 +167,13 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def auroc_statistic(scores, labels, among=None) -> Statistic:
-    """AUROC under study weights [N, draws]: ties count half, NaN where a draw holds one class. Sorted once, here.
+    """AUROC as a function of study weights [N, draws]. Ties count half; NaN where a draw has one class only.
 
-    among: bool [N], the studies that count; all of them by default.
+    among: bool [N], the studies to include; all by default. The scores are sorted once, not in every draw.
     """
     values, positive = checked(scores, labels)
     among = np.ones(len(values), dtype=bool) if among is None else np.asarray(among, dtype=bool)
-    # Both classes in ascending order, so that each draw runs through memory in one direction.
+    # Both classes in ascending order, so that each draw reads memory in one direction.
     order = np.argsort(values, kind="stable")
     abnormal, normal = order[(positive & among)[order]], order[(~positive & among)[order]]
     below = np.searchsorted(values[normal], values[abnormal], side="left")
@@ -187,7 +194,7 @@ def auroc_statistic(scores, labels, among=None) -> Statistic:
 
 
 def rate_statistic(hit, among) -> Statistic:
-    """The weighted share of `hit` among `among`, both bool [N]: `score >= t` among `label == 1` is sensitivity."""
+    """The share of `hit` among `among` (bool [N]) as a function of study weights, such as sensitivity."""
     among = np.asarray(among, dtype=bool)
     both = (np.asarray(hit, dtype=bool) & among).astype(np.float64)
     among = among.astype(np.float64)
@@ -200,19 +207,19 @@ def rate_statistic(hit, among) -> Statistic:
 
 
 def draws_within(n: int) -> int:
-    """How many resamples of n studies to draw: 2,000, fewer beyond 50,000 studies (seconds), never under 200."""
+    """The number of resamples for n studies: 2,000; fewer above 50,000 studies, to take seconds; at least 200."""
     return int(min(2000, max(200, 1e8 // max(n, 1))))
 
 
 def bootstrap_draws(groups, statistic: Statistic, draws: int = 2000, seed: int = 0) -> np.ndarray:
-    """The statistic on `draws` resamples of whole patients; NaN where undefined. The same seed gives the same draws,
-    whatever the order of the rows."""
+    """The statistic on `draws` resamples of whole patients; NaN where undefined. The draws depend on the seed and not
+    on the order of the rows."""
     codes, names = pd.factorize(np.asarray(groups), sort=True)
     random = np.random.default_rng(seed)
     found = []
-    width = min(max(_HELD // max(len(codes), 1), 1), 250)
+    width = min(max(_WEIGHTS_AT_ONCE // max(len(codes), 1), 1), 250)
     for start in range(0, draws, width):
-        # How often each patient was drawn, a row a draw; their studies share that weight.
+        # One row a draw: how often each patient was drawn. All studies of a patient have that weight.
         drawn = np.empty((min(width, draws - start), len(names)))
         for row in drawn:
             row[:] = np.bincount(random.integers(len(names), size=len(names)), minlength=len(names))
@@ -223,10 +230,10 @@ def bootstrap_draws(groups, statistic: Statistic, draws: int = 2000, seed: int =
 def patient_bootstrap(
     groups, statistic: Statistic, draws: int = 2000, seed: int = 0, level: float = 0.95, fewest: int = FEWEST
 ) -> Estimate:
-    """Percentile interval of a statistic by resampling patients, all studies of a patient together.
+    """Percentile interval of a statistic, from resamples of whole patients.
 
-    `n` is the number of studies. No interval with fewer than `fewest` patients, or when more than 5% of the draws
-    lose a class.
+    `n` is the number of studies. There is no interval with fewer than `fewest` patients, or where more than 5% of the
+    draws lack a class.
     """
     groups = np.asarray(groups)
     patients = len(pd.unique(groups))
@@ -242,7 +249,7 @@ def patient_bootstrap(
 
 
 def patient_mean(values, groups, draws: int = 2000, seed: int = 0) -> Estimate:
-    """The mean of a number a study, with `patient_bootstrap`'s interval; drawn over the sums of each patient."""
+    """The mean of one number a study, with the interval of `patient_bootstrap`."""
     values = np.asarray(values, dtype=np.float64)
     codes, names = pd.factorize(np.asarray(groups), sort=True)
     sums, sizes = np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)
@@ -251,7 +258,7 @@ def patient_mean(values, groups, draws: int = 2000, seed: int = 0) -> Estimate:
 
 
 def percentile_interval(found: np.ndarray, level: float = 0.95) -> Estimate:
-    """The middle `level` of the draws; `value` is their median, `n` how many could be used."""
+    """The central `level` of the draws. `value` is their median, `n` the number of draws that are not NaN."""
     kept = found[~np.isnan(found)]
     lost = len(found) - len(kept)
     middle = float(np.median(kept)) if len(kept) else np.nan

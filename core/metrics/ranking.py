@@ -1,4 +1,4 @@
-"""How well scores rank abnormal studies above normal ones: curves from the counts, areas with DeLong's interval."""
+"""How well scores rank abnormal studies above normal ones: ROC and precision-recall curves, AUROC (DeLong)."""
 
 import numpy as np
 import pandas as pd
@@ -10,13 +10,13 @@ from core.metrics.intervals import FEWEST, Estimate, normal_quantile, too_few, u
 
 
 def roc_table(counts: pd.DataFrame) -> pd.DataFrame:
-    """The ROC curve's corners, from (0, 0) to (1, 1): points on a straight line between two others are left out.
+    """The corners of the ROC curve, from (0, 0) to (1, 1), without points on a straight line between two others.
 
     A rate whose class is missing is NaN.
     """
     tp, fp = counts["tp"].to_numpy(), counts["fp"].to_numpy()
     keep = np.ones(len(counts), dtype=bool)
-    # Whole numbers, so a straight line is one exactly and the area stays what it was.
+    # In whole numbers the test for a straight line is exact, so the area does not change.
     keep[1:-1] = np.diff(tp)[:-1] * np.diff(fp)[1:] != np.diff(tp)[1:] * np.diff(fp)[:-1]
     with np.errstate(invalid="ignore"):
         sensitivity, false_positive_rate = tp[keep] / tp[-1], fp[keep] / fp[-1]
@@ -31,14 +31,14 @@ def roc_table(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def precision_recall_table(counts: pd.DataFrame) -> pd.DataFrame:
-    """threshold, sensitivity, ppv, one row a threshold. At +infinity nothing is positive, so ppv is NaN there."""
+    """threshold, sensitivity, ppv, one row a threshold. At +infinity no study is called abnormal, so ppv is NaN."""
     tp, fp = counts["tp"].to_numpy(), counts["fp"].to_numpy()
     with np.errstate(invalid="ignore"):
         return pd.DataFrame({"threshold": counts["threshold"], "sensitivity": tp / tp[-1], "ppv": tp / (tp + fp)})
 
 
 def average_precision(scores, labels) -> float:
-    """Sum of ppv x (gain in sensitivity) over the thresholds; not the trapezoid. NaN with one class."""
+    """The sum of ppv x (gain in sensitivity) over the thresholds; not the trapezoid. NaN with one class."""
     return average_precision_of(counts_table(scores, labels))
 
 
@@ -51,19 +51,19 @@ def average_precision_of(counts: pd.DataFrame) -> float:
 
 
 def area(roc: pd.DataFrame) -> float:
-    """The trapezoid under a ROC table."""
+    """The area under a ROC table, by trapezoids."""
     return float(np.trapezoid(roc["sensitivity"], roc["false_positive_rate"]))
 
 
 def one_class(abnormal: int, normal: int) -> str:
-    """Why figures that need both classes are not estimable; '' when both are there."""
+    """Why figures that need both classes are not estimable; '' where both have studies."""
     if abnormal == 0 and normal == 0:
         return "not estimable: no labelled studies"
     return "" if abnormal and normal else f"not estimable: no {'abnormal' if normal else 'normal'} studies"
 
 
 def placements(values: np.ndarray, against: np.ndarray) -> np.ndarray:
-    """For each value, how many of `against` lie below it, ties counting half. Exact: whole numbers and halves."""
+    """For each value, how many of `against` are lower; ties count half. Exact: whole numbers and halves."""
     ordered = np.sort(against)
     return (np.searchsorted(ordered, values, side="left") + np.searchsorted(ordered, values, side="right")) / 2
 
@@ -71,24 +71,26 @@ def placements(values: np.ndarray, against: np.ndarray) -> np.ndarray:
 def delong(scores, labels) -> tuple[float, float]:
     """AUROC and its variance (DeLong 1988), O(N log N) by ranks (Sun and Xu 2014). Needs two studies of each class."""
     values, positive = checked(scores, labels)
-    # Sorted values make the search run through memory in one direction.
+    # With sorted values the search reads memory in one direction.
     abnormal, normal = np.sort(values[positive]), np.sort(values[~positive])
     m, n = len(abnormal), len(normal)
     won = placements(abnormal, normal)
     lost = placements(normal, abnormal)
-    # Both means are the same area; one exact sum and one division give the correctly rounded value.
+    # The mean of `won` or of `lost` is the same area; an exact sum and one division round it correctly.
     value = won.sum() / (m * n)
     return float(value), float(np.var(won, ddof=1) / n**2 / m + np.var(lost, ddof=1) / m**2 / n)
 
 
 def auroc(scores, labels, interval: str = "auto", fewest: int = FEWEST, level: float = 0.95) -> Estimate:
-    """AUROC with DeLong's interval; studies count as independent of each other.
+    """AUROC with DeLong's interval, which assumes independent studies.
 
-    `interval`: 'normal' (clipped to 0..1), 'logit', or 'auto' = logit for an area beyond .95 (or under .05) or fewer
-    than 30 of a class, where the normal one covers badly.
+    `interval`: 'normal' (clipped to 0..1), 'logit', or 'auto'. 'auto' is 'logit' for an area above 0.95 or below 0.05
+    or with fewer than 30 studies of a class, where the coverage of the normal interval is poor.
     """
     if interval not in ("auto", "normal", "logit"):
-        raise OverreadError(f"Interval {interval!r}; expected 'auto', 'normal' or 'logit'.")
+        raise OverreadError(
+            f"The interval is {interval!r}; expected 'auto', 'normal' or 'logit'.", code="interval-method-unknown"
+        )
     values, positive = checked(scores, labels)
     abnormal, normal = int(positive.sum()), int((~positive).sum())
     total = abnormal + normal
@@ -115,7 +117,7 @@ def auroc(scores, labels, interval: str = "auto", fewest: int = FEWEST, level: f
 def auroc_difference(scores_a, scores_b, labels, level: float = 0.95) -> dict:
     """Paired difference of two AUROCs on the same studies (DeLong 1988).
 
-    difference (a - b), low, high, z, p, auroc_a, auroc_b, n, why. Fewer than 10 of a class: no interval.
+    difference (a - b), low, high, z, p, auroc_a, auroc_b, n, why. No interval with fewer than 10 studies of a class.
     """
     a, positive = checked(scores_a, labels)
     b, _ = checked(scores_b, labels)
@@ -127,12 +129,12 @@ def auroc_difference(scores_a, scores_b, labels, level: float = 0.95) -> dict:
     won = [placements(scores[positive], scores[~positive]) for scores in (a, b)]
     lost = [placements(scores[~positive], scores[positive]) for scores in (a, b)]
     found["auroc_a"], found["auroc_b"] = (float(part.sum() / (abnormal * normal)) for part in won)
-    # From the whole sums, so that equal areas differ by exactly 0.
+    # Subtract the sums before dividing, so that equal areas differ by exactly 0.
     difference = found["difference"] = float((won[0].sum() - won[1].sum()) / (abnormal * normal))
     found["why"] = too_few(abnormal, normal)
     if min(abnormal, normal) < 2:
         return found
-    # The variance of the differences holds both variances and the covariance, and is exactly 0 for identical curves.
+    # The variance of the differences includes the covariance, and is exactly 0 for identical curves.
     variance = np.var(won[0] - won[1], ddof=1) / normal**2 / abnormal
     variance += np.var(lost[0] - lost[1], ddof=1) / abnormal**2 / normal
     if variance == 0:

@@ -1,7 +1,7 @@
-"""Agreement between readers: raw agreement, Cohen's and Fleiss' kappa, each with its interval.
+"""Agreement between readers: raw agreement, Cohen's kappa and Fleiss' kappa, each with its interval.
 
-Counts are [studies, categories]: how many readers put each study into each category. A study read once says nothing
-about agreement and is left out.
+Counts are [studies, categories]: the number of readers who put each study into each category. Studies with a single
+read are left out, because they show nothing about agreement.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ DRAWS = 2_000
 
 
 def cohen(table: np.ndarray) -> Estimate:
-    """Cohen's kappa of two readers from their square table; standard error of Fleiss, Cohen and Everitt (1969)."""
+    """Cohen's kappa of two readers from their square table (standard error: Fleiss, Cohen and Everitt 1969)."""
     total = int(table.sum())
     if total == 0:
         return undefined(0, "not estimable: no study was read by both")
@@ -22,7 +22,7 @@ def cohen(table: np.ndarray) -> Estimate:
     if expected >= 1 - 1e-12:
         return undefined(total, "not estimable: every read is the same")
     value = float((np.trace(share) - expected) / (1 - expected))
-    cross = second[:, None] + first[None, :]  # cross[i, j] pairs the second's share of i with the first's of j
+    cross = second[:, None] + first[None, :]  # cross[i, j] = the second's share of i + the first's share of j
     agree = float((np.diag(share) * (1 - (first + second) * (1 - value)) ** 2).sum())
     off = share * (1 - np.eye(len(share)))
     differ = float((1 - value) ** 2 * (off * cross**2).sum())
@@ -31,9 +31,10 @@ def cohen(table: np.ndarray) -> Estimate:
 
 
 def fleiss(counts: np.ndarray, groups: np.ndarray | None = None, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Fleiss' kappa (1971), also where studies were read by different numbers of readers; percentile bootstrap.
+    """Fleiss' kappa (1971) with a percentile bootstrap; the number of readers may differ between studies.
 
-    groups: who is drawn together, one value a study (the patient); by default each study by itself.
+    groups: the patient of each study, so that the studies of a patient are drawn together; by default each study is
+    drawn by itself.
     """
     counts, groups = _read_twice(counts, groups)
     if len(counts) == 0:
@@ -45,7 +46,7 @@ def fleiss(counts: np.ndarray, groups: np.ndarray | None = None, draws: int = DR
 
 
 def raw_agreement(counts: np.ndarray, groups: np.ndarray | None = None, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Share of the pairs of readers that agree, mean over studies; percentile bootstrap."""
+    """The share of reader pairs that agree, averaged over studies, with a percentile bootstrap."""
     counts, groups = _read_twice(counts, groups)
     if len(counts) == 0:
         return undefined(0, "not estimable: no study was read twice")
@@ -61,7 +62,7 @@ def _read_twice(counts: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarr
 
 
 def _pairs(counts: np.ndarray) -> np.ndarray:
-    """Share of the agreeing pairs of readers in each study."""
+    """The share of reader pairs that agree, of each study."""
     readers = counts.sum(axis=1)
     return (counts * (counts - 1)).sum(axis=1) / (readers * (readers - 1))
 
@@ -85,7 +86,7 @@ def _bootstrap(value: float, counts: np.ndarray, groups: np.ndarray, figure, dra
     drawn = random.multinomial(len(clusters), np.full(len(clusters), 1 / len(clusters)), draws)
     found = figure(counts, drawn[:, place].astype(float))
     if np.isnan(found).mean() > 0.05:
-        return without_interval(value, len(counts), "no interval: too many draws hold one kind of read only")
+        return without_interval(value, len(counts), "no interval: too many draws have one category only")
     low, high = np.nanpercentile(found, [2.5, 97.5])
     return Estimate(value, float(low), float(high), len(counts))
 

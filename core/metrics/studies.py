@@ -1,4 +1,4 @@
-"""From radiographs to studies: the label belongs to the study, so every figure is counted there."""
+"""From radiographs to studies. The label belongs to the study, so every figure counts studies."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +15,11 @@ COLUMNS = ("study_id", "patient_id", "group_id", "bone", "split", "label", "scor
 
 @dataclass(frozen=True)
 class Views:
-    """Radiographs sorted by study, then by score: logit and probability [N], where each study starts, its size [S];
-    attention [N] where a network told it, before the softmax over the study."""
+    """Radiographs sorted by study, then by score.
+
+    logit, probability: [N]. starts, sizes: the first row and the number of rows of each study, [S]. attention: [N],
+    before the softmax over the study, for networks that weight the views of a study.
+    """
 
     logit: np.ndarray
     probability: np.ndarray
@@ -30,78 +33,78 @@ class Views:
 
     @property
     def last(self) -> np.ndarray:
-        """The place of each study's highest score."""
+        """The row of the highest score of each study."""
         return self.starts + self.sizes - 1
 
 
 def register(name: str) -> Callable:
-    """Registers Views -> study score [S], in 0..1, under a name."""
+    """Register a function from Views to study scores ([S], in 0..1) under a name."""
 
-    def keep(function: Callable) -> Callable:
+    def add(function: Callable) -> Callable:
         AGGREGATIONS[name] = function
         return function
 
-    return keep
+    return add
 
 
 @register("mean")
 def mean(views: Views) -> np.ndarray:
-    """Mean probability: the MURA paper's own rule."""
+    """Mean probability, the rule of the MURA paper (Rajpurkar 2018)."""
     return views.total(views.probability) / views.sizes
 
 
 @register("max")
 def highest(views: Views) -> np.ndarray:
-    """The most suspicious view; grows with the number of views."""
+    """The most suspicious view. Scores grow with the number of views."""
     return views.probability[views.last]
 
 
 @register("top2")
 def top2(views: Views) -> np.ndarray:
-    """Mean of the two most suspicious views, or the one there is."""
+    """Mean of the two most suspicious views, or the only view."""
     second = np.maximum(views.last - 1, views.starts)
     return (views.probability[views.last] + views.probability[second]) / 2
 
 
 @register("noisy_or")
 def noisy_or(views: Views) -> np.ndarray:
-    """1 - product of (1 - p): any view may show it, each on its own; grows with the number of views."""
-    # log(1 - p) from the logit, so that p close to 1 keeps its digits.
+    """1 - product of (1 - p), as if views were independent. Scores grow with the number of views."""
+    # log(1 - p) from the logit keeps the digits of p close to 1.
     return -np.expm1(views.total(log_expit(-views.logit)))
 
 
 @register("logit_mean")
 def logit_mean(views: Views) -> np.ndarray:
-    """Probability of the mean logit: a geometric mean of the odds."""
+    """Probability of the mean logit, which is the geometric mean of the odds."""
     return expit(views.total(views.logit) / views.sizes)
 
 
 @register("lse")
 def lse(views: Views, r: float = 5.0) -> np.ndarray:
-    """Log of the mean of exp(r p), over r: between the mean (r -> 0) and the maximum (r -> infinity)."""
+    """log(mean of exp(r p)) / r: between the mean (r -> 0) and the maximum (r -> infinity)."""
     return np.log(views.total(np.exp(r * views.probability)) / views.sizes) / r
 
 
 @register("attention")
 def attention(views: Views) -> np.ndarray:
-    """Probability of the mean logit, each view weighed as a network trained on studies weighs it (Ilse 2018)."""
+    """Probability of the mean logit, weighted by the attention of a network trained on studies (Ilse 2018)."""
     weight = _softmax(views.attention, views.starts, views.sizes)
     return expit(views.total(weight * views.logit))
 
 
 def own_aggregation(predictions: pd.DataFrame) -> str:
-    """How scores mean to be read: 'attention' where the network weighed the views of a study, else 'mean'."""
+    """The default aggregation of these scores: 'attention' where they have attention, else 'mean'."""
     return "attention" if "attention" in predictions else "mean"
 
 
 def aggregations_of(predictions: pd.DataFrame) -> list[str]:
-    """The aggregations that these scores can be read by, their own first."""
+    """The aggregations that apply to these scores, the default first."""
     own = own_aggregation(predictions)
     return [own, *(name for name in AGGREGATIONS if name not in (own, "attention"))]
 
 
 def attention_weights(predictions: pd.DataFrame) -> np.ndarray:
-    """The share of each radiograph in its study's score, float64 [n], 1 a study. Of scores that carry attention."""
+    """The weight of each radiograph in its study, float64 [n]; the weights of a study add up to 1. Needs attention."""
     codes, _ = pd.factorize(predictions["study_id"])
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)
@@ -111,7 +114,7 @@ def attention_weights(predictions: pd.DataFrame) -> np.ndarray:
 
 
 def _softmax(values: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Of each study's values, which stand together."""
+    """Softmax within each study; the values of a study are consecutive."""
     raised = np.exp(values - np.repeat(np.maximum.reduceat(values, starts), sizes))
     return raised / np.repeat(np.add.reduceat(raised, starts), sizes)
 
@@ -119,44 +122,50 @@ def _softmax(values: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.nd
 def study_table(predictions: pd.DataFrame, aggregation: str = "") -> pd.DataFrame:
     """STUDIES from PREDICTIONS, in the order in which the studies first appear.
 
-    aggregation: by default the scores' own. The label is NaN where the known labels of a study's radiographs disagree,
-    or none is known.
+    aggregation: a name of AGGREGATIONS, by default `own_aggregation`. The label is NaN where no radiograph of a study
+    has a known label, or where the known labels disagree.
     """
     aggregation = aggregation or own_aggregation(predictions)
     if aggregation == "attention" and "attention" not in predictions:
         raise OverreadError(
-            "These scores carry no attention; expected those of a network trained as attention:NAME. Choose another "
-            f"aggregation: {', '.join(name for name in AGGREGATIONS if name != 'attention')}."
+            "These scores have no attention; only a network trained as attention:NAME gives it. Choose another "
+            f"aggregation: {', '.join(name for name in AGGREGATIONS if name != 'attention')}.",
+            code="attention-missing",
         )
     if aggregation not in AGGREGATIONS:
-        raise OverreadError(f"Aggregation {aggregation!r}; expected one of {', '.join(AGGREGATIONS)}.")
+        raise OverreadError(
+            f"The aggregation is {aggregation!r}; expected one of {', '.join(AGGREGATIONS)}.",
+            code="aggregation-unknown",
+        )
     for name in ("checkpoint", "dataset"):
         if name in predictions and predictions[name].nunique() > 1:
             found = ", ".join(map(str, predictions[name].unique()[:3]))
-            raise OverreadError(f"Predictions of more than one {name} ({found}); expected one. Choose one first.")
+            raise OverreadError(
+                f"The predictions are of more than one {name} ({found}); expected one. Choose one first.",
+                code="predictions-mixed",
+            )
     if not len(predictions):
         return _empty()
     codes, _ = pd.factorize(predictions["study_id"])
     sizes = np.bincount(codes)
     starts = np.cumsum(sizes) - sizes
-    # Codes count up in order of first appearance, so a new maximum is a new study.
+    # Codes are numbered in order of first appearance, so a new maximum marks a new study.
     first = np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))
-    # Sorted by counting (NumPy's stable sort of 16 bits) where there are few enough studies, and in one pass where the
-    # radiographs of a study stand together.
+    # NumPy sorts 16-bit integers by counting, which is faster; that many studies fit into 16 bits.
     order = np.argsort(codes.astype(np.uint16) if len(sizes) <= 2**16 else codes, kind="stable")
-    told = None
+    weights = None
     if aggregation == "attention":
-        # Logit and attention of a radiograph stay together.
+        # Sorting rows, not columns, keeps logit and attention of a radiograph together.
         order = np.lexsort((predictions["attention"], predictions["logit"], codes))
-        told = predictions["attention"].to_numpy(np.float64)[order]
+        weights = predictions["attention"].to_numpy(np.float64)[order]
     logit = _sorted_within(predictions["logit"].to_numpy(np.float64)[order], codes[order], starts, sizes)
-    # Imported probabilities are kept as they came: through the logit and back, .45 would no longer be >= .45.
+    # Imported probabilities are used unchanged: converted to logits and back, 0.45 would no longer be >= 0.45.
     if "probability" in predictions:
-        given = predictions["probability"].to_numpy(np.float64)[order]
-        probability = _sorted_within(given, codes[order], starts, sizes)
+        imported = predictions["probability"].to_numpy(np.float64)[order]
+        probability = _sorted_within(imported, codes[order], starts, sizes)
     else:
         probability = expit(logit)
-    views = Views(logit, probability, starts, sizes, told)
+    views = Views(logit, probability, starts, sizes, weights)
     table = predictions[["study_id", "patient_id", "group_id", "bone", "split"]]
     table = (table if len(first) == len(table) else table.iloc[first]).reset_index(drop=True)
     table["label"] = _labels(predictions["label"].to_numpy(dtype=np.float64)[order], views.starts)
@@ -166,13 +175,13 @@ def study_table(predictions: pd.DataFrame, aggregation: str = "") -> pd.DataFram
 
 
 def _sorted_within(values: np.ndarray, codes: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Values sorted inside each study, so that sums do not depend on the order of the rows. codes: ascending."""
+    """Values sorted within each study, so that sums do not depend on the order of the rows. codes: ascending."""
     most = int(sizes.max())
     if most == 1:
         return values
     if most * len(sizes) > 4 * len(values) + 1000:
         return values[np.lexsort((values, codes))]
-    # Studies as the rows of a table, padded at the end: many short sorts cost less than a long one.
+    # One row a study, padded at the end: many short sorts are faster than one long sort.
     table = np.full((len(sizes), most), np.inf)
     table[codes, np.arange(len(values)) - starts[codes]] = values
     table.sort(axis=1)

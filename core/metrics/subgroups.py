@@ -1,4 +1,4 @@
-"""Slices of a test set: each against the rest, with the price of looking at many."""
+"""Slices of a test set: the difference of each from the other studies, with p-values adjusted for their number."""
 
 from dataclasses import dataclass
 
@@ -24,47 +24,49 @@ from core.metrics.intervals import (
 from core.metrics.ranking import one_class
 from core.metrics.studies import labelled
 
-RESAMPLED = 5_000  # up to so many studies a gap is resampled; beyond, its closed form agrees to the third digit
+RESAMPLED = 5_000  # a gap is resampled up to here; above, its closed form agrees to the third digit
 WIDE = 0.2  # an interval wider than this shows little
 
 
 def holm(p_values) -> np.ndarray:
-    """p-values adjusted for their number (Holm 1979), in the order given. NaN stays NaN and is not counted."""
-    given = np.asarray(p_values, dtype=np.float64)
-    known = ~np.isnan(given)
-    if not ((given[known] >= 0) & (given[known] <= 1)).all():
-        raise OverreadError("Holm's adjustment needs p-values from 0 to 1.")
-    values = given[known]
+    """p-values adjusted for their number (Holm 1979), in the same order. NaN stays NaN and is not counted."""
+    unadjusted = np.asarray(p_values, dtype=np.float64)
+    known = ~np.isnan(unadjusted)
+    values = unadjusted[known]
+    if not ((values >= 0) & (values <= 1)).all():
+        wrong = values[(values < 0) | (values > 1)][0]
+        raise OverreadError(f"A p-value is {wrong:g}; expected numbers from 0 to 1.", code="p-value-range")
     order = np.argsort(values, kind="stable")
     stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    adjusted = np.full(given.shape, np.nan)
+    adjusted = np.full(unadjusted.shape, np.nan)
     adjusted[np.flatnonzero(known)[order]] = np.minimum(stepped, 1.0)
     return adjusted
 
 
 def by_views(studies: pd.DataFrame, most: int = 4) -> pd.DataFrame:
-    """STUDIES with `views`: '1', '2', '3', '4 or more'. Maximum and noisy-or scores grow with the number of views."""
+    """STUDIES with `views`: '1', '2', '3' or '4 or more'. With max and noisy_or, more views raise scores."""
     many = f"{most} or more"
     return studies.assign(views=np.where(studies["n_views"] >= most, many, studies["n_views"].astype(str)))
 
 
 def by_thirds(studies: pd.DataFrame, values: pd.Series, column: str) -> pd.DataFrame:
-    """STUDIES with `column`: the third of `values` (a number a study, by study_id) that each belongs to, in words.
+    """STUDIES with `column`: which third of `values` (one number a study, indexed by study_id) a study is in, in words.
 
-    Where most studies share the lowest value, that value against all above it. Studies without a value get none.
+    Where most studies have the lowest value, the groups are that value and everything above it. Studies without a value
+    are in no group.
     """
-    given = studies["study_id"].map(values).to_numpy(dtype=np.float64)
-    known = given[~np.isnan(given)]
-    names = np.full(len(given), None, dtype=object)
+    value = studies["study_id"].map(values).to_numpy(dtype=np.float64)
+    known = value[~np.isnan(value)]
+    names = np.full(len(value), None, dtype=object)
     if len(known):
         low, high = np.quantile(known, [1 / 3, 2 / 3])
         if low == known.min() and (known == low).mean() > 0.5:
-            cuts = [(f"1: {low:.3g}", given <= low), (f"2: above {low:.3g}", given > low)]
+            cuts = [(f"1: {low:.3g}", value <= low), (f"2: above {low:.3g}", value > low)]
         else:
             cuts = [
-                (f"1: up to {low:.3g}", given <= low),
-                (f"2: {low:.3g} to {high:.3g}", (given > low) & (given <= high)),
-                (f"3: above {high:.3g}", given > high),
+                (f"1: up to {low:.3g}", value <= low),
+                (f"2: {low:.3g} to {high:.3g}", (value > low) & (value <= high)),
+                (f"3: above {high:.3g}", value > high),
             ]
         for name, inside in cuts:
             names[inside] = name
@@ -72,7 +74,7 @@ def by_thirds(studies: pd.DataFrame, values: pd.Series, column: str) -> pd.DataF
 
 
 def slice_words(row, name: str) -> str:
-    """What a row of `slice_table` is too small to show, in one sentence; '' where it shows something."""
+    """Why a row of `slice_table` shows little, in one sentence; '' where it has enough studies."""
     abnormal, normal = int(row["n_abnormal"]), int(row["n"] - row["n_abnormal"])
     if abnormal + normal == 0:
         return f"{name}: no labelled study."
@@ -80,7 +82,7 @@ def slice_words(row, name: str) -> str:
         if count < FEWEST:
             return f"{name}: {count or 'no'} {word} {study_word(count)}, too few for an interval ({FEWEST} are needed)."
     wide = [
-        f"with {count:,} {word} studies {key} may lie anywhere from {row[f'{key}_low']:.1%} to {row[f'{key}_high']:.1%}"
+        f"with {count:,} {word} studies {key} may be anywhere from {row[f'{key}_low']:.1%} to {row[f'{key}_high']:.1%}"
         for key, count, word in (("sensitivity", abnormal, "abnormal"), ("specificity", normal, "normal"))
         if row[f"{key}_high"] - row[f"{key}_low"] > WIDE
     ]
@@ -88,7 +90,7 @@ def slice_words(row, name: str) -> str:
 
 
 def _closed_gap(studies: pd.DataFrame, inside: np.ndarray) -> tuple[Estimate, float]:
-    """The gap with the variance of its components summed over patients (Obuchowski 1997)."""
+    """The gap and its p-value in closed form; the variance is summed over patients (Obuchowski 1997)."""
     scores, labels = studies["score"].to_numpy(), studies["label"].to_numpy(dtype=np.float64)
     parts = [auroc_shares(scores[side], labels[side]) for side in (inside, ~inside)]
     share = np.empty(len(scores))
@@ -105,11 +107,11 @@ def _gap_statistic(scores: np.ndarray, labels: np.ndarray, inside: np.ndarray) -
 def auroc_gap(
     studies: pd.DataFrame, inside: np.ndarray, draws: int | None = None, seed: int = 0
 ) -> tuple[Estimate, float]:
-    """AUROC of the studies in `inside` (bool [N]) less that of the rest, and a two-sided p-value.
+    """AUROC of the studies in `inside` (bool [N]) minus that of the other studies, and its two-sided p-value.
 
-    Both come from one bootstrap by patient, so a patient on both sides stays paired. The p-value is at least
-    2 / (draws + 1). With draws = 0, and by default beyond 5,000 studies, both are in closed form, from the components
-    of both areas summed over patients. Every study needs a label.
+    Both come from one bootstrap by patient, which draws all studies of a patient together, inside or not. The p-value
+    is at least 2 / (draws + 1). With draws = 0, and by default above 5,000 studies, both are in closed form, from the
+    components of both areas summed over patients. Every study needs a label.
     """
     draws = (2000 if len(studies) <= RESAMPLED else 0) if draws is None else draws
     inside = np.asarray(inside, dtype=bool)
@@ -134,7 +136,7 @@ def auroc_gap(
 
 @dataclass(frozen=True)
 class Slices:
-    """STUDIES cut by a column, judged once: a threshold can then be asked for in no time. gaps: a row a slice."""
+    """STUDIES grouped by a column and evaluated once, for the table at any threshold. gaps: one row a slice."""
 
     by: str
     whole: Evaluation
@@ -142,13 +144,13 @@ class Slices:
     gaps: pd.DataFrame
 
     def at(self, threshold: float) -> pd.DataFrame:
-        """The figures of each slice at a threshold, and how its AUROC differs from the rest: a row a slice."""
+        """One row a slice: its figures at a threshold, and the difference of its AUROC from the other studies."""
         rows = [{self.by: name} | part.at(threshold) for name, part in self.parts.items()]
         return pd.concat([pd.DataFrame(rows, columns=[self.by, *figure_names()]), self.gaps], axis=1)
 
 
 def slices_of(studies: pd.DataFrame, by: str = "bone", draws: int | None = None, seed: int = 0) -> Slices:
-    """`Slices` of STUDIES by a column; gaps: gap, gap_low, gap_high, gap_p, gap_p_holm (over the slices), gap_why."""
+    """`Slices` of STUDIES by a column. gaps: gap, gap_low, gap_high, gap_p, gap_p_holm (over the slices), gap_why."""
     named, known = study_groups(studies, by), labelled(studies)
     codes = pd.Index([name for name, _ in named]).get_indexer(known[by])
     found = [auroc_gap(known, codes == place, draws, seed) for place in range(len(named))]

@@ -1,4 +1,4 @@
-"""A handful of candidate thresholds with exact counts: what a live panel draws from, however many scores there are."""
+"""Exact counts at up to about a thousand candidate thresholds, however many scores there are, for the live panel."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,18 @@ from core.errors import OverreadError
 from core.metrics.counts import checked
 from core.schema import bone_order
 
-POINTS = 1001  # four ways to place candidates share them, 250 each
-GROUPS = 12  # rows of a panel; where there are more groups, the smallest are added up
+POINTS = 1001  # four ways to place candidates take 250 each
+GROUPS = 12  # rows of the panel; with more groups, the smallest are added together as OTHER
 OTHER = "other"
 
 
 @dataclass(frozen=True)
-class Grid:
-    """Exact counts at K candidates, each a score that occurs. thresholds: float64 [K], descending, +infinity first.
+class ThresholdGrid:
+    """Exact counts at K candidate thresholds, each a score that occurs.
 
-    tp, fp: int64 [groups, K], studies of each group with score >= threshold. complete: every distinct score is a
-    candidate. between: the most abnormal and the most normal studies that lie strictly between two neighbours.
+    thresholds: float64 [K], descending, +infinity first. tp, fp: int64 [groups, K], studies of each group with score >=
+    threshold. complete: whether every distinct score is a candidate. between: the largest numbers of abnormal and of
+    normal studies with a score strictly between two neighbouring candidates.
     """
 
     thresholds: np.ndarray
@@ -31,29 +32,29 @@ class Grid:
     between: tuple[int, int]
 
 
-def grid_counts(studies: pd.DataFrame, points: int = POINTS, by: str = "bone", groups: int = GROUPS) -> Grid:
-    """Counts of the labelled STUDIES at up to `points` candidates, over all of `by`'s values or the largest `groups`.
+def grid_counts(studies: pd.DataFrame, points: int = POINTS, by: str = "bone", groups: int = GROUPS) -> ThresholdGrid:
+    """Counts of the labelled STUDIES at up to `points` candidates, for each value of `by`, at most `groups` of them.
 
-    With fewer distinct scores than points each is a candidate. Otherwise a quarter each is placed by the quantiles of
-    the abnormal scores, by those of the normal ones, evenly over the scores and evenly over their log-odds: any
-    threshold has a candidate within ceil(4 n / points) abnormal and as many normal studies of it, ties apart (250
-    intervals of 1,001 points: .4% of sensitivity and of specificity).
+    With fewer distinct scores than points, every score is a candidate. Otherwise a quarter each is placed at the
+    quantiles of the abnormal scores, at those of the normal scores, evenly over the scores, and evenly over their
+    log-odds. So between two neighbouring candidates are at most ceil(4 n / points) of the n abnormal studies, and the
+    same share of the normal ones, apart from ties (with 1,001 points 0.4% of sensitivity and of specificity).
     """
     if points < 9:
-        raise OverreadError(f"{points} points; expected 9 or more.")
+        raise OverreadError(f"The grid has {points} points; expected 9 or more.", code="grid-points")
     known = studies[studies["label"].notna()]
     values, positive = checked(known["score"], known["label"])
     distinct, place = np.unique(values, return_inverse=True)
     complete = len(distinct) < points
     chosen = distinct if complete else distinct[_spread(distinct, place, positive, points)]
-    # The highest candidate at or below a score: that candidate and all lower ones call it abnormal.
+    # The highest candidate that is <= the score: this candidate and all lower ones call the study abnormal.
     row = np.searchsorted(chosen, values, side="right") - 1
     names, code = _grouped(studies, known, by, groups)
     width = len(chosen)
     cells = np.bincount((code * 2 + positive) * width + row, minlength=2 * len(names) * width)
     at = cells.reshape(len(names), 2, width)[:, :, ::-1].cumsum(axis=2)
     at = np.concatenate([np.zeros((len(names), 2, 1), dtype=np.int64), at], axis=2)
-    return Grid(
+    return ThresholdGrid(
         np.concatenate([[np.inf], chosen[::-1]]),
         names,
         at[:, 1],
@@ -63,8 +64,10 @@ def grid_counts(studies: pd.DataFrame, points: int = POINTS, by: str = "bone", g
     )
 
 
-def grid_at(grid: Grid, studies: pd.DataFrame, threshold: float, by: str = "bone") -> tuple[np.ndarray, np.ndarray]:
-    """tp and fp of each group at any threshold, exact: the next candidate's, and the studies that lie below it."""
+def grid_at(
+    grid: ThresholdGrid, studies: pd.DataFrame, threshold: float, by: str = "bone"
+) -> tuple[np.ndarray, np.ndarray]:
+    """tp and fp of each group at any threshold, exact: those of the next higher candidate plus the studies between."""
     if np.isnan(threshold):
         raise OverreadError("The threshold is NaN; expected a number. Choose a threshold first.", code="threshold-nan")
     ascending = grid.thresholds[::-1]
@@ -80,7 +83,7 @@ def grid_at(grid: Grid, studies: pd.DataFrame, threshold: float, by: str = "bone
 
 
 def _spread(distinct: np.ndarray, place: np.ndarray, positive: np.ndarray, points: int) -> np.ndarray:
-    """Places in `distinct`, ascending, of fewer than `points` candidates; the lowest and the highest are there."""
+    """Positions in `distinct` of fewer than `points` candidates, ascending, with the lowest and the highest score."""
     each = (points - 1) // 4 - 1
     found = [np.array([0, len(distinct) - 1])]
     for kind in (positive, ~positive):
@@ -95,7 +98,7 @@ def _spread(distinct: np.ndarray, place: np.ndarray, positive: np.ndarray, point
 
 
 def _grouped(studies: pd.DataFrame, known: pd.DataFrame, by: str, most: int) -> tuple[tuple[str, ...], np.ndarray]:
-    """Names of the groups in their order, empty ones too, and the group of each labelled study."""
+    """The names of the groups in order, with empty groups, and the group number of each labelled study."""
     there = studies[by].dropna().unique()
     names = list(bone_order(there) if by == "bone" else sorted(there))
     if len(names) > most:

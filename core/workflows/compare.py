@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from core.errors import OverreadError
-from core.metrics.compare import Matched, compare, discordant_table, match
+from core.metrics.compare import MatchedStudies, compare, discordant_table, match_studies
 from core.metrics.studies import own_aggregation, study_table
 from core.scores.loading import split_scores
 from core.scores.operating_points import check_applies, read_points
@@ -35,7 +35,7 @@ def matched_scores(
     data: str = "",
     aggregation: str = "",
     progress: Callable[[int, int, str], None] | None = None,
-) -> tuple[Matched, str, list[str]]:
+) -> tuple[MatchedStudies, str, list[str]]:
     """The studies of one split that both scored, the split's name, and how each becomes a study's score (by default
     its own way). OverreadError for scores of two data sets."""
     data = data or next((one.belongs_to.rsplit("@", 1)[0] for one in (a, b) if one.belongs_to), "")
@@ -55,7 +55,7 @@ def matched_scores(
             f"{a.name} was scored on {of_data[0]} and {b.name} on {of_data[1]}; name one for both, with --data."
         )
     read_by = [aggregation or own_aggregation(frame) for frame in frames]
-    return match(*(study_table(frame, way) for frame, way in zip(frames, read_by))), used, read_by
+    return match_studies(*(study_table(frame, way) for frame, way in zip(frames, read_by))), used, read_by
 
 
 def compare_scored(

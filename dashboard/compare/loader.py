@@ -10,9 +10,16 @@ import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
-from core.metrics.compare import Matched, calling_facts, discordant_table, group_differences, match, ranking_facts
+from core.metrics.compare import (
+    MatchedStudies,
+    calling_facts,
+    discordant_table,
+    group_differences,
+    match_studies,
+    ranking_facts,
+)
 from core.metrics.ranking import precision_recall_table, roc_table
-from core.metrics.threshold_grid import Grid, grid_counts
+from core.metrics.threshold_grid import ThresholdGrid, grid_counts
 from core.models.checkpoint import Checkpoint
 from core.scores.imports import Imported
 from dashboard.shared import loaders
@@ -26,7 +33,7 @@ Source = Checkpoint | Imported
 class Pair:
     """Both models on the studies they share: what their ranking says, and ROC and precision-recall of each, thinned."""
 
-    matched: Matched
+    matched: MatchedStudies
     ranking: dict
     roc: tuple[pd.DataFrame, pd.DataFrame]
     precision_recall: tuple[pd.DataFrame, pd.DataFrame]
@@ -84,7 +91,7 @@ def _pair(key_one, key_other, split, bone, _one, _other) -> Pair | None:
     read = tables(*_one, split, bone), tables(*_other, split, bone)
     if None in read:
         return None
-    matched = match(*(found.studies for found in read))
+    matched = match_studies(*(found.studies for found in read))
     thin = [
         _counts(
             grid_counts(matched.studies[["bone", "label", f"score_{side}"]].rename(columns={f"score_{side}": "score"}))
@@ -119,7 +126,7 @@ def _alike(key_one, key_other, split, bone, threshold, _one, _other) -> float:
     return float(np.sort(abnormal["score_b"])[-wanted]) if wanted else np.inf
 
 
-def _counts(grid: Grid) -> pd.DataFrame:
+def _counts(grid: ThresholdGrid) -> pd.DataFrame:
     # A curve of a million scores is drawn by a thousand of its points, each of them exact.
     tp, fp = grid.tp.sum(axis=0), grid.fp.sum(axis=0)
     return pd.DataFrame({"threshold": grid.thresholds, "tp": tp, "fp": fp, "tn": fp[-1] - fp, "fn": tp[-1] - tp})

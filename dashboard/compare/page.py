@@ -86,8 +86,8 @@ def show_verdict(found: loader.Pair, called: loader.Called, one: str, other: str
     said = sentences(called.facts, one, other)
     for name, line in zip(("Ranking", "Abnormal studies", "Normal studies"), said):
         st.html(f'<p class="answer"><b>{name}</b> {widgets.escape(line)}</p>')
-    if found.matched.said:
-        widgets.note(found.matched.said.capitalize() + ".")
+    if found.matched.left_out:
+        widgets.note(found.matched.left_out.capitalize() + ".")
     st.html(measures_html(called.facts, one, other))
 
 

@@ -17,7 +17,7 @@ from core.metrics.counts import counts_table
 from core.metrics.intervals import Estimate
 from core.metrics.ranking import auroc, average_precision_of
 from core.metrics.studies import labelled
-from core.metrics.threshold_grid import Grid, grid_counts
+from core.metrics.threshold_grid import ThresholdGrid, grid_counts
 from core.metrics.thresholds import PerBone, Rule, band_table
 from core.metrics.thresholds import per_bone as per_bone_of
 from core.models.checkpoint import Checkpoint
@@ -38,7 +38,7 @@ class Tables:
 
     studies: pd.DataFrame
     counts: pd.DataFrame
-    grid: Grid
+    grid: ThresholdGrid
     area: Estimate
     precision: float
     by_patient: Estimate | None

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from core.metrics.compare import calling_facts, discordant_table, match
+from core.metrics.compare import calling_facts, discordant_table, match_studies
 from core.metrics.studies import study_table
 from core.paths import predictions_folder
 from core.scores.imports import Columns, import_scores
@@ -38,7 +38,7 @@ def pair(built, tmp_path_factory):
 def both(pair, monkeypatch):
     enter(pair[0], monkeypatch)
     one, other = (study_table(frame.query("split == 'valid'")) for frame in pair[1:])
-    return match(one, other).studies
+    return match_studies(one, other).studies
 
 
 def test_the_page_says_what_the_figures_say(both):
@@ -93,7 +93,7 @@ def test_scores_of_the_same_file_are_offered_first_then_those_of_as_many_studies
 
 def test_another_truth_is_one_sentence(both):
     app = open_page("compare", data="alone (scores only)", other="other-truth", split="valid")
-    assert not app.exception and "labelled differently for the two models" in words(app)
+    assert not app.exception and "different labels for the two models" in words(app)
 
 
 def test_no_second_model_says_so(built, tmp_path, monkeypatch):

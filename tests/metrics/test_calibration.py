@@ -6,11 +6,11 @@ from scipy.special import expit, logit
 from sklearn import metrics as peer
 from sklearn.linear_model import LogisticRegression
 
-from core.errors import OverreadError
 from core.metrics import calibration
 from core.metrics.intervals import wilson
 from tests.metrics.examples import P, Y
 from tests.oracles import bootstrap_by_loop
+from tests.refusals import refused
 
 Z = 1.959963984540054
 
@@ -105,12 +105,12 @@ def test_every_edge_belongs_to_the_bin_above():
 
 @pytest.mark.parametrize("scores", [[0.2, 1.1], [-0.1, 0.3]])
 def test_scores_that_are_no_probabilities_are_refused(scores):
-    with pytest.raises(OverreadError, match="probabilities"):
+    with refused("scores-not-probabilities", scores[0], scores[1]):
         calibration.brier(scores, [0, 1])
 
 
 def test_no_bins_are_refused():
-    with pytest.raises(OverreadError, match="bins"):
+    with refused("bins-range", 0):
         calibration.reliability_table([0.5], [1], bins=0)
 
 
@@ -151,16 +151,19 @@ def test_scores_of_0_and_1_far_too_sure_are_brought_back():
 
 
 @pytest.mark.parametrize("method", calibration.CALIBRATIONS)
-def test_what_cannot_be_fitted_is_one_sentence(method):
+def test_a_calibration_that_cannot_be_fitted_is_refused(method):
     scores, labels = made(1.0, 0.0, 200)
-    for bad, truth, word in (
-        (scores, np.ones(200), "no normal"), (P, Y, "9 abnormal studies, 10 are needed"),
-        (np.full(200, 0.5), labels, "same score"), (np.where(labels == 1, 0.8, 0.3), labels, "separate"),
-        (1 - scores, labels, "wrong way round"), (scores + 1, labels, "probabilities"),
-    ):  # fmt: skip
-        with pytest.raises(OverreadError, match=word):
+    for bad, truth, code, figure in (
+        (scores, np.ones(200), "calibration-too-few", "no normal"),
+        (P, Y, "calibration-too-few", "9 abnormal studies, 10 are needed"),
+        (np.full(200, 0.5), labels, "calibration-scores-equal", 200),
+        (np.where(labels == 1, 0.8, 0.3), labels, "calibration-separated", int(labels.sum())),
+        (1 - scores, labels, "calibration-reversed", "slope -"),
+        (scores + 1, labels, "scores-not-probabilities", "to 1."),
+    ):
+        with refused(code, figure):
             calibration.fit_calibration(bad, truth, method)
-    with pytest.raises(OverreadError, match="temperature or platt"):
+    with refused("calibration-method-unknown", "isotonic", "temperature or platt"):
         calibration.fit_calibration(scores, labels, "isotonic")
 
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from core.errors import OverreadError
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.decision import at_prevalence, net_benefit_table, predictive_values
 from core.metrics.intervals import wilson
 from tests.metrics.examples import P, Y
+from tests.refusals import refused
 
 DENSENET = {"tp": 420, "fp": 66, "tn": 595, "fn": 118}
 Z = 1.959963984540054
@@ -84,9 +84,9 @@ def test_one_class_and_small_classes():
 
 @pytest.mark.parametrize("prevalence", [0, 1, -0.1, 45, np.nan])
 def test_a_prevalence_outside_0_to_1_is_refused(prevalence):
-    with pytest.raises(OverreadError, match="[Pp]revalence"):
+    with refused("prevalence-range", prevalence):
         at_prevalence(0.9, 0.9, prevalence)
-    with pytest.raises(OverreadError, match="[Pp]revalence"):
+    with refused("prevalence-range", prevalence):
         predictive_values(**DENSENET, prevalence=prevalence)
 
 
@@ -117,5 +117,5 @@ def test_net_benefit_at_another_prevalence_is_that_of_reweighted_studies():
 
 def test_net_benefit_without_an_answer():
     assert net_benefit_table(counts_table(P, np.ones(20)))["net_benefit"].isna().all()
-    with pytest.raises(OverreadError, match="above 0 and below 1"):
+    with refused("threshold-range", 1):
         net_benefit_table(counts_table(P, Y), [0.5, 1.0])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import core.metrics.rates as table_of_rates
-from core.metrics.compare import compare, match
+from core.metrics.compare import compare, match_studies
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.decision import at_prevalence
 from core.metrics.evaluation import evaluate, figure_names
@@ -63,7 +63,7 @@ def test_a_new_rate_reaches_thresholds_and_comparisons(with_new_rate):
     assert facts[NAME] == pytest.approx(1 - facts["specificity"])
     assert facts[f"{NAME}_low"] == pytest.approx(1 - facts["specificity_high"])
     one, other = (study_table(one_view_each(scores, Y)) for scores in (P, Q))
-    facts = compare(match(one, other), 0.5, 0.35, draws=0)
+    facts = compare(match_studies(one, other), 0.5, 0.35, draws=0)
     assert facts[f"{NAME}_a"] == pytest.approx(2 / 11) and math.isnan(facts[f"{NAME}_difference_low"])
     assert facts[f"{NAME}_difference"] == pytest.approx(facts[f"{NAME}_a"] - facts[f"{NAME}_b"])
 
@@ -91,7 +91,7 @@ def test_a_new_rate_reaches_the_tables_of_the_pages(with_new_rate):
     html = more_html(table, row, "bone", {name: name for name in table["bone"]})
     assert ">FPR<" in html and cell(row, NAME, "percent") in html
     one, other = (study_table(one_view_each(scores, Y)) for scores in (P, Q))
-    assert "False alarm rate" in measures_html(compare(match(one, other), 0.5, 0.35, draws=0), "one", "other")
+    assert "False alarm rate" in measures_html(compare(match_studies(one, other), 0.5, 0.35, draws=0), "one", "other")
 
 
 def test_a_new_rate_reaches_the_page_of_metrics(with_new_rate):

@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from core.errors import OverreadError
 from core.metrics.studies import (
     AGGREGATIONS,
     aggregations_of,
@@ -15,6 +14,7 @@ from core.metrics.studies import (
 from core.schema import STUDIES, check
 from tests.metrics.examples import P, Y, one_view_each, predictions
 from tests.oracles import study_score_by_loop
+from tests.refusals import refused
 
 
 def views(shares, labels=None):
@@ -105,7 +105,7 @@ def test_scores_are_read_as_their_network_meant_them():
     assert study_table(plain).equals(study_table(plain, "mean"))
     assert study_table(frame).equals(study_table(frame, "attention"))
     assert aggregations_of(frame)[0] == "attention" and "attention" not in aggregations_of(plain)
-    with pytest.raises(OverreadError, match="carry no attention.*mean, max"):
+    with refused("attention-missing", "mean, max"):
         study_table(plain, "attention")
 
 
@@ -125,8 +125,8 @@ def test_no_predictions_are_no_studies():
 
 
 def test_unknown_aggregations_and_mixed_predictions_are_refused():
-    with pytest.raises(OverreadError, match="median.*mean, max"):
+    with refused("aggregation-unknown", "median", "mean, max"):
         study_table(predictions(), "median")
     both = pd.concat([predictions(), predictions().assign(checkpoint="other@11111111")])
-    with pytest.raises(OverreadError, match="more than one checkpoint"):
+    with refused("predictions-mixed", "checkpoint", "other@11111111"):
         study_table(both)

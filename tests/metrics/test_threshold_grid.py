@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import OverreadError
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.threshold_grid import OTHER, grid_at, grid_counts
 from core.schema import MURA_BONES
 from tests.metrics.examples import P, Y
+from tests.refusals import refused
 
 
 def made(n: int, seed: int = 0, share: float = 0.3, sharp: float = 1.0, digits: int = 16) -> pd.DataFrame:
@@ -113,7 +113,7 @@ def test_many_groups_are_added_up_and_none_is_lost():
 
 
 def test_scores_that_are_no_numbers_are_refused():
-    with pytest.raises(OverreadError, match="finite"):
+    with refused("score-not-finite", "nan"):
         grid_counts(made(20).assign(score=np.nan))
-    with pytest.raises(OverreadError, match="NaN"):
+    with refused("threshold-nan"):
         grid_at(grid_counts(made(20)), made(20), float("nan"))

@@ -1,11 +1,11 @@
-"""One threshold for all bones, moved a little per bone: intercepts on the logit, shrunk to zero by empirical Bayes.
+"""One threshold for all bones with a small offset per bone: intercepts on the logit, shrunk by empirical Bayes.
 
-Seven free thresholds would each be chosen on a few dozen abnormal studies. Here the labels are fitted as
-logit P(abnormal) = a + b logit(score) + u(bone), with u(bone) ~ Normal(0, tau^2); tau maximises the marginal
-likelihood (Laplace's approximation), so that bones which do not differ beyond chance get offsets of zero, and a bone
-with few studies stays near it. A study's shifted score is expit(logit(score) + u(bone) / b), and one threshold is
-chosen on that. A bone's own threshold stands only with FEWEST_ABNORMAL abnormal studies and a gain shown on studies
-that it was not chosen on.
+Seven separate thresholds would each be chosen on a few dozen abnormal studies. Instead the labels are fitted as
+logit P(abnormal) = a + b logit(score) + u(bone), with u(bone) ~ Normal(0, tau^2). tau maximises the marginal likelihood
+(Laplace's approximation), so bones that do not differ beyond chance get offsets of zero, and the offset of a bone with
+few studies is close to zero. The shifted score of a study is expit(logit(score) + u(bone) / b), and one threshold is
+chosen on it. A bone may have its own threshold only with FEWEST_ABNORMAL abnormal studies and a gain on studies that
+this threshold was not chosen on.
 """
 
 from dataclasses import dataclass
@@ -24,20 +24,21 @@ from core.metrics.thresholds.rules import Rule, parse_rule
 from core.metrics.thresholds.search import Choice, choose
 from core.schema import bone_order
 
-FEWEST_ABNORMAL = 73  # with none missed, the fewest that can show a sensitivity of 95% (Wilson)
-_EDGE = 54 * float(np.log(2))  # logits of 0 and 1, as imported ones
+FEWEST_ABNORMAL = 73  # the fewest that can show a sensitivity of 95% when none is missed (Wilson)
+_EDGE = 54 * float(np.log(2))  # the logit of a score of 0 or 1, as for imported scores
 _FOLDS = 5
 _GAINS = ("own_gain", "own_gain_low", "own_gain_high")
 
 
 @dataclass(frozen=True)
 class PerBone:
-    """The pooled threshold, the shifted one, and a row a bone. `tau`: the spread of the bones' intercepts, in logits.
+    """The pooled threshold, the threshold of the shifted scores, and one row a bone.
 
-    table: bone, n, n_abnormal, offset and offset_se (on the logit of the score; above 0 the bone is called abnormal
-    from a lower score on), threshold_shifted (of the score as it is), tp fp tn fn at the pooled threshold and again as
-    shifted_tp ..., own_threshold, own_gain, own_gain_low, own_gain_high (balanced accuracy over the pooled threshold's,
-    cross-validated), own (whether it stands) and why.
+    tau: the standard deviation of the bones' intercepts, in logits. table: bone, n, n_abnormal; offset and offset_se
+    (on the logit of the score; above 0 the bone's threshold is lower); threshold_shifted (on the unshifted score); tp,
+    fp, tn, fn at the pooled threshold, and shifted_tp ... at the shifted one; own_threshold; own_gain, own_gain_low,
+    own_gain_high (cross-validated balanced accuracy minus that of the pooled threshold); own (whether the bone may
+    have its own threshold) and why not.
     """
 
     pooled: Choice
@@ -55,8 +56,8 @@ def per_bone(
     prevalence: float | None = None,
     seed: int = 0,
 ) -> PerBone:
-    """Offsets, one threshold on the shifted scores, and who may have a threshold of its own; STUDIES of one split."""
-    # Highest score first: counts of any part of it are then made without sorting it again.
+    """Offsets, one threshold on the shifted scores, and the bones that may have their own; STUDIES of one split."""
+    # With the highest score first, counts of any subset need no further sort.
     rule, known = parse_rule(rule), labelled(studies).sort_values("score", ascending=False, kind="stable")
     bones = bone_order(known["bone"].unique())
     code = known["bone"].map({bone: place for place, bone in enumerate(bones)}).to_numpy(np.int64)
@@ -76,7 +77,7 @@ def per_bone(
         row |= {f"shifted_{name}": count for name, count in at.items()}
         own = choose(counts_of(part), rule, bound, prevalence, bone)
         row |= {"own_threshold": own.threshold, "own": False} | dict.fromkeys(_GAINS, float("nan"))
-        row["why"] = _barred(part, len(known), own)
+        row["why"] = _why_not_own(part, len(known), own)
         if not row["why"]:
             part_folds = folds[code == place]
             own_out = [choose(counts_of(part[part_folds != held]), rule, bound, prevalence) for held in range(_FOLDS)]
@@ -90,18 +91,19 @@ def per_bone(
 
 
 def shifted_scores(scores, offset) -> np.ndarray:
-    """expit(logit(score) + offset); a score of 0 or 1 stays."""
+    """expit(logit(score) + offset). Scores of 0 and 1 do not change."""
     scores = np.asarray(scores, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         moved = expit(logit(scores) + offset)
-    # Without an offset the score itself, to the last digit.
+    # With an offset of 0 the score must not change in its last digit.
     return np.where(np.asarray(offset) == 0, scores, moved)
 
 
 def bone_offsets(scores, labels, code, bones: int) -> tuple[np.ndarray, np.ndarray, float, float, str]:
-    """Offsets on the logit of the score [bones], their standard errors, tau, slope, and why they are all 0 ('' if not).
+    """Offsets on the logit of the score [bones], their standard errors, tau, the slope b, and why all offsets are 0
+    ('' where they are not).
 
-    code: int [N], the bone of each study. Errors are conditional on tau and the slope.
+    code: int [N], the bone of each study. The standard errors are conditional on tau and the slope.
     """
     x = np.clip(logit(np.asarray(scores, dtype=np.float64)), -_EDGE, _EDGE)
     y = np.asarray(labels, dtype=np.float64)
@@ -109,9 +111,9 @@ def bone_offsets(scores, labels, code, bones: int) -> tuple[np.ndarray, np.ndarr
     if why := one_class(int(y.sum()), int((1 - y).sum())):
         return *nothing, why
     if bones < 2:
-        return *nothing, "only one bone, so nothing to shift"
+        return *nothing, "there is only one bone, so no offset can be estimated"
     if x.min() == x.max():
-        return *nothing, "every score is the same"
+        return *nothing, "every study has the same score"
     if x[y == 1].min() >= x[y == 0].max() or x[y == 1].max() <= x[y == 0].min():
         return *nothing, "the scores separate the classes, so the size of an offset has no bound"
     start = np.zeros(bones + 2)
@@ -128,12 +130,12 @@ def bone_offsets(scores, labels, code, bones: int) -> tuple[np.ndarray, np.ndarr
         return np.zeros(bones), np.zeros(bones), 0.0, float(found["beta"][1]), "the bones do not differ beyond chance"
     beta, spread, _ = _fit(x, y, code, bones, tau**2, found["beta"])
     if beta[1] <= 0:
-        return *nothing, "higher scores are not more often abnormal, so an offset has no meaning"
+        return *nothing, "studies with higher scores are not more often abnormal, so offsets have no meaning"
     return beta[2:] / beta[1], spread / beta[1], tau, float(beta[1]), ""
 
 
 def _fit(x, y, code, bones: int, variance: float, start: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Penalised maximum by Newton's method: (a, b, u...), standard errors of u, and Laplace's log evidence."""
+    """Penalised maximum likelihood by Newton's method: (a, b, u...), standard errors of u, Laplace's log evidence."""
     beta = start.copy()
     value = _penalised(beta, x, y, code, variance)
     for _ in range(50):
@@ -177,16 +179,16 @@ def _counts(scores, labels, threshold: float) -> dict[str, int]:
 
 
 def _folds(patients: pd.Series, seed: int) -> np.ndarray:
-    """The fifth that each study's patient belongs to."""
+    """The fold (one of _FOLDS) of each study; all studies of a patient are in the same fold."""
     codes, names = pd.factorize(patients, sort=True)
     return (np.random.default_rng(seed).permutation(len(names)) % _FOLDS)[codes]
 
 
-def _barred(part: pd.DataFrame, n: int, own: Choice) -> str:
-    """Why a bone's own threshold is not even tried; '' if it is."""
+def _why_not_own(part: pd.DataFrame, n: int, own: Choice) -> str:
+    """Why a bone cannot have its own threshold before its gain is computed; '' where it may."""
     abnormal = int(part["label"].sum())
     if len(part) == n:
-        return "only one bone, so the pooled threshold is its own"
+        return "there is only one bone, so its threshold is the pooled one"
     if abnormal == len(part):
         return "no normal studies, so no gain can be shown"
     if abnormal < FEWEST_ABNORMAL:
@@ -195,12 +197,12 @@ def _barred(part: pd.DataFrame, n: int, own: Choice) -> str:
 
 
 def _gain(part: pd.DataFrame, folds: np.ndarray, own: list[Choice], pooled: list[Choice]) -> Estimate:
-    """Balanced accuracy of the bone at its own threshold less that at the pooled one, on the same studies.
+    """Balanced accuracy of the bone at its own threshold minus that at the pooled one, on the same studies.
 
-    Each fifth of the patients is called by thresholds chosen on the others (own, pooled), so that neither is flattered.
+    Each fifth of the patients is classified by thresholds chosen on the others, so that neither figure is optimistic.
     """
-    if barred := next((found for found in (*pooled, *own) if not found.feasible), None):
-        few = f"without a fifth of the studies the rule cannot be met ({barred.reason})"
+    if failed := next((found for found in (*pooled, *own) if not found.feasible), None):
+        few = f"without a fifth of the studies the rule cannot be met ({failed.reason})"
         return Estimate(np.nan, np.nan, np.nan, len(part), few)
     score = part["score"].to_numpy()
     mine, shared = (np.array([found.threshold for found in choices])[folds] for choices in (own, pooled))
@@ -210,7 +212,7 @@ def _gain(part: pd.DataFrame, folds: np.ndarray, own: list[Choice], pooled: list
 
 
 def _clustered(change: np.ndarray, abnormal: np.ndarray, patients: np.ndarray) -> Estimate:
-    """Mean change among abnormal studies less that among normal ones, halved; normal interval, clustered by patient."""
+    """Half the mean change among abnormal studies minus half that among normal ones; normal interval by patient."""
     found, alarms = change[abnormal].mean(), change[~abnormal].mean()
     share = np.where(abnormal, (change - found) / abnormal.sum(), -(change - alarms) / (~abnormal).sum()) / 2
     codes, names = pd.factorize(patients)

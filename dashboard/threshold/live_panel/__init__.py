@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 
 from core.metrics.rates import RATES
-from core.metrics.threshold_grid import Grid
+from core.metrics.threshold_grid import ThresholdGrid
 
 _HERE = Path(__file__).parent
 # The rates that figures.js computes, in the panel's order, and whether a cell is as wide as two.
@@ -22,7 +22,7 @@ AXES = ("probability", "log-odds")
 BINS = 60
 
 
-def payload(grid: Grid) -> dict:
+def payload(grid: ThresholdGrid) -> dict:
     """What the panel draws from: thresholds, and per group the gain in tp and fp from each candidate to the next."""
     # Above every score stands 1.0, the largest threshold there is; where a score is 1.0 nothing lies above it.
     first = 0 if len(grid.thresholds) == 1 or grid.thresholds[1] < 1 else 1
