@@ -11,7 +11,7 @@ MURA_BONES = ("finger", "hand", "wrist", "forearm", "elbow", "humerus", "shoulde
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its kind ('text', 'number' or 'whole'), whether cells may be empty, and the allowed values (() is any)."""
+    """A column: kind ('text', 'number' or 'whole'), whether cells may be empty, and the allowed values (() for all)."""
 
     kind: str
     nullable: bool = False

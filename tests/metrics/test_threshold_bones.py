@@ -130,13 +130,13 @@ def test_chance_seldom_earns_a_threshold_of_its_own():
     [
         (one_view_each(P, Y), "only one bone"),
         (one_view_each(P, np.ones(20), ["hand", "wrist"] * 10), "no normal"),
-        (one_view_each(np.full(20, 0.5), Y, ["hand", "wrist"] * 10), "every score is the same"),
+        (one_view_each(np.full(20, 0.5), Y, ["hand", "wrist"] * 10), "every study has the same score"),
         (one_view_each(np.sort(P), np.arange(20) >= 10, ["hand", "wrist"] * 10), "separate the classes"),
         (one_view_each(1 - P, Y, ["hand", "wrist"] * 10), ""),
         (one_view_each(np.r_[0.0, P[1:-1], 1.0], Y, ["hand", "wrist"] * 10), ""),
     ],
 )
-def test_nothing_to_shift_says_why(studies, said):
+def test_no_offsets_have_a_reason(studies, said):
     found = per_bone(study_table(studies), "youden")
     assert said in found.why and len(found.table) in (1, 2)
     if said:
