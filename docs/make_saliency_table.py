@@ -19,7 +19,7 @@ from tests.explain.families import FAMILIES, MORE, classifier_of
 
 PAGE = Path(__file__).with_name("saliency.md")
 START = "<!-- table -->"
-LOOKS = "Grad-CAM looks at"
+LOOKS = "layer of Grad-CAM"
 
 
 def main() -> None:

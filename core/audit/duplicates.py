@@ -137,13 +137,14 @@ def _coarse_pairs(sketches: _Sketches, progress) -> pd.DataFrame:
     for number, change in enumerate(CHANGES.values()):
         if progress:
             progress(number * len(rows), len(CHANGES) * len(rows), "comparing pairs")
-        theirs, part = rows, change.window
+        theirs = rows
         if change.framed and not len(theirs := rows[sketches.framed[rows]]):
             continue
         if change.equalised:
             mine = other = coarse_features(area_means(equalise(sketches.whole), COARSE_SIDE))
         elif change.window:
-            mine, other = upright, coarse_features(normalise_mean(area_means(sketches.whole, COARSE_SIDE, part)))
+            cropped = area_means(sketches.whole, COARSE_SIDE, change.window)
+            mine, other = upright, coarse_features(normalise_mean(cropped))
         elif change.framed:
             mine = other = coarse_features(normalise_mean(area_means(sketches.inner, COARSE_SIDE)))
         elif change.negative:
@@ -151,10 +152,10 @@ def _coarse_pairs(sketches: _Sketches, progress) -> pd.DataFrame:
         else:
             mine, other = upright, coarse_features(np.ascontiguousarray(change.turn(even)))
         shape = sketches.inner_shape if change.framed else sketches.shape
-        left, right, top, bottom = part or (0, 0, 0, 0)
+        left, right, top, bottom = change.window or (0, 0, 0, 0)
         of_other = (-shape if change.aside else shape) + np.log((1 - left - right) / (1 - top - bottom))
         found += [pairs.assign(change=number) for pairs in _blocks(mine, other, shape, of_other, rows, theirs, change)]
-    return pd.concat(found or [_no_pairs(["first", "second", "coarse", "change"])], ignore_index=True)
+    return pd.concat(found or [_no_pairs(("first", "second", "coarse", "change"))], ignore_index=True)
 
 
 def _blocks(mine, other, shape, of_other, rows, theirs, change: _Change):
@@ -283,5 +284,5 @@ def _align_pairs(
     )
 
 
-def _no_pairs(columns: tuple = ("first", "second", "likeness", "change")) -> pd.DataFrame:
+def _no_pairs(columns: tuple[str, ...] = ("first", "second", "likeness", "change")) -> pd.DataFrame:
     return pd.DataFrame({name: [] for name in columns}).astype({"first": int, "second": int})

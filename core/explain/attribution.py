@@ -28,7 +28,7 @@ _RANDOM_STATE = threading.Lock()
 class MapSettings:
     """How a map is made. layer: of the CAM methods; '' finds one.
 
-    baseline: the picture that stands for 'nothing', in pixels: black, blur, grey, or a picture uint8 [size, size]
+    baseline: the picture that replaces removed evidence, in pixels: black, blur, grey, or a picture uint8 [size, size]
     such as the data set's mean. seed: of the methods that draw random numbers.
     """
 

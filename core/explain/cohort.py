@@ -191,7 +191,7 @@ def trust_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reason_against(group: pd.DataFrame, judged: pd.DataFrame, better: int) -> str:
-    """Why a method should not be used, by its rows; '' where nothing speaks against it."""
+    """The reason from its rows why a method should not be used; '' if it is usable."""
     if group["refused"].notna().all():
         return str(group["refused"].iloc[0])
     knows, words = network_knows(_lowest_auroc(group))

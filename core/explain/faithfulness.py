@@ -58,7 +58,7 @@ class TrustReport:
 
     def to_dict(self) -> dict:
         """Plain values for JSON; NaN and infinity become None."""
-        return _plain(asdict(self))
+        return {key: _plain(value) for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)

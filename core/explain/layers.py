@@ -53,6 +53,9 @@ class _ModuleOutput:
     block: bool
 
 
+_Candidate = tuple[_ModuleOutput, tuple[str, int, int]]
+
+
 def upsample(coarse: torch.Tensor, side: int) -> torch.Tensor:
     """Coarse maps [b, 1, h, h] to [b, 1, side, side], with the cells spread evenly from edge to edge.
 
@@ -188,9 +191,9 @@ def _has_scale_free_norm(model: nn.Module) -> bool:
     return any(kind in type(module).__name__.lower() for module in model.modules() for kind in SCALE_FREE)
 
 
-def _unmodified(candidates: list) -> list:
+def _unmodified(candidates: list[_Candidate]) -> list[_Candidate]:
     """The candidates that no later step changed in place, one for each tensor."""
-    kept: dict[int, tuple] = {}
+    kept: dict[int, _Candidate] = {}
     for output, layout in candidates:
         if output.output._version != output.version:
             continue

@@ -81,9 +81,9 @@ def integrated_gradients(request: MapRequest) -> MethodMap:
     captum_method = attr.IntegratedGradients(request.target)
     change = _change_in_logit(request)
     # Half precision first: the gap, which is measured in full precision, shows whether it was enough.
-    attempts = [(IG_STEPS[0], request.target.half_precision), *((steps, nullcontext) for steps in IG_STEPS)]
-    for steps, precision in attempts:
-        with precision():
+    attempts = [(IG_STEPS[0], True), *((steps, False) for steps in IG_STEPS)]
+    for steps, half in attempts:
+        with request.target.half_precision() if half else nullcontext():
             values = captum_method.attribute(
                 request.inputs, baselines=request.baseline, target=0, n_steps=steps, internal_batch_size=request.batch
             )
@@ -125,7 +125,7 @@ def guided_backprop(request: MapRequest) -> MethodMap:
     """Gradients through ReLUs where signal and gradient are positive. Fails randomisation tests (Adebayo 2018)."""
     return MethodMap(
         _guided_gradient(request),
-        "fails the published randomisation tests: it shows edges, whatever the network learned",
+        "fails the published randomisation tests: it shows edges for any weights",
     )
 
 
@@ -141,7 +141,7 @@ def guided_grad_cam(request: MapRequest) -> MethodMap:
 
 @saliency_method("Layer activation", signed=False, cost=0.3, source="mean absolute activation", uses=("layer",))
 def layer_activation(request: MapRequest) -> MethodMap:
-    """The mean absolute activation of the last feature map, whatever the logit makes of it."""
+    """The mean absolute activation of the last feature map, independent of the logit."""
     layer = request.layer()
     with torch.no_grad():
         values = attr.LayerActivation(request.target, layer.module).attribute(request.inputs)

@@ -33,6 +33,12 @@ def check_sample(
 ) -> pd.DataFrame:
     """Return the rows of `check_cohort` over up to `count` radiographs of a split, with the network's AUROC."""
     checkpoint, dataset = source.model, source.dataset
+    if not isinstance(checkpoint, Checkpoint) or dataset is None:
+        raise OverreadError(
+            f"{source.name} has no network or no data set, which checks of maps need; choose a checkpoint and pass "
+            "--data NAME.",
+            code="network-missing",
+        )
     scores, _ = split_scores(str(checkpoint.folder), dataset.name, split, progress)
     index = read_index(dataset.name).set_index("image_id")
     rows = sample_rows(scores[scores["image_id"].isin(index.index)], count)

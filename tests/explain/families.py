@@ -6,7 +6,7 @@ features and each reason for a refusal. `pytest --all-families` (make test-all) 
 carry the marker `families`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import lru_cache
 
 import pytest
@@ -128,12 +128,11 @@ SAMPLE = {
 }
 
 
-def family_parameters(families: Iterable[str]) -> list:
-    """Test parameters of these families; those outside SAMPLE carry the marker `families`."""
-    values = families.items() if families is RARE_LAYERS else ((family, ()) for family in families)
+def family_parameters(expected: Mapping[str, tuple]) -> list:
+    """Test parameters (family, *expected values); families outside SAMPLE carry the marker `families`."""
     return [
         pytest.param(family, *more, marks=() if family in SAMPLE else pytest.mark.families, id=family)
-        for family, more in values
+        for family, more in expected.items()
     ]
 
 

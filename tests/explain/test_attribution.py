@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 
 
 class ByHand(nn.Module):
-    """One 1x1 convolution to two channels, mean over the image, a linear head: everything follows by hand."""
+    """A 1x1 convolution to two channels, the mean over the image and a linear head: all maps follow by hand."""
 
     def __init__(self):
         super().__init__()
@@ -32,11 +32,11 @@ NORMALISED = (PIXELS / 255 - 0.5) / 0.25
 
 
 def test_grad_cam_by_hand():
-    # Weight of a channel: the gradient of the logit, mean over the 256 cells, = head / 256. No clipping of the sum.
+    # The weight of a channel is the mean gradient of the logit over the 256 cells, head / 256. The sum is not clipped.
     by_hand = (3 * np.maximum(NORMALISED, 0) + 2 * np.maximum(-NORMALISED, 0)) / 256
     found = attribute(HAND, PIXELS, "grad_cam")
     assert found.map == pytest.approx(by_hand, abs=1e-6)
-    # The gradient is the same at every place here, so that weighing each place by its own changes nothing.
+    # The gradient is the same at every place here, so HiRes-CAM equals Grad-CAM.
     assert attribute(HAND, PIXELS, "hires_cam").map == pytest.approx(by_hand, abs=1e-6)
     assert found.value == pytest.approx(
         (3 * np.maximum(NORMALISED, 0) + 2 * np.maximum(-NORMALISED, 0)).mean(), rel=1e-5
@@ -44,7 +44,7 @@ def test_grad_cam_by_hand():
 
 
 def test_hires_cam_weighs_each_place_by_its_own_gradient():
-    """A head that reads one quarter of the map: Grad-CAM lights up every quarter, HiRes-CAM only that one."""
+    """With a head that reads one quarter of the map, Grad-CAM marks every quarter and HiRes-CAM only that one."""
 
     class Quarter(nn.Module):
         def __init__(self):
@@ -72,14 +72,14 @@ def test_integrated_gradients_sum_to_the_change_from_black():
     assert "from black" in found.note
 
 
-def test_occlusion_finds_what_carries_the_logit():
+def test_occlusion_finds_the_pixels_behind_the_logit():
     pixels = np.zeros((16, 16), np.uint8)
     pixels[4:8, 8:12] = 255
     found = attribute(HAND, pixels, "occlusion").map
     assert found[4:8, 8:12].min() > np.abs(found[10:, :6]).max() == 0
 
 
-def test_an_unknown_method_lists_the_others():
+def test_an_unknown_method_and_a_network_without_maps_are_refused():
     with refused("saliency-method-unknown", "'tea_leaves'", "hires_cam"):
         attribute(HAND, PIXELS, "tea_leaves")
     with refused("no-feature-map", "Sequential"):
@@ -87,13 +87,13 @@ def test_an_unknown_method_lists_the_others():
 
 
 class Kinked(nn.Module):
-    """A logit with a kink near the end of the way from black, which few steps miss."""
+    """A logit with a kink near the end of the line from black, which a sum over few steps misses."""
 
     def forward(self, x):
         return torch.relu(x.mean((1, 2, 3), keepdim=False)[:, None] - 1.6) * 100
 
 
-def test_integrated_gradients_take_more_steps_where_few_do_not_add_up():
+def test_integrated_gradients_take_more_steps_where_few_leave_a_gap():
     classifier = Classifier(Kinked(), InputSpec(16, mean=0.5, std=0.25), CPU)
     found = attribute(classifier, np.full((16, 16), 255, np.uint8), "integrated_gradients")
     assert found.value == pytest.approx(40, rel=1e-4)

@@ -20,7 +20,7 @@ from core.scores.classifier import Classifier
 from tests.refusals import refused
 
 
-class Seen:
+class FakeCheckpoint:
     reference = "model@0123abcd"
 
 
@@ -50,42 +50,42 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("OVERREAD_HOME", str(tmp_path))
 
 
-def test_a_stopped_job_goes_on_where_it_was_and_survives_a_line_cut_off():
+def test_a_stopped_check_continues_and_survives_a_truncated_line():
     made = []
     stop_after_three = lambda: len(made) >= 3  # noqa: E731
 
     def progress(done, total, what):
         made.append(what)
 
-    arguments = (Seen(), CLASSIFIER, Cohort(rows(), read_pixels), ("saliency", "occlusion"), (0.9, 0.8))
+    arguments = (FakeCheckpoint(), CLASSIFIER, Cohort(rows(), read_pixels), ("saliency", "occlusion"), (0.9, 0.8))
     first = check_cohort(*arguments, progress=progress, cancelled=stop_after_three)
     assert 0 < len(first) < 6 and "maps checked" not in made
-    file = next(trust_folder(Seen()).iterdir())
+    file = next(trust_folder(FakeCheckpoint()).iterdir())
     kept = file.read_text()
-    file.write_text(kept + kept.splitlines()[0][:40])  # the cable was pulled in the middle of a line
+    file.write_text(kept + kept.splitlines()[0][:40])  # a power failure in the middle of a line
     done = check_cohort(*arguments)
-    # Three readable radiographs by two methods; the unreadable one is left out.
+    # Three readable radiographs and two methods; the unreadable radiograph is skipped.
     assert len(done) == 6 and set(done["image_id"]) == {"image0", "image1", "image2"}
     assert file.read_text().startswith(kept)
     size = file.stat().st_size
     again = check_cohort(*arguments)
     assert file.stat().st_size == size and again.equals(done)
-    assert len(trust_rows(Seen())) == 6
+    assert len(trust_rows(FakeCheckpoint())) == 6
 
 
-def test_a_refused_method_is_a_row_with_its_reason():
-    found = check_cohort(Seen(), CLASSIFIER, Cohort(rows(2), read_pixels), ("guided_backprop",))
+def test_a_refused_method_is_a_row_with_the_reason():
+    found = check_cohort(FakeCheckpoint(), CLASSIFIER, Cohort(rows(2), read_pixels), ("guided_backprop",))
     assert found["refused"].str.contains("is refused").all()
     table = trust_table(found)
     assert table.loc[0, "verdict"] == "do not use" and "is refused" in table.loc[0, "why"]
 
 
-def test_an_unknown_method_is_one_sentence():
+def test_an_unknown_method_is_refused():
     with refused("saliency-method-unknown", "'tea_leaves'"):
-        check_cohort(Seen(), CLASSIFIER, Cohort(rows(2), read_pixels), ("tea_leaves",))
+        check_cohort(FakeCheckpoint(), CLASSIFIER, Cohort(rows(2), read_pixels), ("tea_leaves",))
 
 
-def test_the_sample_takes_from_both_labels_and_every_bone_and_stays_the_same():
+def test_the_sample_is_deterministic_and_covers_both_labels_and_every_bone():
     count = 400
     frame = pd.DataFrame(
         {
@@ -100,7 +100,7 @@ def test_the_sample_takes_from_both_labels_and_every_bone_and_stays_the_same():
     assert sample_rows(frame.assign(label=np.nan), 20).empty
 
 
-def test_the_table_counts_by_hand():
+def test_the_table_equals_counts_by_hand():
     base = {"refused": None, "randomisation": 0.1, "stability": 0.9, "outside": 0.2, "seconds": 1.0}
     base |= {"model": 0.8, "model_low": 0.7}
     frame = pd.DataFrame(
@@ -121,8 +121,8 @@ def test_the_table_counts_by_hand():
 
 
 @pytest.mark.parametrize(("value", "low"), [(0.55, 0.46), (0.608, 0.552), (0.7, None), (None, None)])
-def test_no_method_is_usable_on_a_network_that_is_not_shown_to_know_anything(value, low):
-    """Occlusion of random weights finds what moves their score as well; that is no reason to look at it."""
+def test_no_method_is_usable_on_a_network_without_a_sufficient_auroc(value, low):
+    """Occlusion finds what moves the score of random weights too, so beating the edges does not make it usable."""
     row = {"method": "occlusion", "refused": None, "better_than_edges": True, "edges": 0.5, "randomisation": 0.1}
     row |= {name: None for name in ("stability", "outside", "pointing", "chance", "seconds")}
     table = trust_table(pd.DataFrame([{**row, "model": value, "model_low": low}] * 3))
@@ -131,7 +131,7 @@ def test_no_method_is_usable_on_a_network_that_is_not_shown_to_know_anything(val
     assert known.loc[0, "verdict"] == "usable"
 
 
-def test_maps_are_brought_to_the_body_s_frame():
+def test_maps_are_cropped_to_the_body_and_averaged():
     pixels = np.zeros((100, 100), np.uint8)
     pixels[20:60, 30:90] = 150
     found = np.zeros((100, 100))

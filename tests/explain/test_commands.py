@@ -1,4 +1,4 @@
-"""`explain` and `trust` as commands: random weights get a bad verdict by every method, and bad input one sentence."""
+"""The commands `explain` and `trust`: every method gets a bad verdict on random weights, and bad input is refused."""
 
 import json
 
@@ -20,7 +20,7 @@ from tests.refusals import refused
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory, mura):
-    """The small tree, indexed, and a checkpoint of random weights."""
+    """The small tree, indexed, and a checkpoint with random weights."""
     root = tmp_path_factory.mktemp("house")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OVERREAD_HOME", str(root / "workspace"))
@@ -48,16 +48,16 @@ def film(mura):
     return next(mura.rglob("*.png"))
 
 
-def test_random_weights_are_trusted_by_no_method(house, film):
+def test_no_method_is_trusted_on_random_weights(house, film):
     names = ["hires_cam", "grad_cam", "occlusion", "saliency", "guided_backprop", "layer_activation", "deep_lift"]
-    told = run("explain", "random", film, *(part for name in names for part in ("--method", name)))
-    assert [one["method"] for one in told["maps"]] == names
-    for one in told["maps"]:
+    facts = run("explain", "random", film, *(part for name in names for part in ("--method", name)))
+    assert [one["method"] for one in facts["maps"]] == names
+    for one in facts["maps"]:
         assert one.get("refused") or (one["verdict"] == "do not trust" and "no known AUROC" in one["why"])
 
 
-def test_on_a_data_set_random_weights_are_found_to_know_nothing(house, film):
-    """Whatever their maps do: the AUROC is what says so, and it is asked on the data set named."""
+def test_the_auroc_on_a_data_set_shows_that_random_weights_learned_nothing(house, film):
+    """The AUROC on the named data set decides, whatever the maps look like."""
     (one,) = run("explain", "random", film, "--method", "grad_cam", "--data", "tree", "--baseline", "mean")["maps"]
     assert one["verdict"] == "do not trust" and "AUROC" in one["why"]
     table = run("trust", "random", "--data", "tree", "--sample", 2, "--method", "occlusion")["methods"]
@@ -83,7 +83,7 @@ def test_an_unknown_data_set_is_named(house, film):
         run("explain", "random", film, "--data", "nowhere")
 
 
-def test_a_radiograph_that_cannot_be_read_is_one_sentence(house, tmp_path):
+def test_a_radiograph_that_cannot_be_read_is_named(house, tmp_path):
     broken = tmp_path / "cut.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\nand no more")
     with pytest.raises(OverreadError, match="cut.png"):

@@ -19,7 +19,7 @@ SIDE = 56
 
 
 class Box(nn.Module):
-    """The logit is how much sharper than grey the pixels of one square are: what a good map must point at."""
+    """The logit is the squared contrast to grey in one square, which a good map must point at."""
 
     def forward(self, x):
         return (x[:, 0, 8:20, 30:42] ** 2).mean((1, 2))[:, None] * 8 - 4
@@ -32,7 +32,7 @@ INSIDE[8:20, 30:42] = True
 
 
 def film() -> np.ndarray:
-    """Noise, so that blur takes away what the model reads; edges everywhere."""
+    """Noise: blurring removes what the model reads, and there are edges everywhere."""
     return np.random.default_rng(0).integers(0, 2, (SIDE, SIDE)).astype(np.uint8) * 255
 
 
@@ -40,10 +40,10 @@ def attribution(values: np.ndarray) -> Attribution:
     return Attribution("saliency", values.astype(np.float32), 0.0, "this radiograph's logit", "")
 
 
-def test_a_map_of_what_the_model_reads_beats_every_reference():
+def test_a_map_of_the_pixels_that_the_model_reads_beats_every_reference():
     found = insertion_deletion(BOX.logits, film(), attribution(INSIDE))
     assert found["change"] > 0.5 and found["better_than_edges"] is True
-    # All of the change comes with the first 4% of the squares: the two curves differ by it from then on.
+    # The first 4% of the squares cause the whole change, and the two curves differ by it from there on.
     assert found["map"] == pytest.approx(1, abs=0.15)
     assert max(abs(found[name]) for name in ("random", "centre", "edges")) < 0.6
     backwards = insertion_deletion(BOX.logits, film(), attribution(-INSIDE.astype(float)))
@@ -61,7 +61,7 @@ def test_evidence_for_normal_is_the_negative_side_of_a_map():
     assert insertion_deletion(classifier.logits, film(), magnitude)["map"] > 0.8
 
 
-def test_where_blurring_changes_nothing_there_is_nothing_to_explain():
+def test_a_map_has_nothing_to_explain_where_blurring_changes_nothing():
     flat = np.full((SIDE, SIDE), 90, np.uint8)
     trust = check_map(BOX, flat, attribution(INSIDE), Evidence(model_auroc=(0.9, 0.8)))
     assert trust.verdict == "do not trust" and "nothing to explain" in trust.why
@@ -76,12 +76,12 @@ def test_a_network_with_random_weights_is_never_trusted(architecture):
     for name in ("grad_cam", "saliency"):
         found = attribute(classifier, pixels, name)
         assert check_map(classifier, pixels, found).verdict == "do not trust"
-        # An AUROC whose interval reaches one half is a failure whatever the map does.
+        # An AUROC whose interval includes one half fails, whatever the map looks like.
         assert check_map(classifier, pixels, found, Evidence(model_auroc=(0.52, 0.44))).verdict == "do not trust"
 
 
 def test_a_map_that_does_not_depend_on_the_weights_fails_randomisation():
-    """The gradient of a linear model shuffled to itself: weights that are all equal."""
+    """With equal weights, shuffling gives the same network and the same gradient."""
 
     class Same(nn.Module):
         def __init__(self):
@@ -125,7 +125,7 @@ def test_pointing_by_hand():
     truth[10:14, 10:14] = True
     found[10:14, 10:12], found[25, 25] = 1.0, 1.5
     facts = pointing(found, truth)
-    # Half of the mask holds 8 of the 9.5; the peak lies far off; the 16 strongest pixels hold 8 of the 16.
+    # The mask contains 8 of the 9.5 and 8 of the 16 strongest pixels; the peak is far away.
     assert facts["hit"] == 0 and facts["inside"] == pytest.approx(8 / 9.5) and facts["area"] == 16 / 900
     found[25, 25] = 0.5
     assert pointing(found, truth)["hit"] == 1
@@ -147,7 +147,7 @@ def test_regions_of_a_limb_with_a_letter():
     assert not flat.body_known and flat.body.all() and not flat.marks.any()
 
 
-def test_a_map_on_the_letter_is_said_to_be_there():
+def test_a_map_on_a_letter_fails_the_checks_of_marks_and_body():
     pixels = np.zeros((112, 112), np.uint8)
     pixels[:, 40:80] = 120
     pixels[8:20, 8:14] = 255
@@ -159,10 +159,10 @@ def test_a_map_on_the_letter_is_said_to_be_there():
     assert checks["outside"].passed is False
 
 
-def test_a_view_is_judged_by_the_score_of_its_study():
+def test_a_view_is_checked_by_the_score_of_its_study():
     other = np.zeros((SIDE, SIDE), np.uint8)
     views = np.stack([other, film()])
-    # The mean of the two logits moves by half of what the view's own does, and in the same order.
+    # The mean of the two logits changes half as much as the view's own logit, in the same order.
     found, alone = attribution(INSIDE), insertion_deletion(BOX.logits, film(), attribution(INSIDE))
     study = StudyView(views, 1, "logit_mean")
     both = insertion_deletion(study.score(BOX), film(), found)
@@ -172,7 +172,7 @@ def test_a_view_is_judged_by_the_score_of_its_study():
     assert trust.better_than_edges and {"edges", "randomisation", "stability"} <= {check.name for check in trust.checks}
 
 
-def test_references_know_nothing_of_the_model():
+def test_reference_maps_do_not_depend_on_the_model():
     maps = reference_maps(film())
     assert set(maps) == {"random", "centre", "edges"}
     assert maps["centre"].argmax() in {SIDE * row + column for row in (27, 28) for column in (27, 28)}

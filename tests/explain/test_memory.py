@@ -1,4 +1,4 @@
-"""A size beyond memory: fewer at once where many do not fit, the same maps, and one sentence where one does not."""
+"""Batches that do not fit into memory are halved with the same maps; a row that does not fit is an error."""
 
 import numpy as np
 import pytest
@@ -19,11 +19,13 @@ from tests.refusals import refused
 
 CPU = torch.device("cpu")
 PIXELS = np.random.default_rng(1).integers(0, 256, (32, 32)).astype(np.uint8)
-SAID = "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes."
+ALLOCATOR_MESSAGE = (
+    "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4."
+)
 
 
 class Narrow(nn.Module):
-    """A network that memory holds only so many radiographs of at once."""
+    """A network for which only so many radiographs fit into memory at once."""
 
     def __init__(self, inner: nn.Module, most: int):
         super().__init__()
@@ -31,7 +33,7 @@ class Narrow(nn.Module):
 
     def forward(self, x):
         if len(x) > self.most:
-            raise RuntimeError(SAID)
+            raise RuntimeError(ALLOCATOR_MESSAGE)
         self.widest = max(self.widest, len(x))
         return self.inner(x)
 
@@ -51,24 +53,24 @@ def narrow(inner, most: int) -> Classifier:
     ["occlusion", "integrated_gradients", "smooth_grad", "var_grad", "gradient_shap", "feature_ablation",
      "kernel_shap", "guided_grad_cam", "hires_cam"],
 )  # fmt: skip
-def test_steps_are_split_and_the_map_stays_the_same(inner, method):
+def test_batches_are_halved_and_the_map_stays_the_same(inner, method):
     wide = attribute(narrow(inner, 10_000), PIXELS, method)
     classifier = narrow(inner, 3)
     found = attribute(classifier, PIXELS, method)
     assert private_copy(classifier.model).model.widest <= 3
     assert found.note == wide.note
-    # Half precision rounds a batch of another size a little otherwise.
+    # In half precision, a batch of another size rounds slightly differently.
     assert found.map == pytest.approx(wide.map, abs=0.02 * float(np.abs(wide.map).max()))
     assert not count_hooks(private_copy(classifier.model).model)
 
 
-def test_deep_lift_needs_the_radiograph_beside_its_baseline(inner):
+def test_deep_lift_needs_the_radiograph_and_its_baseline_in_one_batch(inner):
     with refused("out-of-memory", "DeepLIFT", "32 px") as caught:
         attribute(narrow(build("regnetx_002").eval(), 1), PIXELS, "deep_lift")
     assert not isinstance(caught.value, MethodRefused)
 
 
-def test_where_one_does_not_fit_it_is_one_sentence_and_the_next_map_is_made(inner):
+def test_a_radiograph_that_does_not_fit_is_an_error_and_the_next_map_works(inner):
     classifier = narrow(inner, 0)
     for method in METHODS:
         with refused("out-of-memory", "32 px") as caught:
@@ -78,7 +80,7 @@ def test_where_one_does_not_fit_it_is_one_sentence_and_the_next_map_is_made(inne
     assert attribute(classifier, PIXELS, "saliency").map.any()
 
 
-def test_checks_and_mean_maps_are_split_too(inner):
+def test_checks_and_map_grids_are_halved_too(inner):
     films = np.stack([PIXELS, PIXELS.T, PIXELS[::-1]])
     for score in (lambda one: radiograph_score(one)(films), lambda one: cam_grid(one, films)):
         expected = score(narrow(inner, 100))
@@ -87,7 +89,7 @@ def test_checks_and_mean_maps_are_split_too(inner):
             score(narrow(inner, 0))
 
 
-def test_other_failures_are_left_as_they_are():
+def test_other_errors_are_not_caught():
     def breaks(rows):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
@@ -95,7 +97,7 @@ def test_other_failures_are_left_as_they_are():
         retry_with_smaller_batches(breaks, 64, "A map", 32)
 
 
-def test_fewer_at_once_of_larger_ones():
+def test_the_batch_shrinks_with_the_image_size():
     assert (
         batch_that_fits(224) == 8
         and batch_that_fits(448) == 2

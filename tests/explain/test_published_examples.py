@@ -1,7 +1,6 @@
-"""The published examples: the nets of the papers and of Captum's own tests, whose maps follow by hand.
+"""Published examples: networks of papers and of Captum's own tests, whose maps follow by hand.
 
-A pixel's grey level is the net's number here: the mean and deviation are such that 3 comes in as 3. The nets read
-the pixels they have by name and leave the others alone.
+The normalisation passes grey levels unchanged, so a pixel of 3 is the number 3. The networks read only some pixels.
 """
 
 import numpy as np
@@ -22,19 +21,19 @@ CPU = torch.device("cpu")
 
 
 def of(model: nn.Module, zero: float = 0.0) -> Classifier:
-    """The net, given grey levels less `zero`."""
+    """A classifier around the network; its numbers are grey levels minus `zero`."""
     return Classifier(model.eval().requires_grad_(False), InputSpec(SIDE, mean=zero / 255, std=1 / 255), CPU)
 
 
 def film(values) -> np.ndarray:
-    """A radiograph whose upper left corner holds the numbers; black elsewhere."""
+    """A black radiograph with these numbers in its upper left corner."""
     pixels, values = np.zeros((SIDE, SIDE), np.uint8), np.atleast_2d(values)
     pixels[: values.shape[0], : values.shape[1]] = values
     return pixels
 
 
 def row(found, count: int) -> list[float]:
-    """The first numbers of a map; nothing else of it may be anything."""
+    """The first numbers of a map, whose other values must be zero."""
     rest = found.map.copy()
     rest[0, :count] = 0
     assert np.abs(rest).max() < 1e-5
@@ -42,7 +41,7 @@ def row(found, count: int) -> list[float]:
 
 
 class Sundararajan(nn.Module):
-    """Figure 2 of the paper: two nets that are one function, relu(x1 - 1 - x2) for positive x2 and x1 above 1."""
+    """Figure 2 of the paper: two networks for the function relu(x1 - 1 - x2), with positive x2 and x1 above 1."""
 
     def __init__(self, second: bool):
         super().__init__()
@@ -55,18 +54,18 @@ class Sundararajan(nn.Module):
 
 
 @pytest.mark.parametrize("second", [False, True])
-def test_the_toy_nets_of_integrated_gradients(second):
+def test_the_toy_networks_of_integrated_gradients(second):
     classifier, pixels = of(Sundararajan(second)), film([3, 1])
     assert row(attribute(classifier, pixels, "integrated_gradients"), 2) == pytest.approx([1.5, -0.5], abs=0.02)
     assert row(attribute(classifier, pixels, "saliency"), 2) == pytest.approx([1, -1])
     assert row(attribute(classifier, pixels, "input_x_gradient"), 2) == pytest.approx([3, -1])
-    # Unlike integrated gradients, DeepLIFT tells the two nets apart, as the paper says.
+    # As the paper says, DeepLIFT differs between the two networks, unlike integrated gradients.
     expected = [2, -1] if second else [1.5, -0.5]
     assert row(attribute(classifier, pixels, "deep_lift"), 2) == pytest.approx(expected)
 
 
 class Rescale(nn.Module):
-    """2 relu(x1) + 2 relu(x2 - 1.5), of the talk on DeepLIFT."""
+    """2 relu(x1) + 2 relu(x2 - 1.5), from the DeepLIFT talk."""
 
     def __init__(self):
         super().__init__()
@@ -77,7 +76,7 @@ class Rescale(nn.Module):
 
 
 class TwoSums(nn.Module):
-    """relu(3 a + b) + relu(2 d + 3 e): its first unit is off, so that nothing goes through it."""
+    """relu(3 a + b) + relu(2 d + 3 e), where the first unit is inactive and passes nothing."""
 
     def __init__(self):
         super().__init__()
@@ -90,7 +89,7 @@ class TwoSums(nn.Module):
 
 
 class Highest(nn.Module):
-    """The highest of four numbers."""
+    """The maximum of four numbers."""
 
     def __init__(self):
         super().__init__()
@@ -100,7 +99,7 @@ class Highest(nn.Module):
         return self.pool(x[:, 0, :1, :4])[:, 0]
 
 
-def test_deep_lift_s_published_nets():
+def test_deep_lift_on_published_networks():
     assert row(attribute(of(Rescale()), film([1, 2]), "deep_lift"), 2) == pytest.approx([2, 1])
     nothing = np.full((SIDE, SIDE), 10, np.uint8)
     pixels = nothing.copy()
@@ -111,7 +110,7 @@ def test_deep_lift_s_published_nets():
     assert row(found, 4) == pytest.approx([0, 0, 0, -8], abs=1e-4)
 
 
-def test_a_net_whose_rectifier_is_used_twice_is_refused_as_captum_refuses_it():
+def test_deep_lift_refuses_a_relu_that_is_used_twice_as_captum_does():
     class Reused(nn.Module):
         def __init__(self):
             super().__init__()
@@ -125,7 +124,7 @@ def test_a_net_whose_rectifier_is_used_twice_is_refused_as_captum_refuses_it():
 
 
 class Four(nn.Module):
-    """Four units that each add up three numbers; one of them is off below 10. 4 t - 8 in all from a sum t of 10 on."""
+    """Four units that sum three numbers; one is inactive below a sum of 10. The output is 4 t - 8 for a sum t >= 10."""
 
     def __init__(self):
         super().__init__()
@@ -139,7 +138,7 @@ class Four(nn.Module):
 
 @pytest.fixture
 def groups(monkeypatch):
-    """Superpixels as the test says, in place of those of the picture; what is in none of them is one more."""
+    """Replace the superpixels of the picture by those of the test; the remaining pixels are one more superpixel."""
 
     def give(numbers):
         mask = torch.full((1, 1, SIDE, SIDE), max(numbers) + 1)
@@ -149,19 +148,19 @@ def groups(monkeypatch):
     return give
 
 
-def test_ablation_of_features_alone_and_together(groups):
+def test_ablation_of_single_and_grouped_features(groups):
     pixels = film([20, 50, 30])
     groups([0, 1, 2])
     assert row(attribute(of(Four()), pixels, "feature_ablation"), 3) == pytest.approx([80, 200, 120], rel=0.01)
     groups([0, 0, 1])
     assert row(attribute(of(Four()), pixels, "feature_ablation"), 3) == pytest.approx([280, 280, 120], rel=0.01)
-    # With 4 for nothing, the two that go together take 18 and 48 times 4 with them less what 4 still gives.
+    # With a baseline of 4, the pair loses 4 times the sum of its differences from the baseline.
     found = attribute(of(Four()), pixels, "feature_ablation", MapSettings(baseline=film([4, 4, 4])))
     assert row(found, 3) == pytest.approx([248, 248, 104], rel=0.01)
 
 
 def test_kernel_shap_finds_the_shapley_values(groups, monkeypatch):
-    # The game is 4 t - 10, and 0 for nobody: each is worth 4 times its number less a third of 10.
+    # The game is worth 4 t - 10, and 0 for no player: each is worth 4 times its number minus a third of 10.
     groups([0, 1, 2])
     monkeypatch.setattr(methods, "COALITIONS", 100)
     found = attribute(of(Four()), film([20, 50, 30]), "kernel_shap")
@@ -170,7 +169,7 @@ def test_kernel_shap_finds_the_shapley_values(groups, monkeypatch):
 
 
 class Convolved(nn.Module):
-    """One 3 x 3 convolution of ones to two channels, on a corner of 4 x 4: its 2 x 2 maps count, three against."""
+    """A 3 x 3 convolution of ones to two channels on a corner of 4 x 4; three of its eight outputs count negatively."""
 
     def __init__(self, inplace: bool = False):
         super().__init__()
@@ -185,7 +184,7 @@ class Convolved(nn.Module):
 
 
 COUNTED = film(np.arange(16).reshape(4, 4))
-# The convolution gives -5, 4, 31, 40 and 25 less of each; 75 - 21 is the logit.
+# The first channel is -5, 4, 31, 40 and the second is lower by 25; the logit is 75 - 21.
 BY_HAND = {
     ("grad_cam", "conv"): [[11.25, 13.5], [20.25, 22.5]],
     ("grad_cam", "act"): [[0, 4], [28, 32.5]],
@@ -197,19 +196,19 @@ BY_HAND = {
 
 @pytest.mark.parametrize("inplace", [False, True])
 @pytest.mark.parametrize(("method", "layer"), BY_HAND)
-def test_what_a_layer_gives_on_the_published_convolution(method, layer, inplace):
+def test_layer_methods_on_the_published_convolution(method, layer, inplace):
     found = attribute(of(Convolved(inplace)), COUNTED, method, MapSettings(layer=layer))
     assert found.value == pytest.approx(54, rel=1e-4)
     coarse = torch.tensor([[BY_HAND[method, layer]]])
     if (method, layer) == ("grad_cam", "conv"):
-        # -5, 4, 31, 40 by a weight of .75, half of the second channel's by -.5: Captum's published figures.
+        # The first channel times .75 plus the second times -.5: Captum's published figures.
         first, weights = np.array([[-5, 4], [31, 40]]), (0.75, -0.5)
         assert coarse[0, 0].numpy() == pytest.approx(weights[0] * first + weights[1] * (first - 25), abs=1e-4)
     assert found.map == pytest.approx(upsample(coarse, SIDE)[0, 0].numpy(), rel=1e-4, abs=1e-3)
 
 
 def windows(*places: tuple[int, int]) -> np.ndarray:
-    """How many of the 3 x 3 windows that begin at these places hold each pixel."""
+    """How many of the 3 x 3 windows that begin at these places contain each pixel."""
     made = np.zeros((SIDE, SIDE))
     for down, across in places:
         made[down : down + 3, across : across + 3] += 1
@@ -218,7 +217,7 @@ def windows(*places: tuple[int, int]) -> np.ndarray:
 
 def test_gradients_on_the_published_convolution():
     classifier = of(Convolved())
-    # Three windows of the first channel are on; two of the second speak against, which a guided gradient leaves out.
+    # Three windows of the first channel are active; a guided gradient ignores the two negative ones of the second.
     guided = windows((0, 1), (1, 0), (1, 1))
     assert attribute(classifier, COUNTED, "saliency").map == pytest.approx(windows((0, 1)), abs=1e-5)
     assert attribute(classifier, COUNTED, "guided_backprop").map == pytest.approx(guided, abs=1e-5)
@@ -227,7 +226,7 @@ def test_gradients_on_the_published_convolution():
     assert found.map == pytest.approx(guided * under, rel=1e-4, abs=1e-3)
 
 
-def test_occlusion_is_what_covering_each_square_by_hand_gives():
+def test_occlusion_equals_covering_each_square_by_hand():
     def logit(numbers: np.ndarray) -> float:
         sums = convolve(numbers[:4, :4].astype(float), np.ones((3, 3)), mode="constant")[1:3, 1:3]
         first, second = np.maximum(sums - 50, 0).ravel(), np.maximum(sums - 75, 0).ravel()
@@ -246,24 +245,24 @@ def test_occlusion_is_what_covering_each_square_by_hand_gives():
 
 
 class Squares(nn.Module):
-    """Half the sum of the squares: the gradient is the number itself."""
+    """Half the sum of the squares, whose gradient is the number itself."""
 
     def forward(self, x):
         return (x**2).sum((1, 2, 3))[:, None] / 2
 
 
 def test_noise_tunnels_on_a_parabola():
-    """SmoothGrad gives the number again, VarGrad the variance of the noise, expected gradients half the square."""
+    """SmoothGrad gives the number, VarGrad the variance of the noise, expected gradients half the square."""
     pixels = np.full((SIDE, SIDE), 100, np.uint8)
     classifier, noise = of(Squares()), methods.SMOOTH_NOISE * 255
     few = methods.SMOOTH_SAMPLES
-    # Means over 64 pixels of 16 draws each: their errors are a thirty-second of the noise's.
+    # The standard error of a mean over 64 pixels with 16 draws each is 1/32 of the noise.
     assert attribute(classifier, pixels, "smooth_grad").map.mean() == pytest.approx(100, abs=4 * noise / 32)
     found = attribute(classifier, pixels, "var_grad").map.mean()
     assert found == pytest.approx(noise**2 * (few - 1) / few, rel=4 * (2 / 1024) ** 0.5)
     expected = attribute(classifier, pixels, "gradient_shap")
     assert expected.map.mean() == pytest.approx(100**2 / 2 + noise**2 / 2, rel=0.4)
-    # Captum draws where along the way from numpy: the seed reaches that too.
+    # Captum draws the position along the line from NumPy's generator, which the seed must set too.
     np.random.default_rng().random(3)
     assert attribute(classifier, pixels, "gradient_shap").map == pytest.approx(expected.map)
     assert attribute(classifier, pixels, "gradient_shap", MapSettings(seed=1)).map != pytest.approx(expected.map)

@@ -1,4 +1,4 @@
-"""Several visitors at once: each gets the map that he would get alone, also beside one whose method fails."""
+"""Concurrent callers get the same maps as single ones, also while another caller's method fails."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -28,21 +28,21 @@ def replaced(monkeypatch, name: str, call) -> None:
     monkeypatch.setitem(METHODS, name, METHODS[name].__class__(**{**vars(METHODS[name]), "call": call, "draws": True}))
 
 
-def test_visitors_of_two_networks_draw_their_own_numbers(monkeypatch):
-    """Captum draws from the generators of the whole process, which two networks share, whatever locks each has."""
+def test_callers_of_two_networks_draw_their_own_numbers(monkeypatch):
+    """Two networks share the random generators of the process, although each has its own lock."""
     networks, names = [of(0), of(1)], ["smooth_grad", "gradient_shap", "kernel_shap"]
     asked = [(place, name, place) for name in names for place in range(2)]
     alone = {key: attribute(networks[key[0]], FILMS[key[2]], key[1]).map for key in asked}
 
     def fails(request):
         torch.rand(1000)
-        raise RuntimeError("in the middle")
+        raise RuntimeError("method failed")
 
     replaced(monkeypatch, "layer_activation", fails)
 
     def visit(key):
         if key is None:
-            with pytest.raises(RuntimeError, match="in the middle"):
+            with pytest.raises(RuntimeError, match="method failed"):
                 attribute(networks[0], FILMS[2], "layer_activation")
             return True
         return np.allclose(attribute(networks[key[0]], FILMS[key[2]], key[1]).map, alone[key], rtol=1e-4, atol=1e-7)
@@ -52,7 +52,7 @@ def test_visitors_of_two_networks_draw_their_own_numbers(monkeypatch):
         assert all(pool.map(visit, mixed))
 
 
-def test_a_map_is_the_same_each_time_and_leaves_the_generators_alone():
+def test_a_map_is_reproducible_and_restores_the_generators():
     torch.manual_seed(7)
     before, old = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     classifier = of(0)
@@ -63,8 +63,8 @@ def test_a_map_is_the_same_each_time_and_leaves_the_generators_alone():
     assert (np.random.get_state()[1] == old).all()  # noqa: NPY002
 
 
-def test_who_waits_for_a_method_that_fails_gets_a_clean_network(monkeypatch):
-    """He has asked for the copy already when its holder leaves hooks on it."""
+def test_a_caller_that_waits_for_a_failing_method_gets_a_clean_network(monkeypatch):
+    """The second caller already has the copy when the first one leaves hooks on it."""
     classifier, held, waits, asked = of(0), threading.Event(), threading.Event(), []
     alone = attribute(classifier, FILMS[0], "saliency").map
     given = private_copy
@@ -78,7 +78,7 @@ def test_who_waits_for_a_method_that_fails_gets_a_clean_network(monkeypatch):
     def fails(request):
         request.target.model.layer1.register_forward_hook(lambda _module, _inputs, output: 0 * output)
         assert waits.wait(60)
-        raise RuntimeError("in the middle")
+        raise RuntimeError("method failed")
 
     monkeypatch.setattr(private_copy_module, "private_copy", counted)
     replaced(monkeypatch, "layer_activation", fails)
@@ -86,6 +86,6 @@ def test_who_waits_for_a_method_that_fails_gets_a_clean_network(monkeypatch):
         failing = pool.submit(attribute, classifier, FILMS[1], "layer_activation")
         waiting = pool.submit(lambda: held.wait(60) and attribute(classifier, FILMS[0], "saliency").map)
         assert waiting.result(60) == pytest.approx(alone)
-        with pytest.raises(RuntimeError, match="in the middle"):
+        with pytest.raises(RuntimeError, match="method failed"):
             failing.result(60)
     assert asked[1] is asked[0] and not count_hooks(private_copy(classifier.model).model)
