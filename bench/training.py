@@ -23,7 +23,6 @@ import sys
 import tempfile
 import threading
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,11 +45,12 @@ from core.models.networks import build
 from core.phantom import write_phantoms
 from core.scores.classifier import Classifier
 from core.training import loop
-from core.training.margins import Logged
+from core.training.margins import MarginSums
 from core.training.optim import optimiser_for
 from core.training.parallel import Team
 from core.training.recipe import Recipe
-from core.training.samples import units_of
+from core.training.samples import TrainingData, samples_of
+from core.training.state import Learner
 
 COMMAND = "python -m bench.training"
 PACKAGES = ("torch", "torchvision", "timm")
@@ -81,12 +81,10 @@ def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> l
     labels = torch.tensor(index["label"].to_numpy(np.float32))
     torch.manual_seed(0)
     model = placed(build(architecture), torch.device("cpu"))
-    crew = Team(0, 1, torch.device("cpu"), "")
-    run = loop.Run(
-        model, model, optimiser_for(model, recipe), None, recipe, crew, exact, [], Logged(count, crew.device)
-    )
-    plain = replace(recipe, augmentation=Augmentation())
-    ready = loop.Run(model, model, run.optimiser, None, plain, crew, exact, [], Logged(count, crew.device))
+    team = Team(0, 1, torch.device("cpu"), "")
+    learner = Learner(model, optimiser_for(model, recipe), sums=MarginSums(count, team.device).tensors())
+    one_epoch = loop.Epoch(recipe, 1, learner, model, team, exact)
+    data = TrainingData(samples_of(index, False), index["image_id"].to_numpy(), cache.pixels, rows)
     spec = recipe.input_spec()
     tensors = [
         spec.normalise(torch.from_numpy(cache.pixels[rows[start : start + BATCH]]).unsqueeze(1).float() / 255)
@@ -94,10 +92,10 @@ def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> l
     ]
 
     def ours():
-        return loop._learn(run, units_of(index, False), index["image_id"].to_numpy(), cache.pixels, rows, 1, None)
+        return loop.learn_epoch(one_epoch, data)
 
     def limit():
-        return epoch(ready.model, run.optimiser, zip(tensors, labels.split(BATCH)), exact)
+        return epoch(model, learner.optimiser, zip(tensors, labels.split(BATCH)), exact)
 
     loader = DataLoader(Labelled(paths, labels, side, spec), batch_size=BATCH, shuffle=True, num_workers=2)
     other = build(architecture)
@@ -212,14 +210,14 @@ def _accuracy(root: Path, architecture: str, side: int, epochs: int, seed: int) 
     index = read_index("accuracy")
     cache, found = pixel_cache(dataset, index, spec), {}
     learn, judged = (index[index["split"] == part].reset_index(drop=True) for part in ("train", "valid"))
-    rows, crew = cache.rows_of(learn["image_id"]), Team(0, 1, torch.device("cpu"), "")
+    rows, team = cache.rows_of(learn["image_id"]), Team(0, 1, torch.device("cpu"), "")
     labels = torch.tensor(learn["label"].to_numpy(np.float32))
     files = Labelled([f"{dataset.root}/{path}" for path in learn["path"]], labels, side, spec, changed=False)
     for way in ("plain", "float32", "bfloat16"):
         torch.manual_seed(seed)
         model = placed(build(architecture), torch.device("cpu"))
         optimiser = optimiser_for(model, recipe)
-        run = loop.Run(model, model, optimiser, None, recipe, crew, way, [], Logged(len(learn), crew.device))
+        learner = Learner(model, optimiser, sums=MarginSums(len(learn), team.device).tensors())
         for number in range(epochs):
             torch.manual_seed(number)  # for dropout
             if way == "plain":
@@ -227,9 +225,9 @@ def _accuracy(root: Path, architecture: str, side: int, epochs: int, seed: int) 
                 batches = DataLoader(files, BATCH, sampler=order, num_workers=2, generator=torch.Generator())
                 epoch(model, optimiser, batches, "float32")
             else:
-                ids = learn["image_id"].to_numpy()
-                loop._learn(run, units_of(learn, False), ids, cache.pixels, rows, number, None)
-        logit = Classifier(model.eval(), spec, crew.device).logits(cache.pixels[cache.rows_of(judged["image_id"])])
+                data = TrainingData(samples_of(learn, False), learn["image_id"].to_numpy(), cache.pixels, rows)
+                loop.learn_epoch(loop.Epoch(recipe, number, learner, model, team, way), data)
+        logit = Classifier(model.eval(), spec, team.device).logits(cache.pixels[cache.rows_of(judged["image_id"])])
         studies = labelled(study_table(judged.assign(logit=logit)))
         found[way] = auroc(studies["score"].to_numpy(), studies["label"].to_numpy()).value
     return {

@@ -1,4 +1,4 @@
-"""Where things lie. `OVERREAD_HOME` moves everything that is made; what ships lies in the repository."""
+"""Paths of all files. `OVERREAD_HOME` moves everything that Overread makes; demo models are in the repository."""
 
 import contextlib
 import os
@@ -22,47 +22,50 @@ CHECKPOINTS = (REPOSITORY if (REPOSITORY / "pyproject.toml").is_file() else home
 
 
 def dataset_folder(name: str) -> Path:
-    """Where the index of a data set lies."""
+    """The folder of a data set's index."""
     return home() / "datasets" / checked_name(name)
 
 
 def cache_folder(name: str) -> Path:
-    """Where the decoded pixels and thumbnails of a data set lie."""
+    """The folder of a data set's decoded pixels and thumbnails."""
     return home() / "cache" / checked_name(name)
 
 
 def predictions_folder(name: str) -> Path:
-    """Where the scores of a data set lie, one file per checkpoint."""
+    """The folder of a data set's scores, one file per checkpoint."""
     return home() / "predictions" / checked_name(name)
 
 
 def imported_folder(name: str) -> Path:
-    """Where the scores of a model that was not trained here lie."""
+    """The folder of scores that were imported under this name."""
     return home() / "imported" / checked_name(name)
 
 
 def checkpoint_folder(name_or_path: str | Path) -> Path:
-    """What is written as a path is taken as it is; a bare name lies under `checkpoints/`."""
+    """The folder of a checkpoint: a path as it is, or a name under `checkpoints/`."""
     text = str(name_or_path)
     if max(len(os.fsencode(part)) for part in text.split(os.sep)) > 200:
-        raise OverreadError(f"The checkpoint name {text[:40]}... is too long; use 200 characters or fewer.")
+        raise OverreadError(
+            f"The checkpoint name {text[:40]}... is too long; use 200 characters or fewer.", code="name-too-long"
+        )
     if os.sep in text or text in {".", ".."}:
         return Path(text).resolve()
     return CHECKPOINTS / checked_name(text)
 
 
 def checked_name(name: str) -> str:
-    """A name that is safe as a folder. OverreadError otherwise."""
+    """The name, if it is safe as the name of a folder. OverreadError otherwise."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise OverreadError(
             f"The name {name!r} cannot be a folder: use 1 to 100 letters, digits, '.', '_' or '-', "
-            "the first a letter or digit."
+            "the first a letter or digit.",
+            code="name-invalid",
         )
     return name
 
 
 def file_stamp(file: Path) -> tuple[str, int, int]:
-    """The file, when it was last written (nanoseconds) and its size in bytes; zeros where there is no file."""
+    """Path, time of the last write (nanoseconds) and size in bytes of a file; zeros where there is none."""
     try:
         facts = file.stat()
     except OSError:
@@ -71,9 +74,10 @@ def file_stamp(file: Path) -> tuple[str, int, int]:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one step; a kill leaves the old one.
+    """Let `write` fill a temporary file beside `path`, then rename it to `path` in one step.
 
-    OverreadError where the disk is full or the folder refuses, and then the old file is untouched.
+    A kill leaves the old file. OverreadError where the disk is full or the folder cannot be written to; the old file is
+    then unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
@@ -83,15 +87,16 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        # A place that could not be written to need not be one where something can be removed.
+        # A folder that cannot be written to may also refuse to remove a file.
         with contextlib.suppress(OSError):
             temporary.unlink()
     return path
 
 
 def unwritable(path: Path, error: OSError) -> OverreadError:
-    """The one sentence for a file that could not be written."""
+    """The error for a file that could not be written."""
     return OverreadError(
         f"{path} could not be written ({error.strerror or error}): free some disk space or choose another place "
-        "(OVERREAD_HOME for data, --out for checkpoints); what was there before is intact."
+        "(OVERREAD_HOME for data, --out for checkpoints). The old file is unchanged.",
+        code="file-unwritable",
     )

@@ -65,16 +65,17 @@ def train(
         raise typer.BadParameter("--tensorboard follows one network; leave out --folds.")
     from core.training.folds import train_folds
     from core.training.loop import train as run
+    from core.training.options import RunOptions
     from core.training.parallel import leads
     from core.training.tensorboard import event_files
 
     place = checkpoint_folder(out)
     with event_files(place / "events" if tensorboard and leads() else None) as watch, bar() as progress:
-        rest = (resume, progress, lambda text: messages.print(text, markup=False), device, allow_overlap)
+        options = RunOptions(resume, device, allow_overlap, progress, print_message, watch)
         if folds:
-            checkpoint = train_folds(chosen, dataset, place, folds, *rest)
+            checkpoint = train_folds(chosen, dataset, place, folds, options)
         else:
-            checkpoint = run(chosen, dataset, place, *rest, watch)
+            checkpoint = run(chosen, dataset, place, options)
     if not leads():
         return
     facts = {
@@ -119,6 +120,7 @@ def sweep(
     from core.training.recipes import named_recipe
 
     chosen, dataset = with_settings(named_recipe(recipe), settings or []), read_dataset(data)
+    from core.training.options import RunOptions
     from core.training.sweep import run_sweep
 
     with bar() as progress:
@@ -129,10 +131,7 @@ def sweep(
             grid,
             seeds,
             split,
-            resume,
-            progress,
-            lambda text: messages.print(text, markup=False),
-            device,
+            RunOptions(resume, device, progress=progress, say=print_message),
         )
     keys = [entry.partition("=")[0].strip() for entry in grid]
     tell(
@@ -140,6 +139,11 @@ def sweep(
         as_json,
         "\n".join(line_of(row, keys) for row in table.to_dict("records")),
     )
+
+
+def print_message(text: str) -> None:
+    """Print a message of a run on standard error."""
+    messages.print(text, markup=False)
 
 
 def line_of(row: dict, keys: list[str]) -> str:
@@ -156,9 +160,8 @@ def line_of(row: dict, keys: list[str]) -> str:
 
 def recipes() -> None:
     """List the named recipes."""
-    from core.training.recipes import ABOUT, RECIPES
+    from core.training.recipes import DESCRIPTIONS, RECIPES
 
     for recipe in RECIPES.values():
-        typer.echo(
-            f"{recipe.name}: {recipe.architecture}, {recipe.size} px, {recipe.epochs} epochs. {ABOUT[recipe.name]}"
-        )
+        facts = f"{recipe.architecture}, {recipe.size} px, {recipe.epochs} epochs"
+        typer.echo(f"{recipe.name}: {facts}. {DESCRIPTIONS[recipe.name]}")

@@ -1,9 +1,9 @@
-"""A Checkpoint: a folder of weights and everything needed to use them. Reading its description needs no torch.
+"""A checkpoint: a folder with weights and everything needed to use them. Reading its description needs no torch.
 
-`weights.safetensors`, `recipe.json`, `input_spec.json`, `learned.parquet` (the files it learned from, by hash),
-`history.csv`, `predictions.parquet`, and `checkpoint.json`, the manifest with the hashes of what decides a score. The
-manifest names the hash of new weights before they are put in place and forgets the old one after, so that a kill at any
-moment leaves a checkpoint that is whole.
+Its files are `weights.safetensors`, `recipe.json`, `input_spec.json`, `learned.parquet` (hashes of the radiographs it
+learned from), `history.csv`, `predictions.parquet` and `checkpoint.json`, the manifest with the hash of each file that
+decides a score. Before new weights are put in place, the manifest lists their hash beside the old one, so that a kill
+at any moment leaves a whole checkpoint.
 """
 
 import hashlib
@@ -28,12 +28,12 @@ MANIFEST, WEIGHTS, RECIPE, SPEC, LEARNED, HISTORY, PREDICTIONS = (
     "history.csv",
     "predictions.parquet",
 )
-_FIXED = (RECIPE, SPEC, LEARNED)  # written once, before the first epoch
+_FIXED = (RECIPE, SPEC, LEARNED)  # written before the first epoch and never again
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The description of a checkpoint whose files have been found whole."""
+    """The description of a checkpoint whose files match their hashes."""
 
     folder: Path
     recipe: dict
@@ -47,31 +47,35 @@ class Checkpoint:
 
     @property
     def reference(self) -> str:
-        """`name@` and eight digits of the weights' hash: what scores carry to say which weights made them."""
+        """`name@` and eight digits of the hash of the weights. Scores store it to say which weights made them."""
         return f"{self.name}@{self.weights_hash[:8]}"
 
     def history(self) -> pd.DataFrame:
-        """One row per epoch, as training wrote it; empty where none was kept."""
+        """The history of training, one row per epoch; empty where there is no file."""
         file = self.folder / HISTORY
         try:
             return pd.read_csv(file)
         except FileNotFoundError:
             return pd.DataFrame()
         except (OSError, ValueError) as error:
-            raise OverreadError(f"{file} cannot be read ({error}); expected the CSV that training wrote.") from error
+            raise OverreadError(
+                f"{file} cannot be read ({error}); expected the CSV that training wrote.", code="history-unreadable"
+            ) from error
 
     def learned(self) -> pd.Series:
-        """'train' or 'tune' by the SHA-1 of a file: what the weights were fitted to, and what chose the epoch."""
+        """By SHA-1 of a file: 'train' where weights were fitted to it, 'tune' where it helped choose the epoch."""
         file = self.folder / LEARNED
         try:
-            # Copies of one file share their SHA-1; 'train' comes first, and outweighs 'tune'.
+            # Copies of a file have one SHA-1; 'train' sorts first and wins over 'tune'.
             parts = pd.read_parquet(file).sort_values("part").drop_duplicates("sha1")
             return parts.set_index("sha1")["part"]
         except (OSError, ValueError, KeyError) as error:
-            raise OverreadError(f"{file} cannot be read ({error}). Restore it, or train again.") from error
+            raise OverreadError(
+                f"{file} cannot be read ({error}). Restore it, or train again.", code="learned-unreadable"
+            ) from error
 
     def unlearned_by(self) -> pd.Series:
-        """Of an ensemble: which member did not learn from a file, by SHA-1; empty for any other."""
+        """By SHA-1 of a file, the member of an ensemble that did not learn from it; empty for other networks."""
         frame = pd.read_parquet(self.folder / LEARNED)
         if "member" not in frame:
             return pd.Series(dtype="int64")
@@ -79,29 +83,33 @@ class Checkpoint:
 
 
 def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
-    """The checkpoint, its files checked against their hashes. OverreadError names what is missing or altered."""
+    """The checkpoint, with its files compared to their hashes. OverreadError names a missing or altered file."""
     folder = checkpoint_folder(name_or_path)
     if not folder.is_dir():
-        there = ", ".join(found.name for found in checkpoint_folders()) or "none yet"
+        names = ", ".join(found.name for found in checkpoint_folders()) or "none yet"
         raise OverreadError(
-            f"There is no checkpoint {str(name_or_path)!r} (there: {there}). Train one with: "
-            f"python -m core train RECIPE --data NAME --out {folder.name}"
+            f"There is no checkpoint {str(name_or_path)!r} (found: {names}). Train one with: "
+            f"python -m core train RECIPE --data NAME --out {folder.name}",
+            code="checkpoint-missing",
         )
     for name in (MANIFEST, WEIGHTS, *_FIXED):
         if not (folder / name).is_file():
             raise OverreadError(
                 f"The checkpoint {folder} lacks {name}; expected {', '.join((MANIFEST, WEIGHTS, *_FIXED))}. "
-                "Restore the file, or train it again."
+                "Restore the file, or train it again.",
+                code="checkpoint-incomplete",
             )
     manifest = _json(folder / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise OverreadError(
             f"{folder / MANIFEST} has format {manifest.get('format')!r}; this version reads {FORMAT}. "
-            "Use the version of Overread that wrote it."
+            "Use the version of Overread that wrote it.",
+            code="checkpoint-format",
         )
     if not (isinstance(manifest.get("weights"), list) and set(manifest.get("files", ())) >= set(_FIXED)):
         raise OverreadError(
-            f"{folder / MANIFEST} lacks the hashes of its files; restore it, or train the checkpoint again."
+            f"{folder / MANIFEST} lacks the hashes of its files; restore it, or train the checkpoint again.",
+            code="checkpoint-unhashed",
         )
     weights_hash = file_hash(folder / WEIGHTS)
     altered = [name for name in _FIXED if file_hash(folder / name) != manifest["files"][name]]
@@ -109,20 +117,21 @@ def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
         altered.append(WEIGHTS)
     if altered:
         raise OverreadError(
-            f"The checkpoint {folder} was altered: {', '.join(altered)} does not have the hash noted in {MANIFEST}. "
-            "Restore the file, or train it again."
+            f"The checkpoint {folder} was altered: {', '.join(altered)} does not have the hash stored in {MANIFEST}. "
+            "Restore the file, or train it again.",
+            code="checkpoint-altered",
         )
     spec = InputSpec.from_json((folder / SPEC).read_text(), str(folder / SPEC))
     return Checkpoint(folder, _json(folder / RECIPE), spec, manifest, weights_hash)
 
 
 def checkpoint_folders() -> list[Path]:
-    """Every folder under checkpoints/ that says it is one, whole or not, by name."""
+    """Every folder under checkpoints/ that has a manifest, whole or not, by name."""
     return sorted(file.parent for file in paths.CHECKPOINTS.glob(f"*/{MANIFEST}"))
 
 
 def list_checkpoints() -> tuple[list[Checkpoint], dict[str, str]]:
-    """The checkpoints that are whole, and for each of the others its name and what is wrong."""
+    """The whole checkpoints, and the error of each other one by name."""
     whole, broken = [], {}
     for folder in checkpoint_folders():
         try:
@@ -133,10 +142,10 @@ def list_checkpoints() -> tuple[list[Checkpoint], dict[str, str]]:
 
 
 def begin_checkpoint(folder: Path, recipe_json: str, spec: InputSpec, learned: pd.DataFrame) -> dict:
-    """Write what stays the same during a run; the manifest to be saved with the first weights.
+    """Write the files that stay the same during a run, and return the manifest to save with the first weights.
 
-    learned: `sha1` of each file that will be learned from, its `part`, 'train' or 'tune', and in an ensemble the
-    `member` that does not learn from it.
+    learned: `sha1` of each file, its `part` ('train' or 'tune') and, in an ensemble, the `member` that does not learn
+    from it.
     """
     columns = [name for name in ("sha1", "part", "member") if name in learned]
     write_atomically(folder / RECIPE, lambda path: path.write_text(recipe_json))
@@ -146,7 +155,7 @@ def begin_checkpoint(folder: Path, recipe_json: str, spec: InputSpec, learned: p
 
 
 def save_weights(folder: Path, manifest: dict, state: dict) -> dict:
-    """Put new weights (name to tensor) in place, whole at every moment. Returns the manifest as written."""
+    """Replace the weights (name to tensor) in a way that survives a kill. Returns the manifest as written."""
     from safetensors.torch import save
 
     content = save({name: value.detach().cpu().contiguous() for name, value in state.items()})
@@ -158,13 +167,13 @@ def save_weights(folder: Path, manifest: dict, state: dict) -> dict:
 
 
 def write_manifest(folder: Path, manifest: dict) -> dict:
-    """Write the manifest, and return it."""
+    """Write the manifest and return it."""
     write_atomically(folder / MANIFEST, lambda path: path.write_text(json.dumps(manifest, indent=1) + "\n"))
     return manifest
 
 
 def load_model(checkpoint: Checkpoint):
-    """The network with its weights, in eval mode, its parameters frozen. OverreadError where they do not fit."""
+    """The network with its weights, in eval mode, parameters frozen. OverreadError where the weights do not fit."""
     from safetensors.torch import load_file
 
     from core.models.networks import build
@@ -175,13 +184,14 @@ def load_model(checkpoint: Checkpoint):
     except RuntimeError as error:
         raise OverreadError(
             f"{checkpoint.folder / WEIGHTS} does not fit {checkpoint.recipe['architecture']} "
-            f"({str(error).splitlines()[-1].strip()}). Use the version of timm noted in {MANIFEST}."
+            f"({str(error).splitlines()[-1].strip()}). Use the version of timm that {MANIFEST} names.",
+            code="weights-mismatch",
         ) from error
     return model.eval().requires_grad_(False)
 
 
 def read_manifest(folder: Path) -> dict:
-    """The manifest as it lies there, unchecked."""
+    """The manifest of a folder, unchecked."""
     return _json(folder / MANIFEST)
 
 
@@ -191,7 +201,9 @@ def file_hash(file: Path) -> str:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
-        raise OverreadError(f"{file} cannot be read ({error.strerror or error}). Restore it.") from error
+        raise OverreadError(
+            f"{file} cannot be read ({error.strerror or error}). Restore it.", code="file-unreadable"
+        ) from error
 
 
 def _json(file: Path) -> dict:
@@ -199,8 +211,12 @@ def _json(file: Path) -> dict:
         value = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise OverreadError(
-            f"{file} is not JSON ({error}). Restore the file, or train the checkpoint again."
+            f"{file} is not JSON ({error}). Restore the file, or train the checkpoint again.",
+            code="checkpoint-not-json",
         ) from error
     if not isinstance(value, dict):
-        raise OverreadError(f"{file} holds {type(value).__name__}; expected a JSON object. Restore the file.")
+        raise OverreadError(
+            f"{file} holds {type(value).__name__}; expected a JSON object. Restore the file.",
+            code="checkpoint-not-json",
+        )
     return value

@@ -1,17 +1,17 @@
-"""Balance by study: how often a radiograph is drawn, how much it weighs, and the prior that follows."""
+"""Class balance counted in studies: sampling weights, loss weights and the resulting prior."""
 
 import numpy as np
 import pandas as pd
 
 
 def study_counts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Per bone and label: `studies` and `radiographs`."""
+    """Numbers of `studies` and `radiographs` for each bone and label."""
     grouped = rows.groupby(["bone", "label"])
     return pd.DataFrame({"studies": grouped["study_id"].nunique(), "radiographs": grouped.size()}).reset_index()
 
 
 def sampling_weights(rows: pd.DataFrame) -> np.ndarray:
-    """Chance of each row to be drawn, float64 [n], sum 1: every bone and label alike, every study in them alike."""
+    """Probability to draw each row, float64 [n], sum 1: equal for every bone and label, and for the studies of both."""
     views = rows.groupby("study_id")["image_id"].transform("size")
     studies = rows.groupby(["bone", "label"])["study_id"].transform("nunique")
     weight = (1 / (views * studies)).to_numpy(float)
@@ -19,9 +19,9 @@ def sampling_weights(rows: pd.DataFrame) -> np.ndarray:
 
 
 def loss_weights(rows: pd.DataFrame) -> np.ndarray:
-    """Weight of each row in the loss, float64 [n], mean 1: per bone N_neg/N for abnormal, N_pos/N for normal studies.
+    """Weight of each row in the loss, float64 [n], mean 1: for each bone N_neg/N if abnormal, N_pos/N if normal.
 
-    Rajpurkar 2017, counted in studies. A bone with one label alone keeps weight 1.
+    As in Rajpurkar 2017, but counted in studies. A bone with only one label keeps weight 1.
     """
     studies = rows.drop_duplicates("study_id").groupby("bone")["label"].mean()
     abnormal = rows["bone"].map(studies).to_numpy(float)
@@ -32,7 +32,7 @@ def loss_weights(rows: pd.DataFrame) -> np.ndarray:
 
 
 def effective_prior(rows: pd.DataFrame, balance: str) -> float:
-    """The share of abnormal that the loss sees, 0..1, after balancing."""
+    """The share of abnormal samples in the loss after balancing, 0..1."""
     label = rows["label"].to_numpy(float)
     if balance == "sampler":
         return float(sampling_weights(rows) @ label)

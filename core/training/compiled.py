@@ -1,4 +1,4 @@
-"""torch.compile around a network, where the recipe asks for it."""
+"""torch.compile for recipes that ask for it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,19 +11,20 @@ from core.training.recipe import Recipe
 
 
 def compiled(model: nn.Module, recipe: Recipe) -> nn.Module:
-    """The network as it is called in a step; its weights stay those of `model`."""
+    """The network to call in a step. It shares its weights with `model`."""
     return torch.compile(model) if recipe.compile else model
 
 
 @contextmanager
-def compiling(recipe: Recipe) -> Iterator[None]:
-    """Says in one sentence that a network could not be compiled, which only its first step shows."""
+def explain_compile_errors(recipe: Recipe) -> Iterator[None]:
+    """Turn an error of torch.compile into an OverreadError. Such errors appear only in the first step."""
     try:
         yield
     except Exception as error:
         if recipe.compile and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
             first = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise OverreadError(
-                f"torch.compile failed on {recipe.architecture} ({first}); train it with --set compile=false."
+                f"torch.compile failed on {recipe.architecture} ({first}); train it with --set compile=false.",
+                code="compile-failed",
             ) from error
         raise

@@ -1,4 +1,4 @@
-"""Out-of-fold: as many networks as folds, each judged on the patients that it never saw, then all of them as one."""
+"""Cross-validation: one network for each fold, scored on the patients it never saw, and all of them as an ensemble."""
 
 import json
 import shutil
@@ -27,97 +27,99 @@ from core.models.checkpoint import (
 )
 from core.scores.predict import predict
 from core.scores.predictions import store_predictions
-from core.training.loop import Progress, train
+from core.training.loop import train
 from core.training.margins import MARGINS, mean_margins, read_margins, write_margins
-from core.training.parallel import alone_or_refuse
-from core.training.preflight import alone, run_facts, trainable
+from core.training.options import RunOptions
+from core.training.parallel import refuse_several_processes
+from core.training.preflight import exclusive_folder, run_manifest, training_rows
 from core.training.recipe import Recipe
-from core.training.state import FILE
+from core.training.state import STATE_FILE
 
 MEMBERS = "members"
 
 
 def train_folds(
-    recipe: Recipe,
-    dataset: Dataset,
-    out: Path,
-    folds: int,
-    resume: bool = False,
-    progress: Progress | None = None,
-    say: Callable[[str], None] = lambda text: None,
-    device: str = "",
-    allow_overlap: bool = False,
+    recipe: Recipe, dataset: Dataset, out: Path, folds: int, options: RunOptions = RunOptions()
 ) -> Checkpoint:
-    """Train `folds` networks and keep them as one checkpoint, an ensemble.
+    """Train `folds` networks and save them as one checkpoint, an ensemble.
 
-    Each leaves its own share of train's patients out altogether and chooses its epoch on a fold of the next share.
-    The ensemble's scores of train's radiographs, split `tune`, are those of the one member that left them out; any
-    other radiograph gets the mean of all logits. What was done is found again with `resume`, a member at a time.
+    Each network leaves out its own share of the patients of train and chooses its epoch on one fold of the next share.
+    A radiograph of train, split `tune` in the ensemble's scores, gets the score of the one member that left it out.
+    Any other radiograph gets the mean logit of all members. With `resume` finished members are kept.
     """
-    alone_or_refuse("train --folds")
-    index = trainable(dataset, allow_overlap, recipe.labels)
+    refuse_several_processes("train --folds")
+    index = training_rows(dataset, options.allow_overlap, recipe.labels)
     shares = _shares(index, folds)
-    with alone(out):
+    with exclusive_folder(out):
         if (out / MANIFEST).exists():
-            raise OverreadError(f"{out} already holds a checkpoint; choose another --out.")
-        if (out / MEMBERS).exists() and not resume:
-            raise OverreadError(f"{out} holds members of an unfinished ensemble; go on with --resume.")
+            raise OverreadError(f"{out} already holds a checkpoint; choose another --out.", code="checkpoint-exists")
+        if (out / MEMBERS).exists() and not options.resume:
+            raise OverreadError(
+                f"{out} holds members of an unfinished ensemble; continue it with --resume.", code="ensemble-unfinished"
+            )
         members = []
         for number, share in enumerate(shares):
-            say(f"member {number + 1} of {folds}: without the folds {', '.join(map(str, share))}")
+            options.say(f"member {number + 1} of {folds}: without the folds {', '.join(map(str, share))}")
             following = shares[(number + 1) % folds]
             own = replace(recipe, left_out=share, holdout_fold=following[0])
-            folder = out / MEMBERS / f"fold{number}"
-            members.append(_member(own, dataset, folder, resume, progress, say, device, allow_overlap))
-        checkpoint = _joined(recipe, dataset, out, members, index, shares)
-        scores = predict(checkpoint, dataset, None, progress, device)
+            members.append(_train_member(own, dataset, out / MEMBERS / f"fold{number}", options))
+        checkpoint = _join_members(recipe, dataset, out, members, _learned_rows(index, shares))
+        scores = predict(checkpoint, dataset, None, options.progress, options.device)
         store_predictions(scores, checkpoint, dataset, out / PREDICTIONS)
-        _describe(checkpoint, scores, say)
+        _complete(checkpoint, scores, options.say)
         shutil.rmtree(out / MEMBERS)
     return read_checkpoint(out)
 
 
 def _shares(index: pd.DataFrame, folds: int) -> list[tuple[int, ...]]:
-    """The index's own folds dealt into `folds` shares. OverreadError where there are too few."""
-    there = sorted(index["fold"].unique().tolist())
-    if not 2 <= folds <= len(there):
+    """The folds of the index dealt into `folds` shares. OverreadError where there are too few."""
+    found = sorted(index["fold"].unique().tolist())
+    if not 2 <= folds <= len(found):
         raise OverreadError(
-            f"--folds is {folds} and the index has {len(there)} folds in train; expected 2 to {len(there)}, "
-            "or index again with more --folds."
+            f"--folds is {folds} and the index has {len(found)} folds in train; expected 2 to {len(found)}, "
+            "or index again with more --folds.",
+            code="folds-out-of-range",
         )
-    return [tuple(there[start::folds]) for start in range(folds)]
+    return [tuple(found[start::folds]) for start in range(folds)]
 
 
-def _member(recipe, dataset, folder: Path, resume, progress, say, device, allow_overlap) -> Checkpoint:
-    """One network, taken up where it was left."""
+def _train_member(recipe: Recipe, dataset: Dataset, folder: Path, options: RunOptions) -> Checkpoint:
+    """One network: read where it is finished, resumed where it was stopped."""
     if (folder / MANIFEST).exists() and read_manifest(folder).get("complete"):
         found = read_checkpoint(folder)
         if Recipe.from_json(json.dumps(found.recipe)) != recipe:
-            raise OverreadError(f"{folder} was trained with another recipe; resume with the same one, or start anew.")
+            raise OverreadError(
+                f"{folder} was trained with another recipe; resume with the same recipe, or start again elsewhere.",
+                code="recipe-changed",
+            )
         return found
-    going = (folder / FILE).exists()
-    if folder.exists() and not going:
-        shutil.rmtree(folder)  # it never ended an epoch
-    return train(recipe, dataset, folder, resume and going, progress, say, device, allow_overlap)
+    started = (folder / STATE_FILE).exists()
+    if folder.exists() and not started:
+        shutil.rmtree(folder)  # it had not finished an epoch
+    return train(recipe, dataset, folder, replace(options, resume=options.resume and started))
 
 
-def _joined(
-    recipe: Recipe, dataset: Dataset, out: Path, members: list[Checkpoint], index: pd.DataFrame, shares: list[tuple]
+def _learned_rows(index: pd.DataFrame, shares: list[tuple[int, ...]]) -> pd.DataFrame:
+    """The index with `part` and `member`, the network that did not learn from the radiograph."""
+    member_of = {fold: number for number, share in enumerate(shares) for fold in share}
+    return index.assign(part="tune", member=index["fold"].map(member_of))
+
+
+def _join_members(
+    recipe: Recipe, dataset: Dataset, out: Path, members: list[Checkpoint], learned: pd.DataFrame
 ) -> Checkpoint:
-    """The members' weights in one file, and who did not learn from what."""
+    """Write the weights of all members to one checkpoint, not marked as complete yet."""
     described = [{key: member.recipe[key] for key in ("architecture", "model_kwargs")} for member in members]
     whole = replace(recipe, architecture="ensemble", model_kwargs={"members": described}, weights="")
-    member_of = {fold: number for number, share in enumerate(shares) for fold in share}
-    learned = index.assign(part="tune", member=index["fold"].map(member_of))
     state = {
         f"members.{number}.{name}": value
         for number, member in enumerate(members)
         for name, value in load_file(member.folder / WEIGHTS).items()
     }
+    parameters = sum(member.manifest["parameters"] for member in members)
     manifest = begin_checkpoint(out, whole.to_json(), whole.input_spec(), learned)
-    manifest |= run_facts(recipe, dataset, sum(member.manifest["parameters"] for member in members))
+    manifest |= run_manifest(recipe, dataset, parameters, members[0].manifest["precision"])
     manifest |= {
-        "precision": members[0].manifest["precision"],
         "members": [member.reference for member in members],
         "epoch": max(member.manifest["epoch"] for member in members),
     }
@@ -127,7 +129,8 @@ def _joined(
     return read_checkpoint(out)
 
 
-def _describe(checkpoint: Checkpoint, scores: pd.DataFrame, say: Callable[[str], None]) -> None:
+def _complete(checkpoint: Checkpoint, scores: pd.DataFrame, say: Callable[[str], None]) -> None:
+    """Mark the checkpoint as complete, with the AUROC of its out-of-fold scores."""
     studies = labelled(study_table(scores[scores["split"] == "tune"]))
     area = auroc(studies["score"].to_numpy(), studies["label"].to_numpy())
     value = area.value if np.isfinite(area.value) else None

@@ -1,9 +1,8 @@
-"""The loop: Recipe and data set to Checkpoint."""
+"""The training loop: from a recipe and a data set to a checkpoint."""
 
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,239 +12,218 @@ from torch import nn
 
 from core.data.cache import pixel_cache
 from core.data.index import Dataset
-from core.data.pixel_batches import Pixels, cut_batches, epoch_order, keep_on_device
+from core.data.pixel_batches import cut_batches, epoch_order, keep_on_device
 from core.device import cast, keep_freed_memory, placed, training_precision
 from core.errors import OverreadError
-from core.models.checkpoint import (
-    begin_checkpoint,
-    read_checkpoint,
-)
+from core.models.checkpoint import Checkpoint, begin_checkpoint, read_checkpoint
 from core.models.networks import build, check_size, reads_studies
-from core.training.average import average_of, update
+from core.scores.classifier import Classifier
+from core.training.average import running_average, update_average
 from core.training.balance import effective_prior, sampling_weights
-from core.training.batches import batches
-from core.training.compiled import compiled, compiling
+from core.training.batches import training_batches
+from core.training.compiled import compiled, explain_compile_errors
 from core.training.loss import loss_of
-from core.training.margins import Logged, margin_table, write_margins
-from core.training.optim import freeze, freezes, optimiser_for, set_rates
-from core.training.parallel import Team, team
-from core.training.preflight import about, alone, caught_up, check_place, considered, left, stop_early, trainable
+from core.training.margins import MarginSums, margin_table, write_margins
+from core.training.optim import ever_freezes, freeze, optimiser_for, set_rates
+from core.training.options import Progress, RunOptions
+from core.training.parallel import Team, current_team
+from core.training.preflight import check_folder, exclusive_folder, run_manifest, select_rows, training_rows
 from core.training.recipe import Recipe
-from core.training.samples import Units, units_of
-from core.training.state import FILE, load_state, read_facts, save_state
-from core.training.validation import after_epoch, finish
-
-Progress = Callable[[int, int, str], None]
-
-
-def train(
-    recipe: Recipe,
-    dataset: Dataset,
-    out: Path,
-    resume: bool = False,
-    progress: Progress | None = None,
-    say: Callable[[str], None] = lambda text: None,
-    device: str = "",
-    allow_overlap: bool = False,
-    watch: Callable[[dict], None] = lambda row: None,
-):
-    """Train, keep the epoch with the best study AUROC on the held-out fold, score what was not learned from.
-
-    A run that was stopped goes on after its last full epoch with `resume`; on a CPU the weights are then the same, bit
-    for bit. With `allow_overlap` patients in two splits are learned from and never judged as valid; else
-    OverreadError, as where nothing can be learned or the loss is no longer a number.
-    """
-    index = trainable(dataset, allow_overlap, recipe.labels)
-    index = considered(index, recipe)
-    tuning = index["fold"].to_numpy() == recipe.holdout_fold
-    if not tuning.any() or tuning.all():
-        raise OverreadError(
-            f"Fold {recipe.holdout_fold} holds {int(tuning.sum())} of {len(index)} training radiographs; choose a "
-            f"holdout_fold from 0 to {index['fold'].max()}, or index more data."
-        )
-    crew = team(device)
-    if not crew.leads:
-        say, progress = (lambda text: None), None
-    with alone(out) if crew.leads else nullcontext():
-        with crew.lead_first():
-            if crew.leads:
-                check_place(out, recipe, dataset, resume)
-        if resume and not (out / FILE).exists():
-            say("no epoch was finished before; beginning again")
-            resume = False
-        with compiling(recipe), crew.together():
-            return _train(recipe, dataset, out, resume, progress, say, watch, index, tuning, crew)
-
-
-def _train(
-    recipe: Recipe,
-    dataset: Dataset,
-    out: Path,
-    resume: bool,
-    progress: Progress | None,
-    say: Callable[[str], None],
-    watch: Callable[[dict], None],
-    index: pd.DataFrame,
-    tuning: np.ndarray,
-    crew: Team,
-):
-    """The run itself, once it is known that it may start and that the folder is its own."""
-    where = crew.device
-    if where.type == "cpu":
-        keep_freed_memory()
-    torch.manual_seed(recipe.seed)
-    model = placed(build(recipe.architecture, recipe.model_kwargs, recipe.weights), where)
-    check_size(model, recipe.architecture, recipe.size)
-    optimiser = optimiser_for(model, recipe)
-    average = average_of(model, recipe)
-    # A run goes on in the precision it was begun in, whatever a new trial would say.
-    exact = read_facts(out)["precision"] if resume else training_precision(where, recipe.precision)
-    say(f"computing on {crew.why}, in {exact}")
-    with crew.lead_first():
-        cache = pixel_cache(dataset, index, recipe.input_spec(), progress)
-    rows = cache.rows_of(index["image_id"])
-    if cache.failed:
-        first = f"{cache.failed[0]['path']}: {cache.failed[0]['reason']}"
-        say(f"{len(cache.failed)} radiographs could not be decoded and are left out (first: {first})")
-    index, tuning, rows = index[rows >= 0], tuning[rows >= 0], rows[rows >= 0]
-    learn, tune = index[~tuning].reset_index(drop=True), index[tuning].reset_index(drop=True)
-    if learn["label"].nunique() < 2:
-        raise OverreadError(
-            f"All {len(learn)} radiographs to learn from have one label; expected normal and abnormal ones."
-        )
-    units = units_of(learn, reads_studies(model))
-    say(
-        f"learning from {len(learn)} radiographs of {learn['study_id'].nunique()} studies, choosing the epoch on "
-        f"{tune['study_id'].nunique()}; effective prior of abnormal {effective_prior(units.rows, recipe.balance):.3f}"
-    )
-    logged = Logged(len(units.rows), where)
-    if resume:
-        facts = caught_up(load_state(out, model, optimiser, average, logged.tensors()), out)
-        say(f"going on after epoch {facts['epoch'] + 1} of {recipe.epochs}")
-    else:
-        manifest = {}
-        if crew.leads:
-            known = pd.concat([learn.assign(part="train"), tune.assign(part="tune")])
-            manifest = begin_checkpoint(out, recipe.to_json(), recipe.input_spec(), known)
-            manifest |= about(recipe, dataset, model, exact)
-        facts = {
-            "epoch": -1,
-            "best": -1.0,
-            "manifest": manifest,
-            "history": [],
-            "judged": [],
-            "index_hash": dataset.index_hash,
-            "precision": exact,
-        }
-    if crew.rank:
-        # What is dropped out is drawn by each process for itself.
-        torch.manual_seed(recipe.seed + crew.rank)
-    pixels, places = keep_on_device(cache.pixels, rows[~tuning], where)
-    call = crew.wrapped(compiled(model, recipe), freezes(recipe))
-    for epoch in range(facts["epoch"] + 1, recipe.epochs):
-        if stop_early(recipe, facts["judged"]):
-            say(f"stopping: no better epoch in the last {recipe.patience}")
-            break
-        started = time.perf_counter()
-        run = Run(model, call, optimiser, average, recipe, crew, exact, facts["judged"], logged, left(facts, recipe))
-        loss = _learn(run, units, learn["image_id"].to_numpy(), pixels, places, epoch, progress)
-        seconds = time.perf_counter() - started
-        if crew.leads:
-            facts = after_epoch(
-                out,
-                model if average is None else average.module,
-                recipe,
-                tune,
-                cache.pixels[rows[tuning]],
-                where,
-                facts,
-                epoch,
-                {"train_loss": loss, "seconds": seconds, "images_per_second": len(learn) / seconds},
-                say,
-            )
-            save_state(out, model, optimiser, facts, average, logged.tensors())
-            watch(facts["history"][-1])
-        facts = crew.told(facts)
-    if crew.leads:
-        if not recipe.augmentation.mixes:
-            sums = [value.cpu().numpy() for value in logged.tensors().values()]
-            write_margins(out, margin_table(units.rows, *sums))
-        finish(out, dataset, facts, progress, str(where))
-    crew.part()
-    return read_checkpoint(out)
+from core.training.samples import TrainingData, samples_of
+from core.training.state import STATE_FILE, Learner, RunState, load_state, match_manifest, read_state, save_state
+from core.training.validation import HeldOut, finish_run, outlook_text, should_stop, validate_epoch
 
 
 @dataclass(frozen=True)
-class Run:
-    """What an epoch changes and how. call: the network as it is called, `model` itself or around it; left: what is
-    known of the epochs to come, for whoever watches."""
+class Plan:
+    """A run that may start: its recipe, data set, folder, options and processes."""
 
-    model: nn.Module
-    call: nn.Module
-    optimiser: torch.optim.Optimizer
-    average: nn.Module | None
     recipe: Recipe
-    crew: Team
-    precision: str
-    judged: list
-    logged: Logged
-    left: str = ""
+    dataset: Dataset
+    out: Path
+    options: RunOptions
+    team: Team
 
 
-def _learn(
-    run: Run,
-    units: Units,
-    image_ids: np.ndarray,
-    pixels: Pixels,
-    rows: np.ndarray,
-    epoch: int,
-    progress: Progress | None,
-) -> float:
-    """One epoch; its mean loss. No value is fetched from the device before the end.
+@dataclass(frozen=True)
+class Epoch:
+    """How one epoch learns. call: the network as called in a step, `learner.model` itself or a wrapper around it.
 
-    image_ids, rows: name of each radiograph that the units hold, and its place in `pixels`.
+    scores: those of the epochs before, for the schedule 'plateau'. outlook: text after the name of the epoch in the
+    progress.
     """
-    recipe, crew, device = run.recipe, run.crew, run.crew.device
-    freeze(run.model, recipe, epoch)
-    count = len(units.rows)
-    chances = sampling_weights(units.rows) if recipe.balance == "sampler" else None
-    order = epoch_order(count, recipe.seed, epoch, chances)
-    parts = cut_batches(order, recipe.batch_size, 2 * crew.size)
-    total, seen = torch.zeros((), device=device), 0
-    this_epoch = Logged(count, device)
-    mine = batches(recipe, units, image_ids, pixels, rows, epoch, [crew.share(part) for part in parts], device)
-    for step, (part, batch) in enumerate(zip(parts, mine)):
-        set_rates(run.optimiser, recipe, epoch + step / len(parts), run.judged)
-        chosen = batch.chosen
-        with cast(device, run.precision):
-            logits = run.call(batch.pixels, *units.owners(chosen, device))[:, 0].float()
+
+    recipe: Recipe
+    number: int
+    learner: Learner
+    call: nn.Module
+    team: Team
+    precision: str
+    scores: tuple[float, ...] = ()
+    outlook: str = ""
+
+
+def train(recipe: Recipe, dataset: Dataset, out: Path, options: RunOptions = RunOptions()) -> Checkpoint:
+    """Train, keep the epoch with the best study AUROC on the held-out fold, and score all that was not trained on.
+
+    With `resume` a stopped run continues after its last full epoch; on a CPU its weights are then the same, bit for
+    bit, as those of a run that was never stopped. OverreadError where patients are in two splits, where there is
+    nothing to learn from, or where the loss is no longer a number.
+    """
+    rows = select_rows(training_rows(dataset, options.allow_overlap, recipe.labels), recipe)
+    held_out = rows["fold"].to_numpy() == recipe.holdout_fold
+    if not held_out.any() or held_out.all():
+        raise OverreadError(
+            f"Fold {recipe.holdout_fold} holds {int(held_out.sum())} of {len(rows)} training radiographs; choose a "
+            f"holdout_fold from 0 to {rows['fold'].max()}, or index more data.",
+            code="fold-unusable",
+        )
+    team = current_team(options.device)
+    options = options if team.leads else options.silent()
+    with exclusive_folder(out) if team.leads else nullcontext():
+        with team.lead_first():
+            if team.leads:
+                check_folder(out, recipe, dataset, options.resume)
+        if options.resume and not (out / STATE_FILE).exists():
+            options.say("the stopped run had not finished an epoch; starting again")
+            options = replace(options, resume=False)
+        with explain_compile_errors(recipe), team.explain_lost_process():
+            return _run(Plan(recipe, dataset, out, options, team), rows, held_out)
+
+
+def _run(plan: Plan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint:
+    """The run itself. rows: all that it learns from or is validated on; held_out: bool [rows], the latter."""
+    recipe, out, options, team = plan.recipe, plan.out, plan.options, plan.team
+    if team.device.type == "cpu":
+        keep_freed_memory()
+    torch.manual_seed(recipe.seed)
+    model = placed(build(recipe.architecture, recipe.model_kwargs, recipe.weights), team.device)
+    check_size(model, recipe.architecture, recipe.size)
+    optimiser, average = optimiser_for(model, recipe), running_average(model, recipe)
+    # A run continues in the precision it began in, whatever this machine would choose now.
+    begun = options.resume
+    precision = read_state(out).precision if begun else training_precision(team.device, recipe.precision)
+    options.say(f"computing on {team.why}, in {precision}")
+    data, validation, learned = _load(plan, rows, held_out, reads_studies(model))
+    sums = MarginSums(len(data), team.device)
+    learner = Learner(model, optimiser, average, sums.tensors())
+    if begun:
+        state = match_manifest(load_state(out, learner), out)
+        options.say(f"resuming after epoch {state.epoch + 1} of {recipe.epochs}")
+    else:
+        state = RunState(plan.dataset.index_hash, precision, _begin(plan, model, precision, learned))
+    if team.rank:
+        # Each process draws its own dropout.
+        torch.manual_seed(recipe.seed + team.rank)
+    pixels, places = keep_on_device(data.pixels, data.places, team.device)
+    data = replace(data, pixels=pixels, places=places)
+    call = team.wrapped(compiled(model, recipe), ever_freezes(recipe))
+    for number in range(state.epoch + 1, recipe.epochs):
+        if should_stop(recipe, state.scores):
+            options.say(f"stopping: no better epoch in the last {recipe.patience}")
+            break
+        started = time.perf_counter()
+        epoch = Epoch(recipe, number, learner, call, team, precision, state.scores, outlook_text(state, recipe))
+        loss = learn_epoch(epoch, data, options.progress)
+        seconds = time.perf_counter() - started
+        if team.leads:
+            kept = model if average is None else average.module
+            classifier = Classifier(kept.eval(), recipe.input_spec(), team.device)
+            speed = len(data.image_ids) / seconds
+            figures = {"train_loss": loss, "seconds": seconds, "images_per_second": speed}
+            state = validate_epoch(out, classifier, validation, state, figures, options.say)
+            save_state(out, learner, state)
+            options.watch(state.history[-1])
+        state = team.broadcast(state)
+    if team.leads:
+        if not recipe.augmentation.mixes:
+            write_margins(out, margin_table(data.samples.rows, **sums.arrays()))
+        finish_run(out, plan.dataset, state, replace(options, device=str(team.device)))
+    team.disband()
+    return read_checkpoint(out)
+
+
+def _load(
+    plan: Plan, rows: pd.DataFrame, held_out: np.ndarray, by_study: bool
+) -> tuple[TrainingData, HeldOut, pd.DataFrame]:
+    """Both parts with their pixels, decoded where they are not in the cache yet; and the rows of learned.parquet."""
+    recipe, say = plan.recipe, plan.options.say
+    with plan.team.lead_first():
+        cache = pixel_cache(plan.dataset, rows, recipe.input_spec(), plan.options.progress)
+    places = cache.rows_of(rows["image_id"])
+    if cache.failed:
+        first = f"{cache.failed[0]['path']}: {cache.failed[0]['reason']}"
+        say(f"{len(cache.failed)} radiographs could not be decoded and are left out (first: {first})")
+    rows, held_out, places = rows[places >= 0], held_out[places >= 0], places[places >= 0]
+    learn, tune = rows[~held_out].reset_index(drop=True), rows[held_out].reset_index(drop=True)
+    if learn["label"].nunique() < 2:
+        raise OverreadError(
+            f"All {len(learn)} radiographs to learn from have one label; expected normal and abnormal ones.",
+            code="one-class-only",
+        )
+    samples = samples_of(learn, by_study)
+    say(
+        f"learning from {len(learn)} radiographs of {learn['study_id'].nunique()} studies, choosing the epoch on "
+        f"{tune['study_id'].nunique()}; effective prior of abnormal {effective_prior(samples.rows, recipe.balance):.3f}"
+    )
+    data = TrainingData(samples, learn["image_id"].to_numpy(), cache.pixels, places[~held_out])
+    learned = pd.concat([learn.assign(part="train"), tune.assign(part="tune")])
+    return data, HeldOut(tune, cache.pixels, places[held_out]), learned
+
+
+def _begin(plan: Plan, model: nn.Module, precision: str, learned: pd.DataFrame) -> dict:
+    """Write the files that stay the same during the run, and return the manifest to save with the first weights."""
+    if not plan.team.leads:
+        return {}
+    recipe = plan.recipe
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    manifest = begin_checkpoint(plan.out, recipe.to_json(), recipe.input_spec(), learned)
+    return manifest | run_manifest(recipe, plan.dataset, parameters, precision)
+
+
+def learn_epoch(epoch: Epoch, data: TrainingData, progress: Progress | None = None) -> float:
+    """One epoch; its mean loss. No value is fetched from the device before the end."""
+    recipe, team, learner = epoch.recipe, epoch.team, epoch.learner
+    freeze(learner.model, recipe, epoch.number)
+    chances = sampling_weights(data.samples.rows) if recipe.balance == "sampler" else None
+    order = epoch_order(len(data), recipe.seed, epoch.number, chances)
+    parts = cut_batches(order, recipe.batch_size, 2 * team.size)
+    total, seen = torch.zeros((), device=team.device), 0
+    sums = MarginSums(len(data), team.device)
+    batches = training_batches(recipe, data, epoch.number, [team.share(part) for part in parts], team.device)
+    for step, (part, batch) in enumerate(zip(parts, batches)):
+        set_rates(learner.optimiser, recipe, epoch.number + step / len(parts), epoch.scores)
+        with cast(team.device, epoch.precision):
+            studies = data.samples.study_arguments(batch.samples, team.device)
+            logits = epoch.call(batch.pixels, *studies)[:, 0].float()
         loss = loss_of(recipe, logits, batch.target, batch.weight)
-        this_epoch.add(chosen, logits)
-        # Each unit of a step counts alike, in whatever batch and process it came: gradients are averaged over
-        # the processes, so each gives its share of the sum times their number.
-        begun = step // recipe.accumulate * recipe.accumulate
-        together = sum(map(len, parts[begun : begun + recipe.accumulate]))
-        (loss * (len(chosen) * crew.size / together)).backward()
+        sums.add(batch.samples, logits)
+        # Each sample of a step counts equally, whatever its batch and process. Gradients are averaged over the
+        # processes, so each process contributes its share of the sum times their number.
+        first = step // recipe.accumulate * recipe.accumulate
+        together = sum(map(len, parts[first : first + recipe.accumulate]))
+        (loss * (len(batch.samples) * team.size / together)).backward()
         if (step + 1) % recipe.accumulate == 0 or step + 1 == len(parts):
-            _step(run)
-        total += loss.detach() * len(chosen)
+            _step(learner, recipe)
+        total += loss.detach() * len(batch.samples)
         seen += len(part)
         if progress:
-            progress(seen, len(order), f"epoch {epoch + 1} of {recipe.epochs}{run.left}")
-    for name, value in run.logged.tensors().items():
-        value += crew.total(this_epoch.tensors()[name])
-    mean = float(crew.total(total)) / seen
+            progress(seen, len(order), f"epoch {epoch.number + 1} of {recipe.epochs}{epoch.outlook}")
+    for name, value in learner.sums.items():
+        value += team.total(sums.tensors()[name])
+    mean = float(team.total(total)) / seen
     if not np.isfinite(mean):
         raise OverreadError(
-            f"The loss is not a number in epoch {epoch + 1}; the weights of the best epoch before it are kept. "
-            f"Lower the learning rate (now {recipe.learning_rate:g}) with --set learning_rate=..."
+            f"The loss is not a number in epoch {epoch.number + 1}; the weights of the best earlier epoch are kept. "
+            f"Lower the learning rate (now {recipe.learning_rate:g}) with --set learning_rate=...",
+            code="loss-not-finite",
         )
     return mean
 
 
-def _step(run: Run) -> None:
-    if run.recipe.clip_norm:
-        torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.recipe.clip_norm)
-    run.optimiser.step()
-    run.optimiser.zero_grad(set_to_none=True)
-    update(run.average, run.model)
+def _step(learner: Learner, recipe: Recipe) -> None:
+    if recipe.clip_norm:
+        torch.nn.utils.clip_grad_norm_(learner.model.parameters(), recipe.clip_norm)
+    learner.optimiser.step()
+    learner.optimiser.zero_grad(set_to_none=True)
+    update_average(learner.average, learner.model)

@@ -1,4 +1,4 @@
-"""What a step lowers, and what an epoch is judged by."""
+"""The loss of a step, and the figures of an epoch on the held-out fold."""
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ from core.training.recipe import Recipe
 def loss_of(recipe: Recipe, logits: torch.Tensor, target: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Mean weighted loss of logits [n] against targets [n] in 0..1: cross-entropy, or focal (Lin 2017).
 
-    Focal loss takes each radiograph's cross-entropy times (1 - p)^gamma, where p is the probability given to its
-    label; for a soft target, |target - p|^gamma, which is the same where the target is 0 or 1.
+    Focal loss multiplies the cross-entropy of each sample by (1 - p)^gamma, where p is the probability of its label.
+    For soft targets the factor is |target - p|^gamma, which is the same where the target is 0 or 1.
     """
     if recipe.loss == "bce":
         return functional.binary_cross_entropy_with_logits(logits, target, weights)
@@ -24,28 +24,32 @@ def loss_of(recipe: Recipe, logits: torch.Tensor, target: torch.Tensor, weights:
     return (each * (target - logits.sigmoid()).abs() ** recipe.focal_gamma).mean()
 
 
-def tuning_figures(tune: pd.DataFrame, told: dict[str, np.ndarray]) -> dict:
-    """An epoch's row: loss per radiograph, or per study where the network weighs its views; per study AUROC with
-    interval, and accuracy, precision, recall at .5. told: `logit` of each radiograph and maybe `attention`, float64."""
-    studies = labelled(study_table(tune.assign(**told, split="tune")))
-    scores, labels = studies["score"].to_numpy(), studies["label"].to_numpy()
-    area = auroc(scores, labels)
-    at = counts_at(counts_table(scores, labels), 0.5)
-    odds = logit(scores.clip(1e-16, 1 - 1e-16))  # a share of 1 has no finite logit
-    judged = (odds, labels) if "attention" in told else (told["logit"], tune["label"].to_numpy(float))
-    pair = [torch.tensor(values) for values in judged]
+def tuning_figures(tune: pd.DataFrame, scores: dict[str, np.ndarray]) -> dict:
+    """An epoch's row of the history: study AUROC with interval; accuracy, precision and recall of studies at 0.5; loss.
+
+    scores: `logit` of each radiograph and perhaps `attention`, float64. The loss is per radiograph or, with attention,
+    per study.
+    """
+    studies = labelled(study_table(tune.assign(**scores, split="tune")))
+    values, labels = studies["score"].to_numpy(), studies["label"].to_numpy()
+    area = auroc(values, labels)
+    at = counts_at(counts_table(values, labels), 0.5)
+    odds = logit(values.clip(1e-16, 1 - 1e-16))  # a score of 1 has no finite logit
+    by_study = "attention" in scores
+    pair = (odds, labels) if by_study else (scores["logit"], tune["label"].to_numpy(float))
+    logits, targets = (torch.tensor(each) for each in pair)
     return {
-        "tune_loss": float(functional.binary_cross_entropy_with_logits(*pair)),
+        "tune_loss": float(functional.binary_cross_entropy_with_logits(logits, targets)),
         "tune_auroc": area.value,
         "tune_auroc_low": area.low,
         "tune_auroc_high": area.high,
-        "tune_accuracy": share(at["tp"] + at["tn"], len(studies)),
-        "tune_precision": share(at["tp"], at["tp"] + at["fp"]),
-        "tune_recall": share(at["tp"], at["tp"] + at["fn"]),
+        "tune_accuracy": ratio(at["tp"] + at["tn"], len(studies)),
+        "tune_precision": ratio(at["tp"], at["tp"] + at["fp"]),
+        "tune_recall": ratio(at["tp"], at["tp"] + at["fn"]),
         "tune_studies": len(studies),
     }
 
 
-def share(part: int, whole: int) -> float:
-    """NaN where there is nothing to divide by."""
+def ratio(part: int, whole: int) -> float:
+    """part / whole; NaN where whole is 0."""
     return part / whole if whole else np.nan

@@ -1,7 +1,7 @@
-"""The area under the margin of each study that was learned from (Pleiss 2020): wrong labels are learned late or never.
+"""The area under the margin (AUM) of each training study (Pleiss 2020), which is low for wrong labels.
 
-A step's margin is the logit of the given label less that of the other, as the network saw the radiograph then; a
-study's area is the mean over its radiographs and all epochs. Low is suspicious.
+The margin of a step is the logit of the given label minus the logit of the other label, as the network computed them
+in that step. The AUM of a study is the mean over its radiographs and all epochs.
 """
 
 from pathlib import Path
@@ -18,28 +18,32 @@ MARGINS = "margins.parquet"
 COLUMNS = ("study_id", "bone", "group_id", "label", "logit", "aum", "steps")
 
 
-class Logged:
-    """Sums over all steps so far, on the device: `total` of logits and `steps`, float64 [units]."""
+class MarginSums:
+    """Sums over all steps so far, on the device: `total` of logits and number of `steps`, float64 [samples]."""
 
     def __init__(self, count: int, device: torch.device):
         kind = torch.float32 if device.type == "mps" else torch.float64
         self.total, self.steps = (torch.zeros(count, dtype=kind, device=device) for _ in range(2))
 
     def add(self, chosen: np.ndarray, logits: torch.Tensor) -> None:
-        """A step's logits [n] of the units `chosen`."""
+        """Add the logits [n] of a step; chosen: the numbers of their samples."""
         places = torch.from_numpy(chosen).to(self.total.device)
         self.total.index_add_(0, places, logits.detach().to(self.total.dtype))
         self.steps.index_add_(0, places, torch.ones_like(places, dtype=self.total.dtype))
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """What a stopped run goes on with."""
+        """Both sums by name. They are saved with the state of a run."""
         return {"total": self.total, "steps": self.steps}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Both sums by name, as NumPy arrays."""
+        return {name: value.cpu().numpy() for name, value in self.tensors().items()}
 
 
 def margin_table(rows: pd.DataFrame, total: np.ndarray, steps: np.ndarray) -> pd.DataFrame:
-    """COLUMNS, one row a study that was seen: `logit` is the mean, `aum` the same towards the given label.
+    """COLUMNS, one row for each study that was trained on: `logit` is the mean logit, `aum` the mean margin.
 
-    rows: one row a unit, with its study and label; total, steps: as Logged sums them.
+    rows: one row for each sample, with its study and label. total, steps: the sums of MarginSums.
     """
     table = rows[["study_id", "bone", "group_id", "label"]].assign(total=total, steps=steps)
     by_study = table.groupby("study_id", sort=False)
@@ -51,12 +55,12 @@ def margin_table(rows: pd.DataFrame, total: np.ndarray, steps: np.ndarray) -> pd
 
 
 def write_margins(folder: Path, table: pd.DataFrame) -> None:
-    """Keep them beside the weights."""
+    """Write the margins to the folder of a checkpoint."""
     write_atomically(folder / MARGINS, lambda path: table.to_parquet(path, index=False))
 
 
 def mean_margins(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Over the members of an ensemble: each study by the members that learned from it."""
+    """The mean over members of an ensemble; each study counts the members that were trained on it."""
     everything = pd.concat(tables, ignore_index=True)
     by_study = everything.groupby("study_id", sort=False)
     found = by_study[["bone", "group_id", "label"]].first()
@@ -64,14 +68,17 @@ def mean_margins(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def read_margins(checkpoint: Checkpoint) -> pd.DataFrame:
-    """The margins that training logged. OverreadError where there are none, or they cannot be read."""
+    """The margins that training wrote. OverreadError where there are none, or they cannot be read."""
     file = checkpoint.folder / MARGINS
     try:
         return pd.read_parquet(file, columns=list(COLUMNS))
     except FileNotFoundError:
         raise OverreadError(
-            f"{checkpoint.name} logged no margins: it was trained before they were, or with an augmentation that mixes "
-            "labels (mixup, cutmix). Train it again without mixing, or rank by another order."
+            f"{checkpoint.name} has no margins: it was trained by an older version, or with an augmentation that mixes "
+            "labels (mixup, cutmix). Train it again without mixing, or rank by another order.",
+            code="margins-missing",
         ) from None
     except (OSError, ValueError, KeyError) as error:
-        raise OverreadError(f"{file} cannot be read ({str(error).splitlines()[0][:120]}); train again.") from error
+        raise OverreadError(
+            f"{file} cannot be read ({str(error).splitlines()[0][:120]}); train again.", code="margins-unreadable"
+        ) from error

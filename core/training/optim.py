@@ -1,6 +1,7 @@
-"""Optimiser, learning rate and what is frozen, as functions of the recipe and of how far the run has come."""
+"""Optimiser, learning rates and frozen stages, as functions of the recipe and the progress of the run."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -9,19 +10,20 @@ from core.errors import OverreadError
 from core.models.networks import parts, stages
 from core.training.recipe import Recipe
 
-# Epochs without a better one after which 'plateau' lowers the rate, and to what part of it.
+# The schedule 'plateau' multiplies the rate by PLATEAU_FACTOR after PLATEAU_EPOCHS epochs without a better score.
 PLATEAU_EPOCHS, PLATEAU_FACTOR = 3, 1 / 3
 
 
 def optimiser_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW or SGD over groups of one rate each: by stage, head or backbone, with or without decay (biases, norms)."""
+    """AdamW or SGD, with parameters grouped by stage, by head or backbone, and by weight decay (none for biases)."""
     _, head = parts(model)
     stage = stages(model)
     last = max(stage.values())
     if recipe.freeze_stages > last:
         raise OverreadError(
             f"freeze_stages is {recipe.freeze_stages} and {recipe.architecture} has {last} stages before its head; "
-            f"expected 0 to {last}."
+            f"expected 0 to {last}.",
+            code="stages-out-of-range",
         )
     groups: dict[tuple, list] = {}
     for name, parameter in model.named_parameters():
@@ -41,11 +43,11 @@ def optimiser_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(listed, lr=recipe.learning_rate, fused=True)
 
 
-def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float, judged: list[float] = ()) -> float:
-    """Set each group's rate for `progress` epochs done (a fraction counts); returns the head's rate.
+def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float, scores: Sequence[float] = ()) -> float:
+    """Set the rate of each group after `progress` epochs, fractions included. Returns the rate of the head.
 
-    judged: what each epoch so far was judged by, for 'plateau'. A function of both alone, so that a resumed run needs
-    no memory of it.
+    scores: the score of each epoch so far, for 'plateau'. The rates depend on nothing else, so that a resumed run has
+    the same ones.
     """
     rate = recipe.learning_rate
     if progress < recipe.warmup_epochs:
@@ -54,25 +56,25 @@ def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float,
         done = (progress - recipe.warmup_epochs) / max(recipe.epochs - recipe.warmup_epochs, 1e-9)
         rate *= 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
     elif recipe.schedule == "plateau":
-        rate *= PLATEAU_FACTOR ** plateaus(judged)
+        rate *= PLATEAU_FACTOR ** count_plateaus(scores)
     for group in optimiser.param_groups:
         frozen = progress < recipe.head_epochs and not group["in_head"]
         group["lr"] = 0.0 if frozen else rate * group["scale"]
     return rate
 
 
-def plateaus(judged: list[float]) -> int:
-    """How often PLATEAU_EPOCHS epochs in a row brought nothing better; each time counts from there anew."""
+def count_plateaus(scores: Sequence[float]) -> int:
+    """How often PLATEAU_EPOCHS epochs in a row brought no better score; after each time the count starts again."""
     best, waited, found = -math.inf, 0, 0
-    for value in judged:
+    for value in scores:
         best, waited = (value, 0) if value > best else (best, waited + 1)
         if waited == PLATEAU_EPOCHS:
             found, waited = found + 1, 0
     return found
 
 
-def learning_stages(recipe: Recipe, epoch: int, last: int) -> int:
-    """The first stage that learns in this epoch; `last` is the head's. Below it nothing does."""
+def first_learning_stage(recipe: Recipe, epoch: int, last: int) -> int:
+    """The first stage that learns in this epoch; earlier stages are frozen. last: the stage of the head."""
     if epoch < recipe.head_epochs:
         return last
     if not recipe.unfreeze_epochs:
@@ -81,16 +83,16 @@ def learning_stages(recipe: Recipe, epoch: int, last: int) -> int:
     return max(recipe.freeze_stages, last - thawed)
 
 
-def freezes(recipe: Recipe) -> bool:
-    """Whether some parameters learn nothing in some epoch."""
+def ever_freezes(recipe: Recipe) -> bool:
+    """Whether some parameters are frozen in some epoch."""
     return bool(recipe.head_epochs or recipe.freeze_stages or recipe.unfreeze_epochs)
 
 
 def freeze(model: nn.Module, recipe: Recipe, epoch: int) -> None:
-    """Let learn what this epoch may: the head alone, or the stages that are thawed. Frozen norms keep their means."""
+    """Freeze the stages that do not learn in this epoch. Norms in frozen stages keep their running means."""
     head, _ = parts(model)
     stage = stages(model)
-    first = learning_stages(recipe, epoch, max(stage.values()))
+    first = first_learning_stage(recipe, epoch, max(stage.values()))
     frozen = {name for name, depth in stage.items() if depth < first}
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)

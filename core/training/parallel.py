@@ -1,7 +1,7 @@
-"""One process or several that train together: `accelerate launch -m core train ...`, or `torchrun -m core train ...`.
+"""Training in several processes: `accelerate launch -m core train ...`, or `torchrun -m core train ...`.
 
-Every process draws the same order of radiographs and takes its share of each batch, so that a step sees what it would
-see in one process. The first one alone writes; the others read what it wrote.
+Every process draws the same order of samples and takes its share of each batch, so that a step learns from the same
+samples as in one process. Only the first process writes files; the others read them.
 """
 
 import os
@@ -19,7 +19,7 @@ from core.errors import OverreadError
 
 @dataclass(frozen=True)
 class Team:
-    """This process among those that train together. device: where it computes; why: in words."""
+    """The processes that train together, seen from this one. device: of this process; why: a reason in words."""
 
     rank: int
     size: int
@@ -29,15 +29,15 @@ class Team:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes and speaks."""
+        """Whether this process writes files and messages."""
         return self.rank == 0
 
     def share(self, chosen: np.ndarray) -> np.ndarray:
-        """This process's part of a batch; the parts of all are the batch, each radiograph once."""
+        """The part of a batch that this process learns from. The parts of all processes make the batch."""
         return chosen[self.rank :: self.size]
 
     def wrapped(self, model: nn.Module, frozen_at_times: bool) -> nn.Module:
-        """The network, its gradients averaged over all processes on the way back."""
+        """The network in a wrapper that averages gradients over all processes."""
         if self.size == 1:
             return model
         where = [self.device.index] if self.device.type == "cuda" else None
@@ -47,37 +47,40 @@ class Team:
         """The sum over all processes."""
         return value if self.size == 1 else self.accelerator.reduce(value, "sum")
 
-    def told(self, value):
-        """What the leading process holds, in every process."""
+    def broadcast(self, value):
+        """The value of the leading process, in every process."""
         if self.size == 1:
             return value
         from accelerate.utils import broadcast_object_list
 
         return broadcast_object_list([value])[0]
 
-    def part(self) -> None:
-        """Leave the others, once all have come this far. A group still open when Python ends may abort a process whose
-        work was done, by a thread of its own that nobody joined."""
+    def disband(self) -> None:
+        """Wait for the other processes and leave the group.
+
+        A group that is open when Python ends may abort a process that has finished its work.
+        """
         if self.size > 1:
             self.accelerator.wait_for_everyone()
             self.accelerator.end_training()
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Says in one sentence that another process is gone, which shows where this one waits for it."""
+    def explain_lost_process(self) -> Iterator[None]:
+        """Turn the error of waiting for a process that has ended into an OverreadError."""
         try:
             yield
         except RuntimeError as error:
             if self.size > 1 and any(word in str(error) for word in ("gloo", "NCCL", "Connection closed")):
                 raise OverreadError(
-                    f"Another of the {self.size} processes that train together has ended; the last full epoch is kept, "
-                    "go on with --resume."
+                    f"Another of the {self.size} training processes has ended. The last full epoch is kept; continue "
+                    "with --resume.",
+                    code="process-lost",
                 ) from error
             raise
 
     @contextmanager
     def lead_first(self) -> Iterator[None]:
-        """The leading process runs what is inside, then the others."""
+        """Run the block in the leading process first, then in the others."""
         if self.size == 1:
             yield
         else:
@@ -86,24 +89,26 @@ class Team:
 
 
 def leads() -> bool:
-    """Whether this is the process that writes and speaks, before a team is made."""
+    """Whether this process leads, before a team is made."""
     return int(os.environ.get("RANK") or 0) == 0
 
 
-def alone_or_refuse(what: str) -> None:
-    """OverreadError where several processes were started for what one does."""
+def refuse_several_processes(command: str) -> None:
+    """OverreadError where a launcher started several processes for a command that runs in one."""
     if int(os.environ.get("WORLD_SIZE") or 1) > 1:
-        raise OverreadError(f"{what} runs in one process; start it without a launcher.")
+        raise OverreadError(f"{command} runs in one process; start it without a launcher.", code="one-process-only")
 
 
-def team(wanted: str = "") -> Team:
-    """The processes that were started together, as their launcher says; one, where none did."""
+def current_team(wanted: str = "") -> Team:
+    """The processes that a launcher started together, or this one alone. wanted: a device, '' for the best."""
     size = int(os.environ.get("WORLD_SIZE") or 1)
     if size == 1:
         device, why = pick_device(wanted)
         return Team(0, 1, device, why)
     if wanted not in ("", "cpu", "cuda"):
-        raise OverreadError(f"--device is {wanted}, with {size} processes; expected cpu, cuda or none.")
+        raise OverreadError(
+            f"--device is {wanted}, with {size} processes; expected cpu, cuda or none.", code="device-unsupported"
+        )
     from accelerate import Accelerator
 
     accelerator = Accelerator(cpu=wanted == "cpu" or not torch.cuda.is_available())

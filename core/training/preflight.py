@@ -1,4 +1,4 @@
-"""What must hold before a run starts: rows to learn from, a folder of its own, a state to go on from."""
+"""Checks before a run starts: radiographs to learn from, a folder of its own, a state that can be resumed."""
 
 import platform
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ from core.data.index import Dataset, conflicting_studies, read_index
 from core.data.labels import read_labels, relabelled
 from core.data.split import overlap_table
 from core.errors import OverreadError
-from core.models.checkpoint import MANIFEST, RECIPE, WEIGHTS, file_hash, read_manifest
+from core.models.checkpoint import MANIFEST, RECIPE, read_manifest
 from core.paths import unwritable
 from core.training.recipe import Recipe
-from core.training.state import FILE, read_facts
+from core.training.state import STATE_FILE, read_state
 
 
-def trainable(dataset: Dataset, allow_overlap: bool = False, labels: str = "") -> pd.DataFrame:
-    """The labelled rows of train; with `labels` by that revision after review.
+def training_rows(dataset: Dataset, allow_overlap: bool = False, labels: str = "") -> pd.DataFrame:
+    """The labelled rows of train; `labels` names a revision of the labels after review.
 
-    OverreadError where patients stand in two splits, unless that is allowed, or where nothing can be learned.
+    OverreadError where patients are in two splits, unless that is allowed, or where one class is missing.
     """
     index = read_index(dataset.name)
     crossing = overlap_table(index)
@@ -31,9 +31,10 @@ def trainable(dataset: Dataset, allow_overlap: bool = False, labels: str = "") -
         shown = ", ".join(f"{row.group_id} in {row.splits}" for row in crossing.head(5).itertuples())
         more = f" and {len(crossing) - 5} more" if len(crossing) > 5 else ""
         raise OverreadError(
-            f"{len(crossing)} patients of {dataset.name} stand in more than one split ({shown}{more}); expected each "
-            "in one. Put all of a patient's radiographs on one side and index again, or train all the same with "
-            "--allow-patient-overlap."
+            f"{len(crossing)} patients of {dataset.name} are in more than one split ({shown}{more}); expected each in "
+            "one. Move all radiographs of a patient to one side and index again, or train with "
+            "--allow-patient-overlap.",
+            code="patient-overlap",
         )
     if labels:
         index = relabelled(index, read_labels(dataset.name, labels))
@@ -42,75 +43,88 @@ def trainable(dataset: Dataset, allow_overlap: bool = False, labels: str = "") -
     ]
     if index["label"].nunique() < 2:
         raise OverreadError(
-            f"Data set {dataset.name} has {len(index)} labelled radiographs to train on, all of one kind or none; "
-            "expected normal and abnormal ones in the split train."
+            f"The split train of {dataset.name} has {len(index)} labelled radiographs, all of one label or none; "
+            "expected normal and abnormal ones.",
+            code="one-class-only",
         )
     return index.reset_index(drop=True)
 
 
-def considered(index: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
-    """The rows of the bones and folds that the recipe looks at. OverreadError where a bone is not there."""
+def select_rows(index: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """The rows of the bones and folds that the recipe uses. OverreadError where a bone or a class is missing."""
     if absent := sorted(set(recipe.bones) - set(index["bone"])):
         raise OverreadError(
             f"The recipe asks for {', '.join(absent)} and train has {', '.join(sorted(set(index['bone'])))}; choose "
-            "bones that are there."
+            "from these bones.",
+            code="bone-missing",
         )
     rows = index[index["bone"].isin(recipe.bones)] if recipe.bones else index
     rows = rows[~rows["fold"].isin(recipe.left_out)].reset_index(drop=True)
     if rows["label"].nunique() < 2:
         raise OverreadError(
-            f"{len(rows)} labelled radiographs are left to train on, all of one kind or none; expected normal and "
-            "abnormal ones. Leave out fewer folds, or name other bones."
+            f"{len(rows)} labelled radiographs remain for training, all of one label or none; expected normal and "
+            "abnormal ones. Leave out fewer folds, or name other bones.",
+            code="one-class-only",
         )
     return rows
 
 
-def check_place(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> None:
-    """OverreadError where the folder holds another run, or a resumed one that began differently.
+def check_folder(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> None:
+    """OverreadError where the folder has another run, or where a resumed run began with other choices.
 
-    A run that was killed before its first epoch was kept has no state: resumed, it begins again.
+    A run killed before its first epoch was saved has no state: resumed, it begins again.
     """
-    if resume:
-        begun = (out / FILE).exists() or not (out / RECIPE).exists() or _complete(out)
-        facts = read_facts(out) if begun else {"index_hash": dataset.index_hash}
-        try:
-            before = Recipe.from_json((out / RECIPE).read_text())
-        except (OSError, ValueError) as error:
-            raise OverreadError(f"{out / RECIPE} cannot be read ({error}); restore it, or train again.") from error
-        if before.augmentation != recipe.augmentation:
+    if not resume:
+        if (out / MANIFEST).exists() or (out / STATE_FILE).exists():
             raise OverreadError(
-                f"{out} was begun with the augmentation {before.augmentation.hash()}, and the one named now is "
-                f"{recipe.augmentation.hash()}; resume with the same one, or train into a new folder."
+                f"{out} already holds a checkpoint; continue it with --resume, or choose another --out.",
+                code="checkpoint-exists",
             )
-        if before != recipe:
-            raise OverreadError(
-                f"{out} was begun with another recipe ({before.name}); resume with the same recipe and settings, "
-                "or train into a new folder."
-            )
-        if facts["index_hash"] != dataset.index_hash:
-            raise OverreadError(
-                f"{out} was begun on another index than {dataset.name} has now; train into a new folder."
-            )
-    elif (out / MANIFEST).exists() or (out / FILE).exists():
-        raise OverreadError(f"{out} already holds a checkpoint; go on with --resume, or choose another --out.")
+        return
+    has_state = (out / STATE_FILE).exists() or not (out / RECIPE).exists() or _is_complete(out)
+    index_hash = read_state(out).index_hash if has_state else dataset.index_hash
+    try:
+        before = Recipe.from_json((out / RECIPE).read_text())
+    except (OSError, ValueError) as error:
+        raise OverreadError(
+            f"{out / RECIPE} cannot be read ({error}); restore it, or train again.", code="recipe-unreadable"
+        ) from error
+    if before.augmentation != recipe.augmentation:
+        raise OverreadError(
+            f"{out} began with the augmentation {before.augmentation.hash()}, and this one is "
+            f"{recipe.augmentation.hash()}; resume with the same augmentation, or train into a new folder.",
+            code="augmentation-changed",
+        )
+    if before != recipe:
+        raise OverreadError(
+            f"{out} began with another recipe ({before.name}); resume with the same recipe and settings, "
+            "or train into a new folder.",
+            code="recipe-changed",
+        )
+    if index_hash != dataset.index_hash:
+        raise OverreadError(
+            f"{out} began on another index of {dataset.name}; train into a new folder.", code="index-changed"
+        )
 
 
-def _complete(out: Path) -> bool:
+def _is_complete(out: Path) -> bool:
     return (out / MANIFEST).exists() and bool(read_manifest(out).get("complete"))
 
 
 @contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """Keep the folder to this run. OverreadError where another one has it."""
+def exclusive_folder(out: Path) -> Iterator[None]:
+    """Lock the folder for this run. OverreadError where another process writes to it."""
     lock = FileLock(out / ".lock", timeout=0)
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
-        raise OverreadError(f"Another run is writing to {out}; wait for it, or choose another --out.") from error
+        raise OverreadError(
+            f"Another run is writing to {out}; wait for it, or choose another --out.", code="folder-busy"
+        ) from error
     except OSError as error:
         raise unwritable(out, error) from error
-    for half in out.glob(".*.tmp"):  # what a killed run was writing; nobody else writes here now
+    for half in out.glob(".*.tmp"):  # left by a killed run; no other process writes here now
         with suppress(OSError):
             half.unlink()
     try:
@@ -119,52 +133,11 @@ def alone(out: Path) -> Iterator[None]:
         lock.release()
         with suppress(OSError):
             (out / ".lock").unlink()
-            out.rmdir()  # where nothing was written; a folder that holds something stays
+            out.rmdir()  # succeeds only where nothing was written
 
 
-def caught_up(facts: dict, out: Path) -> dict:
-    """The facts, or what the manifest says where a kill came after an epoch's weights and before its state.
-
-    A manifest that names new weights while the old ones still lie there says nothing yet: the epoch will be kept anew.
-    """
-    manifest = read_manifest(out)
-    if manifest.get("epoch", 0) <= facts["epoch"] + 1 or file_hash(out / WEIGHTS) != manifest["weights"][-1]:
-        return facts
-    return {**facts, "manifest": manifest, "best": manifest["judged"]}
-
-
-def stop_early(recipe: Recipe, judged: list[float]) -> bool:
-    """Whether the last `patience` epochs brought nothing better than the ones before them."""
-    waited = recipe.patience and len(judged) > recipe.patience
-    return bool(waited) and max(judged[-recipe.patience :]) <= max(judged[: -recipe.patience])
-
-
-def left(facts: dict, recipe: Recipe) -> str:
-    """How good the best epoch is and how long the rest may take, in words; '' before the first."""
-    rows = facts["history"]
-    if not rows:
-        return ""
-    best = max(row["tune_auroc"] for row in rows)
-    found = f", best AUROC {best:.3f}" if best == best else ""
-    mean = sum(row["seconds"] for row in rows) / len(rows)
-    return f"{found}, about {duration(mean * (recipe.epochs - len(rows)))} left"
-
-
-def duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def about(recipe: Recipe, dataset: Dataset, model, precision: str) -> dict:
-    """What the manifest says of a run besides its files."""
-    count = sum(parameter.numel() for parameter in model.parameters())
-    return run_facts(recipe, dataset, count) | {"precision": precision}
-
-
-def run_facts(recipe: Recipe, dataset: Dataset, parameters: int) -> dict:
-    """What is known of a run before it has begun."""
+def run_manifest(recipe: Recipe, dataset: Dataset, parameters: int, precision: str) -> dict:
+    """The part of the manifest that is known before a run begins. parameters: their number in the network."""
     import timm
 
     return {
@@ -178,4 +151,5 @@ def run_facts(recipe: Recipe, dataset: Dataset, parameters: int) -> dict:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "complete": False,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm.__version__},
+        "precision": precision,
     }

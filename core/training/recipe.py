@@ -1,4 +1,4 @@
-"""A Recipe: every choice of a training run, frozen; and how settings change it."""
+"""A recipe: every choice of a training run as a frozen value, and the settings that change it."""
 
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -33,21 +33,31 @@ _AT_LEAST = {
 class Recipe:
     """Every choice of a run.
 
-    weights: '' (random), 'timm' (its own pretrained ones) or a file. head_epochs: first epochs in which only the head
-    learns. unfreeze_epochs: after those, one stage more, from the head down, each time so many epochs have passed (0:
-    all at once; Howard 2018). freeze_stages: so many first stages of the backbone never learn. backbone_rate: learning
-    rate of the backbone relative to the head's; layer_decay: and of each stage relative to the one after it.
-    warmup_epochs: linear, from 0. schedule: 'plateau' takes a third of the rate whenever three epochs brought no
-    better tuning AUROC. accumulate: so many batches make one step. clip_norm: the most a step's gradient may measure
-    (0: any). ema: decay of the running mean of the weights that is judged and kept instead of the last ones (0: none).
-    loss: 'focal' (Lin 2017) with focal_gamma. patience: stop after so many epochs without a better one (0: never).
-    precision: 'auto' is bfloat16 on a GPU or processor with instructions for it, else float32.
-    balance: the study is the unit; 'sampler' draws bones and labels equally, 'weight' weighs the loss per bone as in
-    the MURA paper. holdout_fold: the fold of train that is kept out to choose the epoch. left_out: folds of train
-    that are not looked at at all, so that the network may be judged on them. bones: learn from these alone (none:
-    from all). labels: the revision after review to learn from, NUMBER@HASH ('': the labels as given). compile:
-    torch.compile for the steps. A network that weighs the views of a study (attention:NAME) counts batch_size in
-    studies.
+    weights: '' (random), 'timm' (its pretrained ones) or a file.
+    size, fit: side of the square in pixels, and how a radiograph is fitted into it.
+    head_epochs: so many first epochs train only the head.
+    unfreeze_epochs: after those, one more stage learns each time so many epochs have passed, from the head down (Howard
+        2018); 0 lets all stages learn at once.
+    freeze_stages: so many first stages of the backbone never learn.
+    backbone_rate: learning rate of the backbone divided by that of the head.
+    layer_decay: learning rate of each stage divided by that of the next one.
+    warmup_epochs: the learning rate rises linearly from 0 during these.
+    schedule: 'cosine', 'constant', or 'plateau', which divides the rate by three after three epochs without a better
+        tuning AUROC.
+    accumulate: so many batches make one step.
+    clip_norm: largest norm of a step's gradient; 0 sets no limit.
+    ema: decay of the running mean of the weights, which is validated and saved instead of the last weights; 0 for none.
+    loss: 'bce' (cross-entropy) or 'focal' (Lin 2017) with focal_gamma.
+    patience: stop after so many epochs without a better one; 0 never stops.
+    precision: 'auto' is bfloat16 where the GPU or processor has instructions for it, otherwise float32.
+    balance: counted in studies. 'sampler' draws bones and labels equally often; 'weight' weighs the loss of each bone
+        as in the MURA paper.
+    holdout_fold: the fold of train that chooses the epoch.
+    left_out: folds of train that are not used at all, so that the network can be tested on them.
+    bones: train on these alone; empty for all.
+    labels: a revision of the labels after review, NUMBER@HASH; '' for the original labels.
+    compile: run the steps through torch.compile.
+    batch_size: in radiographs, or in studies for a network that weighs the views of a study (attention:NAME).
     """
 
     name: str
@@ -91,31 +101,41 @@ class Recipe:
         object.__setattr__(self, "bones", tuple(self.bones))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise OverreadError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}.")
+                raise OverreadError(
+                    f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}.", code="setting-value"
+                )
         for name, least in _AT_LEAST.items():
             if getattr(self, name) < least:
-                raise OverreadError(f"{name} is {getattr(self, name)}; expected {least} or more.")
+                raise OverreadError(f"{name} is {getattr(self, name)}; expected {least} or more.", code="setting-value")
         if self.seed > 2**31 or not self.learning_rate > 0 or not 0 <= self.label_smoothing < 1:
             raise OverreadError(
-                "expected seed up to 2**31, learning_rate above 0 and label_smoothing from 0 to below 1."
+                "Expected seed up to 2**31, learning_rate above 0 and label_smoothing from 0 to below 1.",
+                code="setting-value",
             )
         if not 0 < self.backbone_rate <= 1 or not self.weight_decay >= 0 or not 0 <= self.warmup_epochs <= self.epochs:
             raise OverreadError(
-                "expected backbone_rate above 0 to 1, weight_decay from 0, warmup_epochs from 0 to epochs."
+                "Expected backbone_rate above 0 to 1, weight_decay from 0, warmup_epochs from 0 to epochs.",
+                code="setting-value",
             )
         whole = all(isinstance(fold, int) and not isinstance(fold, bool) and fold >= 0 for fold in self.left_out)
         if not whole or self.holdout_fold in self.left_out:
             raise OverreadError(
-                f"left_out is {list(self.left_out)} and holdout_fold {self.holdout_fold}; expected other folds, from 0."
+                f"left_out is {list(self.left_out)} and holdout_fold is {self.holdout_fold}; expected whole "
+                "numbers from 0, and holdout_fold not in left_out.",
+                code="folds-invalid",
             )
         if self.architecture.startswith("attention") and self.augmentation.mixes:
             raise OverreadError(
                 f"{self.architecture} learns from studies and the augmentation mixes radiographs (mixup, cutmix); "
-                "expected mixup 0 and cutmix 0."
+                "expected mixup 0 and cutmix 0.",
+                code="mixing-unsupported",
             )
         if self.loss == "focal" and self.augmentation.mixes:
-            # Its loss of a mixed label is not the mixture of both losses, as MixUp and CutMix mean it.
-            raise OverreadError("loss is 'focal' and the augmentation mixes labels; expected loss=bce, or no mixing.")
+            # The focal loss of a mixed label is not the mixture of both losses, which MixUp and CutMix assume.
+            raise OverreadError(
+                "loss is 'focal' and the augmentation mixes labels; expected loss=bce, or no mixing.",
+                code="mixing-unsupported",
+            )
         if (
             not 0 < self.layer_decay <= 1
             or not 0 <= self.ema < 1
@@ -123,11 +143,12 @@ class Recipe:
             or not self.focal_gamma >= 0
         ):
             raise OverreadError(
-                "expected layer_decay above 0 to 1, ema from 0 to below 1, clip_norm and focal_gamma from 0."
+                "Expected layer_decay above 0 to 1, ema from 0 to below 1, clip_norm and focal_gamma from 0.",
+                code="setting-value",
             )
 
     def input_spec(self) -> InputSpec:
-        """Grey as ImageNet's networks saw it: the network's own normalisation layers do the rest."""
+        """The input specification, with the mean and deviation of ImageNet in grey."""
         return InputSpec(self.size, self.fit, mean=0.449, std=0.226)
 
     def to_json(self) -> str:
@@ -142,34 +163,36 @@ class Recipe:
             raise OverreadError(
                 f"The recipe holds {', '.join(sorted(unknown))}; this version knows "
                 f"{', '.join(known.name for known in fields(cls))}. Update Overread if a newer one wrote it, "
-                "or train again."
+                "or train again.",
+                code="recipe-unknown-keys",
             )
         return cls(**{**values, "augmentation": Augmentation.from_dict(values.get("augmentation", {}))})
 
 
 def with_settings(recipe: Recipe, settings: list[str]) -> Recipe:
-    """The recipe with `key=value` changes; `augmentation=strong` takes a preset, `augmentation.rotation=10` one value.
+    """The recipe with `key=value` changes; `augmentation=strong` sets a preset, `augmentation.rotation=10` one value.
 
-    OverreadError lists the valid keys, or says what kind of value was expected.
+    OverreadError lists the valid keys, or says which kind of value was expected.
     """
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise OverreadError(f"--set {setting}: expected key=value.")
+            raise OverreadError(f"--set {setting}: expected key=value.", code="setting-invalid")
         recipe = _changed(recipe, key.strip(), text.strip())
     return recipe
 
 
 def with_augmentation(recipe: Recipe, wanted: str, settings: list[str]) -> Recipe:
-    """The recipe with the augmentation that is named. OverreadError where settings would make it another one."""
+    """The recipe with the augmentation of this name. OverreadError where settings change the augmentation again."""
     if not wanted:
         return recipe
     named = find_augmentation(wanted)
     touched = [setting for setting in settings if setting.partition("=")[0].strip().startswith("augmentation")]
     if touched and recipe.augmentation != named:
         raise OverreadError(
-            f"--augmentation {wanted} is {named.hash()}, but --set {' '.join(touched)} makes it "
-            f"{recipe.augmentation.hash()}; leave one of them out."
+            f"--augmentation {wanted} is {named.hash()}, but --set {' '.join(touched)} changes it to "
+            f"{recipe.augmentation.hash()}; leave one of them out.",
+            code="augmentation-twice",
         )
     return replace(recipe, augmentation=named)
 
@@ -200,15 +223,20 @@ def _value(of, key: str, text: str, before: str = ""):
         new = None
     if isinstance(old, Augmentation):
         raise OverreadError(
-            f"--set augmentation={text}: expected one of {', '.join(PRESETS)}, or augmentation.NAME=VALUE."
+            f"--set augmentation={text}: expected one of {', '.join(PRESETS)}, or augmentation.NAME=VALUE.",
+            code="setting-value",
         )
     if isinstance(old, tuple):
         if not isinstance(new, list):
-            raise OverreadError(f"--set {before}{key}={text}: expected a list, as in left_out=[3, 4].")
+            raise OverreadError(
+                f"--set {before}{key}={text}: expected a list, as in left_out=[3, 4].", code="setting-value"
+            )
         return tuple(new)
-    kinds = (dict, bool, int)  # a bool is an int, and asked for first
+    kinds = (dict, bool, int)  # bool first: it is an int as well
     wanted = next((kind for kind in kinds if isinstance(old, kind)), (int, float))
     if not isinstance(new, wanted) or isinstance(new, bool) != isinstance(old, bool):
         kind = {dict: "a JSON object", bool: "true or false", int: "a whole number"}.get(wanted, "a number")
-        raise OverreadError(f"--set {before}{key}={text}: expected {kind}, as in {before}{key}={json.dumps(old)}.")
+        raise OverreadError(
+            f"--set {before}{key}={text}: expected {kind}, as in {before}{key}={json.dumps(old)}.", code="setting-value"
+        )
     return float(new) if isinstance(old, float) else new

@@ -1,4 +1,4 @@
-"""The named recipes; what each is, costs and has reached is its docstring, which `python -m core recipes` prints."""
+"""The named recipes. The docstring of each says what it is, costs and reaches; `python -m core recipes` prints it."""
 
 from dataclasses import replace
 
@@ -8,8 +8,9 @@ from core.training.recipe import Recipe
 
 
 def original_cnn_64() -> Recipe:
-    """The original study's network and size. On FracAtlas with `--set balance=weight`: 2.3 s an epoch on two cores,
-    valid study AUROC .791 (.747-.834) after 40 epochs; without balancing the same after 15 (`fast-cpu`)."""
+    """Network and image size of the original study. On FracAtlas with `--set balance=weight` an epoch takes 2.3 s on
+    two cores, and 40 epochs reach a study AUROC of .791 (.747-.834) on valid. Without balancing, 15 epochs reach the
+    same (`fast-cpu`)."""
     return Recipe(
         name="original-cnn-64",
         architecture="small_cnn",
@@ -22,14 +23,15 @@ def original_cnn_64() -> Recipe:
 
 
 def fast_cpu() -> Recipe:
-    """An answer in half a minute on two cores: 2.0 s an epoch on FracAtlas, valid study AUROC .791 (.750-.833)."""
+    """The quickest: half a minute on two cores. On FracAtlas an epoch takes 2.0 s; study AUROC .791 (.750-.833) on
+    valid."""
     return replace(original_cnn_64(), name="fast-cpu", epochs=15)
 
 
 def resnet_narrow_128() -> Recipe:
-    """A third of ResNet-10's channels, and the strongest place of the image instead of their mean: findings are small.
+    """ResNet-10 with a third of its channels, and maximum pooling instead of the mean, since findings are small.
 
-    On 2,000 phantom patients 37 s an epoch on two cores, valid study AUROC .872; it is one of the two that ship.
+    On 2,000 phantom patients an epoch takes 37 s on two cores; study AUROC .872 on valid. One of the two demo models.
     """
     return Recipe(
         name="resnet-narrow-128",
@@ -46,9 +48,10 @@ def resnet_narrow_128() -> Recipe:
 
 
 def transfer_mobilenet() -> Recipe:
-    """ImageNet's MobileNetV2, all of it from the first step, unbalanced: a weighted loss ranked lower (p = .010), the
-    head first and a slower backbone no higher. On FracAtlas with `--set weights=FILE --folds 5`, in bfloat16:
-    out-of-fold AUROC .878 (.862-.895), n = 3,405; 57 s an epoch of 2,460 radiographs on one core."""
+    """MobileNetV2 with ImageNet weights; all layers learn from the first step, without balancing. A weighted loss
+    ranked lower (p = .010); training the head first, or the backbone more slowly, ranked no higher. On FracAtlas with
+    `--set weights=FILE --folds 5` in bfloat16 the out-of-fold AUROC is .878 (.862-.895), n = 3,405. An epoch of 2,460
+    radiographs takes 57 s on one core."""
     return Recipe(
         name="transfer-mobilenet",
         architecture="mobilenetv2_100",
@@ -66,8 +69,8 @@ def transfer_mobilenet() -> Recipe:
 
 
 def mura_paper() -> Recipe:
-    """Rajpurkar 2017: DenseNet-169 at 320 px, lateral flips and rotations, the loss weighted per bone. For a GPU; not
-    run here yet."""
+    """The MURA paper (Rajpurkar 2017): DenseNet-169 at 320 px, horizontal flips and rotations, a loss weighted for each
+    bone. Needs a GPU; its result has not been measured yet."""
     return Recipe(
         name="mura-paper",
         architecture="densenet169",
@@ -83,8 +86,8 @@ def mura_paper() -> Recipe:
 
 
 def strong_320() -> Recipe:
-    """ConvNeXt-Tiny at 320 px, the deeper stages faster than the first, the mean of the weights kept. For a GPU; not
-    run here yet, so nothing is claimed of it."""
+    """ConvNeXt-Tiny at 320 px. Later stages learn faster than earlier ones, and the running mean of the weights is
+    saved. Needs a GPU; its result has not been measured yet."""
     return Recipe(
         name="strong-320",
         architecture="convnext_tiny",
@@ -108,13 +111,12 @@ def strong_320() -> Recipe:
 
 _NAMED = (original_cnn_64, fast_cpu, resnet_narrow_128, transfer_mobilenet, mura_paper, strong_320)
 RECIPES = {make().name: make() for make in _NAMED}
-# What each is, costs and has reached.
-ABOUT = {make().name: " ".join(make.__doc__.split()) for make in _NAMED}
+DESCRIPTIONS = {make().name: " ".join(make.__doc__.split()) for make in _NAMED}
 ORIGINAL_CNN_64 = RECIPES["original-cnn-64"]
 
 
 def named_recipe(name: str) -> Recipe:
-    """The recipe of that name. OverreadError lists them."""
+    """The recipe of this name. OverreadError lists the names."""
     if name not in RECIPES:
-        raise OverreadError(f"There is no recipe {name!r}; choose one of {', '.join(RECIPES)}.")
+        raise OverreadError(f"There is no recipe {name!r}; choose one of {', '.join(RECIPES)}.", code="recipe-unknown")
     return RECIPES[name]

@@ -1,4 +1,4 @@
-"""What a step learns from: single radiographs or, where the network weighs the views of a study, whole studies."""
+"""Training samples: single radiographs or, for a network that weighs the views of a study, whole studies."""
 
 from dataclasses import dataclass
 
@@ -6,34 +6,47 @@ import numpy as np
 import pandas as pd
 import torch
 
+from core.data.pixel_batches import Pixels
+
 
 @dataclass(frozen=True)
-class Units:
-    """rows: one row a unit; members: the places of a study's radiographs, None where each radiograph is a unit."""
+class Samples:
+    """rows: one row per sample. members: the row numbers of each study's radiographs; None where each radiograph is a
+    sample."""
 
     rows: pd.DataFrame
     members: tuple[np.ndarray, ...] | None = None
 
-    @property
-    def word(self) -> str:
-        return "radiographs" if self.members is None else "studies"
-
     def radiographs(self, chosen: np.ndarray) -> np.ndarray:
-        """The places of all radiographs of the chosen units, unit by unit."""
-        return chosen if self.members is None else np.concatenate([self.members[unit] for unit in chosen])
+        """Row numbers of all radiographs of the chosen samples, sample by sample."""
+        return chosen if self.members is None else np.concatenate([self.members[sample] for sample in chosen])
 
-    def owners(self, chosen: np.ndarray, device: torch.device) -> tuple:
-        """What the network is told of whose they are: nothing, or the study of each radiograph and their number."""
+    def study_arguments(self, chosen: np.ndarray, device: torch.device) -> tuple:
+        """Further arguments of the network: the study of each radiograph and the number of studies, or none."""
         if self.members is None:
             return ()
-        sizes = [len(self.members[unit]) for unit in chosen]
+        sizes = [len(self.members[sample]) for sample in chosen]
         return torch.from_numpy(np.repeat(np.arange(len(chosen)), sizes)).to(device), len(chosen)
 
 
-def units_of(learn: pd.DataFrame, by_study: bool) -> Units:
-    """The units of the radiographs `learn`, in the order in which they stand there."""
+def samples_of(radiographs: pd.DataFrame, by_study: bool) -> Samples:
+    """The samples of these radiographs (rows of the index), in the same order."""
     if not by_study:
-        return Units(learn)
-    places = learn.groupby("study_id", sort=False).indices
-    rows = learn.drop_duplicates("study_id").reset_index(drop=True)
-    return Units(rows, tuple(places[study] for study in rows["study_id"]))
+        return Samples(radiographs)
+    places = radiographs.groupby("study_id", sort=False).indices
+    rows = radiographs.drop_duplicates("study_id").reset_index(drop=True)
+    return Samples(rows, tuple(places[study] for study in rows["study_id"]))
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Samples with their pixels. image_ids [m] and places [m]: name of each radiograph and its row in `pixels`."""
+
+    samples: Samples
+    image_ids: np.ndarray
+    pixels: Pixels
+    places: np.ndarray
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        return len(self.samples.rows)

@@ -1,7 +1,7 @@
-"""Many recipes on the same patients, and whether what differs between them is more than chance.
+"""Sweeps: many recipes on the same patients, and a test of whether they differ by more than chance.
 
-Every run is a checkpoint of its own, called after its settings. The table compares them on studies that none of them
-learned from and all of them scored, by default the fold on which each chose its epoch.
+Each run is a checkpoint named after its settings. The runs are compared on studies that all of them scored and none
+was trained on, by default those of the fold that chose the epoch.
 """
 
 import itertools
@@ -22,52 +22,55 @@ from core.metrics.subgroups import holm
 from core.models.checkpoint import MANIFEST, PREDICTIONS, RECIPE, Checkpoint, read_checkpoint, read_manifest
 from core.paths import checked_name, checkpoint_folder, home, write_atomically
 from core.scores.predictions import read_file
-from core.training.loop import Progress, train
-from core.training.parallel import alone_or_refuse
+from core.training.loop import train
+from core.training.options import RunOptions
+from core.training.parallel import refuse_several_processes
 from core.training.recipe import Recipe, with_settings
 
 MOST_RUNS = 500
 
 
 @dataclass(frozen=True)
-class Point:
-    """One combination of settings, its recipe for the first seed, and a name made of what is set."""
+class GridPoint:
+    """One combination of settings, its recipe for the first seed, and a name made of the settings."""
 
     settings: dict
     recipe: Recipe
     slug: str
 
 
-def points_of(recipe: Recipe, grid: list[str]) -> list[Point]:
-    """Every combination of `key=a,b,c` entries, in their order; `bones=wrist,all` trains on one bone or on all,
-    `weights=random,FILE` from scratch or from a file.
+def grid_points(recipe: Recipe, grid: list[str]) -> list[GridPoint]:
+    """Every combination of `key=a,b,c` entries, in their order.
 
-    OverreadError where a key, a value or their number is not possible, before anything is trained.
+    `bones=wrist,all` trains on one bone or on all; `weights=random,FILE` starts from random weights or from a file.
+    OverreadError where a key or a value is not valid.
     """
     axes = []
     for entry in grid:
         key, equals, text = entry.partition("=")
         values = [value.strip() for value in text.split(",") if value.strip()]
         if not equals or not values:
-            raise OverreadError(f"--grid {entry}: expected key=value,value, as in size=32,64,128.")
+            raise OverreadError(f"--grid {entry}: expected key=value,value, as in size=32,64,128.", code="grid-invalid")
         if key in dict(axes):
-            raise OverreadError(f"--grid {key} is given twice; list its values together.")
+            raise OverreadError(f"--grid {key} is given twice; list its values together.", code="grid-repeated")
         axes.append((key.strip(), values))
     if not axes:
-        raise OverreadError("A sweep needs at least one --grid key=value,value.")
+        raise OverreadError("A sweep needs at least one --grid key=value,value.", code="grid-empty")
     points = []
     for values in itertools.product(*(values for _, values in axes)):
         settings = dict(zip((key for key, _ in axes), values))
-        spelled = [f"{key}={_spelled(key, value)}" for key, value in settings.items()]
+        changes = [f"{key}={_setting_value(key, value)}" for key, value in settings.items()]
         slug = "-".join(f"{key.split('.')[-1]}_{value}" for key, value in settings.items())
         slug = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in slug)[:60]
-        points.append(Point(settings, with_settings(recipe, spelled), slug))
+        points.append(GridPoint(settings, with_settings(recipe, changes), slug))
     if len({point.slug for point in points}) < len(points):
-        raise OverreadError("Two combinations of the grid would have one name; list each value once.")
+        raise OverreadError(
+            "Two combinations of the grid would have the same name; list each value once.", code="grid-repeated"
+        )
     return points
 
 
-def _spelled(key: str, value: str) -> str:
+def _setting_value(key: str, value: str) -> str:
     if key == "bones":
         return json.dumps([] if value == "all" else [value])
     return "" if (key, value) == ("weights", "random") else value
@@ -80,49 +83,52 @@ def run_sweep(
     grid: list[str],
     seeds: int = 1,
     split: str = "tune",
-    resume: bool = False,
-    progress: Progress | None = None,
-    say: Callable[[str], None] = lambda text: None,
-    device: str = "",
+    options: RunOptions = RunOptions(),
 ) -> pd.DataFrame:
-    """Train every combination with `seeds` seeds and compare them: the table of `compare_runs`.
+    """Train every combination with `seeds` seeds, and compare them as in `compare_runs`.
 
-    It is kept as workspace/sweeps/<name>.csv. With `resume` finished runs are read and a stopped one goes on.
+    The table is stored as workspace/sweeps/<name>.csv. With `resume` finished runs are read and a stopped one is
+    continued.
     """
-    alone_or_refuse("sweep")
+    refuse_several_processes("sweep")
     checked_name(name)
-    points = points_of(recipe, grid)
+    points = grid_points(recipe, grid)
     if len(points) * seeds > MOST_RUNS:
-        raise OverreadError(f"The grid asks for {len(points) * seeds} runs; expected {MOST_RUNS} at most.")
+        raise OverreadError(
+            f"The grid asks for {len(points) * seeds} runs; expected {MOST_RUNS} at most.", code="grid-too-large"
+        )
     runs = []
     for number, (point, seed) in enumerate(itertools.product(points, range(seeds)), 1):
         own = replace(point.recipe, seed=recipe.seed + seed)
         folder = checkpoint_folder(f"{name}-{point.slug}" + (f"-seed{own.seed}" if seeds > 1 else ""))
-        say(f"run {number} of {len(points) * seeds}: {folder.name}")
-        runs.append((point, _run(own, dataset, folder, resume, progress, say, device)))
+        options.say(f"run {number} of {len(points) * seeds}: {folder.name}")
+        runs.append((point, _train_or_read(own, dataset, folder, options)))
     table = compare_runs(runs, split)
     file = home() / "sweeps" / f"{name}.csv"
     write_atomically(file, lambda path: table.to_csv(path, index=False))
     return table
 
 
-def _run(recipe: Recipe, dataset: Dataset, folder: Path, resume: bool, progress, say, device) -> Checkpoint:
-    if resume and (folder / MANIFEST).exists() and read_manifest(folder).get("complete"):
+def _train_or_read(recipe: Recipe, dataset: Dataset, folder: Path, options: RunOptions) -> Checkpoint:
+    if options.resume and (folder / MANIFEST).exists() and read_manifest(folder).get("complete"):
         found = read_checkpoint(folder)
         if Recipe.from_json(json.dumps(found.recipe)) == recipe:
             return found
-        raise OverreadError(f"{folder} was trained with another recipe; give the sweep another --name.")
-    return train(recipe, dataset, folder, resume and (folder / RECIPE).exists(), progress, say, device)
+        raise OverreadError(
+            f"{folder} was trained with another recipe; choose another --name for the sweep.", code="recipe-changed"
+        )
+    return train(recipe, dataset, folder, replace(options, resume=options.resume and (folder / RECIPE).exists()))
 
 
-def compare_runs(runs: list[tuple[Point, Checkpoint]], split: str = "tune") -> pd.DataFrame:
-    """One row a combination, the best first.
+def compare_runs(runs: list[tuple[GridPoint, Checkpoint]], split: str = "tune") -> pd.DataFrame:
+    """One row for each combination, the best first.
 
-    Columns: its settings, `seeds`, `n`, `abnormal`, `auroc` (mean over seeds) with `_low`, `_high` (DeLong for one
-    seed, else by patients), `spread` (standard deviation over seeds), `behind` the best with `_low`, `_high`
-    (2,000 resamples of patients, paired), `p`, `p_holm`, `verdict`, `seconds` an epoch, `checkpoints`.
+    Columns: the settings, `seeds`, `n`, `abnormal`, `auroc` (mean over seeds) with `_low`, `_high` (DeLong for one
+    seed, otherwise a bootstrap of patients), `spread` (standard deviation over seeds), `behind` (AUROC of the best
+    minus this one) with `_low`, `_high` (paired bootstrap of patients, 2,000 resamples), `p`, `p_holm`, `verdict`,
+    `seconds` per epoch, `checkpoints`.
 
-    Only studies that every run scored count. OverreadError where there are none with both labels.
+    Only studies that every run scored count. OverreadError where they do not have both labels.
     """
     tables = [_studies(checkpoint, split) for _, checkpoint in runs]
     common = set.intersection(*(set(table["study_id"]) for table in tables))
@@ -132,8 +138,9 @@ def compare_runs(runs: list[tuple[Point, Checkpoint]], split: str = "tune") -> p
         base = base[base["bone"].isin(set.intersection(*bones))]
     if base["label"].nunique() < 2:
         raise OverreadError(
-            f"No normal and abnormal studies of {split} were scored by all {len(runs)} runs; compare them on another "
-            "--split, or train bones apart."
+            f"The studies of {split} that all {len(runs)} runs scored do not have both labels; compare the runs on "
+            "another --split, or train each bone in a sweep of its own.",
+            code="one-class-only",
         )
     scores = [table.set_index("study_id")["score"].loc[base["study_id"]].to_numpy() for table in tables]
     labels, groups = base["label"].to_numpy(), base["group_id"].to_numpy()
@@ -180,7 +187,7 @@ def compare_runs(runs: list[tuple[Point, Checkpoint]], split: str = "tune") -> p
 def _verdict(row) -> str:
     if np.isnan(row.p):
         return "best" if row.behind == 0 else "not estimable"
-    return "behind the best" if row.p_holm < 0.05 and row.behind_low > 0 else "not told apart from the best"
+    return "behind the best" if row.p_holm < 0.05 and row.behind_low > 0 else "not distinguishable from the best"
 
 
 def _studies(checkpoint: Checkpoint, split: str) -> pd.DataFrame:
@@ -194,7 +201,7 @@ def _mean_area(scores: list[np.ndarray], labels: np.ndarray) -> Callable[[np.nda
 
 
 def _behind(best, other, groups: np.ndarray):
-    """How far the other is behind the best, with its interval, and the two-sided p of no difference."""
+    """The AUROC of the best minus that of the other with its interval, and the two-sided p of no difference."""
     draws = []
 
     def difference(weights: np.ndarray) -> np.ndarray:
@@ -207,6 +214,6 @@ def _behind(best, other, groups: np.ndarray):
     resampled = resampled[~np.isnan(resampled)]
     if not len(resampled) or np.isnan(estimate.low):
         return estimate, np.nan
-    # Never 0: so many resamples cannot show less than one in their number.
+    # Never 0: the smallest p that n resamples can show is 1 / n.
     tail = min((resampled <= 0).mean(), (resampled >= 0).mean())
     return estimate, float(min(1.0, 2 * max(tail, 1 / len(resampled))))

@@ -1,4 +1,4 @@
-"""An epoch's figures as TensorBoard's event files, for those who have it."""
+"""The figures of each epoch as TensorBoard event files."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ from core.errors import OverreadError
 
 @contextmanager
 def event_files(folder: Path | None) -> Iterator[Callable[[dict], None]]:
-    """A callable that takes a row of history; without a folder it does nothing.
+    """A function that writes a row of the history; without a folder it does nothing.
 
-    OverreadError where TensorBoard is not installed, before anything is trained. An epoch that a stopped run had
-    written and a resumed one runs again is shown once.
+    OverreadError where TensorBoard is not installed. An epoch that a stopped run wrote and a resumed run repeats is
+    shown once.
     """
     if folder is None:
         yield lambda row: None
@@ -22,11 +22,12 @@ def event_files(folder: Path | None) -> Iterator[Callable[[dict], None]]:
     except ImportError as error:
         raise OverreadError(
             f"TensorBoard is not installed ({error}); pip install tensorboard, or leave --tensorboard out: history.csv "
-            "and the Runs page hold the same figures."
+            "and the Runs page have the same figures.",
+            code="tensorboard-missing",
         ) from error
     writer: list = []
 
-    def told(row: dict) -> None:
+    def write(row: dict) -> None:
         if not writer:
             writer.append(SummaryWriter(str(folder), purge_step=row["epoch"]))
         for name, value in row.items():
@@ -35,7 +36,7 @@ def event_files(folder: Path | None) -> Iterator[Callable[[dict], None]]:
         writer[0].flush()
 
     try:
-        yield told
+        yield write
     finally:
         for each in writer:
             each.close()

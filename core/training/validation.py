@@ -1,12 +1,11 @@
-"""What follows an epoch: it is judged on what was held out, and its weights are kept if they are the best so far."""
+"""After each epoch: validate on the held-out fold, keep the weights if they are the best, decide whether to stop."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
 
 from core.data.index import Dataset
 from core.models.checkpoint import HISTORY, PREDICTIONS, read_checkpoint, save_weights, write_manifest
@@ -15,62 +14,88 @@ from core.scores.classifier import Classifier
 from core.scores.predict import predict
 from core.scores.predictions import store_predictions
 from core.training.loss import tuning_figures
+from core.training.options import RunOptions, duration_text
 from core.training.recipe import Recipe
-from core.training.state import FILE
-
-Progress = Callable[[int, int, str], None]
+from core.training.state import STATE_FILE, RunState
 
 
-def after_epoch(
+@dataclass(frozen=True)
+class HeldOut:
+    """The fold that chooses the epoch. rows: of the index [n]; places: the row of each in `cached`, uint8 [N, s, s]."""
+
+    rows: pd.DataFrame
+    cached: np.ndarray
+    places: np.ndarray
+
+    def pixels(self) -> np.ndarray:
+        """Its pixels uint8 [n, s, s], read from the cache."""
+        return self.cached[self.places]
+
+
+def validate_epoch(
     out: Path,
-    model: nn.Module,
-    recipe: Recipe,
-    tune: pd.DataFrame,
-    pixels: np.ndarray,
-    device: torch.device,
-    facts: dict,
-    epoch: int,
-    row: dict,
+    classifier: Classifier,
+    held_out: HeldOut,
+    state: RunState,
+    figures: dict,
     say: Callable[[str], None],
-) -> dict:
-    """The facts of a run after one more epoch, judged on the held-out fold `tune` by its pixels [n, s, s].
+) -> RunState:
+    """The state after one more epoch. Weights are written if they are the best so far; history.csv always.
 
-    row: what is known of the epoch already. Its weights are written if they are the best so far, its figures always.
+    figures: loss and times of the epoch, for its row of the history.
     """
-    judge = Classifier(model.eval(), recipe.input_spec(), device)
-    found = tuning_figures(tune, dict(zip(judge.columns, judge.scores(pixels).T)))
+    epoch = state.epoch + 1
+    scores = dict(zip(classifier.columns, classifier.scores(held_out.pixels()).T))
+    tuning = tuning_figures(held_out.rows, scores)
     # With one class held out no AUROC exists; the loss then decides.
-    judged = found["tune_auroc"] if np.isfinite(found["tune_auroc"]) else -found["tune_loss"]
-    # Killed after an epoch's weights and before its state, a run comes to that epoch a second time.
-    again = facts["manifest"].get("epoch") == epoch + 1 and judged >= facts["best"]
-    best = epoch == 0 or judged > facts["best"] or again
-    row = {"epoch": epoch + 1, **row, **found, "best": best}
-    history = [*facts["history"], row]
-    manifest = dict(facts["manifest"])
+    estimable = bool(np.isfinite(tuning["tune_auroc"]))
+    score = tuning["tune_auroc"] if estimable else -tuning["tune_loss"]
+    # A run killed after the weights of an epoch and before its state comes to that epoch a second time.
+    again = state.manifest.get("epoch") == epoch + 1 and score >= state.best
+    best = epoch == 0 or score > state.best or again
+    row = {"epoch": epoch + 1, **figures, **tuning, "best": best}
+    history, manifest = (*state.history, row), dict(state.manifest)
     if best:
-        # JSON knows no NaN.
-        shown = found["tune_auroc"] if np.isfinite(found["tune_auroc"]) else None
-        manifest |= {"epoch": epoch + 1, "tune_auroc": shown, "judged": judged}
-        manifest = save_weights(out, manifest, model.state_dict())
+        # JSON has no NaN.
+        manifest |= {"epoch": epoch + 1, "tune_auroc": tuning["tune_auroc"] if estimable else None, "judged": score}
+        manifest = save_weights(out, manifest, classifier.model.state_dict())
     write_atomically(out / HISTORY, lambda path: pd.DataFrame(history).to_csv(path, index=False))
     say(
         f"epoch {epoch + 1}: loss {row['train_loss']:.4f}, tuning loss {row['tune_loss']:.4f}, "
         f"tuning study AUROC {row['tune_auroc']:.3f}, "
         f"{row['seconds']:.1f} s, {row['images_per_second']:.0f} radiographs/s{' (best)' if best else ''}"
     )
-    return {
-        **facts,
-        "epoch": epoch,
-        "best": judged if best else facts["best"],
-        "judged": [*facts["judged"], judged],
-        "manifest": manifest,
-        "history": history,
-    }
+    return replace(
+        state,
+        epoch=epoch,
+        best=score if best else state.best,
+        scores=(*state.scores, score),
+        manifest=manifest,
+        history=history,
+    )
 
 
-def finish(out: Path, dataset: Dataset, facts: dict, progress: Progress | None, device: str) -> None:
-    """Say that the run is whole, and score what it has not learned from."""
-    write_manifest(out, {**facts["manifest"], "complete": True})
+def should_stop(recipe: Recipe, scores: tuple[float, ...]) -> bool:
+    """Whether the last `patience` epochs brought no better score than the epochs before them."""
+    waited = recipe.patience and len(scores) > recipe.patience
+    return bool(waited) and max(scores[-recipe.patience :]) <= max(scores[: -recipe.patience])
+
+
+def outlook_text(state: RunState, recipe: Recipe) -> str:
+    """The best AUROC so far and the time that is left, such as ', best AUROC 0.871, about 3 min left'."""
+    rows = state.history
+    if not rows:
+        return ""
+    best = max(row["tune_auroc"] for row in rows)
+    auroc = f", best AUROC {best:.3f}" if best == best else ""
+    mean = sum(row["seconds"] for row in rows) / len(rows)
+    return f"{auroc}, about {duration_text(mean * (recipe.epochs - len(rows)))} left"
+
+
+def finish_run(out: Path, dataset: Dataset, state: RunState, options: RunOptions) -> None:
+    """Mark the checkpoint as complete, score the radiographs that it did not learn from and remove the state."""
+    write_manifest(out, {**state.manifest, "complete": True})
     checkpoint = read_checkpoint(out)
-    store_predictions(predict(checkpoint, dataset, None, progress, device), checkpoint, dataset, out / PREDICTIONS)
-    (out / FILE).unlink(missing_ok=True)
+    scores = predict(checkpoint, dataset, None, options.progress, options.device)
+    store_predictions(scores, checkpoint, dataset, out / PREDICTIONS)
+    (out / STATE_FILE).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from core.data.index import Dataset
 from core.errors import OverreadError
 from core.models.checkpoint import HISTORY
 from core.paths import checkpoint_folder
-from core.training.recipes import ABOUT, RECIPES
+from core.training.recipes import DESCRIPTIONS, RECIPES
 from core.workflows.runs import enqueue_run, resume_run
 from dashboard.runs import charts as history
 from dashboard.shared import dataset_tables as tables
@@ -48,7 +48,7 @@ def form(dataset: Dataset) -> None:
     settings = left.text_area("Settings, one key=value a line", key="job_settings", placeholder=hint, height=110)
     folds = right.number_input("Folds (0: one network)", 0, 20, 0, key="job_folds")
     chosen = RECIPES[recipe]
-    left.caption(ABOUT[recipe])
+    left.caption(DESCRIPTIONS[recipe])
     lines = [line.strip() for line in (settings or "").splitlines() if line.strip()]
     balance = next((line.split("=", 1)[1].strip() for line in lines if line.startswith("balance=")), chosen.balance)
     priors = tables.priors(dataset).set_index("balance")["prior"]

@@ -8,10 +8,11 @@ import pytest
 from core.data.augment import PRESETS, Augmentation, find_augmentation, list_named, save_named
 from core.data.augment.named import named_file
 from core.errors import OverreadError
-from core.training.preflight import check_place
+from core.training.preflight import check_folder
 from core.training.recipe import with_augmentation, with_settings
 from core.training.recipes import ORIGINAL_CNN_64
-from core.training.state import FILE
+from core.training.state import STATE_FILE, RunState
+from tests.refusals import refused
 
 SPEC = Augmentation(rotation=12.5, blur=0.01)
 
@@ -66,14 +67,14 @@ def test_the_named_one_trains_or_the_run_is_refused(workspace, tmp_path):
     assert with_augmentation(ORIGINAL_CNN_64, "hands", []).augmentation == SPEC
     assert with_augmentation(ORIGINAL_CNN_64, "", []) == ORIGINAL_CNN_64
     settings = ["augmentation.rotation=3", "epochs=2"]
-    with pytest.raises(OverreadError, match=f"hands is {SPEC.hash()}, but --set augmentation.rotation=3 makes it"):
+    with refused("augmentation-twice", f"hands is {SPEC.hash()}", "augmentation.rotation=3"):
         with_augmentation(with_settings(ORIGINAL_CNN_64, settings), "hands", settings)
 
 
 def test_a_resumed_run_keeps_the_augmentation_it_was_begun_with(workspace, tmp_path, monkeypatch):
     begun = replace(ORIGINAL_CNN_64, augmentation=SPEC)
     (tmp_path / "recipe.json").write_text(begun.to_json())
-    (tmp_path / FILE).touch()
-    monkeypatch.setattr("core.training.preflight.read_facts", lambda out: {})
-    with pytest.raises(OverreadError, match=f"begun with the augmentation {SPEC.hash()}, and the one named now is"):
-        check_place(tmp_path, ORIGINAL_CNN_64, None, resume=True)
+    (tmp_path / STATE_FILE).touch()
+    monkeypatch.setattr("core.training.preflight.read_state", lambda out: RunState("", "float32"))
+    with refused("augmentation-changed", SPEC.hash(), ORIGINAL_CNN_64.augmentation.hash()):
+        check_folder(tmp_path, ORIGINAL_CNN_64, None, resume=True)

@@ -14,6 +14,7 @@ from core.scores import stability
 from core.scores.augmentation_stability import draw_logits, stability_rows, stability_table, steadiness
 from core.scores.classifier import load_classifier
 from core.training.loop import train
+from core.training.options import RunOptions
 from tests.training.test_loop import RECIPE
 
 STRONG = replace(PRESETS["strong"], mixup=0.5)
@@ -22,7 +23,7 @@ STRONG = replace(PRESETS["strong"], mixup=0.5)
 @pytest.fixture
 def trained(mura, workspace, tmp_path):
     tree = write_dataset("tree", build_index(mura, folds=4))
-    return train(replace(RECIPE, epochs=1), tree, tmp_path / "out", device="cpu"), tree
+    return train(replace(RECIPE, epochs=1), tree, tmp_path / "out", RunOptions(device="cpu")), tree
 
 
 def test_each_draw_is_the_score_of_its_sample(trained):

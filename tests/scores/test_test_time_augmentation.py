@@ -17,6 +17,7 @@ from core.scores.predict import predict
 from core.scores.predictions import predictions_path, read_file, store_predictions, tta_path
 from core.scores.test_time_augmentation import AugmentedDraws, augmentation_gain, gain_sentence
 from core.training.loop import train
+from core.training.options import RunOptions
 from tests.refusals import refused
 from tests.training.test_loop import RECIPE
 
@@ -24,7 +25,7 @@ from tests.training.test_loop import RECIPE
 @pytest.fixture
 def trained(mura, workspace, tmp_path):
     tree = write_dataset("tree", build_index(mura, folds=4))
-    return train(replace(RECIPE, epochs=2), tree, tmp_path / "out", device="cpu"), tree
+    return train(replace(RECIPE, epochs=2), tree, tmp_path / "out", RunOptions(device="cpu")), tree
 
 
 def test_each_logit_is_the_mean_over_its_draws(trained):

@@ -1,4 +1,4 @@
-"""What training learns from is what a preview shows, to the bit: for any augmentation, in any batch, after a resume."""
+"""Training pixels equal the preview bit for bit: for any augmentation, in any batch, after a resume."""
 
 from dataclasses import replace
 
@@ -7,9 +7,10 @@ import torch
 
 from core.data.augment import LIMITS, Augmentation, preview
 from core.data.index import build_index, read_index, write_dataset
-from core.errors import OverreadError
 from core.training import loop
 from core.training.loop import train
+from core.training.options import RunOptions
+from tests.refusals import refused
 from tests.training.test_loop import RECIPE
 
 EVERYTHING = Augmentation(**{name: max(low, min(0.5, high)) for name, (low, high) in LIMITS.items()})
@@ -22,7 +23,7 @@ def tree(mura, workspace):
 
 
 def shown(augmentation, recipe, dataset, image_id, epoch):
-    """One radiograph as the page shows it: from its file, on its own, its partner from its file as well."""
+    """One radiograph as the page shows it: read from its file and augmented alone; so is its mixing partner."""
     index = read_index(dataset.name)
     learn = index[(index["split"] == "train") & (index["fold"] != recipe.holdout_fold)]
     paths = learn.set_index("image_id")["path"]
@@ -35,27 +36,27 @@ def shown(augmentation, recipe, dataset, image_id, epoch):
 
 @pytest.fixture
 def seen(monkeypatch):
-    """Every batch that the network learned from, in order: whose it was, of which epoch, and what the network got."""
-    found, real = [], loop.batches
+    """Every training batch in order: its radiographs, its epoch and its pixels."""
+    found, real = [], loop.training_batches
 
-    def remembered(recipe, units, image_ids, pixels, rows, epoch, *more):
-        for batch in real(recipe, units, image_ids, pixels, rows, epoch, *more):
-            found.append((batch.ids.tolist(), epoch, batch.pixels.clone()))
+    def remembered(recipe, data, epoch, *more):
+        for batch in real(recipe, data, epoch, *more):
+            found.append((batch.image_ids.tolist(), epoch, batch.pixels.clone()))
             yield batch
 
-    monkeypatch.setattr(loop, "batches", remembered)
+    monkeypatch.setattr(loop, "training_batches", remembered)
     return found
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("batch_size", [2, 7, 64])
 @pytest.mark.parametrize("name", SPECS)
-def test_the_preview_is_what_is_learned_from(tree, tmp_path, seen, name, batch_size, threads):
+def test_training_pixels_equal_the_preview(tree, tmp_path, seen, name, batch_size, threads):
     recipe = replace(RECIPE, epochs=2, batch_size=batch_size, augmentation=SPECS[name], size=20)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        train(recipe, tree, tmp_path / "out", device="cpu")
+        train(recipe, tree, tmp_path / "out", RunOptions(device="cpu"))
     finally:
         torch.set_num_threads(before)
     assert {epoch for _, epoch, _ in seen} == {0, 1}
@@ -67,9 +68,9 @@ def test_the_preview_is_what_is_learned_from(tree, tmp_path, seen, name, batch_s
 
 def test_after_a_resume_the_samples_and_the_weights_are_the_same(tree, tmp_path, seen, monkeypatch):
     recipe = replace(RECIPE, epochs=3, augmentation=EVERYTHING, size=20, balance="weight", label_smoothing=0.1)
-    straight = train(recipe, tree, tmp_path / "straight", device="cpu")
+    straight = train(recipe, tree, tmp_path / "straight", RunOptions(device="cpu"))
     wanted = [batch for batch in seen if batch[1] == 2]
-    learn, calls = loop._learn, []
+    learn, calls = loop.learn_epoch, []
 
     def stop_in_the_last_epoch(*arguments):
         calls.append(1)
@@ -77,13 +78,13 @@ def test_after_a_resume_the_samples_and_the_weights_are_the_same(tree, tmp_path,
             raise KeyboardInterrupt
         return learn(*arguments)
 
-    monkeypatch.setattr(loop, "_learn", stop_in_the_last_epoch)
+    monkeypatch.setattr(loop, "learn_epoch", stop_in_the_last_epoch)
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, tree, tmp_path / "stopped", device="cpu")
-    monkeypatch.setattr(loop, "_learn", learn)
+        train(recipe, tree, tmp_path / "stopped", RunOptions(device="cpu"))
+    monkeypatch.setattr(loop, "learn_epoch", learn)
     seen.clear()
     torch.manual_seed(99)
-    resumed = train(recipe, tree, tmp_path / "stopped", resume=True, device="cpu")
+    resumed = train(recipe, tree, tmp_path / "stopped", RunOptions(resume=True, device="cpu"))
     assert resumed.weights_hash == straight.weights_hash and len(seen) == len(wanted)
     for one, other in zip(seen, wanted):
         assert one[:2] == other[:2] and torch.equal(one[2], other[2])
@@ -102,6 +103,6 @@ def test_a_mixed_label_reaches_the_loss(tree, tmp_path, monkeypatch):
     assert ((soft > 0.01) & (soft < 0.99)).any()
 
 
-def test_a_loss_that_is_not_linear_refuses_mixed_labels():
-    with pytest.raises(OverreadError, match="loss is 'focal' and the augmentation mixes labels"):
+def test_focal_loss_refuses_mixed_labels():
+    with refused("mixing-unsupported", "focal"):
         replace(RECIPE, loss="focal", augmentation=Augmentation(cutmix=0.5))

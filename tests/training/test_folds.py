@@ -1,4 +1,4 @@
-"""Out-of-fold: nobody is scored by a network that learned from them."""
+"""Cross-validation: no patient is scored by a network that learned from them."""
 
 from dataclasses import replace
 
@@ -8,14 +8,15 @@ import torch
 from safetensors.torch import load_file
 
 from core.data.index import build_index, read_index, write_dataset
-from core.errors import OverreadError
 from core.models.checkpoint import read_checkpoint
 from core.scores.classifier import load_classifier
 from core.scores.predict import predict
 from core.scores.predictions import read_file
 from core.training import folds as room
 from core.training.folds import train_folds
+from core.training.options import RunOptions
 from tests.conftest import write_radiograph
+from tests.refusals import refused
 from tests.training.test_loop import RECIPE
 
 SHORT = replace(RECIPE, epochs=2)
@@ -28,7 +29,7 @@ def tree(mura, workspace):
 
 @pytest.fixture
 def kept(monkeypatch):
-    """Members stay, so that they can be looked at."""
+    """Keep the members, so that a test can read them."""
     monkeypatch.setattr(room.shutil, "rmtree", lambda folder: None)
 
 
@@ -38,7 +39,7 @@ def pixels_of(checkpoint, tree, rows):
 
 def test_each_patient_is_scored_by_the_member_that_never_saw_them(tree, tmp_path, kept):
     out = tmp_path / "five"
-    whole = train_folds(SHORT, tree, out, 4, device="cpu")
+    whole = train_folds(SHORT, tree, out, 4, RunOptions(device="cpu"))
     scores, index = read_file(out / "predictions.parquet"), read_index("tree").set_index("image_id")
     out_of_fold = scores[scores["split"] == "tune"]
     assert set(out_of_fold["image_id"]) == set(index.index[index["split"] == "train"])
@@ -58,8 +59,8 @@ def test_each_patient_is_scored_by_the_member_that_never_saw_them(tree, tmp_path
     assert whole.manifest["complete"] and len(whole.manifest["members"]) == 4 and whole.manifest["tune_auroc"] > 0.7
 
 
-def test_a_new_file_of_a_known_patient_is_scored_out_of_fold_too(tree, tmp_path):
-    whole = train_folds(SHORT, tree, tmp_path / "two", 2, device="cpu")
+def test_a_new_file_of_a_known_patient_is_scored_out_of_fold(tree, tmp_path):
+    whole = train_folds(SHORT, tree, tmp_path / "two", 2, RunOptions(device="cpu"))
     assert not (tmp_path / "two" / "members").exists()
     before = predict(whole, tree, ["tune"], device="cpu")
     from pathlib import Path
@@ -87,9 +88,9 @@ def test_a_new_file_of_a_known_patient_is_scored_out_of_fold_too(tree, tmp_path)
         new.unlink()
 
 
-def test_a_stopped_ensemble_goes_on_to_the_same_bits(tree, tmp_path, monkeypatch):
-    straight = train_folds(SHORT, tree, tmp_path / "straight", 3, device="cpu")
-    learn, calls = room.train.__globals__["_learn"], []
+def test_a_resumed_ensemble_has_the_same_weights(tree, tmp_path, monkeypatch):
+    straight = train_folds(SHORT, tree, tmp_path / "straight", 3, RunOptions(device="cpu"))
+    learn, calls = room.train.__globals__["learn_epoch"], []
 
     def stop_in_the_second_member(*arguments):
         calls.append(1)
@@ -97,21 +98,21 @@ def test_a_stopped_ensemble_goes_on_to_the_same_bits(tree, tmp_path, monkeypatch
             raise KeyboardInterrupt
         return learn(*arguments)
 
-    monkeypatch.setitem(room.train.__globals__, "_learn", stop_in_the_second_member)
+    monkeypatch.setitem(room.train.__globals__, "learn_epoch", stop_in_the_second_member)
     with pytest.raises(KeyboardInterrupt):
-        train_folds(SHORT, tree, tmp_path / "stopped", 3, device="cpu")
-    monkeypatch.setitem(room.train.__globals__, "_learn", learn)
-    with pytest.raises(OverreadError, match="go on with --resume"):
-        train_folds(SHORT, tree, tmp_path / "stopped", 3, device="cpu")
+        train_folds(SHORT, tree, tmp_path / "stopped", 3, RunOptions(device="cpu"))
+    monkeypatch.setitem(room.train.__globals__, "learn_epoch", learn)
+    with refused("ensemble-unfinished", "--resume"):
+        train_folds(SHORT, tree, tmp_path / "stopped", 3, RunOptions(device="cpu"))
     torch.manual_seed(5)
-    resumed = train_folds(SHORT, tree, tmp_path / "stopped", 3, resume=True, device="cpu")
+    resumed = train_folds(SHORT, tree, tmp_path / "stopped", 3, RunOptions(resume=True, device="cpu"))
     assert resumed.weights_hash == straight.weights_hash
     assert any(name.startswith("members.2.") for name in load_file(resumed.folder / "weights.safetensors"))
 
 
-def test_folds_that_cannot_be_are_one_sentence(tree, tmp_path):
+def test_an_impossible_number_of_folds_is_refused(tree, tmp_path):
     for folds in (1, 5):
-        with pytest.raises(OverreadError, match="the index has 4 folds in train; expected 2 to 4"):
+        with refused("folds-out-of-range", folds, "2 to 4"):
             train_folds(SHORT, tree, tmp_path / "out", folds)
-    with pytest.raises(OverreadError, match="expected other folds"):
+    with refused("folds-invalid", "[0]"):
         replace(SHORT, left_out=[0], holdout_fold=0)

@@ -1,4 +1,4 @@
-"""Two processes on this processor, against one: the same radiographs, the same steps."""
+"""Two processes on one processor learn from the same samples, in the same steps, as one process."""
 
 import json
 import os
@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 
 from core.data.index import build_index, write_dataset
 from core.data.pixel_batches import cut_batches
-from core.errors import OverreadError
-from core.training.parallel import Team, team
+from core.training.options import RunOptions
+from core.training.parallel import Team, current_team
 from tests.conftest import REPOSITORY
+from tests.refusals import refused
 
 SETTINGS = [
     "architecture=vit_tiny_patch16_224",
@@ -25,7 +26,7 @@ SETTINGS = [
     "balance=weight",
     "augmentation=light",
     "augmentation.mixup=0.5",
-    # bfloat16 rounds each process's part of a batch apart: these weights then agree to a thousandth.
+    # In bfloat16 each process rounds its part of a batch by itself, and weights agree to a thousandth only.
     "precision=float32",
 ]
 
@@ -63,7 +64,7 @@ def run(out, processes: int, workspace, *more: str, settings=SETTINGS, status=0)
     return done.stdout + done.stderr
 
 
-def test_two_processes_make_the_steps_of_one(tree, workspace, tmp_path):
+def test_two_processes_learn_what_one_learns(tree, workspace, tmp_path):
     run(tmp_path / "one", 1, workspace)
     said = run(tmp_path / "two", 2, workspace)
     assert "cpu in 2 processes" in said and said.count("best epoch") == 1
@@ -76,15 +77,15 @@ def test_two_processes_make_the_steps_of_one(tree, workspace, tmp_path):
     assert json.loads((tmp_path / "two" / "checkpoint.json").read_text())["complete"]
 
 
-def test_two_processes_go_on_after_a_kill(tree, workspace, tmp_path, monkeypatch):
-    """An epoch is done, then the run is cut off; taken up by two processes it ends where it would have ended."""
+def test_two_processes_resume_a_stopped_run(tree, workspace, tmp_path, monkeypatch):
+    """One process is stopped after an epoch; two processes resume it and reach the weights of a run without a stop."""
     run(tmp_path / "straight", 2, workspace)
     from core.training import loop
     from core.training.recipe import with_settings
     from core.training.recipes import named_recipe
 
     recipe = with_settings(named_recipe("original-cnn-64"), SETTINGS)
-    learn, calls = loop._learn, []
+    learn, calls = loop.learn_epoch, []
 
     def stop(*arguments):
         calls.append(1)
@@ -92,22 +93,22 @@ def test_two_processes_go_on_after_a_kill(tree, workspace, tmp_path, monkeypatch
             raise KeyboardInterrupt
         return learn(*arguments)
 
-    monkeypatch.setattr(loop, "_learn", stop)
+    monkeypatch.setattr(loop, "learn_epoch", stop)
     with pytest.raises(KeyboardInterrupt):
-        loop.train(recipe, tree, tmp_path / "stopped", device="cpu")
+        loop.train(recipe, tree, tmp_path / "stopped", RunOptions(device="cpu"))
     run(tmp_path / "stopped", 2, workspace, "--resume")
     one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("straight", "stopped"))
     for name, value in one.items():
         assert torch.allclose(value, two[name], atol=2e-4), name
 
 
-def test_what_one_process_refuses_ends_all_of_them(tree, workspace, tmp_path):
+def test_an_error_in_one_process_ends_all_of_them(tree, workspace, tmp_path):
     said = run(tmp_path / "out", 2, workspace, settings=["size=16", "holdout_fold=77"], status=1)
     assert "Fold 77 holds 0 of" in said
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8])
-def test_shares_are_the_batch_each_radiograph_once(size):
+def test_the_shares_of_all_processes_make_the_batch(size):
     order = np.random.default_rng(0).permutation(103)
     parts = cut_batches(order, 10, 2 * size)
     for part in parts:
@@ -117,25 +118,28 @@ def test_shares_are_the_batch_each_radiograph_once(size):
     assert len(order) - sum(map(len, parts)) < 2 * size
 
 
-def test_a_device_that_several_cannot_share_is_refused(monkeypatch):
+def test_a_device_that_processes_cannot_share_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(OverreadError, match="with 2 processes; expected cpu, cuda or none"):
-        team("mps")
+    with refused("device-unsupported", "mps", 2):
+        current_team("mps")
 
 
-def test_a_process_that_is_gone_is_one_sentence():
+def test_a_lost_process_is_reported():
     crew = Team(0, 2, torch.device("cpu"), "")
-    with pytest.raises(OverreadError, match="Another of the 2 processes .* go on with --resume"), crew.together():
+    with (
+        refused("process-lost", 2, "--resume"),
+        crew.explain_lost_process(),
+    ):
         raise RuntimeError("[../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection closed by peer")
-    with pytest.raises(RuntimeError, match="out of memory"), crew.together():
+    with pytest.raises(RuntimeError, match="out of memory"), crew.explain_lost_process():
         raise RuntimeError("out of memory")
 
 
 @pytest.mark.parametrize(
     ("arguments", "status"), [(["recipes"], 0), (["train", "bogus"], 2), (["evaluate", "none"], 1)]
 )
-def test_one_of_several_ends_with_its_status_and_all_it_said(workspace, arguments, status):
-    """It ends without Python's own end, which threads of torch's may outlive."""
+def test_a_process_among_several_keeps_its_exit_status_and_output(workspace, arguments, status):
+    """It skips Python's own shutdown, during which threads of torch could abort it."""
     environment = {**os.environ, "WORLD_SIZE": "2", "OVERREAD_HOME": str(workspace)}
     done = subprocess.run(
         [sys.executable, "-m", "core", *arguments], cwd=REPOSITORY, env=environment, capture_output=True, text=True

@@ -1,4 +1,4 @@
-"""A network that weighs the views of a study learns from studies; and the margins of what is learned from."""
+"""Networks that weigh the views of a study learn from whole studies; margins of training studies."""
 
 import json
 from dataclasses import replace
@@ -20,9 +20,11 @@ from core.scores.predictions import read_file
 from core.training import loop
 from core.training.folds import train_folds
 from core.training.loop import train
-from core.training.margins import Logged, margin_table, read_margins
+from core.training.margins import MarginSums, margin_table, read_margins
+from core.training.options import RunOptions
 from core.training.parallel import Team
-from core.training.samples import units_of
+from core.training.samples import samples_of
+from tests.refusals import refused
 from tests.training.test_loop import RECIPE
 
 ATTENTION = replace(RECIPE, architecture="attention:small_cnn", batch_size=6)
@@ -35,19 +37,19 @@ def tree(mura, workspace):
 
 @pytest.fixture
 def trained(tree, tmp_path):
-    return train(ATTENTION, tree, tmp_path / "checkpoints" / "weighs", device="cpu")
+    return train(ATTENTION, tree, tmp_path / "checkpoints" / "weighs", RunOptions(device="cpu"))
 
 
-def test_studies_are_learned_from_whole(tree, tmp_path, monkeypatch):
-    seen, real = [], loop.batches
+def test_a_batch_holds_whole_studies(tree, tmp_path, monkeypatch):
+    seen, real = [], loop.training_batches
 
     def remembered(*arguments):
         for batch in real(*arguments):
-            seen.append(batch.ids.tolist())
+            seen.append(batch.image_ids.tolist())
             yield batch
 
-    monkeypatch.setattr(loop, "batches", remembered)
-    train(replace(ATTENTION, epochs=1), tree, tmp_path / "out", device="cpu")
+    monkeypatch.setattr(loop, "training_batches", remembered)
+    train(replace(ATTENTION, epochs=1), tree, tmp_path / "out", RunOptions(device="cpu"))
     study_of = read_index("tree").set_index("image_id")["study_id"]
     batches = [[study_of[name] for name in batch] for batch in seen]
     assert max(len(set(batch)) for batch in batches) == 6
@@ -56,7 +58,7 @@ def test_studies_are_learned_from_whole(tree, tmp_path, monkeypatch):
     assert len(everything) == len(set(everything))
 
 
-def test_a_study_is_scored_by_the_weights_it_was_learned_with(trained, tree):
+def test_the_score_of_a_study_uses_the_attention_of_training(trained, tree):
     scores = read_file(trained.folder / "predictions.parquet")
     valid = scores[scores["split"] == "valid"]
     model = load_model(trained)
@@ -73,13 +75,13 @@ def test_a_study_is_scored_by_the_weights_it_was_learned_with(trained, tree):
     assert trained.history()["tune_auroc"].max() == trained.manifest["tune_auroc"]
 
 
-def test_commands_take_it_like_any_other(trained, tree):
+def test_commands_accept_a_network_that_weighs_views(trained, tree):
     run = CliRunner().invoke
     told = json.loads(run(app, ["evaluate", "weighs", "--json"], catch_exceptions=False).stdout)
     assert told["aggregation"] == "attention"
     plain = json.loads(run(app, ["evaluate", "weighs", "--aggregation", "mean", "--json"]).stdout)
     assert plain["aggregation"] == "mean" and plain["n"] == told["n"]
-    train(replace(RECIPE, epochs=2), tree, trained.folder.with_name("each"), device="cpu")
+    train(replace(RECIPE, epochs=2), tree, trained.folder.with_name("each"), RunOptions(device="cpu"))
     both = json.loads(run(app, ["compare", "weighs", "each", "--json"], catch_exceptions=False).stdout)
     assert both["aggregation"] == "attention and mean"
     chosen = ["threshold", "weighs", "--rule", "youden", "--lock", "--author", "me", "--json"]
@@ -87,38 +89,38 @@ def test_commands_take_it_like_any_other(trained, tree):
     assert isinstance(run(app, ["evaluate", "each", "--aggregation", "attention"]).exception, OverreadError)
 
 
-def test_folds_of_them_are_one_that_weighs_as_well(tree, tmp_path):
-    whole = train_folds(replace(ATTENTION, epochs=2), tree, tmp_path / "folds", 2, device="cpu")
+def test_an_ensemble_of_them_weighs_views_as_well(tree, tmp_path):
+    whole = train_folds(replace(ATTENTION, epochs=2), tree, tmp_path / "folds", 2, RunOptions(device="cpu"))
     scores = read_file(whole.folder / "predictions.parquet")
     assert np.isfinite(scores["attention"]).all() and {"tune", "valid"} == set(scores["split"])
     assert evaluate(scores[scores["split"] == "tune"])["aggregation"] == "attention"
-    # Each of the two learned from the other's share of patients, less the fold that chose its epoch.
+    # Each member learned from the share of the other, without the fold that chose its epoch.
     margins, index = read_margins(whole), read_index("tree")
     assert set(margins["study_id"]) < set(index.loc[index["split"] == "train", "study_id"])
 
 
-def test_mixing_radiographs_is_no_way_to_learn_from_studies():
-    with pytest.raises(OverreadError, match="learns from studies and the augmentation mixes"):
+def test_mixing_radiographs_is_refused_for_studies():
+    with refused("mixing-unsupported", "attention:small_cnn"):
         replace(ATTENTION, augmentation=replace(ATTENTION.augmentation, mixup=0.4))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_processes_share_studies_not_radiographs(size):
+def test_processes_share_a_batch_by_studies(size):
     learn = pd.DataFrame({"study_id": list("aabbbcddde"), "label": 1.0})
-    units = units_of(learn, True)
+    units = samples_of(learn, True)
     shares = [units.radiographs(Team(rank, size, None, "").share(np.arange(5))) for rank in range(size)]
     assert sorted(np.concatenate(shares)) == list(range(10))
     whose = [set(learn["study_id"][share]) for share in shares]
     assert sum(map(len, whose)) == 5
-    owner, count = units.owners(np.array([3, 0]), torch.device("cpu"))
+    owner, count = units.study_arguments(np.array([3, 0]), torch.device("cpu"))
     assert units.radiographs(np.array([3, 0])).tolist() == [6, 7, 8, 0, 1]
     assert owner.tolist() == [0, 0, 0, 1, 1] and count == 2
 
 
-def test_margins_are_means_over_steps_towards_the_given_label():
+def test_margins_are_means_over_steps():
     """By hand: study a has radiographs with logits 1, 3 and -1, so 1; b is normal with 2 twice, so -2."""
     rows = pd.DataFrame({"study_id": list("aab"), "bone": "wrist", "group_id": "p", "label": [1.0, 1.0, 0.0]})
-    logged = Logged(4, torch.device("cpu"))
+    logged = MarginSums(4, torch.device("cpu"))
     logged.add(np.array([0, 2]), torch.tensor([1.0, 2.0]))
     logged.add(np.array([1, 0, 2]), torch.tensor([3.0, -1.0, 2.0]))
     table = margin_table(
@@ -128,17 +130,17 @@ def test_margins_are_means_over_steps_towards_the_given_label():
     assert table["logit"].tolist() == pytest.approx([1, 2]) and table["aum"].tolist() == pytest.approx([1, -2])
 
 
-def test_a_wrong_label_is_learned_last(mura, workspace, tmp_path):
+def test_a_wrong_label_has_the_lowest_margin(mura, workspace, tmp_path):
     indexed = build_index(mura, folds=4)
     rows = indexed.frame
     wrong = rows.loc[(rows["split"] == "train") & (rows["fold"] == 2), "study_id"].iloc[0]
     rows.loc[rows["study_id"] == wrong, "label"] = 1 - rows.loc[rows["study_id"] == wrong, "label"]
     dataset = write_dataset("tree", indexed)
-    train(RECIPE, dataset, tmp_path / "checkpoints" / "small", device="cpu")
+    train(RECIPE, dataset, tmp_path / "checkpoints" / "small", RunOptions(device="cpu"))
     command = ["label-audit", "small", "--data", "tree", "--order", "aum", "--json"]
     told = json.loads(CliRunner().invoke(app, command, catch_exceptions=False).stdout)
     assert told["ranked"][0]["study_id"] == wrong and told["ranked"][0]["aum"] < 0
     assert told["studies"] == read_checkpoint("small").learned().eq("train").sum() // 2
     (tmp_path / "checkpoints" / "small" / "margins.parquet").unlink()
-    refused = CliRunner().invoke(app, command).exception
-    assert isinstance(refused, OverreadError) and "logged no margins" in str(refused)
+    error = CliRunner().invoke(app, command).exception
+    assert isinstance(error, OverreadError) and error.code == "margins-missing"

@@ -1,4 +1,4 @@
-"""Every combination is trained once, and the table says what is more than chance."""
+"""A sweep trains every combination once, and its table says which differences are more than chance."""
 
 import json
 from dataclasses import replace
@@ -12,12 +12,13 @@ from typer.testing import CliRunner
 from core import paths
 from core.__main__ import app
 from core.data.index import build_index, write_dataset
-from core.errors import OverreadError
 from core.models.checkpoint import read_checkpoint
 from core.scores.predictions import read_file
 from core.training import sweep as room
+from core.training.options import RunOptions
 from core.training.recipes import ORIGINAL_CNN_64
-from core.training.sweep import compare_runs, points_of, run_sweep
+from core.training.sweep import compare_runs, grid_points, run_sweep
+from tests.refusals import refused
 from tests.training.test_loop import RECIPE
 
 SHORT = replace(RECIPE, epochs=2)
@@ -28,8 +29,8 @@ def tree(mura, workspace):
     return write_dataset("tree", build_index(mura, folds=4))
 
 
-def test_a_grid_is_every_combination():
-    points = points_of(SHORT, ["size=16,32", "balance=none,weight", "bones=wrist,all"])
+def test_a_grid_has_every_combination():
+    points = grid_points(SHORT, ["size=16,32", "balance=none,weight", "bones=wrist,all"])
     assert len(points) == 8 and len({point.slug for point in points}) == 8
     assert {(point.recipe.size, point.recipe.balance, point.recipe.bones) for point in points} == {
         (size, balance, bones) for size in (16, 32) for balance in ("none", "weight") for bones in ((), ("wrist",))
@@ -37,23 +38,23 @@ def test_a_grid_is_every_combination():
 
 
 @pytest.mark.parametrize(
-    ("grid", "said"),
+    ("grid", "code", "figure"),
     [
-        ([], "at least one --grid"),
-        (["size"], "expected key=value"),
-        (["size=16,16"], "list each value once"),
-        (["size=16", "size=32"], "given twice"),
-        (["siez=16"], "there is no such setting; the settings are"),
-        (["size=8"], "expected 16 or more"),
+        ([], "grid-empty", "--grid"),
+        (["size"], "grid-invalid", "key=value"),
+        (["size=16,16"], "grid-repeated", "once"),
+        (["size=16", "size=32"], "grid-repeated", "size"),
+        (["siez=16"], "setting-unknown", "siez"),
+        (["size=8"], "setting-value", "16 or more"),
     ],
 )
-def test_a_grid_that_cannot_be_is_refused_before_training(grid, said):
-    with pytest.raises(OverreadError, match=said):
-        points_of(SHORT, grid)
+def test_an_invalid_grid_is_refused_before_training(grid, code, figure):
+    with refused(code, figure):
+        grid_points(SHORT, grid)
 
 
-def test_a_sweep_is_trained_kept_and_taken_up(tree, workspace, monkeypatch):
-    table = run_sweep(SHORT, tree, "sizes", ["size=16,32"], seeds=2, split="valid", device="cpu")
+def test_a_sweep_is_trained_stored_and_resumed(tree, workspace, monkeypatch):
+    table = run_sweep(SHORT, tree, "sizes", ["size=16,32"], seeds=2, split="valid", options=RunOptions(device="cpu"))
     names = {folder.name for folder in paths.CHECKPOINTS.iterdir()}
     assert names == {f"sizes-size_{size}-seed{seed}" for size in (16, 32) for seed in (0, 1)}
     assert (table["auroc"].diff().dropna() <= 0).all() and table["verdict"].iloc[0] == "best"
@@ -67,10 +68,10 @@ def test_a_sweep_is_trained_kept_and_taken_up(tree, workspace, monkeypatch):
         assert row.auroc == pytest.approx(np.mean(areas)) and row.spread == pytest.approx(np.std(areas, ddof=1))
     kept = pd.read_csv(workspace / "sweeps" / "sizes.csv")
     assert kept["checkpoints"].tolist() == table["checkpoints"].tolist()
-    with pytest.raises(OverreadError, match="already holds a checkpoint"):
+    with refused("checkpoint-exists", "sizes-size_16"):
         run_sweep(SHORT, tree, "sizes", ["size=16,32"], seeds=2)
-    monkeypatch.setattr(room, "train", lambda *arguments: pytest.fail("what was finished is not trained again"))
-    again = run_sweep(SHORT, tree, "sizes", ["size=16,32"], seeds=2, split="valid", resume=True)
+    monkeypatch.setattr(room, "train", lambda *arguments: pytest.fail("a finished run was trained again"))
+    again = run_sweep(SHORT, tree, "sizes", ["size=16,32"], seeds=2, split="valid", options=RunOptions(resume=True))
     pd.testing.assert_frame_equal(again, table)
 
 
@@ -97,33 +98,33 @@ def made_up(monkeypatch, qualities: dict[str, float], studies: int = 400):
     )
     shared = random.normal(0, 1, studies)
     runs = []
-    for point in points_of(SHORT, [f"name={','.join(qualities)}"]):
+    for point in grid_points(SHORT, [f"name={','.join(qualities)}"]):
         scores = qualities[point.settings["name"]] * label + shared + random.normal(0, 0.3, studies)
         runs.append((point, Known(point.settings["name"], base.assign(score=scores))))
     monkeypatch.setattr(room, "_studies", lambda checkpoint, split: checkpoint.scores)
     return compare_runs(runs).set_index("name")
 
 
-def test_what_is_worse_is_told_from_what_is_not(monkeypatch):
+def test_only_a_worse_run_is_behind_the_best(monkeypatch):
     table = made_up(monkeypatch, {"good": 1.5, "same": 1.49, "bad": 0.5})
     assert table.loc["bad", "verdict"] == "behind the best" and table.loc["bad", "p_holm"] < 0.01
-    assert {table.loc["good", "verdict"], table.loc["same", "verdict"]} == {"best", "not told apart from the best"}
+    assert {table.loc["good", "verdict"], table.loc["same", "verdict"]} == {"best", "not distinguishable from the best"}
     assert table.loc["bad", "behind_low"] < table.loc["bad", "behind"] < table.loc["bad", "behind_high"]
 
 
-def test_chance_alone_is_rarely_a_difference(monkeypatch):
+def test_runs_that_differ_by_chance_are_not_behind(monkeypatch):
     table = made_up(monkeypatch, {name: 1.0 for name in "abcdefgh"})
     assert (table["verdict"] == "behind the best").sum() == 0
 
 
-def test_one_bone_against_all_is_compared_on_that_bone(tree):
-    table = run_sweep(SHORT, tree, "bones", ["bones=wrist,all"], split="valid", device="cpu")
+def test_runs_on_one_bone_and_on_all_are_compared_on_that_bone(tree):
+    table = run_sweep(SHORT, tree, "bones", ["bones=wrist,all"], split="valid", options=RunOptions(device="cpu"))
     scores = read_file(read_checkpoint("bones-bones_all").folder / "predictions.parquet")
     wrists = scores[(scores["split"] == "valid") & (scores["bone"] == "wrist")]["study_id"].nunique()
     assert set(table["n"]) == {wrists}
     learned = read_checkpoint("bones-bones_wrist").learned()
     assert len(learned) < len(read_checkpoint("bones-bones_all").learned())
-    with pytest.raises(OverreadError, match="train has elbow, wrist"):
+    with refused("bone-missing", "toe", "elbow, wrist"):
         run_sweep(SHORT, tree, "toes", ["bones=toe"])
 
 
