@@ -94,11 +94,11 @@ def draw_logits(
     reference: str, sha1: str, image_id: str, text: str, seed: int, first: int, last: int, _checkpoint, _original
 ) -> np.ndarray:
     """Logits of some epochs' draws of one radiograph, nothing mixed, float64 [last - first]."""
-    from core.scores import stability
+    from core.scores import augmentation_stability
 
     classifier = loaders.classifier(reference, _checkpoint)
     augmentation = Augmentation.from_text(text)
-    return stability.draw_logits(classifier, augmentation, _original, image_id, seed, range(first, last))
+    return augmentation_stability.draw_logits(classifier, augmentation, _original, image_id, seed, range(first, last))
 
 
 def judged(checkpoint: Checkpoint, dataset: Dataset, augmentation: Augmentation, seed: int) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import torch
 from core.data.augment import PRESETS, Augmentation, apply
 from core.data.index import build_index, write_dataset
 from core.errors import OverreadError
-from core.scores import stability
+from core.scores import augmentation_stability as stability
 from core.scores.augmentation_stability import draw_logits, stability_rows, stability_table, steadiness
 from core.scores.classifier import load_classifier
 from core.training.loop import train
