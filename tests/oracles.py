@@ -1,4 +1,4 @@
-"""Slow, obvious implementations to test the fast ones against. Loops on purpose."""
+"""Slow, obvious implementations that tests compare with the fast ones. They use loops on purpose."""
 
 import numpy as np
 from scipy.optimize import brentq
@@ -22,7 +22,7 @@ def pair_wins(scores, labels) -> np.ndarray:
 
 
 def delong_by_pairs(scores_a, scores_b, labels) -> tuple[np.ndarray, np.ndarray]:
-    """The two areas and their covariance matrix, from the whole matrix of pairs, as the 1988 paper writes it."""
+    """The two areas and their covariance matrix from the matrix of all pairs, as in DeLong 1988."""
     wins = [pair_wins(scores, labels) for scores in (scores_a, scores_b)]
     m, n = wins[0].shape
     by_abnormal = np.cov([win.mean(axis=1) for win in wins])
@@ -42,26 +42,26 @@ def average_precision_by_loop(scores, labels) -> float:
 
 
 def wilson_by_root(k, n, z=1.959963984540054) -> tuple[float, float]:
-    """The two shares at which the score test just fails to reject."""
+    """The two proportions at which the score test has p = 0.05."""
 
     def distance(share):
         return (k / n - share) ** 2 - z**2 * share * (1 - share) / n
 
-    # At 0 and at 1 the variance is 0 and the distance too: the other root is the bound.
+    # At 0 and 1 the variance and the distance are 0, so the other root is the bound.
     low = 0.0 if k == 0 else brentq(distance, 0, k / n - 1e-9, xtol=1e-14)
     high = 1.0 if k == n else brentq(distance, k / n + 1e-9, 1, xtol=1e-14)
     return low, high
 
 
 def clopper_pearson_by_root(k, n) -> tuple[float, float]:
-    """The two shares at which the binomial tail is exactly 2.5%."""
+    """The two proportions at which the binomial tail is exactly 2.5%."""
     low = 0.0 if k == 0 else brentq(lambda share: binom.sf(k - 1, n, share) - 0.025, 0, 1, xtol=1e-14)
     high = 1.0 if k == n else brentq(lambda share: binom.cdf(k, n, share) - 0.025, 0, 1, xtol=1e-14)
     return low, high
 
 
 def bootstrap_by_loop(groups, rows_to_value, draws, seed) -> np.ndarray:
-    """Draws patients one resample at a time and copies all their rows; `rows_to_value` takes the row numbers."""
+    """Draw patients one resample at a time and copy all their rows; `rows_to_value` gets the row numbers."""
     groups = np.asarray(groups)
     names = sorted(set(groups.tolist()))
     rows = [np.flatnonzero(groups == name) for name in names]
@@ -74,7 +74,7 @@ def bootstrap_by_loop(groups, rows_to_value, draws, seed) -> np.ndarray:
 
 
 def study_score_by_loop(logits, rule, attention=()) -> float:
-    """One study's score from its logits, and their attention before the softmax."""
+    """The score of one study from its logits and their attention before the softmax."""
     if rule == "attention":
         weights = [np.exp(value) for value in attention]
         return float(expit(sum(weight * value for weight, value in zip(weights, logits)) / sum(weights)))
@@ -98,7 +98,7 @@ def study_score_by_loop(logits, rule, attention=()) -> float:
 
 
 def holm_by_loop(p_values) -> list[float]:
-    """The k-th smallest times (m - k), never below an earlier one, at most 1."""
+    """The k-th smallest p-value times (m - k), at least the one before, at most 1."""
     found, running = [0.0] * len(p_values), 0.0
     for step, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
         running = max(running, min(1.0, p_values[place] * (len(p_values) - step)))

@@ -1,4 +1,4 @@
-"""Small published or hand-made sets that many tests read."""
+"""Small published and hand-made data sets that many tests use."""
 
 import numpy as np
 import pandas as pd
@@ -69,7 +69,7 @@ Q = np.array(
 
 
 def tied(seed: int, n: int = 80, values: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Scores on a coarse grid, so that many tie, and labels that lean on them; both classes are there."""
+    """Scores on a coarse grid, with many ties, and labels that correlate with them; both classes occur."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, 2, n)
     labels[:2] = 0, 1
@@ -78,7 +78,7 @@ def tied(seed: int, n: int = 80, values: int = 8) -> tuple[np.ndarray, np.ndarra
 
 
 def predictions(studies: int = 200, seed: int = 0, bones=("wrist", "elbow", "hip")) -> pd.DataFrame:
-    """PREDICTIONS: one to four radiographs a study, up to three studies a patient, labels that lean on the logit."""
+    """PREDICTIONS: one to four radiographs a study, up to three studies a patient, logits that depend on the label."""
     random = np.random.default_rng(seed)
     views = random.integers(1, 5, studies)
     study = np.repeat(np.arange(studies), views)

@@ -16,7 +16,7 @@ Z = 1.959963984540054
 
 
 def made(slope, intercept, n=4000, seed=0):
-    """Labels drawn from scores whose true calibration line is known."""
+    """Scores, and labels drawn with a known calibration line."""
     random = np.random.default_rng(seed)
     x = random.normal(0, 1.5, n)
     return expit(x), (random.random(n) < expit(intercept + slope * x)).astype(int)
@@ -28,7 +28,7 @@ def test_t20():
     assert calibration.brier_skill(P, Y) == pytest.approx(0.333818181818, abs=1e-12)
     line = calibration.calibration_line(P, Y)
     assert line["slope"].value == pytest.approx(1.0013285, abs=1e-7)
-    # The published .2501345 stopped short of the maximum by 6e-7; the score equation's root is the check below.
+    # The published 0.2501345 is 6e-7 from the maximum, so the root of the score equation is checked below.
     assert line["intercept"].value == pytest.approx(0.2501345, abs=1e-6)
     root = brentq(lambda a: (expit(logit(P) + a) - Y).sum(), -5, 5, xtol=1e-15)
     assert line["intercept"].value == pytest.approx(root, abs=1e-12)
@@ -36,7 +36,7 @@ def test_t20():
 
 
 def test_t20_standard_errors(monkeypatch):
-    # T20 is one abnormal study short of an interval: the rule is lifted to reach the published errors.
+    # T20 has 9 abnormal studies, and an interval needs 10; the published errors need the rule switched off.
     monkeypatch.setattr(calibration, "too_few", lambda abnormal, normal: "")
     line = calibration.calibration_line(P, Y)
     errors = [(line[name].high - line[name].low) / 2 / Z for name in ("slope", "intercept")]
@@ -60,7 +60,7 @@ def test_scores_agree_with_scikit_learn():
 
 
 @pytest.mark.parametrize(("slope", "intercept"), [(1.0, 0.0), (0.5, 0.0), (1.6, -1.0)])
-def test_the_line_is_found_again_and_agrees_with_scikit_learn(slope, intercept):
+def test_the_calibration_line_is_recovered_and_agrees_with_scikit_learn(slope, intercept):
     scores, labels = made(slope, intercept)
     line = calibration.calibration_line(scores, labels)
     assert line["slope"].low <= slope <= line["slope"].high
@@ -70,13 +70,13 @@ def test_the_line_is_found_again_and_agrees_with_scikit_learn(slope, intercept):
         assert line["intercept"].low <= intercept <= line["intercept"].high
 
 
-def test_far_off_scores_still_converge():
+def test_the_fit_converges_for_extreme_scores():
     scores, labels = made(0.05, 0.0)
     line = calibration.calibration_line(np.clip(expit(20 * logit(scores)), 1e-15, 1 - 1e-15), labels)
     assert 0 < line["slope"].value < 0.02 and np.isfinite(line["intercept"].value)
 
 
-def test_calibration_without_an_answer():
+def test_undefined_calibration_figures_have_a_reason():
     for scores, labels, word in (
         (P, np.ones(20), "no normal"),
         (np.full(20, 0.3), Y, "same score"),
@@ -89,7 +89,7 @@ def test_calibration_without_an_answer():
     assert all(np.isnan(figure([], [])) for figure in (calibration.log_loss, calibration.ece, calibration.mce))
 
 
-def test_the_reliability_table_closes_only_its_last_bin():
+def test_only_the_last_bin_of_the_reliability_table_is_closed():
     table = calibration.reliability_table([0.0, 0.1, 0.1, 0.3, 0.999, 1.0], [0, 1, 0, 1, 1, 1], bins=10)
     assert table["n"].tolist() == [1, 2, 0, 1, 0, 0, 0, 0, 0, 2] and table["n"].sum() == 6
     assert table.loc[1, ["n_abnormal", "mean_score", "share_abnormal"]].tolist() == [1, 0.1, 0.5]
@@ -104,18 +104,18 @@ def test_every_edge_belongs_to_the_bin_above():
 
 
 @pytest.mark.parametrize("scores", [[0.2, 1.1], [-0.1, 0.3]])
-def test_scores_that_are_no_probabilities_are_refused(scores):
+def test_scores_outside_0_to_1_are_refused(scores):
     with refused("scores-not-probabilities", scores[0], scores[1]):
         calibration.brier(scores, [0, 1])
 
 
-def test_no_bins_are_refused():
+def test_zero_bins_are_refused():
     with refused("bins-range", 0):
         calibration.reliability_table([0.5], [1], bins=0)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_both_scalings_are_maximum_likelihood(seed):
+def test_both_methods_maximise_the_likelihood(seed):
     scores, labels = made(0.6 + 0.3 * seed, 0.4 - 0.3 * seed, 800, seed)
     x = logit(scores)
     platt = calibration.fit_calibration(scores, labels, "platt")
@@ -123,7 +123,7 @@ def test_both_scalings_are_maximum_likelihood(seed):
     assert (platt.intercept.value, platt.slope.value) == pytest.approx(tuple(peer.params), abs=1e-9)
     assert (platt.slope.low, platt.slope.high) == pytest.approx(tuple(peer.conf_int()[1]), abs=1e-7)
     scaled = calibration.fit_calibration(scores, labels, "temperature")
-    # The score equation of the one coefficient, solved by bisection.
+    # The score equation of the single coefficient, solved by bisection.
     root = brentq(lambda slope: ((expit(slope * x) - labels) * x).sum(), 1e-3, 20, xtol=1e-15)
     assert scaled.temperature.value == pytest.approx(1 / root, abs=1e-9) and scaled.intercept.value == 0
     assert scaled.temperature.low < 1 / root < scaled.temperature.high
@@ -132,7 +132,7 @@ def test_both_scalings_are_maximum_likelihood(seed):
 
 
 @pytest.mark.parametrize("method", calibration.CALIBRATIONS)
-def test_on_the_studies_it_was_fitted_on_the_line_is_straight(method):
+def test_calibrated_scores_have_slope_1_on_the_studies_of_the_fit(method):
     scores, labels = made(0.5, 0.0, 3000)
     fitted = calibration.fit_calibration(scores, labels, method)
     before, after = (calibration.calibration_facts(part, labels) for part in (scores, fitted.apply(scores)))
@@ -142,7 +142,7 @@ def test_on_the_studies_it_was_fitted_on_the_line_is_straight(method):
     assert (np.argsort(fitted.apply(scores), kind="stable") == np.argsort(scores, kind="stable")).all()
 
 
-def test_scores_of_0_and_1_far_too_sure_are_brought_back():
+def test_temperature_scaling_corrects_overconfident_scores():
     scores, labels = made(1.0, 0.0, 3000)
     sure = expit(30 * logit(scores))
     fitted = calibration.fit_calibration(sure, labels, "temperature")
@@ -167,7 +167,7 @@ def test_a_calibration_that_cannot_be_fitted_is_refused(method):
         calibration.fit_calibration(scores, labels, "isotonic")
 
 
-def test_the_gain_is_the_difference_of_both_losses_by_patient():
+def test_improvement_is_the_difference_of_losses_with_intervals_by_patient():
     scores, labels = made(0.5, 0.0, 600)
     after = calibration.fit_calibration(scores, labels).apply(scores)
     groups = np.arange(600) // 2

@@ -1,4 +1,4 @@
-"""Two models on the same studies: against statsmodels, published tables, and loops over the studies."""
+"""Two models on the same studies, compared with statsmodels, published tables and loops over the studies."""
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ def two(n=500, seed=0):
     return one, other
 
 
-def test_the_areas_are_the_paper_s():
+def test_area_differences_equal_the_published_ones():
     matched = match_studies(studies_of(KG / 10, OUTCOME), studies_of(ALB / 10, OUTCOME))
     facts = ranking_facts(matched.studies)
     assert (facts["auroc_z"], facts["auroc_p"]) == pytest.approx((-0.112778269044526, 0.910206347201035), abs=1e-12)
@@ -52,7 +52,7 @@ def test_t20():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_every_figure_is_what_a_loop_counts(seed):
+def test_every_figure_agrees_with_a_loop(seed):
     one, other = two(seed=seed)
     shuffled = other.sample(frac=1, random_state=seed)
     facts = compare(match_studies(one, shuffled), 0.45, 0.55, by="bone", draws=0)
@@ -78,7 +78,7 @@ def test_every_figure_is_what_a_loop_counts(seed):
         assert groups[f"{name}_p_holm"].to_numpy() == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_difference_by_patient_is_one_bootstrap_of_both():
+def test_the_difference_by_patient_uses_the_same_draws_for_both_models():
     one, other = two(120)
     facts = ranking_facts(match_studies(one, other).studies, draws=60)
     a, b, y = one["score"].to_numpy(), other["score"].to_numpy(), one["label"].to_numpy()
@@ -90,7 +90,7 @@ def test_the_difference_by_patient_is_one_bootstrap_of_both():
 
 
 def test_published_paired_tables():
-    # Altman and others 2000, table 6.2; Newcombe 1998 (paired), table II and a worked table of cells 80, 2, 10, 8.
+    # Altman et al. 2000, table 6.2; Newcombe 1998 (paired), table II; a worked example with cells 80, 2, 10, 8.
     for cells, low, high, digits in (
         ((14, 5, 0, 22), 0.011, 0.226, 3), ((36, 12, 2, 0), 0.0569, 0.3404, 4), ((80, 2, 10, 8), -0.1554, -0.0102, 4),
     ):  # fmt: skip
@@ -99,7 +99,7 @@ def test_published_paired_tables():
     assert mcnemar(10, 2) == pytest.approx(0.0385742, abs=1e-7)
 
 
-def test_turning_the_pair_round_turns_the_interval_round():
+def test_swapping_the_models_mirrors_the_interval():
     one, other = paired_difference(30, 9, 4, 7), paired_difference(30, 4, 9, 7)
     assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low), abs=1e-15)
     assert paired_difference(0, 5, 0, 0).high == 1 and paired_difference(4, 0, 0, 0).value == 0
@@ -108,13 +108,13 @@ def test_turning_the_pair_round_turns_the_interval_round():
 
 
 @pytest.mark.parametrize(("b", "c"), [(10, 2), (2, 10), (0, 0), (5, 5), (0, 7), (700, 640)])
-def test_mid_p_is_the_exact_one_less_half_of_what_was_seen_twice(b, c):
+def test_mid_p_is_the_exact_p_minus_the_probability_of_the_observed_table(b, c):
     seen, n = binom.pmf(min(b, c), b + c, 0.5), b + c
     expected = 2 * (binom.cdf(min(b, c), n, 0.5) - seen / 2) if b != c else 1 - seen / 2 * (n > 0)
     assert mcnemar_mid(b, c) == pytest.approx(expected, abs=1e-12)
 
 
-def test_discordant_studies_are_those_that_change():
+def test_the_discordant_table_lists_the_studies_only_one_model_classifies_correctly():
     one, other = two()
     matched = match_studies(one, other).studies
     table = discordant_table(matched, 0.4, 0.6)
@@ -138,7 +138,7 @@ def test_studies_left_out_are_counted_and_named():
     assert match_studies(one.iloc[2:], other.iloc[2:]).left_out == ""
 
 
-def test_other_studies_and_another_truth_are_refused():
+def test_different_studies_and_contradicting_labels_are_refused():
     one, other = two(100)
     with refused("no-shared-studies", "100 and 100"):
         match_studies(one, other.assign(study_id=[f"else{i}" for i in range(100)]))
@@ -159,15 +159,15 @@ def test_one_class_few_studies_and_the_same_model():
     assert np.isnan(few["sensitivity_difference_low"]) and "10 are needed" in few["sensitivity_why"]
 
 
-def test_a_clinician_can_read_it():
+def test_the_comparison_in_sentences():
     one, other = two(400)
-    said = sentences(compare(match_studies(one, other), 0.5, 0.2, draws=0), "old", "new")
-    assert said[0].startswith("AUROC 0.") and "old ranks better" in said[0]
-    assert "only by new" in said[1] and "(p under 0.001)" in said[1]
+    lines = sentences(compare(match_studies(one, other), 0.5, 0.2, draws=0), "old", "new")
+    assert lines[0].startswith("AUROC 0.") and "old ranks better" in lines[0]
+    assert "only by new" in lines[1] and "(p under 0.001)" in lines[1]
     assert (p_text(0.0321), p_text(1.0), p_text(1e-7), p_text(np.nan)) == ("0.032", "1", "under 0.001", "-")
 
 
-def test_one_patient_a_study_needs_no_bootstrap_of_its_own():
+def test_with_one_study_a_patient_bootstrap_and_delong_agree():
     one, other = two(200)
     one["group_id"] = one["study_id"]
     matched = match_studies(one, one.assign(score=other["score"])).studies

@@ -59,7 +59,7 @@ def test_values_agree_with_scikit_learn(seed):
 @pytest.mark.parametrize("name", ["kappa", "mcc"])
 @pytest.mark.parametrize("cells", [(200, 60, 250, 90), (90, 10, 120, 80)])
 def test_standard_errors_agree_with_a_numerical_slope(name, cells):
-    """The delta method on the multinomial, with the slope by central differences on the function itself."""
+    """The delta method on the multinomial, with the derivative by central differences."""
     figure, total = getattr(confusion, name), sum(cells)
     slope = np.zeros(4)
     for i in range(4):
@@ -101,18 +101,18 @@ def test_one_class_is_not_estimable(at):
         assert np.isnan(found.value) and np.isnan(found.low) and "not estimable" in found.why and found.n == sum(at)
 
 
-def test_one_sided_rates_are_still_shown_with_one_class():
+def test_sensitivity_needs_only_abnormal_studies():
     assert confusion.sensitivity(15, 5) == proportion(15, 20)
     assert np.isnan(confusion.specificity(0, 0).value) and "no normal studies" in confusion.specificity(0, 0).why
 
 
-def test_a_rate_needs_ten_of_its_own_class_for_an_interval():
+def test_a_rate_needs_ten_studies_of_its_class_for_an_interval():
     assert np.isnan(confusion.sensitivity(6, 3).low) and confusion.sensitivity(6, 3).value == 6 / 9
     assert confusion.sensitivity(6, 3).why == "no interval: 9 abnormal, 10 are needed"
     assert confusion.sensitivity(6, 4).why == "" and confusion.sensitivity(6, 4).low > 0
 
 
-def test_the_same_call_for_all_has_no_correlation_where_scikit_learn_says_0():
+def test_mcc_is_undefined_where_every_study_gets_the_same_call():
     found = confusion.mcc(tp=0, fp=0, tn=30, fn=20)
     assert np.isnan(found.value) and "same call" in found.why
     kappa = confusion.kappa(tp=0, fp=0, tn=30, fn=20)
@@ -125,7 +125,7 @@ def test_perfect_agreement_has_no_interval():
         assert found.value == 1 and np.isnan(found.low) and "degenerate" in found.why
 
 
-def test_an_unbounded_ratio_is_undefined_and_says_so():
+def test_an_unbounded_likelihood_ratio_is_undefined_with_a_reason():
     positive = confusion.likelihood_ratio_positive(tp=30, fp=0, tn=50, fn=10)
     negative = confusion.likelihood_ratio_negative(tp=30, fp=0, tn=50, fn=10)
     assert np.isnan(positive.value) and "no false positive" in positive.why and negative.why == ""

@@ -15,7 +15,7 @@ from tests.refusals import refused
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_every_threshold_agrees_with_a_loop_ties_and_gaps_included(seed):
+def test_counts_agree_with_a_loop_at_every_threshold(seed):
     scores, labels = tied(seed)
     counts = counts_table(scores, labels)
     between = (np.unique(scores)[1:] + np.unique(scores)[:-1]) / 2
@@ -23,7 +23,7 @@ def test_every_threshold_agrees_with_a_loop_ties_and_gaps_included(seed):
         assert counts_at(counts, threshold) == counts_by_loop(scores, labels, threshold)
 
 
-def test_columns_order_and_first_row():
+def test_columns_order_and_first_row_of_the_counts():
     counts = counts_table(P, Y)
     assert list(counts) == ["threshold", "tp", "fp", "tn", "fn"]
     assert counts["threshold"].is_monotonic_decreasing and counts["threshold"].is_unique and len(counts) == 21
@@ -45,18 +45,18 @@ def test_the_order_of_the_rows_does_not_matter():
     pd.testing.assert_frame_equal(counts_table(scores, labels), counts_table(scores[shuffled], labels[shuffled]))
 
 
-def test_nothing_to_count_is_one_row_at_infinity():
+def test_without_studies_there_is_one_row_at_infinity():
     counts = counts_table([], [])
     assert len(counts) == 1 and counts_at(counts, 0.5) == {"tp": 0, "fp": 0, "tn": 0, "fn": 0}
     assert class_sizes(counts) == (0, 0)
 
 
-def test_counts_are_plain_whole_numbers():
+def test_counts_are_python_integers():
     assert all(type(value) is int for value in counts_at(counts_table(P, Y), 0.5).values())
     assert class_sizes(counts_table(P, Y)) == (9, 11)
 
 
-def test_many_thresholds_at_once():
+def test_rows_at_many_thresholds():
     counts = counts_table(P, Y)
     assert counts["threshold"].to_numpy()[rows_at(counts, [0.5, 0.51, 0.0])].tolist() == [0.5, 0.55, 0.03]
 
@@ -84,13 +84,13 @@ def test_labels_may_be_whole_boolean_or_float():
         assert positive.dtype == bool and positive.sum() == 9 and values.dtype == np.float64
 
 
-def test_no_threshold_is_an_error():
+def test_a_threshold_of_nan_is_refused():
     with refused("threshold-nan"):
         counts_at(counts_table(P, Y), np.nan)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_counts_of_groups_are_the_counts_of_each(seed):
+def test_group_counts_equal_the_counts_of_each_group(seed):
     scores, labels = tied(seed)
     groups = np.random.default_rng(seed).choice(["hand", "elbow", "wrist"], len(scores))
     made = group_counts(scores, labels, groups)

@@ -28,7 +28,7 @@ def test_published_figures_at_three_prevalences(prevalence, ppv, npv, alerts, re
         assert figure.low < figure.value < figure.high and figure.n == 1199 and figure.why == ""
 
 
-def test_without_a_stated_prevalence_the_data_speak():
+def test_without_a_stated_prevalence_figures_are_those_of_the_data():
     found = predictive_values(**DENSENET)
     assert found["ppv"].value == 420 / 486 and (found["ppv"].low, found["ppv"].high) == pytest.approx(wilson(420, 486))
     assert found["npv"].value == 595 / 713 and found["alerts_per_100"].value == pytest.approx(100 * 486 / 1199)
@@ -38,7 +38,7 @@ def test_without_a_stated_prevalence_the_data_speak():
         assert at_its_own[name].value == pytest.approx(found[name].value, abs=1e-12)
 
 
-def test_the_interval_of_ppv_is_the_logit_one():
+def test_the_interval_of_ppv_is_mercaldos_on_the_logit():
     """Mercaldo 2007: variance of logit PPV = (1 - Se) / (Se n1) + Sp / ((1 - Sp) n0)."""
     found = predictive_values(**DENSENET, prevalence=0.1)["ppv"]
     sensitivity, specificity = 420 / 538, 595 / 661
@@ -60,13 +60,13 @@ def test_intervals_at_a_stated_prevalence_cover_about_95_in_100(name):
     assert 0.93 <= np.mean(inside) <= 0.98
 
 
-def test_a_count_of_nothing_has_a_value_and_an_interval_that_holds_it():
+def test_a_count_of_0_has_a_value_inside_its_interval():
     found = predictive_values(tp=30, fp=0, tn=50, fn=10, prevalence=0.1)
     assert found["ppv"].value == 1 and found["ppv"].high == 1 and 0.3 < found["ppv"].low < 1
     assert found["number_needed_to_review"].value == 1 and found["number_needed_to_review"].high < 4
 
 
-def test_nothing_called_abnormal_leaves_ppv_undefined():
+def test_ppv_is_undefined_where_nothing_is_called_abnormal():
     for prevalence in (None, 0.1):
         found = predictive_values(tp=0, fp=0, tn=50, fn=10, prevalence=prevalence)
         assert np.isnan(found["ppv"].value) and "no study is called abnormal" in found["ppv"].why
@@ -97,7 +97,7 @@ def test_t20_net_benefit():
     assert (table["treat_none"] == 0).all()
 
 
-def test_net_benefit_is_its_definition_at_every_default_threshold():
+def test_net_benefit_agrees_with_its_definition():
     counts = counts_table(P, Y)
     table = net_benefit_table(counts)
     assert len(table) == 99 and table["threshold"].iloc[[0, -1]].tolist() == [0.01, 0.99]
@@ -107,7 +107,7 @@ def test_net_benefit_is_its_definition_at_every_default_threshold():
         assert row.net_benefit == pytest.approx(expected, abs=1e-12)
 
 
-def test_net_benefit_at_another_prevalence_is_that_of_reweighted_studies():
+def test_net_benefit_at_a_stated_prevalence_agrees_with_reweighted_studies():
     counts = counts_table(np.r_[P, P[Y == 0]], np.r_[Y, Y[Y == 0]])
     expected = net_benefit_table(counts)
     found = net_benefit_table(counts_table(P, Y), prevalence=9 / 31)
@@ -115,7 +115,7 @@ def test_net_benefit_at_another_prevalence_is_that_of_reweighted_studies():
         assert found[name].tolist() == pytest.approx(expected[name].tolist(), abs=1e-12)
 
 
-def test_net_benefit_without_an_answer():
+def test_net_benefit_of_one_class_and_of_impossible_thresholds():
     assert net_benefit_table(counts_table(P, np.ones(20)))["net_benefit"].isna().all()
     with refused("threshold-range", 1):
         net_benefit_table(counts_table(P, Y), [0.5, 1.0])

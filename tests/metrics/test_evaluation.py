@@ -46,7 +46,7 @@ def test_figures_agree_with_pandas_and_scikit_learn(threshold):
             assert group[name] == pytest.approx(value, abs=1e-12), name
 
 
-def test_the_contract_of_the_command_line():
+def test_evaluate_has_the_documented_keys():
     frame = predictions(300, seed=4)
     found = evaluate(frame, 0.4, by="bone")
     assert set(found) >= CONTRACT and found["level"] == "study" and found["threshold"] == 0.4 and found["why"] == ""
@@ -63,7 +63,7 @@ def test_the_contract_of_the_command_line():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_every_other_figure_agrees_with_scikit_learn_and_statsmodels(seed):
+def test_all_figures_agree_with_scikit_learn_and_statsmodels(seed):
     frame = predictions(400, seed=seed)
     found = evaluate(frame, 0.45, by="bone")
     studies = study_table(frame)
@@ -92,7 +92,7 @@ def test_every_other_figure_agrees_with_scikit_learn_and_statsmodels(seed):
         assert (facts["ppv_low"], facts["ppv_high"]) == pytest.approx(wilson(tp, tp + fp))
 
 
-def test_the_area_has_the_interval_of_its_patients_too():
+def test_evaluate_has_the_interval_by_patient():
     frame = predictions(150, seed=5)
     studies = study_table(frame)
     y, p = studies["label"].to_numpy(), studies["score"].to_numpy()
@@ -104,7 +104,7 @@ def test_the_area_has_the_interval_of_its_patients_too():
     assert few["auroc_patient_low"] is None and "9 abnormal studies" in few["auroc_patient_why"]
 
 
-def test_groups_stand_in_muras_order_and_sum_to_the_whole():
+def test_groups_are_in_muras_order_and_add_up_to_the_whole():
     frame = predictions(300, seed=4, bones=("hip", "shoulder", "ankle", "finger", "wrist"))
     found = evaluate(frame, by="bone")
     assert [group["bone"] for group in found["groups"]] == ["finger", "wrist", "shoulder", "ankle", "hip"]
@@ -112,7 +112,7 @@ def test_groups_stand_in_muras_order_and_sum_to_the_whole():
         assert sum(group[name] for group in found["groups"]) == found[name]
 
 
-def test_other_columns_of_the_studies_make_groups_too():
+def test_any_column_of_the_studies_can_group():
     found = evaluate(predictions(), by="n_views")
     assert [group["n_views"] for group in found["groups"]] == [1, 2, 3, 4]
     json.dumps(found, allow_nan=False)
@@ -121,7 +121,7 @@ def test_other_columns_of_the_studies_make_groups_too():
             evaluate(predictions(), by=wrong)
 
 
-def test_undefined_is_null_and_says_why():
+def test_undefined_figures_are_null_with_a_reason():
     found = evaluate(one_view_each(P, np.zeros(20)))
     assert found["auroc"] is None and found["average_precision"] is None and found["sensitivity"] is None
     assert found["specificity"] is not None and found["specificity_low"] is not None
@@ -142,7 +142,7 @@ def test_unknown_labels_are_counted_and_left_out():
     assert {**found, "n_unknown": 0} == without
 
 
-def test_the_aggregation_reaches_the_scores():
+def test_evaluate_uses_the_aggregation():
     frame = predictions(100, seed=6)
     assert evaluate(frame, aggregation="max")["tp"] > evaluate(frame, aggregation="mean")["tp"]
     assert evaluate(frame, aggregation="max")["aggregation"] == "max"
@@ -166,14 +166,14 @@ def test_the_group_table_keeps_empty_bones():
     assert table["n"].dtype.kind == "i" and table["auroc"].dtype == float
 
 
-def test_a_bone_whose_studies_have_no_label_is_a_row_of_0():
+def test_a_bone_without_labels_has_a_row_with_n_0():
     frame = one_view_each(P, Y)
     frame.loc[:4, ["bone", "label"]] = "hip", np.nan
     table = group_table(frame, 0.5).set_index("bone")
     assert table.loc["hip", ["n", "n_unknown"]].tolist() == [0, 5] and table.loc["wrist", "n"] == 15
 
 
-def test_outcomes_at_a_threshold():
+def test_outcome_table_at_a_threshold():
     frame = pd.concat([one_view_each(P, Y), one_view_each([0.9], [np.nan]).assign(study_id="unknown")])
     studies = study_table(frame)
     table = outcome_table(studies, studies["score"][12])
@@ -187,7 +187,7 @@ def test_outcomes_at_a_threshold():
         assert (table["outcome"] == name.upper()).sum() == found[name]
 
 
-def test_no_threshold_is_an_error():
+def test_a_threshold_of_nan_is_refused():
     for call in (lambda: evaluate(predictions(), np.nan), lambda: outcome_table(study_table(predictions()), np.nan)):
         with refused("threshold-nan"):
             call()

@@ -38,7 +38,7 @@ def test_published_proportions(k, n, score, exact):
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 30])
-def test_intervals_are_the_roots_that_define_them_and_scipys(n):
+def test_intervals_equal_their_defining_roots_and_scipys(n):
     k = np.arange(n + 1)
     pairs = ((wilson, wilson_by_root, "wilson"), (clopper_pearson, clopper_pearson_by_root, "exact"))
     for vectorised, slow, name in pairs:
@@ -51,7 +51,7 @@ def test_intervals_are_the_roots_that_define_them_and_scipys(n):
         assert np.allclose(low, 1 - high[::-1], atol=1e-12)
 
 
-def test_none_of_none_is_undefined():
+def test_a_proportion_of_0_studies_is_undefined():
     for method in (wilson, clopper_pearson):
         low, high = method([0, 3], [0, 4])
         assert np.isnan(low[0]) and np.isnan(high[0]) and 0 < low[1] < high[1] < 1
@@ -78,7 +78,7 @@ def test_an_unknown_method_is_refused():
         ((10, 10, 0, 20), 0.6791, 1.0), ((10, 10, 0, 10), 0.6075, 1.0),
     ],
 )  # fmt: skip
-def test_the_table_of_differences_that_newcombe_printed(counts, low, high):
+def test_differences_equal_newcombes_published_table(counts, low, high):
     found = newcombe(*counts)
     assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
 
@@ -90,12 +90,12 @@ def test_the_table_of_differences_that_newcombe_printed(counts, low, high):
         (0, 20, (0.0, 0.1611), (0.0, 0.1684)), (1, 29, (0.0061, 0.1718), (0.0009, 0.1776)),
     ],
 )  # fmt: skip
-def test_the_table_of_proportions_that_newcombe_printed(k, n, score, exact):
+def test_proportions_equal_newcombes_published_table(k, n, score, exact):
     for method, printed in (("wilson", score), ("clopper_pearson", exact)):
         assert [float(end) for end in bounds(k, n, method)] == pytest.approx(list(printed), abs=6e-5)
 
 
-def test_newcombe_and_mcnemar_published():
+def test_newcombe_and_mcnemar_equal_published_figures():
     found = newcombe(56, 70, 48, 80)
     assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.052431, 0.333873), abs=1e-6)
     turned = newcombe(48, 80, 56, 70)
@@ -149,7 +149,7 @@ def test_one_study_a_patient_is_the_ordinary_bootstrap():
     assert found.value == pytest.approx(roc_auc_score(labels, scores), abs=1e-14) and found.n == 60
 
 
-def test_repeating_every_study_inside_its_patient_leaves_the_interval():
+def test_duplicate_studies_of_a_patient_leave_the_bootstrap_unchanged():
     errors, found = [], []
     for k in (1, 2, 4):
         scores, labels, groups = (np.repeat(part, k) for part in (P, Y, np.arange(20)))
@@ -160,25 +160,25 @@ def test_repeating_every_study_inside_its_patient_leaves_the_interval():
     assert [one.n for one in found] == [20, 40, 80]
 
 
-def test_the_seed_is_kept_and_the_order_of_rows_does_not_matter(clustered):
+def test_draws_depend_on_the_seed_and_not_on_the_order_of_rows(clustered):
     groups, scores, labels = clustered
     shuffled = np.random.default_rng(4).permutation(len(groups))
     one = bootstrap_draws(groups, auroc_statistic(scores, labels), 300, seed=3)
     other = bootstrap_draws(groups[shuffled], auroc_statistic(scores[shuffled], labels[shuffled]), 300, seed=3)
     assert one == pytest.approx(other, abs=1e-13)
     assert not np.array_equal(one, bootstrap_draws(groups, auroc_statistic(scores, labels), 300, seed=4))
-    # The first draws do not depend on how many follow.
+    # The first draws do not depend on the number of draws.
     assert np.array_equal(one[:260], bootstrap_draws(groups, auroc_statistic(scores, labels), 260, seed=3))
 
 
-def test_patients_and_not_studies_are_drawn():
-    # Ten patients, each all right or all wrong: the spread is that of ten, not of a thousand.
+def test_the_bootstrap_draws_patients_and_not_studies():
+    # Ten patients whose studies are all correct or all wrong: the spread is that of 10, not of 1,000.
     hit = np.repeat(np.arange(10) < 7, 100)
     found = patient_bootstrap(np.repeat(np.arange(10), 100), rate_statistic(hit, np.ones(1000)), draws=1000)
     assert found.value == 0.7 and found.high - found.low > 0.4
 
 
-def test_draws_that_lose_a_class_are_counted():
+def test_draws_without_a_class_are_counted():
     labels = np.r_[np.ones(2), np.zeros(30)]
     scores = np.linspace(0, 1, 32)
     found = patient_bootstrap(np.arange(32), auroc_statistic(scores, labels), draws=400)
@@ -187,7 +187,7 @@ def test_draws_that_lose_a_class_are_counted():
     assert "6 of 100" in percentile_interval(np.r_[np.full(94, 0.5), np.full(6, np.nan)]).why
 
 
-def test_few_patients_one_class_and_nobody():
+def test_the_bootstrap_with_few_patients_one_class_or_no_studies():
     statistic = auroc_statistic(P, Y)
     few = patient_bootstrap(np.arange(20) // 4, statistic)
     assert not np.isnan(few.value) and np.isnan(few.low) and "5 patients" in few.why

@@ -1,4 +1,4 @@
-"""Published predictions and counts: what others printed must come out of our functions."""
+"""Published predictions and counts give the published figures."""
 
 from pathlib import Path
 
@@ -29,14 +29,14 @@ def published():
 
 
 @pytest.mark.parametrize("finding", EXACT)
-def test_six_published_areas_to_their_last_digit(chest, published, finding):
+def test_six_published_areas_agree_to_the_last_digit(chest, published, finding):
     found = auroc(chest[f"p_{finding}"], chest[f"y_{finding}"])
     assert published.loc[finding, "reproduces_exactly"]
     assert found.value == pytest.approx(published.loc[finding, "published_auc"], abs=2e-15)
     assert found.n == 22433 and found.low < found.value < found.high
 
 
-def test_images_of_one_patient_widen_the_interval(chest):
+def test_the_interval_by_patient_is_wider_for_several_images_a_patient(chest):
     scores, labels = chest["p_Edema"], chest["y_Edema"]
     plain = auroc(scores, labels)
     clustered = patient_bootstrap(chest["patient_id"], auroc_statistic(scores, labels), draws=200)
@@ -45,10 +45,10 @@ def test_images_of_one_patient_widen_the_interval(chest):
 
 
 @pytest.mark.parametrize("level", ["study_level.csv", "image_level.csv"])
-def test_published_mura_counts_give_the_printed_figures(level):
+def test_published_mura_counts_give_the_published_figures(level):
     table = pd.read_csv(FOLDER / "mura_published" / level)
     printed, f1 = ("kappa", "f1") if level == "study_level.csv" else ("cohen_kappa", "f1_score")
-    # The image-level figures were printed by a framework in single precision.
+    # The image-level figures were published in single precision.
     tolerance = 1e-9 if level == "study_level.csv" else 2e-7
     assert len(table) == (72 if level == "study_level.csv" else 5)
     for row in table.to_dict("records"):

@@ -28,7 +28,7 @@ SEEDS = range(6)
         (TP, 0.647849462365591, 0.100047375583742, 0.451760209, 0.843938715),
     ],
 )
-def test_delongs_own_43_patients(scores, value, error, low, high):
+def test_areas_of_delongs_43_patients(scores, value, error, low, high):
     found, variance = delong(scores, OUTCOME)
     assert found == pytest.approx(value, abs=1e-14) and np.sqrt(variance) == pytest.approx(error, abs=1e-14)
     estimate = auroc(scores, OUTCOME, interval="normal")
@@ -36,7 +36,7 @@ def test_delongs_own_43_patients(scores, value, error, low, high):
     assert estimate.n == 43 and estimate.why == ""
 
 
-def test_delongs_own_comparisons():
+def test_comparisons_of_delongs_paper():
     albumin, protein = auroc_difference(KG, ALB, OUTCOME), auroc_difference(KG, TP, OUTCOME)
     assert (albumin["z"], albumin["p"]) == pytest.approx((-0.112778269044526, 0.910206347201035), abs=1e-12)
     assert (protein["z"], protein["p"]) == pytest.approx((0.745218389657993, 0.456139707507474), abs=1e-12)
@@ -44,7 +44,7 @@ def test_delongs_own_comparisons():
     assert albumin["difference"] == pytest.approx(0.725806451612903 - 0.736559139784946, abs=1e-14)
 
 
-def test_identical_curves_differ_by_nothing():
+def test_identical_scores_have_a_difference_of_exactly_0():
     found = auroc_difference(KG, KG, OUTCOME)
     assert (found["difference"], found["z"], found["p"]) == (0.0, 0.0, 1.0)
     assert "degenerate" in found["why"] and np.isnan(found["low"])
@@ -70,7 +70,7 @@ def test_t20_average_precision_is_not_the_trapezoid():
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_delong_agrees_with_every_pair_counted(seed):
+def test_delong_agrees_with_counting_every_pair(seed):
     (a, labels), (b, _) = tied(seed), tied(seed + 100)
     areas, covariance = delong_by_pairs(a, b, labels)
     assert delong(a, labels) == pytest.approx((areas[0], covariance[0, 0]), abs=1e-14)
@@ -99,7 +99,7 @@ def test_curves_and_areas_agree_with_scikit_learn_with_ties(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_roc_table_keeps_the_corners_only_and_the_area_whole(seed):
+def test_the_roc_table_has_only_corners_and_the_same_area(seed):
     random = np.random.default_rng(seed)
     scores, labels = random.normal(size=400), random.integers(0, 2, 400)
     table = roc_table(counts_table(scores, labels))
@@ -111,14 +111,14 @@ def test_the_roc_table_keeps_the_corners_only_and_the_area_whole(seed):
     assert len(table) < 401
 
 
-def test_steps_of_unequal_length_on_one_line_are_one_line():
+def test_collinear_points_of_the_roc_curve_are_removed():
     # Two groups of ties with the same share of abnormal studies: (0,0) -> (1/3,1/3) -> (1,1).
     scores, labels = [3, 3, 1, 1, 1, 1], [1, 0, 1, 1, 0, 0]
     assert len(roc_table(counts_table(scores, labels))) == 2
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_areas_do_not_change_under_a_rising_map_or_another_order(seed):
+def test_areas_do_not_change_under_a_monotone_map_or_reordering(seed):
     scores, labels = tied(seed)
     shuffled = np.random.default_rng(seed).permutation(len(scores))
     for other, of in ((np.exp(5 * scores), labels), (expit(scores), labels), (scores[shuffled], labels[shuffled])):
@@ -128,13 +128,13 @@ def test_areas_do_not_change_under_a_rising_map_or_another_order(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_turned_scores_mirror_the_area(seed):
+def test_negated_scores_mirror_the_area(seed):
     scores, labels = tied(seed)
     one, other = auroc(scores, labels), auroc(-scores, labels)
     assert (one.value, one.low, one.high) == pytest.approx((1 - other.value, 1 - other.high, 1 - other.low), abs=1e-12)
 
 
-def test_one_class_is_not_estimable_and_never_one_half():
+def test_the_area_of_one_class_is_undefined_and_not_one_half():
     for labels, lacking in ((np.ones(20), "normal"), (np.zeros(20), "abnormal")):
         found = auroc(P, labels)
         assert np.isnan(found.value) and np.isnan(found.low) and lacking in found.why and found.n == 20
@@ -155,12 +155,12 @@ def test_fewer_than_ten_of_a_class_has_a_value_and_no_interval():
 
 
 @pytest.mark.parametrize("scores", [np.r_[np.zeros(40), np.ones(40)], np.zeros(80)])
-def test_no_spread_is_degenerate_and_has_no_interval(scores):
+def test_an_area_with_standard_error_0_has_no_interval(scores):
     found = auroc(scores, np.r_[np.zeros(40), np.ones(40)])
     assert found.value in (1.0, 0.5) and np.isnan(found.low) and "degenerate" in found.why
 
 
-def test_the_logit_interval_is_taken_for_high_areas_and_small_classes():
+def test_the_logit_interval_is_used_for_high_areas_and_small_classes():
     random = np.random.default_rng(3)
     labels = np.r_[np.zeros(60), np.ones(60)]
     middle, high = random.normal(labels), random.normal(3.2 * labels)
@@ -178,7 +178,7 @@ def test_an_unknown_interval_is_refused():
         auroc(P, Y, interval="exact")
 
 
-def test_precision_has_no_value_where_nothing_is_positive():
+def test_precision_is_undefined_where_nothing_is_called_abnormal():
     assert np.isnan(precision_recall_table(counts_table(P, Y))["ppv"][0])
 
 

@@ -1,4 +1,4 @@
-"""The table of rates: its values, and that one new entry reaches every output."""
+"""The table of rates: its values, and that every output has a new entry."""
 
 import json
 import math
@@ -42,12 +42,12 @@ def test_every_entry_is_complete():
         assert rate.help.endswith(".") and "|" not in "".join(str(getattr(rate, part.name)) for part in fields(rate))
 
 
-def test_the_page_of_metrics_has_the_table_of_the_code():
+def test_docs_have_the_table_of_rates_of_the_code():
     page = PAGE.read_text(encoding="utf-8")
     assert page == with_table(page), "run: python docs/write_rates_table.py"
 
 
-def test_a_new_rate_reaches_the_json_of_evaluate(with_new_rate):
+def test_the_json_of_evaluate_has_a_new_rate(with_new_rate):
     found = evaluate(predictions(200), 0.5, by="bone")
     json.dumps(found, allow_nan=False)
     for facts in (found, *found["groups"]):
@@ -56,7 +56,7 @@ def test_a_new_rate_reaches_the_json_of_evaluate(with_new_rate):
     assert NAME in figure_names()
 
 
-def test_a_new_rate_reaches_thresholds_and_comparisons(with_new_rate):
+def test_threshold_and_compare_have_a_new_rate(with_new_rate):
     studies = study_table(predictions(200))
     rule = parse_rule("youden")
     facts = choice_facts(studies, choose(studies, rule), rule)
@@ -68,7 +68,7 @@ def test_a_new_rate_reaches_thresholds_and_comparisons(with_new_rate):
     assert facts[f"{NAME}_difference"] == pytest.approx(facts[f"{NAME}_a"] - facts[f"{NAME}_b"])
 
 
-def test_a_new_rate_reaches_what_the_command_line_prints(with_new_rate, tmp_path, capsys):
+def test_evaluate_prints_a_new_rate(with_new_rate, tmp_path, capsys):
     from core.commands.scores import evaluate as command
 
     file = tmp_path / "scores.parquet"
@@ -80,7 +80,7 @@ def test_a_new_rate_reaches_what_the_command_line_prints(with_new_rate, tmp_path
     assert " ".join(shown.split()) in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_new_rate_reaches_the_tables_of_the_pages(with_new_rate):
+def test_tables_of_the_pages_have_a_new_rate(with_new_rate):
     from core.metrics.subgroups import slice_table
     from dashboard.bones.table import cell, more_html
     from dashboard.compare.tables import measures_html
@@ -94,7 +94,7 @@ def test_a_new_rate_reaches_the_tables_of_the_pages(with_new_rate):
     assert "False alarm rate" in measures_html(compare(match_studies(one, other), 0.5, 0.35, draws=0), "one", "other")
 
 
-def test_a_new_rate_reaches_the_page_of_metrics(with_new_rate):
+def test_docs_have_a_new_rate(with_new_rate):
     line = next(line for line in with_table(PAGE.read_text(encoding="utf-8")).splitlines() if NAME in line)
     assert "FP / (FP + TN)" in line and "lower" in line
 
@@ -106,7 +106,7 @@ def test_figures_at_a_threshold_have_a_value_and_a_reason_for_each_rate():
     assert "sensitivity" in undefined and all(f"{name}: " in row["why"] for name in undefined)
 
 
-def test_values_are_written_by_their_format():
+def test_values_are_shown_in_their_format():
     row = {"a": 0.92149, "a_low": 0.8861, "a_high": 0.946, "b": math.nan, "c": -1e-9, "c_low": None, "c_high": None}
     assert interval_text(row, "a", "percent") == "92.1% (88.6-94.6)"
     assert interval_text(row, "b", "ratio") == interval_text(row, "absent", "number") == "not estimable"
@@ -131,7 +131,7 @@ def test_rates_at_a_threshold():
     assert (exact.low, exact.high) == pytest.approx(clopper_pearson(at["tp"], 200))
 
 
-def test_a_stated_prevalence_moves_only_what_depends_on_it():
+def test_a_stated_prevalence_changes_only_the_predictive_values():
     counts = counts_table(*separated(200, 300))
     here, there = rates_at(counts, 0.5), rates_at(counts, 0.5, prevalence=0.05)
     moved = {name for name in here if here[name] != there[name]}
@@ -142,7 +142,7 @@ def test_a_stated_prevalence_moves_only_what_depends_on_it():
 
 @pytest.mark.parametrize("labels", [np.ones(20), np.zeros(20)])
 @pytest.mark.parametrize("prevalence", [None, 0.1])
-def test_rates_of_one_class_keep_the_one_that_can_be_shown(labels, prevalence):
+def test_rates_of_one_class_have_the_rate_of_that_class(labels, prevalence):
     rates = rates_at(counts_table(P, labels), 0.5, prevalence)
     shown, hidden = ("sensitivity", "specificity") if labels[0] else ("specificity", "sensitivity")
     assert rates[shown].n == 20 and 0 < rates[shown].low < rates[shown].value < rates[shown].high
@@ -150,6 +150,6 @@ def test_rates_of_one_class_keep_the_one_that_can_be_shown(labels, prevalence):
     assert np.isnan(rates["kappa"].value) and np.isnan(rates["mcc"].value)
 
 
-def test_rates_of_nothing_are_all_undefined():
+def test_rates_without_studies_are_all_undefined():
     rates = rates_at(counts_table([], []), 0.5)
     assert all(np.isnan(rate.value) and rate.why for rate in rates.values())

@@ -1,4 +1,4 @@
-"""Kappa of readers against published figures and statsmodels."""
+"""Kappa of readers, compared with published figures and statsmodels."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ FLEISS = np.array(
 )  # fmt: skip
 
 
-def test_cohen_by_its_published_example():
+def test_cohens_kappa_of_a_published_example():
     found = cohen(np.array([[20, 5], [10, 15]]))
     assert found.value == pytest.approx(0.4)
     assert (found.low, found.high) == pytest.approx((0.151092290, 0.648907710), abs=1e-8)
@@ -23,7 +23,7 @@ def test_cohen_by_its_published_example():
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("kinds", [2, 3, 4])
-def test_cohen_as_statsmodels(seed, kinds):
+def test_cohens_kappa_agrees_with_statsmodels(seed, kinds):
     inter_rater = pytest.importorskip("statsmodels.stats.inter_rater")
     table = np.random.default_rng(seed).integers(0, 40, (kinds, kinds))
     wanted, found = inter_rater.cohens_kappa(table), cohen(table)
@@ -31,24 +31,24 @@ def test_cohen_as_statsmodels(seed, kinds):
     assert (found.low, found.high) == pytest.approx((max(-1, wanted.kappa_low), min(1, wanted.kappa_upp)))
 
 
-def test_two_readers_of_two_kinds_are_the_model_and_the_label():
+def test_cohens_kappa_of_readers_equals_that_of_model_and_label():
     found, wanted = cohen(np.array([[420, 118], [66, 595]])), kappa(tp=420, fn=118, fp=66, tn=595)
     assert (found.value, found.low, found.high) == pytest.approx((wanted.value, wanted.low, wanted.high))
 
 
-def test_fleiss_by_his_own_table():
+def test_fleiss_kappa_of_his_published_table():
     assert fleiss(FLEISS).value == pytest.approx(0.20993070442)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_fleiss_as_statsmodels(seed):
+def test_fleiss_kappa_agrees_with_statsmodels(seed):
     inter_rater = pytest.importorskip("statsmodels.stats.inter_rater")
     counts = np.random.default_rng(seed).multinomial(5, [0.5, 0.3, 0.2], 40)
     assert fleiss(counts).value == pytest.approx(inter_rater.fleiss_kappa(counts))
     assert raw_agreement(counts).value == pytest.approx(((counts * (counts - 1)).sum(1) / 20).mean())
 
 
-def test_the_bootstrap_interval_is_near_the_one_by_formula():
+def test_the_bootstrap_interval_is_close_to_the_closed_form():
     random = np.random.default_rng(3)
     first = random.random(400) < 0.4
     second = np.where(random.random(400) < 0.85, first, ~first)
@@ -60,14 +60,14 @@ def test_the_bootstrap_interval_is_near_the_one_by_formula():
     assert (ours.low, ours.high) == pytest.approx((formula.low, formula.high), abs=0.02)
 
 
-def test_copies_of_a_patients_studies_do_not_narrow_the_interval():
+def test_duplicate_studies_of_a_patient_do_not_narrow_the_interval():
     counts = np.random.default_rng(0).multinomial(3, [0.6, 0.4], 50)
     once = fleiss(counts)
     again = fleiss(np.repeat(counts, 4, axis=0), np.repeat(np.arange(50), 4))
     assert (again.value, again.low, again.high) == pytest.approx((once.value, once.low, once.high))
 
 
-def test_what_cannot_be_estimated_says_why():
+def test_undefined_agreement_has_a_reason():
     assert "every read is the same" in cohen(np.array([[30, 0], [0, 0]])).why
     assert "every read is the same" in fleiss(np.array([[3, 0]] * 20)).why
     assert "no study" in cohen(np.zeros((2, 2), int)).why
@@ -76,7 +76,7 @@ def test_what_cannot_be_estimated_says_why():
     assert np.isnan(few.low) and "3 read twice" in few.why and few.value == pytest.approx(1 / 3)
 
 
-def test_studies_read_once_do_not_count():
+def test_studies_with_a_single_read_are_left_out():
     counts = np.random.default_rng(1).multinomial(3, [0.5, 0.5], 30)
     more = np.concatenate([counts, np.array([[1, 0]] * 50)])
     assert fleiss(more).value == fleiss(counts).value

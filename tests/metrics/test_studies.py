@@ -24,7 +24,7 @@ def views(shares, labels=None):
 
 
 def attended(frame):
-    """The same, by a network that weighs views."""
+    """The same PREDICTIONS with attention, as from a network that weights views."""
     return frame.assign(attention=np.random.default_rng(3).normal(0, 2, len(frame)))
 
 
@@ -48,7 +48,7 @@ def test_every_aggregation_agrees_with_a_loop(rule):
 
 
 @pytest.mark.parametrize("rule", sorted(AGGREGATIONS))
-def test_the_order_of_the_radiographs_does_not_change_a_bit(rule):
+def test_the_order_of_the_radiographs_does_not_change_the_score(rule):
     frame = attended(predictions(80, seed=2))
     other = frame.sample(frac=1, random_state=5)
     one, two = (study_table(part, rule).set_index("study_id").sort_index() for part in (frame, other))
@@ -61,7 +61,7 @@ def test_one_view_is_its_own_score(rule):
     assert table["score"].tolist() == pytest.approx(P.tolist(), abs=1e-12)
 
 
-def test_the_table_is_what_the_schema_says_in_order_of_first_appearance():
+def test_the_study_table_fits_its_schema_in_order_of_first_appearance():
     frame = predictions()
     studies = check(study_table(frame), STUDIES, "studies")
     assert list(studies) == list(STUDIES)
@@ -85,7 +85,7 @@ def test_a_study_whose_radiographs_disagree_has_no_label():
     assert labelled(studies)["study_id"].tolist() == ["two", "four"]
 
 
-def test_far_logits_keep_their_digits():
+def test_extreme_logits_keep_their_digits():
     frame = one_view_each([0.5, 0.5], [1, 1]).assign(study_id="one", logit=[40.0, -40.0])
     assert study_table(frame, "noisy_or")["score"][0] == 1.0
     low = study_table(frame.assign(logit=[-40.0, -40.0]), "noisy_or")["score"][0]
@@ -99,7 +99,7 @@ def test_noisy_or_and_max_grow_with_the_views_and_the_mean_does_not():
     assert study_table(many, "mean")["score"][0] == pytest.approx(study_table(few, "mean")["score"][0], abs=1e-15)
 
 
-def test_scores_are_read_as_their_network_meant_them():
+def test_scores_with_attention_use_it_by_default():
     plain, frame = predictions(60, seed=4), attended(predictions(60, seed=4))
     assert own_aggregation(plain) == "mean" and own_aggregation(frame) == "attention"
     assert study_table(plain).equals(study_table(plain, "mean"))
@@ -110,7 +110,7 @@ def test_scores_are_read_as_their_network_meant_them():
 
 
 def test_attention_weights_are_shares_of_a_study():
-    """By hand: logits 2 and 0, attention log 3 and 0, so weights 3/4 and 1/4 and a logit of 1.5."""
+    """Logits 2 and 0 and attention log 3 and 0 give weights 3/4 and 1/4 and a logit of 1.5."""
     frame = views([0.5, 0.5]).assign(logit=[2.0, 0.0], attention=[np.log(3), 0.0])
     assert attention_weights(frame) == pytest.approx([0.75, 0.25])
     assert study_table(frame)["score"][0] == pytest.approx(expit(1.5), abs=1e-12)
@@ -118,7 +118,7 @@ def test_attention_weights_are_shares_of_a_study():
     assert attention_weights(far).sum() == pytest.approx(1) and np.isfinite(study_table(far)["score"]).all()
 
 
-def test_no_predictions_are_no_studies():
+def test_empty_predictions_give_an_empty_study_table():
     studies = study_table(predictions().iloc[:0])
     assert list(studies) == list(STUDIES) and len(studies) == 0 and len(labelled(studies)) == 0
     check(studies, STUDIES, "studies")

@@ -11,7 +11,7 @@ from tests.oracles import bootstrap_by_loop, holm_by_loop, pair_wins
 from tests.refusals import refused
 
 
-def test_published_holm():
+def test_holm_equals_a_published_example():
     found = holm((0.01, 0.04, 0.03, 0.005, 0.2, 0.5, 0.6))
     assert found.tolist() == pytest.approx([0.06, 0.16, 0.15, 0.035, 0.6, 1.0, 1.0], abs=1e-12)
 
@@ -22,7 +22,7 @@ def test_holm_agrees_with_a_loop(seed):
     assert holm(p_values).tolist() == pytest.approx(holm_by_loop(p_values.tolist()), abs=1e-12)
 
 
-def test_holm_does_not_count_what_is_unknown():
+def test_holm_ignores_nan():
     found = holm([0.01, np.nan, 0.04])
     assert found.tolist() == pytest.approx([0.02, np.nan, 0.04], nan_ok=True)
     assert len(holm([])) == 0 and np.isnan(holm([np.nan])[0])
@@ -30,7 +30,7 @@ def test_holm_does_not_count_what_is_unknown():
         holm([1.5])
 
 
-def test_the_gap_is_drawn_by_patient_across_both_sides():
+def test_the_gap_uses_one_bootstrap_by_patient_for_both_sides():
     studies = study_table(predictions(200, seed=3))
     inside = (studies["bone"] == "wrist").to_numpy()
     scores, labels = studies["score"].to_numpy(), studies["label"].to_numpy()
@@ -47,7 +47,7 @@ def test_the_gap_is_drawn_by_patient_across_both_sides():
     assert p == pytest.approx(min(1, 2 * (beyond + 1) / 61), abs=1e-12)
 
 
-def test_a_true_gap_is_found_and_none_is_not():
+def test_a_true_gap_is_significant_and_a_random_slice_is_not():
     frame = predictions(900, seed=5)
     worse = frame["bone"] == "elbow"
     frame.loc[worse, "logit"] = np.random.default_rng(0).normal(size=worse.sum())
@@ -59,7 +59,7 @@ def test_a_true_gap_is_found_and_none_is_not():
     assert (fair["gap_p_holm"] > 0.05).all()
 
 
-def test_a_slice_that_is_the_whole_or_too_small_says_why():
+def test_a_gap_of_the_whole_set_or_a_small_slice_has_a_reason():
     studies = study_table(predictions(60, seed=1, bones=("wrist",)))
     table = slice_table(studies, 0.5, draws=50)
     assert np.isnan(table["gap"][0]) and np.isnan(table["gap_p_holm"][0])
@@ -78,7 +78,7 @@ def test_slices_by_the_number_of_views():
     assert table["views"].tolist() == ["1", "2", "3 or more"] and table["n"].sum() == len(labelled(studies))
 
 
-def test_the_closed_gap_is_delong_s_where_nobody_has_two_studies():
+def test_the_closed_gap_equals_delongs_with_one_study_a_patient():
     studies = study_table(predictions(3000, seed=8)).assign(group_id=lambda rows: rows["study_id"])
     inside = (studies["bone"] == "wrist").to_numpy()
     found, p = auroc_gap(studies, inside, draws=0)
@@ -94,7 +94,7 @@ def test_the_closed_gap_is_delong_s_where_nobody_has_two_studies():
     assert p == pytest.approx(2 * norm.sf(abs(value) / np.sqrt(variance)), rel=1e-9)
 
 
-def test_the_closed_gap_agrees_with_the_bootstrap_and_feels_the_patients():
+def test_the_closed_gap_agrees_with_the_bootstrap_by_patient():
     studies = study_table(predictions(2000, seed=9))
     inside = (studies["bone"] == "elbow").to_numpy()
     closed, resampled = (auroc_gap(studies, inside, draws=draws)[0] for draws in (0, 4000))
@@ -105,11 +105,11 @@ def test_the_closed_gap_agrees_with_the_bootstrap_and_feels_the_patients():
     assert (again.low, again.high) == pytest.approx((closed.low, closed.high), abs=1e-12)
 
 
-def test_a_slice_says_what_it_is_too_small_to_show():
+def test_a_slice_that_shows_little_has_a_sentence():
     row = {"n": 150, "n_abnormal": 66, "sensitivity": 0.7, "sensitivity_low": 0.58, "sensitivity_high": 0.8}
     row |= {"specificity_low": 0.85, "specificity_high": 0.95}
-    said = slice_words(row, "Elbow")
-    assert said == (
+    words = slice_words(row, "Elbow")
+    assert words == (
         "Elbow: with 66 abnormal studies sensitivity may be anywhere from 58.0% to 80.0%: an interval this wide "
         "shows little."
     )
@@ -119,7 +119,7 @@ def test_a_slice_says_what_it_is_too_small_to_show():
     assert "no labelled study" in slice_words({**row, "n": 0, "n_abnormal": 0}, "Elbow")
 
 
-def test_thirds_hold_a_third_each_and_a_common_lowest_value_stands_alone():
+def test_thirds_are_equal_and_a_frequent_lowest_value_is_its_own_group():
     studies = study_table(predictions(300, seed=3))
     values = pd.Series(np.arange(300.0), index=studies["study_id"])
     cut = by_thirds(studies, values.iloc[:297], "brightness")
@@ -131,7 +131,7 @@ def test_thirds_hold_a_third_each_and_a_common_lowest_value_stands_alone():
     assert table["n"].sum() == 297 and len(table) == 3
 
 
-def test_a_threshold_is_asked_of_slices_that_were_cut_once():
+def test_slices_give_the_same_figures_at_any_threshold_as_slice_table():
     studies = study_table(predictions(300, seed=3))
     cut = slices_of(studies, draws=50)
     for threshold in (0.3, 0.7):

@@ -9,7 +9,7 @@ from tests.metrics.examples import P, Y, one_view_each
 from tests.refusals import refused
 
 
-def test_a_band_is_what_changes_between_its_thresholds():
+def test_a_band_has_the_studies_that_change_between_its_thresholds():
     studies = study_table(one_view_each(P, Y))
     row = band_table(studies, 0.4, 0.7).iloc[0]
     inside = (P >= 0.4) & (P < 0.7)
@@ -21,7 +21,7 @@ def test_a_band_is_what_changes_between_its_thresholds():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_per_bone_bands_add_up_and_their_trade_off_has_wilsons_interval(seed):
+def test_bands_of_bones_add_up_and_alarms_per_find_have_wilsons_interval(seed):
     random = np.random.default_rng(seed)
     label = random.integers(0, 2, 400)
     frame = one_view_each(random.beta(2 + label, 3 - label), label, random.choice(["wrist", "elbow"], 400))

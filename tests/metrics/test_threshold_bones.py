@@ -1,4 +1,4 @@
-"""Offsets per bone: found where they are, shrunk where they are not; own thresholds only where they are earned."""
+"""Offsets per bone: recovered where bones differ, shrunk where they do not; own thresholds only with a gain."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from tests.metrics.examples import P, Y, one_view_each
 
 
 def made(shift: dict, n: int, seed: int = 0, slope: float = 1.0) -> pd.DataFrame:
-    """STUDIES of n per bone whose true log odds are slope x logit(score) + the bone's shift."""
+    """STUDIES, n per bone, with true log odds of slope x logit(score) + the shift of the bone."""
     random = np.random.default_rng(seed)
     bones = np.repeat(list(shift), n)
     x = random.normal(0, 1.5, len(bones))
@@ -28,17 +28,17 @@ def fitted(studies):
 
 
 @pytest.mark.parametrize("slope", [0.5, 1.0, 2.0])
-def test_with_many_studies_the_offsets_are_the_true_ones(slope):
+def test_offsets_converge_to_the_true_ones(slope):
     shift = {"elbow": -1.0, "hand": 0.0, "wrist": 1.0}
     bones, (offsets, errors, tau, found_slope, why) = fitted(made(shift, 6000, slope=slope))
-    # On the scale of the score's logit, and relative to each other: the intercept takes the mean.
+    # Offsets are on the logit of the score and relative to each other, because the intercept has the mean.
     expected = np.array([shift[bone] for bone in bones]) / slope
     assert why == "" and found_slope == pytest.approx(slope, rel=0.06) and tau > 0.5
     assert offsets - offsets.mean() == pytest.approx(expected, abs=0.15 / slope)
     assert (errors > 0).all()
 
 
-def test_bones_that_do_not_differ_get_no_offset_or_next_to_none():
+def test_offsets_are_about_0_where_bones_do_not_differ():
     largest = []
     for seed in range(20):
         _, (offsets, _, tau, _, why) = fitted(made(dict.fromkeys(("a", "b", "c", "d", "e"), 0.3), 150, seed))
@@ -47,7 +47,7 @@ def test_bones_that_do_not_differ_get_no_offset_or_next_to_none():
     assert np.median(largest) < 0.05 and max(largest) < 0.4
 
 
-def test_a_bone_with_few_studies_is_drawn_to_zero():
+def test_the_offset_of_a_bone_with_few_studies_is_shrunk_to_0():
     shift = {"a": -1.0, "b": -0.5, "c": 0.5, "d": 1.0}
     studies = made(shift, 3000)
     few = pd.concat([studies[studies["bone"] != "d"], studies[studies["bone"] == "d"].head(12)], ignore_index=True)
@@ -57,8 +57,8 @@ def test_a_bone_with_few_studies_is_drawn_to_zero():
     assert shrunk["a"] - shrunk["c"] == pytest.approx(many["a"] - many["c"], abs=0.1)
 
 
-def test_the_spread_maximises_the_evidence_by_numerical_integration():
-    """Two bones, the intercept and slope held at their fit: Laplace's optimum is near that of the integral."""
+def test_tau_is_close_to_the_maximum_by_numerical_integration():
+    """Two bones with fixed intercept and slope: Laplace's optimum is close to that of the integral."""
     studies = made({"a": -0.9, "b": 0.9}, 400, seed=4)
     bones, (offsets, _, tau, slope, _) = fitted(studies)
     x, y = logit(studies["score"].to_numpy()), studies["label"].to_numpy()
@@ -82,25 +82,25 @@ def test_the_spread_maximises_the_evidence_by_numerical_integration():
     assert tau == pytest.approx(grid[np.argmax([evidence(value) for value in grid])], rel=0.25)
 
 
-def test_one_threshold_on_shifted_scores_is_one_threshold_a_bone():
+def test_one_threshold_on_shifted_scores_equals_a_threshold_per_bone():
     studies = made({"elbow": -1.0, "hand": 0.0, "wrist": 1.0}, 800)
     found = per_bone(studies, "sensitivity>=0.9")
     table = found.table.set_index("bone")
     assert found.why == "" and found.pooled.threshold == choose(studies, "sensitivity>=0.9").threshold
     for row in found.table.itertuples():
         part = studies[studies["bone"] == row.bone]
-        # Just below, since the way there and back costs the last digits.
+        # Slightly below, because shifting and shifting back changes the last digits.
         called = part["score"] >= row.threshold_shifted - 1e-12
         assert called[part["label"] == 1].sum() == row.shifted_tp and called[part["label"] == 0].sum() == row.shifted_fp
         pooled = part["score"] >= found.pooled.threshold
         assert (pooled & (part["label"] == 1)).sum() == row.tp and (pooled & (part["label"] == 0)).sum() == row.fp
     assert table["threshold_shifted"].is_monotonic_increasing is False
     assert table.loc["wrist", "threshold_shifted"] < table.loc["elbow", "threshold_shifted"]
-    # The shift makes the same sensitivity cheaper.
+    # The shift gives the same sensitivity with fewer false alarms.
     assert table["shifted_fp"].sum() < table["fp"].sum()
 
 
-def test_a_threshold_of_its_own_needs_73_abnormal_studies_and_a_gain():
+def test_a_bone_gets_its_own_threshold_with_73_abnormal_studies_and_a_gain():
     random = np.random.default_rng(1)
     label = random.integers(0, 2, 3000).astype(float)
     bones = np.repeat(["elbow", "wrist", "hand"], [100, 1450, 1450])
@@ -114,7 +114,7 @@ def test_a_threshold_of_its_own_needs_73_abnormal_studies_and_a_gain():
     assert not table["own"].any() and "no gain in balanced accuracy" in table.loc["wrist", "why"]
 
 
-def test_chance_seldom_earns_a_threshold_of_its_own():
+def test_chance_seldom_gives_a_bone_its_own_threshold():
     earned = []
     for seed in range(40):
         random = np.random.default_rng(seed)
@@ -126,7 +126,7 @@ def test_chance_seldom_earns_a_threshold_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("studies", "said"),
+    ("studies", "reason"),
     [
         (one_view_each(P, Y), "only one bone"),
         (one_view_each(P, np.ones(20), ["hand", "wrist"] * 10), "no normal"),
@@ -136,20 +136,20 @@ def test_chance_seldom_earns_a_threshold_of_its_own():
         (one_view_each(np.r_[0.0, P[1:-1], 1.0], Y, ["hand", "wrist"] * 10), ""),
     ],
 )
-def test_no_offsets_have_a_reason(studies, said):
+def test_no_offsets_have_a_reason(studies, reason):
     found = per_bone(study_table(studies), "youden")
-    assert said in found.why and len(found.table) in (1, 2)
-    if said:
+    assert reason in found.why and len(found.table) in (1, 2)
+    if reason:
         assert (found.table["offset"] == 0).all() and found.tau == 0
 
 
-def test_no_studies_and_an_infeasible_rule():
+def test_per_bone_without_studies_and_with_an_infeasible_rule():
     empty = per_bone(study_table(one_view_each([0.5], [np.nan])), "youden")
     assert empty.table.empty and not empty.pooled.feasible
     found = per_bone(study_table(one_view_each(P, Y, ["hand", "wrist"] * 10)), "sensitivity>=0.95")
     assert not found.pooled.feasible and np.isnan(found.table["tp"]).all() and not found.table["own"].any()
 
 
-def test_without_an_offset_a_score_is_itself():
+def test_a_score_with_offset_0_is_unchanged():
     assert (shifted_scores(P, 0.0) == P).all()
     assert shifted_scores([0.0, 0.5, 1.0], 1.0) == pytest.approx([0, expit(1), 1])

@@ -1,4 +1,4 @@
-"""The panel's candidates: exact counts at each of them, whatever the scores look like."""
+"""The candidate thresholds of the live panel have exact counts for any scores."""
 
 import json
 
@@ -50,17 +50,17 @@ def test_a_small_set_has_all_its_scores_as_candidates():
 
 
 @pytest.mark.parametrize(("share", "sharp"), [(0.5, 1.0), (0.02, 1.0), (0.002, 3.0)])
-def test_between_two_candidates_lies_no_more_than_was_promised(share, sharp):
+def test_the_number_of_studies_between_candidates_is_limited(share, sharp):
     studies = made(60_000, 4, share, sharp)
     grid = grid_counts(studies)
     n1, n0 = grid.tp[:, -1].sum(), grid.fp[:, -1].sum()
     assert grid.between[0] <= np.ceil(4 * n1 / 990) and grid.between[1] <= np.ceil(4 * n0 / 990)
     gaps = [np.diff(found.sum(axis=0)).max() for found in (grid.tp, grid.fp)]
-    # No ties here: one study at the candidate itself, the rest between.
+    # Without ties, one study has the score of the candidate and the others are between.
     assert gaps[0] <= grid.between[0] + 1 and gaps[1] <= grid.between[1] + 1
 
 
-def test_ties_are_taken_whole():
+def test_tied_scores_stay_together():
     studies = made(20_000, 5, digits=3)
     studies.loc[:9000, "score"] = 0.5
     grid = grid_counts(studies, points=101)
@@ -82,7 +82,7 @@ def test_counts_at_any_threshold_are_exact(threshold):
         assert (tp[group], fp[group]) == (at["tp"], at["fp"])
 
 
-def test_the_size_does_not_grow_with_the_studies():
+def test_the_size_of_the_grid_does_not_grow_with_the_studies():
     small, large = (grid_counts(made(n, 7)) for n in (2_000, 400_000))
     assert large.tp.shape[1] <= 1001 and large.tp.shape[1] < 1.5 * small.tp.shape[1]
 
@@ -100,7 +100,7 @@ def test_no_studies_one_class_one_score_and_unlabelled_bones():
     assert grid.groups == ("hand", "wrist") and grid.tp[0, -1] == grid.fp[0, -1] == 0
 
 
-def test_many_groups_are_added_up_and_none_is_lost():
+def test_the_smallest_groups_are_added_together():
     studies = made(4000).assign(bone=[f"site{place % 40:02}" for place in range(4000)])
     studies.loc[0, "bone"] = OTHER
     studies.loc[1, "bone"] = None
@@ -112,7 +112,7 @@ def test_many_groups_are_added_up_and_none_is_lost():
     json.dumps(grid.groups)
 
 
-def test_scores_that_are_no_numbers_are_refused():
+def test_scores_and_thresholds_of_nan_are_refused():
     with refused("score-not-finite", "nan"):
         grid_counts(made(20).assign(score=np.nan))
     with refused("threshold-nan"):

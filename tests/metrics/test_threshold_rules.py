@@ -15,12 +15,12 @@ FORMS = (
 
 
 @pytest.mark.parametrize("text", FORMS)
-def test_a_rule_reads_back_as_itself(text):
+def test_the_text_of_a_rule_is_parsed_to_the_same_rule(text):
     rule = parse_rule(text)
     assert parse_rule(rule.text) == rule and parse_rule(rule) is rule
 
 
-def test_other_ways_to_write_it():
+def test_other_spellings_of_a_rule():
     assert parse_rule(" Sensitivity >= 95% ") == parse_rule("sensitivity≥0.95")
     assert parse_rule("0.45") == parse_rule("threshold = 0.45")
     assert parse_rule("rule-out sensitivity>=0.9, rule-in specificity>=0.9").kind == "two"
@@ -29,7 +29,7 @@ def test_other_ways_to_write_it():
 @pytest.mark.parametrize(
     "text", ["", "sensitivity>0.95", "sensitivity", "best", "cost", "alerts>=3", "rule_out youden"]
 )
-def test_what_is_no_rule_gets_the_forms(text):
+def test_an_unknown_rule_lists_the_forms(text):
     with refused("rule-unknown", repr(text), "sensitivity>=0.95"):
         parse_rule(text)
 
@@ -75,14 +75,14 @@ def test_rules_agree_with_a_search_over_every_candidate(bound, seed):
     assert choose(counts, "cost=5", bound, prevalence=0.1).threshold == pytest.approx(min(cost, key=cost.get))
 
 
-def test_the_shares_that_ties_make_impossible_are_infeasible():
+def test_targets_that_ties_make_impossible_are_infeasible():
     counts = counts_table(np.full(200, 0.3), np.r_[np.ones(100), np.zeros(100)])
     assert "100 of 100 normal studies share the highest score" in choose(counts, "specificity>=0.9").reason
     assert "the highest score alone alerts 100.0 times" in choose(counts, "alerts<=20").reason
     assert choose(counts, "sensitivity>=0.9").threshold == 0.3
 
 
-def test_two_rules_that_overlap_leave_nobody_to_refer():
+def test_overlapping_rules_leave_no_study_to_refer():
     labels = np.r_[np.zeros(100), np.ones(100)]
     counts = counts_table(np.arange(200) / 200, labels)
     two = choose(counts, "rule_out sensitivity>=0.8 rule_in specificity>=0.8")
@@ -93,7 +93,7 @@ def test_two_rules_that_overlap_leave_nobody_to_refer():
     assert not failed.feasible and failed.reason.startswith("rule out: 9 abnormal studies cannot show 90%")
 
 
-def test_figures_are_flat_and_say_why():
+def test_figures_at_a_threshold_are_flat_with_reasons():
     row = figures_at(T20, 0.5)
     assert (row["tp"], row["fn"], row["fp"], row["tn"], row["n"], row["n_abnormal"]) == (6, 3, 2, 9, 20, 9)
     assert row["kappa"] == pytest.approx(0.489795918) and "sensitivity: no interval: 9 abnormal" in row["why"]
@@ -101,13 +101,13 @@ def test_figures_are_flat_and_say_why():
 
 @pytest.mark.parametrize("rule", FORMS)
 @pytest.mark.parametrize("labels", [[], np.zeros(30), np.ones(30)])
-def test_no_rule_fails_on_one_class_or_on_nothing(rule, labels):
+def test_every_rule_gives_a_result_for_one_class_and_for_no_studies(rule, labels):
     counts = counts_table(np.linspace(0, 1, len(labels)), labels)
     choice = choose(counts, rule)
     assert choice.reason and (choice.feasible or np.isnan(choice.threshold))
 
 
-def test_an_unknown_bound_lists_the_three():
+def test_an_unknown_bound_lists_the_bounds():
     with refused("bound-unknown", "wald", "wilson, clopper-pearson or none"):
         choose(T20, "youden", "wald")
     scores, labels = tied(0)

@@ -1,4 +1,4 @@
-"""Every rule against trying all thresholds, on whatever scores: ties, one class, 0, 1, numbers next to nothing."""
+"""Every rule agrees with trying all thresholds, on random scores with ties, one class, 0, 1 and tiny numbers."""
 
 import math
 from fractions import Fraction
@@ -16,8 +16,8 @@ VALUES = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0, 5e
 STUDIES = st.lists(st.tuples(VALUES, st.integers(0, 1)), max_size=40)
 
 
-class Force:
-    """Counts by looking at every study, at every score and at +infinity."""
+class ExhaustiveSearch:
+    """Counts at every score and at +infinity, by a loop over every study."""
 
     def __init__(self, drawn):
         self.studies = pd.DataFrame(drawn, columns=["score", "label"], dtype=np.float64)
@@ -44,7 +44,7 @@ def agrees(choice, wanted: list[float], best) -> None:
 @settings(max_examples=120, deadline=None)
 @given(STUDIES, st.sampled_from([0.3, 0.5, 0.8, 0.9]), st.sampled_from(["wilson", "clopper-pearson", "none"]))
 def test_constraints_on_one_rate(drawn, target, bound):
-    force = Force(drawn)
+    force = ExhaustiveSearch(drawn)
     keeps = [t for t in force.candidates if lower(force.at[t][0], force.n1, bound) >= target]
     agrees(choose(force.studies, f"sensitivity>={target}", bound), keeps, max)
     clear = [
@@ -56,7 +56,7 @@ def test_constraints_on_one_rate(drawn, target, bound):
 @settings(max_examples=120, deadline=None)
 @given(STUDIES, st.sampled_from([None, "0.05", "0.3"]))
 def test_youden_cost_and_alerts(drawn, prevalence):
-    force = Force(drawn)
+    force = ExhaustiveSearch(drawn)
     if not (force.n1 and force.n0):
         assert not choose(force.studies, "youden").feasible and not choose(force.studies, "cost=5").feasible
         return
@@ -78,15 +78,15 @@ def test_youden_cost_and_alerts(drawn, prevalence):
 
 @settings(max_examples=120, deadline=None)
 @given(STUDIES, st.sampled_from(["0.05", "0.2", "0.5"]))
-def test_the_guarantee_on_misses(drawn, alpha):
-    force = Force(drawn)
+def test_conformal_rules(drawn, alpha):
+    force = ExhaustiveSearch(drawn)
     abnormal = sorted(score for score, label in drawn if label)
     k = math.floor(Fraction(alpha) * (force.n1 + 1))
     agrees(choose(force.studies, f"miss<={alpha}"), [abnormal[k - 1]] if 1 <= k <= force.n1 else [], min)
 
 
-def test_force_counts_as_one_would_by_hand():
-    force = Force([(0.5, 1), (0.5, 0), (0.2, 1)])
+def test_the_exhaustive_search_agrees_with_counts_by_hand():
+    force = ExhaustiveSearch([(0.5, 1), (0.5, 0), (0.2, 1)])
     assert force.at == {math.inf: (0, 0), 0.5: (1, 1), 0.2: (2, 1)}
     assert lower(1, 1, "none") == 1 and math.isnan(lower(0, 0, "wilson"))
     with pytest.raises(AssertionError):

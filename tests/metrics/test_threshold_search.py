@@ -17,7 +17,7 @@ def separated(abnormal, normal=100, seed=0):
     return scores, np.r_[np.ones(abnormal), np.zeros(normal)]
 
 
-# ---- the highest threshold that keeps sensitivity
+# ---- the highest threshold that meets a sensitivity
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,12 @@ def separated(abnormal, normal=100, seed=0):
         (0.95, 50, None, None), (0.95, 100, 0, 0), (0.95, 230, 5, 5), (0.95, 538, 16, 16),
     ],
 )  # fmt: skip
-def test_the_misses_that_are_allowed(target, abnormal, score, exact):
+def test_misses_allowed_agree_with_published_numbers(target, abnormal, score, exact):
     assert thresholds.misses_allowed(abnormal, target, "wilson") == score
     assert thresholds.misses_allowed(abnormal, target, "clopper_pearson") == exact
 
 
-def test_with_no_miss_at_all_95_percent_needs_73():
+def test_a_sensitivity_of_95_percent_needs_73_studies_without_a_miss():
     assert thresholds.positives_needed(0.95) == 73
     assert thresholds.misses_allowed(72, 0.95) is None and thresholds.misses_allowed(73, 0.95) == 0
     assert thresholds.positives_needed(0.95, "clopper_pearson") == 72 and clopper_pearson(71, 71)[0] < 0.95
@@ -41,7 +41,7 @@ def test_with_no_miss_at_all_95_percent_needs_73():
 
 @pytest.mark.parametrize("method", ["wilson", "clopper_pearson"])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_highest_threshold_is_the_highest(method, seed):
+def test_highest_threshold_agrees_with_trying_every_score(method, seed):
     scores, labels = separated(120, seed=seed)
     counts = counts_table(scores, labels)
     choice = thresholds.highest_threshold(counts, 0.85, method)
@@ -51,7 +51,7 @@ def test_the_highest_threshold_is_the_highest(method, seed):
     assert f"misses {counts_at(counts, choice.threshold)['fn']} of 120" in choice.reason and method in choice.rule
 
 
-def test_infeasible_is_a_result_with_its_reason():
+def test_an_infeasible_rule_has_a_reason():
     choice = thresholds.highest_threshold(counts_table(*separated(66)), 0.95)
     assert not choice.feasible and np.isnan(choice.threshold)
     assert choice.reason == "66 abnormal studies cannot show 95%: 73 are needed"
@@ -77,13 +77,13 @@ def test_t20_youden_and_costs_with_ties_to_the_lower_threshold():
         assert choice.threshold == threshold and f"(cost {lowest})" in choice.reason
         at = counts_at(T20, also)
         assert at["fn"] * cost + at["fp"] == lowest
-    # The same ties hold in costs that binary cannot hold exactly.
+    # Costs without an exact binary value have the same ties.
     assert thresholds.cheapest(T20, cost_fn=0.1, cost_fp=0.1).threshold == 0.45
     assert thresholds.cheapest(T20, cost_fn=0.6, cost_fp=0.3).threshold == 0.30
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_choices_agree_with_a_search_over_all_thresholds(seed):
+def test_youden_and_costs_agree_with_trying_every_threshold(seed):
     scores, labels = tied(seed)
     counts = counts_table(scores, labels)
     candidates = [*np.unique(scores), np.inf]
@@ -95,8 +95,8 @@ def test_choices_agree_with_a_search_over_all_thresholds(seed):
         assert thresholds.cheapest(counts, cost, 1).threshold == candidates[int(np.argmin(costs))]
 
 
-def test_a_cost_on_one_side_only():
-    # Without a false alarm from .80 on: the lowest of the thresholds that cost nothing.
+def test_a_cost_for_only_one_kind_of_error():
+    # From 0.80 on there is no false alarm: the lowest threshold without cost.
     assert thresholds.cheapest(T20, cost_fn=0, cost_fp=1).threshold == 0.80
     assert thresholds.cheapest(T20, cost_fn=1, cost_fp=0).threshold == 0.03
 
@@ -104,7 +104,7 @@ def test_a_cost_on_one_side_only():
 def test_ties_go_to_the_lower_threshold():
     # Sensitivity + specificity is 1.5 at 4 and at 2.
     assert thresholds.youden(counts_table([1, 2, 3, 4], [0, 1, 0, 1])).threshold == 2
-    # One miss at .3 against three false alarms at .1, which binary adds up to a little more than .3.
+    # One missed study at 0.3 and three false alarms at 0.1, whose sum in binary is slightly above 0.3.
     counts = counts_table([0.9, 0.7, 0.6, 0.5, 0.2, 0.1], [1, 0, 0, 0, 1, 0])
     assert 3 * 0.1 > 0.3 and thresholds.cheapest(counts, cost_fn=0.3, cost_fp=0.1).threshold == 0.2
 
@@ -115,7 +115,7 @@ def test_impossible_costs_are_refused(costs):
         thresholds.cheapest(T20, *costs)
 
 
-def test_one_class_has_no_best_threshold():
+def test_youden_and_costs_are_infeasible_with_one_class():
     counts = counts_table(P, np.zeros(20))
     for choice in (thresholds.youden(counts), thresholds.cheapest(counts, 5, 1)):
         assert not choice.feasible and np.isnan(choice.threshold) and "no abnormal" in choice.reason
@@ -125,7 +125,7 @@ def test_the_bayes_threshold_follows_from_the_costs():
     assert [thresholds.bayes_threshold(cost, 1) for cost in (1, 3, 9)] == [0.5, 0.25, 0.1]
 
 
-# ---- the guarantee on misses
+# ---- conformal thresholds
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_the_conformal_threshold_is_the_kth_lowest_abnormal_score(n1, alpha, del
     assert choice.feasible and choice.threshold == np.sort(scores[:n1])[k - 1] and "exchangeable" in choice.reason
 
 
-def test_t20_conformal_and_impossible_promises():
+def test_t20_conformal_and_infeasible_targets():
     assert thresholds.conformal(P, Y, 0.1).threshold == 0.12 and thresholds.conformal(P, Y, 0.2).threshold == 0.30
     few = thresholds.conformal(P, Y, 0.05)
     assert not few.feasible and "9 abnormal studies" in few.reason
@@ -150,7 +150,7 @@ def test_t20_conformal_and_impossible_promises():
     assert not thresholds.conformal(np.arange(18), np.ones(18), 0.05).feasible  # one short of 19
 
 
-def test_the_conformal_promise_is_kept_on_new_studies():
+def test_the_conformal_threshold_keeps_its_guarantee_on_new_studies():
     random = np.random.default_rng(1)
     sets = random.random((4000, 60))
     chosen = np.array([thresholds.conformal(scores, np.ones(60), 0.1).threshold for scores in sets])
@@ -176,7 +176,7 @@ def test_two_thresholds_in_the_wrong_order_are_refused():
         thresholds.two_thresholds(T20, 0.8, 0.2)
 
 
-def test_an_empty_side_says_so():
+def test_two_thresholds_with_no_study_on_one_side():
     found = thresholds.two_thresholds(T20, 0.0, 2.0)
     assert "no study is ruled out" in found["missed_when_ruled_out"].why
     assert "no study is ruled in" in found["right_when_ruled_in"].why and found["referred"].value == 1
