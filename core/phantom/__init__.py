@@ -1,4 +1,4 @@
-"""Phantoms: synthetic radiographs of no person, with everything about them known. See docs/phantoms.md."""
+"""Phantoms: synthetic radiographs that show no person, with known truth. See docs/phantoms.md."""
 
 from core.phantom.truth import truth_mask
 from core.phantom.write import PhantomReport, write_phantoms

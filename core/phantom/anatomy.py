@@ -1,4 +1,8 @@
-"""Seven regions of the upper limb as parts, in millimetres: build and pose vary, what a body is made of does not."""
+"""Seven regions of the upper limb as parts in millimetres, varied by build and pose.
+
+Longer than other modules, since most of it is the measured outlines of the parts: one function a region, and they share
+hand, arm and shoulder girdle.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +13,7 @@ from core.phantom.shapes import Part
 
 @dataclass(frozen=True)
 class Region:
-    """A body part laid out for the film: bones and soft tissue, the field that is shown (mm) and its centre."""
+    """Bones and soft tissue of a region, the field that the film shows (mm) and the field's centre (mm)."""
 
     bones: tuple[Part, ...]
     soft: tuple[Part, ...]
@@ -17,7 +21,7 @@ class Region:
     centre: tuple[float, float]
 
 
-# Region -> bones that can carry a finding, and where along them; the rest is scenery.
+# Region -> bones that can have a finding, and the range along each bone. Other bones are always normal.
 SITES = {
     "finger": {"proximal": (0.2, 0.85), "middle": (0.2, 0.8), "distal": (0.2, 0.7)},
     "hand": {
@@ -30,11 +34,11 @@ SITES = {
     "humerus": {"humerus": (0.12, 0.8)},
     "shoulder": {"humerus": (0.05, 0.24), "clavicle": (0.45, 0.85)},
 }
-FLEXION = {"frontal": (2, 12), "oblique": (8, 30), "lateral": (55, 95)}  # degrees, of an elbow on each view
+FLEXION = {"frontal": (2, 12), "oblique": (8, 30), "lateral": (55, 95)}  # of the elbow in each view, degrees
 
 
-def region(name: str, view: str, person: np.random.Generator, pose: np.random.Generator) -> Region:
-    """One person's region on one view. `person` must start the same for every view of one person."""
+def build_region(name: str, view: str, person: np.random.Generator, pose: np.random.Generator) -> Region:
+    """One person's region in one view. `person` must be seeded the same for every view of one person."""
     made = _REGIONS[name](view, person, pose)
     sites = SITES[name]
     build = person.uniform(0.9, 1.1)
@@ -74,7 +78,7 @@ def _phalanx(name: str, start, end, base: float, shaft: float, head: float, cort
 
 
 def _ray(number, base, fan: float, flexion, lengths, widths, person) -> tuple[list[Part], list[Part]]:
-    """A metacarpal and its phalanges. `fan` in radians from straight up, `flexion` per joint in radians."""
+    """Bones and soft tissue of a metacarpal and its phalanges. fan: radians from straight up; flexion: per joint."""
     names = (
         ("metacarpal", "proximal", "middle", "distal") if len(lengths) == 4 else ("metacarpal", "proximal", "distal")
     )
@@ -216,9 +220,9 @@ def _finger(view, person, pose) -> Region:
     lengths, widths = np.array((55, 41, 25, 18)) * size, np.array((4.6, 4.4, 3.7, 3.4)) * size
     bones, soft = _ray("", (0, 103 * size, 0), pose.normal(0, 0.03), joints, lengths, widths, person)
     neighbours = person.random(2) < 0.45
-    if view != "lateral":  # on a lateral view the other fingers are folded away
-        for side, present in zip((-1, 1), neighbours):
-            if present:
+    if view != "lateral":  # in a lateral view the other fingers are bent out of the field
+        for side, shown in zip((-1, 1), neighbours):
+            if shown:
                 shift = person.uniform(-12, 8)
                 more, flesh = _ray(
                     f"next{side}",
@@ -235,7 +239,7 @@ def _finger(view, person, pose) -> Region:
 
 
 def _arm(view, person, pose) -> Region:
-    """Shoulder joint at the origin, elbow 290 mm below, forearm bent at the elbow as the view asks."""
+    """Shoulder joint at the origin, elbow about 290 mm below it, forearm flexed according to the view."""
     flexion = np.radians(pose.uniform(*FLEXION[view]))
     down = np.array([-0.05, np.cos(flexion), np.sin(flexion)])
     back = np.array([0.0, np.sin(flexion), -np.cos(flexion)])  # from the joint towards the point of the elbow
@@ -350,7 +354,7 @@ def _elbow(view, person, pose) -> Region:
 
 
 def _forearm(view, person, pose) -> Region:
-    # A forearm film is taken straight: the elbow keeps its frontal bend on every view.
+    # Forearm films are taken with a straight elbow in every view.
     return replace(_arm("frontal", person, pose), field=(125, 290), centre=(-12, 412))
 
 
@@ -367,7 +371,7 @@ def _shoulder(view, person, pose) -> Region:
 
 
 def _girdle(person) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
-    """Shoulder blade, collar bone and the ribs behind them; medial is +x."""
+    """Shoulder blade, clavicle and the ribs behind them; medial is +x."""
     lift = person.uniform(-4, 4)
     bones = [
         Part(

@@ -1,4 +1,4 @@
-"""From what the body takes from the beam to the grey film: exposure, blur, grain, narrowed beam, markers, mess."""
+"""The film of an absorption image: exposure, blur, grain, collimation, markers, overlaps and defects."""
 
 import numpy as np
 from PIL import Image
@@ -7,28 +7,28 @@ from scipy.ndimage import gaussian_filter
 from core.phantom.plan import Radiograph
 
 
-def expose(taken: np.ndarray, reference: float, rng: np.random.Generator) -> np.ndarray:
-    """Grey 0..1 before grain. `reference` is the dense end of the body without its finding: metal sets no exposure."""
-    height, width = taken.shape
-    taken = gaussian_filter(taken, rng.uniform(0.55, 1.0))
-    veil = _coarse(taken, 12) * rng.uniform(0.05, 0.3)
+def expose(absorbed: np.ndarray, reference: float, rng: np.random.Generator) -> np.ndarray:
+    """Grey 0..1 before grain. reference: absorption of the densest parts without the finding (metal has no effect)."""
+    height, width = absorbed.shape
+    absorbed = gaussian_filter(absorbed, rng.uniform(0.55, 1.0))
+    scatter = _blur_far(absorbed, 12) * rng.uniform(0.05, 0.3)
     slope = np.linspace(-1, 1, width, dtype=np.float32)[None] * rng.normal(0, 0.03)
     slope = slope + np.linspace(-1, 1, height, dtype=np.float32)[:, None] * rng.normal(0, 0.03)
-    relative = (taken + veil) / np.float32(reference) * (1 + slope)
+    relative = (absorbed + scatter) / np.float32(reference) * (1 + slope)
     curve = rng.uniform(0.8, 1.3)
     grey = (1 - np.exp(-curve * relative)) / (1 - np.exp(-curve))
     return rng.uniform(0.02, 0.08) + grey * rng.uniform(0.64, 0.75)
 
 
-def grain(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Film grain: partly smooth, stronger on some films. It comes with the film, dark corners included."""
+def add_grain(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Film grain, partly smooth, of varying strength, over the whole film."""
     noise = rng.standard_normal(grey.shape, dtype=np.float32)
     noise = 0.45 * noise + 1.5 * gaussian_filter(noise, 0.8)
     return grey + noise * np.float32(rng.uniform(0.006, 0.02)) * (0.5 + 0.7 * np.clip(grey, 0, 1))
 
 
 def collimate(grey: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The film, with an unexposed edge where the beam was narrowed to a rectangle, and what was exposed (bool)."""
+    """The film, half of the time with an unexposed edge around a collimated beam, and the exposed area (bool)."""
     draw = rng.random()
     margins, turn, level = rng.uniform(0.0, 0.075, 4), rng.normal(0, 0.02), rng.uniform(0.0, 0.06)
     if draw > 0.5:
@@ -43,8 +43,8 @@ def collimate(grey: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, n
     return grey * open_ + np.float32(level) * (1 - open_), open_ > 0.5
 
 
-def mark(grey: np.ndarray, side: str, rng: np.random.Generator) -> np.ndarray:
-    """A lead letter near a corner."""
+def add_marker(grey: np.ndarray, side: str, rng: np.random.Generator) -> np.ndarray:
+    """Add a lead letter near a corner."""
     height, width = grey.shape
     size = rng.uniform(0.05, 0.075) * max(height, width)
     x = (0.12 if rng.random() < 0.5 else 0.88) * width + rng.normal(0, 0.02) * width
@@ -84,9 +84,9 @@ def _stroke(u, v, x0, y0, x1, y1):
     return np.hypot(u - x0 - along * dx, v - y0 - along * dy)
 
 
-def cover(taken: np.ndarray, reference: float, rng: np.random.Generator) -> np.ndarray:
-    """Something over the body that is no finding: a ring, a splint, a wire or the edge of another limb."""
-    height, width = taken.shape
+def add_overlap(absorbed: np.ndarray, reference: float, rng: np.random.Generator) -> np.ndarray:
+    """Add an object that is no finding over the body: a ring, a splint, a wire or the edge of another limb."""
+    height, width = absorbed.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     turn = rng.uniform(0, np.pi)
     along = (x - width * rng.uniform(0.2, 0.8)) * np.cos(turn) + (y - height * rng.uniform(0.2, 0.8)) * np.sin(turn)
@@ -95,21 +95,21 @@ def cover(taken: np.ndarray, reference: float, rng: np.random.Generator) -> np.n
     kind = rng.integers(4)
     if kind == 0:
         radius = unit * rng.uniform(0.025, 0.045)
-        return taken + reference * 1.6 * (np.abs(np.hypot(along, aside * 2.2) - radius) < unit * 0.006)
+        return absorbed + reference * 1.6 * (np.abs(np.hypot(along, aside * 2.2) - radius) < unit * 0.006)
     if kind == 1:
         splint = (np.abs(aside) < unit * 0.09) * (1 + 0.25 * np.sin(along * 40 / unit))
-        return taken + reference * rng.uniform(0.1, 0.22) * splint
+        return absorbed + reference * rng.uniform(0.1, 0.22) * splint
     if kind == 2:
         wire = np.abs(aside - unit * 0.06 * np.sin(along * 7 / unit)) < unit * 0.0045
-        return taken + reference * 1.1 * wire
+        return absorbed + reference * 1.1 * wire
     limb = np.sqrt(np.clip(1 - ((aside - unit * 0.42) / (unit * 0.2)) ** 2, 0, 1))
-    return taken + reference * 0.5 * limb
+    return absorbed + reference * 0.5 * limb
 
 
-def spoil(
+def add_defects(
     grey: np.ndarray, mask: np.ndarray, defects: tuple[str, ...], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The defects of the whole film, in a fixed order; the mask follows where the picture is stretched or framed."""
+    """Apply the defects of the whole film in a fixed order; the mask is stretched and padded with the film."""
     numbers = rng.random(6)
     if "dark" in defects:
         grey = grey * np.float32(0.25 + 0.2 * numbers[0])
@@ -135,8 +135,8 @@ def _stretch(grey, mask, factor: float, wide: bool):
     return stretched, np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
 
 
-def _coarse(field: np.ndarray, factor: int) -> np.ndarray:
-    """A field blurred far, cheaply: shrunk and grown again."""
+def _blur_far(field: np.ndarray, factor: int) -> np.ndarray:
+    """A fast wide blur: reduced and enlarged again."""
     height, width = field.shape
     size = (max(width // factor, 1), max(height // factor, 1))
     small = Image.fromarray(field.astype(np.float32)).resize(size, Image.Resampling.BOX)
@@ -144,15 +144,15 @@ def _coarse(field: np.ndarray, factor: int) -> np.ndarray:
 
 
 def mottle(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Slow unevenness of flesh, about one."""
+    """Slow variation of soft tissue around one."""
     small = Image.fromarray(rng.standard_normal((9, 9), dtype=np.float32))
     return 1 + 0.07 * np.asarray(small.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
 
 
-def size_of(radiograph: Radiograph, field: tuple[float, float], rng: np.random.Generator) -> tuple[int, int, bool]:
-    """Height, width and whether the limb lies across the film."""
+def choose_size(radiograph: Radiograph, field: tuple[float, float], rng: np.random.Generator) -> tuple[int, int, bool]:
+    """Height, width and whether the limb is placed sideways on the film."""
     long_side = int(rng.integers(300, 513))
     aspect = float(np.clip(field[0] / field[1] * rng.uniform(0.9, 1.12), 0.45, 1.3))
     height, width = (long_side, int(long_side * aspect)) if aspect <= 1 else (int(long_side / aspect), long_side)
-    lying = bool(rng.random() < 0.05)
-    return (width, height, True) if lying else (height, width, False)
+    sideways = bool(rng.random() < 0.05)
+    return (width, height, True) if sideways else (height, width, False)

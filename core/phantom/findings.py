@@ -1,10 +1,10 @@
-"""What is abnormal: fractures, lytic and sclerotic lesions, plates and screws, drawn in the coordinates of one bone."""
+"""Abnormal findings: fractures, lytic and sclerotic lesions, plates and screws, drawn in coordinates of one bone."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from core.phantom.shapes import CORTEX, METAL, STEPS, Shadow, bone
+from core.phantom.shapes import CORTEX, METAL, STEPS, Shadow, absorb_bone
 
 # Shares of the abnormal studies.
 KINDS = {"fracture": 0.35, "lytic": 0.25, "sclerotic": 0.25, "implant": 0.09, "screw": 0.06}
@@ -13,7 +13,7 @@ METALS = ("implant", "screw")
 
 @dataclass(frozen=True)
 class Finding:
-    """One abnormality. Sizes are in units of the bone's half width at the place, so a finger's are small."""
+    """One abnormality. Sizes are in units of the bone's local half width, so those of a finger are small."""
 
     kind: str
     bone: str
@@ -22,11 +22,11 @@ class Finding:
     size: float
     angle: float  # radians from straight across
     strength: float
-    seed: int  # of its ragged edge
+    seed: int  # of its ragged edges
 
 
-def choose(kind: str, sites: dict[str, tuple[float, float]], rng: np.random.Generator) -> Finding:
-    """A finding of a kind somewhere on the bones that may carry one."""
+def choose_finding(kind: str, sites: dict[str, tuple[float, float]], rng: np.random.Generator) -> Finding:
+    """A finding of this kind at a random place on one of the sites."""
     name = sorted(sites)[rng.integers(len(sites))]
     size, strength = {
         "fracture": (rng.uniform(0.6, 1.2), rng.uniform(0.75, 1.0)),
@@ -47,12 +47,12 @@ def choose(kind: str, sites: dict[str, tuple[float, float]], rng: np.random.Gene
     )
 
 
-def add(
+def draw_finding(
     finding: Finding, shadow: Shadow, along: np.ndarray, across: np.ndarray, smallest: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The bone with the finding (what it takes from the beam) and where the finding is (bool).
+    """Absorption of the bone with the finding, and the mask of the finding (bool).
 
-    `smallest`, in pixels, is the least half width that a finding is drawn to: on a thin bone it is larger than life.
+    smallest: least half width in pixels that a finding is scaled to; on thinner bones it is enlarged.
     """
     place = min(int(finding.along * STEPS), STEPS - 1)
     unit = max(float(shadow.half[place]), smallest)
@@ -62,7 +62,7 @@ def add(
 
 
 def _ragged(seed: int, where: np.ndarray, unit: float) -> np.ndarray:
-    """A rough line, about one in height, that depends on `where` (pixels) only."""
+    """A rough line of height about one as a function of `where` (pixels)."""
     rng = np.random.default_rng(seed)
     rough = np.zeros_like(where)
     for waves in (1.1, 2.7, 6.1):
@@ -74,26 +74,26 @@ def _ragged(seed: int, where: np.ndarray, unit: float) -> np.ndarray:
 def _fracture(finding, shadow, along, across, down, aside, unit):
     middle = aside + finding.across * unit
     line = down - np.tan(finding.angle) * middle - 0.16 * unit * _ragged(finding.seed, middle, unit)
-    # The far fragment steps aside and comes back within two widths, so that the joint beyond it still fits.
+    # The far fragment is displaced and returns within two widths, so that the joint beyond it still fits.
     beyond = np.clip(line / (3.4 * unit), 0, 1)
     fade = (1 - beyond) ** 2 * (1 + 2 * beyond) * (line > 0)
     side = 1 if finding.seed & 1 else -1
-    moved, chord = bone(shadow, along, across - side * finding.size * unit * fade)
+    moved, chord = absorb_bone(shadow, along, across - side * finding.size * unit * fade)
     width = max(0.17 * unit * (0.6 + finding.size), 0.75)
     gap = np.exp(-((line / width) ** 2))
-    # Beside the gap the ends of the fragments are driven into one another and denser.
+    # Beside the gap the ends of the fragments are impacted and denser.
     edge = np.exp(-(((line - 2.6 * width) / (1.2 * width)) ** 2))
-    if finding.seed % 3:  # a second line sets a fragment free
+    if finding.seed % 3:  # a second line separates a fragment
         slant = np.tan(finding.angle * 0.4) * middle - 0.2 * unit * _ragged(finding.seed + 1, middle, unit)
         second = line - unit * (1.2 + 0.25 * (finding.seed % 4)) - slant
         gap = np.maximum(gap, np.exp(-((second / width) ** 2)))
-    taken = moved * (1 - 0.95 * finding.strength * gap + 0.7 * finding.strength * edge)
-    near = (line > -0.5 * unit) & (line < 2.6 * unit) & ((chord > 0) | (bone(shadow, along, across)[1] > 0))
-    return taken, near
+    absorbed = moved * (1 - 0.95 * finding.strength * gap + 0.7 * finding.strength * edge)
+    near = (line > -0.5 * unit) & (line < 2.6 * unit) & ((chord > 0) | (absorb_bone(shadow, along, across)[1] > 0))
+    return absorbed, near
 
 
 def _blobs(finding, shadow, down, aside, unit):
-    """Distance from one to four ragged ovals in a row towards mid-shaft, 1 on an edge."""
+    """Distance from one to four ragged ovals in a row towards mid-shaft; 1 on an edge."""
     rng = np.random.default_rng(finding.seed)
     inward, at, nearest = 1 if finding.along < 0.5 else -1, 0.0, None
     for _ in range(int(rng.integers(1, 5))):
@@ -110,28 +110,28 @@ def _blobs(finding, shadow, down, aside, unit):
 
 
 def _lytic(finding, shadow, along, across, down, aside, unit):
-    taken, chord = bone(shadow, along, across)
+    absorbed, chord = absorb_bone(shadow, along, across)
     distance = _blobs(finding, shadow, down, aside, unit)
     hole = 1 / (1 + np.exp(np.clip((distance - 0.92) * 11, -30, 30)))
-    # A fifth have no sclerotic rim; the others bulge out of a thin bone with a shell of their own.
+    # A fifth have no sclerotic rim; the others bulge beyond a thin bone, with a shell.
     rim = np.exp(-(((distance - 1.08) / 0.13) ** 2)) * (0.55 * unit / shadow.scale if finding.seed % 5 else 0.0)
-    return taken * (1 - 0.95 * finding.strength * hole) + rim, (distance < 1.25) & ((chord > 0) | (rim > 0.3))
+    return absorbed * (1 - 0.95 * finding.strength * hole) + rim, (distance < 1.25) & ((chord > 0) | (rim > 0.3))
 
 
 def _sclerotic(finding, shadow, along, across, down, aside, unit):
-    taken, chord = bone(shadow, along, across)
+    absorbed, chord = absorb_bone(shadow, along, across)
     distance = _blobs(finding, shadow, down, aside, unit)
     dense = 1 / (1 + np.exp(np.clip((distance - 0.9) * 8, -30, 30)))
     extra = CORTEX * (0.6 * chord + 0.9 * unit / shadow.scale * np.minimum(chord, 1))
-    return taken + finding.strength * extra * dense, (distance < 1.3) & (chord > 0)
+    return absorbed + finding.strength * extra * dense, (distance < 1.3) & (chord > 0)
 
 
 def _implant(finding, shadow, along, across, down, aside, unit):
-    taken, _ = bone(shadow, along, across)
+    absorbed, _ = absorb_bone(shadow, along, across)
     rng = np.random.default_rng(finding.seed)
     unit = min(unit, 0.2 * shadow.length)
     length, width = min(unit * rng.uniform(2.6, 3.8), 0.4 * shadow.length), unit * finding.size
-    # A plate ends with its bone.
+    # A plate is never longer than its bone.
     centre = np.clip(finding.along * shadow.length, 1.05 * length, shadow.length - 1.05 * length)
     down = along * shadow.length - centre
     shift = aside - rng.uniform(-0.9, 0.9) * unit
@@ -146,11 +146,11 @@ def _implant(finding, shadow, along, across, down, aside, unit):
             metal = np.maximum(metal, np.hypot(at, shift) < 0.3 * unit)
         else:
             metal = metal * (np.hypot(at, shift) > 0.22 * unit)  # an empty hole
-    return taken + METAL * metal * _weight(shadow, unit), metal > 0
+    return absorbed + METAL * metal * _metal_thickness(shadow, unit), metal > 0
 
 
 def _screw(finding, shadow, along, across, down, aside, unit):
-    taken, _ = bone(shadow, along, across)
+    absorbed, _ = absorb_bone(shadow, along, across)
     rng = np.random.default_rng(finding.seed)
     turn = finding.angle * 1.2
     inward = aside * np.cos(turn) + down * np.sin(turn)
@@ -161,11 +161,11 @@ def _screw(finding, shadow, along, across, down, aside, unit):
     metal = (np.abs(inward) < reach) & (np.abs(beside) < thread)
     if finding.seed % 3:  # the others are plain wires without a head
         metal |= (np.abs(inward + reach) < 1.3 * radius) & (np.abs(beside) < 2.3 * radius)
-    return taken + METAL * metal * _weight(shadow, unit), metal
+    return absorbed + METAL * metal * _metal_thickness(shadow, unit), metal
 
 
-def _weight(shadow: Shadow, unit: float) -> float:
-    """Millimetres of metal: a plate on a humerus is thicker than one on a finger."""
+def _metal_thickness(shadow: Shadow, unit: float) -> float:
+    """Thickness of metal in mm: a plate on a humerus is thicker than one on a finger."""
     return float(np.clip(0.18 * unit / shadow.scale, 0.6, 2.5))
 
 

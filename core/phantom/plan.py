@@ -1,20 +1,20 @@
-"""Who is examined, of what, how often, with what result: everything about a radiograph but its pixels."""
+"""Plan of a phantom set: patients, studies, views, labels, findings and defects, everything but the pixels."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from core.phantom.anatomy import SITES
-from core.phantom.findings import KINDS, Finding, choose
+from core.phantom.findings import KINDS, Finding, choose_finding
 
 VERSION = 1
-# Studies of each bone in MURA.
+# Studies of each bone in MURA, used as weights.
 BONES = {"elbow": 1912, "finger": 2110, "hand": 2185, "humerus": 727, "forearm": 1010, "shoulder": 3015, "wrist": 3697}
 ABNORMAL = 0.43
 VIEWS = {1: 0.10, 2: 0.30, 3: 0.42, 4: 0.15, 5: 0.03}
 SECOND_STUDY = 0.04
 SECOND_BONE = 0.06
-SHOWN = 0.9  # chance that a further view shows the finding; one view always does
+SHOWN = 0.9  # probability that a further view shows the finding; one view always does
 DEFECTS = {
     "two_on_one_film": 0.02,
     "overlap": 0.03,
@@ -31,7 +31,7 @@ STREAMS = {"patient": 0, "study": 1, "person": 2, "view": 3, "film": 4, "noise":
 
 @dataclass(frozen=True)
 class Radiograph:
-    """One film to be drawn. `finding` is None unless this view shows it."""
+    """One film to draw. finding: None unless this view shows it."""
 
     image_id: str
     study: str
@@ -48,29 +48,29 @@ class Radiograph:
     key: tuple[int, ...]  # seed, patient, bone, study, image
 
 
-def draws(key: tuple[int, ...], stream: str) -> np.random.Generator:
-    """The random numbers of one purpose of one thing, whoever draws it and when."""
+def random_generator(key: tuple[int, ...], stream: str) -> np.random.Generator:
+    """Random numbers of one purpose (STREAMS) of one patient, study or film, independent of the order of drawing."""
     return np.random.default_rng(np.random.SeedSequence([*key, STREAMS[stream]]))
 
 
-def person_draws(key: tuple[int, ...]) -> np.random.Generator:
-    """The same for every view and every study of one bone of one patient."""
-    return draws(key[:3], "person")
+def person_generator(key: tuple[int, ...]) -> np.random.Generator:
+    """The same random numbers for every view and study of one bone of one patient."""
+    return random_generator(key[:3], "person")
 
 
-def plan(patients: int, seed: int, valid_fraction: float, wrong_labels: float) -> list[Radiograph]:
-    """Every radiograph of the set, patient by patient. The first k patients are the same for every `patients`."""
+def plan_radiographs(patients: int, seed: int, valid_fraction: float, wrong_labels: float) -> list[Radiograph]:
+    """Every radiograph of the set, patient by patient. The first k patients do not depend on `patients`."""
     phase = float(np.random.default_rng([seed, 99]).random())
     made = []
     for number in range(1, patients + 1):
-        # Evenly spread rather than drawn, so a small set has its share of valid patients too.
+        # Evenly spread instead of random, so that a small set also has its share of valid patients.
         valid = int(number * valid_fraction + phase) > int((number - 1) * valid_fraction + phase)
         made += _patient(number, "valid" if valid else "train", seed, wrong_labels)
     return made
 
 
 def _patient(number: int, split: str, seed: int, wrong_labels: float) -> list[Radiograph]:
-    rng = draws((seed, number), "patient")
+    rng = random_generator((seed, number), "patient")
     names = list(BONES)
     shares = np.array(list(BONES.values())) / sum(BONES.values())
     count = 2 if rng.random() < SECOND_BONE else 1
@@ -84,13 +84,13 @@ def _patient(number: int, split: str, seed: int, wrong_labels: float) -> list[Ra
 
 
 def _study(key: tuple[int, ...], bone: str, split: str, side: str, wrong_labels: float) -> list[Radiograph]:
-    # Films and findings draw from different streams: nothing about a film can tell the label.
-    rng, films = draws(key, "study"), draws(key, "view")
+    # Films and findings use different streams, so nothing about a film reveals the label.
+    rng, films = random_generator(key, "study"), random_generator(key, "view")
     views = _views(films)
     defects = [_defects(films) for _ in views]
     true_label = int(rng.random() < ABNORMAL)
     kind = rng.choice(list(KINDS), p=list(KINDS.values()))
-    finding = choose(str(kind), SITES[bone], rng)
+    finding = choose_finding(str(kind), SITES[bone], rng)
     shown = rng.random(len(views)) < SHOWN
     shown[rng.integers(len(views))] = True
     given_label = true_label ^ int(rng.random() < wrong_labels)

@@ -1,8 +1,8 @@
-"""Parts of a body in millimetres, and the shadow each throws on a film.
+"""Parts of a body in millimetres, and the shadow of each on the film.
 
-A part is a tube along a slightly bent axis with its own outline on either side, so one description serves long bones,
-carpals, ribs and soft tissue. Turning the body about its long axis (y) gives the views. On the film a pixel has two
-coordinates to a part: `along` (0 at the start, 1 at the end) and `across` (pixels from the axis).
+A part is a tube along a slightly bent axis with a separate outline on each side; long bones, carpals, ribs and soft
+tissue are all described this way. Turning the body about its long axis (y) gives the views. On the film a pixel has two
+coordinates relative to a part: `along` (0 at the start, 1 at the end) and `across` (pixels from the axis).
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 STEPS = 512  # samples of an outline along its part
-CORTEX = 1.0  # what a millimetre takes from the beam, in units of a millimetre of cortex
+CORTEX = 1.0  # absorption per millimetre, relative to cortex
 SOFT = 0.085
 METAL = 9.0
 _ALONG = np.linspace(0, 1, STEPS, dtype=np.float32)
@@ -27,19 +27,19 @@ class Part:
     end: tuple[float, float, float]
     outline: tuple[tuple[float, float, float], ...]  # (along, half width on the + side, on the - side), from the front
     cortex: float = 0.0  # at mid-shaft
-    lateral: float = 0.9  # half widths seen from the side, as a share of the frontal ones
+    lateral: float = 0.9  # half widths in the lateral view, as a share of the frontal ones
     bend: tuple[float, float] = (0.0, 0.0)  # sagitta in x and in z
     caps: tuple[float, float] = (3.0, 3.0)  # length of the rounded ends
-    spongy: float = 0.22  # of the ends; mid-shaft marrow is darker
+    spongy: float = 0.22  # density of the ends; mid-shaft marrow is darker
     flat: float = 1.0  # thickness towards the tube, as a share of a round part's
-    site: tuple[float, float] | None = None  # where along it a finding may lie
+    site: tuple[float, float] | None = None  # range along it where a finding may be
     plate_lines: tuple[float, ...] = ()  # growth plates, as positions along
-    canal: float | None = None  # a nutrient canal's position along, a normal look-alike of a fracture
+    canal: float | None = None  # position along it of a nutrient canal, a normal line that resembles a fracture
 
 
 @dataclass(frozen=True)
 class Shadow:
-    """A part as it lies on the film; pixels throughout. Tables have STEPS entries along the part."""
+    """A part projected on the film, in pixels. Arrays have STEPS entries along the part."""
 
     part: Part
     start: np.ndarray
@@ -56,7 +56,7 @@ class Shadow:
 
 @dataclass(frozen=True)
 class Pose:
-    """How the body lies to the film. Angles in radians, `scale` in pixels per mm, `centre` in mm, `film` in pixels."""
+    """Position of the body. Angles in radians, `scale` in pixels per mm, `centre` in mm, `film` in pixels."""
 
     turn: float
     tilt: float
@@ -66,21 +66,21 @@ class Pose:
     mirrored: bool
 
 
-def cast(part: Part, pose: Pose, shape: tuple[int, int]) -> Shadow | None:
-    """The shadow of a part in a pose; None where it misses a film of this shape (height, width)."""
+def cast_shadow(part: Part, pose: Pose, shape: tuple[int, int]) -> Shadow | None:
+    """The shadow of a part in a pose; None if it is off a film of this shape (height, width)."""
     start, end = _on_film(part.start, pose), _on_film(part.end, pose)
     reach = pose.scale * (1.3 * max(max(knot[1:]) for knot in part.outline) + max(map(abs, part.bend)))
     if (np.maximum(start, end) < -reach).any() or (np.minimum(start, end) > reach + np.array(shape[::-1])).any():
         return None
     vector = end - start
-    # A bone seen end-on would be a disc without an axis; it keeps a stub of its length instead.
+    # A bone seen end-on would be a disc without an axis, so it keeps a quarter of its length.
     length = max(float(np.hypot(*vector)), 0.25 * pose.scale * float(np.linalg.norm(np.subtract(part.end, part.start))))
     axis = vector / max(float(np.hypot(*vector)), 1e-6)
     cosine, sine = abs(np.cos(pose.turn)), abs(np.sin(pose.turn))
     widen = float(np.hypot(cosine, part.lateral * sine))
     deepen = float(np.hypot(sine, part.lateral * cosine))
     plus, minus = _sides(part, length / pose.scale)
-    # From the side the two halves of the outline are the same: what stands out towards x does not stand out towards z.
+    # In the lateral view the outline is symmetric: a bulge towards x is not a bulge towards z.
     even = 0.5 * (plus + minus)
     plus, minus = (cosine * side + (1 - cosine) * even for side in (plus, minus))
     if pose.mirrored:
@@ -113,7 +113,7 @@ def _on_film(point, pose: Pose) -> np.ndarray:
 
 
 def _sides(part: Part, length: float) -> tuple[np.ndarray, np.ndarray]:
-    """Half widths (mm) on the two sides along a part of this length (mm), smooth and with rounded ends."""
+    """Half widths (mm) on both sides along a part of this length (mm), smoothed, with rounded ends."""
     knots = np.array(part.outline, dtype=np.float32)
     bell = _bell()
     wide = np.linspace(-0.5 * len(bell) / STEPS, 1 + 0.5 * len(bell) / STEPS, STEPS + len(bell) - 1)
@@ -130,14 +130,14 @@ def _bell() -> np.ndarray:
 
 
 def _cap(length: float, reach: float) -> np.ndarray:
-    """0 at the start to 1 after `reach` mm, rounded a little squarer than a circle."""
+    """From 0 at the start to 1 after `reach` mm, slightly squarer than a circle."""
     inward = np.maximum(1 - _ALONG * np.float32(length / max(reach, 1e-3)), 0)
     return np.cbrt(1 - inward * inward * inward)
 
 
 @lru_cache(maxsize=512)
 def _filling(cortex: float, ends: float, plate_lines: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Density of the marrow and thickness of the cortex (mm) along a part."""
+    """Density of the marrow and thickness of the cortex (mm), along a part."""
     middle = np.clip(1.25 * (1 - np.abs(2 * _ALONG - 1) ** 2.2), 0, 1)
     wall = cortex * (0.28 + 0.72 * middle)
     spongy = ends * (1 - 0.72 * middle)
@@ -147,8 +147,8 @@ def _filling(cortex: float, ends: float, plate_lines: tuple[float, ...]) -> tupl
     return spongy.astype(np.float32), wall.astype(np.float32)
 
 
-def window(shadow: Shadow, shape: tuple[int, int], margin: float = 2.0) -> tuple[slice, slice] | None:
-    """The rows and columns of the film that a shadow can touch; None where it misses the film."""
+def covered_area(shadow: Shadow, shape: tuple[int, int], margin: float = 2.0) -> tuple[slice, slice] | None:
+    """Rows and columns of the film that a shadow can cover; None if it is off the film."""
     reach = float((shadow.half + np.abs(shadow.centre)).max()) + abs(shadow.bend) + margin
     end = shadow.start + shadow.axis * shadow.length
     low = np.floor(np.minimum(shadow.start, end) - reach).astype(int)
@@ -170,8 +170,8 @@ def coordinates(shadow: Shadow, area: tuple[slice, slice]) -> tuple[np.ndarray, 
     return along, across
 
 
-def bone(shadow: Shadow, along: np.ndarray, across: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a bone takes from the beam, and its chord (mm of bone outline passed), both 0 outside it."""
+def absorb_bone(shadow: Shadow, along: np.ndarray, across: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Absorption of a bone, and its chord (mm through the bone's outline); both 0 outside."""
     step = np.clip(along * STEPS, 0, STEPS - 1).astype(np.int32)
     offset = across - shadow.centre[step]
     square = offset * offset
@@ -179,22 +179,22 @@ def bone(shadow: Shadow, along: np.ndarray, across: np.ndarray) -> tuple[np.ndar
     inside = (along > 0) & (along < 1)
     chord = np.sqrt(np.maximum(half * half - square, 0)) * inside * np.float32(2 * shadow.thickness)
     hollow = np.sqrt(np.maximum(inner * inner - square, 0)) * inside * np.float32(2 * shadow.thickness)
-    taken = CORTEX * (chord - hollow)
+    absorbed = CORTEX * (chord - hollow)
     texture = trabeculae()
     rows = (along * np.float32(shadow.length * 3.0 / shadow.scale)).astype(np.int32) & 255
     columns = (across * np.float32(3.4 / shadow.scale)).astype(np.int32) & 255
-    # Many layers of trabeculae lie over one another in a thick bone and even out.
+    # In a thick bone many layers of trabeculae overlap and average out.
     weave = np.float32(0.6 / (1 + 0.03 * shadow.half.max() / shadow.scale) ** 2)
-    taken += hollow * shadow.spongy[step] * (1 + weave * texture[rows, columns])
+    absorbed += hollow * shadow.spongy[step] * (1 + weave * texture[rows, columns])
     if shadow.part.canal is not None:
-        # Runs obliquely through the cortex of one side and fades: no step, no gap on the other side.
+        # Runs obliquely through the cortex of one side only, and fades: no step, no gap on the other side.
         distance = (along - shadow.part.canal) * shadow.length - 2.5 * offset
-        taken *= 1 - 0.3 * np.exp(-((distance / (0.9 * shadow.scale)) ** 2)) * (offset > 0.2 * half)
-    return taken, chord
+        absorbed *= 1 - 0.3 * np.exp(-((distance / (0.9 * shadow.scale)) ** 2)) * (offset > 0.2 * half)
+    return absorbed, chord
 
 
-def flesh(shadow: Shadow, along: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """What soft tissue takes from the beam."""
+def absorb_soft_tissue(shadow: Shadow, along: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """Absorption of soft tissue."""
     step = np.clip(along * STEPS, 0, STEPS - 1).astype(np.int32)
     offset = across - shadow.centre[step]
     half = shadow.half[step]
@@ -203,7 +203,7 @@ def flesh(shadow: Shadow, along: np.ndarray, across: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def trabeculae() -> np.ndarray:
-    """The weave of spongy bone, 256 x 256, zero mean, about one in spread, seamless, longer along than across."""
+    """Texture of spongy bone, 256 x 256, periodic, mean 0, standard deviation 1, longer along than across."""
     noise = np.random.default_rng(7).standard_normal((256, 256), dtype=np.float32)
     weave = gaussian_filter(noise, (2.2, 0.9), mode="wrap") - gaussian_filter(noise, (5.0, 4.0), mode="wrap")
     return (weave / weave.std()).astype(np.float32)

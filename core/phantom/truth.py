@@ -1,4 +1,4 @@
-"""What is known about each phantom: the table `truth.parquet` and masks as run lengths."""
+"""The truth of each phantom: the table `truth.parquet`, and masks as run lengths."""
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ def encode_mask(mask: np.ndarray) -> str | None:
 
 
 def truth_mask(row) -> np.ndarray:
-    """Where the finding of a row of truth.parquet lies: bool [height, width], all False where nothing shows."""
+    """The mask of a row of truth.parquet: bool [height, width], all False if no finding is visible."""
     height, width = int(row["height"]), int(row["width"])
     flat = np.zeros(height * width, dtype=bool)
     if isinstance(row["mask"], str):
@@ -77,7 +77,7 @@ def truth_row(radiograph: Radiograph, drawn: Drawn) -> dict:
 
 
 def truth_table(rows: list[dict]) -> pd.DataFrame:
-    """The rows as one frame with fixed types, whatever the rows happen to hold."""
+    """The rows as one frame with fixed types, whatever their values."""
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     whole = dict.fromkeys(("true_label", "given_label", "width", "height"), "int64")
     edges = dict.fromkeys(("x0", "y0", "x1", "y1"), "Int64")

@@ -1,4 +1,4 @@
-"""A phantom set on disk, in MURA's layout: drawn by several processes, every file written whole or not at all."""
+"""Write a phantom set in MURA's layout, with several processes and atomic files."""
 
 import io
 import json
@@ -13,8 +13,8 @@ import pandas as pd
 from PIL import Image
 
 from core.errors import OverreadError
-from core.phantom.draw import draw
-from core.phantom.plan import VERSION, Radiograph, plan
+from core.phantom.draw import draw_radiograph
+from core.phantom.plan import VERSION, Radiograph, plan_radiographs
 from core.phantom.truth import truth_row, truth_table
 
 ROOT = "MURA-v1.1"
@@ -24,7 +24,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class PhantomReport:
-    """What a phantom set holds. `wrong_labels` counts studies."""
+    """Counts of a phantom set. wrong_labels: studies."""
 
     folder: Path
     radiographs: int
@@ -42,10 +42,10 @@ def write_phantoms(
     valid_fraction: float = 0.2,
     wrong_labels: float = 0.04,
 ) -> PhantomReport:
-    """Synthetic radiographs with known truth below `out`, in MURA's layout; the same values give the same bytes.
+    """Write synthetic radiographs with known truth below `out`, in MURA's layout; same arguments, same bytes.
 
-    A complete set of the same values is left as it is, an incomplete one is finished. OverreadError on bad values, on a
-    folder that holds anything else, and on a disk that cannot be written.
+    A complete set of the same arguments is not drawn again; an incomplete one is. OverreadError for invalid arguments,
+    for a folder with anything else, and for a disk that cannot be written.
     """
     _check_values(patients, seed, valid_fraction, wrong_labels)
     folder = Path(out) / ROOT
@@ -57,15 +57,16 @@ def write_phantoms(
         "valid_fraction": valid_fraction,
         "wrong_labels": wrong_labels,
     }
-    radiographs = plan(patients, seed, valid_fraction, wrong_labels)
+    radiographs = plan_radiographs(patients, seed, valid_fraction, wrong_labels)
     try:
         complete = _claim(folder, description)
         if not complete:
             _write(folder, radiographs, progress, processes or os.cpu_count() or 1)
     except OSError as error:
         raise OverreadError(
-            f"Writing phantoms to {folder} failed ({error.strerror or error}); expected a folder that can be written, "
-            f"with about {len(radiographs) * 0.09 + 1:.0f} MB free. Make room or choose another folder, and repeat."
+            f"Writing phantoms to {folder} failed ({error.strerror or error}); expected a writable folder with about "
+            f"{len(radiographs) * 0.09 + 1:.0f} MB free. Free some space or choose another folder.",
+            code="phantoms-not-written",
         ) from error
     flipped = {radiograph.study for radiograph in radiographs if radiograph.true_label != radiograph.given_label}
     studies = {radiograph.study for radiograph in radiographs}
@@ -74,26 +75,30 @@ def write_phantoms(
 
 def _check_values(patients: int, seed: int, valid_fraction: float, wrong_labels: float) -> None:
     if patients < 1:
-        raise OverreadError(f"Found {patients} patients; expected 1 or more. Ask for at least one patient.")
+        raise OverreadError(f"The number of patients is {patients}; expected 1 to 99999.", code="patients-invalid")
     if patients > 99_999:
-        raise OverreadError(f"Found {patients} patients; MURA's folder names hold five digits. Ask for 99999 or fewer.")
+        raise OverreadError(
+            f"The number of patients is {patients}; expected 1 to 99999, since MURA's folder names have five digits.",
+            code="patients-invalid",
+        )
     if seed < 0:
-        raise OverreadError(f"Found seed {seed}; expected a whole number from 0 up. Choose another seed.")
+        raise OverreadError(f"The seed is {seed}; expected a whole number of at least 0.", code="seed-invalid")
     for name, share in (("valid_fraction", valid_fraction), ("wrong_labels", wrong_labels)):
         if not 0 <= share < 1:
-            raise OverreadError(f"Found {name} {share}; expected a share from 0 to below 1. Choose another share.")
+            raise OverreadError(f"{name} is {share}; expected a share from 0 to below 1.", code="share-invalid")
 
 
 def _claim(folder: Path, description: dict) -> bool:
-    """Take the folder for this set. True when the set is there already and complete."""
+    """Reserve the folder for this set. True if it already has the complete set."""
     note = folder / "phantom.json"
     if folder.exists() and any(folder.iterdir()):
         found = _read_note(note)
         if found != description:
-            what = f"another phantom set ({_in_words(found)})" if found else "files that are no phantom set"
+            what = f"another phantom set ({_in_words(found)})" if found else "files of something else"
             raise OverreadError(
-                f"{folder} holds {what}; expected it empty or with {_in_words(description)}. "
-                "Choose another folder or remove it."
+                f"{folder} contains {what}; expected an empty folder or the set with {_in_words(description)}. "
+                "Choose another folder or remove it.",
+                code="phantom-folder-taken",
             )
         return (folder / "truth.parquet").exists()
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,14 +131,14 @@ def _write(folder: Path, radiographs: list[Radiograph], progress: Progress | Non
         _write_lists(folder, split, truth[truth["split"] == split])
     buffer = io.BytesIO()
     truth.to_parquet(buffer, index=False)
-    _replace(folder / "truth.parquet", buffer.getvalue())  # last: it says that the set is complete
+    _replace(folder / "truth.parquet", buffer.getvalue())  # last: it marks a complete set
 
 
 def _run(jobs: list, processes: int) -> Iterator[list[dict]]:
     if processes <= 1:
         yield from map(_write_batch, jobs)
         return
-    # spawn everywhere: a forked child of a program with threads (a page, torch) can hang.
+    # spawn on every system: a forked child of a program with threads (a page, torch) can hang.
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         try:
             yield from pool.map(_write_batch, jobs)
@@ -146,7 +151,7 @@ def _write_batch(job: tuple[Path, list[Radiograph]]) -> list[dict]:
     folder, radiographs = job
     rows = []
     for radiograph in radiographs:
-        drawn = draw(radiograph)
+        drawn = draw_radiograph(radiograph)
         path = folder / radiograph.image_id
         path.parent.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
@@ -157,7 +162,7 @@ def _write_batch(job: tuple[Path, list[Radiograph]]) -> list[dict]:
 
 
 def _write_lists(folder: Path, split: str, truth: pd.DataFrame) -> None:
-    """The two lists of a split, without header, as in MURA."""
+    """Write the two lists of a split, without header, as in MURA."""
     paths = [f"{ROOT}/{image_id}\n" for image_id in truth["image_id"]]
     studies = truth.drop_duplicates("study")
     labels = [f"{ROOT}/{study}/,{label}\n" for study, label in zip(studies["study"], studies["given_label"])]
@@ -166,7 +171,7 @@ def _write_lists(folder: Path, split: str, truth: pd.DataFrame) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         part.write_bytes(content)

@@ -1,4 +1,4 @@
-"""How far readers agree, per bone and per pair; and the studies on which they do not, for a third reader."""
+"""Agreement of readers, per bone and per pair, and the studies they disagree on, for a third reader to decide."""
 
 from itertools import combinations
 
@@ -12,9 +12,9 @@ from core.schema import bone_order
 
 
 def latest_reads(verdicts: pd.DataFrame, blind: bool | None = None) -> pd.DataFrame:
-    """One row a study and reader: the latest read in force. blind: only blind ones, only others, or all (None).
+    """One row per study and reader: the latest read in force. blind: only blind reads, only others, or all (None).
 
-    verdicts: `verdicts_table` of one data set. Adjudications are not reads to compare and are left out.
+    verdicts: `verdicts_table` of one data set. Adjudications are decisions, not reads, and are left out.
     """
     rows = verdicts[(verdicts["kind"] == "review") & (verdicts["read"] != "")]
     if blind is not None:
@@ -24,10 +24,10 @@ def latest_reads(verdicts: pd.DataFrame, blind: bool | None = None) -> pd.DataFr
 
 
 def agreement_table(reads: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """One row a bone ('all' first): studies, readers, raw (Estimate), kappa (Estimate), statistic ('Cohen'|'Fleiss').
+    """One row per bone ('all' first): studies, readers, raw (Estimate), kappa (Estimate), statistic ('Cohen'|'Fleiss').
 
-    studies: study_id, bone, group_id. Kappa is counted over the reads abnormal and normal; raw agreement over all four.
-    Cohen's where two readers read everything that counts, else Fleiss'. Studies that are not in `studies` are left out.
+    studies: study_id, bone, group_id; reads of other studies are ignored. Kappa uses the reads abnormal and normal,
+    raw agreement uses all four. Cohen's kappa if exactly two readers gave such reads, else Fleiss'.
     """
     known = reads.merge(studies[["study_id", "bone", "group_id"]].drop_duplicates("study_id"), on="study_id")
     parts = [("all", known), *((bone, known[known["bone"] == bone]) for bone in bone_order(known["bone"]))]
@@ -38,7 +38,7 @@ def agreement_table(reads: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
 
 
 def pair_table(reads: pd.DataFrame) -> pd.DataFrame:
-    """One row a pair of readers: first, second, studies both read, raw and kappa (Estimates)."""
+    """One row per pair of readers: first, second, number of studies that both read, raw and kappa (Estimates)."""
     by_reader = {name: part.set_index("study_id")["read"] for name, part in reads.groupby("reviewer")}
     rows = []
     for first, second in combinations(sorted(by_reader), 2):
@@ -59,9 +59,9 @@ def pair_table(reads: pd.DataFrame) -> pd.DataFrame:
 
 
 def disagreements(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Studies whose reads differ and which nobody has decided since: study_id, reads (in words), readers, since.
+    """Studies whose reads differ and are not decided: study_id, reads (in words), readers, since. Oldest first.
 
-    The oldest first. A study leaves the queue by an adjudication that is newer than the reads, or when they agree.
+    A study is decided by an adjudication that is newer than its reads.
     """
     reads = latest_reads(verdicts)
     reads = reads[reads.groupby("study_id")["read"].transform("nunique") > 1]
@@ -83,15 +83,15 @@ def disagreements(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 def _figures(reads: pd.DataFrame) -> dict:
     counts, groups = _counts(reads)
-    told = reads[reads["read"].isin(READINGS)]
-    names = told["reviewer"].unique()
-    twice = told[told.groupby("study_id")["study_id"].transform("size") >= 2]
+    rated = reads[reads["read"].isin(READINGS)]
+    names = rated["reviewer"].unique()
+    shared = rated[rated.groupby("study_id")["study_id"].transform("size") >= 2]
     if len(names) == 2:
-        wide = twice.pivot(index="study_id", columns="reviewer", values="read")
+        wide = shared.pivot(index="study_id", columns="reviewer", values="read")
         columns = [wide[name] if name in wide else pd.Series(dtype="str") for name in sorted(names)]
         kappa: Estimate = cohen(_square(*columns))
     else:
-        kappa = fleiss(*_counts(told))
+        kappa = fleiss(*_counts(rated))
     return {
         "studies": int((counts.sum(axis=1) >= 2).sum()) if len(counts) else 0,
         "readers": int(reads["reviewer"].nunique()),
@@ -102,7 +102,7 @@ def _figures(reads: pd.DataFrame) -> dict:
 
 
 def _counts(reads: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """How many readers gave each study each read [studies, reads]; and the study's group."""
+    """Number of readers by study and read [studies, reads], and each study's group."""
     if reads.empty:
         return np.zeros((0, 2)), np.zeros(0)
     table = pd.crosstab(reads["study_id"], reads["read"])
@@ -113,5 +113,5 @@ def _counts(reads: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _square(first: pd.Series, second: pd.Series) -> np.ndarray:
-    """Counts of the first reader's reads (rows) by the second's; only studies that both call abnormal or normal."""
+    """Counts of the first reader's reads (rows) by the second's (columns), over the reads abnormal and normal."""
     return np.array([[int(((first == a) & (second == b)).sum()) for b in READINGS] for a in READINGS])

@@ -1,7 +1,7 @@
-"""The review database: its tables, how it is opened, and one transaction that either happened or says it did not.
+"""The review database: its tables, opening it, and transactions that are kept as a whole or raise OverreadError.
 
-SQLite at `workspace/review.sqlite` (write-ahead log, every commit on the disk before it returns), or PostgreSQL where
-`OVERREAD_DATABASE_URL` names one. Rows are added and never changed, but for who is looking where at this moment.
+SQLite at `workspace/review.sqlite` (write-ahead log, every commit on the disk before it returns), or PostgreSQL if
+`OVERREAD_DATABASE_URL` names one. Rows are only added, except for presenters' and participants' current places.
 """
 
 import os
@@ -20,14 +20,14 @@ from core.paths import home, unwritable
 
 VERSION = 1
 FILE = "review.sqlite"
-_LOCK = 0x0E44EAD  # the advisory lock under which PostgreSQL's writers take turns, as SQLite's do by themselves
+_LOCK = 0x0E44EAD  # PostgreSQL's writers take turns by this advisory lock; SQLite's do so anyway
 
 tables = sql.MetaData()
 schema_version = sql.Table("overread_schema", tables, sql.Column("version", sql.Integer, primary_key=True))
 reviewers = sql.Table(
     "reviewers",
     tables,
-    # Folded, so that 'Ana' and 'ana ' are one reader and cannot agree with themselves.
+    # Case-folded, so that 'Ana' and 'ana ' are one reader, who cannot agree with themselves.
     sql.Column("key", sql.Text, primary_key=True),
     sql.Column("name", sql.Text, nullable=False),
     sql.Column("created", sql.Text, nullable=False),
@@ -149,16 +149,16 @@ class Store:
     """An open review database. Safe to share between threads; a new process opens its own."""
 
     engine: sql.Engine
-    place: str  # as it may be shown: without a password
+    place: str  # for messages: without the password
     file: Path | None
     inode: int | None
 
 
 def open_store(url: str = "", timeout: float = 10.0) -> Store:
-    """The review database, made where there is none yet.
+    """Open the review database; it is created if it does not exist.
 
     url: by default `OVERREAD_DATABASE_URL`, else SQLite in the workspace. timeout: seconds to wait for another writer.
-    OverreadError where it cannot be reached, is damaged, belongs to something else, or is of a newer version.
+    OverreadError if it cannot be reached, is damaged, belongs to another program, or has another version.
     """
     address = _address(url or os.environ.get("OVERREAD_DATABASE_URL", ""))
     lite = address.get_backend_name() == "sqlite"
@@ -172,7 +172,7 @@ def open_store(url: str = "", timeout: float = 10.0) -> Store:
     place = str(file) if file else address.render_as_string(hide_password=True)
     store = Store(engine, place, file, None)
     if lite:
-        _turn_on_log(store, timeout)
+        _turn_on_write_ahead_log(store, timeout)
     with transaction(store, write=True) as connection:
         _check_schema(store, connection)
     return Store(engine, place, file, file.stat().st_ino if file else None)
@@ -180,9 +180,9 @@ def open_store(url: str = "", timeout: float = 10.0) -> Store:
 
 @contextmanager
 def transaction(store: Store, write: bool = False) -> Iterator[sql.Connection]:
-    """A connection in one transaction: all of it is kept when the block ends, or none of it and OverreadError says so.
+    """A connection in one transaction, which is kept as a whole when the block ends; else OverreadError and no change.
 
-    Writers take turns from the beginning, so that the order of `sequence` is the order in which entries were kept.
+    Writers take turns from the start of the block, so that `sequence` is the order of the commits.
     """
     if store.inode is not None:
         _check_place(store)
@@ -192,7 +192,7 @@ def transaction(store: Store, write: bool = False) -> Iterator[sql.Connection]:
                 connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_LOCK)))
             yield connection
     except (SQLAlchemyError, UnicodeError) as error:
-        raise _sentence(store, error, write) from error
+        raise _readable(store, error, write) from error
 
 
 def _address(url: str) -> sql.URL:
@@ -202,14 +202,15 @@ def _address(url: str) -> sql.URL:
         address = sql.make_url(url)
         backend = address.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError):
-        address, backend = None, "something else"
+        address, backend = None, "another database"
     if backend in ("postgresql", "postgres"):
         return address.set(drivername="postgresql+psycopg")
     if backend != "sqlite" or address.database in (None, "", ":memory:"):
-        # The address itself is not shown, since it may hold a password.
+        # The address is not shown, since it may contain a password.
         raise OverreadError(
             f"OVERREAD_DATABASE_URL names {backend}; expected postgresql://user:password@host/database or "
-            "sqlite:////folder/file.sqlite. Leave it unset for a file in the workspace."
+            "sqlite:////folder/file.sqlite. Leave it unset for a file in the workspace.",
+            code="database-url-invalid",
         )
     return address.set(drivername="sqlite")
 
@@ -219,7 +220,7 @@ def _sqlite(address: sql.URL, timeout: float) -> sql.Engine:
 
     @sql.event.listens_for(engine, "connect")
     def prepare(connection, record):
-        # The driver shall begin no transaction by itself: `begin` below says which kind.
+        # Stops the driver from beginning transactions by itself; `begin` below chooses their kind.
         connection.isolation_level = None
         for pragma in ("synchronous=FULL", "fullfsync=ON", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
@@ -239,13 +240,14 @@ def _postgres(address: sql.URL, timeout: float) -> sql.Engine:
         return sql.create_engine(address, connect_args=options, pool_size=10, max_overflow=30, pool_pre_ping=True)
     except ImportError:
         raise OverreadError(
-            "OVERREAD_DATABASE_URL names PostgreSQL and its driver is not installed; install it with: "
-            "pip install 'psycopg[binary]'"
+            "OVERREAD_DATABASE_URL names PostgreSQL, but its driver is not installed. Install it with: "
+            "pip install 'psycopg[binary]'",
+            code="database-driver-missing",
         ) from None
 
 
-def _turn_on_log(store: Store, timeout: float) -> None:
-    """Readers and one writer at once. SQLite does not wait for others here, so it is asked again."""
+def _turn_on_write_ahead_log(store: Store, timeout: float) -> None:
+    """Allow readers beside a writer. SQLite does not wait for a lock in this step, so it is retried."""
     end = time.monotonic() + timeout
     while True:
         try:
@@ -256,17 +258,18 @@ def _turn_on_log(store: Store, timeout: float) -> None:
             return
         except (SQLAlchemyError, store.engine.dialect.dbapi.Error) as error:
             if "locked" not in str(error) or time.monotonic() > end:
-                raise _sentence(store, error, write=True) from error
+                raise _readable(store, error, write=True) from error
             time.sleep(0.02)
 
 
 def _check_schema(store: Store, connection: sql.Connection) -> None:
-    there = set(sql.inspect(connection).get_table_names())
-    if schema_version.name not in there:
-        if taken := there & set(tables.tables):
+    existing = set(sql.inspect(connection).get_table_names())
+    if schema_version.name not in existing:
+        if taken := existing & set(tables.tables):
             raise OverreadError(
-                f"{store.place} is a database of something else (its table {min(taken)} is not Overread's); name "
-                "another one in OVERREAD_DATABASE_URL."
+                f"{store.place} is a database of another program (its table {min(taken)} is not Overread's). Name "
+                "another one in OVERREAD_DATABASE_URL.",
+                code="database-foreign",
             )
         tables.create_all(connection)
         connection.execute(schema_version.insert().values(version=VERSION))
@@ -275,42 +278,49 @@ def _check_schema(store: Store, connection: sql.Connection) -> None:
     if found != VERSION:
         raise OverreadError(
             f"{store.place} is a review database of version {found}; this version of Overread reads {VERSION}. "
-            "Use the version of Overread that wrote it; nothing in it was changed."
+            "Use the version of Overread that wrote it. Nothing in it was changed.",
+            code="database-version",
         )
     records.create(connection, checkfirst=True)
 
 
 def _check_place(store: Store) -> None:
-    # An open connection goes on writing into a file that was moved or deleted, where nobody would find it.
+    # An open connection still writes into a file that was moved or deleted, and the entry would be lost.
     try:
-        there = store.file.stat().st_ino
+        inode = store.file.stat().st_ino
     except OSError:
-        there = None
-    if there != store.inode:
+        inode = None
+    if inode != store.inode:
         raise OverreadError(
-            f"{store.place} was moved, deleted or replaced while it was in use; put it back and start again. "
-            "This entry was not kept."
+            f"{store.place} was moved, deleted or replaced while it was in use. Put it back and start again. "
+            "This entry was not kept.",
+            code="database-moved",
         )
 
 
-def _sentence(store: Store, error: Exception, write: bool) -> OverreadError:
-    """What went wrong, in one sentence; whether anything was kept is part of it."""
-    said = str(getattr(error, "orig", None) or error).strip().splitlines()[0][:200].rstrip(".")
-    low = said.lower()
-    kept = "Nothing of this entry was kept, and what was kept before is intact." if write else "Nothing was changed."
+def _readable(store: Store, error: Exception, write: bool) -> OverreadError:
+    """The error as a sentence about the cause, and one about whether the entry was kept."""
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0][:200].rstrip(".")
+    low = cause.lower()
+    outcome = "This entry was not kept; earlier entries are intact." if write else "Nothing was changed."
     if isinstance(error, PoolTimeout) or "locked" in low or "lock timeout" in low:
-        what = f"{store.place} is locked by another program; close that program, or try again"
+        what, code = f"{store.place} is locked by another program. Close that program, or try again", "database-locked"
     elif any(sign in low for sign in ("full", "disk i/o", "file too large", "no space")):
-        what = f"{store.place} could not be written ({said}); free some disk space, then try again"
+        what, code = (
+            f"{store.place} could not be written ({cause}). Free some disk space, then try again",
+            "database-full",
+        )
     elif any(sign in low for sign in ("readonly", "read-only", "unable to open", "permission denied")):
-        what = f"{store.place} cannot be opened for writing ({said}); check its rights and those of its folder"
+        what = f"{store.place} cannot be opened for writing ({cause}). Check its permissions and those of its folder"
+        code = "database-read-only"
     elif any(sign in low for sign in ("malformed", "not a database", "corrupt")):
-        what = f"{store.place} is damaged ({said}); move it away and put a copy in its place"
+        what, code = f"{store.place} is damaged ({cause}). Replace it by a copy", "database-damaged"
     elif isinstance(error, UnicodeError) or "nul" in low.split():
-        what = f"A text holds characters that cannot be stored ({said}); take them out"
+        what, code = f"A text has characters that cannot be stored ({cause}). Remove them", "text-not-storable"
     elif isinstance(error, DBAPIError) and error.connection_invalidated and write:
-        what = f"The connection to {store.place} was lost ({said}); look whether the entry is there, then try again"
-        kept = "It is not known whether this entry was kept."
+        what = f"The connection to {store.place} was lost ({cause}). Check whether the entry exists, then try again"
+        outcome, code = "It is not known whether this entry was kept.", "database-connection-lost"
     else:
-        what = f"The review database {store.place} refused ({said}); check that it runs and can be reached"
-    return OverreadError(f"{what}. {kept}")
+        what = f"The review database {store.place} failed ({cause}). Check that it runs and can be reached"
+        code = "database-failed"
+    return OverreadError(f"{what}. {outcome}", code=code)

@@ -1,4 +1,4 @@
-"""From accepted verdicts to a revision of the labels: what it says of each study, and by whose entries."""
+"""Label revisions from verdicts: the label of each decided study, and the entries that decided it."""
 
 import json
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from core.review.database import Store, open_store, transaction
 from core.review.store import latest_sequence, register_reviewer, timestamp, verdicts_table
 
 RULES = {
-    "agreed": "an adjudication, else what all readers of the study say alike, one reader included",
-    "two": "an adjudication, else what at least two readers say alike and none says otherwise",
+    "agreed": "an adjudication, else the read that all readers of the study share; one reader is enough",
+    "two": "an adjudication, else the read that all readers of the study share, at least two",
     "adjudicated": "an adjudication only",
 }
 
 
 @dataclass(frozen=True)
 class Revision:
-    """A revision of the labels of a data set. reference: NUMBER@HASH."""
+    """A revision of the labels of a data set."""
 
     dataset: str
     number: int
@@ -34,18 +34,20 @@ class Revision:
 
     @property
     def reference(self) -> str:
-        """What a checkpoint records."""
+        """NUMBER@HASH, which checkpoints trained on it record."""
         return f"{self.number}@{self.hash}"
 
 
 def decided_labels(verdicts: pd.DataFrame, rule: str = "agreed") -> pd.DataFrame:
-    """What verdicts in force come to, one row a decided study: study_id, given_label, label, outcome, verdict_ids.
+    """One row per study decided by verdicts in force: study_id, given_label, label, outcome, verdict_ids.
 
-    label: 1, 0, or NaN where the study is left out; outcome: confirmed, corrected, labelled (no label was given),
-    unreadable or out_of_scope. Studies that the rule does not decide are not there, and keep their label.
+    label: 1, 0, or NaN for an excluded study; outcome: confirmed, corrected, labelled (it had no label), unreadable or
+    out_of_scope. Studies that the rule does not decide have no row and keep their label.
     """
     if rule not in RULES:
-        raise OverreadError(f"The rule is {rule[:40]!r}; expected one of {', '.join(RULES)}.")
+        raise OverreadError(
+            f"The rule is {rule[:40]!r}; expected one of {', '.join(RULES)}.", code="label-rule-unknown"
+        )
     reads = latest_reads(verdicts)
     same = reads.groupby("study_id")["read"].transform("nunique") == 1
     readers = reads.groupby("study_id")["read"].transform("size")
@@ -57,19 +59,20 @@ def decided_labels(verdicts: pd.DataFrame, rule: str = "agreed") -> pd.DataFrame
         given_label=("given_label", "last"), read=("read", "last"), verdict_ids=("id", _ids)
     ).reset_index()  # fmt: skip
     found["label"] = found["read"].map({"abnormal": 1.0, "normal": 0.0}).astype(float)
-    moved = np.where(found["label"] == found["given_label"], "confirmed", "corrected")
-    moved = np.where(found["given_label"].isna(), "labelled", moved)
-    found["outcome"] = np.where(found["label"].isna(), found["read"], moved).astype(object)
+    outcome = np.where(found["label"] == found["given_label"], "confirmed", "corrected")
+    outcome = np.where(found["given_label"].isna(), "labelled", outcome)
+    found["outcome"] = np.where(found["label"].isna(), found["read"], outcome).astype(object)
     return found[["study_id", "given_label", "label", "outcome", "verdict_ids"]].astype({"given_label": float})
 
 
 def accept_labels(store: Store, dataset: str, author: str, rule: str = "agreed") -> Revision:
-    """Make the verdicts as they stand a revision, and write its file; the newest one where nothing has changed."""
+    """Make a revision of the current verdicts and write its file. Without a change it is the newest revision."""
     sequence = latest_sequence(store)
     table = decided_labels(verdicts_table(store, dataset, upto=sequence), rule)
     if table.empty:
         raise OverreadError(
-            f"No verdict on {dataset} decides a label by the rule {rule!r} ({RULES[rule]}); read first."
+            f"No verdict on {dataset} decides a label by the rule {rule!r} ({RULES[rule]}). Read some studies first.",
+            code="no-label-decided",
         )
     digest = labels_hash(table)
     with transaction(store, write=True) as connection:
@@ -97,14 +100,17 @@ def list_revisions(store: Store, dataset: str) -> list[Revision]:
 
 
 def find_revision(store: Store, dataset: str, wanted: str = "latest") -> Revision:
-    """The revision named by its number, its reference or 'latest'; its file is written anew where it is missing."""
-    there = list_revisions(store, dataset)
-    names = {name: found for found in there for name in (str(found.number), found.reference)}
-    if there:
-        names["latest"] = there[-1]
+    """The revision of a number, a reference or 'latest'. A missing file is written again."""
+    revisions = list_revisions(store, dataset)
+    names = {name: found for found in revisions for name in (str(found.number), found.reference)}
+    if revisions:
+        names["latest"] = revisions[-1]
     if wanted not in names:
-        known = ", ".join(found.reference for found in there) or "none; accept verdicts first"
-        raise OverreadError(f"There is no label revision {wanted[:40]!r} of {dataset}; there is {known}.")
+        known = ", ".join(found.reference for found in revisions) or "none; accept verdicts first"
+        raise OverreadError(
+            f"{dataset} has no label revision {wanted[:40]!r} (found: {known}). Choose one of these.",
+            code="revision-missing",
+        )
     revision = names[wanted]
     if not labels_file(dataset, revision.reference).exists():
         write_labels(dataset, revision.reference, revision_table(store, revision))
@@ -112,7 +118,7 @@ def find_revision(store: Store, dataset: str, wanted: str = "latest") -> Revisio
 
 
 def revision_table(store: Store, revision: Revision) -> pd.DataFrame:
-    """What a revision says, with the entries that it rests on."""
+    """The labels of a revision, with the ids of the verdicts behind them."""
     table = database.revision_labels
     names = ["study_id", "given_label", "label", "outcome", "verdict_ids"]
     query = sql.select(*(table.c[name] for name in names)).where(
@@ -128,11 +134,12 @@ def _ids(entries: pd.Series) -> str:
 
 
 def with_revised_labels(frame: pd.DataFrame, wanted: str, dataset: str = "") -> tuple[str, pd.DataFrame]:
-    """PREDICTIONS by a revision's labels, and its reference. dataset: by default the one the scores belong to."""
+    """The revision's reference, and PREDICTIONS with its labels. dataset: by default the one of the scores."""
     names = {dataset} if dataset else {name.rsplit("@", 1)[0] for name in frame["dataset"].unique()}
     if len(names) != 1 or not min(names):
         raise OverreadError(
-            "The scores belong to no data set, and labels after review belong to one; give --data NAME."
+            "The scores belong to no data set, but label revisions do. Give --data NAME.",
+            code="data-not-given",
         )
     name = names.pop()
     reference = find_revision(open_store(), name, wanted).reference

@@ -1,4 +1,4 @@
-"""Verdicts: entered, taken back by a new entry, and read as a table. Nothing is ever changed or removed."""
+"""Verdicts: added, undone by a new entry, and read as a table. No entry is ever changed or removed."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -39,7 +39,7 @@ _SAME_READ = ["dataset", "study_id", "reviewer", "kind", "blind"]
 
 @dataclass(frozen=True)
 class StoredEntry:
-    """An entry that is on the disk: its id, its place in the order of all entries, and when it came (UTC, ISO 8601)."""
+    """An entry on the disk: its id, its place among all entries, and when it was created (UTC, ISO 8601)."""
 
     id: str
     sequence: int
@@ -47,48 +47,48 @@ class StoredEntry:
 
 
 def add_verdict(store: Store, entry: Verdict) -> StoredEntry:
-    """Keep the entry; when this returns it outlives a kill and a power cut.
+    """Store the entry; when this returns, the entry survives a kill and a power cut.
 
-    Entering the same id with the same content again returns what was kept. OverreadError where it cannot be meant,
-    where it supersedes what is not the reader's own, or where it could not be kept.
+    Adding an id with the same content again returns the stored entry. OverreadError if the entry is contradictory, if
+    it supersedes an entry of another reader, or if it could not be stored.
     """
     entry = checked(entry)
     with transaction(store, write=True) as connection:
-        return insert(connection, {**asdict(entry), "action": "verdict"})
+        return insert_entry(connection, {**asdict(entry), "action": "verdict"})
 
 
 def add_verdict_once(store: Store, entry: Verdict) -> StoredEntry:
-    """Keep what one press of a key says, though the press may be told twice: its `id` stands for the press.
+    """Store the entry of one key press, which a page may report twice; `id` identifies the press.
 
-    A second telling adds nothing while the first still holds; where the reader has said something else on the study
-    since, or taken it back, it is a press of its own and gets an id of its own.
+    A repeated report adds nothing while the entry is in force. If the reader has since replaced or undone the entry,
+    it is taken as a new press and gets a new id.
     """
     entry = checked(entry)
     with transaction(store, write=True) as connection:
-        said = {**asdict(entry), "action": "verdict"}
+        row = {**asdict(entry), "action": "verdict"}
         before = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == entry.id)).mappings().first()
         if before is not None:
             if _newest_of(connection, before) == entry.id:
                 return StoredEntry(before["id"], before["sequence"], before["created"])
-            said["id"] = str(uuid4())
-        return insert(connection, said)
+            row["id"] = str(uuid4())
+        return insert_entry(connection, row)
 
 
 def undo_entry(store: Store, entry_id: str, reviewer: str) -> StoredEntry:
-    """Take back an entry of one's own (an undo as well) by a new one. The reader's verdict before it holds again."""
+    """Undo one's own entry by a new one; the reader's earlier verdict is in force again. An undo can be undone too."""
     with transaction(store, write=True) as connection:
         return _undo(connection, entry_id, reviewer, str(uuid4()))
 
 
 def undo_latest(store: Store, dataset: str, reviewer: str, press: str) -> str:
-    """Take back the reader's newest entry on a data set, whatever it is by now; the study it was on, '' for none.
+    """Undo the reader's newest verdict on a data set; returns its study, '' if there is none.
 
-    press: the id of the new entry. Told twice of one press, the second time takes nothing more back.
+    press: the id of the new entry. A repeated report of the same press undoes nothing more.
     """
     with transaction(store, write=True) as connection:
-        told = connection.execute(sql.select(_TABLE.c.study_id).where(_TABLE.c.id == press)).scalar()
-        if told is not None:
-            return told
+        done = connection.execute(sql.select(_TABLE.c.study_id).where(_TABLE.c.id == press)).scalar()
+        if done is not None:
+            return done
         last = _latest_entry(connection, dataset, reviewer)
         if last is None:
             return ""
@@ -99,11 +99,13 @@ def undo_latest(store: Store, dataset: str, reviewer: str, press: str) -> str:
 def _undo(connection: sql.Connection, entry_id: str, reviewer: str, name: str) -> StoredEntry:
     row = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == entry_id)).mappings().first()
     if row is None:
-        raise OverreadError(f"There is no entry {entry_id[:60]!r} to take back; choose one from the history.")
+        raise OverreadError(f"No entry {entry_id[:60]!r} to undo. Choose one from the history.", code="entry-missing")
     if entry_id not in in_force(_links(connection, row["dataset"], row["study_id"])):
-        raise OverreadError(f"The entry {entry_id} was already taken back or replaced; nothing was changed.")
+        raise OverreadError(
+            f"The entry {entry_id} was already undone or replaced. Nothing was changed.", code="entry-superseded"
+        )
     same = ("dataset", "study_id", "kind", "given_label", "walkthrough_id", "score_visible", "label_visible")
-    return insert(
+    return insert_entry(
         connection,
         {
             **{column: row[column] for column in same},
@@ -116,11 +118,11 @@ def _undo(connection: sql.Connection, entry_id: str, reviewer: str, name: str) -
     )
 
 
-def insert(connection: sql.Connection, row: dict, created: str = "") -> StoredEntry:
-    """Keep one checked row inside an open transaction, under the reader's first spelling of the name."""
+def insert_entry(connection: sql.Connection, row: dict, created: str = "") -> StoredEntry:
+    """Store one checked row inside an open transaction, with the reader's name as it was first spelled."""
     row = {**row, "reviewer": register_reviewer(connection, row["reviewer"])}
-    if (there := same_entry(connection, row, created)) is not None:
-        return there
+    if (stored := find_same_entry(connection, row, created)) is not None:
+        return stored
     if row["supersedes"]:
         _check_superseded(connection, row)
     row["created"] = created or _now(connection)
@@ -128,40 +130,41 @@ def insert(connection: sql.Connection, row: dict, created: str = "") -> StoredEn
     return StoredEntry(row["id"], result.inserted_primary_key[0], row["created"])
 
 
-def same_entry(connection: sql.Connection, row: dict, created: str = "") -> StoredEntry | None:
-    """The entry of that id, if it was kept before. OverreadError where it says something else."""
-    there = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == row["id"])).mappings().first()
-    if there is None:
+def find_same_entry(connection: sql.Connection, row: dict, created: str = "") -> StoredEntry | None:
+    """The stored entry of this id, if there is one. OverreadError if its content differs."""
+    stored = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == row["id"])).mappings().first()
+    if stored is None:
         return None
-    other = [name for name in row if there[name] != row[name]] + ["created"] * bool(
-        created and there["created"] != created
+    other = [name for name in row if stored[name] != row[name]] + ["created"] * bool(
+        created and stored["created"] != created
     )
     if other:
         raise OverreadError(
-            f"The entry {row['id']} is kept already and differs in {', '.join(other)}; entries are never changed. Give "
-            "a new entry an id of its own."
+            f"The entry {row['id']} exists and differs in {', '.join(other)}; entries are never changed. Give the new "
+            "entry its own id.",
+            code="entry-differs",
         )
-    return StoredEntry(there["id"], there["sequence"], there["created"])
+    return StoredEntry(stored["id"], stored["sequence"], stored["created"])
 
 
 def register_reviewer(connection: sql.Connection, name: str) -> str:
-    """The reader's name in the spelling it was first entered in, which is kept from now on."""
-    table, kept = database.reviewers, reviewer_name(name)
-    wanted = table.c.key == reviewer_key(kept)
+    """The reader's name as it was first spelled; a new reader is added."""
+    table, spelled = database.reviewers, reviewer_name(name)
+    wanted = table.c.key == reviewer_key(spelled)
     if (known := connection.execute(sql.select(table.c.name).where(wanted)).scalar()) is not None:
         return known
-    connection.execute(table.insert().values(key=reviewer_key(kept), name=kept, created=timestamp()))
-    return kept
+    connection.execute(table.insert().values(key=reviewer_key(spelled), name=spelled, created=timestamp()))
+    return spelled
 
 
 def list_reviewers(store: Store) -> list[str]:
-    """Everyone who has entered anything, by name."""
+    """The names of all readers."""
     with transaction(store) as connection:
         return sorted(connection.execute(sql.select(database.reviewers.c.name)).scalars())
 
 
 def latest_entry(store: Store, dataset: str, reviewer: str) -> tuple[str, str] | None:
-    """The reader's newest entry on a data set that was not taken back, as (id, study_id). Reads no more than that."""
+    """The reader's newest verdict in force on a data set, as (id, study_id); None without one."""
     with transaction(store) as connection:
         return _latest_entry(connection, dataset, reviewer)
 
@@ -171,15 +174,15 @@ def _latest_entry(connection: sql.Connection, dataset: str, reviewer: str) -> tu
     name = connection.execute(sql.select(known.name).where(known.key == reviewer_key(reviewer))).scalar()
     columns = [_TABLE.c[column] for column in ("sequence", "id", "study_id", "action", "supersedes")]
     query = sql.select(*columns).where(_TABLE.c.dataset == dataset, _TABLE.c.reviewer == name)
-    query, gone = query.order_by(_TABLE.c.sequence.desc()).limit(25), set()
+    query, superseded = query.order_by(_TABLE.c.sequence.desc()).limit(25), set()
     rows = connection.execute(query).all() if name is not None else []
     while rows:
-        # From the newest back: what supersedes an entry has been met before it.
+        # From the newest to the oldest: an entry comes after everything that supersedes it.
         for row in rows:
-            if row.id in gone:
+            if row.id in superseded:
                 continue
             if row.supersedes:
-                gone.add(row.supersedes)
+                superseded.add(row.supersedes)
             if row.action == "verdict":
                 return row.id, row.study_id
         rows = connection.execute(query.where(_TABLE.c.sequence < rows[-1].sequence)).all()
@@ -187,7 +190,7 @@ def _latest_entry(connection: sql.Connection, dataset: str, reviewer: str) -> tu
 
 
 def latest_sequence(store: Store) -> int:
-    """The place of the newest entry, 0 for none: what a page compares to know whether anything is new."""
+    """The sequence of the newest entry, 0 without entries. It changes if and only if entries are added."""
     with transaction(store) as connection:
         return connection.execute(sql.select(sql.func.max(_TABLE.c.sequence))).scalar() or 0
 
@@ -202,10 +205,10 @@ def verdicts_table(
     walkthrough_id: str = "",
     upto: int | None = None,
 ) -> pd.DataFrame:
-    """Entries in the order they were kept, with three more columns: `blind`, `read` (one of READS) and `in_force`.
+    """Entries in order, with three more columns: `blind`, `read` (one of READS) and `in_force`.
 
-    Current by default: of each reader, study and kind of read the latest that was not taken back; with `history`
-    every entry, undos as well. upto: as it stood when this sequence was the newest.
+    Only entries in force by default: for each reader, study and kind of read the latest that was not undone. history:
+    every entry, undos included. upto: the state when this sequence was the newest.
     """
     frame = with_in_force(entries_table(store, dataset, study_id=study_id, upto=upto))
     if reviewer:
@@ -218,7 +221,7 @@ def verdicts_table(
 def entries_table(
     store: Store, dataset: str = "", *, study_id: str = "", upto: int | None = None, after: int = 0
 ) -> pd.DataFrame:
-    """Every entry in the order they were kept, undos as well, with `blind` and `read`. after: only what came later."""
+    """Every entry in order, undos included, with `blind` and `read`. after: only later ones than this sequence."""
     query = sql.select(_TABLE).where(_TABLE.c.sequence > after).order_by(_TABLE.c.sequence)
     for column, value in ((_TABLE.c.dataset, dataset), (_TABLE.c.study_id, study_id)):
         query = query.where(column == value) if value else query
@@ -226,17 +229,17 @@ def entries_table(
         query = query.where(_TABLE.c.sequence <= upto)
     with transaction(store) as connection:
         rows = connection.execute(query).all()
-    return _typed(rows) if rows else _nothing().copy()
+    return _typed(rows) if rows else _empty_table().copy()
 
 
 def with_in_force(frame: pd.DataFrame) -> pd.DataFrame:
-    """`entries` with one more column, `in_force`: of each reader, study and kind of read the latest not taken back."""
+    """`entries_table` with `in_force`: for each reader, study and kind of read the latest that was not undone."""
     return frame.assign(in_force=_current(frame))
 
 
 @lru_cache(1)
-def _nothing() -> pd.DataFrame:
-    # Most studies have no entry when they are opened, and making an empty table takes as long as a full one.
+def _empty_table() -> pd.DataFrame:
+    # Cached: most studies have no entry yet, and making an empty table takes as long as making a full one.
     return _typed([])
 
 
@@ -249,24 +252,24 @@ def _typed(rows: list) -> pd.DataFrame:
 
 def _current(frame: pd.DataFrame) -> pd.Series:
     links = frame[["id", "supersedes"]].itertuples(index=False, name=None)
-    stands = frame["id"].isin(in_force(links)) & (frame["action"] == "verdict")
-    # By time, since entries of another database may have been imported after newer ones.
-    newest = frame[stands].sort_values(["created", "sequence"]).drop_duplicates(_SAME_READ, keep="last")
+    active = frame["id"].isin(in_force(links)) & (frame["action"] == "verdict")
+    # By time, since entries imported from another database may be older than existing ones.
+    newest = frame[active].sort_values(["created", "sequence"]).drop_duplicates(_SAME_READ, keep="last")
     return pd.Series(frame.index.isin(newest.index), index=frame.index, dtype=bool)
 
 
 def in_force(links: Iterable[tuple[str, str | None]]) -> set[str]:
-    """Ids that nothing in force supersedes. links: (id, what it supersedes or a missing value), oldest first."""
-    stands: set[str] = set()
-    gone: set[str] = set()
-    # An entry is superseded only by a later one, so from the newest back each is known when it is met.
+    """Ids that no entry in force supersedes. links: (id, superseded id or a missing value), oldest first."""
+    active: set[str] = set()
+    replaced: set[str] = set()
+    # Entries are only superseded by later ones, so going backwards decides each entry at once.
     for name, superseded in reversed(list(links)):
-        if name in gone:
+        if name in replaced:
             continue
-        stands.add(name)
+        active.add(name)
         if isinstance(superseded, str):
-            gone.add(superseded)
-    return stands
+            replaced.add(superseded)
+    return active
 
 
 def _links(connection: sql.Connection, dataset: str, study_id: str) -> list[tuple]:
@@ -275,35 +278,37 @@ def _links(connection: sql.Connection, dataset: str, study_id: str) -> list[tupl
 
 
 def _newest_of(connection: sql.Connection, row) -> str:
-    """The id of the newest entry in force by the reader of `row` on its study; '' for none."""
+    """The id of the newest verdict in force by the reader of `row` on its study; '' without one."""
     columns = (_TABLE.c.id, _TABLE.c.supersedes, _TABLE.c.action)
     own = (_TABLE.c[name] == row[name] for name in ("dataset", "study_id", "reviewer"))
     entries = connection.execute(sql.select(*columns).where(*own).order_by(_TABLE.c.sequence)).all()
-    stands = in_force((entry.id, entry.supersedes) for entry in entries)
-    return next((entry.id for entry in reversed(entries) if entry.id in stands and entry.action == "verdict"), "")
+    active = in_force((entry.id, entry.supersedes) for entry in entries)
+    return next((entry.id for entry in reversed(entries) if entry.id in active and entry.action == "verdict"), "")
 
 
 def _check_superseded(connection: sql.Connection, row: dict) -> None:
     old = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == row["supersedes"])).mappings().first()
     if old is None:
         raise OverreadError(
-            f"The entry {row['id']} supersedes {row['supersedes'][:60]!r}, which is not kept here; name an earlier one."
+            f"The entry {row['id']} supersedes {row['supersedes'][:60]!r}, which does not exist. Name an earlier one.",
+            code="entry-missing",
         )
     for name in ("reviewer", "dataset", "study_id"):
         if old[name] != row[name]:
             raise OverreadError(
-                f"The entry {row['supersedes']} is of another {name.replace('_id', '')} ({old[name]!r}); only one's "
-                "own entry on the same study can be taken back or replaced. Enter a verdict of your own beside it."
+                f"The entry {row['supersedes']} has another {name.replace('_id', '')} ({old[name]!r}); readers can "
+                "only undo or replace their own entry on the same study. Add your own verdict instead.",
+                code="entry-not-own",
             )
 
 
 def timestamp() -> str:
-    """Now, UTC, to the microsecond, as it is kept."""
+    """The present time in UTC, to the microsecond, as stored."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def _now(connection: sql.Connection) -> str:
-    """Now, or just after the newest entry where the clock was set back."""
+    """The present time, or just after the newest entry if the clock was set back."""
     newest = connection.execute(sql.select(sql.func.max(_TABLE.c.created))).scalar()
     now = timestamp()
     if newest is None or now > newest:

@@ -1,4 +1,4 @@
-"""The end of a walkthrough: its cases with what was said, the figures that follow, as CSV and as one HTML file."""
+"""The summary of a walkthrough: its cases with the reads, adjudicated rates, as CSV and as one HTML file."""
 
 import csv
 import io
@@ -19,54 +19,54 @@ DRAWS = 2_000
 
 
 def summary_table(walkthrough: Walkthrough, verdicts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
-    """One row a case in the order of the list (COLUMNS). studies: study_id, bone, label, score, outcome.
+    """One row per case in the order of the list (COLUMNS). studies: study_id, bone, label, score, outcome.
 
-    reads: each reader's, in words; adjudicated: what the readers together say ('' while they differ or said nothing);
-    action: what follows from it. A case whose study is no longer indexed stays, and says so.
+    reads: of each reader, in words; adjudicated: the readers' common read ('' if they differ or gave none); action:
+    what to do with the label. A case whose study is no longer indexed keeps its row, with that as its action.
     """
     known = studies.set_index("study_id")
     reads, decided = decisions(verdicts)
     rows = []
     for place, case in enumerate(walkthrough.cases, 1):
-        about = known.loc[case.study_id] if case.study_id in known.index else None
-        said = reads[reads["study_id"] == case.study_id]
+        study = known.loc[case.study_id] if case.study_id in known.index else None
+        case_reads = reads[reads["study_id"] == case.study_id]
         adjudicated = decided.get(case.study_id, "")
-        label = None if about is None or pd.isna(about["label"]) else float(about["label"])
+        label = None if study is None or pd.isna(study["label"]) else float(study["label"])
         rows.append(
             {
                 "place": place,
                 "study_id": case.study_id,
-                "bone": "" if about is None else about["bone"],
+                "bone": "" if study is None else study["bone"],
                 "label": {1.0: "abnormal", 0.0: "normal", None: ""}[label],
-                "score": np.nan if about is None else about["score"],
-                "outcome": "" if about is None else about["outcome"],
+                "score": np.nan if study is None else study["score"],
+                "outcome": "" if study is None else study["outcome"],
                 "stratum": case.stratum,
                 "probability": case.probability,
                 "case_note": case.note,
-                "reads": "; ".join(f"{row.reviewer}: {row.read.replace('_', ' ')}" for row in said.itertuples()),
+                "reads": "; ".join(f"{row.reviewer}: {row.read.replace('_', ' ')}" for row in case_reads.itertuples()),
                 "adjudicated": adjudicated,
-                "action": _action(about is not None, len(said), adjudicated, label),
-                "notes": " | ".join(f"{row.reviewer}: {row.note}" for row in said.itertuples() if row.note),
+                "action": _action(study is not None, len(case_reads), adjudicated, label),
+                "notes": " | ".join(f"{row.reviewer}: {row.note}" for row in case_reads.itertuples() if row.note),
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def decisions(verdicts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Each reader's latest read; and per study what holds: the latest adjudication, else what all readers say alike."""
+    """Each reader's latest read, and each study's decision: the latest adjudication, else the readers' common read."""
     reads = latest_reads(verdicts)
-    alike = reads.groupby("study_id")["read"].agg(lambda said: said.iloc[0] if said.nunique() == 1 else "")
-    decided = alike[alike != ""].to_dict()
+    common = reads.groupby("study_id")["read"].agg(lambda found: found.iloc[0] if found.nunique() == 1 else "")
+    decided = common[common != ""].to_dict()
     last = verdicts[verdicts["kind"] == "adjudication"].sort_values(["created", "sequence"])
     decided |= last.drop_duplicates("study_id", keep="last").set_index("study_id")["read"].to_dict()
     return pd.concat([reads, last]).sort_values(["study_id", "created"]), decided
 
 
 def adjudicated_figures(table: pd.DataFrame, threshold: float, seed: int = 0) -> dict[str, Estimate]:
-    """Sensitivity and specificity against what readers found, each case weighted by 1 / probability.
+    """Sensitivity and specificity against the readers' decisions, each case weighted by 1 / probability.
 
-    Keys: sensitivity, specificity, and both `_unweighted`. Percentile bootstrap within strata. Cases chosen by hand
-    stand for themselves only: the figure is then one of the list, not of the split.
+    Keys: sensitivity, specificity, and both `_unweighted`. Percentile bootstrap within strata. For cases chosen by
+    hand the figures describe the list, not the split.
     """
     rows = table[table["adjudicated"].isin(("abnormal", "normal")) & table["score"].notna()]
     called = (rows["score"] >= threshold).to_numpy()
@@ -93,7 +93,7 @@ def summary_csv(table: pd.DataFrame) -> str:
 
 
 def summary_html(walkthrough: Walkthrough, table: pd.DataFrame, figures: dict[str, Estimate], facts: list[str]) -> str:
-    """One file that stands alone; every text of a reader or a data set is shown as text."""
+    """A self-contained HTML page; texts of readers and data sets are escaped."""
     head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in COLUMNS)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(_shown(cell))}</td>" for cell in row) + "</tr>"
@@ -110,14 +110,14 @@ def summary_html(walkthrough: Walkthrough, table: pd.DataFrame, figures: dict[st
         f"<h1>{escape(walkthrough.name)}</h1><p>{escape(walkthrough.dataset)}, {len(table)} cases, made by "
         f"{escape(walkthrough.author)} on {escape(walkthrough.created[:10])}"
         f"{escape(': ' + walkthrough.made_from if walkthrough.made_from else '')}. For research use only.</p>"
-        f"<ul>{lines}</ul><h2>What follows</h2><ul>{counts}</ul>"
+        f"<ul>{lines}</ul><h2>Actions</h2><ul>{counts}</ul>"
         f"<h2>Cases</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></html>"
     )
 
 
-def _action(there: bool, readers: int, adjudicated: str, label: float | None) -> str:
-    if not there:
-        return "not in the index any more"
+def _action(indexed: bool, readers: int, adjudicated: str, label: float | None) -> str:
+    if not indexed:
+        return "no longer in the index"
     if not readers:
         return "not read"
     if not adjudicated:
@@ -131,10 +131,10 @@ def _action(there: bool, readers: int, adjudicated: str, label: float | None) ->
 def _weighted(right, among, weight, strata, word: str, seed: int) -> Estimate:
     count = int(among.sum())
     if count == 0:
-        return undefined(0, f"not estimable: no case was read as {word}")
+        return undefined(0, f"cannot be estimated: no case was read as {word}")
     value = float((weight * right * among).sum() / (weight * among).sum())
     if count < FEWEST:
-        return without_interval(value, count, f"no interval: {count} read as {word}, {FEWEST} are needed")
+        return without_interval(value, count, f"no interval: {count} read as {word}, at least {FEWEST} needed")
     random, drawn = np.random.default_rng(seed), np.zeros((DRAWS, len(weight)))
     for stratum in np.unique(strata):
         inside = np.flatnonzero(strata == stratum)
@@ -147,7 +147,7 @@ def _weighted(right, among, weight, strata, word: str, seed: int) -> Estimate:
 
 
 def _figure(name: str, estimate: Estimate) -> str:
-    words = name.replace("_unweighted", ", not weighted").replace("_", " ").capitalize() + " as adjudicated"
+    words = name.replace("_unweighted", ", not weighted").replace("_", " ").capitalize() + ", adjudicated"
     if estimate.value != estimate.value:
         return f"{words}: {estimate.why}"
     interval = f" ({100 * estimate.low:.1f}-{100 * estimate.high:.1f})" if estimate.low == estimate.low else ""

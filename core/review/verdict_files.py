@@ -1,4 +1,4 @@
-"""Verdicts as CSV and back, entry by entry: nothing is lost on the way, and nothing enters twice."""
+"""Export and import of verdicts as CSV, entry by entry, without loss and without duplicates."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from core.errors import OverreadError
 from core.paths import write_atomically
 from core.review import database
 from core.review.database import Store, transaction
-from core.review.store import COLUMNS, insert, verdicts_table
+from core.review.store import COLUMNS, insert_entry, verdicts_table
 from core.review.vocabulary import Verdict, checked, checked_text, reviewer_key, reviewer_name
 
 CSV_COLUMNS = tuple(name for name in COLUMNS if name != "sequence")
@@ -27,7 +27,7 @@ _FLAGS = {"true": True, "1": True, "yes": True, "": True, "false": False, "0": F
 
 @dataclass(frozen=True)
 class ImportedVerdicts:
-    """What an import did: entries new here, entries known before, new readers, {line, reason} of rows left out."""
+    """Result of an import: number of new and of known entries, new readers, {line, reason} of skipped rows."""
 
     imported: int
     already: int
@@ -36,17 +36,17 @@ class ImportedVerdicts:
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """Entries (a `verdicts_table` with its history) as CSV; missing is empty, times and numbers are exact."""
-    kept = io.StringIO(newline="")
-    writer = csv.writer(kept, lineterminator="\r\n")
+    """Entries (a `verdicts_table` with history) as CSV. Missing values are empty; times and numbers are exact."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(CSV_COLUMNS)
     for row in frame[list(CSV_COLUMNS)].itertuples(index=False, name=None):
         writer.writerow([_cell(value) for value in row])
-    return kept.getvalue()
+    return text.getvalue()
 
 
 def export_csv(store: Store, file: Path, dataset: str = "") -> int:
-    """Write every entry, undos as well, of one data set or of all; how many. The file is replaced in one step."""
+    """Write every entry, undos included, of one data set or of all to a file. Returns the number of entries."""
     frame = verdicts_table(store, dataset, history=True)
     write_atomically(file, lambda path: path.write_bytes(csv_text(frame).encode()))
     return len(frame)
@@ -55,10 +55,11 @@ def export_csv(store: Store, file: Path, dataset: str = "") -> int:
 def import_csv(
     store: Store, file: Path, dataset: str = "", *, skip: bool = False, keep_unknown: bool = False
 ) -> ImportedVerdicts:
-    """Enter what a CSV holds, in its order, in one transaction: all of it, or none and OverreadError names the line.
+    """Add the entries of a CSV file in order, in one transaction. OverreadError names a bad line; then none is added.
 
-    Needed columns: study_id, reviewer, and verdict or reading; `dataset` stands in for a missing column, the index for
-    a missing given_label. skip: leave bad rows out and list them. keep_unknown: take studies that no index holds.
+    Required columns: study_id, reviewer, and verdict or reading. `dataset` is used without a column dataset, and the
+    index's label without a column given_label. skip: leave out bad rows and list them. keep_unknown: accept studies
+    that are in no index.
     """
     rows = list(_records(file))
     skipped: list[dict] = []
@@ -68,7 +69,9 @@ def import_csv(
             return work()
         except OverreadError as error:
             if not skip:
-                raise OverreadError(f"{file.name}, line {line}: {error} Nothing was imported.") from error
+                raise OverreadError(
+                    f"{file.name}, line {line}: {error} Nothing was imported.", code=error.code or "verdict-row-invalid"
+                ) from error
             skipped.append({"line": line, "reason": str(error)})
             return None
 
@@ -77,31 +80,31 @@ def import_csv(
     with transaction(store, write=True) as connection:
         before = set(connection.execute(sql.select(database.reviewers.c.key)).scalars())
         start = connection.execute(sql.select(sql.func.max(database.verdicts.c.sequence))).scalar() or 0
-        kept = [attempt(line, partial(insert, connection, *entry)) for line, entry in entries if entry]
-    new = sum(entry is not None and entry.sequence > start for entry in kept)
+        stored = [attempt(line, partial(insert_entry, connection, *entry)) for line, entry in entries if entry]
+    new = sum(entry is not None and entry.sequence > start for entry in stored)
     readers = {entry[0]["reviewer"] for _, entry in entries if entry}
     return ImportedVerdicts(
         new,
-        sum(entry is not None for entry in kept) - new,
+        sum(entry is not None for entry in stored) - new,
         tuple(sorted(name for name in readers if reviewer_key(name) not in before)),
         tuple(skipped),
     )
 
 
 def study_labels(index: pd.DataFrame) -> pd.Series:
-    """The label of each study by its id; NaN where it is unknown or its radiographs disagree."""
+    """The label of each study by its id; NaN if it is unknown or its radiographs disagree."""
     found = index.groupby("study_id")["label"].agg(["min", "max"])
     return found["max"].where(found["min"] == found["max"])
 
 
 class _Labels:
-    """The labels of the studies that are indexed, each index read once."""
+    """Labels of indexed studies; each index is read once."""
 
     def __init__(self, keep_unknown: bool) -> None:
         self.keep_unknown, self.names, self.found = keep_unknown, {found.name for found in list_datasets()}, {}
 
     def of(self, dataset: str, study_id: str) -> float | None:
-        """The study's label, or None. OverreadError where no index holds the study, unless unknown ones are kept."""
+        """The study's label, or None. OverreadError if no index has the study, unless unknown ones are accepted."""
         if dataset in self.names and dataset not in self.found:
             self.found[dataset] = study_labels(read_index(dataset))
         labels = self.found.get(dataset)
@@ -112,8 +115,9 @@ class _Labels:
                 f"the data set {dataset!r}" if labels is not None else f"{dataset[:60]!r}, which is not indexed here"
             )
             raise OverreadError(
-                f"The study {study_id[:80]!r} is not in {where}; correct it, leave such rows out with --skip, or take "
-                "them as they are with --keep-unknown."
+                f"The study {study_id[:80]!r} is not in {where}. Correct it, leave out such rows with --skip, or "
+                "accept them with --keep-unknown.",
+                code="study-unknown",
             )
         return None
 
@@ -122,10 +126,14 @@ def _records(file: Path):
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise OverreadError(f"{file} cannot be read ({error.strerror}); name a CSV of verdicts.") from error
+        raise OverreadError(
+            f"{file} cannot be read ({error.strerror}). Give a CSV file of verdicts.", code="verdict-file-unreadable"
+        ) from error
     except UnicodeDecodeError as error:
-        raise OverreadError(f"{file} is not text in UTF-8 (byte {error.start}); save it as CSV in UTF-8.") from error
-    # A cell that is too long is refused by what it is (a note, a name), not by the reader.
+        raise OverreadError(
+            f"{file} is not UTF-8 text (byte {error.start}). Save it as CSV in UTF-8.", code="verdict-file-unreadable"
+        ) from error
+    # The checks of notes and names refuse long cells with a better message than the CSV reader.
     csv.field_size_limit(max(csv.field_size_limit(), 2**30))
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -134,43 +142,48 @@ def _records(file: Path):
         if missing or not {"verdict", "reading"} & set(names):
             lacking = ", ".join(missing) or "verdict or reading"
             raise OverreadError(
-                f"{file.name} lacks the column(s) {lacking}; it has {', '.join(names)[:200] or 'none'}. Expected the "
-                f"columns of an export: {', '.join(CSV_COLUMNS)}."
+                f"{file.name} lacks the column(s) {lacking} (found: {', '.join(names)[:200] or 'none'}). Expected the "
+                f"columns of an export: {', '.join(CSV_COLUMNS)}.",
+                code="column-missing",
             )
         for record in reader:
             if None in record or None in record.values():
                 raise OverreadError(
                     f"{file.name}, line {reader.line_num}: expected {len(names)} cells as in the header, found more or "
-                    "fewer; was the file cut off? Nothing was imported."
+                    "fewer; the file may be truncated. Nothing was imported.",
+                    code="verdict-row-incomplete",
                 )
             yield reader.line_num, record
     except csv.Error as error:
         raise OverreadError(
-            f"{file.name}, line {reader.line_num}: not CSV ({error}); was the file cut off? Nothing was imported."
+            f"{file.name}, line {reader.line_num}: not CSV ({error}); the file may be truncated. Nothing was imported.",
+            code="verdict-file-unreadable",
         ) from error
 
 
 def _entry(record: dict, line: int, dataset: str, labels: _Labels) -> tuple[dict, str]:
-    """A record as (row for `insert`, created), checked as if it were entered."""
+    """A record as (row for `insert_entry`, created), with the checks of a new entry."""
     values = {name: record.get(name, "") for name in CSV_COLUMNS}
     values["dataset"] = values["dataset"] or dataset
     if not values["dataset"]:
-        raise OverreadError("The data set is not said; give --data NAME, or a column dataset.")
+        raise OverreadError("The row names no data set. Give --data NAME, or a column dataset.", code="data-not-given")
     if values["action"] not in ("", "verdict", "undo"):
-        raise OverreadError(f"The action is {values['action'][:40]!r}; expected verdict or undo.")
+        raise OverreadError(
+            f"The action is {values['action'][:40]!r}; expected verdict or undo.", code="verdict-value-unknown"
+        )
     label = labels.of(values["dataset"], values["study_id"]) if values["study_id"] else None
     if not values["given_label"] and "given_label" not in record:
         values["given_label"] = label
-    # Without an id of its own a row is known by what it says and where it stands, so that a file enters once.
+    # A row without an id gets one from its content and line, so that importing a file twice adds nothing.
     values["id"] = values["id"] or str(uuid5(NAMESPACE_URL, repr((line, sorted(record.items())))))
     names = [field.name for field in fields(Verdict)]
     numbers = {name: values[name] if values[name] != "" else None for name in ("given_label", "threshold", "score")}
     entry = Verdict(**{**{name: values[name] for name in names}, **numbers})
     for name in ("score_visible", "label_visible"):
-        said = str(values[name]).strip().lower()
-        if said not in _FLAGS:
-            raise OverreadError(f"{name} is {said[:40]!r}; expected true or false.")
-        entry = replace(entry, **{name: _FLAGS[said]})
+        flag = str(values[name]).strip().lower()
+        if flag not in _FLAGS:
+            raise OverreadError(f"{name} is {flag[:40]!r}; expected true or false.", code="verdict-value-unknown")
+        entry = replace(entry, **{name: _FLAGS[flag]})
     entry = replace(entry, kind=entry.kind or "review")
     if values["action"] == "undo":
         return _undo_row(entry), _time(values["created"])
@@ -179,12 +192,14 @@ def _entry(record: dict, line: int, dataset: str, labels: _Labels) -> tuple[dict
 
 def _undo_row(entry: Verdict) -> dict:
     if not entry.supersedes:
-        raise OverreadError("An undo names no entry; expected its id in supersedes.")
+        raise OverreadError(
+            "An undo names no entry; expected the id of one in the column supersedes.", code="undo-names-no-entry"
+        )
     for name in ("id", "dataset", "study_id", "supersedes", "note"):
         checked_text(getattr(entry, name), name, 1_000)
-    # Read with the checks of an entry that says something, then without what it said.
-    said = checked(replace(entry, reading="normal", verdict=None, note=""))
-    return {**asdict(said), "reading": None, "reviewer": reviewer_name(entry.reviewer), "action": "undo"}
+    # An undo has no reading of its own; one is set only to pass the checks of an entry.
+    valid = checked(replace(entry, reading="normal", verdict=None, note=""))
+    return {**asdict(valid), "reading": None, "reviewer": reviewer_name(entry.reviewer), "action": "undo"}
 
 
 def _time(text: str) -> str:
@@ -195,7 +210,10 @@ def _time(text: str) -> str:
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
-        raise OverreadError(f"created is {text[:40]!r}; expected a time as in 2026-01-31T08:15:00+00:00, or nothing.")
+        raise OverreadError(
+            f"created is {text[:40]!r}; expected a time such as 2026-01-31T08:15:00+00:00, or nothing.",
+            code="verdict-time-invalid",
+        )
     return found.astimezone(UTC).isoformat(timespec="microseconds")
 
 

@@ -1,13 +1,13 @@
-"""The words of a verdict, which of them go together, and what a verdict says of the study: its read.
+"""The values of a verdict, which of them may be combined, and the read that follows from a verdict.
 
-A **verdict** judges the label and the model's call beside it; a **reading** says what the films show, as a reader does
-who sees neither. Either may stand alone. Both lead to one **read**, which agreement and adjudication are counted in:
+A **verdict** judges the label and the model's call; a **reading** says what the radiographs show, without regard to
+either. An entry has one or both. From them follows one **read**, which agreement and adjudication use:
 
 | entry | read |
 |---|---|
-| reading abnormal, normal | that (also beside poor_image: seen, though poorly) |
-| true_miss | the given label: the label is right and the model is not |
-| label_wrong | the other label than the given one |
+| reading abnormal, normal | the reading (also together with poor_image) |
+| true_miss | the given label: the label is right and the model is wrong |
+| label_wrong | the opposite of the given label |
 | cannot_tell, poor_image without a reading | unreadable |
 | out_of_scope | out_of_scope |
 """
@@ -42,13 +42,13 @@ _TEXTS = ("id", "dataset", "study_id", "image_id", "view", "checkpoint", "walkth
 
 @dataclass(frozen=True)
 class Verdict:
-    """One reviewer's entry on one study. '' and None are the same: nothing said.
+    """One reader's entry on one study. '' and None both mean no value.
 
-    given_label: the study's label as it was shown or indexed, 1.0, 0.0 or None; never altered by what is entered here.
-    kind: 'adjudication' for the third reader who decides between others. image_id, view: the radiograph that shows it.
-    score_visible, label_visible: whether the reader could see them; neither, and the read was blind. checkpoint,
-    threshold, score: what the model said, if it was there. id: given by the caller, so that asking again after a lost
-    answer does not enter it twice. supersedes: the id of the reader's own earlier entry that this one replaces.
+    given_label: the study's label in the index, 1.0, 0.0 or None; entries never change it. kind: 'adjudication' for a
+    third reader who decides between others. image_id, view: the radiograph that shows the finding. score_visible,
+    label_visible: whether the reader could see them; a read without both was blind. checkpoint, threshold, score: the
+    model's, if it was shown. id: chosen by the caller, so that repeating a request does not add a second entry.
+    supersedes: the id of the reader's own earlier entry that this one replaces.
     """
 
     dataset: str
@@ -74,19 +74,22 @@ class Verdict:
 
 
 def checked(entry: Verdict) -> Verdict:
-    """The entry with empty texts as None and its name in one spelling, if it can be meant. OverreadError otherwise."""
-    # Text is kept as it came, HTML and all: making it harmless is the task of whoever shows it.
+    """The entry with empty texts as None and a normalised reader's name. OverreadError if it is contradictory."""
+    # Text is stored unchanged, HTML included; pages and reports escape it.
     blank = {name: getattr(entry, name) or None for name in (*_TEXTS, *_CHOICES) if name != "note"}
     entry = replace(entry, **blank, note=entry.note or "", reviewer=reviewer_name(entry.reviewer))
     for name, choices in _CHOICES.items():
         value = getattr(entry, name)
         if value is not None and value not in choices:
-            raise OverreadError(f"The {name} is {str(value)[:40]!r}; expected one of {', '.join(choices)}.")
+            raise OverreadError(
+                f"The {name} is {str(value)[:40]!r}; expected one of {', '.join(choices)}.",
+                code="verdict-value-unknown",
+            )
     for name in _TEXTS:
         checked_text(getattr(entry, name), name, TEXT_LIMIT, needed=name in ("id", "dataset", "study_id"))
     checked_text(entry.note, "note", NOTE_LIMIT)
     if entry.kind is None:
-        raise OverreadError(f"The entry has no kind; expected one of {', '.join(KINDS)}.")
+        raise OverreadError(f"The entry has no kind; expected one of {', '.join(KINDS)}.", code="verdict-value-unknown")
     return _checked_meaning(replace(entry, **{name: _number(entry, name) for name in _NUMBERS}))
 
 
@@ -95,7 +98,7 @@ _NUMBERS = ("given_label", "threshold", "score")
 
 def _number(entry: Verdict, name: str) -> float | None:
     value = getattr(entry, name)
-    # NaN is how a table says that there is no label.
+    # Tables have NaN for a missing value.
     if value is None or value != value:
         return None
     try:
@@ -104,68 +107,78 @@ def _number(entry: Verdict, name: str) -> float | None:
         number = math.nan
     if not math.isfinite(number) or (name == "given_label" and number not in (0.0, 1.0)):
         expected = "1 (abnormal), 0 (normal) or none" if name == "given_label" else "a finite number or none"
-        raise OverreadError(f"The {name} is {str(value)[:40]!r}; expected {expected}.")
+        raise OverreadError(f"The {name} is {str(value)[:40]!r}; expected {expected}.", code="verdict-number-invalid")
     return number
 
 
 def _checked_meaning(entry: Verdict) -> Verdict:
-    said, given = entry.reading, {1.0: "abnormal", 0.0: "normal", None: None}[entry.given_label]
-    if entry.verdict is None and said is None:
+    reading, given = entry.reading, {1.0: "abnormal", 0.0: "normal", None: None}[entry.given_label]
+    if entry.verdict is None and reading is None:
         raise OverreadError(
-            f"The entry says nothing; expected a verdict ({', '.join(VERDICTS)}) or a reading ({', '.join(READINGS)})."
+            f"The entry is empty; expected a verdict ({', '.join(VERDICTS)}) or a reading ({', '.join(READINGS)}).",
+            code="verdict-empty",
         )
     if entry.verdict in ("true_miss", "label_wrong") and given is None:
         raise OverreadError(
-            f"The verdict {entry.verdict} is about a label, and the study {entry.study_id[:60]!r} has none; give a "
-            "reading (abnormal, normal) instead."
+            f"The verdict {entry.verdict} judges a label, but the study {entry.study_id[:60]!r} has none. Give a "
+            "reading (abnormal, normal) instead.",
+            code="verdict-without-label",
         )
     wanted = {"true_miss": given, "label_wrong": {"abnormal": "normal", "normal": "abnormal"}.get(given)}
-    if said and entry.verdict in wanted and said != wanted[entry.verdict]:
+    if reading and entry.verdict in wanted and reading != wanted[entry.verdict]:
         raise OverreadError(
-            f"The verdict {entry.verdict} on a study labelled {given} and the reading {said} contradict each other; "
-            "give one of them."
+            f"The verdict {entry.verdict} on a study labelled {given} contradicts the reading {reading}. Give one of "
+            "them.",
+            code="verdict-contradicts-reading",
         )
-    if said and entry.verdict in ("cannot_tell", "out_of_scope"):
-        raise OverreadError(f"The verdict {entry.verdict} and the reading {said} contradict each other; give one.")
+    if reading and entry.verdict in ("cannot_tell", "out_of_scope"):
+        raise OverreadError(
+            f"The verdict {entry.verdict} contradicts the reading {reading}. Give one of them.",
+            code="verdict-contradicts-reading",
+        )
     if entry.supersedes == entry.id:
-        raise OverreadError("An entry cannot supersede itself; name an earlier one.")
+        raise OverreadError("The entry supersedes itself; expected an earlier one.", code="verdict-supersedes-itself")
     return entry
 
 
 def reviewer_name(name: str) -> str:
-    """The name as it is kept: composed characters, single spaces. OverreadError for an empty or very long one."""
-    kept = re.sub(r"\s+", " ", unicodedata.normalize("NFC", str(name or ""))).strip()
-    return checked_text(kept, "reviewer's name", NAME_LIMIT, needed=True)
+    """The name as stored: composed characters, single spaces. OverreadError if it is empty or too long."""
+    name = re.sub(r"\s+", " ", unicodedata.normalize("NFC", str(name or ""))).strip()
+    return checked_text(name, "reviewer's name", NAME_LIMIT, needed=True)
 
 
 def reviewer_key(name: str) -> str:
-    """Equal for names that differ by case or spaces alone."""
+    """A key that is equal for names that differ only in case or spaces."""
     return unicodedata.normalize("NFKC", name).casefold()
 
 
 def checked_text(text: str | None, what: str, limit: int, needed: bool = False) -> str | None:
-    """The text, if a database can hold it. OverreadError where it is missing, too long, or holds what none can."""
+    """The text. OverreadError if it is required and missing, too long, or not storable in a database."""
     if needed and not text:
-        raise OverreadError(f"The {what} is empty; give one of 1 to {limit:,} characters.")
+        raise OverreadError(f"The {what} is empty; expected 1 to {limit:,} characters.", code="text-missing")
     if text is None:
         return None
     if not isinstance(text, str):
-        raise OverreadError(f"The {what} is {str(text)[:40]!r}; expected text.")
+        raise OverreadError(f"The {what} is {str(text)[:40]!r}; expected text.", code="text-expected")
     if len(text) > limit:
         raise OverreadError(
-            f"The {what} has {len(text):,} characters; expected {limit:,} or fewer. Shorten it; it was not kept."
+            f"The {what} has {len(text):,} characters; expected at most {limit:,}. Shorten it. It was not stored.",
+            code="text-too-long",
         )
     if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise OverreadError(f"The {what} holds a character that cannot be stored (NUL or half of a pair); take it out.")
+        raise OverreadError(
+            f"The {what} has a character that cannot be stored (NUL or half of a surrogate pair). Remove it.",
+            code="text-not-storable",
+        )
     return text
 
 
 def reads(frame: pd.DataFrame) -> pd.Series:
-    """What each entry says of its study: one of READS, '' for an undo (see the table above)."""
+    """The read of each entry by the table above: one of READS, '' for an undo."""
     given = frame["given_label"].to_numpy(dtype=np.float64)
     verdict, reading = (frame[name].fillna("").to_numpy(str) for name in ("verdict", "reading"))
     judged = np.where(verdict == "label_wrong", 1 - given, given)
-    said = np.select([judged == 1, judged == 0], ["abnormal", "normal"], "")
+    label = np.select([judged == 1, judged == 0], ["abnormal", "normal"], "")
     found = np.select(
         [
             verdict == "out_of_scope",
@@ -173,7 +186,7 @@ def reads(frame: pd.DataFrame) -> pd.Series:
             np.isin(verdict, ["true_miss", "label_wrong"]),
             np.isin(verdict, ["cannot_tell", "poor_image"]),
         ],
-        ["out_of_scope", reading, said, "unreadable"],
+        ["out_of_scope", reading, label, "unreadable"],
         "",
     )
     return pd.Series(found, index=frame.index, dtype="str")

@@ -1,7 +1,7 @@
-"""Walkthroughs: named, ordered lists of cases with notes; who presents which case, and who is there.
+"""Walkthroughs: named, ordered lists of cases with notes, the presenter's case, and the participants.
 
-A list is never edited in place: another order or another note is a new version, and the older ones stay. Where the
-room is (the presenter's case, who looks at what) is the only thing in the database that is overwritten.
+A list is never changed in place: another order or note is a new version, and older versions are kept. Only the current
+places of presenter and participants are overwritten.
 """
 
 import json
@@ -19,13 +19,13 @@ from core.review.database import Store, transaction
 from core.review.store import register_reviewer, timestamp
 from core.review.vocabulary import NOTE_LIMIT, TEXT_LIMIT, checked_text
 
-PRESENT_SECONDS = 15.0  # seconds after which somebody who is not heard of counts as gone
+PRESENT_SECONDS = 15.0  # a participant who has not reported for longer has left
 CASES_LIMIT = 5_000
 
 
 @dataclass(frozen=True)
 class WalkthroughCase:
-    """A case of a walkthrough. probability: of being in the list, in its stratum; its inverse is its weight."""
+    """A case of a walkthrough. probability: of being drawn from its stratum; its inverse is the case's weight."""
 
     study_id: str
     note: str = ""
@@ -50,7 +50,7 @@ class Walkthrough:
 
 @dataclass(frozen=True)
 class Position:
-    """Where the presenter is. sequence grows with every move; place counts from 1."""
+    """The presenter's case. sequence grows with every move; place counts from 1."""
 
     sequence: int
     place: int
@@ -60,18 +60,18 @@ class Position:
 def sample_cases(
     errors: list[str], agreements: list[str], cases: int, controls: int, seed: int = 0
 ) -> list[WalkthroughCase]:
-    """`cases` of the errors and `controls` of the agreements, each drawn at random, in one random order.
+    """`cases` of the errors and `controls` of the agreements, drawn at random, in one random order.
 
-    Reviewing errors alone flatters the adjudicated figure; a random part of the rest, weighted by the inverse of its
-    probability, puts that right. All of a list where fewer are there than asked for.
+    Reviewing only errors would flatter the adjudicated rates. Random controls, weighted by the inverse of their
+    probability, correct that. A shorter list is taken as a whole.
     """
     random = np.random.default_rng(seed)
-    planned = []
+    drawn = []
     for stratum, studies, wanted in (("errors", errors, cases), ("agreements", agreements, controls)):
         count = min(wanted, len(studies))
         for place in random.choice(len(studies), count, replace=False) if count else ():
-            planned.append(WalkthroughCase(studies[int(place)], "", stratum, count / len(studies)))
-    return [planned[place] for place in random.permutation(len(planned))]
+            drawn.append(WalkthroughCase(studies[int(place)], "", stratum, count / len(studies)))
+    return [drawn[place] for place in random.permutation(len(drawn))]
 
 
 def create_walkthrough(
@@ -83,7 +83,7 @@ def create_walkthrough(
     made_from: str = "",
     record: dict | None = None,
 ) -> Walkthrough:
-    """Keep a new walkthrough. OverreadError for a name that is taken, or a list that cannot be meant."""
+    """Store a new walkthrough. OverreadError for a name that is taken or an invalid list."""
     name = (checked_text((name or "").strip(), "name of the walkthrough", 200, needed=True)) or ""
     _check_cases(cases)
     with transaction(store, write=True) as connection:
@@ -91,7 +91,9 @@ def create_walkthrough(
             database.walkthroughs.c.dataset == dataset, database.walkthroughs.c.name == name
         )
         if connection.execute(taken).first():
-            raise OverreadError(f"There is a walkthrough {name[:60]!r} of {dataset} already; choose another name.")
+            raise OverreadError(
+                f"{dataset} already has a walkthrough {name[:60]!r}. Choose another name.", code="walkthrough-exists"
+            )
         row = {"id": uuid4().hex[:12], "name": name, "dataset": dataset, "created": timestamp()}
         row["author"] = register_reviewer(connection, author)
         connection.execute(database.walkthroughs.insert().values(**row))
@@ -105,7 +107,7 @@ def create_walkthrough(
 def revise_walkthrough(
     store: Store, walkthrough_id: str, author: str, cases: list[WalkthroughCase], after: int
 ) -> Walkthrough:
-    """Keep another version of the list. OverreadError where somebody has made one since version `after`."""
+    """Store another version of the list. OverreadError if someone has stored one since version `after`."""
     _check_cases(cases)
     found = read_walkthrough(store, walkthrough_id)
     with transaction(store, write=True) as connection:
@@ -115,8 +117,9 @@ def revise_walkthrough(
         ).scalar()
         if newest != after:
             raise OverreadError(
-                f"{found.name} was changed by somebody else meanwhile (version {newest}, yours began at {after}); "
-                "look at it, then change it again."
+                f"Someone else has changed {found.name} (found version {newest}, expected {after}). Open it again and "
+                "repeat your change.",
+                code="walkthrough-changed",
             )
         _add_version(
             connection, walkthrough_id, after + 1, register_reviewer(connection, author), cases, found.made_from
@@ -125,7 +128,7 @@ def revise_walkthrough(
 
 
 def list_walkthroughs(store: Store, dataset: str) -> pd.DataFrame:
-    """One row a walkthrough of the data set, the newest first: id, name, author, created, cases."""
+    """One row per walkthrough of the data set, newest first: id, name, author, created, cases (their number)."""
     table, cases = database.walkthroughs, database.cases
     newest = (
         sql.select(database.versions.c.walkthrough_id, sql.func.max(database.versions.c.version).label("version"))
@@ -150,12 +153,14 @@ def list_walkthroughs(store: Store, dataset: str) -> pd.DataFrame:
 
 
 def read_walkthrough(store: Store, walkthrough_id: str) -> Walkthrough:
-    """The newest version. OverreadError where there is none of that id."""
+    """The newest version of a walkthrough. OverreadError for an unknown id."""
     table, versions, cases = database.walkthroughs, database.versions, database.cases
     with transaction(store) as connection:
         row = connection.execute(sql.select(table).where(table.c.id == walkthrough_id)).mappings().first()
         if row is None:
-            raise OverreadError(f"There is no walkthrough {walkthrough_id[:40]!r} here; choose one from the list.")
+            raise OverreadError(
+                f"No walkthrough {walkthrough_id[:40]!r}. Choose one from the list.", code="walkthrough-missing"
+            )
         version = connection.execute(
             sql.select(versions).where(versions.c.walkthrough_id == walkthrough_id).order_by(versions.c.version.desc())
         ).mappings().first()  # fmt: skip
@@ -167,27 +172,31 @@ def read_walkthrough(store: Store, walkthrough_id: str) -> Walkthrough:
         record = connection.execute(
             sql.select(database.records.c.record).where(database.records.c.walkthrough_id == walkthrough_id)
         ).scalar()
-    planned = tuple(WalkthroughCase(*case) for case in found)
-    return Walkthrough(**row, version=version["version"], made_from=version["made_from"], cases=planned,
-                       record=json.loads(record) if record else {})  # fmt: skip
+    return Walkthrough(
+        **row,
+        version=version["version"],
+        made_from=version["made_from"],
+        cases=tuple(WalkthroughCase(*case) for case in found),
+        record=json.loads(record) if record else {},
+    )
 
 
 def move_presenter(store: Store, walkthrough_id: str, place: int, presenter: str) -> Position:
-    """Take everybody who follows to a place in the list; whoever moved last presents."""
+    """Move the presenter, and everyone who follows, to a place in the list. The last to move is the presenter."""
     table = database.positions
-    of = table.c.walkthrough_id == walkthrough_id
+    own = table.c.walkthrough_id == walkthrough_id
     with transaction(store, write=True) as connection:
-        before = connection.execute(sql.select(table.c.sequence).where(of)).scalar()
+        before = connection.execute(sql.select(table.c.sequence).where(own)).scalar()
         values = {"place": int(place), "presenter": presenter, "changed": timestamp(), "sequence": (before or 0) + 1}
         if before is None:
             connection.execute(table.insert().values(walkthrough_id=walkthrough_id, **values))
         else:
-            connection.execute(table.update().where(of).values(**values))
+            connection.execute(table.update().where(own).values(**values))
     return Position(values["sequence"], values["place"], presenter)
 
 
 def read_position(store: Store, walkthrough_id: str) -> Position | None:
-    """Where the presenter is; None while nobody has presented."""
+    """The presenter's place; None before anyone has presented."""
     table = database.positions
     query = sql.select(table.c.sequence, table.c.place, table.c.presenter)
     with transaction(store) as connection:
@@ -196,17 +205,17 @@ def read_position(store: Store, walkthrough_id: str) -> Position | None:
 
 
 def report_presence(store: Store, walkthrough_id: str, name: str, place: int, following: bool) -> None:
-    """Say that somebody is there, and at which case."""
+    """Record that a participant is present, and at which case."""
     table = database.participants
-    who = (table.c.walkthrough_id == walkthrough_id) & (table.c.name == name)
+    own = (table.c.walkthrough_id == walkthrough_id) & (table.c.name == name)
     values = {"place": int(place), "following": following, "seen": time.time()}
     with transaction(store, write=True) as connection:
-        if connection.execute(table.update().where(who).values(**values)).rowcount == 0:
+        if connection.execute(table.update().where(own).values(**values)).rowcount == 0:
             connection.execute(table.insert().values(walkthrough_id=walkthrough_id, name=name, **values))
 
 
 def participants_table(store: Store, walkthrough_id: str) -> pd.DataFrame:
-    """Who is there now: name, place, following."""
+    """The participants present now: name, place, following."""
     table = database.participants
     query = sql.select(table.c.name, table.c.place, table.c.following).where(
         table.c.walkthrough_id == walkthrough_id, table.c.seen > time.time() - PRESENT_SECONDS
@@ -233,13 +242,20 @@ def _add_version(connection, walkthrough_id: str, version: int, author: str, cas
 
 def _check_cases(cases: list[WalkthroughCase]) -> None:
     if not 1 <= len(cases) <= CASES_LIMIT:
-        raise OverreadError(f"The walkthrough has {len(cases):,} cases; expected 1 to {CASES_LIMIT:,}.")
+        raise OverreadError(
+            f"The walkthrough has {len(cases):,} cases; expected 1 to {CASES_LIMIT:,}.", code="walkthrough-size"
+        )
     names = [case.study_id for case in cases]
     if len(set(names)) < len(names):
         twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise OverreadError(f"The study {twice[:80]!r} stands twice in the walkthrough; name each once.")
+        raise OverreadError(
+            f"The study {twice[:80]!r} is in the walkthrough twice. Name each study once.", code="study-repeated"
+        )
     for case in cases:
         checked_text(case.study_id, "study_id", TEXT_LIMIT, needed=True)
         checked_text(case.note, "note of a case", NOTE_LIMIT)
         if not 0 < case.probability <= 1:
-            raise OverreadError(f"The probability of a case is {case.probability!r}; expected above 0, at most 1.")
+            raise OverreadError(
+                f"The probability of a case is {case.probability!r}; expected above 0 and at most 1.",
+                code="probability-invalid",
+            )

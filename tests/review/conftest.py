@@ -1,4 +1,4 @@
-"""The same tests on SQLite and on a PostgreSQL that is started for them, where Debian's package is installed."""
+"""The same tests run on SQLite and, if Debian's package is installed, on a PostgreSQL started for them."""
 
 import os
 import pwd
@@ -19,12 +19,12 @@ INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 @pytest.fixture(scope="session")
 def postgres():
-    """The address of a PostgreSQL of the tests' own, without durability that only a power cut could tell apart."""
+    """The address of the tests' own PostgreSQL, without fsync, which only matters for a power cut."""
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     binaries = INSTALLED[-1].parent if INSTALLED else None
     if binaries is None:
         pytest.skip("PostgreSQL is not installed (Debian's package postgresql)")
-    # PostgreSQL refuses to run as root; its package brings a user of its own.
+    # PostgreSQL refuses to run as root; its package creates the user postgres.
     root = os.geteuid() == 0
     if root and not (shutil.which("runuser") and "postgres" in {user.pw_name for user in pwd.getpwall()}):
         pytest.skip("PostgreSQL does not run as root, and there is no user postgres to run it as")

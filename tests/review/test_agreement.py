@@ -1,4 +1,4 @@
-"""Readers against each other, and the queue of what they do not agree on."""
+"""Agreement of readers, and the queue of studies they disagree on."""
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,8 @@ STUDIES = pd.DataFrame(
 )
 
 
-def read(store, study: str, reviewer: str, said: str, **more):
-    words = {"reading": said} if said in ("abnormal", "normal") else {"verdict": said}
+def read(store, study: str, reviewer: str, value: str, **more):
+    words = {"reading": value} if value in ("abnormal", "normal") else {"verdict": value}
     return add_verdict(store, Verdict("demo", study, reviewer, **words, **more))
 
 
@@ -56,7 +56,7 @@ def test_two_readers_get_cohens_and_three_fleiss_kappa_by_bone(store):
     assert first["kappa"].value == pytest.approx(wanted.kappa)
 
 
-def test_what_differs_is_queued_until_a_third_reader_decides(store):
+def test_differing_reads_are_queued_until_a_third_reader_decides(store):
     read(store, "s1", "Ana", "abnormal")
     read(store, "s1", "Ben", "normal")
     read(store, "s2", "Ana", "abnormal")
@@ -75,7 +75,7 @@ def test_what_differs_is_queued_until_a_third_reader_decides(store):
     assert disagreements(verdicts_table(store, "demo")).empty
 
 
-def test_blind_reads_are_counted_apart(store):
+def test_blind_reads_are_counted_separately(store):
     read(store, "s1", "Ana", "abnormal", score_visible=False, label_visible=False)
     read(store, "s1", "Ana", "normal")
     verdicts = verdicts_table(store, "demo")
@@ -83,7 +83,7 @@ def test_blind_reads_are_counted_apart(store):
     assert latest_reads(verdicts, blind=True)["read"].tolist() == ["abnormal"]
 
 
-def test_without_reads_everything_is_empty_and_says_why(store):
+def test_without_reads_everything_is_empty_with_a_reason(store):
     nothing = latest_reads(verdicts_table(store, "demo"))
     assert agreement_table(nothing, STUDIES)["kappa"].iloc[0].why
     assert pair_table(nothing).empty and disagreements(verdicts_table(store, "demo")).empty

@@ -1,4 +1,4 @@
-"""The commands over verdicts and labels, as a person runs them."""
+"""The commands for verdicts and labels, run as processes."""
 
 import json
 
@@ -19,23 +19,23 @@ def indexed(workspace, mura):
     return read_index("demo")
 
 
-def test_verdicts_go_out_and_come_into_another_workspace(workspace, indexed, tmp_path):
+def test_verdicts_are_exported_and_imported_into_another_workspace(workspace, indexed, tmp_path):
     study = indexed["study_id"].iloc[0]
     add_verdict(open_store(), Verdict("demo", study, "Ana", "cannot_tell", note='<b>x</b>\r\n, "y"'))
     add_verdict(open_store(), Verdict("demo", "gone", "Ben", "cannot_tell"))
     file = tmp_path / "verdicts.csv"
-    said = json.loads(core(workspace, "verdicts", "export", "--out", file, "--json"))
-    assert said["entries"] == 2
+    result = json.loads(core(workspace, "verdicts", "export", "--out", file, "--json"))
+    assert result["entries"] == 2
     other = tmp_path / "other"
-    told = core(other, "verdicts", "import", file, status=1)
-    assert "line 3" in told and "not indexed here" in told and "Nothing was imported" in told
+    output = core(other, "verdicts", "import", file, status=1)
+    assert all(part in output for part in ("[study-unknown]", "line", "not indexed here", "Nothing was imported"))
     write_dataset_in(other, workspace)
-    told = core(other, "verdicts", "import", file, status=1)
-    assert "'gone' is not in the data set 'demo'" in told
-    said = json.loads(core(other, "verdicts", "import", file, "--skip", "--json"))
-    assert (said["imported"], len(said["skipped"]), said["new_reviewers"]) == (1, 1, ["Ana"])
-    said = json.loads(core(other, "verdicts", "import", file, "--keep-unknown", "--json"))
-    assert (said["imported"], said["already"]) == (1, 1)
+    output = core(other, "verdicts", "import", file, status=1)
+    assert "[study-unknown]" in output and "'gone'" in output and "'demo'" in output
+    result = json.loads(core(other, "verdicts", "import", file, "--skip", "--json"))
+    assert (result["imported"], len(result["skipped"]), result["new_reviewers"]) == (1, 1, ["Ana"])
+    result = json.loads(core(other, "verdicts", "import", file, "--keep-unknown", "--json"))
+    assert (result["imported"], result["already"]) == (1, 1)
     core(other, "verdicts", "export", "--out", tmp_path / "again.csv")
     assert (tmp_path / "again.csv").read_bytes() == file.read_bytes()
 
@@ -47,7 +47,7 @@ def write_dataset_in(other, workspace):
     shutil.copytree(workspace / "datasets", other / "datasets")
 
 
-def test_the_label_audit_ranks_and_writes(workspace, indexed, tmp_path):
+def test_the_label_audit_ranks_and_writes_a_file(workspace, indexed, tmp_path):
     from core.data.index import read_dataset
 
     checkpoint, dataset = (
@@ -62,10 +62,11 @@ def test_the_label_audit_ranks_and_writes(workspace, indexed, tmp_path):
     rows["split"] = "valid"
     store_predictions(rows[list(PREDICTIONS)], checkpoint, dataset)
     out = tmp_path / "ranked.csv"
-    said = json.loads(core(workspace, "label-audit", checkpoint.folder, "--data", "demo", "--out", out, "--json"))
-    assert said["ranked"][0]["study_id"] == wrong and said["ranked"][0]["suspect"] is True and said["suspects"] == 1
+    result = json.loads(core(workspace, "label-audit", checkpoint.folder, "--data", "demo", "--out", out, "--json"))
+    first = result["ranked"][0]
+    assert (first["study_id"], first["suspect"], result["suspects"]) == (wrong, True, 1)
     assert out.read_text().startswith("study_id,bone,group_id,label,score,self_confidence,suspect,rank")
-    told = core(workspace, "label-audit", checkpoint.folder, "--data", "demo", "--order", "luck", status=1)
-    assert "expected one of noise_rate, self_confidence, margin" in told
-    told = core(workspace, "label-audit", checkpoint.folder, "--data", "nowhere", status=1)
-    assert "nowhere" in told
+    output = core(workspace, "label-audit", checkpoint.folder, "--data", "demo", "--order", "luck", status=1)
+    assert "[order-unknown]" in output and "luck" in output
+    output = core(workspace, "label-audit", checkpoint.folder, "--data", "nowhere", status=1)
+    assert "nowhere" in output

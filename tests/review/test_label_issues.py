@@ -1,4 +1,4 @@
-"""Planted wrong labels are found; the confident joint is cleanlab's."""
+"""Planted wrong labels are found; the confident joint equals cleanlab's."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,6 @@ import pytest
 from scipy.special import expit
 
 from core.data.index import build_index, read_dataset, write_dataset
-from core.errors import OverreadError
 from core.review.label_issues import (
     ORDERS,
     confident_joint,
@@ -18,10 +17,11 @@ from core.review.label_issues import (
     read_out_of_fold,
 )
 from core.scores.embeddings import Embeddings
+from tests.refusals import refused
 
 
 def planted(seed: int = 0, n: int = 600, share: float = 0.08):
-    """Scores of a fair network, and labels of which a known part is wrong."""
+    """Scores of a moderately good network, and labels of which a known part is wrong."""
     random = np.random.default_rng(seed)
     truth = random.random(n) < 0.4
     wrong = random.random(n) < share
@@ -39,7 +39,7 @@ def planted(seed: int = 0, n: int = 600, share: float = 0.08):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_confident_joint_is_cleanlabs(seed):
+def test_the_confident_joint_equals_cleanlabs(seed):
     count = pytest.importorskip("cleanlab.count")
     frame, _ = planted(seed)
     label, score = frame["label"].to_numpy(int), frame["score"].to_numpy()
@@ -50,7 +50,7 @@ def test_the_confident_joint_is_cleanlabs(seed):
     assert set(np.flatnonzero(suspect)) == set(places)
 
 
-def test_self_confidence_is_cleanlabs():
+def test_self_confidence_equals_cleanlabs():
     ranking = pytest.importorskip("cleanlab.rank")
     frame, _ = planted()
     score = frame["score"].to_numpy()
@@ -75,7 +75,7 @@ def test_planted_wrong_labels_come_first(order):
 
 
 def found_first(wrongly_called: int, seed: int) -> dict[str, int]:
-    """How many of 30 labels that are wrong in one way each order has among its first 60; one in six is abnormal."""
+    """For each order, how many of 30 labels wrong in one direction are among the first 60; one in six is abnormal."""
     random = np.random.default_rng(seed)
     truth = (random.random(1200) < 1 / 6).astype(float)
     score = expit(-1.4 + 1.3 * (2 * truth - 1) + random.normal(0, 1.1, 1200))
@@ -89,8 +89,8 @@ def found_first(wrongly_called: int, seed: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_by_noise_rate_neither_kind_of_wrong_label_is_left_to_the_end(seed):
-    """Scores are as rare as the abnormal are, so the usual score of one label is far from that of the other."""
+def test_noise_rate_finds_wrong_labels_of_both_kinds(seed):
+    """Abnormal studies are rare, so the mean self-confidence of the two labels differs much."""
     found = [found_first(wrongly_called, seed) for wrongly_called in (0, 1)]
     share = {order: min(kind[order] / max(kind.values()) for kind in found) for order in ORDERS[:3]}
     assert share["noise_rate"] > 0.75 and share["self_confidence"] < 0.5
@@ -104,7 +104,7 @@ def test_orders_agree_within_a_label():
         assert all(other == first for other in others) and len(first) > 100
 
 
-def test_without_a_signal_the_order_is_no_better_than_chance():
+def test_without_signal_the_order_is_no_better_than_chance():
     frame, wrong = planted()
     frame["score"] = np.random.default_rng(1).random(len(frame))
     table = precision_at(
@@ -113,15 +113,15 @@ def test_without_a_signal_the_order_is_no_better_than_chance():
     assert abs(table.at[200, "precision"].value - table.at[200, "random"]) < 0.06
 
 
-def test_a_logged_area_under_the_margin_orders_where_it_is():
+def test_a_logged_area_under_the_margin_gives_an_order():
     frame, _ = planted()
-    with pytest.raises(OverreadError, match="aum where logged"):
+    with refused("order-unknown", "'aum'"):
         rank_suspects(frame, "aum")
     frame["aum"] = np.arange(len(frame))[::-1]
     assert rank_suspects(frame, "aum")["study_id"].iloc[0] == frame["study_id"].iloc[-1]
 
 
-def test_scores_of_what_was_learned_from_do_not_count():
+def test_scores_of_learned_studies_are_left_out():
     rows = pd.DataFrame(
         {
             "study_id": ["a", "b", "c"], "patient_id": None, "group_id": ["a", "b", "c"], "bone": "hand",
@@ -129,11 +129,11 @@ def test_scores_of_what_was_learned_from_do_not_count():
         }
     )  # fmt: skip
     assert out_of_fold_frame(rows)["study_id"].tolist() == ["b", "c"]
-    with pytest.raises(OverreadError, match="train with --folds"):
+    with refused("scores-not-out-of-fold"):
         out_of_fold_frame(rows[rows["split"] == "train"])
 
 
-def test_features_find_what_was_planted_and_keep_patients_together():
+def test_features_find_planted_labels_and_keep_patients_together():
     frame, wrong = planted(2, 400)
     random = np.random.default_rng(0)
     truth = frame["label"].to_numpy().astype(bool) ^ wrong
@@ -154,19 +154,19 @@ def test_features_find_what_was_planted_and_keep_patients_together():
     assert table.at[20, "precision"].value > 3 * table.at[20, "random"]
 
 
-def test_a_file_of_scores_is_read_or_refused_in_a_sentence(workspace, mura, tmp_path):
+def test_a_file_of_scores_is_read_or_refused(workspace, mura, tmp_path):
     dataset = write_dataset("demo", build_index(mura))
     studies = pd.read_parquet(read_dataset("demo").folder / "index.parquet")["study_id"].drop_duplicates()
     good = pd.DataFrame({"study_id": studies, "score": 0.5})
     good.to_csv(tmp_path / "good.csv", index=False)
     assert len(read_out_of_fold(tmp_path / "good.csv", dataset)) == len(studies)
-    for change, said in (
-        (lambda rows: rows.drop(columns="score"), "lacks the column"),
-        (lambda rows: rows.assign(score=2.0), "from 0 to 1"),
-        (lambda rows: rows.assign(score="high"), "from 0 to 1"),
-        (lambda rows: pd.concat([rows, rows]), "stands twice"),
-        (lambda rows: rows.assign(study_id=rows["study_id"] + "x"), "not there"),
+    for change, code in (
+        (lambda rows: rows.drop(columns="score"), "column-missing"),
+        (lambda rows: rows.assign(score=2.0), "score-not-probability"),
+        (lambda rows: rows.assign(score="high"), "score-not-probability"),
+        (lambda rows: pd.concat([rows, rows]), "study-repeated"),
+        (lambda rows: rows.assign(study_id=rows["study_id"] + "x"), "study-unknown"),
     ):
         change(good).to_csv(tmp_path / "bad.csv", index=False)
-        with pytest.raises(OverreadError, match=said):
+        with refused(code):
             read_out_of_fold(tmp_path / "bad.csv", dataset)

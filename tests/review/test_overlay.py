@@ -1,18 +1,17 @@
-"""Accepted verdicts as labels: a revision over the given ones, which nothing changes."""
+"""Label revisions from verdicts; the given labels never change."""
 
 import json
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from core.data.index import build_index, read_index, write_dataset
 from core.data.labels import labels_file, read_labels, relabelled
-from core.errors import OverreadError
 from core.paths import checkpoint_folder
 from core.review.label_revisions import accept_labels, decided_labels, find_revision, list_revisions, revision_table
 from core.review.store import add_verdict, open_store, verdicts_table
 from core.review.vocabulary import Verdict
+from tests.refusals import refused
 from tests.test_command_line import core
 
 
@@ -30,7 +29,7 @@ def filled(store):
     say(store, "s5", "Ana", label=None, reading="abnormal")
 
 
-def test_what_readers_agree_on_becomes_the_label_and_the_rest_stays(store):
+def test_agreed_reads_become_labels_and_other_studies_keep_theirs(store):
     filled(store)
     table = decided_labels(verdicts_table(store, "demo")).set_index("study_id")
     assert table["outcome"].to_dict() == {
@@ -45,7 +44,7 @@ def test_what_readers_agree_on_becomes_the_label_and_the_rest_stays(store):
     assert decided_labels(verdicts_table(store, "demo"), "adjudicated")["study_id"].tolist() == ["s3"]
 
 
-def test_revisions_are_counted_and_never_change(store):
+def test_revisions_are_numbered_and_never_change(store):
     filled(store)
     first = accept_labels(store, "demo", "Ana")
     assert accept_labels(store, "demo", "Ben") == first
@@ -57,7 +56,7 @@ def test_revisions_are_counted_and_never_change(store):
     labels_file("demo", first.reference).unlink()
     find_revision(store, "demo", first.reference)
     assert read_labels("demo", first.reference)["study_id"].tolist() == ["s1", "s2", "s4", "s5"]
-    with pytest.raises(OverreadError, match=r"no label revision '7' of demo; there is 1@"):
+    with refused("revision-missing", "'7'", "found: 1@"):
         find_revision(store, "demo", "7")
 
 
@@ -68,19 +67,19 @@ def test_an_altered_file_is_refused(store):
     frame = pd.read_parquet(file)
     frame.loc[0, "label"] = 1.0
     frame.to_parquet(file)
-    with pytest.raises(OverreadError, match="was altered"):
+    with refused("revision-altered", revision.reference):
         read_labels("demo", revision.reference)
     file.write_bytes(b"nothing")
-    with pytest.raises(OverreadError, match="cannot be read"):
+    with refused("revision-unreadable"):
         read_labels("demo", revision.reference)
 
 
-def test_nothing_said_is_no_revision(store):
-    with pytest.raises(OverreadError, match="No verdict on demo"):
+def test_without_verdicts_there_is_no_revision(store):
+    with refused("no-label-decided", "demo"):
         accept_labels(store, "demo", "Ana")
 
 
-def test_labels_lie_over_the_given_ones():
+def test_revised_labels_replace_the_given_ones():
     frame = pd.DataFrame({"study_id": ["s1", "s1", "s2", "s3"], "label": [1.0, 1.0, 0.0, np.nan]})
     labels = pd.DataFrame({"study_id": ["s1", "s3", "gone"], "label": [0.0, 1.0, 1.0]})
     done = relabelled(frame, labels)
@@ -88,7 +87,7 @@ def test_labels_lie_over_the_given_ones():
     assert done["label_given"].tolist()[:3] == [1, 1, 0] and np.isnan(done["label_given"].iloc[3])
 
 
-def test_training_and_judging_by_a_revision(workspace, mura, tmp_path):
+def test_training_and_evaluating_with_a_revision(workspace, mura, tmp_path):
     dataset = write_dataset("demo", build_index(mura, folds=4))
     index = read_index("demo")
     train = index[index["split"] == "train"].drop_duplicates("study_id")
@@ -102,8 +101,8 @@ def test_training_and_judging_by_a_revision(workspace, mura, tmp_path):
     ):
         label = index.loc[index["study_id"] == study, "label"].iloc[0]
         say(store, study, "Ana", verdict, label=label)
-    said = json.loads(core(workspace, "labels", "accept", "--data", "demo", "--author", "Ana", "--json"))
-    assert said["outcomes"] == {"corrected": 2, "unreadable": 1}
+    revision = json.loads(core(workspace, "labels", "accept", "--data", "demo", "--author", "Ana", "--json"))
+    assert revision["outcomes"] == {"corrected": 2, "unreadable": 1}
     facts = json.loads(
         core(
             workspace, "train", "original-cnn-64", "--data", "demo", "--out", tmp_path / "model",
@@ -111,12 +110,12 @@ def test_training_and_judging_by_a_revision(workspace, mura, tmp_path):
         )
     )  # fmt: skip
     folder = checkpoint_folder(facts["checkpoint"])
-    assert json.loads((folder / "recipe.json").read_text())["labels"] == said["reference"]
+    assert json.loads((folder / "recipe.json").read_text())["labels"] == revision["reference"]
     manifest = json.loads((folder / "manifest.json").read_text()) if (folder / "manifest.json").exists() else {}
-    assert manifest.get("labels", said["reference"]) == said["reference"]
+    assert manifest.get("labels", revision["reference"]) == revision["reference"]
     assert read_index("demo").equals(index) and dataset.index_hash
     judged = json.loads(core(workspace, "evaluate", tmp_path / "model", "--data", "demo", "--labels", "1", "--json"))
-    assert judged["labels"] == said["reference"]
+    assert judged["labels"] == revision["reference"]
     assert abs(judged["n_abnormal"] - judged["as_labelled"]["n_abnormal"]) == 1
     assert judged["n"] == judged["as_labelled"]["n"] == valid["study_id"].nunique()
     told = core(workspace, "evaluate", tmp_path / "model", "--data", "demo", "--labels", "9", status=1)

@@ -1,4 +1,4 @@
-"""Lists that several people walk through, and what they come to."""
+"""Walkthroughs by several people, and their summary."""
 
 import csv
 import io
@@ -6,9 +6,7 @@ import re
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from core.errors import OverreadError
 from core.review.store import add_verdict, verdicts_table
 from core.review.summary import adjudicated_figures, summary_csv, summary_html, summary_table
 from core.review.vocabulary import Verdict
@@ -24,6 +22,7 @@ from core.review.walkthroughs import (
     revise_walkthrough,
     sample_cases,
 )
+from tests.refusals import refused
 
 HOSTILE = "<script>alert(1)</script>"
 STUDIES = pd.DataFrame(
@@ -44,20 +43,20 @@ def test_a_list_keeps_its_order_its_notes_and_its_older_versions(store):
     again = revise_walkthrough(store, made.id, "Ben", cases[::-1], after=1)
     assert (again.version, list(again.cases), again.author) == (2, cases[::-1], "Ana")
     assert list_walkthroughs(store, "demo")["cases"].tolist() == [3]
-    with pytest.raises(OverreadError, match="changed by somebody else"):
+    with refused("walkthrough-changed", "version 2"):
         revise_walkthrough(store, made.id, "Ana", cases, after=1)
-    with pytest.raises(OverreadError, match="already"):
+    with refused("walkthrough-exists", "'Monday'"):
         create_walkthrough(store, "demo", "Monday", "Ana", cases)
-    with pytest.raises(OverreadError, match="stands twice"):
+    with refused("study-repeated", "'s0'"):
         create_walkthrough(store, "demo", "Tuesday", "Ana", [WalkthroughCase("s0"), WalkthroughCase("s0")])
-    with pytest.raises(OverreadError, match="0 cases"):
+    with refused("walkthrough-size", "0 cases"):
         create_walkthrough(store, "demo", "Tuesday", "Ana", [])
-    with pytest.raises(OverreadError, match="no walkthrough"):
+    with refused("walkthrough-missing"):
         read_walkthrough(store, "nowhere")
     assert len(list_walkthroughs(store, "demo")) == 1
 
 
-def test_who_presents_and_who_is_there(store):
+def test_presenter_and_participants(store):
     made = create_walkthrough(store, "demo", "Monday", "Ana", [WalkthroughCase("s0"), WalkthroughCase("s1")])
     assert read_position(store, made.id) is None and participants_table(store, made.id).empty
     first, second = move_presenter(store, made.id, 1, "Ana"), move_presenter(store, made.id, 2, "Ana")
@@ -70,8 +69,8 @@ def test_who_presents_and_who_is_there(store):
     }  # fmt: skip
 
 
-def test_a_random_part_of_the_agreements_puts_the_figure_right():
-    """Known truth: of 900 agreements 90 labels are wrong; reading errors alone would call the model far better."""
+def test_random_controls_correct_the_adjudicated_rates():
+    """Of 900 agreements 90 labels are wrong; reading only errors would overestimate the model by far."""
     random = np.random.default_rng(0)
     truth = random.random(4000) < 0.4
     called = np.where(random.random(4000) < 0.85, truth, ~truth)
@@ -114,12 +113,12 @@ def filled(store):
     return made
 
 
-def test_the_summary_says_what_follows_and_keeps_a_case_that_is_gone(store):
+def test_the_summary_has_an_action_for_every_case(store):
     made = filled(store)
     table = summary_table(made, verdicts_table(store, "demo"), STUDIES)
     assert table["action"].tolist() == [
         "correct the label to normal", "readers differ: a third reader decides", "leave out: unreadable",
-        "not in the index any more", "not read",
+        "no longer in the index", "not read",
     ]  # fmt: skip
     assert table["reads"].iloc[1] == "Ana: abnormal; Ben: normal"
     add_verdict(store, Verdict("demo", "s1", "Cleo", reading="normal", kind="adjudication"))
@@ -127,7 +126,7 @@ def test_the_summary_says_what_follows_and_keeps_a_case_that_is_gone(store):
     assert table["action"].iloc[1] == "label confirmed" and "Cleo: normal" in table["reads"].iloc[1]
 
 
-def test_the_summary_as_files_holds_every_text_and_runs_none(store):
+def test_the_summary_files_contain_every_text_and_escape_html(store):
     made = filled(store)
     table = summary_table(made, verdicts_table(store, "demo"), STUDIES)
     rows = list(csv.DictReader(io.StringIO(summary_csv(table), newline="")))

@@ -1,4 +1,4 @@
-"""A process that enters verdicts as fast as it can and says each one only after it is kept: `writer.py URL NAME N`."""
+"""Adds verdicts as fast as possible and prints each id after it is stored: `writer.py URL NAME N`."""
 
 import sys
 from pathlib import Path
@@ -12,8 +12,8 @@ def main(url: str, name: str, count: str) -> None:
     store = open_store(url, timeout=60)
     print("ready", flush=True)
     for number in range(int(count)):
-        kept = add_verdict(store, Verdict("demo", f"{name}-{number}", name, "cannot_tell", note="n" * 500))
-        print(kept.id, flush=True)
+        stored = add_verdict(store, Verdict("demo", f"{name}-{number}", name, "cannot_tell", note="n" * 500))
+        print(stored.id, flush=True)
 
 
 if __name__ == "__main__":
