@@ -113,7 +113,7 @@ def test_evaluating_a_checkpoint_by_its_own_scores_or_on_a_data_set_is_the_same(
         (["index"], 2, "Missing argument"),
         (["frobnicate"], 2, "No such command"),
         (["train", "none", "--data", "tree", "--out", "x"], 1, "no recipe 'none'"),
-        (["train", "original-cnn-64", "--data", "none", "--out", "x"], 1, "no data set 'none'"),
+        (["train", "original-cnn-64", "--data", "none", "--out", "x"], 1, "[dataset-missing]"),
         (["train", "original-cnn-64", "--data", "tree", "--out", "x", "--set", "epoch=1"], 1, "no such setting"),
         (["predict", "none", "--data", "tree"], 1, "no checkpoint 'none'"),
         (["evaluate", "none.parquet"], 1, "no predictions file"),

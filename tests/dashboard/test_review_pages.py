@@ -220,7 +220,7 @@ def test_a_walkthrough_is_read_in_its_order_and_a_case_that_is_gone_says_so(room
     assert (row["study_id"], row["walkthrough_id"]) == (second, walk.id)
     app.segmented_control(key="part").set_value("Summary").run()
     assert not app.exception and "correct the label to normal" in words(app)
-    assert "not in the index any more" in words(app)
+    assert "no longer in the index" in words(app)
 
 
 def test_a_walkthrough_that_is_not_there_says_so(room):
