@@ -29,11 +29,11 @@ from scipy.special import expit
 
 from bench.thresholds import hardware
 from core.data.index import build_index, write_dataset
+from core.metrics.histogram import score_histogram
 from core.metrics.threshold_grid import grid_counts
 from core.phantom import write_phantoms
 from core.schema import MURA_BONES
 from core.scores.imports import Columns, import_scores
-from dashboard.shared.study_tables import histogram_bins
 from dashboard.threshold import live_panel
 from tests.browser.server import chromium, serve, settle, wait_until_up
 
@@ -262,7 +262,7 @@ def measure(home: Path, scores: Path | None) -> list[dict]:
             rows += [row(what, n, unit, found[key], rounds=found["moves"]) for what, unit, key in DRAGGED]
     for n in (20, 22_433, 1_000_000):
         studies = made(n)
-        sent = live_panel.payload(grid_counts(studies)) | {"bins": histogram_bins(studies, "probability")}
+        sent = live_panel.payload(grid_counts(studies)) | {"bins": score_histogram(studies, "probability")}
         rows.append(row("counts sent to the panel", n, "bytes", len(json.dumps(sent))))
     return rows
 

@@ -1,4 +1,4 @@
-"""The only router: the shared selectors, then the page that is asked for."""
+"""The only router: the shared selectors, then the page of the address."""
 
 import sys
 from pathlib import Path
@@ -33,8 +33,8 @@ def main() -> None:
             first_start.make_demo()
         with loaders.one_look():
             with st.sidebar:
-                selection.draw(page)
-            if why := selection.unavailable(page_named(page.title)):
+                view = selection.draw(page)
+            if why := selection.unavailable(page_named(page.title), view):
                 widgets.heading(page.title, None)
                 widgets.empty("Not for these scores", why)
             else:

@@ -13,6 +13,7 @@ from core.audit.shortcut import shortcut
 from core.data import measures
 from core.data.index import Dataset, conflicting_studies, read_index
 from core.data.measures import SKETCH
+from core.data.quality import LIMITS
 from core.data.split import overlap_table
 from core.metrics.intervals import Estimate
 from core.paths import home, write_atomically
@@ -21,10 +22,10 @@ from core.paths import home, write_atomically
 VERSION = 4
 # Beyond these a radiograph is shown as odd: column, direction, limit, in words.
 ODD = {
-    "blank": ("blank", ">=", 1.0, "hardly anything in it"),
-    "static": ("noise", ">=", 0.5, "noise rather than a radiograph"),
-    "films": ("films", ">=", 2.0, "bands of one grey level cut it into parts: several films, or collimation"),
-    "metal": ("metal", ">=", 0.02, "a blob of white: metal, or overexposed"),
+    "blank": ("blank", ">=", LIMITS["blank"], "hardly anything in it"),
+    "static": ("noise", ">=", LIMITS["noise"], "noise rather than a radiograph"),
+    "films": ("films", ">=", LIMITS["films"], "parts cut by bands of one grey level: several films, or collimation"),
+    "metal": ("metal", ">=", LIMITS["metal"], "a blob of white: metal, or overexposed"),
     "border": ("border", ">=", 0.3, "a wide frame of one grey level"),
     "low contrast": ("contrast", "<", 40.0, "less than 40 of 255 grey levels used"),
     "small": ("short side", "<", 64.0, "shorter side below 64 pixels"),

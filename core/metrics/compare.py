@@ -200,6 +200,16 @@ def discordant_table(studies: pd.DataFrame, threshold_a: float, threshold_b: flo
     return order.drop(columns=["place", "apart"]).reset_index(drop=True)
 
 
+def equally_sensitive_threshold(studies: pd.DataFrame, threshold_a: float) -> float:
+    """The highest threshold at which B finds at least as many abnormal studies as A does at `threshold_a`.
+
+    studies: those of `match`. Infinity where A finds none: B finds as many at any threshold above its highest score.
+    """
+    abnormal = studies[studies["label"] == 1]
+    wanted = int((abnormal["score_a"] >= threshold_a).sum())
+    return float(np.sort(abnormal["score_b"])[-wanted]) if wanted else np.inf
+
+
 def compare(
     matched: MatchedStudies, threshold_a: float, threshold_b: float, by: str | None = None, draws: int | None = None
 ) -> dict:

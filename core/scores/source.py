@@ -1,10 +1,10 @@
-"""Whose scores are meant: a data set, and the checkpoint or the imported scores that are judged on it. No torch.
+"""Whose scores are meant: a data set, and the checkpoint or imported scores that are evaluated on it. No torch.
 
 A `Source` is a value. Two sources are equal only where data set, index, weights (or imported table) and the stored
-score files are the same, so a source is its own cache key. `core.scores.view` says what of a source is looked at.
+score files are the same, so a source is its own cache key. `core.scores.view` says which part of it is evaluated.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from core.data.index import Dataset
@@ -19,9 +19,10 @@ from core.scores.predictions import dataset_reference, predictions_path
 class Source:
     """A data set and whose scores on it are meant. Hashable: compares by names, hashes and score files.
 
-    kind: 'checkpoint' or 'imported'. digest: SHA-256 of the weights or of the imported scores. data, index_hash: the
-    data set; both '' where none was named, as for the scores that a checkpoint carries itself. workspace: its folder.
-    stamps: when each file that may hold the scores was last written. model, dataset: the objects behind the names.
+    kind: 'checkpoint', 'imported', or 'none' for a data set without a model. digest: SHA-256 of the weights or of the
+    imported scores. data, index_hash: the data set; both '' where none was named, as for the scores that a checkpoint
+    carries itself. workspace: its folder. stamps: when each file that may hold the scores was last written. model,
+    dataset: the objects behind the names; the model is None for the kind 'none'.
     """
 
     kind: str
@@ -31,13 +32,18 @@ class Source:
     index_hash: str
     workspace: str
     stamps: tuple
-    model: Checkpoint | Imported = field(compare=False, repr=False)
+    model: Checkpoint | Imported | None = field(compare=False, repr=False)
     dataset: Dataset | None = field(compare=False, repr=False, default=None)
 
     @property
+    def key(self) -> tuple:
+        """Everything that decides whether two sources are equal: plain values, for a cache."""
+        return tuple(getattr(self, one.name) for one in fields(self) if one.compare)
+
+    @property
     def reference(self) -> str:
-        """`name@` and eight digits of the digest: what scores carry to say who made them."""
-        return self.model.reference
+        """`name@` and eight digits of the digest, as stored with the scores; '' without a model."""
+        return self.model.reference if self.model else ""
 
     @property
     def folder(self) -> Path:
@@ -75,8 +81,11 @@ class Source:
         }
 
 
-def source_of(model: Checkpoint | Imported, dataset: Dataset | None = None) -> Source:
-    """The source of a checkpoint or an imported set, on a data set where one is meant."""
+def source_of(model: Checkpoint | Imported | None, dataset: Dataset | None = None) -> Source:
+    """The source of a checkpoint or an imported set, on a data set where one is meant. None: the data set alone."""
+    if model is None:
+        data, index_hash = (dataset.name, dataset.index_hash) if dataset else ("", "")
+        return Source("none", "", "", data, index_hash, str(home()), (), None, dataset)
     if isinstance(model, Imported):
         kind, digest, files = "imported", model.predictions_hash, [model.folder / SCORES]
     else:

@@ -5,8 +5,9 @@ parameters) and a record (JSON), so a link, a walkthrough, a lock, a job and a r
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from core.data.index import Dataset
 from core.scores.source import Source
 
 ALL_BONES = "all bones"
@@ -27,6 +28,26 @@ class View:
     aggregation: str = ""
     threshold: float = DEFAULT_THRESHOLD
     point: str = ""
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """The data set of the source."""
+        return self.source.dataset
+
+    @property
+    def cohort(self) -> "View":
+        """The same studies without a threshold, as one value for all thresholds: keys what no threshold changes."""
+        return replace(self, threshold=DEFAULT_THRESHOLD, point="")
+
+    @property
+    def every_bone(self) -> "View":
+        """The same view of all bones."""
+        return replace(self, bone="")
+
+    @property
+    def key(self) -> tuple:
+        """Everything that decides whether two views are equal: plain values, for a cache."""
+        return self.source.key, self.split, self.bone, self.aggregation, self.threshold, self.point
 
     def address(self, **more: str) -> dict[str, str]:
         """The view as query parameters, for a link to a page. `more` adds parameters of that page."""

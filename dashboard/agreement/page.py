@@ -18,10 +18,10 @@ WHICH = {"All reads": None, "Blind reads": True, "Reads with score and label": F
 
 
 def show() -> None:
-    chosen = selection.current()
-    dataset, source = scoring.chosen_parts(chosen)
-    cases = loader.everything(dataset, source, chosen.threshold)
-    widgets.heading("Agreement", dataset, "between readers")
+    view = selection.current()
+    scoring.require_model(view)
+    cases = loader.all_studies(view)
+    widgets.heading("Agreement", view.dataset, "between readers")
     with st.container(key="silent"):
         clicks.on_card(study_view.open_study)
         reviewer.recall()
@@ -29,14 +29,14 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         reader = reviewer.draw()
         reviewer.blind_switch()
-    read(Room(dataset, source, cases, chosen, reader, blind))
+    read(Room(view, cases, reader, blind))
 
 
 @st.fragment
 def read(room: Room) -> None:
     """The open case of the queue, else the tables and the queue."""
     with widgets.guarded():
-        verdicts = loader.verdicts(room.dataset.name)
+        verdicts = loader.verdicts(room.view.source.data)
         queue = disagreements(verdicts)
         listed = queue["study_id"].tolist()
         study = study_view.choose_study(room.cases, room.blind, listed)
@@ -45,7 +45,7 @@ def read(room: Room) -> None:
             case_view.show(room, study, listed, opened=study_view.open_study, kind="adjudication")
             return
         show_tables(verdicts, room.cases.table)
-        show_queue(room.dataset, room.cases, queue, room.chosen, room.blind)
+        show_queue(room, queue)
 
 
 def show_tables(verdicts: pd.DataFrame, studies: pd.DataFrame) -> None:
@@ -88,8 +88,9 @@ def show_tables(verdicts: pd.DataFrame, studies: pd.DataFrame) -> None:
     _table(("Pair", "Studies", "Raw agreement", "Kappa"), pairs)
 
 
-def show_queue(dataset, cases, queue: pd.DataFrame, chosen, blind: bool) -> None:
+def show_queue(room: Room, queue: pd.DataFrame) -> None:
     """The studies on which readers differ, the oldest first."""
+    cases = room.cases
     widgets.caption("For a third reader", f"{len(queue)} studies on which readers differ")
     cards = []
     for row in queue.head(48).itertuples():
@@ -97,10 +98,10 @@ def show_queue(dataset, cases, queue: pd.DataFrame, chosen, blind: bool) -> None
             widgets.note(f"{row.study_id[:100]} is not in the index any more; its reads are kept.")
             continue
         files, study = cases.views_of(row.study_id), cases.table.loc[row.study_id]
-        if blind:
-            cards.append(study_view.blind_card(dataset, row.study_id, study["bone"], files, chosen))
+        if room.blind:
+            cards.append(study_view.blind_card(room.view, row.study_id, study["bone"], files))
         else:
-            cards.append(study_view.card(dataset, study, files, chosen, study["outcome"] or "FN", row.reads))
+            cards.append(study_view.card(room.view, study, files, study["outcome"] or "FN", row.reads))
     if cards:
         widgets.gallery(cards)
 

@@ -1,28 +1,28 @@
 """The audit that is kept of a data set, and the measures behind it."""
 
 import pandas as pd
-import streamlit as st
 
 from core.audit.audit import Audit, audit_file, measured_rows, read_audit
 from core.data.index import Dataset
-from dashboard.shared.cache import stamp
+from dashboard.shared import loaders
+from dashboard.shared.cache import FileStamp, cached_resource, stamp
 
 
 def audit(dataset: Dataset) -> Audit | None:
     """The audit of this index, if one was kept. Shared, never copied: a reader must not change it."""
-    return _audit(dataset.index_hash, stamp(audit_file(dataset)), dataset)
+    return _audit(dataset, stamp(audit_file(dataset)))
 
 
 def measured(dataset: Dataset) -> pd.DataFrame:
     """INDEX with MEASURES, by path. Shared, never copied."""
-    return _measured(dataset.index_hash, stamp(dataset.folder / "index.parquet"), dataset)
+    return _measured(dataset, stamp(loaders.index_file(dataset)))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _audit(index_hash: str, stamp, _dataset: Dataset) -> Audit | None:
-    return read_audit(_dataset)
+@cached_resource(max_entries=8)
+def _audit(dataset: Dataset, file: FileStamp) -> Audit | None:
+    return read_audit(dataset)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the measures")
-def _measured(index_hash: str, stamp, _dataset: Dataset) -> pd.DataFrame:
-    return measured_rows(_dataset).drop(columns="sketch").set_index("path", drop=False)
+@cached_resource(max_entries=4, show_spinner="Reading the measures")
+def _measured(dataset: Dataset, file: FileStamp) -> pd.DataFrame:
+    return measured_rows(dataset).drop(columns="sketch").set_index("path", drop=False)

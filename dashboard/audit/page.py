@@ -12,15 +12,14 @@ from core.errors import OverreadError
 from core.workflows.audit_job import enqueue_audit, find_audit_job
 from dashboard.audit import findings
 from dashboard.audit.loader import audit
-from dashboard.shared import clicks, loaders, selection, widgets
+from dashboard.shared import clicks, selection, widgets
 from dashboard.shared.job_status import draw_job
 
 TONES = {"fail": "missed", "alarm": "abnormal", "note": "unknown", "pass": "normal"}
 
 
 def show() -> None:
-    chosen = selection.current()
-    dataset = loaders.datasets()[chosen.dataset]
+    dataset = selection.current().dataset
     found = audit(dataset)
     if found is None:
         widgets.heading("Audit", dataset, dataset.name)

@@ -4,21 +4,21 @@ from html import escape
 
 import streamlit as st
 
-from core.data.augment import Augmentation
-from core.data.index import Dataset
-from core.data.input_spec import InputSpec
 from core.data.lesion_retention import augmentation_warnings, retention_sentence
 from core.errors import OverreadError
+from core.scores.view import View
 from dashboard.augmentation import loader
+from dashboard.augmentation.samples import Sampling, input_spec
 
 # Above this share of draws without it, or this share of its area gone, the line is in the colour of a miss.
 LOST, GONE = 0.02, 0.2
 
 
-def show(dataset: Dataset, spec: InputSpec, augmentation: Augmentation, seed: int) -> None:
+def show(view: View, sampling: Sampling) -> None:
     """The figure, then what a reader would mind."""
+    dataset, augmentation = view.dataset, sampling.augmentation
     try:
-        facts = loader.lesions(dataset, spec, augmentation, seed)
+        facts = loader.lesions(dataset, input_spec(view.source), augmentation, sampling.seed)
     except OverreadError as error:
         facts, said, harmful = None, f"What is lost cannot be counted: {error}", False
     if facts is not None:

@@ -3,39 +3,36 @@
 import pandas as pd
 import streamlit as st
 
-from core.data.augment import Augmentation
-from core.data.index import Dataset
 from core.errors import OverreadError
-from core.models.checkpoint import Checkpoint
+from core.scores.view import View
 from dashboard.augmentation import loader
+from dashboard.augmentation.samples import Sampling
 from dashboard.shared import loaders, widgets
-from dashboard.shared.selection import Selection, bone_name
+from dashboard.shared.selection import bone_name
 
 STEP = 8
 
 
-def show(dataset: Dataset, checkpoint: Checkpoint, row: pd.Series, augmentation: Augmentation, seed: int,
-         chosen: Selection) -> None:  # fmt: skip
+def show(view: View, sampling: Sampling) -> None:
     """One radiograph over many draws, then the sample."""
     from core.scores.augmentation_stability import DRAWS, steadiness
 
+    checkpoint, augmentation = view.source.model, sampling.augmentation
     mixing = "; MixUp and CutMix left out" if augmentation.mixes else ""
     widgets.caption(
-        "How steady the model is", f"{DRAWS} draws of this radiograph, threshold {chosen.threshold:.3f}{mixing}"
+        "How steady the model is", f"{DRAWS} draws of this radiograph, threshold {view.threshold:.3f}{mixing}"
     )
     place = st.empty()
-    original = loader.square(
-        row["sha1"], checkpoint.input_spec, checkpoint.input_spec.to_json(), dataset.root, row["path"]
-    )
+    original = loader.square(loader.film_of(view.dataset, sampling.row), checkpoint.input_spec)
     logits: list[float] = []
-    base = float(loaders.classifier(checkpoint.reference, checkpoint).logits(original[None])[0])
-    of = (checkpoint.reference, row["sha1"], row["image_id"], augmentation.alone.to_text(), seed)
+    base = float(loaders.classifier(checkpoint).logits(original[None])[0])
+    draws = loader.Draws(augmentation.alone, sampling.row["image_id"], sampling.seed)
     # In steps, so that a slider moved meanwhile is not kept waiting by a large network.
     for first in range(0, DRAWS, STEP):
-        logits.extend(loader.draw_logits(*of, first, first + STEP, checkpoint, original))
+        logits.extend(loader.draw_logits(checkpoint, original, draws, first, first + STEP))
         with place.container():
-            tell(steadiness(base, logits, chosen.threshold))
-    show_split(dataset, checkpoint, augmentation, seed, chosen)
+            tell(steadiness(base, logits, view.threshold))
+    show_split(view, sampling)
 
 
 def tell(found: dict) -> None:
@@ -49,20 +46,19 @@ def tell(found: dict) -> None:
     )
 
 
-def show_split(
-    dataset: Dataset, checkpoint: Checkpoint, augmentation: Augmentation, seed: int, chosen: Selection
-) -> None:
+def show_split(view: View, sampling: Sampling) -> None:
     """The bones of a split, the least steady first, and the job that draws them."""
     from core.scores.augmentation_stability import DRAWS, stability_table
 
+    dataset, checkpoint, augmentation, seed = view.dataset, view.source.model, sampling.augmentation, sampling.seed
     rows = loader.judged(checkpoint, dataset, augmentation, seed)
-    here = rows[rows["image_id"].isin(loader.ids_of(dataset, checkpoint, chosen.split))]
+    here = rows[rows["image_id"].isin(loader.split_ids(dataset, checkpoint, view.split))]
     widgets.caption(
-        f"Per bone, {chosen.split}",
+        f"Per bone, {view.split}",
         f"{len(here)} radiographs, {DRAWS} draws each, least steady first" if len(here) else "nothing drawn yet",
     )
     if len(here):
-        st.dataframe(shown_table(stability_table(here, chosen.threshold)), hide_index=True, height="content")
+        st.dataframe(shown_table(stability_table(here, view.threshold)), hide_index=True, height="content")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         count = st.slider("Radiographs", 10, 500, 70, 10, key="stability_count", width=220,
                           help="As many of each bone as of any other.")  # fmt: skip
@@ -73,10 +69,10 @@ def show_split(
         from core.scores.augmentation_stability import stability_rows
 
         moved = widgets.progress("Loading the network")
-        classifier = loaders.classifier(checkpoint.reference, checkpoint)
+        classifier = loaders.classifier(checkpoint)
         try:
             stability_rows(
-                checkpoint, dataset, augmentation, chosen.split, count, DRAWS, seed,
+                checkpoint, dataset, augmentation, view.split, count, DRAWS, seed,
                 lambda done, total, what: moved(done / max(total, 1), f"{what}, {done} of {total}"),
                 classifier=classifier,
             )  # fmt: skip

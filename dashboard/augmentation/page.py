@@ -2,46 +2,44 @@
 
 import streamlit as st
 
-from core.data.index import Dataset
-from core.data.input_spec import InputSpec
+from core.scores.view import View
 from dashboard.augmentation import controls, files, guard, model_scores, samples
-from dashboard.shared import loaders, selection, widgets
-from dashboard.shared.selection import Selection
+from dashboard.shared import selection, widgets
 
 RECIPE = "original-cnn-64"
 
 
 def show() -> None:
-    chosen = selection.current()
-    dataset = loaders.datasets()[chosen.dataset]
-    checkpoint = loaders.checkpoints()[0].get(chosen.checkpoint)
-    spec = checkpoint.input_spec if checkpoint else InputSpec(128)
+    view = selection.current()
+    checkpoint = samples.network_of(view.source)
+    spec = samples.input_spec(view.source)
     widgets.heading(
         "Augmentation",
-        dataset,
+        view.dataset,
         f"{spec.size} px, the input size of {checkpoint.name}" if checkpoint else f"{spec.size} px",
     )
-    playground(dataset, spec, checkpoint, chosen)
+    playground(view)
 
 
 @st.fragment
-def playground(dataset: Dataset, spec: InputSpec, checkpoint, chosen: Selection) -> None:
+def playground(view: View) -> None:
     """All that a slider moves, and nothing else of the page."""
+    checkpoint = samples.network_of(view.source)
     with widgets.guarded():
         with st.container(key="playground"):
             left, right = st.columns([1, 3], gap="medium")
         with left:
             augmentation = controls.choose(checkpoint)
-            files.show(augmentation, dataset.name, checkpoint.recipe["name"] if checkpoint else RECIPE)
+            files.show(augmentation, view.source.data, checkpoint.recipe["name"] if checkpoint else RECIPE)
         with right:
-            row, count, seed = samples.choose(dataset, spec, checkpoint, chosen)
+            sampling = samples.choose(view, augmentation)
             above = st.container()
-            samples.show(dataset, spec, checkpoint, row, augmentation, count, seed, chosen.threshold)
+            samples.show(view, sampling)
             # After the samples, which are what one waits for.
             with above:
-                guard.show(dataset, spec, augmentation, seed)
+                guard.show(view, sampling)
             if checkpoint is not None:
-                model_scores.show(dataset, checkpoint, row, augmentation, seed, chosen)
+                model_scores.show(view, sampling)
 
 
 show()

@@ -1,5 +1,6 @@
 """One radiograph and what training would make of it: the samples, what each was given, its levels, its score."""
 
+from dataclasses import dataclass
 from html import escape
 from urllib.parse import quote
 
@@ -8,13 +9,14 @@ import pandas as pd
 import streamlit as st
 
 from core.data.augment import Augmentation
-from core.data.index import Dataset
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
+from core.models.checkpoint import Checkpoint
+from core.scores.source import Source
+from core.scores.view import View
 from dashboard.augmentation import controls, loader
 from dashboard.shared import loaders, theme, widgets
-from dashboard.shared.selection import ALL, Selection
 
 MOST = 300
 ANY = "Any"
@@ -31,16 +33,36 @@ FLAGS = {"horizontal_flip": "flipped left-right", "vertical_flip": "flipped top-
 _THIN = 'stroke-width="1" vector-effect="non-scaling-stroke"'
 
 
-def choose(dataset: Dataset, spec: InputSpec, checkpoint, chosen: Selection) -> tuple[pd.Series, int, int]:
+@dataclass(frozen=True)
+class Sampling:
+    """One radiograph (a row of the Index), the augmentation, the number of samples and the seed."""
+
+    row: pd.Series
+    augmentation: Augmentation
+    count: int
+    seed: int
+
+
+def network_of(source: Source) -> Checkpoint | None:
+    """The checkpoint of a source; None for imported scores and for a data set without a model."""
+    return source.model if source.has_network else None
+
+
+def input_spec(source: Source) -> InputSpec:
+    """The input size of the network, else 128 pixels."""
+    return source.model.input_spec if source.has_network else InputSpec(128)
+
+
+def choose(view: View, augmentation: Augmentation) -> Sampling:
     """Which radiograph, how many samples, which seed; all of it in the address."""
-    outcomes = outcomes_of(dataset, checkpoint, chosen)
+    outcomes = outcomes_of(view)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = ANY
         if outcomes is not None:
             kind = st.segmented_control(
                 "Original from", [ANY, *OUTCOMES], default=ANY, required=True, key="original", bind="query-params"
             )
-        row = choose_image(dataset, spec, chosen, outcomes, OUTCOMES.get(kind, ""))
+        row = choose_image(view, outcomes, OUTCOMES.get(kind, ""))
         count = st.slider("Samples", 4, 24, 12, 4, key="count", width=150, bind="query-params")
         seed = st.number_input(
             "Seed",
@@ -53,15 +75,13 @@ def choose(dataset: Dataset, spec: InputSpec, checkpoint, chosen: Selection) -> 
             help="Pinned until it is rolled: the same seed gives the same samples, here and in training.",
         )
         st.button("Roll", key="roll", icon=":material/casino:", on_click=_roll, help="Another seed.")
-    return row, count, seed
+    return Sampling(row, augmentation, count, int(seed))
 
 
-def choose_image(
-    dataset: Dataset, spec: InputSpec, chosen: Selection, outcomes: pd.Series | None, wanted: str
-) -> pd.Series:
+def choose_image(view: View, outcomes: pd.Series | None, wanted: str) -> pd.Series:
     """One radiograph of the bone and of the outcome; one that is named in the address stays."""
-    index = loader.radiographs(dataset)
-    rows = index if chosen.bone == ALL else index[index["bone"] == chosen.bone]
+    index = loader.radiographs(view.dataset)
+    rows = index[index["bone"] == view.bone] if view.bone else index
     rows = rows if len(rows) else index
     if outcomes is not None:
         found = rows["study_id"].map(outcomes)
@@ -74,7 +94,7 @@ def choose_image(
     if name not in options and wanted == "" and (index["image_id"] == name).any():
         options = [name, *options]
     if name not in options:
-        name = first_to_show(dataset, spec, rows)
+        name = first_to_show(view, rows)
         controls.begin_with("image", name)
     picked = st.selectbox(
         "Radiograph", options, index=None, key="image", bind="query-params", width=300,
@@ -83,11 +103,11 @@ def choose_image(
     return index[index["image_id"] == (picked or name)].iloc[0]
 
 
-def first_to_show(dataset: Dataset, spec: InputSpec, rows: pd.DataFrame) -> str:
+def first_to_show(view: View, rows: pd.DataFrame) -> str:
     """The first radiograph on which something is to be seen, of the first few: archives hold blank frames."""
     for row in rows.head(8).itertuples():
         try:
-            grey = loader.square(row.sha1, spec, spec.to_json(), dataset.root, row.path)
+            grey = loader.square(loader.Film(view.dataset.root, row.path, row.sha1), input_spec(view.source))
         except OverreadError:
             continue
         if (seen := grey[grey > 0]).size and seen.std() > 20:
@@ -95,25 +115,27 @@ def first_to_show(dataset: Dataset, spec: InputSpec, rows: pd.DataFrame) -> str:
     return rows["image_id"].iloc[0]
 
 
-def outcomes_of(dataset: Dataset, checkpoint, chosen: Selection) -> pd.Series | None:
+def outcomes_of(view: View) -> pd.Series | None:
     """The outcome of each study of the split at the threshold; None where the model has not scored it."""
     try:
-        if checkpoint is None or loaders.predictions(dataset, checkpoint) is None:
+        if not view.source.has_network or loaders.predictions(view.source) is None:
             return None
-        studies = loaders.studies(dataset, checkpoint, chosen.split)
+        studies = loaders.studies(view.every_bone)
     except OverreadError:
         return None
-    return outcome_table(studies, chosen.threshold).set_index("study_id")["outcome"] if len(studies) else None
+    return outcome_table(studies, view.threshold).set_index("study_id")["outcome"] if len(studies) else None
 
 
 def _roll() -> None:
     st.session_state["seed"] = int(np.random.default_rng().integers(2**31))
 
 
-def show(dataset: Dataset, spec: InputSpec, checkpoint, row: pd.Series, augmentation: Augmentation, count: int,
-         seed: int, threshold: float) -> None:  # fmt: skip
+def show(view: View, sampling: Sampling) -> None:
     """The original, then the samples of the first epochs as training would see them."""
-    original, samples, draws = loader.samples(dataset, spec, checkpoint, row, augmentation, seed, count)
+    checkpoint, threshold = network_of(view.source), view.threshold
+    row, augmentation, seed = sampling.row, sampling.augmentation, sampling.seed
+    wanted = loader.Draws(augmentation, row["image_id"], seed)
+    original, samples, draws = loader.samples(view.dataset, input_spec(view.source), checkpoint, wanted, sampling.count)
     place, before = st.empty(), levels(original)
     grey = np.clip(samples * 255 + 0.5, 0, 255).astype(np.uint8)
     pictures = [loaders.picture_uri(one) for one in (original, *grey)]
@@ -142,15 +164,7 @@ def show(dataset: Dataset, spec: InputSpec, checkpoint, row: pd.Series, augmenta
     draw(None)
     if checkpoint is not None:
         # The samples are seen before a large network has scored them.
-        of = (
-            checkpoint.reference,
-            row["sha1"],
-            row["image_id"],
-            augmentation.to_text(),
-            seed,
-            f"{dataset.name} {count}",
-        )
-        draw(loader.scores(*of, checkpoint, original, samples))
+        draw(loader.scores(checkpoint, original, samples))
 
 
 def score(logits: np.ndarray | None, place: int, threshold: float) -> str:

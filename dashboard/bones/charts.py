@@ -1,4 +1,4 @@
-"""One row a slice: an estimate as a dot, its interval as a whisker, the pooled value as a line through all."""
+"""One row a slice: the estimate as a dot, its interval as a whisker, the pooled value as a line."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -10,7 +10,7 @@ _COLOURS = {"auroc": theme.TEXT, "sensitivity": theme.ABNORMAL, "specificity": t
 
 
 def dot_and_whisker(groups: pd.DataFrame, pooled: dict, measure: str) -> go.Figure:
-    """`measure` (auroc, sensitivity, specificity) of each row of subgroups.slice_table, named `name`; none, no dot."""
+    """`measure` (auroc, sensitivity, specificity) of each row of subgroups.slice_table; `name` labels it."""
     rows, form = groups.iloc[::-1], _FORMATS[measure]
     title = {"auroc": "AUROC"}.get(measure, measure.capitalize())
     figure = theme.figure(

@@ -1,5 +1,6 @@
-"""The tables of the bones page, as HTML: a row a slice, the whole set last."""
+"""The tables of the Bones page, as HTML: one row a slice, then all studies."""
 
+from dataclasses import replace
 from html import escape
 from urllib.parse import urlencode
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from core.metrics.compare import p_text
 from core.metrics.rates import FORMATS, further_rates, headline_rates
-from dashboard.shared.selection import Selection
+from core.scores.view import View
 
 # Figures that need no threshold, after the rates: title, key, format.
 SCORE_FIGURES = (
@@ -22,7 +23,7 @@ def further_figures() -> list[tuple[str, str, str]]:
     return [(rate.heading, rate.name, rate.format) for rate in further_rates()] + list(SCORE_FIGURES)
 
 
-def main_html(table, pooled: dict, by: str, names: dict, chosen: Selection) -> str:
+def main_html(table, pooled: dict, by: str, names: dict, view: View) -> str:
     """Studies, AUROC, its difference from the other studies, headline rates, missed studies and false alarms."""
     headline = [rate.heading for rate in headline_rates()]
     heads = ("Studies", "AUROC", "Minus the rest", "p, adjusted", *headline, "Missed", "False alarms")
@@ -30,18 +31,18 @@ def main_html(table, pooled: dict, by: str, names: dict, chosen: Selection) -> s
     for row in table.to_dict("records"):
         name = escape(names[row[by]])
         if by == "bone":
-            link = "bones?" + urlencode(chosen.query(bone=row[by]))
+            link = "bones?" + urlencode(replace(view, bone=row[by]).address())
             name = f'<a href="{escape(link)}" target="_self">{name}</a>'
         gap, low, high = row["gap"], row["gap_low"], row["gap_high"]
-        less = (
+        minus_rest = (
             "-"
             if np.isnan(gap)
             else f"{gap:+.3f}" + ("" if np.isnan(low) else f"<small>{low:+.3f} to {high:+.3f}</small>")
         )
-        marked = by == "bone" and row[by] == chosen.one_bone
-        bone = row[by] if by == "bone" else chosen.bone
-        rows.append(_row(name, [*_first(row), less, p_text(row["gap_p_holm"]), *_last(row, chosen, bone, by)], marked))
-    rows.append(_row("All", [*_first(pooled), "", "", *_last(pooled, chosen, "", by)]))
+        marked = by == "bone" and row[by] == view.bone
+        here = replace(view, bone=row[by]) if by == "bone" else view
+        rows.append(_row(name, [*_first(row), minus_rest, p_text(row["gap_p_holm"]), *_last(row, here, by)], marked))
+    rows.append(_row("All", [*_first(pooled), "", "", *_last(pooled, view.every_bone, by)]))
     return _table(("", *heads), rows)
 
 
@@ -55,7 +56,7 @@ def more_html(table, pooled: dict, by: str, names: dict) -> str:
 
 
 def cell(row: dict, key: str, kind: str) -> str:
-    """`0.812` and its interval beneath; a dash where it is not estimable."""
+    """`0.812` with its interval below; a dash where it is not estimable."""
     value, show = row[key], _FORMATS[kind]
     if np.isnan(value):
         return "-"
@@ -71,19 +72,18 @@ def _first(row: dict) -> list[str]:
     return [f"{row['n']:,}<small>{row['n_abnormal']:,} abnormal</small>", cell(row, "auroc", "ratio")]
 
 
-def _last(row: dict, chosen: Selection, bone: str, by: str) -> list[str]:
+def _last(row: dict, view: View, by: str) -> list[str]:
     counts = [
-        _link(row[key], chosen, bone, outcome) if by == "bone" and bone else f"{row[key]:,}"
+        _link(row[key], view, outcome) if by == "bone" and view.bone else f"{row[key]:,}"
         for key, outcome in (("fn", "Missed"), ("fp", "False alarm"))
     ]
     return [*(cell(row, rate.name, rate.format) for rate in headline_rates()), *counts]
 
 
-def _link(count: int, chosen: Selection, bone: str, outcome: str) -> str:
-    if not count or not chosen.has_images:
+def _link(count: int, view: View, outcome: str) -> str:
+    if not count or not view.source.has_images:
         return f"{count:,}"
-    query = urlencode(chosen.query(bone=bone, outcome=outcome))
-    return f'<a href="errors?{escape(query)}" target="_self">{count:,}</a>'
+    return f'<a href="errors?{escape(urlencode(view.address(outcome=outcome)))}" target="_self">{count:,}</a>'
 
 
 def _row(name: str, cells: list[str], marked: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""The calibration curve: what share is abnormal among the studies that a score says it of."""
+"""The calibration curve: the observed share of abnormal studies against the mean score of each bin."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from dashboard.shared import theme
 
 
 def reliability(table: pd.DataFrame, title: str) -> go.Figure:
-    """From calibration.reliability_table: a point a bin, with Wilson's interval; the larger the more studies in it."""
+    """From calibration.reliability_table: one point a bin with Wilson's interval, larger for more studies."""
     rows = table[table["n"] > 0]
     figure = theme.figure(
         title, f"{int(rows['n'].sum()):,} studies in {len(table)} bins", "Mean score of the bin", "Share abnormal", 360
@@ -23,7 +23,7 @@ def reliability(table: pd.DataFrame, title: str) -> go.Figure:
         cliponaxis=False,
         name="observed",
         line={"color": theme.faded(theme.TEXT, 0.45), "width": 1.5},
-        # The area goes with the number of studies; the smallest bin can still be seen.
+        # The offset keeps the smallest bin visible.
         marker={"color": theme.TEXT, "opacity": 1, "size": 6 + 14 * np.sqrt(rows["n"] / max(rows["n"].max(), 1))},
         error_y={
             "type": "data",

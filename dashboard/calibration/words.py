@@ -1,4 +1,4 @@
-"""The calibration page in words and in one table, as HTML."""
+"""The calibration page's sentences and its table, as HTML."""
 
 import math
 
@@ -14,42 +14,42 @@ FIGURES = (
 
 
 def verdict(before: dict, found, fit_split: str, split: str) -> list[str]:
-    """One line before, one after."""
+    """One line before scaling, one after it, and one for the gain."""
     lines = [f"<b>Before</b> {sentence(before)}"]
     if found is None:
         return lines
     fitted = found.fitted
     if fitted.method == "temperature":
-        made = f"Temperature {interval(fitted.temperature, 3)}"
+        parameters = f"Temperature {interval(fitted.temperature, 3)}"
     else:
-        made = f"Slope {interval(fitted.slope, 3)}, intercept {interval(fitted.intercept, 3)}"
+        parameters = f"Slope {interval(fitted.slope, 3)}, intercept {interval(fitted.intercept, 3)}"
     gain = found.gains["log_loss"]
-    lines.append(f"<b>After</b> {made}, fitted on {fitted.n:,} studies of {fit_split}. {sentence(found.after)}")
+    lines.append(f"<b>After</b> {parameters}, fitted on {fitted.n:,} studies of {fit_split}. {sentence(found.after)}")
     if math.isnan(gain.low):
         lines.append(f"<b>Gain</b> The log-loss changes by {-gain.value:+.4f}; {gain.why or 'no interval'}.")
     elif gain.low > 0:
-        lines.append(f"<b>Gain</b> The log-loss on {split} falls by {interval(gain, 4)}: it helps.")
+        lines.append(f"<b>Gain</b> The log-loss on {split} falls by {interval(gain, 4)}: the scaling helps.")
     elif gain.high < 0:
-        lines.append(f"<b>Gain</b> The log-loss on {split} rises by {-gain.value:.4f}: it does harm.")
+        lines.append(f"<b>Gain</b> The log-loss on {split} rises by {-gain.value:.4f}: the scaling does harm.")
     else:
         moved = f"{-gain.value:+.4f} ({-gain.high:+.4f} to {-gain.low:+.4f})"
-        lines.append(f"<b>Gain</b> The log-loss on {split} changes by {moved}: that may be chance.")
+        lines.append(f"<b>Gain</b> The log-loss on {split} changes by {moved}, which may be chance.")
     return lines
 
 
 def sentence(facts: dict) -> str:
-    """What slope and intercept say of the scores."""
+    """The meaning of slope and intercept, in one sentence."""
     slope, low, high = facts["slope"], facts["slope_low"], facts["slope_high"]
     if math.isnan(slope):
         return f"{_reason(facts, 'slope')}."
     if math.isnan(low):
         return f"Slope {slope:.2f}; {_reason(facts, 'slope')}."
-    words = "too sure of themselves" if high < 1 else "not sure enough" if low > 1 else ""
+    words = "too extreme" if high < 1 else "not extreme enough" if low > 1 else ""
     shift = "too low" if facts["intercept_low"] > 0 else "too high" if facts["intercept_high"] < 0 else ""
-    said = " and ".join(part for part in (words, f"{shift} on the whole" if shift else "") if part)
-    if not said:
+    off = " and ".join(part for part in (words, f"{shift} on average" if shift else "") if part)
+    if not off:
         return "Slope and intercept do not show that the scores are off."
-    return f"The scores are {said} (slope {slope:.2f}, {low:.2f} to {high:.2f}; intercept {facts['intercept']:.2f})."
+    return f"The scores are {off} (slope {slope:.2f}, {low:.2f} to {high:.2f}; intercept {facts['intercept']:.2f})."
 
 
 def figures_html(before: dict, after: dict | None) -> str:
@@ -77,7 +77,7 @@ def _cell(facts: dict, key: str, digits: int) -> str:
     value, low = facts[key], facts.get(f"{key}_low", math.nan)
     if math.isnan(value):
         return "Not estimable"
-    # Adding 0 to what is rounded turns a -0.00 into 0.00.
+    # Adding 0 to a rounded value turns -0.00 into 0.00.
     value, low, high = (round(number, digits) + 0.0 for number in (value, low, facts.get(f"{key}_high", math.nan)))
     spread = "" if math.isnan(low) else f"<small>{low:.{digits}f} to {high:.{digits}f}</small>"
     return f"{value:.{digits}f}{spread}"

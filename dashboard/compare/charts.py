@@ -1,11 +1,11 @@
-"""ROC and precision-recall of one or more models, each with its threshold's place on its curve."""
+"""ROC and precision-recall curves of one or more models, each with a mark at its threshold."""
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from dashboard.shared import theme
 
-# The first model is drawn as every figure is, the second dashed and muted: neither takes a colour that means a class.
+# Neither model takes a colour that means a class: the first is solid, the second dashed and muted.
 _LINES = ((theme.TEXT, "solid", "diamond"), (theme.MUTED, "dash", "diamond-open"))
 
 
@@ -27,7 +27,7 @@ def precision_recall(
     tables: dict[str, pd.DataFrame], here: dict[str, tuple[float, float]], share: float, n: int
 ) -> go.Figure:
     """From ranking.precision_recall_table by model; `here` holds sensitivity and PPV at each one's threshold; `share`
-    abnormal is what chance would reach."""
+    abnormal is the precision of chance."""
     figure = theme.figure(
         "Precision and recall", f"{n:,} studies", "Sensitivity (recall)", "Positive predictive value (precision)"
     )

@@ -1,5 +1,6 @@
-"""The tables of the compare page, as HTML."""
+"""The tables of the Compare page, as HTML."""
 
+from dataclasses import replace
 from html import escape
 from urllib.parse import urlencode
 
@@ -8,7 +9,8 @@ import pandas as pd
 
 from core.metrics.compare import p_text
 from core.metrics.rates import RATES, headline_rates, interval_text
-from dashboard.shared.selection import Selection, bone_name
+from core.scores.view import View
+from dashboard.shared.selection import bone_name
 
 
 def measures() -> list[tuple[str, str, str]]:
@@ -17,8 +19,8 @@ def measures() -> list[tuple[str, str, str]]:
 
 
 def measures_html(facts: dict, one: str, other: str) -> str:
-    """One row a measure: both values with intervals, their difference, the studies that only one gets right, p."""
-    names = ("", one, other, f"{one} less {other}", "Right only in the first", "Right only in the second", "p")
+    """One row a measure: both values with intervals, their difference, the studies only one gets right, p."""
+    names = ("", one, other, f"{one} minus {other}", "Right only in the first", "Right only in the second", "p")
     head = "".join(f'<th class="{"number" if place else ""}">{escape(name)}</th>' for place, name in enumerate(names))
     rows = []
     for title, key, kind in measures():
@@ -34,13 +36,13 @@ def measures_html(facts: dict, one: str, other: str) -> str:
     return _table(head, rows)
 
 
-def bones_html(bones: pd.DataFrame, chosen: Selection, more: dict) -> str:
-    """One row a bone: the differences, what changes, p adjusted. The bone is a link that chooses it."""
+def bones_html(bones: pd.DataFrame, view: View, more: dict) -> str:
+    """One row a bone: the differences, the changed studies, adjusted p. The bone is a link that chooses it."""
     names = ("", "Studies", "AUROC", *(rate.heading for rate in headline_rates()), "Fixed", "Broken", "p, adjusted")
     head = "".join(f'<th class="{"number" if place else ""}">{name}</th>' for place, name in enumerate(names))
     rows = []
     for row in bones.to_dict("records"):
-        link = "compare?" + urlencode(chosen.query(bone=row["bone"], **more))
+        link = "compare?" + urlencode(replace(view, bone=row["bone"]).address(**more))
         name = f'<a href="{escape(link)}" target="_self">{escape(bone_name(row["bone"]))}</a>'
         cells = [
             f"{row['n']:,}<small>{row['n_abnormal']:,} abnormal</small>",

@@ -16,22 +16,22 @@ from dashboard.shared.selection import SPLITS, bone_name
 
 
 def show() -> None:
-    chosen = selection.current()
-    dataset = loaders.datasets()[chosen.dataset]
-    widgets.heading("Dataset", dataset, dataset.name, tables.totals(dataset), bone_name(chosen.bone), place(dataset))
+    view = selection.current()
+    dataset = view.dataset
+    widgets.heading("Dataset", dataset, dataset.name, tables.totals(dataset), bone_name(view.bone), place(dataset))
     show_problems(dataset)
     show_published(tables.published(dataset))
     show_balance(dataset)
-    shown = tables.file_sizes(dataset, chosen.one_bone)
+    shown = tables.file_sizes(dataset, view.bone)
     if shown.empty:
-        widgets.empty(f"No radiograph of {bone_name(chosen.bone).lower()}", "Choose another bone in the sidebar.")
+        widgets.empty(f"No radiograph of {bone_name(view.bone).lower()}", "Choose another bone in the sidebar.")
         return
     left, right = st.columns([2, 3])
     with left:
-        widgets.show_figure(balance.views_per_study(tables.views(dataset, chosen.one_bone)), "views")
+        widgets.show_figure(balance.views_per_study(tables.views(dataset, view.bone)), "views")
     with right:
         widgets.show_figure(balance.sizes(shown, shown.attrs["total"]), "sizes")
-    show_sizes(dataset, chosen.one_bone)
+    show_sizes(dataset, view.bone)
 
 
 def place(dataset: Dataset) -> str:
@@ -102,7 +102,7 @@ def show_balance(dataset: Dataset) -> None:
 def show_sizes(dataset: Dataset, bone: str) -> None:
     """One radiograph at each input size and whole, drawn equally large, with what is left of it as a number."""
     widgets.caption("One radiograph at each size", "letterboxed, as a network of that size is given it")
-    rows = loaders.index(dataset.name)
+    rows = loaders.index(dataset)
     rows = rows[rows["bone"] == bone] if bone else rows
     place = st.slider("Radiograph", 1, len(rows), 1, key="radiograph", bind="query-params") if len(rows) > 1 else 1
     row = rows.iloc[place - 1]

@@ -25,20 +25,21 @@ PER_PAGE = 24
 
 
 def show() -> None:
-    chosen = selection.current()
-    dataset, source = scoring.chosen_parts(chosen)
+    view = selection.current()
+    scoring.require_model(view)
     blind = reviewer.is_blind()
-    widgets.heading("Errors", dataset, source.name, f"{chosen.split} studies", f"threshold {chosen.threshold:.3f}")
-    cases = scoring.cases(chosen, dataset, source)
-    filters = case_list.choose(chosen, dataset, cases, blind, study_view.close)
-    listed = case_list.listed(cases, filters, dataset, chosen)
+    where = f"threshold {view.threshold:.3f}"
+    widgets.heading("Errors", view.dataset, view.source.name, f"{view.split} studies", where)
+    cases = scoring.cases(view)
+    filters = case_list.choose(view, cases, blind, study_view.close)
+    listed = case_list.listed(cases, filters, view)
     with st.container(key="silent"):
         clicks.on_card(study_view.open_study)
         reviewer.recall()
     with st.container(horizontal=True, vertical_alignment="center"):
         reader = reviewer.draw()
         reviewer.blind_switch()
-    read(Room(dataset, source, cases, chosen, reader, blind, filters.other, filters.second), listed, filters)
+    read(Room(view, cases, reader, blind, filters.second), listed, filters)
 
 
 @st.fragment
@@ -52,8 +53,8 @@ def read(room: Room, listed: list[str], filters: Filters) -> None:
             case_view.show(room, study, listed, opened=study_view.open_study)
         elif not listed:
             widgets.empty(
-                f"No {filters.name.lower()} study: {bone_name(room.chosen.bone).lower()}, {room.chosen.split}, "
-                f"threshold {room.chosen.threshold:.3f}",
+                f"No {filters.name.lower()} study: {bone_name(room.view.bone).lower()}, {room.view.split}, "
+                f"threshold {room.view.threshold:.3f}",
                 "Choose another bone, outcome, filter or threshold.",
             )
         else:
@@ -62,19 +63,19 @@ def read(room: Room, listed: list[str], filters: Filters) -> None:
 
 def show_gallery(room: Room, listed: list[str], filters: Filters) -> None:
     """One page of cards."""
-    dataset, cases, chosen, blind = room.dataset, room.cases, room.chosen, room.blind
+    view, cases, blind = room.view, room.cases, room.blind
     order = {"near": "nearest first", "blind": "in an order that says nothing"}.get(
         filters.outcome, "lowest score first" if filters.outcome in ("FN", "TN") else "highest score first"
     )
     pages = -(-len(listed) // PER_PAGE)
     # Another list begins at its first page, whichever selector made it another.
-    of = (chosen, filters)
+    of = (view, filters)
     if st.session_state.get("page_of", of) != of:
         st.session_state["page"] = 1
     st.session_state["page_of"] = of
     page = min(st.session_state.get("page", 1), pages)
     shown = listed[(page - 1) * PER_PAGE : page * PER_PAGE]
-    said = verdicts.spoken(dataset, shown) if not blind else {}
+    said = verdicts.spoken(view.dataset, shown) if not blind else {}
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         widgets.caption(f"{filters.name} studies", f"{len(listed):,}; {order}")
         if not blind:
@@ -83,10 +84,10 @@ def show_gallery(room: Room, listed: list[str], filters: Filters) -> None:
     for row in cases.table.loc[shown].itertuples(index=False):
         files = cases.views_of(row.study_id)
         if blind:
-            cards.append(study_view.blind_card(dataset, row.study_id, row.bone, files, chosen))
+            cards.append(study_view.blind_card(view, row.study_id, row.bone, files))
         else:
             words = said.get(row.study_id, "")
-            cards.append(study_view.card(dataset, row, files, chosen, row.outcome or "FN", words))
+            cards.append(study_view.card(view, row, files, row.outcome or "FN", words))
     widgets.gallery(cards)
     if pages > 1:
         with st.container(horizontal_alignment="center"):

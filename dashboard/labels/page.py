@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from core.review.label_issues import ORDERS, noise_rates, precision_at
+from core.scores.view import View
 from dashboard.labels import revisions
 from dashboard.shared import clicks, loaders, scoring, selection, widgets
 from dashboard.shared.case import loader, verdicts
@@ -11,7 +12,6 @@ from dashboard.shared.case import reader as reviewer
 from dashboard.shared.case import room as case_view
 from dashboard.shared.case import study as study_view
 from dashboard.shared.case.room import Room
-from dashboard.shared.selection import ALL, Selection
 
 PER_PAGE = 24
 SCORES = ("what the model has not learned from", "frozen features, by folds")
@@ -24,16 +24,16 @@ GIVEN = {"both": None, "abnormal": 1.0, "normal": 0.0}
 
 
 def show() -> None:
-    chosen = selection.current()
-    dataset, source = scoring.chosen_parts(chosen)
-    cases = loader.everything(dataset, source, chosen.threshold)
-    widgets.heading("Labels", dataset, source.name)
+    view = selection.current()
+    scoring.require_model(view)
+    cases = loader.all_studies(view)
+    widgets.heading("Labels", view.dataset, view.source.name)
     with st.container(key="silent"):
         clicks.on_card(study_view.open_study)
         reviewer.recall()
     reader = reviewer.draw()
-    ranked = narrowed(dataset, source, chosen)
-    read(Room(dataset, source, cases, chosen, reader, False), ranked)
+    ranked = narrowed(view)
+    read(Room(view, cases, reader, False), ranked)
 
 
 @st.fragment
@@ -48,13 +48,13 @@ def read(room: Room, ranked: pd.DataFrame | None) -> None:
             case_view.show(room, study, listed, opened=study_view.open_study)
             return
         if ranked is None:
-            scoring.offer(room.dataset, room.source)
+            scoring.offer_scoring(room.view.source)
         else:
-            show_suspects(room.dataset, room.cases, ranked, room.chosen)
-        revisions.show(room.dataset, room.source, room.chosen, room.reader)
+            show_suspects(room.view, room.cases, ranked)
+        revisions.show(room.view, room.reader)
 
 
-def narrowed(dataset, source, chosen: Selection) -> pd.DataFrame | None:
+def narrowed(view: View) -> pd.DataFrame | None:
     """The ranked studies that the widgets leave; None where there are no scores."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         which = st.selectbox("Judged by", SCORES, key="by", bind="query-params", width=290)
@@ -70,7 +70,7 @@ def narrowed(dataset, source, chosen: Selection) -> pd.DataFrame | None:
             bind="query-params",
             help="Studies that the confident joint (Northcutt 2021) counts under the other label.",
         )
-    ranked = loader.suspects(dataset, source, which == SCORES[1], order)
+    ranked = loader.suspects(view.source, which == SCORES[1], order)
     if ranked is None:
         return None
     rates = noise_rates(ranked["score"].to_numpy(), ranked["label"].to_numpy())
@@ -78,8 +78,8 @@ def narrowed(dataset, source, chosen: Selection) -> pd.DataFrame | None:
         f"{len(ranked):,} labelled studies; by the confident joint {int(ranked['suspect'].sum()):,} are suspect and "
         f"about {rates['number']:.0f} labels are estimated to be wrong (the weaker the model, the more)."
     )
-    if chosen.bone != ALL:
-        ranked = ranked[ranked["bone"] == chosen.bone]
+    if view.bone:
+        ranked = ranked[ranked["bone"] == view.bone]
     if GIVEN[given] is not None:
         ranked = ranked[ranked["label"] == GIVEN[given]]
     return ranked[ranked["suspect"]] if only else ranked
@@ -96,19 +96,19 @@ def say_why(ranked: pd.DataFrame | None, study: str) -> None:
         )
 
 
-def show_suspects(dataset, cases, ranked: pd.DataFrame, chosen: Selection) -> None:
+def show_suspects(view: View, cases: loader.Cases, ranked: pd.DataFrame) -> None:
     """A page of cards; on phantoms, how many of the first k were flipped on purpose."""
-    show_precision(dataset, ranked)
+    show_precision(view.dataset, ranked)
     widgets.caption("Suspicious labels", f"{len(ranked):,} studies, the most suspicious first")
     pages = max(1, -(-len(ranked) // PER_PAGE))
     page = min(st.session_state.get("page", 1), pages)
     shown = ranked["study_id"].iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
-    said = verdicts.spoken(dataset, shown.tolist())
+    said = verdicts.spoken(view.dataset, shown.tolist())
     cards = []
     for study in shown:
         if study in cases.table.index:
             row, files = cases.table.loc[study], cases.views_of(study)
-            cards.append(study_view.label_card(dataset, row, files, chosen, said.get(study, "")))
+            cards.append(study_view.label_card(view, row, files, said.get(study, "")))
     if cards:
         widgets.gallery(cards)
     else:
@@ -123,7 +123,7 @@ def show_precision(dataset, ranked: pd.DataFrame) -> None:
     known = loaders.truth(dataset)
     if known is None or ranked.empty:
         return
-    index = loaders.index(dataset.name)
+    index = loaders.index(dataset)
     flipped = set(index.loc[index["image_id"].isin(known.index[known["label_flipped"]]), "study_id"])
     table = precision_at(ranked["study_id"].isin(flipped).to_numpy())
     if table["found"].sum():

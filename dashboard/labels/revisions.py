@@ -9,13 +9,13 @@ from core.metrics.counts import counts_at, counts_table
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled
 from core.review.label_revisions import RULES, decided_labels, find_revision, list_revisions
+from core.scores.view import View
 from core.workflows.accept_labels import accept_labels
 from dashboard.shared import loaders, widgets
 from dashboard.shared.case import loader
-from dashboard.shared.selection import ALL, Selection
 
 
-def show(dataset, source, chosen: Selection, reader: str) -> None:
+def show(view: View, reader: str) -> None:
     """What may be accepted now, the revisions there are, and the figures by the one that is chosen."""
     widgets.caption("Labels after review", "the given label is never overwritten; a revision lies over it")
     if error := st.session_state.pop("revision_error", None):
@@ -24,36 +24,36 @@ def show(dataset, source, chosen: Selection, reader: str) -> None:
         rule = st.selectbox(
             "Rule", list(RULES), key="rule", help="; ".join(f"{name}: {what}" for name, what in RULES.items())
         )
-        found = decided_labels(loader.verdicts(dataset.name), rule)
+        found = decided_labels(loader.verdicts(view.source.data), rule)
         st.button(
             f"Accept {len(found):,} decided {'study' if len(found) == 1 else 'studies'} as a revision",
             key="accept",
             on_click=_accept,
-            args=(dataset.name, reader, rule),
+            args=(view.source.data, reader, rule),
             disabled=not reader or found.empty,
         )
-        revisions = list_revisions(loader.store(), dataset.name)
+        revisions = list_revisions(loader.store(), view.source.data)
         names = [one.reference for one in reversed(revisions)]
         wanted = st.selectbox(
             "Revision", names, key="revision", bind="query-params", index=0 if names else None, placeholder="None yet"
         )
     if wanted:
-        revision = find_revision(loader.store(), dataset.name, wanted)
+        revision = find_revision(loader.store(), view.source.data, wanted)
         widgets.note(
             f"Revision {revision.reference}: by {revision.author} on {revision.created[:10]}, rule {revision.rule}. "
             f"Train by it with --labels {revision.number}."
         )
-        show_figures(dataset, source, chosen, revision.reference)
+        show_figures(view, revision.reference)
 
 
-def show_figures(dataset, source, chosen: Selection, reference: str) -> None:
+def show_figures(view: View, reference: str) -> None:
     """AUROC, sensitivity and specificity of the chosen split and bone, by either set of labels."""
     try:
-        studies = loaders.studies(dataset, source, chosen.split, "" if chosen.bone == ALL else chosen.bone)
+        studies = loaders.studies(view)
     except (OverreadError, TypeError):
         return
-    after = relabelled(studies, read_labels(dataset.name, reference))
-    rows = [("As labelled", figures(studies, chosen.threshold)), ("As adjudicated", figures(after, chosen.threshold))]
+    after = relabelled(studies, read_labels(view.source.data, reference))
+    rows = [("As labelled", figures(studies, view.threshold)), ("As adjudicated", figures(after, view.threshold))]
     head = "".join(
         f"<th>{name}</th>" for name in ("", "Studies", "AUROC", "Sensitivity", "Specificity", "Kappa with the label")
     )
@@ -74,7 +74,7 @@ def show_figures(dataset, source, chosen: Selection, reference: str) -> None:
     st.html(f'<div class="table tight"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
     changed = int((after["label"].fillna(-1) != after["label_given"].fillna(-1)).sum())
     widgets.note(
-        f"{chosen.split}, threshold {chosen.threshold:g}: {changed} labels of {len(after):,} studies differ. Where "
+        f"{view.split}, threshold {view.threshold:g}: {changed} labels of {len(after):,} studies differ. Where "
         "errors alone were read, the adjudicated figures are flattered; a walkthrough with random agreements says "
         "by how much."
     )

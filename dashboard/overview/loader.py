@@ -1,25 +1,21 @@
-"""What the overview says of a set, counted once: a million rows take seconds."""
+"""The totals of a data set, counted once: a million rows take seconds."""
 
-import streamlit as st
-
-from core.data.index import Dataset
-from core.models.checkpoint import Checkpoint
-from core.scores.imports import Imported
+from core.scores.source import Source, source_of
 from dashboard.shared import loaders
-from dashboard.shared.cache import stamp
+from dashboard.shared.cache import FileStamp, cached_data, stamp
 
 
-def set_facts(dataset: Dataset, source: Checkpoint | Imported | None) -> dict:
-    """radiographs, bones, studies, labelled, abnormal (a share of the labelled), patients, unnamed (radiographs without
-    one), splits (groups in each, by name), crossing (groups in two splits)."""
-    if dataset.kind == "scores":
-        return _facts(dataset.name, loaders._score_stamps(dataset, source), dataset, source)
-    return _facts(dataset.name, stamp(dataset.folder / "index.parquet"), dataset, None)
+def set_facts(source: Source) -> dict:
+    """radiographs, bones, studies, labelled, abnormal (share of the labelled), patients, unnamed (radiographs without
+    a patient), splits (groups in each, by name), crossing (groups in two splits)."""
+    if source.dataset.kind == "scores":
+        return _facts(source, ())
+    return _facts(source_of(None, source.dataset), (stamp(loaders.index_file(source.dataset)),))
 
 
-@st.cache_data(max_entries=16, show_spinner="Counting")
-def _facts(name, stamps, _dataset: Dataset, _source) -> dict:
-    rows = loaders.predictions(_dataset, _source) if _source else loaders.index(_dataset.name)
+@cached_data(max_entries=16, show_spinner="Counting")
+def _facts(source: Source, files: tuple[FileStamp, ...]) -> dict:
+    rows = loaders.predictions(source) if source.model else loaders.index(source.dataset)
     studies = rows.groupby("study_id", sort=False)["label"].max()
     pairs = rows[["group_id", "split"]].drop_duplicates()
     splits = pairs["split"].value_counts().sort_index()

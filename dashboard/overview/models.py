@@ -1,48 +1,44 @@
-"""One row a checkpoint: what it is, and how good it is on the studies that are chosen."""
+"""One row a model: what it is, and its figures on the chosen studies."""
 
 import math
 from html import escape
 
 import pandas as pd
 
-from core.data.index import Dataset
 from core.errors import OverreadError
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.intervals import Estimate
 from core.metrics.rates import headline_rates, rates_at
 from core.metrics.studies import labelled
-from core.models.checkpoint import Checkpoint
-from core.scores.imports import Imported
 from core.scores.operating_points import read_points
-from core.scores.source import source_of
+from core.scores.source import Source
+from core.scores.view import View
 from dashboard.shared import loaders, study_tables, widgets
-from dashboard.shared.selection import Selection
 
 
-def model_row(checkpoint: Checkpoint | Imported, dataset: Dataset, chosen: Selection) -> str:
-    """A table row in HTML."""
-    if isinstance(checkpoint, Imported):
-        about = (f"imported from {checkpoint.source}", checkpoint.scale)
+def model_row_html(view: View, chosen: bool) -> str:
+    """A table row for the source of a view, on its studies and at its threshold."""
+    model = view.source.model
+    if view.source.kind == "imported":
+        about = (f"imported from {model.source}", model.scale)
     else:
-        weights = checkpoint.manifest.get("parameters", 0) / 1e6
-        spec = checkpoint.input_spec
-        about = (f"{checkpoint.recipe['architecture']}, {weights:.2f} M parameters", f"{spec.size} px ({spec.fit})")
+        weights, spec = model.manifest.get("parameters", 0) / 1e6, model.input_spec
+        about = (f"{model.recipe['architecture']}, {weights:.2f} M parameters", f"{spec.size} px ({spec.fit})")
     smalls = "".join(f"<small>{escape(line)}</small>" for line in about)
-    cells = [f"<td><b>{escape(checkpoint.name)}</b>{smalls}</td>"]
-    if loaders.predictions(dataset, checkpoint) is None:
+    cells = [f"<td><b>{escape(view.source.name)}</b>{smalls}</td>"]
+    if loaders.predictions(view.source) is None:
         what_to_do = "choose it in the sidebar, then open Threshold or Errors"
-        cells.append(
-            f'<td colspan="{4 + len(headline_rates())}">Not scored on this data set yet<small>{what_to_do}</small></td>'
-        )
+        width = 4 + len(headline_rates())
+        cells.append(f'<td colspan="{width}">Not scored on this data set yet<small>{what_to_do}</small></td>')
     else:
-        studies = labelled(loaders.studies(dataset, checkpoint, chosen.split, chosen.one_bone))
-        cells += _areas(*study_tables.areas(dataset, checkpoint, chosen.split, chosen.one_bone))
-        cells += [_locked(checkpoint), *_figures(studies, chosen.threshold)]
-    return f'<tr class="{"chosen" if checkpoint.name == chosen.checkpoint else ""}">{"".join(cells)}</tr>'
+        studies = labelled(loaders.studies(view))
+        cells += _areas(*study_tables.areas(view))
+        cells += [_locked(view.source), *_figures(studies, view.threshold)]
+    return f'<tr class="{"chosen" if chosen else ""}">{"".join(cells)}</tr>'
 
 
 def _areas(area: Estimate, by_patient: Estimate | None) -> list[str]:
-    """The AUROC with its interval, and with that by patient where patients have several studies."""
+    """The AUROC with its interval, also by patient where patients have several studies."""
     value, rest = widgets.estimate_text(area, "auroc")
     lines = [rest]
     if by_patient is not None and not math.isnan(by_patient.low):
@@ -51,10 +47,10 @@ def _areas(area: Estimate, by_patient: Estimate | None) -> list[str]:
     return [f"<td>{value}{small}</td>", f"<td>{_span(area)}</td>"]
 
 
-def _locked(source: Checkpoint | Imported) -> str:
-    """The threshold that is locked now, and by which rule."""
+def _locked(source: Source) -> str:
+    """The latest operating point, with its rule."""
     try:
-        points = read_points(source_of(source))
+        points = read_points(source)
     except OverreadError:
         return "<td>Refused<small>see the Threshold page</small></td>"
     if not points:
@@ -76,7 +72,7 @@ def _figures(studies: pd.DataFrame, threshold: float) -> list[str]:
 
 
 def _span(area) -> str:
-    """The interval as a bar from .5 to 1; an AUROC below .5 stands at the left end."""
+    """The interval as a bar from .5 to 1; an AUROC below .5 is drawn at the left end."""
 
     def place(value: float) -> float:
         return 100 * min(max((value - 0.5) / 0.5, 0), 1)

@@ -1,31 +1,35 @@
-"""What is loaded, how good the models are, and what to do next."""
+"""The data set, the figures of its models, and what to do next."""
+
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
 
-from core.data.index import Dataset, broken_datasets
+from core.data.index import broken_datasets
 from core.metrics.evaluation import outcome_table
 from core.metrics.rates import headline_rates
+from core.scores.view import View
 from dashboard.overview.loader import set_facts
-from dashboard.overview.models import model_row
+from dashboard.overview.models import model_row_html
 from dashboard.shared import clicks, loaders, selection, widgets
 from dashboard.shared.case import study as study_view
-from dashboard.shared.selection import ALL, Selection
+from dashboard.shared.selection import bone_name
 
 ARROW = ":material/arrow_forward:"
 
 
-def show() -> None:
-    chosen = selection.current()
-    dataset = loaders.choosable()[chosen.dataset]
-    widgets.heading("Overview", dataset, dataset.name, "Research use only: not a medical device, not for diagnosis.")
-    show_dataset(set_facts(dataset, loaders.sources(dataset).get(chosen.checkpoint)))
-    show_models(chosen, dataset)
-    show_next(chosen, dataset)
+def draw_page() -> None:
+    view = selection.current()
+    widgets.heading(
+        "Overview", view.dataset, view.source.data, "Research use only: not a medical device, not for diagnosis."
+    )
+    draw_dataset(set_facts(view.source))
+    draw_models(view)
+    draw_next(view)
 
 
-def show_dataset(known: dict) -> None:
-    """The set in six figures; the leakage verdict among them."""
+def draw_dataset(known: dict) -> None:
+    """The data set in six figures, among them the leakage verdict."""
     patients, unnamed, splits = known["patients"], known["unnamed"], known["splits"]
     widgets.facts(
         ("Radiographs", f"{known['radiographs']:,}", f"{known['bones']} bones"),
@@ -50,70 +54,66 @@ def show_dataset(known: dict) -> None:
 
 
 def leakage(crossing: int, unnamed: int) -> tuple[str, ...]:
-    """The verdict on patients in two splits. Without names there is none, only that exact copies are kept together."""
+    """The verdict on patients in two splits; not known where radiographs have no patient id."""
     if crossing:
-        return "Leakage", f"{crossing:,} patients", "are in two splits: figures are too good", "missed"
+        return "Leakage", f"{crossing:,} patients", "are in two splits, so figures are too good", "missed"
     if unnamed:
         return "Leakage", "Not known", "patients may overlap; exact copies do not"
     return "Leakage", "None found", "no patient is in two splits"
 
 
-def show_models(chosen: Selection, dataset: Dataset) -> None:
-    """One row a checkpoint, the AUROC intervals on one shared axis."""
-    whole, broken = loaders.sources(dataset), loaders.checkpoints()[1]
-    where = f"{chosen.split}, {chosen.bone}, threshold {chosen.threshold:.3f}"
-    widgets.caption("Models", f"studies of {dataset.name}: {where}")
+def draw_models(view: View) -> None:
+    """One row a model, the AUROC intervals on one shared axis."""
+    whole, broken = loaders.sources(view.dataset), loaders.checkpoints()[1]
+    where = f"{view.split}, {bone_name(view.bone).lower()}, threshold {view.threshold:.3f}"
+    widgets.caption("Models", f"studies of {view.source.data}: {where}")
     if whole:
         names = (
             "Model",
             "Study AUROC, 95% interval",
             "0.5 &rarr; 1.0",
-            "Locked threshold",
+            "Operating point",
             *(rate.heading for rate in headline_rates()),
             "Missed",
         )
         head = "".join(f"<th{' class=number' if name == 'Missed' else ''}>{name}</th>" for name in names)
-        rows = "".join(model_row(checkpoint, dataset, chosen) for checkpoint in whole.values())
+        rows = "".join(
+            model_row_html(replace(view, source=source), name == view.source.name) for name, source in whole.items()
+        )
         st.html(f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>')
     else:
         widgets.empty(
             "No checkpoint yet",
-            "Train one; it appears here as soon as its first epoch is done.",
-            f"python -m core train original-cnn-64 --data {dataset.name} --out original-cnn-64",
+            "Train one; it appears here after its first epoch.",
+            f"python -m core train original-cnn-64 --data {view.source.data} --out original-cnn-64",
         )
     for name, reason in {**broken, **broken_datasets()}.items():
         widgets.empty(f"{name} cannot be used", reason)
 
 
-def show_next(chosen: Selection, dataset: Dataset) -> None:
-    """The most useful thing to do now, as a link."""
-    whole = loaders.sources(dataset)
-    scores = loaders.predictions(dataset, whole[chosen.checkpoint]) if chosen.checkpoint in whole else None
+def draw_next(view: View) -> None:
+    """The most useful next step, as a link."""
+    source = view.source
+    scores = loaders.predictions(source)
     widgets.caption("Next")
     if scores is None:
         with st.container(horizontal=True):
-            if whole:
-                st.page_link(
-                    "threshold/page.py",
-                    label=f"Score it with {chosen.checkpoint}",
-                    query_params={},
-                    icon=ARROW,
-                )
-            st.page_link("dataset/page.py", label="Look at what the data set holds", query_params={}, icon=ARROW)
+            if source.model:
+                st.page_link("threshold/page.py", label=f"Score it with {source.name}", query_params={}, icon=ARROW)
+            st.page_link("dataset/page.py", label="See what the data set holds", query_params={}, icon=ARROW)
         return
-    studies = loaders.studies(dataset, whole[chosen.checkpoint], chosen.split, chosen.one_bone)
-    table = outcome_table(studies, chosen.threshold)
+    table = outcome_table(loaders.studies(view), view.threshold)
     missed = int((table["outcome"] == "FN").sum())
     words = f"Read the {missed} missed studies" if missed != 1 else "Read the one missed study"
     with st.container(horizontal=True):
-        if missed and chosen.has_images:
+        if missed and source.has_images:
             st.page_link("errors/page.py", label=words, query_params={}, icon=ARROW)
         st.page_link("threshold/page.py", label="Choose the threshold", query_params={}, icon=ARROW)
-    if chosen.has_images:
-        show_worst(dataset, scores, study_view.ordered(table, "FN", ALL).head(4), chosen)
+    if source.has_images:
+        draw_worst(view, scores, study_view.ordered(table, "FN").head(4))
 
 
-def show_worst(dataset: Dataset, scores: pd.DataFrame, worst: pd.DataFrame, chosen: Selection) -> None:
+def draw_worst(view: View, scores: pd.DataFrame, worst: pd.DataFrame) -> None:
     """The most confident misses, to begin with."""
     if worst.empty:
         return
@@ -122,13 +122,10 @@ def show_worst(dataset: Dataset, scores: pd.DataFrame, worst: pd.DataFrame, chos
         study_view.open_study(study)
         # An empty mapping, since None asks to clear what belongs to the selectors; they write theirs again.
         st.switch_page("errors/page.py", query_params={})
-    widgets.caption("Missed with most confidence", "lowest score first")
-    files = study_view.with_files(dataset, scores[scores["study_id"].isin(worst["study_id"])])
-    cards = [
-        study_view.card(dataset, row, files[files["study_id"] == row.study_id], chosen, "FN")
-        for row in worst.itertuples()
-    ]
+    widgets.caption("Most confident misses", "lowest score first")
+    files = study_view.with_files(view.dataset, scores[scores["study_id"].isin(worst["study_id"])])
+    cards = [study_view.card(view, row, files[files["study_id"] == row.study_id], "FN") for row in worst.itertuples()]
     widgets.gallery(cards)
 
 
-show()
+draw_page()

@@ -10,13 +10,12 @@ from core.models.checkpoint import Checkpoint
 from dashboard.runs import charts as history
 from dashboard.runs import jobs
 from dashboard.shared import loaders, selection, widgets
-from dashboard.shared.scoring import chosen_parts
 
 
 def show() -> None:
-    chosen = selection.current()
-    dataset = loaders.choosable()[chosen.dataset]
-    if chosen.checkpoint not in loaders.sources(dataset):
+    view = selection.current()
+    dataset = view.dataset
+    if view.source.model is None:
         widgets.heading("Training runs", dataset, dataset.name)
         widgets.empty(
             "There is no checkpoint to read",
@@ -25,7 +24,7 @@ def show() -> None:
         )
         jobs.show(dataset)
         return
-    dataset, checkpoint = chosen_parts(chosen)
+    checkpoint = view.source.model
     widgets.heading("Training runs", dataset if checkpoint.manifest.get("phantom") else None, checkpoint.name)
     jobs.show(dataset)
     others = [name for name in loaders.checkpoints()[0] if name != checkpoint.name]

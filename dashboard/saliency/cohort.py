@@ -3,34 +3,31 @@
 import pandas as pd
 import streamlit as st
 
-from core.data.index import Dataset
 from core.errors import OverreadError
 from core.jobs import Job
 from core.metrics.intervals import wilson
-from core.models.checkpoint import Checkpoint
-from core.scores.source import source_of
+from core.scores.view import View
 from core.workflows.trust import TrustSample, enqueue_judging, find_judging_job
 from dashboard.saliency import look, means
 from dashboard.shared import loaders, maps, widgets
 from dashboard.shared.job_status import draw_job
-from dashboard.shared.selection import Selection
 
 
-def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: Selection) -> None:
+def show(view: View, views: pd.DataFrame) -> None:
     """The trust table, then mean maps."""
-    show_trust(dataset, checkpoint, chosen)
-    means.show(dataset, checkpoint, views, chosen)
+    show_trust(view)
+    means.show(view, views)
 
 
-def show_trust(dataset: Dataset, checkpoint: Checkpoint, chosen: Selection) -> None:
+def show_trust(view: View) -> None:
     """What has been judged, and the job that judges more."""
     from core.explain.cohort import trust_table
 
-    rows = maps.judged(checkpoint)
-    here = rows[rows["sha1"].isin(set(loaders.index(dataset.name)["sha1"]))]
+    rows = maps.judged(view.source.model)
+    here = rows[rows["sha1"].isin(set(loaders.index(view.dataset)["sha1"]))]
     widgets.caption(
         "Which method to trust on this model",
-        f"{here['sha1'].nunique()} radiographs of {dataset.name} judged" if len(here) else "nothing judged yet",
+        f"{here['sha1'].nunique()} radiographs of {view.source.data} judged" if len(here) else "nothing judged yet",
     )
     if len(here):
         table = trust_table(here)
@@ -46,7 +43,7 @@ def show_trust(dataset: Dataset, checkpoint: Checkpoint, chosen: Selection) -> N
             "shows any network the same. On the finding: strongest place within reach of the known abnormality, beside "
             "what a random place hits."
         )
-    run_job(dataset, checkpoint, chosen)
+    run_job(view)
 
 
 def shown_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -76,12 +73,12 @@ def shown_table(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def run_job(dataset: Dataset, checkpoint: Checkpoint, chosen: Selection) -> None:
+def run_job(view: View) -> None:
     """The progress of the job that judges a sample, and the form that starts one."""
     from core.explain.cohort import DEFAULT_METHODS
 
     methods = look.registry()
-    source = source_of(checkpoint, dataset)
+    source = view.source
     active = draw_job(lambda: find_judging_job(source), describe_job, "Maps judged so far are kept.")
     with st.expander("Judge a sample", icon=":material/play_arrow:"):
         left, right = st.columns([1, 2])
@@ -97,7 +94,7 @@ def run_job(dataset: Dataset, checkpoint: Checkpoint, chosen: Selection) -> None
         )
         if st.button("Judge them", type="primary", key="judge", disabled=active or not names):
             try:
-                enqueue_judging(source, TrustSample(chosen.split, count, tuple(names)))
+                enqueue_judging(source, TrustSample(view.split, count, tuple(names)))
             except OverreadError as error:
                 st.error(str(error))
             else:

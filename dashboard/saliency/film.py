@@ -1,5 +1,6 @@
 """One radiograph: its maps side by side, and under each whether it is to be trusted."""
 
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 
@@ -13,14 +14,14 @@ from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled
-from core.models.checkpoint import Checkpoint
+from core.scores.view import View
 from dashboard.saliency import look as saliency_look
 from dashboard.saliency.charts import trust_curves
 from dashboard.shared import loaders, maps, theme, widgets
 from dashboard.shared.case import similar
 from dashboard.shared.overlay import sheet_png
 from dashboard.shared.scope import scope
-from dashboard.shared.selection import ALL, SPLITS, Selection
+from dashboard.shared.selection import SPLITS
 
 MOST = 300
 # Word, sign and colour: each says it alone.
@@ -31,9 +32,23 @@ MARKS = {
 BETTER = {True: "yes", False: "no", None: "cannot be judged"}
 
 
-def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: Selection) -> None:
+@dataclass(frozen=True)
+class Sheet:
+    """One radiograph and the maps of it so far. finding: where a known abnormality is, bool [s, s], or None."""
+
+    row: pd.Series
+    shown: np.ndarray
+    look: saliency_look.Look
+    finding: np.ndarray | None
+    maps: dict = field(default_factory=dict)  # method -> Attribution
+    refused: dict[str, str] = field(default_factory=dict)  # method -> reason
+    judged: dict = field(default_factory=dict)  # method -> its trust, or why there is none
+
+
+def show(view: View, views: pd.DataFrame) -> None:
     """The maps are drawn first; their checks follow one by one."""
-    row = choose_image(dataset, checkpoint, views, chosen)
+    dataset, checkpoint = view.dataset, view.source.model
+    row = choose_image(view, views)
     pixels = checkpoint.input_spec.pixels(f"{dataset.root}/{row['path']}")
     sha1 = file_hash(dataset, row["image_id"])
     names = saliency_look.choose_methods()
@@ -41,77 +56,67 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
     with stage.container(key="look"):
         look = saliency_look.choose_look()
         layer, baseline = choose_options()
-    baseline, nothing = pictured(dataset, checkpoint, baseline)
-    key = (checkpoint.reference, sha1)
+    if baseline == "mean":
+        baseline = maps.mean_radiograph(dataset, checkpoint.input_spec)
     shown = maps.sharp(dataset.root, row["path"], sha1, checkpoint.input_spec.fit, checkpoint.input_spec.size)
     shown = pixels if look.as_given else shown
-    found, refused = {}, {}
+    sheet = Sheet(row, shown, look, maps.findings(dataset).mask(row["image_id"], checkpoint.input_spec))
     with stage, st.spinner("Making the maps"):
         for name in names:
             try:
-                found[name] = maps.attribution(*key, name, layer, baseline, checkpoint, pixels, nothing)
+                sheet.maps[name] = maps.attribution(checkpoint, pixels, name, layer, baseline)
             except OverreadError as error:
-                refused[name] = str(error)
+                sheet.refused[name] = str(error)
     place = stage.empty()
-    judged: dict = {}
-    truth = maps.findings(dataset.name, dataset.index_hash, dataset).mask(row["image_id"], checkpoint.input_spec)
-    draw(place, row, shown, names, found, refused, judged, look, truth)
-    offer_files(row, pixels, shown, found, look)
+    place.html(sheet_html(sheet, names))
+    offer_files(sheet, pixels)
     link_to_study(row)
-    known = known_auroc(dataset, checkpoint, chosen)
-    for name in found:
+    known = known_auroc(view)
+    for name in sheet.maps:
         try:
-            judged[name] = maps.trust(*key, name, layer, baseline, known, checkpoint, pixels, truth, nothing)
+            sheet.judged[name] = maps.trust(checkpoint, pixels, name, layer, baseline, known, sheet.finding)
         except OverreadError as error:
-            judged[name] = str(error)
-        draw(place, row, shown, names, found, refused, judged, look, truth)
-    judged = {name: trust for name, trust in judged.items() if not isinstance(trust, str)}
+            sheet.judged[name] = str(error)
+        place.html(sheet_html(sheet, names))
+    judged = {name: trust for name, trust in sheet.judged.items() if not isinstance(trust, str)}
     if judged:
         show_curves(judged)
         show_checks(judged)
-    similar.show_alike(dataset, checkpoint, row["study_id"])
+    similar.show_alike(view.source, row["study_id"])
 
 
-def pictured(dataset: Dataset, checkpoint: Checkpoint, baseline: str) -> tuple[str, np.ndarray | None]:
-    """The baseline's name, exact for the cache, and its picture where it is one."""
-    if baseline != "mean":
-        return baseline, None
-    spec = checkpoint.input_spec
-    made = maps.mean_radiograph(dataset.name, dataset.index_hash, spec.to_json(), dataset, spec)
-    return f"mean of {dataset.name}@{dataset.index_hash[:8]}", made
-
-
-def draw(place, row, pixels, names, found, refused, judged, look, truth) -> None:
+def sheet_html(sheet: Sheet, names: list[str]) -> str:
     """The whole row of pictures, with what is known so far under each."""
-    methods, outlined = saliency_look.registry(), saliency_look.outline(truth, pixels.shape[0])
+    row, look = sheet.row, sheet.look
+    methods, outlined = saliency_look.registry(), saliency_look.outline(sheet.finding, sheet.shown.shape[0])
     outcome = theme.OUTCOMES.get(row["outcome"], ("", "label unknown"))[1].lower()
     figures = [
         saliency_look.film(
             "Original",
-            saliency_look.picture(pixels) + outlined,
+            saliency_look.picture(sheet.shown) + outlined,
             f"score {expit(row['logit']):.3f}, logit {row['logit']:+.2f}",
             f"study: {outcome}{'; outlined: the known finding' if outlined else ''}",
         )
     ]
     for name in names:
         title = methods[name].title
-        if name in refused:
-            inside = f'<p class="refused">{escape(refused[name])}</p>'
+        if name in sheet.refused:
+            inside = f'<p class="refused">{escape(sheet.refused[name])}</p>'
             figures.append(saliency_look.film(title, inside, "refused", ""))
             continue
-        one = found[name]
-        inside = saliency_look.picture(pixels) + saliency_look.over(one, look) + outlined
+        one = sheet.maps[name]
+        inside = saliency_look.picture(sheet.shown) + saliency_look.over(one, look) + outlined
         figures.append(
             saliency_look.film(
                 title,
                 inside,
                 f"explains logit {one.value:+.2f}",
                 saliency_look.note(one, look),
-                trust_line(judged.get(name)),
-                verdict(judged.get(name)),
+                trust_line(sheet.judged.get(name)),
+                verdict(sheet.judged.get(name)),
             )
         )
-    place.html(saliency_look.block(figures, look))
+    return saliency_look.block(figures, look)
 
 
 def verdict(trust) -> str:
@@ -181,13 +186,13 @@ def show_checks(judged: dict) -> None:
         )
 
 
-def choose_image(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: Selection) -> pd.Series:
+def choose_image(view: View, views: pd.DataFrame) -> pd.Series:
     """One radiograph, those of missed studies first. It lives in the URL."""
-    studies = outcome_table(loaders.studies(dataset, checkpoint, chosen.split), chosen.threshold).set_index("study_id")
+    studies = outcome_table(loaders.studies(view.every_bone), view.threshold).set_index("study_id")
     views = views.assign(
         outcome=views["study_id"].map(studies["outcome"]), score=views["study_id"].map(studies["score"])
     )
-    listed = views if chosen.bone == ALL else views[views["bone"] == chosen.bone]
+    listed = views[views["bone"] == view.bone] if view.bone else views
     if listed.empty:
         listed = views
     rank = listed["outcome"].map({"FN": 0, "FP": 1, "TP": 2}).fillna(3)
@@ -232,25 +237,26 @@ def choose_options() -> tuple[str, str]:
     return layer.strip(), baseline
 
 
-def offer_files(row: pd.Series, pixels: np.ndarray, shown: np.ndarray, found: dict, look) -> None:
+def offer_files(sheet: Sheet, pixels: np.ndarray) -> None:
     """The picture as it is seen, and the floats behind it."""
+    found, look = list(sheet.maps.values()), sheet.look
     if not found:
         return
     from core.explain.export import npz_bytes
 
-    name = Path(row["image_id"]).stem
+    name = Path(sheet.row["image_id"]).stem
     looks = (look.polarity, look.palette, look.least)
     with st.container(horizontal=True):
         st.download_button(
             "PNG as seen",
-            lambda: sheet_png(shown, [(one.map, one.signed) for one in found.values()], looks, look.opacity),
+            lambda: sheet_png(sheet.shown, [(one.map, one.signed) for one in found], looks, look.opacity),
             f"{name}-saliency.png",
             "image/png",
             icon=":material/image:",
         )
         st.download_button(
             "NPZ of the maps",
-            lambda: npz_bytes(pixels, list(found.values())),
+            lambda: npz_bytes(pixels, found),
             f"{name}-saliency.npz",
             "application/octet-stream",
             icon=":material/data_array:",
@@ -271,20 +277,20 @@ def link_to_study(row: pd.Series) -> None:
     )
 
 
-def known_auroc(dataset: Dataset, checkpoint: Checkpoint, chosen: Selection) -> tuple[float, float] | None:
+def known_auroc(view: View) -> tuple[float, float] | None:
     """How well this network tells abnormal from normal on studies it has not learned from: on train, another split."""
-    there = scope(dataset, checkpoint)[0]
-    split = next((name for name in (chosen.split, *SPLITS) if name in there and name != "train"), "")
+    there = scope(view.source)[0]
+    split = next((name for name in (view.split, *SPLITS) if name in there and name != "train"), "")
     if not split:
         return None
-    known = labelled(loaders.studies(dataset, checkpoint, split))
+    known = labelled(loaders.studies(replace(view.every_bone, split=split)))
     found = auroc(known["score"], known["label"])
     return found.value, found.low
 
 
 def file_hash(dataset: Dataset, image_id: str) -> str:
     """SHA-1 of a radiograph's file."""
-    known = loaders.index(dataset.name).set_index("image_id")["sha1"]
+    known = loaders.index(dataset).set_index("image_id")["sha1"]
     if image_id not in known.index:
         raise OverreadError(f"The scores name {image_id}, which the index lacks: score {dataset.name} again.")
     return known[image_id]

@@ -9,34 +9,32 @@ import pandas as pd
 import streamlit as st
 from scipy.special import expit
 
-from core.data.index import Dataset
 from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
-from core.models.checkpoint import Checkpoint
+from core.scores.source import Source
+from core.scores.view import View
 from dashboard.saliency import look as saliency_look
 from dashboard.shared import loaders, widgets
 from dashboard.shared import maps as saliency
-from dashboard.shared.selection import Selection, bone_name
+from dashboard.shared.selection import bone_name
 
 AT_ONCE = ("hires_cam", "grad_cam")
 # Of each side: by those, which take one pass for all, and by any other method; and how many are shown one by one.
 MOST_AT_ONCE, MOST_MAPS, SHOWN = 200, 24, 24
 
 
-def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: Selection) -> None:
+def show(view: View, views: pd.DataFrame) -> None:
     """Mean maps of missed against found studies of a bone, in the body's frame."""
     widgets.caption(
         "Where it looks when it misses",
-        f"mean map of {bone_name(chosen.bone).lower()} in the frame of the body, at threshold {chosen.threshold:.3f}",
+        f"mean map of {bone_name(view.bone).lower()} in the frame of the body, at threshold {view.threshold:.3f}",
     )
     (name,) = saliency_look.choose_methods(most=1)
     look = saliency_look.choose_look()
-    studies = outcome_table(
-        loaders.studies(dataset, checkpoint, chosen.split, chosen.one_bone), chosen.threshold
-    ).set_index("study_id")
+    studies = outcome_table(loaders.studies(view), view.threshold).set_index("study_id")
     rows = views[views["study_id"].isin(studies.index)]
     rows = rows.assign(outcome=rows["study_id"].map(studies["outcome"]))
-    hashes = loaders.index(dataset.name).set_index("image_id")["sha1"]
+    hashes = loaders.index(view.dataset).set_index("image_id")["sha1"]
     sides = {"Missed": rows[rows["outcome"] == "FN"], "Found": rows[rows["outcome"] == "TP"]}
     if not st.toggle(
         "Make the mean maps",
@@ -52,7 +50,7 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
     for title, side in sides.items():
         most = MOST_AT_ONCE if name in AT_ONCE else MOST_MAPS
         rows = spread_out(side.sort_values("logit"), most)
-        maps, pixels, kept = side_maps(dataset, checkpoint, rows.assign(sha1=rows["image_id"].map(hashes)), name, title)
+        maps, pixels, kept = side_maps(view.source, rows.assign(sha1=rows["image_id"].map(hashes)), name, title)
         if not len(maps):
             why = "none of them gives a map" if len(side) else "no such study at this threshold"
             figures.append(saliency_look.film(title, '<p class="refused">No map</p>', "n = 0", why))
@@ -61,7 +59,7 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
         figures.append(mean_film(title, mean, film, len(maps), len(side), look))
         listed = spread_out(pd.Series(range(len(maps))), SHOWN)
         kept = list(kept.itertuples())
-        cards.append((title, [card(maps[one], pixels[one], kept[one], look, chosen) for one in listed]))
+        cards.append((title, [card(maps[one], pixels[one], kept[one], look, view) for one in listed]))
     st.html(saliency_look.block(figures, look))
     widgets.note(
         "Each map is cut to the body's bounding box and scaled to its own peak before the mean. That is a frame and no "
@@ -78,12 +76,13 @@ def spread_out(rows, most: int):
     return rows.iloc[places]
 
 
-def side_maps(dataset: Dataset, checkpoint: Checkpoint, rows: pd.DataFrame, name: str, title: str):
+def side_maps(source: Source, rows: pd.DataFrame, name: str, title: str):
     """(maps, pixels, rows) of those that can be read and explained."""
-    spec, pixels, places = checkpoint.input_spec, [], []
+    checkpoint, spec = source.model, source.model.input_spec
+    pixels, places = [], []
     for place, path in enumerate(rows["path"]):
         try:
-            pixels.append(spec.pixels(f"{dataset.root}/{path}"))
+            pixels.append(spec.pixels(f"{source.dataset.root}/{path}"))
             places.append(place)
         except OverreadError:
             continue  # named on the audit page
@@ -92,18 +91,16 @@ def side_maps(dataset: Dataset, checkpoint: Checkpoint, rows: pd.DataFrame, name
         return [], [], rows
     if name in AT_ONCE:
         # All of them for little more than scoring them.
-        made = saliency.grid(checkpoint.reference, tuple(rows["sha1"]), name, checkpoint, np.stack(pixels))
+        made = saliency.cam_maps(checkpoint, np.stack(pixels), name)
         return list(made.astype(np.float32)), pixels, rows
     bar = st.empty()
     with bar:
         tell = widgets.progress("Making the maps")
     maps, kept = [], []
-    for place, row in enumerate(rows.itertuples()):
+    for place in range(len(rows)):
         tell(place / len(rows), f"{title}, {place} of {len(rows)}")
         try:
-            maps.append(
-                saliency.attribution(checkpoint.reference, row.sha1, name, "", "black", checkpoint, pixels[place]).map
-            )
+            maps.append(saliency.attribution(checkpoint, pixels[place], name, "", "black").map)
             kept.append(place)
         except OverreadError:
             continue  # refused: the radiograph's own page says why
@@ -111,10 +108,10 @@ def side_maps(dataset: Dataset, checkpoint: Checkpoint, rows: pd.DataFrame, name
     return maps, [pixels[place] for place in kept], rows.iloc[kept]
 
 
-def card(found: np.ndarray, pixels: np.ndarray, row, look, chosen: Selection) -> str:
+def card(found: np.ndarray, pixels: np.ndarray, row, look, view: View) -> str:
     """One radiograph under its map, small; a click opens it at its own level."""
     inside = saliency_look.picture(pixels) + saliency_look.over(as_map(found), look)
-    link = f"saliency?{urlencode(chosen.query(level='Radiograph', image=row.image_id))}"
+    link = f"saliency?{urlencode(view.address(level='Radiograph', image=row.image_id))}"
     words = f'<a href="{escape(link)}" target="_self">{escape(Path(row.image_id).name)}</a>'
     return widgets.film(inside, f"{words}<span>{expit(row.logit):.3f}</span>")
 

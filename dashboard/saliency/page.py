@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard.saliency import cohort, film, study
 from dashboard.shared import scoring, selection, widgets
 
-VIEWS = {"Radiograph": film.show, "Study": study.show, "Cohort": cohort.show}
+LEVELS = {"Radiograph": film.show, "Study": study.show, "Cohort": cohort.show}
 WHAT = {
     "Radiograph": "explains the logit of one radiograph",
     "Study": "explains the score of a study, through its pooling",
@@ -14,14 +14,15 @@ WHAT = {
 
 
 def show() -> None:
-    chosen = selection.current()
-    dataset, checkpoint = scoring.chosen_parts(chosen)
+    view = selection.current()
+    scoring.require_model(view)
     place = st.container()
-    view = st.segmented_control("Level", list(VIEWS), default="Radiograph", key="level", bind="query-params")
-    view = view or "Radiograph"
+    level = st.segmented_control("Level", list(LEVELS), default="Radiograph", key="level", bind="query-params")
+    level = level or "Radiograph"
     with place:
-        widgets.heading("Saliency", dataset, checkpoint.name, f"{WHAT[view]} at {checkpoint.input_spec.size} px")
-    VIEWS[view](dataset, checkpoint, scoring.scored(chosen, every_bone=True), chosen)
+        size = view.source.model.input_spec.size
+        widgets.heading("Saliency", view.dataset, view.source.name, f"{WHAT[level]} at {size} px")
+    LEVELS[level](view, scoring.scored(view.every_bone))
 
 
 show()

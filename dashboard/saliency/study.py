@@ -7,26 +7,25 @@ import pandas as pd
 import streamlit as st
 from scipy.special import expit
 
-from core.data.index import Dataset
 from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
 from core.metrics.studies import aggregations_of
-from core.models.checkpoint import Checkpoint
+from core.scores.view import View
 from dashboard.saliency import film as saliency_film
 from dashboard.saliency import look as saliency_look
 from dashboard.shared import loaders, theme, widgets
 from dashboard.shared import maps as saliency
 from dashboard.shared.overlay import full_strength
-from dashboard.shared.selection import ALL, Selection
 
 MOST = 300
 # Each view is judged by the whole study's score, so a study of many views is judged in its highest ones.
 MOST_JUDGED = 4
 
 
-def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: Selection) -> None:
+def show(view: View, views: pd.DataFrame) -> None:
     """All radiographs of one study."""
-    study = choose_study(dataset, checkpoint, views, chosen)
+    dataset, checkpoint = view.dataset, view.source.model
+    study = choose_study(view)
     rows = views[views["study_id"] == study.name].sort_values("logit", ascending=False)
     left, right = st.columns(2)
     with left:
@@ -38,7 +37,7 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
     pixels = np.stack([checkpoint.input_spec.pixels(f"{dataset.root}/{path}") for path in rows["path"]])
     hashes = tuple(saliency_film.file_hash(dataset, image) for image in rows["image_id"])
     try:
-        maps = saliency.study_attribution(checkpoint.reference, hashes, name, aggregation, checkpoint, pixels)
+        maps = saliency.study_attribution(checkpoint, pixels, name, aggregation)
     except OverreadError as error:
         widgets.empty("This map is refused", str(error))
         return
@@ -46,7 +45,7 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
     top = full_strength(np.stack([one.map for one in maps]))
     parts = np.array([np.abs(one.map).sum() for one in maps])
     parts = parts / max(parts.sum(), 1e-12)
-    spec, findings = checkpoint.input_spec, saliency.findings(dataset.name, dataset.index_hash, dataset)
+    spec, findings = checkpoint.input_spec, saliency.findings(dataset)
     truths = [findings.mask(image, spec) for image in rows["image_id"]]
     films = [
         pixels[place] if look.as_given else saliency.sharp(dataset.root, path, hashes[place], spec.fit, spec.size)
@@ -75,21 +74,19 @@ def show(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: 
 
     draw()
     widgets.note("The maps of a study share one scale: a view that is pale moved its score little.")
-    known = saliency_film.known_auroc(dataset, checkpoint, chosen)
+    known = saliency_film.known_auroc(view)
     for place in range(min(len(maps), MOST_JUDGED)):
         try:
-            judged[place] = saliency.view_trust(
-                checkpoint.reference, hashes, place, name, aggregation, known, checkpoint, pixels, truths[place]
-            )
+            judged[place] = saliency.view_trust(checkpoint, pixels, place, name, aggregation, known, truths[place])
         except OverreadError as error:
             judged[place] = str(error)
         draw()
 
 
-def choose_study(dataset: Dataset, checkpoint: Checkpoint, views: pd.DataFrame, chosen: Selection) -> pd.Series:
+def choose_study(view: View) -> pd.Series:
     """One study, the most confident misses first. It lives in the URL."""
-    studies = outcome_table(loaders.studies(dataset, checkpoint, chosen.split), chosen.threshold)
-    rows = studies if chosen.bone == ALL else studies[studies["bone"] == chosen.bone]
+    studies = outcome_table(loaders.studies(view.every_bone), view.threshold)
+    rows = studies[studies["bone"] == view.bone] if view.bone else studies
     rows = studies if rows.empty else rows
     rank = rows["outcome"].map({"FN": 0, "FP": 1, "TP": 2}).fillna(3)
     rows = rows.assign(rank=rank).sort_values(["rank", "score", "study_id"]).head(MOST)

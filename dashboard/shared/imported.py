@@ -1,13 +1,13 @@
 """Imported scores as pages see them: a model of the data set they were matched to, else a data set of scores only."""
 
-import streamlit as st
+import pandas as pd
 
 from core.data.index import Dataset, list_datasets
-from core.models.checkpoint import Checkpoint
 from core.paths import home
-from core.scores.imports import DESCRIPTION, SCORES, Imported, imported_predictions, list_imported
+from core.scores.imports import DESCRIPTION, Imported, imported_predictions, list_imported
 from core.scores.predictions import dataset_reference
-from dashboard.shared.cache import looked_up_once, stamp
+from core.scores.source import Source
+from dashboard.shared.cache import FileStamp, cached_data, cached_resource, looked_up_once, stamp
 
 ONLY = " (scores only)"
 
@@ -20,33 +20,28 @@ def imported_sets() -> dict[str, Imported]:
 
 @looked_up_once
 def scores_only() -> dict[str, Dataset]:
-    """The imported sets without radiographs, as data sets, by the words they are chosen by.
+    """The imported sets without radiographs, as data sets, by the name that the selector shows.
 
-    Also those whose data set was indexed anew since: they belong to rows that are no longer there.
+    They include sets whose data set was indexed again since: the rows they were matched to are gone.
     """
-    there = {dataset_reference(dataset) for dataset in list_datasets()}
+    indexed = {dataset_reference(dataset) for dataset in list_datasets()}
     return {
-        f"{name}{ONLY}": _as_dataset(found) for name, found in imported_sets().items() if found.dataset not in there
+        f"{name}{ONLY}": _as_dataset(found) for name, found in imported_sets().items() if found.dataset not in indexed
     }
 
 
-def sources(dataset: Dataset, checkpoints: dict[str, Checkpoint]) -> dict[str, Checkpoint | Imported]:
-    """What can be judged on a data set: the checkpoints, and the imported scores that belong to it."""
+def imported_models(dataset: Dataset) -> dict[str, Imported]:
+    """The imported sets that belong to a data set, by name."""
     if dataset.kind == "scores":
         name = dataset.name.removesuffix(ONLY)
         return {name: imported_sets()[name]}
-    here = {name: found for name, found in imported_sets().items() if found.dataset == dataset_reference(dataset)}
-    return {**checkpoints, **{name: found for name, found in here.items() if name not in checkpoints}}
+    return {name: found for name, found in imported_sets().items() if found.dataset == dataset_reference(dataset)}
 
 
-def predictions_of(found: Imported):
-    """PREDICTIONS of an imported set; copied only where it is written to."""
-    return _predictions(found.reference, score_stamp(found), found).copy(deep=False)
-
-
-def score_stamp(found: Imported) -> tuple:
-    """When its scores were last written."""
-    return stamp(found.folder / SCORES)
+@cached_resource(max_entries=4, show_spinner="Reading the scores")
+def imported_scores(source: Source) -> pd.DataFrame:
+    """PREDICTIONS of an imported set. Shared: nobody may change it."""
+    return imported_predictions(source.model)
 
 
 def _descriptions():
@@ -66,11 +61,6 @@ def _as_dataset(found: Imported) -> Dataset:
     )
 
 
-@st.cache_data(max_entries=1, show_spinner=False)
-def _imported(stamps) -> list[Imported]:
+@cached_data(max_entries=1)
+def _imported(descriptions: tuple[FileStamp, ...]) -> list[Imported]:
     return list_imported()
-
-
-@st.cache_resource(max_entries=4, show_spinner="Reading the scores")
-def _predictions(reference: str, stamps, _imported: Imported):
-    return imported_predictions(_imported)

@@ -1,6 +1,7 @@
-"""What pages read, cached: each wraps one core call. The only home of st.cache_*.
+"""What several pages read, cached. Each function wraps one call into `core`.
 
-Every key holds the stamp of the files behind it, so a new index, new scores or new weights are seen at once.
+Keys are the arguments themselves: a source changes with its hashes and score files, a data set with its index, so a
+new index, new scores or new weights are seen at once. `dashboard.shared.cache` says how they are hashed.
 """
 
 import base64
@@ -8,22 +9,21 @@ import io
 from pathlib import Path
 
 import pandas as pd
-import streamlit as st
 from PIL import Image
 
-from core.data.index import Dataset, list_datasets, read_dataset, read_index
+from core.data.index import Dataset, list_datasets, read_index
 from core.data.pixels import UnreadableImage, read_grey
 from core.data.split import overlap_table
 from core.data.thumbnails import thumbnail
 from core.errors import OverreadError
 from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
-from core.models.checkpoint import PREDICTIONS, Checkpoint, checkpoint_folders, list_checkpoints
-from core.scores.imports import Imported
-from core.scores.predictions import predictions_path, read_predictions
-from dashboard.shared.cache import looked_up_once, one_look, stamp  # noqa: F401
-from dashboard.shared.imported import imported_sets, predictions_of, score_stamp, scores_only  # noqa: F401
-from dashboard.shared.imported import sources as _sources
+from core.models.checkpoint import Checkpoint, checkpoint_folders, list_checkpoints
+from core.scores.predictions import read_predictions
+from core.scores.source import Source, source_of
+from core.scores.view import View
+from dashboard.shared.cache import FileStamp, cached_data, cached_resource, looked_up_once, one_look, stamp  # noqa: F401
+from dashboard.shared.imported import imported_models, imported_scores, imported_sets, scores_only  # noqa: F401
 
 TRUTH = ("abnormality", "true_label", "visible", "x0", "y0", "x1", "y1", "defects", "label_flipped")
 
@@ -43,91 +43,75 @@ def checkpoints() -> tuple[dict[str, Checkpoint], dict[str, str]]:
     return {checkpoint.name: checkpoint for checkpoint in whole}, broken
 
 
-def sources(dataset: Dataset) -> dict[str, Checkpoint | Imported]:
-    """What can be judged on a data set, by name: checkpoints, and the imported scores that belong to it."""
-    return _sources(dataset, checkpoints()[0])
+def sources(dataset: Dataset) -> dict[str, Source]:
+    """The sources on a data set, by name: checkpoints, then the imported scores that belong to it."""
+    own = {} if dataset.kind == "scores" else checkpoints()[0]
+    imported = {name: found for name, found in imported_models(dataset).items() if name not in own}
+    return {name: source_of(model, dataset) for name, model in {**own, **imported}.items()}
 
 
 def preferred(dataset: Dataset) -> str | None:
     """The model to show first: one that was trained on this data set, else one that has scored it, else any."""
     found = sources(dataset)
-    scored = [name for name, source in found.items() if _has_scored(dataset, source)]
+    scored = [name for name, source in found.items() if source.is_scored]
     own = [name for name in scored if _trained_on(found[name]) == dataset.name]
     return next(iter([*own, *scored, *found]), None)
 
 
 @looked_up_once
 def choosable() -> dict[str, Dataset]:
-    """What can be chosen as a data set: those that are indexed, then imported scores without radiographs."""
+    """What the data set selector offers: indexed data sets, then imported scores without radiographs."""
     return {**datasets(), **scores_only()}
 
 
-def index(name: str) -> pd.DataFrame:
+def index(dataset: Dataset) -> pd.DataFrame:
     """The Index of a data set."""
-    return _index(name, stamp(read_dataset(name).folder / "index.parquet"))
+    return _index(dataset, stamp(index_file(dataset)))
 
 
-def overlap(name: str) -> pd.DataFrame:
+def index_file(dataset: Dataset) -> Path:
+    """The file of the Index."""
+    return dataset.folder / "index.parquet"
+
+
+def overlap(dataset: Dataset) -> pd.DataFrame:
     """Patients on more than one side of a split."""
-    return _overlap(name, stamp(read_dataset(name).folder / "index.parquet"))
+    return _overlap(dataset, stamp(index_file(dataset)))
 
 
-def predictions(dataset: Dataset, checkpoint: Checkpoint | Imported) -> pd.DataFrame | None:
-    """The stored scores of a checkpoint on a data set; None where there are none yet. Imported scores as they are."""
-    if isinstance(checkpoint, Imported):
-        return predictions_of(checkpoint)
-    found = _predictions(
-        dataset.name, dataset.index_hash, checkpoint.reference, _score_stamps(dataset, checkpoint), dataset, checkpoint
-    )
+def predictions(source: Source) -> pd.DataFrame | None:
+    """The stored scores of a source; None where there are none yet."""
+    found = imported_scores(source) if source.kind == "imported" else _predictions(source)
+    # A shallow copy: a million rows cost nothing, and callers cannot change the shared table.
     return None if found is None else found.copy(deep=False)
 
 
-def studies(dataset: Dataset, checkpoint: Checkpoint | Imported, split: str, bone: str = "") -> pd.DataFrame:
-    """STUDIES of one split, and of one bone if it is named."""
-    found = _studies(
-        dataset.name,
-        dataset.index_hash,
-        checkpoint.reference,
-        _score_stamps(dataset, checkpoint),
-        split,
-        bone,
-        dataset,
-        checkpoint,
-    )
-    # Copied only where it is written to: a million rows cost nothing here, and nobody can change what is kept.
-    return found.copy(deep=False)
+def studies(view: View) -> pd.DataFrame:
+    """STUDIES of a view. Needs scores."""
+    return _studies(view.cohort).copy(deep=False)
 
 
-def counts(dataset: Dataset, checkpoint: Checkpoint | Imported, split: str, bone: str = "") -> pd.DataFrame:
-    """COUNTS of the labelled among these studies."""
-    return _counts(
-        dataset.name,
-        dataset.index_hash,
-        checkpoint.reference,
-        _score_stamps(dataset, checkpoint),
-        split,
-        bone,
-        dataset,
-        checkpoint,
-    )
+def counts(view: View) -> pd.DataFrame:
+    """COUNTS of the labelled studies of a view. Needs scores."""
+    return _counts(view.cohort)
 
 
 def truth(dataset: Dataset) -> pd.DataFrame | None:
-    """What is known of a phantom set, by image_id; None for real radiographs."""
+    """The known truth of a phantom set, by image_id; None for real radiographs."""
     file = Path(dataset.root) / "truth.parquet"
-    return _truth(str(file), stamp(file)) if dataset.phantom and file.exists() else None
+    return _truth(stamp(file)) if dataset.phantom and file.exists() else None
 
 
-@st.cache_data(max_entries=20_000, max_size="300MB", show_spinner=False)
-def thumbnail_uri(_dataset: Dataset, path: str, sha1: str) -> str:
-    """A radiograph's thumbnail as a data URI; '' where it cannot be decoded. Keyed by the file's content."""
+@cached_data(max_entries=20_000, max_size="300MB")
+def thumbnail_uri(dataset: Dataset, path: str, sha1: str) -> str:
+    """A radiograph's thumbnail as a data URI; '' where it cannot be decoded."""
     try:
-        return _uri(thumbnail(_dataset, path, sha1))
+        return _uri(thumbnail(dataset, path, sha1))
     except UnreadableImage:
         return ""
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@cached_data(max_entries=64)
 def film_uri(root: str, path: str, sha1: str) -> str:
     """The radiograph at its full resolution as a data URI. UnreadableImage where it cannot be decoded."""
     return picture_uri(read_grey(Path(root) / path))
@@ -145,87 +129,60 @@ def overlay_uri(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-@st.cache_resource(max_entries=2, show_spinner="Loading the network")
-def classifier(reference: str, _checkpoint: Checkpoint):
+@cached_resource(max_entries=2, show_spinner="Loading the network")
+def classifier(checkpoint: Checkpoint):
     """The network, ready to score. Imports torch, so only pages that run a model call it."""
     from core.scores.classifier import load_classifier
 
-    return load_classifier(_checkpoint)
+    return load_classifier(checkpoint)
 
 
-@st.cache_data(max_entries=1, show_spinner="Checking the checkpoints")
-def _checkpoints(stamps):
+@cached_data(max_entries=1, show_spinner="Checking the checkpoints")
+def _checkpoints(files: tuple[FileStamp, ...]):
     return list_checkpoints()
 
 
-@st.cache_data(max_entries=8, show_spinner="Reading the index")
-def _index(name: str, stamp) -> pd.DataFrame:
-    return read_index(name)
+@cached_data(max_entries=8, show_spinner="Reading the index")
+def _index(dataset: Dataset, file: FileStamp) -> pd.DataFrame:
+    return read_index(dataset.name)
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def _overlap(name: str, stamp) -> pd.DataFrame:
-    return overlap_table(_index(name, stamp))
+@cached_data(max_entries=8)
+def _overlap(dataset: Dataset, file: FileStamp) -> pd.DataFrame:
+    return overlap_table(_index(dataset, file))
 
 
-@st.cache_resource(max_entries=16, show_spinner="Reading the scores")
-def _predictions(
-    dataset_name: str, index_hash: str, reference: str, stamps, _dataset: Dataset, _checkpoint: Checkpoint
-):
-    return read_predictions(_checkpoint, _dataset)
+@cached_resource(max_entries=16, show_spinner="Reading the scores")
+def _predictions(source: Source) -> pd.DataFrame | None:
+    return read_predictions(source.model, source.dataset) if source.model else None
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _studies(
-    dataset_name: str,
-    index_hash: str,
-    reference: str,
-    stamps,
-    split: str,
-    bone: str,
-    _dataset: Dataset,
-    _checkpoint: Checkpoint,
-) -> pd.DataFrame:
-    rows = predictions(_dataset, _checkpoint)
-    return study_table(rows[(rows["split"] == split) & (rows["bone"].eq(bone) if bone else True)])
+@cached_resource(max_entries=64)
+def _studies(cohort: View) -> pd.DataFrame:
+    rows = predictions(cohort.source)
+    return study_table(rows[(rows["split"] == cohort.split) & (rows["bone"].eq(cohort.bone) if cohort.bone else True)])
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _counts(
-    dataset_name: str,
-    index_hash: str,
-    reference: str,
-    stamps,
-    split: str,
-    bone: str,
-    _dataset: Dataset,
-    _checkpoint: Checkpoint,
-) -> pd.DataFrame:
-    known = labelled(_studies(dataset_name, index_hash, reference, stamps, split, bone, _dataset, _checkpoint))
+@cached_data(max_entries=64)
+def _counts(cohort: View) -> pd.DataFrame:
+    known = labelled(_studies(cohort))
     return counts_table(known["score"], known["label"])
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
-def _truth(file: str, stamp) -> pd.DataFrame:
+@cached_data(max_entries=4)
+def _truth(file: FileStamp) -> pd.DataFrame:
     try:
-        return pd.read_parquet(file).set_index("image_id")[list(TRUTH)]
+        return pd.read_parquet(file.path).set_index("image_id")[list(TRUTH)]
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
-        raise OverreadError(f"{file} cannot be read ({reason}); draw the phantoms again to see their truth.") from error
+        raise OverreadError(
+            f"{file.path} cannot be read ({reason}). Draw the phantoms again to see their truth.",
+            code="truth-unreadable",
+        ) from error
 
 
-def _has_scored(dataset: Dataset, source: Checkpoint | Imported) -> bool:
-    return any(modified for _, _, modified, _ in _score_stamps(dataset, source))
-
-
-def _trained_on(source: Checkpoint | Imported) -> str:
-    return "" if isinstance(source, Imported) else source.manifest.get("dataset", "")
-
-
-def _score_stamps(dataset: Dataset, checkpoint: Checkpoint | Imported) -> tuple:
-    if isinstance(checkpoint, Imported):
-        return (score_stamp(checkpoint),)
-    return stamp(predictions_path(checkpoint, dataset)), stamp(checkpoint.folder / PREDICTIONS)
+def _trained_on(source: Source) -> str:
+    return source.model.manifest.get("dataset", "") if source.kind == "checkpoint" else ""
 
 
 def _uri(jpeg: bytes) -> str:

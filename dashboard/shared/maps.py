@@ -1,23 +1,24 @@
-"""Maps, their trust, and a cohort's: cached by the weights' hash and the files' content, or kept on disk by them."""
+"""Attribution maps and the checks of their trust, cached by the weights, the pixels and the settings."""
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from core.data.index import Dataset
+from core.data.input_spec import InputSpec
 from core.models.checkpoint import Checkpoint
 from dashboard.shared import loaders
+from dashboard.shared.cache import cached_data
 
 # A film is shown about so many pixels wide.
 SHARP = 640
 
 
 def moved_on() -> bool:
-    """Ends this run, by Streamlit's own exception, where its reader has asked for something else meanwhile.
+    """End this run, by Streamlit's own exception, if its reader has asked for something else meanwhile.
 
-    Asked before each pass through a network: without it a map of a hundred passes would be finished for nobody.
+    Called before each pass through a network. Without it, a map of a hundred passes would be finished for nobody.
     """
-    # Streamlit has no public name for it; without it a map is finished first, as anything else is.
+    # Streamlit has no public name for it; without it a map is finished first, like anything else.
     from streamlit.runtime.scriptrunner_utils import script_run_context
 
     if check := getattr(script_run_context, "get_run_yield_check", lambda: None)():
@@ -25,122 +26,110 @@ def moved_on() -> bool:
     return False
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
-def attribution(
-    reference: str, sha1: str, method: str, layer: str, baseline: str, _checkpoint: Checkpoint, _pixels, _nothing=None
-):
-    """One map of one radiograph. MethodRefused is raised and not cached.
+@cached_data(max_entries=128)
+def attribution(checkpoint: Checkpoint, pixels: np.ndarray, method: str, layer: str, baseline: str | np.ndarray):
+    """One map of one radiograph uint8 [s, s]; a baseline is a name or a picture uint8 [s, s].
 
-    `_nothing` is the picture that a baseline such as 'mean of demo@hash' names.
+    MethodRefused where the method does not apply; it is not cached.
     """
     from core.explain.attribution import MapSettings, attribute
 
-    nothing = baseline if _nothing is None else _nothing
-    network = loaders.classifier(reference, _checkpoint)
-    return attribute(network, _pixels, method, MapSettings(layer, nothing), moved_on)
+    network = loaders.classifier(checkpoint)
+    return attribute(network, pixels, method, MapSettings(layer, baseline), moved_on)
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
+@cached_data(max_entries=128)
 def trust(
-    reference: str,
-    sha1: str,
+    checkpoint: Checkpoint,
+    pixels: np.ndarray,
     method: str,
     layer: str,
-    baseline: str,
-    auroc,
-    _checkpoint: Checkpoint,
-    _pixels,
-    _truth,
-    _nothing=None,
+    baseline: str | np.ndarray,
+    model_auroc: tuple[float, float] | None,
+    finding: np.ndarray | None,
 ):
-    """The checks of that map."""
+    """The checks of that map. finding: where the known abnormality is, bool [s, s]."""
     from core.explain.attribution import MapSettings
     from core.explain.faithfulness import Evidence, check_map
 
-    found = attribution(reference, sha1, method, layer, baseline, _checkpoint, _pixels, _nothing)
     return check_map(
-        loaders.classifier(reference, _checkpoint),
-        _pixels,
-        found,
-        Evidence(_truth, auroc),
-        MapSettings(layer, baseline if _nothing is None else _nothing),
+        loaders.classifier(checkpoint),
+        pixels,
+        attribution(checkpoint, pixels, method, layer, baseline),
+        Evidence(finding, model_auroc),
+        MapSettings(layer, baseline),
         cancelled=moved_on,
     )
 
 
-@st.cache_data(max_entries=32, show_spinner="Explaining the study")
-def study_attribution(
-    reference: str, sha1s: tuple[str, ...], method: str, aggregation: str, _checkpoint: Checkpoint, _pixels
-):
-    """One map a view, for the logit of the study's score."""
+@cached_data(max_entries=32, show_spinner="Explaining the study")
+def study_attribution(checkpoint: Checkpoint, pixels: np.ndarray, method: str, aggregation: str):
+    """One map a view, for the logit of the study's score. pixels: uint8 [n, s, s]."""
     from core.explain.attribution import attribute_study
 
-    network = loaders.classifier(reference, _checkpoint)
-    return attribute_study(network, _pixels, method, aggregation, cancelled=moved_on)
+    return attribute_study(loaders.classifier(checkpoint), pixels, method, aggregation, cancelled=moved_on)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@cached_data(max_entries=64)
 def view_trust(
-    reference: str,
-    sha1s: tuple[str, ...],
+    checkpoint: Checkpoint,
+    pixels: np.ndarray,
     place: int,
     method: str,
     aggregation: str,
-    auroc,
-    _checkpoint: Checkpoint,
-    _pixels,
-    _truth,
+    model_auroc: tuple[float, float] | None,
+    finding: np.ndarray | None,
 ):
-    """The checks of one view's map of a study's score."""
+    """The checks of the map of one view, the one at `place`, for its study's score."""
     from core.explain.faithfulness import Evidence, check_map
     from core.explain.score_functions import StudyView
 
-    maps = study_attribution(reference, sha1s, method, aggregation, _checkpoint, _pixels)
+    maps = study_attribution(checkpoint, pixels, method, aggregation)
     return check_map(
-        loaders.classifier(reference, _checkpoint),
-        _pixels[place],
+        loaders.classifier(checkpoint),
+        pixels[place],
         maps[place],
-        Evidence(_truth, auroc),
-        study=StudyView(_pixels, place, aggregation),
+        Evidence(finding, model_auroc),
+        study=StudyView(pixels, place, aggregation),
         cancelled=moved_on,
     )
 
 
-@st.cache_data(max_entries=8, show_spinner="Making the mean radiograph")
-def mean_radiograph(dataset_name: str, index_hash: str, spec: str, _dataset: Dataset, _spec) -> np.ndarray:
-    """The mean of up to 500 radiographs of a data set, as the network is given one."""
+@cached_data(max_entries=8, show_spinner="Making the mean radiograph")
+def mean_radiograph(dataset: Dataset, spec: InputSpec) -> np.ndarray:
+    """The mean of up to 500 radiographs of a data set, at the network's input size."""
     from core.explain.trust_sample import mean_radiograph as made
 
-    return made(_dataset, _spec)
+    return made(dataset, spec)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@cached_data(max_entries=64)
 def sharp(root: str, path: str, sha1: str, fit: str, size: int) -> np.ndarray:
-    """The radiograph fitted as the network is given it, but with so many pixels a side as are worth looking at."""
+    """The radiograph fitted as for the network, but at least SHARP pixels a side, for display."""
     from core.data.pixels import read_grey, to_square
 
     return to_square(read_grey(f"{root}/{path}"), max(size, SHARP), fit)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def grid(reference: str, sha1s: tuple[str, ...], method: str, _checkpoint: Checkpoint, _pixels) -> np.ndarray:
-    """HiRes-CAM or Grad-CAM of many radiographs at once, float16 [n, s, s]."""
+@cached_data(max_entries=16)
+def cam_maps(checkpoint: Checkpoint, pixels: np.ndarray, method: str) -> np.ndarray:
+    """HiRes-CAM or Grad-CAM of many radiographs uint8 [n, s, s] in one pass, float16 [n, s, s]."""
     from core.explain.grid_cam import cam_grid
 
-    network = loaders.classifier(reference, _checkpoint)
-    return cam_grid(network, _pixels, fine=method == "hires_cam", cancelled=moved_on).astype(np.float16)
+    network = loaders.classifier(checkpoint)
+    return cam_grid(network, pixels, fine=method == "hires_cam", cancelled=moved_on).astype(np.float16)
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def findings(dataset_name: str, index_hash: str, _dataset: Dataset):
-    """Where abnormalities are known to lie."""
+@cached_data(max_entries=8)
+def findings(dataset: Dataset):
+    """Where abnormalities are known to be."""
     from core.data.abnormality_masks import AbnormalityMasks
 
-    return AbnormalityMasks.of(_dataset)
+    return AbnormalityMasks.of(dataset)
 
 
 def judged(checkpoint: Checkpoint) -> pd.DataFrame:
-    """What has been judged of a checkpoint's maps; a file of a few hundred lines, read anew each time."""
+    """The checked maps of a checkpoint; a file of a few hundred lines, read each time."""
     from core.explain.cohort import trust_rows
 
     return trust_rows(checkpoint)

@@ -1,28 +1,23 @@
-"""Which splits and bones there are to choose from, read once: every page asks on every run."""
+"""Which splits and bones can be chosen. Every page asks on every run, so the answer is cached."""
 
-import streamlit as st
-
-from core.data.index import Dataset
 from core.errors import OverreadError
-from core.models.checkpoint import Checkpoint
 from core.schema import bone_order
-from core.scores.imports import Imported
+from core.scores.source import Source, source_of
 from dashboard.shared import loaders
+from dashboard.shared.cache import cached_data
 
 
-def scope(dataset: Dataset, source: Checkpoint | Imported | None) -> tuple[frozenset[str], list[str]]:
+def scope(source: Source) -> tuple[frozenset[str], list[str]]:
     """The splits that are scored (else those of the index) and the bones, in their order."""
-    reference = source.reference if source else ""
-    stamps = loaders._score_stamps(dataset, source) if source else ()
     try:
-        return _scope(dataset.name, dataset.index_hash, reference, stamps, dataset, source)
+        return _scope(source)
     except OverreadError:
-        # Damaged scores: the pages that need them say so.
-        return _scope(dataset.name, dataset.index_hash, "", (), dataset, None)
+        # The pages that need the scores say that they are damaged.
+        return _scope(source_of(None, source.dataset))
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _scope(name, index_hash, reference, stamps, _dataset, _source) -> tuple[frozenset[str], list[str]]:
-    scored = loaders.predictions(_dataset, _source) if _source else None
-    rows = scored if _dataset.kind == "scores" else loaders.index(_dataset.name)
+@cached_data(max_entries=64)
+def _scope(source: Source) -> tuple[frozenset[str], list[str]]:
+    scored = loaders.predictions(source)
+    rows = scored if source.dataset.kind == "scores" else loaders.index(source.dataset)
     return frozenset((rows if scored is None else scored)["split"].unique()), list(bone_order(rows["bone"].unique()))

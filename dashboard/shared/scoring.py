@@ -1,102 +1,100 @@
-"""From the selection to its scores; where there are none yet, the page says so and offers to make them."""
+"""The scores that a page needs; where there are none yet, the page says so and offers to make them."""
 
 import shlex
 
 import pandas as pd
 import streamlit as st
 
-from core.data.index import Dataset
 from core.errors import OverreadError
-from core.models.checkpoint import Checkpoint
-from core.scores.imports import Imported
-from core.scores.source import source_of
+from core.scores.source import Source
+from core.scores.view import View
 from dashboard.shared import loaders, study_tables, widgets
 from dashboard.shared.case import loader
-from dashboard.shared.selection import ALL, Selection, bone_name
+from dashboard.shared.selection import bone_name
 
 
-def chosen_parts(chosen: Selection) -> tuple[Dataset, Checkpoint | Imported]:
-    """The data set and whose scores are judged. Without any the page ends with what to do."""
-    dataset = loaders.choosable()[chosen.dataset]
-    whole, broken = loaders.sources(dataset), loaders.checkpoints()[1]
-    if chosen.checkpoint not in whole:
-        widgets.heading("No model yet", dataset)
-        for name, reason in broken.items():
-            widgets.empty(f"{name} cannot be used", reason)
-        widgets.empty(
-            "There is no checkpoint to read",
-            "Train one; it appears here as soon as its first epoch is done.",
-            f"python -m core train original-cnn-64 --data {shlex.quote(chosen.dataset)} --out original-cnn-64",
-        )
-        st.stop()
-    return dataset, whole[chosen.checkpoint]
+def require_model(view: View) -> None:
+    """End the page with what to do where the data set has no model."""
+    if view.source.model:
+        return
+    widgets.heading("No model yet", view.dataset)
+    for name, reason in loaders.checkpoints()[1].items():
+        widgets.empty(f"{name} cannot be used", reason)
+    widgets.empty(
+        "There is no checkpoint yet",
+        "Train one; it appears here after its first epoch.",
+        f"python -m core train original-cnn-64 --data {shlex.quote(view.source.data)} --out original-cnn-64",
+    )
+    st.stop()
 
 
-def scored(chosen: Selection, every_bone: bool = False) -> pd.DataFrame:
-    """PREDICTIONS of the chosen split and bone. Where there are none, the page ends with the way to make them."""
-    dataset, checkpoint = chosen_parts(chosen)
+def scored(view: View) -> pd.DataFrame:
+    """PREDICTIONS of a view. Where there are none, the page ends with the way to make them."""
+    require_model(view)
     try:
-        found = loaders.predictions(dataset, checkpoint)
+        found = loaders.predictions(view.source)
     except OverreadError as error:
         found = None
         widgets.empty("The stored scores cannot be used", str(error))
     if found is None:
-        offer(dataset, checkpoint)
+        offer_scoring(view.source)
         st.stop()
-    rows = found[found["split"] == chosen.split]
-    if chosen.bone != ALL and not every_bone:
-        rows = rows[rows["bone"] == chosen.bone]
+    rows = found[found["split"] == view.split]
+    if view.bone:
+        rows = rows[rows["bone"] == view.bone]
     if rows.empty:
         widgets.empty(
-            f"No radiograph of {bone_name(chosen.bone).lower()} in the split {chosen.split}",
+            f"No radiograph of {bone_name(view.bone).lower()} in the split {view.split}",
             "Choose another bone or split in the sidebar.",
         )
         st.stop()
     return rows.reset_index(drop=True)
 
 
-def tables(chosen: Selection, every_bone: bool = False) -> study_tables.Tables:
-    """Studies and counts of the chosen split and bone. Without scores the page ends with the way to make them."""
+def tables(view: View) -> study_tables.Tables:
+    """Studies and counts of a view. Without scores the page ends with the way to make them."""
+    require_model(view)
     try:
-        found = study_tables.tables(*chosen_parts(chosen), chosen.split, "" if every_bone else chosen.one_bone)
+        found = study_tables.tables(view)
     except OverreadError:
         found = None
     if found is None:
         # Says what is wrong or missing, offers what can be done, and ends the page.
-        scored(chosen, every_bone)
+        scored(view)
     return found
 
 
-def cases(chosen: Selection, dataset: Dataset, source: Checkpoint | Imported) -> loader.Cases:
+def cases(view: View) -> loader.Cases:
     """The cases of the chosen split at the threshold, shared. Where there are none, the page ends as in `scored`."""
+    require_model(view)
     try:
-        found = loader.cases(dataset, source, chosen.split, chosen.threshold)
+        found = loader.cases(view.every_bone)
     except OverreadError:
         found = None
     if found is None or found.table.empty:
-        scored(chosen, every_bone=True)
+        scored(view.every_bone)
         st.stop()
     return found
 
 
-def offer(dataset: Dataset, checkpoint: Checkpoint) -> None:
+def offer_scoring(source: Source) -> None:
     """Say that these scores are missing, and offer to make them."""
     widgets.empty(
-        f"{checkpoint.name} has not scored {dataset.name} yet",
-        f"Score its {len(loaders.index(dataset.name)):,} radiographs now, or in a terminal:",
-        f"python -m core predict {shlex.quote(checkpoint.name)} --data {shlex.quote(dataset.name)}",
+        f"{source.name} has not scored {source.data} yet",
+        f"Score its {len(loaders.index(source.dataset)):,} radiographs now, or in a terminal:",
+        f"python -m core predict {shlex.quote(source.name)} --data {shlex.quote(source.data)}",
     )
     if st.button("Score now", type="primary", key="score_now"):
-        score(dataset, checkpoint)
+        score_now(source)
         st.rerun()
 
 
-def score(dataset: Dataset, checkpoint: Checkpoint) -> None:
-    """Score a data set, with progress, and keep the scores."""
+def score_now(source: Source) -> None:
+    """Score a data set, with progress, and store the scores."""
     tell = widgets.progress("Loading the network")
-    from core.workflows.score import score as score_dataset
+    from core.workflows.score import score
 
     def progress(done: int, total: int, message: str) -> None:
         tell(done / max(total, 1), f"{message}: {done:,} of {total:,}")
 
-    score_dataset(source_of(checkpoint, dataset), progress=progress)
+    score(source, progress=progress)

@@ -1,4 +1,4 @@
-"""One threshold for all bones, beside a little shift for each and, where it is earned, a bone's own."""
+"""One threshold for all bones, beside a small shift for each bone and, where data allow it, a threshold of its own."""
 
 import math
 from html import escape
@@ -6,34 +6,33 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from core.data.index import Dataset
-from core.metrics.thresholds import FEWEST_ABNORMAL, Choice, PerBone, Rule
+from core.metrics.thresholds import FEWEST_ABNORMAL, PerBone
+from core.scores.view import View
 from dashboard.shared import study_tables, widgets
-from dashboard.shared.selection import Selection, bone_name
+from dashboard.shared.selection import bone_name
 from dashboard.shared.study_tables import Tables
+from dashboard.threshold.rule import Answer
 
-AT_ONCE = 100_000  # more studies take seconds, so they are asked for
+AT_ONCE = 100_000  # fitting more studies takes seconds, so the page asks first
 
 
-def show(
-    dataset: Dataset, source, chosen: Selection, tables: Tables, rule: Rule, choice: Choice, prevalence: float | None
-) -> None:
+def draw_bones(view: View, tables: Tables, answer: Answer) -> None:
     """The rule on all bones together, with shrunken offsets, and on each alone; nothing where one bone is chosen."""
-    if chosen.one_bone or len(tables.grid.groups) < 2:
+    if view.bone or len(tables.grid.groups) < 2:
         return
-    widgets.caption("Per bone", f"the constraint met by one threshold, and by a threshold for each, on {chosen.split}")
-    if rule.kind in ("two", "threshold"):
+    widgets.caption("Per bone", f"one threshold for all bones, and one for each, on {view.split}")
+    if answer.rule.kind in ("two", "threshold"):
         widgets.note("Choose a constraint that gives one threshold to see it per bone.")
         return
-    if not choice.feasible:
+    if not answer.choice.feasible:
         widgets.note("The constraint cannot be met on all bones together, so there is nothing to shift per bone.")
         return
     many = len(tables.studies) > AT_ONCE
     if many and not st.toggle("Fit the bones", key="fit_bones", help="Takes seconds with so many studies."):
         return
-    found = study_tables.per_bone(dataset, source, chosen.split, rule, choice.bound, prevalence)
+    found = study_tables.per_bone(view, answer.rule, answer.choice.bound, answer.prevalence)
     st.html(bones_html(found))
-    widgets.note(said(found))
+    widgets.note(bones_sentence(found))
 
 
 def bones_html(found: PerBone) -> str:
@@ -47,8 +46,8 @@ def bones_html(found: PerBone) -> str:
     return f'<div class="table tight"><table>{rows}</table></div>'
 
 
-def said(found: PerBone) -> str:
-    """What the offsets are, and when a bone gets a threshold of its own."""
+def bones_sentence(found: PerBone) -> str:
+    """The effect of the offsets, and when a bone gets a threshold of its own."""
     if found.why:
         offsets = f"No bone is shifted: {found.why}."
     else:
@@ -56,18 +55,19 @@ def said(found: PerBone) -> str:
             int(found.table[name].sum()) for name in ("fn", "fp", "shifted_fn", "shifted_fp")
         )
         offsets = (
-            "Shifted by offsets on the log-odds of the score, shrunk to 0 for bones with few studies (spread "
-            f"{found.tau:.2f}): {fn_shifted:,} missed and {fp_shifted:,} false alarms in all, not {fn:,} and {fp:,}."
+            "The shifts are offsets on the log-odds of the score, shrunk to 0 for bones with few studies (spread "
+            f"{found.tau:.2f}). In all, {fn_shifted:,} missed and {fp_shifted:,} false alarms instead of {fn:,} and "
+            f"{fp:,}."
         )
     return (
-        f"{offsets} A bone has a threshold of its own only with {FEWEST_ABNORMAL} abnormal studies and a gain in "
-        "balanced accuracy on patients it was not chosen on. What is locked is the one for all."
+        f"{offsets} A bone gets a threshold of its own only with {FEWEST_ABNORMAL} abnormal studies and a gain in "
+        "balanced accuracy on patients it was not chosen on. Only the threshold for all bones can be locked."
     )
 
 
 def _row(row: dict) -> str:
-    still = math.isnan(row["offset"]) or abs(row["offset"]) < 0.005
-    moved = "" if still else f"<small>{row['offset']:+.2f} log-odds</small>"
+    unmoved = math.isnan(row["offset"]) or abs(row["offset"]) < 0.005
+    moved = "" if unmoved else f"<small>{row['offset']:+.2f} log-odds</small>"
     cells = [
         f'<span class="mark missed">{_count(row["fn"])}</span><small>of {row["n_abnormal"]:,}</small>',
         f'<span class="mark alarm">{_count(row["fp"])}</span><small>of {row["n"] - row["n_abnormal"]:,}</small>',

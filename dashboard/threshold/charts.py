@@ -1,4 +1,4 @@
-"""The decision curve: what a threshold is worth against calling every study abnormal, or none."""
+"""The decision curve: net benefit of the model, of calling every study abnormal, and of calling none abnormal."""
 
 import numpy as np
 import pandas as pd
@@ -8,11 +8,11 @@ from dashboard.shared import theme
 
 
 def net_benefit(table: pd.DataFrame, threshold: float) -> go.Figure:
-    """From decision.net_benefit_table, per 100 studies; the mark is the threshold that is chosen now."""
+    """From decision.net_benefit_table, per 100 studies; the mark is the shared threshold."""
     figure = theme.figure(
         "Decision curve",
         "net benefit per 100 studies",
-        "Threshold, read as the probability from which one would review",
+        "Threshold, as the probability from which one would review",
         "Net benefit per 100 studies",
     )
     lines = (
@@ -42,6 +42,6 @@ def net_benefit(table: pd.DataFrame, threshold: float) -> go.Figure:
             marker={"color": theme.THRESHOLD, "size": 11, "symbol": "diamond"},
         )
     top = 100 * max(table["net_benefit"].max(), table["treat_all"].max(), 0.001)
-    # Calling all abnormal falls without end: it is cut off, the model as long as it is not worse than it can be good.
+    # The line of calling all abnormal falls without end, so the axis is cut at the model's range.
     bottom = max(min(1.1 * 100 * table["net_benefit"].min(), -0.35 * top), -top)
     return figure.update_yaxes(range=[bottom, 1.08 * top]).update_xaxes(range=[0, 1])

@@ -1,36 +1,33 @@
-"""The threshold: chosen under a constraint, dragged, weighed at a prevalence, locked here and verified there."""
+"""The threshold: chosen under a constraint, dragged, read at a prevalence, locked on one split, verified on another."""
 
 import streamlit as st
 
 from dashboard.shared import scoring, selection, widgets
 from dashboard.shared.selection import bone_name
-from dashboard.threshold import bones, lock, work
-from dashboard.threshold import panel as threshold_panel
-from dashboard.threshold import rule as threshold_rule
+from dashboard.threshold import bones, lock, panel, rule, work
 
 
-def show() -> None:
-    chosen = selection.current()
-    dataset, source = scoring.chosen_parts(chosen)
-    widgets.heading("Threshold", dataset, source.name, f"{chosen.split} studies", bone_name(chosen.bone))
-    tables = scoring.tables(chosen)
-    rule, choice, prevalence = threshold_rule.show(chosen, tables)
-    points, _ = lock.points_of(source)
-    marks = [*lock.marks(points), *threshold_rule.marks(rule, choice)]
-    # The panel stands above its settings, and is drawn after them.
-    panel = st.container()
-    axis = threshold_panel.settings()
-    with panel:
-        threshold_panel.show(dataset, source, chosen, tables, prevalence, axis, marks)
-    widgets.note(threshold_panel.resolution(tables))
+def draw_page() -> None:
+    view = selection.current()
+    scoring.require_model(view)
+    widgets.heading("Threshold", view.dataset, view.source.name, f"{view.split} studies", bone_name(view.bone))
+    tables = scoring.tables(view)
+    answer = rule.draw_rule(view, tables)
+    points, _ = lock.points_of(view.source)
+    marks = [*lock.marks(points), *rule.marks(answer)]
+    # The panel is above its settings on the page, and is drawn after them.
+    place = st.container()
+    axis = panel.draw_settings()
+    with place:
+        panel.draw_panel(view, tables, answer.prevalence, axis, marks)
+    widgets.note(panel.resolution(tables))
     left, right = st.columns(2, gap="large")
     with left:
-        lock.show(dataset, source, chosen, tables, rule, choice, prevalence)
+        lock.draw_lock(view, tables, answer)
     with right:
-        widgets.caption("Band between two thresholds", "what lies in it, and the rate of exchange")
-        work.show_band(dataset, source, chosen)
-    bones.show(dataset, source, chosen, tables, rule, choice, prevalence)
-    work.show_workload(tables, chosen, prevalence)
+        work.draw_band(view)
+    bones.draw_bones(view, tables, answer)
+    work.draw_workload(view, tables, answer.prevalence)
 
 
-show()
+draw_page()

@@ -1,61 +1,93 @@
-"""The constraint first: a rule, its target, and the threshold that meets it on these studies, or why none does."""
+"""The constraint: a rule, its target, and the threshold that meets it on these studies, or why none does."""
 
 import math
+from dataclasses import dataclass
 
 import streamlit as st
 
 from core.errors import OverreadError
 from core.metrics.counts import class_sizes
 from core.metrics.thresholds import Choice, Rule, choose
+from core.scores.view import View
 from dashboard.shared import selection, widgets
-from dashboard.shared.selection import Selection
 from dashboard.shared.study_tables import Tables
 
 KEPT = {"bind": "query-params", "persist_state": "session"}
 RULES = {
     "Sensitivity first": "The highest threshold whose lower 95% bound on sensitivity meets the target: the fewest "
-    "false alarms among all that keep the promise.",
+    "false alarms among all thresholds that meet it.",
     "Specificity first": "The lowest threshold whose lower 95% bound on specificity meets the target.",
-    "Alerts": "The lowest threshold with at most so many studies in 100 called abnormal, at the prevalence beside it.",
-    "Cost": "The lowest cost when a missed abnormality costs so many false alarms, at the prevalence beside it.",
-    "Youden": "The largest sensitivity + specificity - 1 (Youden 1950): both errors weigh the same.",
+    "Alerts": "The lowest threshold that calls at most so many of 100 studies abnormal, at the stated prevalence.",
+    "Cost": "The lowest cost if one missed abnormality costs as much as so many false alarms, at the stated "
+    "prevalence.",
+    "Youden": "The largest sensitivity + specificity - 1 (Youden 1950): both errors have the same weight.",
     "Guarantee on misses": "Misses an abnormal study with at most this probability, if new studies are exchangeable "
     "with these (conformal risk control, Angelopoulos 2022).",
-    "Two thresholds": "Below the lower one ruled out, from the upper one ruled in, those between referred.",
-    "By hand": "The threshold of the panel, as it stands.",
+    "Two thresholds": "Studies below the lower one are ruled out, from the upper one ruled in, and between them "
+    "referred.",
+    "By hand": "The threshold of the panel.",
 }
 BOUNDS = {"Wilson": "wilson", "Clopper-Pearson": "clopper-pearson", "None": "none"}
 
 
-def show(chosen: Selection, tables: Tables) -> tuple[Rule, Choice, float | None]:
-    """The rule, the prevalence, and the answer in one line, with a button that takes its threshold.
+@dataclass(frozen=True)
+class Answer:
+    """A rule, the thresholds that meet it (or why none does), and the stated prevalence (a share, or None)."""
 
-    Returns what was asked for, what came out, and the prevalence that is stated (a share, or None).
-    """
-    rule, bound, prevalence = asked(chosen, tables)
+    rule: Rule
+    choice: Choice
+    prevalence: float | None
+
+
+def draw_rule(view: View, tables: Tables) -> Answer:
+    """The rule, the prevalence, and the answer in one line, with a button that takes its threshold."""
+    rule, bound, prevalence = _draw_inputs(view, tables)
     try:
         choice = choose(tables.counts, rule, bound, prevalence)
     except OverreadError as error:
         st.warning(str(error), icon=":material/block:")
-        return rule, Choice(math.nan, False, str(error), rule.text), prevalence
-    answer(chosen, rule, choice)
-    return rule, choice, prevalence
+        return Answer(rule, Choice(math.nan, False, str(error), rule.text), prevalence)
+    _draw_answer(view, rule, choice)
+    return Answer(rule, choice, prevalence)
 
 
-def asked(chosen: Selection, tables: Tables) -> tuple[Rule, str, float | None]:
-    """The rule that the widgets name, the bound its target is held against, and the prevalence: all in the URL."""
+def marks(answer: Answer) -> list[tuple[str, float]]:
+    """The answer as lines on the panel."""
+    choice = answer.choice
+    if not choice.feasible or answer.rule.kind == "threshold":
+        return []
+    if math.isnan(choice.high):
+        return [("constraint", choice.threshold)]
+    return [("rule out below", choice.threshold), ("rule in from", choice.high)]
+
+
+def optimism_warning(view: View, rule: Rule) -> str:
+    """Why a threshold chosen on this split should be verified on another; '' on a split made for choosing."""
+    if view.split in ("tune", "train") or rule.kind == "threshold":
+        return ""
+    return (
+        f"Figures on the split where a threshold was chosen are too good (Leeflang 2008). Choose on tune, lock, and "
+        f"verify on {view.split}."
+    )
+
+
+def share(part: int, rest: int) -> str:
+    """`41.9%`: `part` of both."""
+    return f"{part / (part + rest):.1%}"
+
+
+def _draw_inputs(view: View, tables: Tables) -> tuple[Rule, str, float | None]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         about = "\n\n".join(f"**{name}.** {what}" for name, what in RULES.items())
         name = st.selectbox("Constraint", list(RULES), key="rule", width=190, help=about, **KEPT)
-        rule, bound = _rule(name, chosen)
-        prevalence = _prevalence(tables)
+        rule, bound = _read_rule(name, view)
+        prevalence = _draw_prevalence(tables)
     return rule, bound, prevalence
 
 
-def answer(chosen: Selection, rule: Rule, choice: Choice) -> None:
-    """Feasible: the threshold and what it does, with a button. Infeasible: the reason."""
+def _draw_answer(view: View, rule: Rule, choice: Choice) -> None:
     if not choice.feasible:
-        st.warning(f"Not feasible on {chosen.split}: {choice.reason}.", icon=":material/block:")
+        st.warning(f"Not feasible on {view.split}: {choice.reason}.", icon=":material/block:")
         return
     if rule.kind == "threshold":
         widgets.note(f"The threshold {choice.threshold:.4g} {choice.reason}.")
@@ -70,92 +102,73 @@ def answer(chosen: Selection, rule: Rule, choice: Choice) -> None:
         with st.container(width="stretch"):
             st.html(f'<p class="answer"><b>{words}</b> {choice.reason}.</p>')
         if math.isnan(choice.high):
-            # Above 1 stands only for "nothing is called abnormal".
-            _use("Use this threshold", "rule_use", choice.threshold, chosen)
+            _draw_use("Use this threshold", "rule_use", choice.threshold, view)
         else:
-            _use("Use the lower threshold", "rule_use", choice.threshold, chosen)
-            _use("Use the upper threshold", "rule_use_high", choice.high, chosen)
+            _draw_use("Use the lower threshold", "rule_use", choice.threshold, view)
+            _draw_use("Use the upper threshold", "rule_use_high", choice.high, view)
 
 
-def marks(rule: Rule, choice: Choice) -> list[tuple[str, float]]:
-    """The answer as lines on the panel."""
-    if not choice.feasible or rule.kind == "threshold":
-        return []
-    if math.isnan(choice.high):
-        return [("constraint", choice.threshold)]
-    return [("rule out below", choice.threshold), ("rule in from", choice.high)]
-
-
-def flatters(chosen: Selection, rule: Rule) -> str:
-    """Why a threshold chosen on this split should be verified on another; '' on a split made for choosing."""
-    if chosen.split in ("tune", "train") or rule.kind == "threshold":
-        return ""
-    return (
-        f"A threshold chosen on {chosen.split} reads better there than it is (Leeflang 2008): choose on tune, lock it, "
-        f"and verify on {chosen.split}."
-    )
-
-
-def _use(label: str, key: str, threshold: float, chosen: Selection) -> None:
+def _draw_use(label: str, key: str, threshold: float, view: View) -> None:
+    # A threshold above 1 means that nothing is called abnormal; 1 is the largest that the slider has.
     taken = min(threshold, 1.0)
     st.button(
-        "In use" if chosen.threshold == taken else label,
-        key=key, type="primary", disabled=chosen.threshold == taken, on_click=selection.choose,
+        "In use" if view.threshold == taken else label,
+        key=key, type="primary", disabled=view.threshold == taken, on_click=selection.choose,
         kwargs={"threshold": taken},
     )  # fmt: skip
 
 
-def _rule(name: str, chosen: Selection) -> tuple[Rule, str]:
+def _read_rule(name: str, view: View) -> tuple[Rule, str]:
     if name == "Youden":
         return Rule("youden"), "none"
     if name == "By hand":
-        return Rule("threshold", chosen.threshold), "none"
+        return Rule("threshold", view.threshold), "none"
     if name == "Alerts":
-        most = _number("At most, per 100 studies", "alerts", 20.0, 0.1, 100.0, 1.0)
+        most = _draw_number("At most, per 100 studies", "alerts", 20.0, 0.1, 100.0)
         return Rule("alerts", most), "none"
     if name == "Cost":
-        return Rule("cost", _number("A miss costs false alarms", "cost", 5.0, 0.1, 1000.0, 1.0)), "none"
+        return Rule("cost", _draw_number("False alarms per miss", "cost", 5.0, 0.1, 1000.0)), "none"
     if name == "Guarantee on misses":
-        most = _number("Missed at most (%)", "miss", 5.0, 0.1, 50.0, 1.0)
-        sure = _number("How sure (%)", "sure", None, 50.0, 99.9, 1.0, "on average")
+        most = _draw_number("Missed at most (%)", "miss", 5.0, 0.1, 50.0)
+        sure = _draw_number("Confidence (%)", "sure", None, 50.0, 99.9, "on average")
         return Rule("miss", _share(most), None if sure is None else _share(100 - sure)), "none"
     if name == "Two thresholds":
-        out = _number("Rule out: sensitivity (%)", "rule_out", 95.0, 1.0, 99.9, 1.0)
-        into = _number("Rule in: specificity (%)", "rule_in", 95.0, 1.0, 99.9, 1.0)
+        out = _draw_number("Rule out: sensitivity (%)", "rule_out", 95.0, 1.0, 99.9)
+        into = _draw_number("Rule in: specificity (%)", "rule_in", 95.0, 1.0, 99.9)
         both = {"out": Rule("sensitivity", _share(out)), "into": Rule("specificity", _share(into))}
-        return Rule("two", **both), _bound()
+        return Rule("two", **both), _draw_bound()
     kind = name.split()[0].lower()
-    return Rule(kind, _share(_number("Target, at least (%)", f"{kind}_target", 95.0, 1.0, 99.9, 1.0))), _bound()
+    return Rule(kind, _share(_draw_number("Target, at least (%)", f"{kind}_target", 95.0, 1.0, 99.9))), _draw_bound()
 
 
-def _bound() -> str:
-    about = "The lower 95% bound (Wilson 1927; Clopper and Pearson 1934, never too short), or none: the share itself."
-    return BOUNDS[st.selectbox("Held against", list(BOUNDS), key="bound", width=150, help=about, **KEPT)]
+def _draw_bound() -> str:
+    about = (
+        "What must meet the target: the lower 95% bound (Wilson 1927, or the longer one of Clopper and Pearson 1934), "
+        "or, with None, the observed share."
+    )
+    return BOUNDS[st.selectbox("Lower bound", list(BOUNDS), key="bound", width=150, help=about, **KEPT)]
 
 
-def _prevalence(tables: Tables) -> float | None:
+def _draw_prevalence(tables: Tables) -> float | None:
     abnormal, normal = class_sizes(tables.counts)
     stated = st.number_input(
         "Prevalence where used (%)", 0.1, 99.9, value=None, step=0.5, format="%.1f", key="prevalence", width=195,
         placeholder=f"here {share(abnormal, normal)}" if abnormal + normal else "unknown here",
-        help="Abnormal per 100 studies where the model will be used. Predictive values, alerts and workload depend on "
-        "it; empty: as in these studies, which is rarely a clinic's.",
+        help="Abnormal studies per 100 where the model will be used. Predictive values, alerts and workload depend on "
+        "it. If empty, the share in these studies is used, which is rarely that of a clinic.",
         **KEPT,
     )  # fmt: skip
     return None if stated is None else stated / 100
 
 
-def share(part: int, rest: int) -> str:
-    """`41.9%`: the first of both."""
-    return f"{part / (part + rest):.1%}"
-
-
-def _number(label, key, value, low, high, step, placeholder=None) -> float | None:
+def _draw_number(
+    label: str, key: str, value: float | None, low: float, high: float, placeholder: str | None = None
+) -> float | None:
     return st.number_input(
-        label, low, high, value=value, step=step, format="%.1f", key=key, width=170, placeholder=placeholder, **KEPT
+        label, low, high, value=value, step=1.0, format="%.1f", key=key, width=170, placeholder=placeholder, **KEPT
     )
 
 
 def _share(percent: float) -> float:
-    # 95% as text, so that it is the number 0.95 and not its neighbour.
+    # Through text, so that 95% is the number 0.95 and not its neighbour.
     return float(f"{percent:g}e-2")

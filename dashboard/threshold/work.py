@@ -1,5 +1,6 @@
 """What a threshold costs a clinic: workload at a prevalence, net benefit, and the studies between two thresholds."""
 
+from dataclasses import replace
 from html import escape
 from urllib.parse import urlencode
 
@@ -7,25 +8,24 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.data.index import Dataset
 from core.metrics.decision import net_benefit_table
 from core.metrics.intervals import Estimate
 from core.metrics.rates import RATES, rates_at
+from core.scores.view import View
 from dashboard.shared import study_tables, widgets
-from dashboard.shared.selection import Selection, bone_name
+from dashboard.shared.selection import bone_name
 from dashboard.shared.study_tables import Tables
-from dashboard.threshold import charts as decision
-from dashboard.threshold import live_panel
+from dashboard.threshold import charts, live_panel
 
 KEPT = {"bind": "query-params", "persist_state": "session"}
-OF = 1000  # studies that a workload is told in
+OF = 1000  # the workload is given per so many studies
 
 
-def show_workload(tables: Tables, chosen: Selection, prevalence: float | None) -> None:
-    """What the threshold means in so many studies, the rest of the exact figures, and the decision curve."""
+def draw_workload(view: View, tables: Tables, prevalence: float | None) -> None:
+    """The outcomes in OF studies, more exact figures, and the decision curve."""
     where = "as in these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
-    widgets.caption("Workload", f"at threshold {chosen.threshold:.4g}, {where}")
-    rates = rates_at(tables.counts, chosen.threshold, prevalence)
+    widgets.caption("Workload", f"at threshold {view.threshold:.4g}, {where}")
+    rates = rates_at(tables.counts, view.threshold, prevalence)
     st.html(f'<p class="answer">{workload(rates, prevalence)}</p>')
     further = [rate for rate in RATES.values() if rate.name not in live_panel.RATES_SHOWN]
     widgets.facts(*[(rate.title, *widgets.estimate_text(rates[rate.name], rate.format)) for rate in further])
@@ -33,28 +33,33 @@ def show_workload(tables: Tables, chosen: Selection, prevalence: float | None) -
     if table["net_benefit"].isna().all():
         widgets.empty("The decision curve is not estimable", "It needs abnormal and normal studies.")
         return
-    widgets.show_figure(decision.net_benefit(table, chosen.threshold), "net_benefit")
-    widgets.note(worth(tables, chosen.threshold, prevalence))
+    widgets.show_figure(charts.net_benefit(table, view.threshold), "net_benefit")
+    widgets.note(net_benefit_sentence(tables, view.threshold, prevalence))
 
 
-def worth(tables: Tables, threshold: float, prevalence: float | None) -> str:
-    """What net benefit is, and how much the chosen threshold is worth."""
+def net_benefit_sentence(tables: Tables, threshold: float, prevalence: float | None) -> str:
+    """The net benefit at the threshold, and its definition."""
     about = (
-        "Net benefit counts true positives per 100 studies, less false alarms at the rate of exchange that the "
-        "threshold stands for (Vickers and Elkin 2006). It reads the score as a probability: see its calibration first."
+        "Net benefit is true positives minus false alarms per 100 studies, where the threshold sets how many false "
+        "alarms cost as much as one miss (Vickers and Elkin 2006). It takes the score as a probability, so check the "
+        "calibration first."
     )
     if not 0 < threshold < 1:
         return about
-    here = net_benefit_table(tables.counts, [threshold], prevalence).iloc[0]
-    model, everyone = 100 * here["net_benefit"], 100 * here["treat_all"]
-    said = f"At {threshold:.4g} the model is worth {model:+.1f}, calling every study abnormal {everyone:+.1f}, none 0."
-    return f"{said} {about}"
+    row = net_benefit_table(tables.counts, [threshold], prevalence).iloc[0]
+    model, everyone = 100 * row["net_benefit"], 100 * row["treat_all"]
+    here = (
+        f"Net benefit at {threshold:.4g}: the model {model:+.1f}, every study called abnormal {everyone:+.1f}, none 0."
+    )
+    return f"{here} {about}"
 
 
 def workload(rates: dict[str, Estimate], prevalence: float | None) -> str:
-    """The four outcomes among a thousand studies at the prevalence stated, as HTML; without one, to state it."""
+    """The four outcomes in OF studies at the stated prevalence, as HTML; without one, a request to state it."""
     if prevalence is None:
-        return "State the prevalence where it will be used, at the top: that of these studies is rarely a clinic's."
+        return (
+            "State the prevalence where it will be used, at the top. That of these studies is rarely that of a clinic."
+        )
     sensitivity, specificity = rates["sensitivity"].value, rates["specificity"].value
     if np.isnan(sensitivity + specificity):
         return "The workload is not estimable: it needs abnormal and normal studies."
@@ -68,36 +73,38 @@ def workload(rates: dict[str, Estimate], prevalence: float | None) -> str:
     )
 
 
-def show_band(dataset: Dataset, source, chosen: Selection) -> None:
-    """Two thresholds, and what changes between them: abnormal studies found, false alarms made, per bone."""
+def draw_band(view: View) -> None:
+    """Two thresholds, and what changes between them per bone: abnormal studies found, false alarms made."""
+    widgets.caption("Band between two thresholds", "studies in it, and the trade-off of misses for false alarms")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         low, high = (
             st.number_input(label, 0.0, 1.0, value=value, step=0.01, format="%.4f", key=key, width=170, **KEPT)
             for label, key, value in (("From", "band_low", 0.4), ("Up to", "band_high", 0.5))
         )
     if low > high:
-        widgets.empty("The band is empty", f"It goes from {low:g} up to {high:g}; the first must be the smaller one.")
+        widgets.empty("The band is empty", f"It goes from {low:g} up to {high:g}. The first must be the smaller one.")
         return
-    table = study_tables.band(dataset, source, chosen.split, chosen.one_bone, low, high)
-    st.html(band_html(table, chosen, low, high))
+    table = study_tables.band(view, low, high)
+    st.html(band_html(table, view, low, high))
     widgets.note(
-        f"Going down from {high:g} to {low:g} finds the abnormal studies of the band and makes false alarms of its "
-        f"normal ones. The numbers open the studies missed and cleared at {high:g}, where those of the band come last."
+        f"Lowering the threshold from {high:g} to {low:g} finds the abnormal studies of the band and turns its normal "
+        f"ones into false alarms. Each number opens the studies missed or cleared at {high:g}; those of the band come "
+        "last."
     )
 
 
-def band_html(table: pd.DataFrame, chosen: Selection, low: float, high: float) -> str:
+def band_html(table: pd.DataFrame, view: View, low: float, high: float) -> str:
     """One row a bone, 'all' first; counts link to the error browser at the upper threshold."""
     names = (f"Missed at {high:g}", f"False alarms at {low:g}", "False alarms per find")
     head = "<th></th>" + "".join(f'<th class="number">{name}</th>' for name in names)
     rows = []
     for row in table.itertuples():
-        bone = chosen.bone if row.group == "all" else row.group
+        here = replace(view if row.group == "all" else replace(view, bone=row.group), threshold=float(high))
         name = "All" if row.group == "all" else bone_name(row.group)
         cells = [
-            f'<span class="mark missed">{_link(row.abnormal, chosen, bone, high, "Missed")}</span>',
-            f'<span class="mark alarm">{_link(row.normal, chosen, bone, high, "Cleared")}</span>',
-            exchange(row),
+            f'<span class="mark missed">{_link(row.abnormal, here, "Missed")}</span>',
+            f'<span class="mark alarm">{_link(row.normal, here, "Cleared")}</span>',
+            trade_off(row),
         ]
         numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
         rows.append(f"<tr><td><b>{escape(name)}</b></td>{numbers}</tr>")
@@ -105,7 +112,7 @@ def band_html(table: pd.DataFrame, chosen: Selection, low: float, high: float) -
     return f'<div class="table tight"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def exchange(row) -> str:
+def trade_off(row) -> str:
     """`2.3 (1.2-4.8)`, or why there is none."""
     if np.isnan(row.alarms_per_find):
         return f"<small>{escape(_short(row.why))}</small>"
@@ -115,12 +122,11 @@ def exchange(row) -> str:
 
 
 def _short(why: str) -> str:
-    # What a narrow cell can hold; the sentence is on the command line.
+    # A narrow cell holds this much; the command line gives the whole sentence.
     return why.split(",")[0] if why.startswith("no interval") else "none found" if "abnormal" in why else "empty band"
 
 
-def _link(count: int, chosen: Selection, bone: str, high: float, outcome: str) -> str:
-    if not count or not chosen.has_images:
+def _link(count: int, view: View, outcome: str) -> str:
+    if not count or not view.source.has_images:
         return f"{count:,}"
-    query = chosen.query(bone=bone, threshold=repr(float(high)), outcome=outcome)
-    return f'<a href="errors?{escape(urlencode(query))}" target="_self">{count:,}</a>'
+    return f'<a href="errors?{escape(urlencode(view.address(outcome=outcome)))}" target="_self">{count:,}</a>'

@@ -7,22 +7,22 @@ import streamlit as st
 
 from core.review import summary
 from core.review.walkthroughs import Walkthrough, list_walkthroughs, read_walkthrough
-from core.scores.view import View, changes_since
+from core.scores.view import ALL_BONES, View, changes_since
 from dashboard.shared import loaders, scoring, selection, widgets
 from dashboard.shared.case import loader, make_walkthrough
 from dashboard.shared.case import reader as reviewer
 from dashboard.shared.case.loader import Cases
 from dashboard.shared.case.room import Room
-from dashboard.shared.selection import ALL, Selection
 from dashboard.walkthroughs import room as walk_room
 
 
 def show() -> None:
-    chosen = selection.current()
-    dataset, source = scoring.chosen_parts(chosen)
+    view = selection.current()
+    scoring.require_model(view)
+    dataset = view.dataset
     walks = list_walkthroughs(loader.store(), dataset.name)
     asked = st.session_state.get("walk") or st.query_params.get("walk")
-    widgets.heading("Walkthroughs", dataset, source.name, f"threshold {chosen.threshold:.3f}")
+    widgets.heading("Walkthroughs", dataset, view.source.name, f"threshold {view.threshold:.3f}")
     with st.container(key="silent"):
         reviewer.recall()
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -44,21 +44,21 @@ def show() -> None:
             "This walkthrough is not here",
             f"There is no walkthrough {asked[:200]!r} of {dataset.name}; choose one from the list, or its data set.",
         )
-    cases = loader.everything(dataset, source, chosen.threshold)
+    cases = loader.all_studies(view)
     if name:
         walk = read_walkthrough(loader.store(), walks.set_index("name").at[name, "id"])
         restore_view(walk)
-        room = Room(dataset, source, cases, chosen, reader, reviewer.is_blind())
-        for sentence in differences(walk, make_walkthrough.view_of(room)):
+        room = Room(view, cases, reader, reviewer.is_blind())
+        for sentence in differences(walk, view):
             widgets.note(sentence)
         if part == "Cases":
             walk_room.show(walk, room)
         else:
-            show_summary(walk, cases, chosen)
+            show_summary(walk, cases, view)
         return
     st.session_state.pop("view_restored", None)
     show_list(walks)
-    make_walkthrough.by_hand(Room(dataset, source, cases, chosen, reader, reviewer.is_blind()))
+    make_walkthrough.by_hand(Room(view, cases, reader, reviewer.is_blind()))
     make_walkthrough.tell()
 
 
@@ -68,7 +68,7 @@ def restore_view(walk: Walkthrough) -> None:
         return
     st.session_state["view_restored"] = walk.id
     made = walk.record["view"]
-    chosen = {"split": made["split"], "bone": made["bone"] or ALL, "threshold": made["threshold"]}
+    chosen = {"split": made["split"], "bone": made["bone"] or ALL_BONES, "threshold": made["threshold"]}
     if made["source"]["name"] in loaders.sources(loaders.datasets()[walk.dataset]):
         chosen["model"] = made["source"]["name"]
     if any(st.session_state.get(key) != value for key, value in chosen.items()):
@@ -102,12 +102,12 @@ def show_list(walks: pd.DataFrame) -> None:
             widgets.note(f"{row.cases} cases, made by {row.author} on {row.created[:10]}")
 
 
-def show_summary(walk: Walkthrough, cases: Cases, chosen: Selection) -> None:
+def show_summary(walk: Walkthrough, cases: Cases, view: View) -> None:
     """What was said of each case and what follows, the figures as adjudicated, and both as files."""
     studies = cases.table[["study_id", "bone", "label", "score", "outcome"]]
     table = summary.summary_table(walk, loader.verdicts(walk.dataset), studies)
-    figures = summary.adjudicated_figures(table, chosen.threshold)
-    facts = [f"{chosen.checkpoint}, threshold {chosen.threshold:g}"]
+    figures = summary.adjudicated_figures(table, view.threshold)
+    facts = [f"{view.source.name}, threshold {view.threshold:g}"]
     widgets.caption(walk.name, f"{len(table)} cases; made from: {walk.made_from or 'a list'}")
     for name in ("sensitivity", "specificity"):
         widgets.note(

@@ -14,6 +14,8 @@ from core.models.checkpoint import begin_checkpoint, read_checkpoint, save_weigh
 from core.phantom import write_phantoms
 from core.schema import PREDICTIONS
 from core.scores.predictions import dataset_reference, store_predictions
+from core.scores.source import Source
+from core.scores.view import View
 
 HOME = Path(__file__).resolve().parents[2] / "dashboard" / "Home.py"
 PAGES = (
@@ -134,6 +136,12 @@ def open_page(name: str, **query: str) -> AppTest:
         app.query_params[key] = value
     app.run()
     return app if name == "overview" else app.switch_page(f"{name}/page.py").run()
+
+
+def made_up_view(data: str = "a", model: str = "m", images: bool = True, threshold: float = 0.5) -> View:
+    """A view of no files, for functions that only write links."""
+    source = Source("checkpoint" if images else "imported", model, "", data, "", "", (), None)
+    return View(source, "valid", threshold=threshold)
 
 
 def words(app: AppTest) -> str:

@@ -10,8 +10,7 @@ from core.metrics.subgroups import slice_table, slice_words
 from core.paths import predictions_folder
 from core.scores.predictions import read_file
 from dashboard.bones.table import cell, main_html
-from dashboard.shared.selection import Selection
-from tests.dashboard.conftest import open_page, words
+from tests.dashboard.conftest import made_up_view, open_page, words
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def test_a_hostile_name_stays_text():
     studies = pd.DataFrame({"bone": ["<script>"] * 4, "label": [1.0, 0, 1, 0], "score": [0.9, 0.1, 0.4, 0.6]})
     studies = studies.assign(study_id=list("abcd"), group_id=list("abcd"))
     table = slice_table(studies, 0.5)
-    html = main_html(table, table.iloc[0].to_dict(), "bone", {"<script>": "<script>"}, Selection("a", "b", "", "", 0.5))
+    html = main_html(table, table.iloc[0].to_dict(), "bone", {"<script>": "<script>"}, made_up_view())
     assert "<script>" not in html and "&lt;script&gt;" in html and "bone=%3Cscript%3E" in html
 
 
@@ -70,4 +69,4 @@ def test_quality_of_scores_without_radiographs_says_what_to_do(house, tmp_path):
     app = open_page("bones", data="bare (scores only)", slices="Quality")
     assert not app.exception and "no radiographs to measure" in words(app)
     app = open_page("bones", data="bare (scores only)")
-    assert not app.exception and "A slice is held against the rest" in words(app)
+    assert not app.exception and "A slice is compared with the other studies" in words(app)

@@ -49,9 +49,9 @@ def test_the_page_shows_what_the_command_tells(home, method):
     said = words(app)
     assert not app.exception and len(app.get("plotly_chart")) == 2
     key = "temperature" if method == "Temperature" else "slope"
-    assert f"{method.replace('Platt', 'Slope')} {facts[key]:.3f} (" in said and "it helps" in said
+    assert f"{method.replace('Platt', 'Slope')} {facts[key]:.3f} (" in said and "the scaling helps" in said
     assert f"{facts['before']['log_loss']:.4f}" in said and f"{facts['after']['log_loss']:.4f}" in said
-    assert "too sure of themselves" in said
+    assert "too extreme" in said
 
 
 def test_one_split_shows_the_scores_as_they_are(home):

@@ -12,10 +12,10 @@ import pytest
 from core.metrics.confusion import kappa
 from core.metrics.counts import counts_table
 from core.metrics.decision import predictive_values
+from core.metrics.histogram import score_histogram
 from core.metrics.intervals import wilson
 from core.metrics.rates import rates_at
 from core.metrics.threshold_grid import grid_at, grid_counts
-from dashboard.shared.study_tables import histogram_bins
 from dashboard.shared.widgets import estimate_text
 from dashboard.threshold import live_panel
 from tests.metrics.test_threshold_grid import made
@@ -106,7 +106,7 @@ def test_what_is_sent_stays_small_and_gives_the_exact_counts():
         for place in (0, len(tp) // 2, len(tp) - 1):
             called = studies[studies["score"] >= data["thresholds"][place]]
             assert tp[place] == (called["label"] == 1).sum()
-        sizes[n] = len(json.dumps(data | {"bins": histogram_bins(studies, "probability")}))
+        sizes[n] = len(json.dumps(data | {"bins": score_histogram(studies, "probability")}))
     assert sizes[1_000_000] < 150_000 and sizes[1_000_000] < 1.5 * sizes[20_000]
 
 
@@ -127,7 +127,7 @@ def test_the_identity_follows_the_counts():
 @pytest.mark.parametrize("scores", [[0.0, 0.5, 1.0], [0.5, 0.5, 0.5], [1e-12, 1e-6, 1e-5], []])
 def test_every_study_is_in_one_bar(axis, scores):
     studies = pd.DataFrame({"score": np.array(scores, float), "label": np.array([1.0, 0.0, 1.0][: len(scores)])})
-    bins = histogram_bins(studies, axis)
+    bins = score_histogram(studies, axis)
     assert sum(bins["abnormal"]) + sum(bins["normal"]) == len(scores)
     assert (np.diff(bins["edges"]) > 0).all() and bins["edges"][0] >= 0 and bins["edges"][-1] <= 1
     json.dumps(bins)

@@ -13,6 +13,7 @@ from core.review import walkthroughs
 from core.review.database import FILE, open_store
 from core.review.store import add_verdict, verdicts_table
 from core.review.vocabulary import Verdict
+from core.scores.view import View
 from dashboard.shared.case import loader, verdicts
 from dashboard.shared.case.saliency import as_film
 from tests.dashboard.conftest import House, enter, open_page, words
@@ -32,13 +33,12 @@ def room(built, tmp_path, monkeypatch) -> House:
 def missed() -> list[str]:
     """The missed studies in the order of the page."""
     from core.data.index import read_dataset
-    from core.scores.source import find_source
     from dashboard.shared import loaders
     from dashboard.shared.case import study as study_view
 
-    source = loaders.sources(read_dataset("demo"))[find_source("alpha").name]
-    found = loader.cases(read_dataset("demo"), source, "valid", 0.5)
-    return study_view.ordered(found.table, "FN", "all bones")["study_id"].tolist()
+    source = loaders.sources(read_dataset("demo"))["alpha"]
+    found = loader.cases(View(source, "valid"))
+    return study_view.ordered(found.table, "FN")["study_id"].tolist()
 
 
 def read(study: str, **more: str):

@@ -16,11 +16,10 @@ from core.paths import predictions_folder
 from core.scores.operating_points import POINTS, read_points
 from core.scores.predictions import read_file
 from core.scores.source import find_source
-from dashboard.shared.selection import Selection
 from dashboard.shared.widgets import estimate_text
 from dashboard.threshold.bones import bones_html
 from dashboard.threshold.work import band_html, workload
-from tests.dashboard.conftest import House, enter, open_page, words
+from tests.dashboard.conftest import House, enter, made_up_view, open_page, words
 
 
 @pytest.fixture
@@ -89,7 +88,7 @@ def test_the_bones_stand_beside_the_one_threshold_for_all(house):
     assert not app.exception and f"One for all: {found.pooled.threshold:.4f}" in words(app)
     for row in found.table.itertuples():
         assert f'<span class="mark missed">{row.fn}</span><small>of {row.n_abnormal}</small>' in words(app)
-    assert "No bone is shifted" in words(app) if found.why else "Shifted by offsets" in words(app)
+    assert "No bone is shifted" in words(app) if found.why else "The shifts are offsets" in words(app)
     for rule, said in (("By hand", "Choose a constraint that gives one"), ("Sensitivity first", "cannot be met")):
         app = open_page("threshold", rule=rule)
         assert not app.exception and said in words(app)
@@ -113,12 +112,12 @@ def test_a_band_turned_round_is_a_message(house):
 def test_the_band_names_each_bone_and_links_to_its_errors():
     studies = valid_like()
     table = band_table(studies, 0.2, 0.8, by="bone")
-    html = band_html(table, Selection("a&b", "m", "valid", "all bones", 0.5), 0.2, 0.8)
+    html = band_html(table, made_up_view("a&b"), 0.2, 0.8)
     assert html.count("<tr>") == 1 + len(table) and "<script" not in html
     link = html.split('href="')[1].split('"')[0].replace("&amp;", "&")
     query = parse_qs(urlsplit(link).query)
     assert query["data"] == ["a&b"] and query["threshold"] == ["0.8"] and query["outcome"] == ["Missed"]
-    assert "href" not in band_html(table, Selection("a", "m", "valid", "all bones", 0.5, has_images=False), 0.2, 0.8)
+    assert "href" not in band_html(table, made_up_view(images=False), 0.2, 0.8)
 
 
 def valid_like():

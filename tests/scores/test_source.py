@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.scores.source import Source
+from core.data.index import Dataset
+from core.scores.source import Source, source_of
 from core.scores.view import View, changes_since, view_from_address, view_from_record
 
 
@@ -58,3 +59,28 @@ def test_what_has_changed_since_a_record_is_said():
     ]
     indexed_again = replace(VIEW, source=replace(SOURCE, index_hash="6" * 64))
     assert "wrists" in changes_since(record, indexed_again)[0]
+
+
+def test_a_data_set_without_a_model_is_a_source_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("OVERREAD_HOME", str(tmp_path))
+    dataset = Dataset("wrists", "/films", "mura", False, "", "2" * 64, 0, "")
+    alone = source_of(None, dataset)
+    assert (alone.kind, alone.name, alone.reference, alone.data) == ("none", "", "", "wrists")
+    assert not alone.is_scored and not alone.has_network and alone.has_images
+    assert View(alone, "valid").address() == {
+        "data": "wrists",
+        "split": "valid",
+        "bone": "all bones",
+        "threshold": "0.5",
+    }
+
+
+def test_a_key_is_what_equality_compares():
+    assert replace(SOURCE, model=object()).key == SOURCE.key
+    assert replace(SOURCE, stamps=(("a", 2, 2),)).key != SOURCE.key
+    assert replace(VIEW, threshold=0.5).key != VIEW.key and replace(VIEW, source=replace(SOURCE)).key == VIEW.key
+
+
+def test_a_cohort_is_the_same_at_every_threshold_and_differs_by_its_studies():
+    assert VIEW.cohort == replace(VIEW, threshold=0.9, point="").cohort
+    assert VIEW.cohort != replace(VIEW, bone="").cohort == VIEW.every_bone.cohort

@@ -1,19 +1,22 @@
 """Which cases are listed, and in which order: the filters of the errors page, kept in its address."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
+from core.data.quality import beyond_limit, lowest_tenth
 from core.review.vocabulary import VERDICTS
 from core.schema import bone_order
+from core.scores.source import Source
+from core.scores.view import ALL_BONES, View
 from core.workflows.walkthroughs import sort_for_reading
 from dashboard.shared import loaders, selection, theme
 from dashboard.shared.case import loader
 from dashboard.shared.case.loader import Cases
-from dashboard.shared.selection import ALL, Selection, bone_name
+from dashboard.shared.selection import bone_name
 
 NEAR = "Near threshold"
 OUTCOMES = {name: outcome for outcome, (_, name, _) in theme.OUTCOMES.items()}
@@ -30,12 +33,12 @@ SAID = {"any": "", "no verdict yet": "none", "any verdict": "some", "readers dif
 }
 QUALITY = {
     "any": None,
-    "noise or nothing on it": lambda rows: (rows["noise"] > 0.5) | (rows["blank"] > 0),
-    "metal or overexposed": lambda rows: rows["metal"] > 0.01,
-    "several films in one": lambda rows: rows["films"] > 1,
-    "tenth with the least contrast": lambda rows: rows["contrast"] <= rows["contrast"].quantile(0.1),
-    "least sharp tenth": lambda rows: rows["sharpness"] <= rows["sharpness"].quantile(0.1),
-    "darkest tenth": lambda rows: rows["p50"] <= rows["p50"].quantile(0.1),
+    "noise or nothing on it": lambda rows: beyond_limit(rows, "noise", "blank"),
+    "metal or overexposed": lambda rows: beyond_limit(rows, "metal"),
+    "several films in one": lambda rows: beyond_limit(rows, "films"),
+    "tenth with the least contrast": lambda rows: lowest_tenth(rows, "contrast"),
+    "least sharp tenth": lambda rows: lowest_tenth(rows, "sharpness"),
+    "darkest tenth": lambda rows: lowest_tenth(rows, "p50"),
 }
 CALLS = ("any", "same call", "other call")
 KEPT = {"bind": "query-params", "persist_state": "session"}
@@ -43,7 +46,10 @@ KEPT = {"bind": "query-params", "persist_state": "session"}
 
 @dataclass(frozen=True)
 class Filters:
-    """What is listed. outcome: one of FN FP TP TN, 'near', or 'blind' for all of them in an order that says nothing."""
+    """What is listed. outcome: one of FN FP TP TN, 'near', or 'blind' for all of them in a neutral order.
+
+    bone: '' for all bones.
+    """
 
     outcome: str
     bone: str
@@ -52,7 +58,7 @@ class Filters:
     other: str = ""
     call: str = "any"
     quality: str = "any"
-    second: object = None  # the second model itself, looked up once a run
+    second: Source | None = None  # the second model
 
     @property
     def name(self) -> str:
@@ -60,7 +66,7 @@ class Filters:
         return {"near": NEAR, "blind": "All"}.get(self.outcome) or theme.OUTCOMES[self.outcome][1]
 
 
-def choose(chosen: Selection, dataset: Dataset, cases: Cases, blind: bool, changed) -> Filters:
+def choose(view: View, cases: Cases, blind: bool, changed) -> Filters:
     """The widgets: outcome, bones with their counts in it, and the rest behind one button."""
     with st.container(horizontal=True, vertical_alignment="center", key="filters"):
         outcome = st.segmented_control(
@@ -75,30 +81,32 @@ def choose(chosen: Selection, dataset: Dataset, cases: Cases, blind: bool, chang
             **KEPT,
         )
         found = "blind" if blind else OUTCOMES.get(outcome, "near")
-        more = _more(dataset, chosen, changed, blind)
-        filters = Filters(found, ALL, **more)
-        bones = bone_order([*cases.table["bone"].unique(), *([] if chosen.bone == ALL else [chosen.bone])])
-        rows = kept(cases, filters, dataset, chosen)
+        more = _more(view, changed, blind)
+        filters = Filters(found, "", **more)
+        bones = bone_order([*cases.table["bone"].unique(), *([view.bone] if view.bone else [])])
+        rows = kept(cases, filters, view)
         per_bone = cases.table["bone"].to_numpy()[rows]
-        counts = pd.Series(per_bone).value_counts() if len(per_bone) else pd.Series(dtype=int)
-        st.session_state["bone_chip"] = chosen.bone
+        counts = {**pd.Series(per_bone, dtype=object).value_counts(), ALL_BONES: len(per_bone)}
+        st.session_state["bone_chip"] = view.bone or ALL_BONES
         st.pills(
             "Bone",
-            [ALL, *bones],
+            [ALL_BONES, *bones],
             required=True,
             key="bone_chip",
             label_visibility="collapsed",
             on_change=_take_bone,
             args=(changed,),
             wrap=True,
-            format_func=lambda bone: f"{bone_name(bone)} {len(per_bone) if bone == ALL else counts.get(bone, 0):,}",
+            format_func=lambda bone: (
+                f"{bone_name(bone)} {len(per_bone) if bone == ALL_BONES else counts.get(bone, 0):,}"
+            ),
         )
-    return Filters(found, chosen.bone, **more)
+    return Filters(found, view.bone, **more)
 
 
-def _more(dataset: Dataset, chosen: Selection, changed, blind: bool) -> dict:
-    sources = loaders.sources(dataset)
-    others = [name for name in sources if name != chosen.checkpoint]
+def _more(view: View, changed, blind: bool) -> dict:
+    sources = loaders.sources(view.dataset)
+    others = [name for name in sources if name != view.source.name]
     state = st.session_state
     narrowed = sum(bool(state.get(key)) and state.get(key) != "any" for key in ("views", "quality", "verdict", "call"))
     with st.popover(f"Filters ({narrowed})" if narrowed else "Filters", icon=":material/filter_list:"):
@@ -144,17 +152,17 @@ def _more(dataset: Dataset, chosen: Selection, changed, blind: bool) -> dict:
     }
 
 
-def listed(cases: Cases, filters: Filters, dataset: Dataset, chosen: Selection) -> list[str]:
+def listed(cases: Cases, filters: Filters, view: View) -> list[str]:
     """The studies, the most confident errors first; near the threshold the nearest; blind by a hash of the name."""
-    table, rows = cases.table, kept(cases, filters, dataset, chosen)
-    if filters.bone != ALL:
+    table, rows = cases.table, kept(cases, filters, view)
+    if filters.bone:
         rows = rows[(table["bone"] == filters.bone).to_numpy()[rows]]
     if filters.outcome == "blind":
         return sorted(table["study_id"].to_numpy()[rows], key=loader.token)
     return sort_for_reading(table.iloc[rows], filters.outcome)
 
 
-def kept(cases: Cases, filters: Filters, dataset: Dataset, chosen: Selection) -> np.ndarray:
+def kept(cases: Cases, filters: Filters, view: View) -> np.ndarray:
     """Places in `cases.table` of what passes every filter but the bone's."""
     table = cases.table
     keep = np.ones(len(table), bool)
@@ -164,17 +172,14 @@ def kept(cases: Cases, filters: Filters, dataset: Dataset, chosen: Selection) ->
         low, high = VIEWS[filters.views]
         keep &= table["n_views"].between(low, high).to_numpy()
     if QUALITY[filters.quality]:
-        keep &= (
-            table["study_id"]
-            .isin(loader.of_quality(dataset, cases, filters.quality, QUALITY[filters.quality]))
-            .to_numpy()
-        )
+        fitting = loader.studies_of_quality(view.dataset, cases, QUALITY[filters.quality])
+        keep &= table["study_id"].isin(fitting).to_numpy()
     if filters.said:
-        keep &= table["study_id"].isin(_with_verdict(dataset, filters.said)).to_numpy() ^ (filters.said == "none")
+        keep &= table["study_id"].isin(_with_verdict(view.dataset, filters.said)).to_numpy() ^ (filters.said == "none")
     if filters.call != "any" and filters.second:
-        scores = loader.scores_of(dataset, filters.second, chosen.split)
+        scores = loader.scores_of(replace(view, source=filters.second))
         other = scores.reindex(table.index).to_numpy()
-        same = (other >= chosen.threshold) == table["predicted"].to_numpy().astype(bool)
+        same = (other >= view.threshold) == table["predicted"].to_numpy().astype(bool)
         keep &= ~np.isnan(other) & (same if filters.call == "same call" else ~same)
     return np.flatnonzero(keep)
 
@@ -191,4 +196,4 @@ def _with_verdict(dataset: Dataset, said: str) -> set[str]:
 
 def _take_bone(changed) -> None:
     changed()
-    selection.choose(bone=st.session_state["bone_chip"] or ALL)
+    selection.choose(bone=st.session_state["bone_chip"] or ALL_BONES)

@@ -1,35 +1,34 @@
 """What the review pages read: the store, its verdicts, and the cases of a split, made once and shared, never copied.
 
-`cache_resource`, since copies of 40,000 rows a run would cost more than all else on a page. Nobody may change what
-these return.
+Copies of 40,000 rows a run would cost more than everything else on a page. Nobody may change these objects.
 """
 
 import hashlib
 import os
-import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 from scipy.special import expit
 
 from core.data.index import Dataset
 from core.data.measure_store import measures_folder, read_measures
 from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
-from core.models.checkpoint import Checkpoint
 from core.paths import home
 from core.review.label_issues import frame_from_features, out_of_fold_frame, rank_suspects
 from core.scores.embeddings import Embeddings, embeddings_files, neighbours, read_embeddings
-from core.scores.imports import Imported
+from core.scores.source import Source
+from core.scores.view import View
 from dashboard.shared import loaders
-from dashboard.shared.cache import stamp
+from dashboard.shared.cache import FileStamp, cached_resource, stamp
 
 if TYPE_CHECKING:
     from core.review.database import Store
+    from core.review.verdict_log import VerdictLog
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Cases:
 
     @cached_property
     def by_token(self) -> dict[str, str]:
-        """Studies by the name they carry where their own could give the label away."""
+        """Studies by their neutral names, which stand in where the study's own name could give the label away."""
         return {token(study): study for study in self.table.index}
 
     @cached_property
@@ -67,12 +66,12 @@ def store() -> "Store":
 
 
 def verdicts(dataset: str) -> pd.DataFrame:
-    """The verdicts in force on a data set; once anybody has entered something, what is new is read and added."""
+    """The verdicts in force on a data set; only entries that are new since the last call are read."""
     opened = store()
-    return _kept_entries(opened.place, str(opened.inode), dataset).in_force(opened)
+    return _verdict_log(opened.place, str(opened.inode), dataset).in_force(opened)
 
 
-def said_of(dataset: str, study: str) -> pd.DataFrame:
+def verdicts_on(dataset: str, study: str) -> pd.DataFrame:
     """The verdicts in force on one study, without reading all others."""
     from core.review.store import entries_table, with_in_force
 
@@ -81,138 +80,118 @@ def said_of(dataset: str, study: str) -> pd.DataFrame:
     return found if found.empty else (whole := with_in_force(found))[whole["in_force"]]
 
 
-class _Entries:
-    """Every entry on a data set as far as it was read, shared; reading goes on where it ended."""
-
-    def __init__(self, dataset: str):
-        self.dataset, self.lock, self.upto = dataset, threading.Lock(), 0
-        self.entries = self.current = None
-
-    def in_force(self, opened: "Store") -> pd.DataFrame:
-        from core.review.store import entries_table, latest_sequence, with_in_force
-
-        with self.lock:
-            newest = latest_sequence(opened)
-            if self.current is None or newest != self.upto:
-                known = self.upto if self.entries is not None and newest > self.upto else 0
-                more = entries_table(opened, self.dataset, after=known, upto=newest)
-                self.entries = pd.concat([self.entries, more], ignore_index=True) if known else more
-                table = with_in_force(self.entries)
-                self.current, self.upto = table[table["in_force"]].reset_index(drop=True), newest
-            return self.current
-
-
-def cases(dataset: Dataset, source: Checkpoint | Imported, split: str, threshold: float) -> Cases | None:
-    """The cases of a split at a threshold; None where the source has not scored the data set yet."""
-    key = (dataset.name, dataset.index_hash, source.reference, loaders._score_stamps(dataset, source), split)
+def cases(view: View) -> Cases | None:
+    """The cases of a split, of all bones, at a threshold; None where the source has not scored the data set yet."""
     try:
-        views, places, studies = _views(*key, dataset, source)
+        return _cases(view.every_bone)
     except _NotScored:
         return None
-    return _cases(*key, threshold, views, places, studies)
 
 
-def of_quality(dataset: Dataset, cases: Cases, name: str, holds) -> set[str]:
-    """The studies with a radiograph of which `holds(measures)` is true; what was not measured does not count."""
+def studies_of_quality(dataset: Dataset, cases: Cases, holds: Callable[[pd.DataFrame], pd.Series]) -> set[str]:
+    """The studies with a radiograph for which `holds(measures)` is true; files without measures do not count."""
     folder = measures_folder(dataset)
     files = sorted(folder.glob("*.parquet")) if folder.exists() else []
-    measured = _measured(dataset.name, tuple(stamp(file) for file in files), dataset)
+    measured = _measured(dataset, tuple(stamp(file) for file in files))
     rows = cases.views[["study_id", "sha1"]].merge(measured, left_on="sha1", right_index=True)
     return set(rows.loc[holds(rows), "study_id"]) if len(rows) else set()
 
 
-def scores_of(dataset: Dataset, source: Checkpoint | Imported, split: str) -> pd.Series:
-    """The score of each study by another model, by study_id; empty where it has not scored them."""
-    key = (dataset.name, dataset.index_hash, source.reference, loaders._score_stamps(dataset, source), split)
+def scores_of(view: View) -> pd.Series:
+    """The score of each study of a split, by study_id; empty where the source has not scored them."""
     try:
-        return _views(*key, dataset, source)[2].set_index("study_id")["score"]
+        return _views(view.cohort.every_bone)[2].set_index("study_id")["score"]
     except (OverreadError, _NotScored):
         return pd.Series(dtype=float)
 
 
-def everything(dataset: Dataset, source: Checkpoint | Imported | None, threshold: float) -> Cases:
+def all_studies(view: View) -> Cases:
     """Every study of the index, with its score where there is one: walkthroughs and labels reach beyond a split."""
-    reference, stamps = (source.reference, loaders._score_stamps(dataset, source)) if source else ("", ())
-    return _everything(dataset.name, dataset.index_hash, reference, stamps, threshold, dataset, source)
+    return _all_studies(replace(view.every_bone, split=""))
 
 
-def embeddings(dataset: Dataset, source: Checkpoint | Imported) -> Embeddings | None:
-    """The kept embeddings of a data set by a checkpoint; None where there are none."""
-    if isinstance(source, Imported) or dataset.kind == "scores":
-        return None
-    vectors, rows = embeddings_files(source, dataset)
-    return _embeddings(stamp(vectors), stamp(rows), source, dataset)
+def embeddings(source: Source) -> Embeddings | None:
+    """The stored embeddings of a data set by a checkpoint; None where there are none."""
+    files = _embedding_stamps(source)
+    return _embeddings(source, files) if files else None
 
 
-def alike(dataset: Dataset, source: Checkpoint | Imported, study: str) -> pd.DataFrame | None:
+def similar_studies(source: Source, study: str) -> pd.DataFrame | None:
     """The ten most similar studies, by one radiograph each; None without embeddings."""
-    found = embeddings(dataset, source)
-    if found is None:
-        return None
-    return _alike(tuple(stamp(file) for file in embeddings_files(source, dataset)), study, found)
+    files = _embedding_stamps(source)
+    return _similar(source, files, study) if files and embeddings(source) is not None else None
 
 
-def suspects(dataset: Dataset, source: Checkpoint | Imported, by_features: bool, order: str) -> pd.DataFrame | None:
+def suspects(source: Source, by_features: bool, order: str) -> pd.DataFrame | None:
     """Labels that may be wrong, ranked; None without scores, or without the features that are asked for."""
-    found = embeddings(dataset, source) if by_features else loaders.predictions(dataset, source)
-    if found is None:
-        return None
-    stamps = loaders._score_stamps(dataset, source)
     if by_features:
-        stamps = tuple(stamp(file) for file in embeddings_files(source, dataset))
-    return rank_suspects(
-        _out_of_fold(dataset.name, dataset.index_hash, source.reference, stamps, by_features, found), order
-    )
+        if embeddings(source) is None:
+            return None
+        found = _issues_by_features(source, _embedding_stamps(source))
+    else:
+        if loaders.predictions(source) is None:
+            return None
+        found = _issues_by_scores(source)
+    return rank_suspects(found, order)
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _measured(name: str, stamps, _dataset: Dataset) -> pd.DataFrame:
-    return read_measures(_dataset).drop(columns="sketch", errors="ignore").dropna()
+def _embedding_stamps(source: Source) -> tuple[FileStamp, ...]:
+    if source.kind != "checkpoint" or source.dataset.kind == "scores":
+        return ()
+    return tuple(stamp(file) for file in embeddings_files(source.model, source.dataset))
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _store(url: str, place: str) -> "Store":
+@cached_resource(max_entries=2)
+def _measured(dataset: Dataset, files: tuple[FileStamp, ...]) -> pd.DataFrame:
+    return read_measures(dataset).drop(columns="sketch", errors="ignore").dropna()
+
+
+@cached_resource(max_entries=4)
+def _store(url: str, workspace: str) -> "Store":
     # Here, since the pages that only show studies need no database.
     from core.review import database
 
     return database.open_store(url)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _kept_entries(place: str, inode: str, dataset: str) -> _Entries:
-    return _Entries(dataset)
+@cached_resource(max_entries=8)
+def _verdict_log(place: str, inode: str, dataset: str) -> "VerdictLog":
+    from core.review.verdict_log import VerdictLog
+
+    return VerdictLog(dataset)
 
 
 class _NotScored(Exception):
-    """Raised inside a cached function, so that the absence is not kept."""
+    """Raised inside a cached function, so that the absence is not cached."""
 
 
-@st.cache_resource(max_entries=6, show_spinner="Reading the scores")
-def _views(name: str, index_hash: str, reference: str, stamps, split: str, _dataset: Dataset, _source):
-    found = loaders.predictions(_dataset, _source)
+@cached_resource(max_entries=6, show_spinner="Reading the scores")
+def _views(cohort: View) -> tuple[pd.DataFrame, dict[str, slice], pd.DataFrame]:
+    found = loaders.predictions(cohort.source)
     if found is None:
         raise _NotScored
-    rows = found[found["split"] == split]
-    files = loaders.index(_dataset.name)[["image_id", "sha1", "width", "height"]]
+    rows = found[found["split"] == cohort.split]
+    files = loaders.index(cohort.dataset)[["image_id", "sha1", "width", "height"]]
     rows = rows.merge(files, on="image_id").sort_values(
         ["study_id", "logit", "image_id"], ascending=[True, False, True]
     )
     rows = rows.reset_index(drop=True)
-    return rows, _places(rows), loaders.studies(_dataset, _source, split)
+    return rows, _places(rows), loaders.studies(cohort)
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _cases(name, index_hash, reference, stamps, split: str, threshold: float, _views, _places, _studies) -> Cases:
+@cached_resource(max_entries=6)
+def _cases(view: View) -> Cases:
+    views, places, studies = _views(view.cohort)
     return Cases(
-        outcome_table(_studies, threshold).set_index("study_id", drop=False).rename_axis(None), _views, _places
+        outcome_table(studies, view.threshold).set_index("study_id", drop=False).rename_axis(None), views, places
     )
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the index")
-def _everything(name, index_hash, reference, stamps, threshold: float, _dataset, _source) -> Cases:
-    rows = loaders.index(_dataset.name)
+@cached_resource(max_entries=4, show_spinner="Reading the index")
+def _all_studies(view: View) -> Cases:
+    rows = loaders.index(view.dataset)
     try:
-        found = loaders.predictions(_dataset, _source) if _source else None
+        found = loaders.predictions(view.source)
     except OverreadError:
         found = None
     logits = pd.Series(dtype=float) if found is None else found.set_index("image_id")["logit"]
@@ -225,29 +204,34 @@ def _everything(name, index_hash, reference, stamps, threshold: float, _dataset,
     table["score"] = by_study["score"].mean().where(by_study["logit"].count() == by_study.size())
     low, high = by_study["label"].min(), by_study["label"].max()
     table["label"], table["n_views"] = high.where(low == high), by_study.size()
-    table = outcome_table(table.reset_index(), threshold).set_index("study_id", drop=False).rename_axis(None)
+    table = outcome_table(table.reset_index(), view.threshold).set_index("study_id", drop=False).rename_axis(None)
     table.loc[table["score"].isna(), "outcome"] = ""
     return Cases(table, rows, _places(rows))
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _embeddings(vectors, rows, _source, _dataset) -> Embeddings | None:
-    return read_embeddings(_source, _dataset)
+@cached_resource(max_entries=2)
+def _embeddings(source: Source, files: tuple[FileStamp, ...]) -> Embeddings | None:
+    return read_embeddings(source.model, source.dataset)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _alike(stamps, study: str, _found: Embeddings) -> pd.DataFrame:
-    return neighbours(_found, study)
+@cached_resource(max_entries=256)
+def _similar(source: Source, files: tuple[FileStamp, ...], study: str) -> pd.DataFrame:
+    return neighbours(_embeddings(source, files), study)
+
+
+@cached_resource(max_entries=4, show_spinner="Ranking the labels by scores")
+def _issues_by_scores(source: Source) -> pd.DataFrame:
+    return out_of_fold_frame(loaders.predictions(source))
+
+
+@cached_resource(max_entries=4, show_spinner="Ranking the labels by features")
+def _issues_by_features(source: Source, files: tuple[FileStamp, ...]) -> pd.DataFrame:
+    return frame_from_features(_embeddings(source, files))
 
 
 def _places(rows: pd.DataFrame) -> dict[str, slice]:
-    """Where each study's radiographs lie in rows sorted by study."""
+    """The rows of each study in a table sorted by study."""
     ids = rows["study_id"].to_numpy()
     starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]) if len(ids) else np.zeros(0, int)
     ends = np.r_[starts[1:], len(ids)]
     return {ids[start]: slice(int(start), int(end)) for start, end in zip(starts, ends)}
-
-
-@st.cache_resource(max_entries=4, show_spinner="Scoring what was not learned from")
-def _out_of_fold(name, index_hash, reference, stamps, by_features: bool, _found) -> pd.DataFrame:
-    return frame_from_features(_found) if by_features else out_of_fold_frame(_found)

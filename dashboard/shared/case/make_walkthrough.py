@@ -6,7 +6,6 @@ import streamlit as st
 
 from core.errors import OverreadError
 from core.review.walkthroughs import Walkthrough
-from core.scores.source import source_of
 from core.scores.view import View
 from core.workflows.walkthroughs import (
     Candidates,
@@ -35,7 +34,7 @@ def from_list(room: Room, listed: list[str], filters: Filters) -> None:
             key="walk_which",
             help="Drawn at random, they can stand for the whole list, with an interval.",
         )
-        correct = correctly_classified(room.cases.table, room.chosen.one_bone)
+        correct = correctly_classified(room.cases.table, room.view.bone)
         st.number_input(
             "Correctly classified studies mixed in",
             0,
@@ -51,7 +50,7 @@ def from_list(room: Room, listed: list[str], filters: Filters) -> None:
             type="primary",
             key="walk_make",
             on_click=_from_list,
-            args=(view_of(room), candidates),
+            args=(room.view, candidates),
         )
         # In here, since what is open would cover it on the page.
         tell()
@@ -67,14 +66,8 @@ def by_hand(room: Room) -> None:
             type="primary",
             key="hand_make",
             on_click=_by_hand,
-            args=(view_of(room), set(room.cases.table.index)),
+            args=(room.view, set(room.cases.table.index)),
         )
-
-
-def view_of(room: Room) -> View:
-    """The view that the walkthrough is read in."""
-    chosen = room.chosen
-    return View(source_of(room.source, room.dataset), chosen.split, chosen.one_bone, threshold=chosen.threshold)
 
 
 def tell() -> None:

@@ -1,4 +1,4 @@
-"""One case in front of a reader: its radiographs, the verdict keys beside them, and what is like it."""
+"""One case in front of a reader: its radiographs, the verdict keys beside them, and similar studies."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,29 +6,24 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import streamlit as st
 
-from core.data.index import Dataset
 from core.errors import OverreadError
-from core.models.checkpoint import Checkpoint
-from core.scores.imports import Imported
+from core.scores.source import Source
+from core.scores.view import View
 from dashboard.shared import widgets
 from dashboard.shared.case import films, loader, saliency, similar, verdicts
 from dashboard.shared.case import study as study_view
 from dashboard.shared.case.loader import Cases
-from dashboard.shared.selection import Selection
 
 
 @dataclass(frozen=True)
 class Room:
-    """Who reads what: the cases, the reader's name ('' while unknown), whether blind, the second model by name."""
+    """Who reads what: the cases of a view, the reader's name ('' while unknown), whether blind, the second model."""
 
-    dataset: Dataset
-    source: Checkpoint | Imported | None
+    view: View
     cases: Cases
-    chosen: Selection
     reader: str
     blind: bool
-    other: str = ""
-    second: Checkpoint | Imported | None = None
+    second: Source | None = None
 
 
 def show(
@@ -48,18 +43,18 @@ def show(
     after = listed[place + 1] if place is not None and place + 1 < len(listed) else None
     row, files = room.cases.table.loc[study], room.cases.views_of(study)
     if not room.blind:
-        study_view.show_facts(row, room.chosen, second_score(room, study))
+        study_view.show_facts(row, room.view, second_score(room, study))
     left, right = st.columns([4, 1], gap="medium")
     with left:
         views = _show_films(room, study, files)
     case = verdicts.Case(
-        room.dataset.name,
+        room.view.source.data,
         study,
         row["outcome"],
         _number(row["label"]),
         _number(row["score"]),
-        room.chosen.threshold,
-        room.source.reference if room.source else None,
+        room.view.threshold,
+        room.view.source.reference or None,
         views,
         room.blind,
         **about,
@@ -67,26 +62,26 @@ def show(
     with right:
         goes_on = None if stay or after is None else name_of(after)
         keys = verdicts.draw(case, room.reader, goes_on, opened)
-        if not room.blind and isinstance(room.source, Checkpoint):
+        if not room.blind and room.view.source.has_network:
             saliency.draw_switch(study)
     if not room.blind:
         study_view.show_saliency_links(views)
-        similar.show_patient(room.dataset, room.cases, study, room.chosen)
-        similar.show_alike(room.dataset, room.source, study)
+        similar.show_patient(room.cases, study, room.view)
+        similar.show_alike(room.view.source, study)
     if after:
         _send_ahead(room, after, study, ["ArrowRight", *keys])
 
 
 def _show_films(room: Room, study: str, files: pd.DataFrame) -> dict[str, str]:
     try:
-        shown, views = study_view.films_of(room.dataset, files, room.chosen, room.blind)
+        shown, views = study_view.films_of(room.view.dataset, files, room.view, room.blind)
     except OverreadError as error:
         # The films of a phantom set whose truth cannot be read are still films.
         widgets.note(str(error))
-        shown, views = study_view.films_of(replace(room.dataset, phantom=False), files, room.chosen, room.blind)
+        shown, views = study_view.films_of(replace(room.view.dataset, phantom=False), files, room.view, room.blind)
     said = ""
-    if not room.blind and isinstance(room.source, Checkpoint) and saliency.asked(study):
-        shown, said = saliency.lay_over(shown, room.dataset, room.source, files)
+    if not room.blind and room.view.source.has_network and saliency.asked(study):
+        shown, said = saliency.lay_over(shown, room.view.source, files)
     films.draw(shown, loader.token(study))
     if said:
         widgets.note(said)
@@ -95,7 +90,7 @@ def _show_films(room: Room, study: str, files: pd.DataFrame) -> dict[str, str]:
 
 def _send_ahead(room: Room, after: str, study: str, keys: list[str]) -> None:
     try:
-        shown, _ = study_view.films_of(room.dataset, room.cases.views_of(after), room.chosen, room.blind)
+        shown, _ = study_view.films_of(room.view.dataset, room.cases.views_of(after), room.view, room.blind)
     except OverreadError:
         return
     if shown:
@@ -106,8 +101,8 @@ def second_score(room: Room, study: str) -> tuple[str, float] | None:
     """The second model's name and its score of the study, where it has one."""
     if room.second is None:
         return None
-    score = loader.scores_of(room.dataset, room.second, room.chosen.split).get(study)
-    return None if score is None else (room.other, float(score))
+    score = loader.scores_of(replace(room.view, source=room.second)).get(study)
+    return None if score is None else (room.second.name, float(score))
 
 
 def _number(value) -> float | None:

@@ -5,10 +5,9 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from core.data.index import Dataset
 from core.data.pixels import padded_box
 from core.errors import OverreadError
-from core.models.checkpoint import Checkpoint
+from core.scores.source import Source
 from dashboard.shared import loaders
 from dashboard.shared import maps as saliency
 from dashboard.shared.case import loader
@@ -42,19 +41,15 @@ def _turn(case: str) -> None:
     st.session_state["looked_at"] = case
 
 
-def lay_over(
-    films: list[dict], dataset: Dataset, checkpoint: Checkpoint, files: pd.DataFrame
-) -> tuple[list[dict], str]:
+def lay_over(films: list[dict], source: Source, files: pd.DataFrame) -> tuple[list[dict], str]:
     """The films with `over`, the map of each as a transparent picture in the film's own shape, and what it shows.
 
     files: the radiographs in the order of the films. Where no map can be made, the films as they are and the reason.
     """
-    spec = checkpoint.input_spec
+    checkpoint, spec = source.model, source.model.input_spec
     try:
-        pixels = np.stack([spec.pixels(f"{dataset.root}/{path}") for path in files["path"]])
-        maps = saliency.study_attribution(
-            checkpoint.reference, tuple(files["sha1"]), METHOD, AGGREGATION, checkpoint, pixels
-        )
+        pixels = np.stack([spec.pixels(f"{source.dataset.root}/{path}") for path in files["path"]])
+        maps = saliency.study_attribution(checkpoint, pixels, METHOD, AGGREGATION)
     except OverreadError as error:
         return films, str(error)
     # One scale for all views: what is pale moved the study's score little.

@@ -6,27 +6,27 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from core.data.index import Dataset
 from core.scores.embeddings import neighbours_sentence
-from core.scores.imports import Imported
+from core.scores.source import Source
+from core.scores.view import View
 from dashboard.shared import loaders, widgets
 from dashboard.shared.case import loader
 from dashboard.shared.case.loader import Cases
-from dashboard.shared.selection import Selection, bone_name
+from dashboard.shared.selection import bone_name
 
 
-def show_alike(dataset: Dataset, source, study: str) -> None:
+def show_alike(source: Source, study: str) -> None:
     """Nearest neighbours of the training split with their labels; where there are no vectors yet, the way to them."""
-    if source is None or isinstance(source, Imported):
+    if not source.has_network:
         return
-    found = loader.alike(dataset, source, study)
+    found = loader.similar_studies(source, study)
     if found is None:
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Find similar studies", key="embed", icon=":material/join_inner:"):
-                _compute(dataset, source)
+                _compute(source)
             widgets.note(
                 f"Runs {source.name} once over all radiographs, or in a terminal: python -m core embed "
-                f"{shlex.quote(source.name)} --data {shlex.quote(dataset.name)}"
+                f"{shlex.quote(source.name)} --data {shlex.quote(source.data)}"
             )
         return
     widgets.caption(
@@ -34,7 +34,7 @@ def show_alike(dataset: Dataset, source, study: str) -> None:
     )
     cards = []
     for row in found.itertuples():
-        uri = loaders.thumbnail_uri(dataset, row.path, row.sha1)
+        uri = loaders.thumbnail_uri(source.dataset, row.path, row.sha1)
         words = f"<div>{widgets.label_mark(row.label)}<span>{row.similarity:.2f}</span></div>"
         words += f"<small>{escape(row.study_id)}</small>"
         cards.append(widgets.card([(uri, f"{row.bone}, a similar study")], words))
@@ -42,7 +42,7 @@ def show_alike(dataset: Dataset, source, study: str) -> None:
         widgets.gallery(cards, card="8.5rem", tall="6.5rem")
 
 
-def show_patient(dataset: Dataset, cases: Cases, study: str, chosen: Selection) -> None:
+def show_patient(cases: Cases, study: str, view: View) -> None:
     """The other scored studies of the same patient in this split."""
     patient = cases.table.at[study, "patient_id"]
     others = (
@@ -54,20 +54,24 @@ def show_patient(dataset: Dataset, cases: Cases, study: str, chosen: Selection) 
     cards = []
     for other in others[:12]:
         row, files = cases.table.loc[other], cases.views_of(other)
-        pictures = [(loaders.thumbnail_uri(dataset, view.path, view.sha1), view.bone) for view in files.itertuples()]
+        pictures = [
+            (loaders.thumbnail_uri(view.dataset, film.path, film.sha1), film.bone) for film in files.itertuples()
+        ]
         words = (
             f"<div><b>{escape(bone_name(row['bone']))}</b>{widgets.mark(row['outcome'])}</div>"
-            f"<div>{widgets.score_bar(row['score'], chosen.threshold)}</div><small>{escape(other)}</small>"
+            f"<div>{widgets.score_bar(row['score'], view.threshold)}</div><small>{escape(other)}</small>"
         )
-        cards.append(widgets.card(pictures, words, "errors?" + urlencode(chosen.query(study=other)), other))
+        cards.append(widgets.card(pictures, words, "errors?" + urlencode(view.address(study=other)), other))
     widgets.gallery(cards, card="11rem", tall="6.5rem")
 
 
-def _compute(dataset: Dataset, source) -> None:
+def _compute(source: Source) -> None:
     tell = widgets.progress("Loading the network")
     from core.scores.embeddings import compute_embeddings
 
     compute_embeddings(
-        source, dataset, lambda done, total, what: tell(done / max(total, 1), f"{what}: {done:,} of {total:,}")
+        source.model,
+        source.dataset,
+        lambda done, total, what: tell(done / max(total, 1), f"{what}: {done:,} of {total:,}"),
     )
     st.rerun()

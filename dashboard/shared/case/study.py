@@ -12,62 +12,63 @@ from scipy.special import expit
 from core.data.index import Dataset
 from core.data.pixels import UnreadableImage
 from core.metrics.studies import attention_weights
+from core.scores.view import View
 from dashboard.shared import loaders, theme, widgets
 from dashboard.shared.case import loader
 from dashboard.shared.case.loader import Cases
-from dashboard.shared.selection import ALL, Selection, bone_name
+from dashboard.shared.selection import bone_name
 
 
-def ordered(table: pd.DataFrame, outcome: str, bone: str) -> pd.DataFrame:
+def ordered(table: pd.DataFrame, outcome: str) -> pd.DataFrame:
     """The studies of an outcome, those furthest from the threshold first: the most confident errors."""
-    rows = table[(table["outcome"] == outcome) & ((table["bone"] == bone) | (bone == ALL))]
+    rows = table[table["outcome"] == outcome]
     return rows.sort_values(["margin", "study_id"], ascending=[outcome in ("FN", "TN"), True]).reset_index(drop=True)
 
 
-def card(dataset: Dataset, study, files: pd.DataFrame, chosen: Selection, outcome: str, said: str = "") -> str:
+def card(view: View, study, files: pd.DataFrame, outcome: str, said: str = "") -> str:
     """All views, the score with the threshold's tick, its distance, the bone, the outcome, and what was said of it."""
     pictures = [
-        (loaders.thumbnail_uri(dataset, row.path, row.sha1), f"{study.bone}, view {place} of {len(files)}")
+        (loaders.thumbnail_uri(view.dataset, row.path, row.sha1), f"{study.bone}, view {place} of {len(files)}")
         for place, row in enumerate(files.itertuples(), 1)
     ]
     verdict = f'<span class="tag">{escape(said)}</span>' if said else ""
     words = (
         f"<div><b>{escape(bone_name(study.bone))}</b>{widgets.mark(study.outcome)}</div>"
-        f"<div>{widgets.score_bar(study.score, chosen.threshold)}</div>"
+        f"<div>{widgets.score_bar(study.score, view.threshold)}</div>"
         f"<div><small>{escape(study.study_id)}</small>"
-        f'<small class="near">{study.score - chosen.threshold:+.3f}</small></div>{verdict}'
+        f'<small class="near">{study.score - view.threshold:+.3f}</small></div>{verdict}'
     )
-    link = "errors?" + urlencode(chosen.query(outcome=theme.OUTCOMES[outcome][1], study=study.study_id))
+    link = "errors?" + urlencode(view.address(outcome=theme.OUTCOMES[outcome][1], study=study.study_id))
     return widgets.card(pictures, words, link, study.study_id)
 
 
-def label_card(dataset: Dataset, study, files: pd.DataFrame, chosen: Selection, said: str = "") -> str:
+def label_card(view: View, study, files: pd.DataFrame, said: str = "") -> str:
     """The given label in front, and the score beside it, where there is one."""
     pictures = [
-        (loaders.thumbnail_uri(dataset, row.path, row.sha1), f"{study['bone']}, view {place} of {len(files)}")
+        (loaders.thumbnail_uri(view.dataset, row.path, row.sha1), f"{study['bone']}, view {place} of {len(files)}")
         for place, row in enumerate(files.itertuples(), 1)
     ]
-    score = widgets.score_bar(study["score"], chosen.threshold) if study["score"] == study["score"] else ""
+    score = widgets.score_bar(study["score"], view.threshold) if study["score"] == study["score"] else ""
     verdict = f'<span class="tag">{escape(said)}</span>' if said else ""
     words = (
         f"<div><b>{escape(bone_name(study['bone']))}</b>{widgets.label_mark(study['label'])}</div><div>{score}</div>"
         f"<small>{escape(study['study_id'])}</small>{verdict}"
     )
     return widgets.card(
-        pictures, words, "labels?" + urlencode(chosen.query(study=study["study_id"])), study["study_id"]
+        pictures, words, "labels?" + urlencode(view.address(study=study["study_id"])), study["study_id"]
     )
 
 
-def blind_card(dataset: Dataset, study: str, bone: str, files: pd.DataFrame, chosen: Selection, said: str = "") -> str:
+def blind_card(view: View, study: str, bone: str, files: pd.DataFrame, said: str = "") -> str:
     """The same without anything that gives label or score away."""
     name = loader.token(study)
     pictures = [
-        (loaders.thumbnail_uri(dataset, row.path, row.sha1), f"{bone}, view {place} of {len(files)}")
+        (loaders.thumbnail_uri(view.dataset, row.path, row.sha1), f"{bone}, view {place} of {len(files)}")
         for place, row in enumerate(files.sort_values("image_id").itertuples(), 1)
     ]
     verdict = f'<span class="tag">{escape(said)}</span>' if said else ""
     words = f"<div><b>{escape(bone_name(bone))}</b></div><small>{name}</small>{verdict}"
-    return widgets.card(pictures, words, "errors?" + urlencode(chosen.query(study=name, blind="true")), name)
+    return widgets.card(pictures, words, "errors?" + urlencode(view.address(study=name, blind="true")), name)
 
 
 def choose_study(cases: Cases, blind: bool, listed: list[str]) -> str:
@@ -108,7 +109,7 @@ def say_gone() -> bool:
     return bool(gone)
 
 
-def show_facts(study: pd.Series, chosen: Selection, other: tuple[str, float] | None) -> None:
+def show_facts(study: pd.Series, view: View, other: tuple[str, float] | None) -> None:
     """Score, outcome, distance from the threshold, and what the second model says."""
     views_here = "1 radiograph" if study["n_views"] == 1 else f"{study['n_views']} radiographs"
     where = f"<span>{escape(bone_name(study['bone']))}, {views_here}</span>"
@@ -121,7 +122,7 @@ def show_facts(study: pd.Series, chosen: Selection, other: tuple[str, float] | N
     side = "above" if study["margin"] >= 0 else "below"
     second = ""
     if other:
-        call = "abnormal" if other[1] >= chosen.threshold else "normal"
+        call = "abnormal" if other[1] >= view.threshold else "normal"
         second = f"<span>{escape(other[0])}: {other[1]:.3f}, {call}</span>"
     st.html(
         f'<div class="study"><b class="loud">{study["score"]:.3f}</b>{widgets.mark(study["outcome"])}'
@@ -129,9 +130,7 @@ def show_facts(study: pd.Series, chosen: Selection, other: tuple[str, float] | N
     )
 
 
-def films_of(
-    dataset: Dataset, files: pd.DataFrame, chosen: Selection, blind: bool
-) -> tuple[list[dict], dict[str, str]]:
+def films_of(dataset: Dataset, files: pd.DataFrame, view: View, blind: bool) -> tuple[list[dict], dict[str, str]]:
     """Every radiograph of a study at full resolution, as `components.films` takes them; and what each view is called
     here, with its image_id. OverreadError where the truth of a phantom cannot be read."""
     known = None if blind else loaders.truth(dataset)
@@ -154,7 +153,7 @@ def films_of(
                 "alt": f"{row.bone} radiograph, {title}" + ("" if blind else f", {row.image_id}"),
                 "title": title,
                 "score": None if blind or row.logit != row.logit else float(expit(row.logit)),
-                "threshold": chosen.threshold,
+                "threshold": view.threshold,
                 "drove": not (blind or weighed) and place == 1 and len(files) > 1 and row.logit == row.logit,
                 "note": note,
                 "small": ""
@@ -215,7 +214,7 @@ def _show_way(study: str, listed: list[str], name_of: Callable[[str], str]) -> N
 
 def with_files(dataset: Dataset, views: pd.DataFrame) -> pd.DataFrame:
     """Scored radiographs with the file facts that only the index has."""
-    return views.merge(loaders.index(dataset.name)[["image_id", "sha1", "width", "height"]], on="image_id")
+    return views.merge(loaders.index(dataset)[["image_id", "sha1", "width", "height"]], on="image_id")
 
 
 def open_study(study: str) -> None:

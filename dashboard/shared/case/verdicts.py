@@ -88,7 +88,7 @@ def _details(case: Case, token: str) -> None:
 
 def _said(case: Case, reader: str, opened: Callable[[str], None]) -> None:
     """What was said of this study, and the reader's last entry with its undo."""
-    shown = loader.said_of(case.dataset, case.study_id)
+    shown = loader.verdicts_on(case.dataset, case.study_id)
     if case.blind:
         # Others' verdicts would lead a blind reader.
         shown = shown[shown["reviewer"].map(reviewer_key) == (reviewer_key(reader) if reader else "")]
