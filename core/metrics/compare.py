@@ -63,8 +63,8 @@ def match_studies(studies_a: pd.DataFrame, studies_b: pd.DataFrame) -> MatchedSt
 
     OverreadError where no study is in both, or where more than 1% of those in both have different labels.
     """
-    right = studies_b[["study_id", "label", "score", "n_views"]]
-    both = studies_a[[*_SHARED_COLUMNS, "score", "n_views"]].merge(right, on="study_id", suffixes=("_a", "_b"))
+    second = studies_b[["study_id", "label", "score", "n_views"]]
+    both = studies_a[[*_SHARED_COLUMNS, "score", "n_views"]].merge(second, on="study_id", suffixes=("_a", "_b"))
     if both.empty:
         first = [str(part["study_id"].iloc[0]) for part in (studies_a, studies_b) if len(part)]
         raise OverreadError(
@@ -126,7 +126,7 @@ def calling_facts(studies: pd.DataFrame, threshold_a: float, threshold_b: float)
     """
     abnormal = studies["label"].to_numpy() == 1
     calls = [studies[f"score_{side}"].to_numpy() >= at for side, at in (("a", threshold_a), ("b", threshold_b))]
-    right = [call == abnormal for call in calls]
+    correct = [call == abnormal for call in calls]
     facts = {"n": len(studies), "n_abnormal": int(abnormal.sum())}
     facts |= {"threshold_a": float(threshold_a), "threshold_b": float(threshold_b)}
     for side, call in zip("ab", calls):
@@ -138,7 +138,7 @@ def calling_facts(studies: pd.DataFrame, threshold_a: float, threshold_b: float)
     for name, rate in RATES.items():
         if rate.share_of:
             part, word = among[rate.share_of], "labelled" if rate.share_of == "all" else rate.share_of
-            facts |= _paired(name, right[0][part], right[1][part], word)
+            facts |= _paired(name, correct[0][part], correct[1][part], word)
         else:
             facts |= {f"{name}_difference": facts[f"{name}_a"] - facts[f"{name}_b"]}
             facts |= {f"{name}_difference_low": np.nan, f"{name}_difference_high": np.nan}

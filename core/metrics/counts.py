@@ -32,13 +32,13 @@ def checked(scores, labels) -> tuple[np.ndarray, np.ndarray]:
     if not np.isfinite(values).all():
         bad = np.flatnonzero(~np.isfinite(values))
         raise OverreadError(
-            f"Score {values[bad[0]]} at place {bad[0]} ({len(bad)} in all); expected finite numbers. Predict again.",
+            f"Score {values[bad[0]]} at position {bad[0]} ({len(bad)} in all); expected finite numbers. Predict again.",
             code="score-not-finite",
         )
     wrong = np.flatnonzero((marks != 0) & (marks != 1))
     if len(wrong):
         raise OverreadError(
-            f"Label {marks[wrong[0]]} at place {wrong[0]} ({len(wrong)} in all); expected 0 or 1. "
+            f"Label {marks[wrong[0]]} at position {wrong[0]} ({len(wrong)} in all); expected 0 or 1. "
             "Drop studies without a label first.",
             code="label-not-binary",
         )

@@ -66,10 +66,10 @@ def test_rows_at_many_thresholds():
     [
         ([0.1, 0.2], [1], "scores-shape", "(1,)"),
         ([[0.1]], [[1]], "scores-shape", "(1, 1)"),
-        ([0.1, np.nan], [0, 1], "score-not-finite", "nan at place 1"),
-        ([0.1, np.inf], [0, 1], "score-not-finite", "inf at place 1"),
-        ([0.1, 0.2], [0, 2], "label-not-binary", "2.0 at place 1"),
-        ([0.1, 0.2], [0, np.nan], "label-not-binary", "nan at place 1"),
+        ([0.1, np.nan], [0, 1], "score-not-finite", "nan at position 1"),
+        ([0.1, np.inf], [0, 1], "score-not-finite", "inf at position 1"),
+        ([0.1, 0.2], [0, 2], "label-not-binary", "2.0 at position 1"),
+        ([0.1, 0.2], [0, np.nan], "label-not-binary", "nan at position 1"),
         (["high"], [1], "scores-not-numbers", "high"),
     ],
 )

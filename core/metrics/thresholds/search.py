@@ -53,7 +53,7 @@ def choose(
         check_prevalence(prevalence)
     counts = studies if "tp" in studies else counts_of(studies)
     if rule.kind == "two":
-        return _two(counts, rule, bound, prevalence, name)
+        return _choose_two(counts, rule, bound, prevalence, name)
     if rule.kind == "sensitivity":
         return highest_threshold(counts, rule.value, bound, name)
     if rule.kind == "specificity":
@@ -67,7 +67,7 @@ def choose(
     return youden(counts) if rule.kind == "youden" else fixed(counts, rule.value)
 
 
-def _two(counts: pd.DataFrame, rule: Rule, bound: str, prevalence: float | None, name: str) -> Choice:
+def _choose_two(counts: pd.DataFrame, rule: Rule, bound: str, prevalence: float | None, name: str) -> Choice:
     out, into = (choose(counts, part, bound, prevalence, name) for part in (rule.out, rule.into))
     words = f"rule out below the {out.rule}; rule in from the {into.rule}"
     used = next((part.bound for part in (out, into) if part.bound != NONE), NONE)
@@ -103,13 +103,13 @@ def positives_needed(sensitivity_low: float, method: str = "wilson") -> int:
 
 
 def misses_allowed(
-    abnormal: int, sensitivity_low: float, method: str = "wilson", what: str = "sensitivity"
+    abnormal: int, sensitivity_low: float, method: str = "wilson", rate: str = "sensitivity"
 ) -> int | None:
     """The most missed studies with which the lower bound of sensitivity meets the target; None if 0 are too many.
 
-    The same formula gives the false alarms allowed among normal studies for specificity (`what` names it in errors).
+    The same formula gives the false alarms allowed among normal studies for specificity (`rate` names it in errors).
     """
-    _check_share(sensitivity_low, f"target for {what}")
+    _check_share(sensitivity_low, f"target for {rate}")
     found = np.arange(abnormal + 1)
     fit = found[_lower(found, abnormal, method) >= sensitivity_low] if abnormal else found[:0]
     return int(abnormal - fit[0]) if len(fit) else None
