@@ -4,9 +4,9 @@ import streamlit as st
 
 from core.data.labels import read_labels, relabelled
 from core.errors import OverreadError
-from core.metrics.confusion import sensitivity, specificity
-from core.metrics.counts import counts_at, counts_table
+from core.metrics.counts import counts_table
 from core.metrics.ranking import auroc
+from core.metrics.rates import RATES, Rate, headline_rates, rates_at
 from core.metrics.studies import labelled
 from core.review.label_revisions import RULES, decided_labels, find_revision, list_revisions
 from core.scores.view import View
@@ -54,19 +54,12 @@ def show_figures(view: View, reference: str) -> None:
         return
     after = relabelled(studies, read_labels(view.source.data, reference))
     rows = [("As labelled", figures(studies, view.threshold)), ("As adjudicated", figures(after, view.threshold))]
-    head = "".join(
-        f"<th>{name}</th>" for name in ("", "Studies", "AUROC", "Sensitivity", "Specificity", "Kappa with the label")
-    )
+    columns = [("AUROC", "auroc", "ratio"), *((rate.heading, rate.name, rate.format) for rate in shown_rates())]
+    head = "".join(f"<th>{name}</th>" for name in ("", "Studies", *(name for name, _, _ in columns)))
     body = "".join(
         f"<tr><td><b>{name}</b></td><td>{found['n']:,}</td>"
         + "".join(
-            "<td>{}<small>{}</small></td>".format(*widgets.estimate_text(found[key], kind))
-            for key, kind in (
-                ("auroc", "auroc"),
-                ("sensitivity", "percent"),
-                ("specificity", "percent"),
-                ("kappa", "auroc"),
-            )
+            "<td>{}<small>{}</small></td>".format(*widgets.estimate_text(found[key], kind)) for _, key, kind in columns
         )
         + "</tr>"
         for name, found in rows
@@ -80,19 +73,16 @@ def show_figures(view: View, reference: str) -> None:
     )
 
 
+def shown_rates() -> list[Rate]:
+    """The rates of the table: those of one-line summaries, and kappa."""
+    return [*headline_rates(), RATES["kappa"]]
+
+
 def figures(studies, threshold: float) -> dict:
     """The figures of STUDIES, by their labels."""
-    from core.metrics.confusion import kappa
-
     known = labelled(studies)
-    counts = counts_at(counts_table(known["score"], known["label"]), threshold)
-    return {
-        "n": len(known),
-        "auroc": auroc(known["score"].to_numpy(), known["label"].to_numpy()),
-        "sensitivity": sensitivity(counts["tp"], counts["fn"]),
-        "specificity": specificity(counts["tn"], counts["fp"]),
-        "kappa": kappa(counts["tp"], counts["fp"], counts["tn"], counts["fn"]),
-    }
+    rates = rates_at(counts_table(known["score"], known["label"]), threshold)
+    return {"n": len(known), "auroc": auroc(known["score"].to_numpy(), known["label"].to_numpy()), **rates}
 
 
 def _accept(dataset: str, reader: str, rule: str) -> None:
