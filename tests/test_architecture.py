@@ -1,4 +1,4 @@
-"""The arrows between the rooms, and what a page may load."""
+"""The import arrows between the folders of core and dashboard, and which modules load without torch."""
 
 import ast
 import subprocess
@@ -54,7 +54,7 @@ def test_core_imports_only_in_the_direction_of_the_data(file):
 
 
 @pytest.mark.parametrize("file", [file for file in CORE if file.startswith("core/metrics/")])
-def test_metrics_compute_and_nothing_else(file):
+def test_metrics_neither_read_files_nor_import_torch(file):
     assert not {name.split(".")[0] for name in imports(REPOSITORY / file)} & {
         "torch",
         "sklearn",
@@ -64,7 +64,7 @@ def test_metrics_compute_and_nothing_else(file):
     }
 
 
-def test_rooms_that_open_pages_load_without_torch():
+def test_modules_that_pages_need_to_open_load_without_torch():
     rooms = [
         "core.data.index",
         "core.data.cache",
@@ -100,7 +100,7 @@ PAGES = {file.parent.name for file in (REPOSITORY / "dashboard").glob("*/page.py
 @pytest.mark.parametrize(
     "file", sorted(file.relative_to(REPOSITORY).as_posix() for file in (REPOSITORY / "dashboard").rglob("*.py"))
 )
-def test_a_page_reaches_shared_parts_and_no_other_page(file):
+def test_a_page_imports_shared_parts_and_no_other_page(file):
     room = file.split("/")[1]
     reached = {name.split(".")[1] for name in imports(REPOSITORY / file) if name.startswith("dashboard.")}
     assert not reached & PAGES - {room}, f"{file} reaches the pages {sorted(reached & PAGES - {room})}"
