@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,25 @@ def imports(file: Path) -> set[str]:
 
 
 CORE = sorted(file.relative_to(REPOSITORY).as_posix() for file in (REPOSITORY / "core").rglob("*.py"))
+
+
+def modules() -> dict[str, Path]:
+    """Every module of core and dashboard by its full name."""
+    files = [file for room in ("core", "dashboard") for file in (REPOSITORY / room).rglob("*.py")]
+    names = (file.relative_to(REPOSITORY).with_suffix("").as_posix().replace("/", ".") for file in files)
+    return {name.removesuffix(".__init__"): file for name, file in zip(names, files)}
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Also not by way of others, and not within functions. CycleError names the circle."""
+    known = modules()
+    graph = {}
+    for name, file in known.items():
+        found = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
+        # `from package import module` loads the module; any other name is one of the package itself.
+        reached = {(node.module, f"{node.module}.{alias.name}") for node in found for alias in node.names}
+        graph[name] = {full if full in known else package for package, full in reached} & set(known) - {name}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(known)
 
 
 @pytest.mark.parametrize("file", CORE)
