@@ -1,72 +1,115 @@
-"""A calibration fitted on one split and judged on another, before and after. No torch."""
+"""Fit a calibration on one split and evaluate it on another, before and after. No torch."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
 
 from core.errors import OverreadError
-from core.metrics.calibration import calibration_facts, fit_calibration, improvement
+from core.metrics.calibration import Calibration, calibration_facts, fit_calibration, improvement
+from core.metrics.intervals import Estimate
 from core.metrics.studies import labelled, own_aggregation, study_table
 from core.scores.loading import split_scores
 from core.scores.patient_overlap import shared_patients, shared_sentence
 from core.scores.source import Source
 
 
-def calibrate_scored(
-    scored: Source,
+@dataclass(frozen=True)
+class CalibrationResult:
+    """A calibration on studies it was not fitted on.
+
+    after: `calibration_facts` of the calibrated scores. gains: by how much log-loss and Brier score fall, with intervals
+    by patient. shared: how many patients are in both splits; None where that is not known.
+    """
+
+    fitted: Calibration
+    after: dict
+    gains: dict[str, Estimate]
+    shared: int | None
+
+
+def fit(studies: pd.DataFrame, method: str) -> Calibration:
+    """Fit 'temperature' or 'platt' on the labelled among STUDIES."""
+    known = labelled(studies)
+    return fit_calibration(known["score"], known["label"], method)
+
+
+def evaluate_calibration(
+    fitted: Calibration, fit_studies: pd.DataFrame, studies: pd.DataFrame, bins: int = 10
+) -> CalibrationResult:
+    """Apply a calibration that was fitted on `fit_studies` to the labelled among `studies`."""
+    known = labelled(studies)
+    scores, labels = known["score"].to_numpy(), known["label"].to_numpy()
+    after = fitted.apply(scores)
+    return CalibrationResult(
+        fitted,
+        calibration_facts(after, labels, bins),
+        improvement(scores, after, labels, known["group_id"]),
+        shared_patients(fit_studies, known),
+    )
+
+
+def calibrate(
+    source: Source,
     method: str = "temperature",
-    fit_split: str = "tune",
-    split: str = "valid",
+    splits: tuple[str, str] = ("tune", "valid"),
     data: str = "",
     aggregation: str = "",
     bins: int = 10,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict:
-    """method, temperature or slope and intercept with intervals, `fit` (where it was fitted), `before` and `after`
-    (`calibration_facts` on the other split), log_loss_gain and brier_gain with intervals by patient, shared_patients.
+    """method; temperature, or slope and intercept, with intervals; `fit` (where it was fitted); `before` and `after`
+    (`calibration_facts` on the other split); log_loss_gain and brier_gain with intervals by patient; shared_patients.
 
-    OverreadError where both splits are the same, or the scores are no probabilities.
+    splits: where it is fitted, and where it is evaluated. OverreadError where both are the same, or the scores are not
+    probabilities.
     """
+    fit_split, split = splits
     if fit_split == split:
         raise OverreadError(
-            f"Fitted and judged on the same split {split}, a calibration flatters itself; name two, with --fit-split "
-            "and --split."
+            f"A calibration that is fitted and evaluated on the same split {split} looks better than it is; name two "
+            "splits, with --fit-split and --split.",
+            code="calibrated-on-own-split",
         )
-    if scored.kind == "imported" and scored.model.scale == "raw":
+    if source.kind == "imported" and source.model.scale == "raw":
         raise OverreadError(
-            f"The scores of {scored.name} were imported with --raw: only their order is known, so there is no "
-            "probability to calibrate. Import them as probabilities, or with --logit."
+            f"The scores of {source.name} were imported with --raw: only their order is known, so there is no "
+            "probability to calibrate. Import them as probabilities, or with --logit.",
+            code="scores-not-probabilities",
         )
-    frames = list(_frames(scored, fit_split, split, data, progress))
+    frames = [
+        _frame(source, data, name, option, progress)
+        for name, option in ((fit_split, "--fit-split"), (split, "--split"))
+    ]
     aggregation = aggregation or own_aggregation(frames[0])
-    parts = [labelled(study_table(frame, aggregation)) for frame in frames]
-    chosen, judged = parts
-    fitted = fit_calibration(chosen["score"], chosen["label"], method)
-    if judged.empty:
-        raise OverreadError(f"No study of the split {split} has a label, so the calibration cannot be judged on it.")
-    scores, labels = judged["score"].to_numpy(), judged["label"].to_numpy()
-    after = fitted.apply(scores)
-    shared, total = shared_patients(chosen, judged), judged["group_id"].nunique()
+    fit_studies, studies = (labelled(study_table(frame, aggregation)) for frame in frames)
+    fitted = fit(fit_studies, method)
+    if studies.empty:
+        raise OverreadError(
+            f"No study of the split {split} has a label, so the calibration cannot be evaluated on it.",
+            code="split-without-labels",
+        )
+    result = evaluate_calibration(fitted, fit_studies, studies, bins)
     facts = {
-        "reference": scored.reference, "name": scored.name, "method": method, "aggregation": aggregation,
+        "reference": source.reference, "name": source.name, "method": method, "aggregation": aggregation,
         "fit": {"split": fit_split, "n": fitted.n, "n_abnormal": fitted.n_abnormal},
     }  # fmt: skip
     estimates = {"temperature": fitted.temperature, "slope": fitted.slope, "intercept": fitted.intercept}
-    gains = improvement(scores, after, labels, judged["group_id"])
-    estimates |= {f"{name}_gain": gain for name, gain in gains.items()}
+    estimates |= {f"{name}_gain": gain for name, gain in result.gains.items()}
     for name, figure in estimates.items():
         facts |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
     return facts | {
         "split": split,
-        "before": calibration_facts(scores, labels, bins),
-        "after": calibration_facts(after, labels, bins),
-        "shared_patients": shared,
-        "note": shared_sentence(shared, total, fit_split, split),
+        "before": calibration_facts(studies["score"], studies["label"], bins),
+        "after": result.after,
+        "shared_patients": result.shared,
+        "note": shared_sentence(result.shared, studies["group_id"].nunique(), fit_split, split),
     }
 
 
-def _frames(scored: Source, fit_split: str, split: str, data: str, progress):
-    for name, option in ((fit_split, "--fit-split"), (split, "--split")):
-        try:
-            yield split_scores(scored, data, name, progress)[0]
-        except OverreadError as error:
-            # The same sentence, but for the option that chooses this split.
-            raise OverreadError(str(error).replace("with --split", f"with {option}")) from error
+def _frame(source: Source, data: str, split: str, option: str, progress) -> pd.DataFrame:
+    try:
+        return split_scores(source, data, split, progress)[0]
+    except OverreadError as error:
+        # The same sentence, with the option that chooses this split.
+        raise OverreadError(str(error).replace("with --split", f"with {option}"), code=error.code) from error

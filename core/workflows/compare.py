@@ -1,6 +1,7 @@
-"""Two sources of scores on the same studies, each at its own threshold. No torch."""
+"""Compare two sources of scores on the same studies, each at its own threshold. No torch."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from core.errors import OverreadError
 from core.metrics.compare import MatchedStudies, compare, discordant_table, match_studies
@@ -8,27 +9,37 @@ from core.metrics.studies import own_aggregation, study_table
 from core.scores.loading import split_scores
 from core.scores.operating_points import check_applies, read_points
 from core.scores.source import Source
+from core.scores.view import DEFAULT_THRESHOLD
 
 
-def own_threshold(scored: Source, aggregation: str = "") -> tuple[float, str]:
-    """The latest locked threshold of these scores and which it is; .5 where nothing is locked.
+@dataclass(frozen=True)
+class Side:
+    """One of the two sources, with its threshold; without one, the latest locked threshold is taken, else 0.5."""
 
-    OverreadError where the point has two thresholds, or was locked for another aggregation.
+    source: Source
+    threshold: float | None = None
+
+
+def locked_threshold(source: Source, aggregation: str = "") -> tuple[float, str]:
+    """The latest locked threshold of a source, and a few words on where it is from; 0.5 where nothing is locked.
+
+    OverreadError where the operating point has two thresholds, or was locked for another aggregation.
     """
-    points = read_points(scored)
+    points = read_points(source)
     if not points:
-        return 0.5, "nothing is locked, so 0.5"
+        return DEFAULT_THRESHOLD, f"nothing is locked, so {DEFAULT_THRESHOLD:g}"
     point = points[-1]
-    check_applies(point, scored, aggregation)
+    check_applies(point, source, aggregation)
     if point.threshold_high is not None:
         raise OverreadError(
-            f"The operating point {point.id} of {scored.name} has two thresholds ({point.threshold:g} and "
-            f"{point.threshold_high:g}), and a comparison needs one; state it."
+            f"The operating point {point.id} of {source.name} has two thresholds ({point.threshold:g} and "
+            f"{point.threshold_high:g}), and a comparison needs one. State it with --threshold-a or --threshold-b.",
+            code="two-thresholds",
         )
     return point.threshold, f"locked as {point.id}"
 
 
-def matched_scores(
+def match_sources(
     a: Source,
     b: Source,
     split: str = "",
@@ -36,52 +47,63 @@ def matched_scores(
     aggregation: str = "",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> tuple[MatchedStudies, str, list[str]]:
-    """The studies of one split that both scored, the split's name, and how each becomes a study's score (by default
-    its own way). OverreadError for scores of two data sets."""
-    data = data or next((one.belongs_to.rsplit("@", 1)[0] for one in (a, b) if one.belongs_to), "")
+    """The studies of one split that both sources scored, the name of the split, and the aggregation of each.
+
+    OverreadError for scores of two data sets.
+    """
+    data = data or next((source.belongs_to.rsplit("@", 1)[0] for source in (a, b) if source.belongs_to), "")
     frames, used = [], split
-    for one in (a, b):
-        # Scores of no data set are matched by the names of their studies alone.
-        of = data if one.kind == "checkpoint" or one.belongs_to else ""
-        frame, used = split_scores(one, of, used, progress)
+    for source in (a, b):
+        # Imported scores without a data set are matched by the names of their studies alone.
+        of_data = source.kind == "checkpoint" or bool(source.belongs_to)
+        frame, used = split_scores(source, data if of_data else "", used, progress)
         frames.append(frame)
-    of_data = [
+    references = [
         str(frame["dataset"].iloc[0])
-        for one, frame in zip((a, b), frames)
-        if one.kind == "checkpoint" or one.belongs_to
+        for source, frame in zip((a, b), frames)
+        if source.kind == "checkpoint" or source.belongs_to
     ]
-    if len(set(of_data)) > 1:
+    if len(set(references)) > 1:
         raise OverreadError(
-            f"{a.name} was scored on {of_data[0]} and {b.name} on {of_data[1]}; name one for both, with --data."
+            f"{a.name} was scored on {references[0]} and {b.name} on {references[1]}; name one data set for both, "
+            "with --data.",
+            code="scores-of-two-datasets",
         )
-    read_by = [aggregation or own_aggregation(frame) for frame in frames]
-    return match_studies(*(study_table(frame, way) for frame, way in zip(frames, read_by))), used, read_by
+    aggregations = [aggregation or own_aggregation(frame) for frame in frames]
+    return match_studies(*(study_table(frame, way) for frame, way in zip(frames, aggregations))), used, aggregations
 
 
-def compare_scored(
-    a: Source,
-    b: Source,
-    threshold_a: float | None = None,
-    threshold_b: float | None = None,
+def compare_sources(
+    a: Side,
+    b: Side,
     split: str = "",
     by: str | None = None,
     data: str = "",
     aggregation: str = "",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict:
-    """`metrics.compare.compare` of two sources, with who they are, where each threshold is from, and `discordant`: a
-    row for each study that only one of them calls right."""
-    if (a.kind, a.digest) == (b.kind, b.digest):
-        raise OverreadError(f"{a.name} and {b.name} are the same scores; name two models to compare.")
-    stated, own = (threshold_a, threshold_b), []
-    for one, threshold in zip((a, b), stated):
-        own.append((threshold, "stated") if threshold is not None else own_threshold(one, aggregation))
-    matched, used, read_by = matched_scores(a, b, split, data, aggregation, progress)
-    facts = compare(matched, own[0][0], own[1][0], by)
-    rows = discordant_table(matched.studies, own[0][0], own[1][0])
+    """`metrics.compare.compare` of two sources, with their names, their thresholds and where these are from, and
+    `discordant`: a row for each study that only one of them classifies correctly."""
+    if (a.source.kind, a.source.digest) == (b.source.kind, b.source.digest):
+        raise OverreadError(
+            f"{a.source.name} and {b.source.name} are the same scores; name two models to compare.", code="same-scores"
+        )
+    used = {}
+    for name, side in (("a", a), ("b", b)):
+        stated = side.threshold is not None
+        threshold, origin = (side.threshold, "stated") if stated else locked_threshold(side.source, aggregation)
+        used[name] = {
+            "name": side.source.name,
+            "reference": side.source.reference,
+            "threshold": threshold,
+            "threshold_from": origin,
+        }
+    matched, used_split, aggregations = match_sources(a.source, b.source, split, data, aggregation, progress)
+    thresholds = used["a"]["threshold"], used["b"]["threshold"]
     return {
-        "a": {"name": a.name, "reference": a.reference, "threshold": own[0][0], "threshold_from": own[0][1]},
-        "b": {"name": b.name, "reference": b.reference, "threshold": own[1][0], "threshold_from": own[1][1]},
-        "split": used, "aggregation": " and ".join(dict.fromkeys(read_by)), **facts,
-        "discordant": rows.to_dict("records"),
-    }  # fmt: skip
+        **used,
+        "split": used_split,
+        "aggregation": " and ".join(dict.fromkeys(aggregations)),
+        **compare(matched, *thresholds, by),
+        "discordant": discordant_table(matched.studies, *thresholds).to_dict("records"),
+    }
