@@ -52,7 +52,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Overread: train, score and read the errors of bone-radiograph classifiers. Research use only.",
+    help="Overread: train and score classifiers of bone radiographs, and read their errors. For research use only.",
 )
 for command in COMMANDS:
     app.command()(command)
@@ -62,11 +62,11 @@ app.add_typer(walkthroughs.walkthrough, name="walkthrough")
 
 
 def main() -> None:
-    """Run a command. Exit status: 0, 2 for wrong use, 1 for anything else; a known error is one sentence."""
+    """Run a command. Exit status: 0, 2 for wrong use, 1 for any other failure; a known error prints one sentence."""
     status = _run()
     if int(os.environ.get("WORLD_SIZE") or 1) > 1:
-        # Of processes that train together, threads of torch's own may outlive Python's end and abort one whose work
-        # was done, or who had said why not. Nothing is left to tidy up here.
+        # In distributed training, threads of torch can outlive the interpreter and abort a process that has finished
+        # or has printed its error. Nothing is left to clean up here.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
@@ -81,9 +81,9 @@ def _run() -> int:
         messages.print(f"{error} [{error.code}]" if error.code else str(error), markup=False)
         return 1
     except KeyboardInterrupt:
-        messages.print("stopped; what was finished is kept")
+        messages.print("stopped; finished work is kept")
         return 1
-    except SystemExit as ended:  # how typer ends
+    except SystemExit as ended:  # typer ends a command with it
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0
 

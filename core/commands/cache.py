@@ -4,26 +4,29 @@ from typing import Annotated
 
 import typer
 
-from core.commands.console import Json, bar, messages, tell
+from core.commands.console import Json, messages, print_result, progress_bar
 from core.errors import OverreadError
 
 
 def cache(
     name: Annotated[str, typer.Argument(help="Name of an indexed data set.")],
-    size: Annotated[int, typer.Option(help="Side of the square in pixels, as the recipe has it.")],
+    size: Annotated[int, typer.Option(help="Side of the square in pixels, as in the recipe.")],
     fit: Annotated[
-        str, typer.Option(help="pad (letterbox) or crop; stretch distorts and is never chosen for you.")
+        str, typer.Option(help="How a radiograph fits the square: pad, crop or stretch (stretch distorts).")
     ] = "pad",
     as_json: Json = False,
 ) -> None:
-    """Decode each distinct file once: pixels at this size, thumbnails and measures. What is there already is kept."""
+    """Decode each distinct file once into pixels of this size, a thumbnail and measures.
+
+    Files that were decoded before are skipped.
+    """
     from core.data.decode import decode, pixels_folder
     from core.data.index import read_dataset, read_index
     from core.data.input_spec import InputSpec
     from core.data.pixel_store import known
 
     spec, dataset, index = InputSpec(size, fit), read_dataset(name), read_index(name)
-    with bar() as progress:
+    with progress_bar() as progress:
         done = decode(dataset, index, spec, thumbnail=True, measures=True, progress=progress)
     image_of = dict(zip(index["sha1"][::-1], index["image_id"][::-1]))
     failed = [{"path": image_of[sha1], "reason": reason} for sha1, reason in done.failed.items()]
@@ -47,16 +50,18 @@ def cache(
         "folder": str(folder),
         "failed": failed,
     }
-    tell(facts, as_json, sentence(facts))
+    print_result(facts, as_json, sentence(facts))
     if failed and not ready:
-        raise OverreadError(f"None of the {len(index)} radiographs of {name} could be decoded.")
+        raise OverreadError(f"None of the {len(index)} radiographs of {name} could be decoded.", code="nothing-decoded")
 
 
 def sentence(facts: dict) -> str:
-    """What was done, or that nothing was left to do."""
-    held = f"{facts['radiographs']} radiographs at {facts['size']} px ({facts['fit']}), {facts['bytes'] / 1e6:,.1f} MB"
+    """The result in words."""
+    stored = (
+        f"{facts['radiographs']} radiographs at {facts['size']} px ({facts['fit']}), {facts['bytes'] / 1e6:,.1f} MB"
+    )
     failed = f"; {len(facts['failed'])} failed" if facts["failed"] else ""
     if not facts["decoded"]:
-        return f"Nothing to do: {held} are there{failed}"
+        return f"Nothing to do: {stored} are stored already{failed}"
     pace = f"{facts['decoded']} files decoded in {facts['seconds']:.1f} s, {facts['images_per_second']:.0f} images/s"
-    return f"{held}; {pace}{failed}"
+    return f"{stored}; {pace}{failed}"

@@ -1,32 +1,34 @@
-"""The command over probabilities: calibrate."""
+"""The command that calibrates probabilities: calibrate."""
 
 from typing import Annotated
 
 import typer
 
-from core.commands.console import Aggregation, Json, bar, messages, tell
+from core.commands.console import Aggregation, Json, messages, print_result, progress_bar
 
 
 def calibrate(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A checkpoint, or imported scores.")],
-    method: Annotated[str, typer.Option(help="temperature or platt.")] = "temperature",
-    fit_split: Annotated[str, typer.Option(help="Fitted on this split.")] = "tune",
-    split: Annotated[str, typer.Option(help="Judged on this split.")] = "valid",
-    data: Annotated[str, typer.Option("--data", help="A checkpoint's scores on this data set.")] = "",
+    method: Annotated[str, typer.Option(help="Calibration to fit: temperature or platt.")] = "temperature",
+    fit_split: Annotated[str, typer.Option(help="Split on which the calibration is fitted.")] = "tune",
+    split: Annotated[str, typer.Option(help="Split on which the calibration is evaluated.")] = "valid",
+    data: Annotated[str, typer.Option("--data", help="Use the checkpoint's scores on this data set.")] = "",
     aggregation: Aggregation = "",
-    bins: Annotated[int, typer.Option(help="Of the reliability curve and the calibration errors.", min=1)] = 10,
+    bins: Annotated[
+        int, typer.Option(help="Number of bins of the reliability curve and the calibration errors.", min=1)
+    ] = 10,
     as_json: Json = False,
 ) -> None:
-    """Whether 30% means 30%, before and after scaling fitted on another split."""
+    """Fit a calibration on one split and compare the probabilities before and after on another."""
     from core.scores.json_values import json_values
     from core.scores.source import find_source
-    from core.workflows.calibrate import calibrate_scored
+    from core.workflows.calibrate import calibrate as run
 
-    with bar() as progress:
-        facts = calibrate_scored(find_source(name), method, fit_split, split, data, aggregation, bins, progress)
+    with progress_bar() as progress:
+        facts = run(find_source(name), method, (fit_split, split), data, aggregation, bins, progress)
     if facts["note"]:
         messages.print(f"note: {facts['note']}", markup=False)
-    tell(json_values(facts), as_json, "\n".join(_lines(facts)))
+    print_result(json_values(facts), as_json, "\n".join(_lines(facts)))
 
 
 def _lines(facts: dict) -> list[str]:

@@ -1,15 +1,15 @@
-"""Commands over checkpoints: checkpoints, export."""
+"""Commands for checkpoints: checkpoints, export."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.commands.console import Json, messages, tell
+from core.commands.console import Json, messages, print_result
 
 
 def checkpoints(as_json: Json = False) -> None:
-    """List the checkpoints and hold each against its hashes. Exit status 1 where one is not whole."""
+    """List the checkpoints and check each against its hashes. Exit status 1 if one is broken."""
     from core.models.checkpoint import list_checkpoints
 
     whole, broken = list_checkpoints()
@@ -31,7 +31,7 @@ def checkpoints(as_json: Json = False) -> None:
         for checkpoint in whole
     ]
     lines = [line_of(row) for row in rows] + [f"{name}: BROKEN: {reason}" for name, reason in broken.items()]
-    tell({"checkpoints": rows, "broken": broken}, as_json, "\n".join(lines) or "No checkpoints yet.")
+    print_result({"checkpoints": rows, "broken": broken}, as_json, "\n".join(lines) or "No checkpoints yet.")
     if broken:
         raise typer.Exit(1)
 
@@ -47,22 +47,22 @@ def line_of(row: dict) -> str:
 
 
 def export(
-    checkpoint: Annotated[str, typer.Argument(help="Folder, or a name under checkpoints/.")],
-    out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its folder, or its name under checkpoints/.")],
+    out: Annotated[Path, typer.Option(help="ONNX file to write.")],
     as_json: Json = False,
 ) -> None:
-    """Write a checkpoint as ONNX, from grey bytes to logit, and check that it gives the same scores."""
+    """Write a checkpoint as ONNX, from grey bytes to logit, and check that its scores are the same."""
     from core.errors import OverreadError
     from core.models.checkpoint import read_checkpoint
 
     found = read_checkpoint(checkpoint)
     if out.is_dir() or out.suffix != ".onnx":
-        raise OverreadError(f"--out is {out}; expected the name of a file that ends in .onnx.")
+        raise OverreadError(f"--out is {out}; expected the name of a file that ends in .onnx.", code="not-an-onnx-file")
     from core.scores.onnx_export import export_onnx
 
     messages.print(f"exporting {found.reference}", markup=False)
     facts = export_onnx(found, out)
-    tell(
+    print_result(
         facts,
         as_json,
         f"{out}: {facts['bytes'] / 1e6:.1f} MB; its logits differ by {facts['difference']:.1g} at most",

@@ -1,37 +1,38 @@
-"""The command over two models: compare."""
+"""The command that compares two models: compare."""
 
 from typing import Annotated
 
 import typer
 
-from core.commands.console import Aggregation, Json, bar, tell
+from core.commands.console import Aggregation, Json, print_result, progress_bar
 
 Threshold = Annotated[
-    float | None, typer.Option(help="Its threshold (default: its latest locked one, else 0.5).", min=0, max=1)
+    float | None, typer.Option(help="Threshold of this model (default: its latest locked one, else 0.5).", min=0, max=1)
 ]
 
 
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A checkpoint, or imported scores.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another, on the same studies.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another checkpoint or imported scores, for the same studies.")],
     threshold_a: Threshold = None,
     threshold_b: Threshold = None,
-    split: Annotated[str, typer.Option(help="train, tune, valid or test (default: valid where there is one).")] = "",
-    by: Annotated[str, typer.Option(help="Also per group: bone.")] = "",
-    data: Annotated[str, typer.Option("--data", help="Checkpoints' scores on this data set.")] = "",
+    split: Annotated[
+        str, typer.Option(help="Split to compare on: train, tune, valid or test (default: valid if it exists).")
+    ] = "",
+    by: Annotated[str, typer.Option(help="Also compare within each group; bone is the usual one.")] = "",
+    data: Annotated[str, typer.Option("--data", help="Compare the checkpoints' scores on this data set.")] = "",
     aggregation: Aggregation = "",
     as_json: Json = False,
 ) -> None:
-    """Two models on the same studies: paired differences, and the studies one fixes and the other breaks."""
+    """Compare two models on the same studies: paired differences, and the studies that only one calls correctly."""
     from core.scores.json_values import json_values
     from core.scores.source import find_source
-    from core.workflows.compare import compare_scored
+    from core.workflows.compare import Side, compare_sources
 
-    with bar() as progress:
-        facts = compare_scored(
-            find_source(a), find_source(b), threshold_a, threshold_b, split, by or None, data, aggregation, progress
-        )
-    tell(json_values(facts), as_json, "\n".join(_lines(facts)))
+    with progress_bar() as progress:
+        sides = Side(find_source(a), threshold_a), Side(find_source(b), threshold_b)
+        facts = compare_sources(*sides, split, by or None, data, aggregation, progress)
+    print_result(json_values(facts), as_json, "\n".join(_lines(facts)))
 
 
 def _lines(facts: dict) -> list[str]:
@@ -39,7 +40,7 @@ def _lines(facts: dict) -> list[str]:
     from core.metrics.rates import RATES, interval_text
 
     names = [f"{facts[side]['name']} at {facts[side]['threshold']:.6g}" for side in "ab"]
-    lines = [f"split {facts['split']}: {facts['n']} studies, {facts['n_abnormal']} abnormal; {' against '.join(names)}"]
+    lines = [f"split {facts['split']}: {facts['n']} studies, {facts['n_abnormal']} abnormal; {' and '.join(names)}"]
     lines += [facts["left_out"]] if facts["left_out"] else []
     lines += sentences(facts, facts["a"]["name"], facts["b"]["name"])
     change = (

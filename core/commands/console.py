@@ -1,4 +1,4 @@
-"""What every command shares: its options, its progress bar, and how it tells what it found."""
+"""Shared by every command: options, the progress bar, and printing of a result."""
 
 import json
 import os
@@ -26,37 +26,37 @@ from core.paths import write_atomically
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
 Name = Annotated[str, typer.Option("--data", help="Name of an indexed data set.")]
 Aggregation = Annotated[
     str,
     typer.Option(
-        help="How a study's views become one score (default: mean, or the attention of a network that tells it)."
+        help="How the scores of a study's radiographs become one (default: mean, or attention if the network has it)."
     ),
 ]
-Device = Annotated[str, typer.Option(help="cuda, cpu, mps ... (default: the best there is).")]
+Device = Annotated[str, typer.Option(help="Device to compute on: cuda, mps or cpu (default: the fastest available).")]
 
 
-def tell(facts: dict, as_json: bool, sentence: str) -> None:
-    """One JSON object, or one sentence, on standard output."""
-    typer.echo(json.dumps(facts, default=plain, allow_nan=False) if as_json else sentence)
+def print_result(facts: dict, as_json: bool, text: str) -> None:
+    """Print the facts as one JSON object, or else the text, on standard output."""
+    typer.echo(json.dumps(facts, default=json_default, allow_nan=False) if as_json else text)
 
 
-def plain(value) -> object:
-    """What JSON does not know: numpy's numbers as numbers, paths as text."""
+def json_default(value) -> object:
+    """Numpy's numbers as numbers and anything else, such as a path, as text."""
     return value.item() if hasattr(value, "item") else str(value)
 
 
 class _Speed(ProgressColumn):
-    """How many a second, once that is known."""
+    """Steps a second, once that is known."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
 
 
 @contextmanager
-def bar() -> Iterator:
-    """A progress callable (done, total, what), drawn on standard error where that is a terminal."""
+def progress_bar() -> Iterator:
+    """A progress callable (done, total, what), drawn on standard error if that is a terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -66,17 +66,17 @@ def bar() -> Iterator:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as drawn:
-        task, last, told = drawn.add_task("", total=None), "", 0.0
+        task, last, written = drawn.add_task("", total=None), "", 0.0
 
         def step(done: int, total: int, what: str) -> None:
-            nonlocal last, told
+            nonlocal last, written
             if what != last:
                 drawn.reset(task)
                 last = what
             drawn.update(task, completed=done, total=total, description=what)
-            # Whoever watches from another process, a page for one, reads it here.
-            if (file := os.environ.get("OVERREAD_PROGRESS")) and time.monotonic() - told > 0.5:
-                told, now = time.monotonic(), json.dumps({"done": done, "total": total, "what": what})
+            # A page that watches a run reads its progress from this file.
+            if (file := os.environ.get("OVERREAD_PROGRESS")) and time.monotonic() - written > 0.5:
+                written, now = time.monotonic(), json.dumps({"done": done, "total": total, "what": what})
                 write_atomically(Path(file), lambda path: path.write_text(now))
 
         yield step

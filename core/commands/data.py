@@ -1,63 +1,67 @@
-"""Commands over data sets: phantom, index, demo."""
+"""Commands for data sets: phantom, index, demo."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.commands.console import Json, bar, messages, tell
+from core.commands.console import Json, messages, print_result, progress_bar
 
 
 def phantom(
-    out: Annotated[Path, typer.Option(help="Folder that gets MURA-v1.1/.")],
-    patients: Annotated[int, typer.Option(help="How many patients.")] = 300,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same phantoms.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder in which MURA-v1.1/ is written.")],
+    patients: Annotated[int, typer.Option(help="Number of patients.")] = 300,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed draws the same phantoms.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Draw phantoms: synthetic radiographs with known truth, in MURA's folder layout."""
+    """Draw phantoms: synthetic radiographs whose findings are known, in the folder layout of MURA."""
     from core.phantom import write_phantoms
 
-    with bar() as progress:
+    with progress_bar() as progress:
         report = write_phantoms(out, patients, seed, progress=progress)
     facts = {name: getattr(report, name) for name in ("radiographs", "studies", "patients", "wrong_labels")}
-    tell(
+    print_result(
         {"folder": str(report.folder), **facts},
         as_json,
         f"{report.radiographs} phantoms of {report.studies} studies and {report.patients} patients in {report.folder}; "
-        f"{report.wrong_labels} studies labelled wrongly on purpose",
+        f"{report.wrong_labels} studies have a wrong label on purpose",
     )
 
 
 def index(
     path: Annotated[
         Path,
-        typer.Argument(help="A MURA folder, a manifest (CSV, Parquet), a folder with labels.csv, or one of DICOM."),
+        typer.Argument(
+            help="A MURA folder, a manifest (CSV or Parquet), a folder with labels.csv, or a folder of DICOM files."
+        ),
     ],
-    name: Annotated[str, typer.Option(help="What to call the data set.")],
+    name: Annotated[str, typer.Option(help="Name of the new data set.")],
     column: Annotated[
-        list[str] | None, typer.Option(help="ours=theirs, for a manifest's columns; may be repeated.")
+        list[str] | None, typer.Option(help="Name of a manifest's column, as ours=theirs; may be repeated.")
     ] = None,
     valid_fraction: Annotated[
-        float, typer.Option(help="Share of patients for 'valid' where the source has no splits; 0 for none.")
+        float, typer.Option(help="Share of patients in the split 'valid' if the source has no splits; 0 for none.")
     ] = 0.2,
-    folds: Annotated[int, typer.Option(help="Folds of train, by patient.")] = 10,
-    seed: Annotated[int, typer.Option(help="Decides splits and folds.")] = 0,
+    folds: Annotated[int, typer.Option(help="Number of folds within train; a patient is in one fold.")] = 10,
+    seed: Annotated[int, typer.Option(help="Random seed of splits and folds.")] = 0,
     labels: Annotated[
         Path | None,
-        typer.Option(help="Labels for DICOM: label, and path, SOPInstanceUID, StudyInstanceUID or AccessionNumber."),
+        typer.Option(
+            help="Table of labels for DICOM: label, and path, SOPInstanceUID, StudyInstanceUID or AccessionNumber."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Index radiographs under a name, with every file that cannot be used and why.
+    """Index radiographs as a data set, and list every file that cannot be used, with the reason.
 
-    Again under the same name, only files that were added or changed are read, and patients stay where they were dealt.
+    Indexing again under the same name reads only added and changed files, and keeps each patient in its split.
     """
     from core.data.index import SourceTables, build_index, read_earlier_index, write_dataset
     from core.paths import checked_name
     from core.schema import bone_order
 
     checked_name(name)
-    with bar() as progress:
+    with progress_bar() as progress:
         indexed = build_index(
             path,
             SourceTables(pairs(column or []), labels),
@@ -93,7 +97,7 @@ def index(
         **indexed.changes,
     }
     changed = ", ".join(f"{count} {what}" for what, count in indexed.changes.items() if count)
-    tell(
+    print_result(
         facts,
         as_json,
         f"{name}: {facts['radiographs']} radiographs, {facts['studies']} studies, {facts['patients']} known patients; "
@@ -103,15 +107,18 @@ def index(
 
 
 def demo() -> None:
-    """Make the demo: phantoms, indexed, and scored by the shipped checkpoints. What is there already is kept."""
+    """Make the demo data set: draw phantoms, index them and score them with the shipped checkpoints.
+
+    A demo that was interrupted is continued.
+    """
     from core.demo import ensure_demo
 
-    with bar() as progress:
+    with progress_bar() as progress:
         ensure_demo(lambda fraction, what: progress(round(1000 * fraction), 1000, what))
 
 
 def pairs(columns: list[str]) -> dict[str, str]:
-    """`ours=theirs` as a mapping. Wrong use exits with 2."""
+    """`ours=theirs` as a mapping. A text without an equals sign is wrong use (exit status 2)."""
     if bad := [text for text in columns if "=" not in text]:
         raise typer.BadParameter(f"--column {bad[0]}: expected ours=theirs, as in patient=patient_or_study_id.")
     return dict(text.split("=", 1) for text in columns)

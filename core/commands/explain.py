@@ -1,27 +1,34 @@
-"""Commands over saliency: explain, trust."""
+"""Commands for saliency maps: explain, trust."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.commands.console import Device, Json, Name, bar, messages, tell
+from core.commands.console import Device, Json, Name, messages, print_result, progress_bar
 
 
 def explain(
-    checkpoint: Annotated[str, typer.Argument(help="Folder, or a name under checkpoints/.")],
-    image: Annotated[Path, typer.Argument(help="A radiograph.")],
-    method: Annotated[list[str] | None, typer.Option(help="May be repeated (default: hires_cam, occlusion).")] = None,
-    out: Annotated[Path | None, typer.Option(help="NPZ that gets the pixels and each map, float32.")] = None,
-    layer: Annotated[str, typer.Option(help="The layer of a CAM (default: found).")] = "",
-    baseline: Annotated[str, typer.Option(help="black, blur, grey, or mean (of --data).")] = "black",
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its folder, or its name under checkpoints/.")],
+    image: Annotated[Path, typer.Argument(help="Image file of a radiograph.")],
+    method: Annotated[
+        list[str] | None, typer.Option(help="Saliency method; may be repeated (default: hires_cam and occlusion).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="NPZ file to write, with the pixels and each map in float32.")
+    ] = None,
+    layer: Annotated[str, typer.Option(help="Layer for a CAM method (default: the last suitable one).")] = "",
+    baseline: Annotated[
+        str, typer.Option(help="What replaces a part of the radiograph: black, blur, grey, or mean (of --data).")
+    ] = "black",
     data: Annotated[
-        str, typer.Option(help="An indexed data set that shows what the network knows (default: from its training).")
+        str,
+        typer.Option(help="Data set on which the network's AUROC is measured (default: the one recorded in training)."),
     ] = "",
     device: Device = "",
     as_json: Json = False,
 ) -> None:
-    """What in one radiograph moves the logit, and whether the map is to be trusted."""
+    """Map which parts of one radiograph change the logit, and check whether each map can be trusted."""
     from core.data.index import read_dataset
     from core.errors import OverreadError
     from core.explain.attribution import DEFAULT_PAIR, MapSettings, attribute
@@ -40,40 +47,44 @@ def explain(
             "The baseline 'mean' is the mean radiograph of a data set; name the data set with --data.",
             code="mean-without-data",
         )
-    with bar() as progress:
+    with progress_bar() as progress:
         auroc = known_auroc(described, dataset, progress=progress)
         nothing = mean_radiograph(dataset, described.input_spec, progress) if baseline == "mean" else baseline
     settings = MapSettings(layer, nothing)
-    told, maps = [], []
+    results, maps = [], []
     for name in method or DEFAULT_PAIR:
         try:
             found = attribute(classifier, pixels, name, settings)
         except MethodRefused as error:
-            told.append({"method": name, "refused": str(error)})
+            results.append({"method": name, "refused": str(error)})
             continue
         maps.append(found)
         trust = check_map(classifier, pixels, found, Evidence(model_auroc=auroc), settings)
-        told.append({"method": name, "logit": found.value, "note": found.note, "layer": found.layer, **trust.to_dict()})
+        results.append(
+            {"method": name, "logit": found.value, "note": found.note, "layer": found.layer, **trust.to_dict()}
+        )
     if out:
         write_npz(out, pixels, maps)
     lines = [
         f"{facts['method']}: {facts.get('refused') or facts['verdict'] + ', ' + facts['why']}; "
         f"better than an edge detector: {_yes(facts.get('better_than_edges'))}"
-        for facts in told
+        for facts in results
     ]
-    tell({"image": str(image), "checkpoint": described.reference, "maps": told}, as_json, "\n".join(lines))
+    print_result({"image": str(image), "checkpoint": described.reference, "maps": results}, as_json, "\n".join(lines))
 
 
 def trust(
-    checkpoint: Annotated[str, typer.Argument(help="Folder, or a name under checkpoints/.")],
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its folder, or its name under checkpoints/.")],
     data: Name,
-    split: Annotated[str, typer.Option(help="Whose radiographs are sampled.")] = "valid",
-    sample: Annotated[int, typer.Option(help="How many radiographs, half of them abnormal.", min=1)] = 40,
-    method: Annotated[list[str] | None, typer.Option(help="May be repeated (default: six of them).")] = None,
+    split: Annotated[str, typer.Option(help="Split from which radiographs are sampled.")] = "valid",
+    sample: Annotated[int, typer.Option(help="Number of radiographs, half of them abnormal.", min=1)] = 40,
+    method: Annotated[
+        list[str] | None, typer.Option(help="Saliency method; may be repeated (default: six methods).")
+    ] = None,
     device: Device = "",
     as_json: Json = False,
 ) -> None:
-    """Judge each saliency method on a sample of radiographs; goes on where it was stopped."""
+    """Check each saliency method on a sample of radiographs. A run that was stopped continues where it stopped."""
     from core.data.index import read_dataset
     from core.explain.cohort import DEFAULT_METHODS, trust_table
     from core.models.checkpoint import read_checkpoint
@@ -82,18 +93,18 @@ def trust(
 
     described, dataset = read_checkpoint(checkpoint), read_dataset(data)
     wanted = TrustSample(split, sample, tuple(method or DEFAULT_METHODS))
-    with bar() as progress:
+    with progress_bar() as progress:
         rows = judge_methods(source_of(described, dataset), wanted, device, progress)
     table = trust_table(rows)
     messages.print(f"{rows['image_id'].nunique()} radiographs of {data}, {split}", markup=False)
     listed = [{key: _json(value) for key, value in row.items()} for row in table.to_dict("records")]
     lines = [
         f"{row['method']}: {row['verdict']}{', ' + row['why'] if row['why'] else ''}; better than an edge detector on "
-        f"{row['better']} of {row['judged']}; likeness to shuffled weights {row['randomisation']:.2f}; "
+        f"{row['better']} of {row['judged']}; similarity to maps of shuffled weights {row['randomisation']:.2f}; "
         f"points at the finding {row['hits']} of {row['pointed']}"
         for row in table.to_dict("records")
     ]
-    tell(
+    print_result(
         {"checkpoint": described.reference, "data": data, "split": split, "methods": listed}, as_json, "\n".join(lines)
     )
 

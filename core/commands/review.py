@@ -1,4 +1,4 @@
-"""Commands over what reviewers said: verdicts export, verdicts import."""
+"""Commands for reading: verdicts, labels, embed, label-audit."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,35 +6,35 @@ from typing import Annotated
 
 import typer
 
-from core.commands.console import Device, Json, Name, bar, messages, tell
+from core.commands.console import Device, Json, Name, messages, print_result, progress_bar
 
-verdicts = typer.Typer(no_args_is_help=True, help="Reviewers' verdicts as CSV and back.")
-Data = Annotated[str, typer.Option("--data", help="Name of a data set.")]
+verdicts = typer.Typer(no_args_is_help=True, help="Export and import reviewers' verdicts as CSV.")
+Data = Annotated[str, typer.Option("--data", help="Name of a data set (default: all).")]
 
 
 @verdicts.command("export")
 def export_verdicts(
     out: Annotated[Path, typer.Option(help="CSV file to write.")], data: Data = "", as_json: Json = False
 ) -> None:
-    """Write every entry, undos as well, as CSV (of one data set, or of all)."""
+    """Write every verdict as CSV, undone ones included."""
     from core.review.store import open_store
     from core.review.verdict_files import export_csv
 
     count = export_csv(open_store(), out, data)
-    tell({"file": str(out), "entries": count}, as_json, f"{count:,} entries in {out}")
+    print_result({"file": str(out), "entries": count}, as_json, f"{count:,} entries in {out}")
 
 
 @verdicts.command("import")
 def import_verdicts(
-    file: Annotated[Path, typer.Argument(help="CSV file, as `verdicts export` writes it or with fewer columns.")],
+    file: Annotated[Path, typer.Argument(help="CSV file, as `verdicts export` writes it, or with fewer columns.")],
     data: Data = "",
-    skip: Annotated[bool, typer.Option("--skip", help="Leave bad rows out and list them.")] = False,
+    skip: Annotated[bool, typer.Option("--skip", help="Leave invalid rows out and list them.")] = False,
     keep_unknown: Annotated[
-        bool, typer.Option("--keep-unknown", help="Take entries on studies that no index here holds.")
+        bool, typer.Option("--keep-unknown", help="Import verdicts on studies that are in no index here.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Enter the verdicts of a CSV: all of it or, where a row is bad, nothing. The same entry never enters twice."""
+    """Import verdicts from a CSV file. If a row is invalid, nothing is imported. A verdict is never imported twice."""
     from core.review.store import open_store
     from core.review.verdict_files import import_csv
 
@@ -42,61 +42,61 @@ def import_verdicts(
     for row in done.skipped[:20]:
         messages.print(f"line {row['line']} left out: {row['reason']}", markup=False)
     readers = f"; new reviewers: {', '.join(done.new_reviewers)}" if done.new_reviewers else ""
-    tell(
+    print_result(
         asdict(done),
         as_json,
         f"{done.imported:,} entries imported, {done.already:,} known before, {len(done.skipped):,} left out{readers}",
     )
 
 
-labels = typer.Typer(no_args_is_help=True, help="Labels after review: revisions over the given ones.")
+labels = typer.Typer(no_args_is_help=True, help="Revisions of the labels after review.")
 
 
 @labels.command("accept")
 def accept_labels(
     data: Name,
-    author: Annotated[str, typer.Option(help="Who accepts them.")],
-    rule: Annotated[str, typer.Option(help="agreed, two or adjudicated.")] = "agreed",
+    author: Annotated[str, typer.Option(help="Name of the person who accepts them.")],
+    rule: Annotated[str, typer.Option(help="Which verdicts decide a label: agreed, two or adjudicated.")] = "agreed",
     as_json: Json = False,
 ) -> None:
-    """Make the verdicts as they stand a revision of the labels; the given ones stay as they are."""
+    """Accept the present verdicts as a revision of the labels. The original labels are kept."""
     from core.review.store import open_store
     from core.workflows.accept_labels import accept_labels as accept
 
     facts = accept(open_store(), data, author, rule)
     outcomes = ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in facts["outcomes"].items())
-    tell(facts, as_json, f"revision {facts['reference']} of {data}: {outcomes}")
+    print_result(facts, as_json, f"revision {facts['reference']} of {data}: {outcomes}")
 
 
 @labels.command("list")
 def list_labels(data: Name, as_json: Json = False) -> None:
-    """Every revision of a data set's labels."""
+    """List the revisions of a data set's labels."""
     from core.review.label_revisions import list_revisions
     from core.review.store import open_store
 
     found = list_revisions(open_store(), data)
     lines = [f"{one.reference}: by {one.author} on {one.created[:10]}, rule {one.rule}" for one in found]
     facts = {"revisions": [{**asdict(one), "reference": one.reference} for one in found]}
-    tell(facts, as_json, "\n".join(lines) or f"There is no label revision of {data}.")
+    print_result(facts, as_json, "\n".join(lines) or f"There is no label revision of {data}.")
 
 
 def embed(
-    checkpoint: Annotated[str, typer.Argument(help="Folder, or a name under checkpoints/.")],
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its folder, or its name under checkpoints/.")],
     data: Name,
     device: Device = "",
     as_json: Json = False,
 ) -> None:
-    """Keep what a network sees in each radiograph, so that the pages can show similar studies."""
+    """Store each radiograph's feature vector, so that the pages can show similar studies."""
     from core.data.index import read_dataset
     from core.models.checkpoint import read_checkpoint
     from core.scores.embeddings import compute_embeddings, embeddings_files
 
     described, dataset = read_checkpoint(checkpoint), read_dataset(data)
-    with bar() as progress:
+    with progress_bar() as progress:
         found = compute_embeddings(described, dataset, progress, device)
     file = embeddings_files(described, dataset)[0]
     facts = {"file": str(file), "radiographs": len(found.rows), "width": found.vectors.shape[1]}
-    tell(facts, as_json, f"{facts['radiographs']:,} radiographs as {facts['width']} numbers each, in {file}")
+    print_result(facts, as_json, f"{facts['radiographs']:,} radiographs as {facts['width']} numbers each, in {file}")
 
 
 def label_audit(
@@ -105,19 +105,28 @@ def label_audit(
     ],
     data: Name,
     scores: Annotated[
-        Path | None, typer.Option(help="CSV or Parquet of out-of-fold scores: study_id, score and maybe aum.")
+        Path | None,
+        typer.Option(help="Table of out-of-fold scores (CSV or Parquet): study_id, score and optionally aum."),
     ] = None,
     features: Annotated[
-        bool, typer.Option("--features", help="Logistic regression on the checkpoint's frozen features, by folds.")
+        bool,
+        typer.Option(
+            "--features", help="Score by logistic regression on the checkpoint's features, by cross-validation."
+        ),
     ] = False,
     order: Annotated[
-        str, typer.Option(help="noise_rate, self_confidence, margin, or aum: how late it was learned.")
+        str,
+        typer.Option(
+            help="Order of the list: noise_rate, self_confidence, margin, or aum (how late a study was learned)."
+        ),
     ] = "noise_rate",
-    out: Annotated[Path | None, typer.Option(help="CSV of all studies, the most suspicious first.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="So many are printed.")] = 20,
+    out: Annotated[
+        Path | None, typer.Option(help="CSV file to write, with all studies, the most suspicious first.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Number of studies to print.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Rank labels that may be wrong, by scores of networks that did not learn from them."""
+    """Rank labels that may be wrong, by scores of networks that were not trained on them."""
     from core.data.index import read_dataset
     from core.paths import write_atomically
     from core.review.label_issues import noise_rates, out_of_fold_frame, rank_suspects, read_out_of_fold
@@ -132,7 +141,7 @@ def label_audit(
     else:
         from core.scores.loading import stored_scores
 
-        frame, of = out_of_fold_frame(stored_scores(scored, dataset)), f"{scored}, on what it has not learned from"
+        frame, of = out_of_fold_frame(stored_scores(scored, dataset)), f"{scored}, on studies it was not trained on"
     table = rank_suspects(frame, order)
     if out:
         write_atomically(out, lambda path: table.to_csv(path, index=False))
@@ -146,12 +155,12 @@ def label_audit(
         "ranked": first.to_dict("records"),
         "file": str(out) if out else None,
     }
-    lines = [f"{len(table):,} studies by {of}; {facts['suspects']:,} suspects (confident joint)"]
+    lines = [f"{len(table):,} studies by {of}; {facts['suspects']:,} suspects (confident learning, Northcutt 2021)"]
     lines += [
         f"{row.rank}. {row.study_id}: labelled {'abnormal' if row.label else 'normal'}, score {row.score:.3f}"
         for row in first.itertuples()
     ]
-    tell(facts, as_json, "\n".join(lines))
+    print_result(facts, as_json, "\n".join(lines))
 
 
 def _by_margins(name: str, dataset):
@@ -173,12 +182,12 @@ def _by_features(name: str, dataset):
     checkpoint = read_checkpoint(name)
     found = read_embeddings(checkpoint, dataset)
     if found is None:
-        with bar() as progress:
+        with progress_bar() as progress:
             found = compute_embeddings(checkpoint, dataset, progress)
     if checkpoint.learned().index.isin(_hashes(dataset)).any():
         messages.print(
-            f"{checkpoint.name} has learned from these labels, and may have memorised the wrong ones; a network "
-            "trained elsewhere, or --folds, tells more.",
+            f"{checkpoint.name} was trained on these labels and may have memorised the wrong ones; a network "
+            "trained on other data, or with --folds, is a better judge.",
             markup=False,
         )
     return frame_from_features(found)

@@ -1,30 +1,39 @@
-"""Commands over scores: predict, evaluate."""
+"""Commands for scores: predict, evaluate."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.commands.console import Aggregation, Device, Json, Name, bar, messages, tell
+from core.commands.console import Aggregation, Device, Json, Name, messages, print_result, progress_bar
 
 
 def predict(
-    checkpoint: Annotated[str, typer.Argument(help="Folder, or a name under checkpoints/.")],
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its folder, or its name under checkpoints/.")],
     data: Name,
-    split: Annotated[list[str] | None, typer.Option(help="train, tune, valid or test; may be repeated.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Parquet file (default: in the workspace).")] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(help="Split to score: train, tune, valid or test; may be repeated.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Parquet file to write (default: in the workspace).")] = None,
     device: Device = "",
     operating_point: Annotated[
-        str, typer.Option(metavar="ID", help="Also call each study by this locked point; 'latest' is the newest.")
+        str,
+        typer.Option(metavar="ID", help="Also classify each study by this operating point; 'latest' is the newest."),
     ] = "",
-    aggregation: Annotated[str, typer.Option(help="Must be the operating point's (default).")] = "",
+    aggregation: Annotated[
+        str, typer.Option(help="Must be the aggregation of the operating point (the default).")
+    ] = "",
     tta: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Mean logit over draws of this augmentation, with its gain.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Average the logit over samples of this augmentation, and report the change in AUROC.",
+        ),
     ] = "",
-    draws: Annotated[int, typer.Option(min=1, help="How many draws.")] = 8,
+    draws: Annotated[int, typer.Option(min=1, help="Number of samples for --tta.")] = 8,
     as_json: Json = False,
 ) -> None:
-    """Score a data set: one logit per radiograph."""
+    """Score a data set with a checkpoint: one logit per radiograph."""
     from core.data.augment import find_augmentation
     from core.data.index import read_dataset
     from core.models.checkpoint import read_checkpoint
@@ -41,7 +50,7 @@ def predict(
         raise typer.BadParameter("--operating-point was chosen on scores without --tta; leave one of them out.")
     point = point_for(described, operating_point, aggregation, device) if operating_point else None
     wanted = AugmentedDraws(find_augmentation(tta), draws) if tta else None
-    with bar() as progress:
+    with progress_bar() as progress:
         done = score(source_of(described, dataset), split, progress, device, out, wanted, point)
     if done.left_out:
         first = f"{done.left_out[0]['path']}: {done.left_out[0]['reason']}"
@@ -63,32 +72,36 @@ def predict(
         facts["decisions_file"] = str(done.decisions_file)
         studies = ", ".join(f"{count} studies {name}" for name, count in counts.items())
         lines.append(f"{studies} at {point.id}, in {done.decisions_file}")
-    tell(facts, as_json, "\n".join(lines))
+    print_result(facts, as_json, "\n".join(lines))
 
 
 def evaluate(
     scored: Annotated[
         str, typer.Argument(metavar="NAME", help="A checkpoint, imported scores, or a predictions file.")
     ],
-    data: Annotated[str, typer.Option("--data", help="Score and judge on this data set.")] = "",
-    split: Annotated[str, typer.Option(help="train, tune, valid or test (default: valid where there is one).")] = "",
-    by: Annotated[str, typer.Option(help="Also per group: bone.")] = "",
-    threshold: Annotated[float, typer.Option(help="Positive from this study score on.", min=0, max=1)] = 0.5,
+    data: Annotated[str, typer.Option("--data", help="Data set to evaluate on; it is scored if needed.")] = "",
+    split: Annotated[
+        str, typer.Option(help="Split to evaluate: train, tune, valid or test (default: valid if it exists).")
+    ] = "",
+    by: Annotated[str, typer.Option(help="Also evaluate each group; bone is the usual one.")] = "",
+    threshold: Annotated[
+        float, typer.Option(help="A study with at least this score is called abnormal.", min=0, max=1)
+    ] = 0.5,
     aggregation: Aggregation = "",
     labels: Annotated[
         str,
-        typer.Option(metavar="REVISION", help="Judge by labels after review, beside the given ones: number, 'latest'."),
+        typer.Option(metavar="REVISION", help="Also evaluate by this revision of the labels: a number, or 'latest'."),
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Judge scores by study: AUROC, sensitivity and specificity with intervals."""
-    from core.metrics.evaluation import evaluate as judge
+    """Evaluate scores by study: AUROC, sensitivity and specificity with intervals."""
+    from core.metrics.evaluation import evaluate as evaluate_scores
     from core.metrics.rates import further_rates, rates_text
     from core.scores.loading import split_scores
 
-    with bar() as progress:
+    with progress_bar() as progress:
         frame, used = split_scores(scored, data, split, progress)
-    facts = judge(frame, threshold, by=by or None, aggregation=aggregation)
+    facts = evaluate_scores(frame, threshold, by=by or None, aggregation=aggregation)
     lines = [
         _sentence(f"split {used}", facts),
         f"also: {rates_text(facts, further_rates())}",
@@ -98,13 +111,13 @@ def evaluate(
         from core.review.label_revisions import with_revised_labels
 
         revision, corrected = with_revised_labels(frame, labels, data)
-        given, facts = facts, judge(corrected, threshold, by=by or None, aggregation=aggregation)
-        facts |= {"labels": revision, "as_labelled": given}
+        as_labelled, facts = facts, evaluate_scores(corrected, threshold, by=by or None, aggregation=aggregation)
+        facts |= {"labels": revision, "as_labelled": as_labelled}
         lines = [f"as labelled, {line}" for line in lines] + [
             _sentence(f"as adjudicated ({revision}), split {used}", facts)
         ]
         lines += [_sentence(f"as adjudicated, {group[by]}", group) for group in facts.get("groups", [])]
-    tell({"split": used, **facts}, as_json, "\n".join(lines))
+    print_result({"split": used, **facts}, as_json, "\n".join(lines))
 
 
 def _sentence(name: str, facts: dict) -> str:

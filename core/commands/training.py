@@ -1,45 +1,53 @@
-"""Commands that train: train, sweep, recipes."""
+"""Commands for training: train, sweep, recipes."""
 
 from typing import Annotated
 
 import typer
 
-from core.commands.console import Device, Json, Name, bar, messages, tell
+from core.commands.console import Device, Json, Name, messages, print_result, progress_bar
 
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A named recipe; `python -m core recipes` lists them.")],
     data: Name,
-    out: Annotated[str, typer.Option(help="Folder, or a name under checkpoints/.")],
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, may be repeated.")] = None,
+    out: Annotated[str, typer.Option(help="Folder of the checkpoint, or its name under checkpoints/.")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Setting of the recipe, as key=value; may be repeated.")
+    ] = None,
     augmentation: Annotated[
         str,
-        typer.Option(metavar="NAME|FILE", help="A preset, a saved name or a JSON file; NAME@HASH holds it to that."),
+        typer.Option(
+            metavar="NAME|FILE", help="A preset, a saved augmentation or a JSON file; NAME@HASH also checks its hash."
+        ),
     ] = "",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last full epoch.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run after its last complete epoch.")] = False,
     folds: Annotated[
         int,
-        typer.Option(min=0, help="Train so many networks, each without its share of patients, and keep them as one."),
+        typer.Option(
+            min=0,
+            help="Train an ensemble of so many networks, each without one fold of the patients (0: one network).",
+        ),
     ] = 0,
     allow_overlap: Annotated[
         bool,
-        typer.Option(
-            "--allow-patient-overlap", help="Train although patients stand in two splits; they count as train."
-        ),
+        typer.Option("--allow-patient-overlap", help="Train although patients are in two splits; they count as train."),
     ] = False,
     labels: Annotated[
-        str, typer.Option(metavar="REVISION", help="Learn from labels after review: a number, or 'latest'.")
+        str, typer.Option(metavar="REVISION", help="Train on this revision of the labels: a number, or 'latest'.")
     ] = "",
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Also write event files, to events/ in the checkpoint's folder.")
+        bool,
+        typer.Option(
+            "--tensorboard", help="Also write TensorBoard event files, to events/ in the checkpoint's folder."
+        ),
     ] = False,
     queue: Annotated[
-        bool, typer.Option("--queue", help="Queue the run, as the Runs page does, and return at once.")
+        bool, typer.Option("--queue", help="Queue the run like the Runs page, and return at once.")
     ] = False,
     device: Device = "",
     as_json: Json = False,
 ) -> None:
-    """Train a recipe on a data set into a checkpoint."""
+    """Train a recipe on a data set and write a checkpoint."""
     from dataclasses import replace
 
     if queue:
@@ -62,20 +70,20 @@ def train(
 
         chosen = replace(chosen, labels=find_revision(open_store(), data, labels).reference)
     if tensorboard and folds:
-        raise typer.BadParameter("--tensorboard follows one network; leave out --folds.")
+        raise typer.BadParameter("--tensorboard records one network; leave out --folds.")
     from core.training.folds import train_folds
     from core.training.loop import train as run
     from core.training.options import RunOptions
     from core.training.parallel import leads
     from core.training.tensorboard import event_files
 
-    place = checkpoint_folder(out)
-    with event_files(place / "events" if tensorboard and leads() else None) as watch, bar() as progress:
+    folder = checkpoint_folder(out)
+    with event_files(folder / "events" if tensorboard and leads() else None) as watch, progress_bar() as progress:
         options = RunOptions(resume, device, allow_overlap, progress, print_message, watch)
         if folds:
-            checkpoint = train_folds(chosen, dataset, place, folds, options)
+            checkpoint = train_folds(chosen, dataset, folder, folds, options)
         else:
-            checkpoint = run(chosen, dataset, place, options)
+            checkpoint = run(chosen, dataset, folder, options)
     if not leads():
         return
     facts = {
@@ -84,7 +92,7 @@ def train(
         "epoch": checkpoint.manifest["epoch"],
         "tune_auroc": checkpoint.manifest["tune_auroc"],
     }
-    tell(
+    print_result(
         facts,
         as_json,
         f"{checkpoint.folder}: best epoch {facts['epoch']}, "
@@ -98,22 +106,27 @@ def _queue(recipe: str, data: str, out: str, settings: list[str], folds: int, re
     from core.workflows.runs import enqueue_run
 
     job = enqueue_run(recipe, data, out, settings, folds, resume)
-    tell({"job": asdict(job)}, as_json, f"queued as {job.id}; watch it on the Runs page")
+    print_result({"job": asdict(job)}, as_json, f"queued as {job.id}; watch it on the Runs page")
 
 
 def sweep(
     recipe: Annotated[str, typer.Argument(help="A named recipe; `python -m core recipes` lists them.")],
     data: Name,
-    name: Annotated[str, typer.Option(help="What the runs' names begin with, and the table's.")],
-    grid: Annotated[list[str], typer.Option(help="key=value,value; may be repeated: every combination is trained.")],
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value for all of them.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="So many seeds for each combination.")] = 1,
-    split: Annotated[str, typer.Option(help="Which studies they are compared on.")] = "tune",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a sweep of this name was stopped.")] = False,
+    name: Annotated[str, typer.Option(help="Name of the sweep; the names of its runs begin with it.")],
+    grid: Annotated[
+        list[str],
+        typer.Option(help="Values to try, as key=value,value; may be repeated. Every combination is trained."),
+    ],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Setting of every run, as key=value; may be repeated.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds for each combination.")] = 1,
+    split: Annotated[str, typer.Option(help="Split on which the combinations are compared.")] = "tune",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a sweep of this name that was stopped.")] = False,
     device: Device = "",
     as_json: Json = False,
 ) -> None:
-    """Train every combination of settings, and say which differences are larger than chance."""
+    """Train every combination of settings, and report which differences are larger than chance."""
     from core.data.index import read_dataset
     from core.scores.json_values import json_values
     from core.training.recipe import with_settings
@@ -123,7 +136,7 @@ def sweep(
     from core.training.options import RunOptions
     from core.training.sweep import run_sweep
 
-    with bar() as progress:
+    with progress_bar() as progress:
         table = run_sweep(
             chosen,
             dataset,
@@ -134,7 +147,7 @@ def sweep(
             RunOptions(resume, device, progress=progress, say=print_message),
         )
     keys = [entry.partition("=")[0].strip() for entry in grid]
-    tell(
+    print_result(
         json_values({"name": name, "split": split, "rows": table.to_dict("records")}),
         as_json,
         "\n".join(line_of(row, keys) for row in table.to_dict("records")),

@@ -1,11 +1,11 @@
-"""Commands over walkthroughs: walkthrough make, walkthrough list."""
+"""Commands for walkthroughs: walkthrough make, walkthrough list."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.commands.console import Json, Name, bar, tell
+from core.commands.console import Json, Name, print_result, progress_bar
 
 walkthrough = typer.Typer(no_args_is_help=True, help="Lists of studies that readers go through together.")
 
@@ -13,17 +13,21 @@ walkthrough = typer.Typer(no_args_is_help=True, help="Lists of studies that read
 @walkthrough.command("make")
 def make(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the walkthrough.")],
-    model: Annotated[str, typer.Option(metavar="NAME", help="A checkpoint, or imported scores.")],
+    model: Annotated[str, typer.Option(metavar="NAME", help="Checkpoint or imported scores whose errors are read.")],
     data: Name,
-    author: Annotated[str, typer.Option(help="Who makes it.")],
-    split: Annotated[str, typer.Option(help="train, tune, valid or test.")] = "valid",
-    bone: Annotated[str, typer.Option(help="Only studies of this bone.")] = "",
+    author: Annotated[str, typer.Option(help="Name of the person who makes it.")],
+    split: Annotated[str, typer.Option(help="Split of the studies: train, tune, valid or test.")] = "valid",
+    bone: Annotated[str, typer.Option(help="Bone of the studies (default: all bones).")] = "",
     threshold: Annotated[
-        float, typer.Option(help="A study is called abnormal from this score on.", min=0, max=1)
+        float, typer.Option(help="A study with at least this score is called abnormal.", min=0, max=1)
     ] = 0.5,
-    outcome: Annotated[str, typer.Option(help="missed, false-alarm, found, cleared or near.")] = "missed",
-    cases: Annotated[int, typer.Option(help="How many studies of this outcome.", min=1)] = 20,
-    controls: Annotated[int, typer.Option(help="How many correctly classified studies to mix in at random.")] = 0,
+    outcome: Annotated[
+        str, typer.Option(help="Outcome of the studies: missed, false-alarm, found, cleared, or near the threshold.")
+    ] = "missed",
+    cases: Annotated[int, typer.Option(help="Number of studies with this outcome.", min=1)] = 20,
+    controls: Annotated[
+        int, typer.Option(help="Number of correctly classified studies to mix in, drawn at random.")
+    ] = 0,
     at_random: Annotated[
         bool, typer.Option("--at-random", help="Draw the studies at random (default: the most confident first).")
     ] = False,
@@ -54,11 +58,11 @@ def make(
         known = set(read_index(data)["study_id"])
         made = make_walkthrough_of(open_store(), view, name, author, read_cases(studies.read_text("utf-8")), known)
     else:
-        with bar() as progress:
+        with progress_bar() as progress:
             candidates = candidates_of(view, outcome, progress)
         draw = Draw(cases, controls, at_random, seed)
         made = make_walkthrough(open_store(), view, name, author, candidates, draw)
-    tell(asdict(made), as_json, f"{made.name}: {len(made.cases)} cases; made from: {made.made_from}")
+    print_result(asdict(made), as_json, f"{made.name}: {len(made.cases)} cases; made from: {made.made_from}")
 
 
 @walkthrough.command("list")
@@ -69,4 +73,4 @@ def list_all(data: Name, as_json: Json = False) -> None:
 
     rows = list_walkthroughs(open_store(), data).to_dict("records")
     lines = [f"{row['name']}: {row['cases']} cases, by {row['author']} on {row['created'][:10]}" for row in rows]
-    tell({"walkthroughs": rows}, as_json, "\n".join(lines) or f"There is no walkthrough of {data}.")
+    print_result({"walkthroughs": rows}, as_json, "\n".join(lines) or f"There is no walkthrough of {data}.")

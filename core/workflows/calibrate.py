@@ -18,8 +18,8 @@ from core.scores.source import Source
 class CalibrationResult:
     """A calibration on studies it was not fitted on.
 
-    after: `calibration_facts` of the calibrated scores. gains: by how much log-loss and Brier score fall, with intervals
-    by patient. shared: how many patients are in both splits; None where that is not known.
+    after: `calibration_facts` of the calibrated scores. gains: the fall of log-loss and Brier score, with intervals by
+    patient. shared: how many patients are in both splits; None where that is not known.
     """
 
     fitted: Calibration

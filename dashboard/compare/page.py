@@ -6,7 +6,7 @@ from core.errors import OverreadError
 from core.metrics.compare import sentences
 from core.scores.source import Source
 from core.scores.view import DEFAULT_THRESHOLD, View
-from core.workflows.compare import own_threshold
+from core.workflows.compare import locked_threshold
 from dashboard.compare import changes, charts, loader
 from dashboard.compare.tables import bones_html, measures_html
 from dashboard.shared import scoring, selection, widgets
@@ -63,7 +63,7 @@ def draw_other(names: list[str]) -> str:
 def draw_threshold(view: View, other: Source) -> float:
     """The second model's threshold, with two shortcuts: its operating point, and the first model's sensitivity."""
     try:
-        locked, origin = own_threshold(other)
+        locked, origin = locked_threshold(other)
     except OverreadError as error:
         locked, origin = DEFAULT_THRESHOLD, str(error)
     threshold = st.number_input(

@@ -8,7 +8,7 @@ import pytest
 
 from core.scores.imports import Columns, import_scores
 from core.scores.source import find_source
-from core.workflows.calibrate import calibrate_scored
+from core.workflows.calibrate import calibrate
 from dashboard.calibration.words import verdict
 from tests.dashboard.conftest import House, enter, open_page, words
 
@@ -45,7 +45,7 @@ def home(made, monkeypatch):
 @pytest.mark.parametrize("method", ["Temperature", "Platt"])
 def test_the_page_shows_what_the_command_tells(home, method):
     app = open_page("calibration", data="sure (scores only)", method=method)
-    facts = calibrate_scored(find_source("sure"), method.lower())
+    facts = calibrate(find_source("sure"), method.lower())
     said = words(app)
     assert not app.exception and len(app.get("plotly_chart")) == 2
     key = "temperature" if method == "Temperature" else "slope"
