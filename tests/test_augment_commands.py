@@ -82,4 +82,4 @@ def test_predict_tells_the_gain_of_test_time_augmentation(home, tmp_path):
     assert found["draws"] == 3 and found["tta_hash"] == PRESETS["light"].hash() and found["radiographs"] == 16
     assert found["gain"]["n"] == 8 and "auroc_tta" in found["gain"] and "difference" in found["gain"]
     said = core(home, "predict", tmp_path / "m", "--data", "tree", "--tta", "mixup:0.5", status=1)
-    assert "mixes radiographs" in said
+    assert "[augmentation-mixes]" in said

@@ -109,15 +109,17 @@ def test_lock_verify_and_refuse_what_was_altered(home, imported, table):
     said = core(home, "verify", "other", "--split", "test")
     assert "chosen on tune" in said and "verified on test" in said
     assert json.loads(core(home, "verify", "other", "--split", "test", "--json"))["looks_before"] == 2
-    assert "Leeflang 2008" in core(home, "verify", "other", "--split", "tune", status=1)
-    assert "not by max" in core(home, "verify", "other", "--split", "test", "--aggregation", "max", status=1)
+    assert "[verified-on-own-split]" in core(home, "verify", "other", "--split", "tune", status=1)
+    assert "[point-of-other-aggregation]" in core(
+        home, "verify", "other", "--split", "test", "--aggregation", "max", status=1
+    )
     file = home / "imported" / "other" / "operating_points.json"
     text, written = file.read_text(), repr(facts["threshold"])
     file.write_text(
         text.replace(f'"threshold": {written}', f'"threshold": {written[:-1]}{(int(written[-1]) + 1) % 10}', 1)
     )
     assert "threshold" in core(home, "verify", "other", "--split", "test", status=1)
-    assert "altered" in core(home, "threshold", "other", *rule, status=1)
+    assert "[operating-point-altered]" in core(home, "threshold", "other", *rule, status=1)
     file.write_text(text)
     core(home, "verify", "other", "--split", "test", "--json")
 
@@ -126,8 +128,8 @@ def test_predict_calls_studies_by_the_locked_point_and_only_by_its_own(home, mur
     core(home, "index", mura, "--name", "tree", "--folds", 4)
     model = tmp_path / "model"
     shutil.copytree(REPOSITORY / "checkpoints" / "original-cnn-64", model)
-    said = core(home, "predict", model, "--data", "tree", "--operating-point", "latest", status=1)
-    assert "model has no operating point yet" in said
+    text = core(home, "predict", model, "--data", "tree", "--operating-point", "latest", status=1)
+    assert "model" in text and "[no-operating-point]" in text
     rule = ("--data", "tree", "--rule", "youden")
     facts = json.loads(core(home, "threshold", model, *rule, "--split", "train", "--lock", "--json"))
     out = tmp_path / "scores.parquet"
@@ -137,28 +139,28 @@ def test_predict_calls_studies_by_the_locked_point_and_only_by_its_own(home, mur
     assert found["operating_point"] == facts["point"]["id"] and len(table) == 8
     assert ((table["score"] >= facts["threshold"]) == (table["decision"] == "abnormal")).all()
     assert sum(found["decisions"].values()) == 8
-    assert "scored by mean, not by max" in core(home, *arguments, "--aggregation", "max", status=1)
+    assert "[point-of-other-aggregation]" in core(home, *arguments, "--aggregation", "max", status=1)
     other = tmp_path / "other"
     shutil.copytree(REPOSITORY / "checkpoints" / "resnet-narrow-128", other)
     shutil.copy(model / "operating_points.json", other)
-    assert "other weights or scores" in core(home, "predict", other, *arguments[2:], status=1)
+    assert "[point-of-other-scores]" in core(home, "predict", other, *arguments[2:], status=1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["import-predictions", "none.csv", "--name", "x", "--label", "y", "--score", "p"], 1, "no file none.csv"),
+        (["import-predictions", "none.csv", "--name", "x", "--label", "y", "--score", "p"], 1, "[table-missing]"),
         (["import-predictions", "none.csv", "--name", "x", "--label", "y"], 2, "Missing option '--score'"),
-        (["threshold", "none", "--rule", "youden"], 1, "no checkpoint and no imported set 'none'"),
-        (["threshold", "other", "--rule", "sensitivity>=95"], 1, "above 0 and below 1"),
-        (["threshold", "other", "--rule", "best"], 1, "not understood; expected one of"),
-        (["threshold", "other", "--rule", "youden", "--bound", "wald"], 1, "expected wilson, clopper-pearson or none"),
-        (["threshold", "other", "--rule", "youden", "--split", "valid"], 1, "has the split test, tune, not valid"),
-        (["threshold", "other", "--rule", "youden", "--prevalence", "5"], 1, "expected a share above 0 and below 1"),
+        (["threshold", "none", "--rule", "youden"], 1, "[source-unknown]"),
+        (["threshold", "other", "--rule", "sensitivity>=95"], 1, "[rule-share-range]"),
+        (["threshold", "other", "--rule", "best"], 1, "[rule-unknown]"),
+        (["threshold", "other", "--rule", "youden", "--bound", "wald"], 1, "[bound-unknown]"),
+        (["threshold", "other", "--rule", "youden", "--split", "valid"], 1, "[split-unknown]"),
+        (["threshold", "other", "--rule", "youden", "--prevalence", "5"], 1, "[share-range]"),
         (["threshold", "other", "--rule", "youden", "--by", "hospital"], 1, "[group-column-unknown]"),
         (["threshold", "other", "--rule", "youden", "--aggregation", "sum"], 1, "[aggregation-unknown]"),
-        (["threshold", "other", "--rule", "youden", "--data", "none"], 1, "not of none"),
-        (["verify", "none", "--split", "test"], 1, "no checkpoint and no imported set 'none'"),
+        (["threshold", "other", "--rule", "youden", "--data", "none"], 1, "[scores-of-other-dataset]"),
+        (["verify", "none", "--split", "test"], 1, "[source-unknown]"),
     ],
 )
 def test_bad_input_is_one_sentence_and_its_status(home, imported, arguments, status, said):
@@ -205,7 +207,7 @@ def test_compare_pairs_two_models_at_their_own_thresholds(home, imported, table)
 
 
 def test_compare_refuses_what_cannot_be_compared(home, imported, table):
-    assert "the same scores" in core(home, "compare", "other", "other", status=1)
+    assert "[same-scores]" in core(home, "compare", "other", "other", status=1)
     file = table[0].with_name("strangers.csv")
     table[1].assign(study=[f"x{i}" for i in range(600)]).to_csv(file, index=False)
     columns = ("--label", "truth", "--score", "p", "--study", "study", "--split", "split")
@@ -231,8 +233,8 @@ def test_calibrate_fits_on_one_split_and_judges_on_another(home, imported, table
     assert facts["fit"] == {"split": "tune", "n": len(tune), "n_abnormal": int(tune["truth"].sum())}
     assert facts["shared_patients"] == 0 and facts["note"] == ""
     assert "log-loss lower by" in core(home, "calibrate", "other", "--split", "test")
-    assert "flatters itself" in core(home, "calibrate", "other", "--split", "tune", status=1)
-    assert "not valid; choose one with --split" in core(home, "calibrate", "other", status=1)
+    assert "[calibrated-on-own-split]" in core(home, "calibrate", "other", "--split", "tune", status=1)
+    assert "[split-unknown]" in core(home, "calibrate", "other", status=1)
     assert "with --fit-split" in core(home, "calibrate", "other", "--fit-split", "train", "--split", "test", status=1)
 
 

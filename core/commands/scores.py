@@ -123,7 +123,7 @@ def evaluate(
 def _sentence(name: str, facts: dict) -> str:
     from core.metrics.rates import headline_rates, interval_text, rates_text
 
-    # Studies of one patient are not independent, as the first interval assumes.
+    # The first interval assumes independent studies, and those of one patient are not.
     low, high = facts.get("auroc_patient_low"), facts.get("auroc_patient_high")
     by_patient = f", by patient ({low:.3f}-{high:.3f})" if low is not None and facts["patients"] < facts["n"] else ""
     return (

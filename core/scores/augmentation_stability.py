@@ -1,4 +1,4 @@
-"""How steady a network's answer is under an augmentation: the same radiograph drawn many times."""
+"""How much a network's score changes under an augmentation: each radiograph is augmented many times."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from core.scores.classifier import Classifier, load_classifier
 from core.scores.predictions import effective_splits
 
 DRAWS = 64
-# Written so often, and at the end: what a stop may lose.
+# Rows are written after so many radiographs, so an interruption loses fewer than that.
 _KEEP_EVERY = 10
 COLUMNS = {"image_id": "str", "sha1": "str", "bone": "str", "label": "float64", "original": "float64"}
 
@@ -36,15 +36,15 @@ def draw_logits(
     seed: int,
     epochs: Sequence[int],
 ) -> np.ndarray:
-    """Logits float64 [n] of one radiograph, uint8 [s, s], as each of these epochs would draw it; nothing is mixed."""
+    """Logits float64 [n] of one radiograph, uint8 [s, s], augmented as in each of these epochs, without mixing."""
     one = torch.from_numpy(np.ascontiguousarray(pixels))[None].to(classifier.device)
     many = one.expand(len(epochs), -1, -1)
     return logits_of(classifier, apply(augmentation.alone, many, [image_id] * len(epochs), seed, list(epochs)))
 
 
-def steadiness(original: float, logits: np.ndarray, threshold: float) -> dict:
-    """How the score moves: original, mean, spread (standard deviation), low, high (95% of draws), of the probability;
-    flips: the share of draws on the other side of the threshold than the original."""
+def score_stability(original: float, logits: np.ndarray, threshold: float) -> dict:
+    """Probability: original, mean, spread (standard deviation), low and high (95% of draws); flips: the share of draws
+    that fall on the other side of the threshold."""
     scores, base = expit(np.asarray(logits, float)), float(expit(original))
     low, high = np.quantile(scores, [0.025, 0.975])
     return {
@@ -58,12 +58,14 @@ def steadiness(original: float, logits: np.ndarray, threshold: float) -> dict:
     }
 
 
-def sample_of(dataset: Dataset, checkpoint: Checkpoint, split: str, count: int) -> pd.DataFrame:
-    """Up to `count` rows of the index, as many of each bone as of any other, the same ones every time."""
+def sample_radiographs(dataset: Dataset, checkpoint: Checkpoint, split: str, count: int) -> pd.DataFrame:
+    """Up to `count` rows of the index, the same number for each bone, and the same rows every time."""
     index = read_index(dataset.name)
     rows = index[effective_splits(index, checkpoint) == split]
     if rows.empty:
-        raise OverreadError(f"{dataset.name} has no radiograph in the split {split} for {checkpoint.name}.")
+        raise OverreadError(
+            f"{dataset.name} has no radiograph in the split {split} for {checkpoint.name}.", code="split-unknown"
+        )
     order = [hashlib.blake2b(name.encode(), digest_size=8).hexdigest() for name in rows["image_id"]]
     rows = rows.assign(order=order).sort_values("order")
     rows = rows.assign(turn=rows.groupby("bone").cumcount()).sort_values(["turn", "bone"])
@@ -84,10 +86,10 @@ def stability_rows(
 ) -> pd.DataFrame:
     """Logits of each sampled radiograph and of its draws, one row a radiograph: COLUMNS and draw_0 .. draw_n.
 
-    Kept in the workspace by the hashes of weights and augmentation, so that it goes on where it was stopped.
+    Stored in the workspace by the hashes of weights and augmentation; an interrupted run continues where it stopped.
     """
     file = stability_file(checkpoint, dataset, augmentation, draws, seed)
-    known, rows = stored_rows(file), sample_of(dataset, checkpoint, split, count)
+    known, rows = stored_rows(file), sample_radiographs(dataset, checkpoint, split, count)
     missing = rows[~rows["sha1"].isin(set(known["sha1"]))]
     if len(missing):
         classifier = classifier or load_classifier(checkpoint, device)
@@ -98,7 +100,7 @@ def stability_rows(
         try:
             pixels = checkpoint.input_spec.pixels(f"{dataset.root}/{row.path}")
         except OverreadError:
-            continue  # named by the audit
+            continue  # the audit lists it
         logits = draw_logits(classifier, augmentation, pixels, row.image_id, seed, range(draws))
         drawn = {f"draw_{place}": value for place, value in enumerate(logits)}
         original = float(classifier.logits(pixels[None])[0])
@@ -116,13 +118,13 @@ def stability_rows(
 
 
 def stability_file(checkpoint: Checkpoint, dataset: Dataset, augmentation: Augmentation, draws: int, seed: int) -> Path:
-    """Where the draws of these weights under this augmentation are kept."""
+    """The file of the draws of these weights under this augmentation."""
     name = f"{checkpoint.weights_hash[:16]}-{augmentation.alone.hash()}-{draws}-{seed}.parquet"
     return home() / "stability" / dataset.name / name
 
 
 def stored_rows(file: Path) -> pd.DataFrame:
-    """What was drawn before; nothing where there is no such file, or it is damaged: it is then made anew."""
+    """The stored draws; empty if there is no such file, or if it is damaged."""
     try:
         found = pd.read_parquet(file)
         return found if set(COLUMNS) <= set(found) else pd.DataFrame(columns=list(COLUMNS))
@@ -131,7 +133,7 @@ def stored_rows(file: Path) -> pd.DataFrame:
 
 
 def stability_table(rows: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """Per bone, the least steady first: radiographs, flips (mean share of draws that change the decision) with
+    """Per bone, the least stable first: radiographs, flips (mean share of draws that change the decision) with
     flips_low, flips_high (95% by radiograph), unsteady (share of radiographs that flip at all), spread (mean standard
     deviation of the score), worst (the image_id that flips most)."""
     draws = [name for name in rows if name.startswith("draw_")]

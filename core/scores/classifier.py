@@ -1,4 +1,4 @@
-"""A Classifier: network, input specification and device, from grey bytes to logits."""
+"""A network with its input specification and device: grey bytes in, logits out."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from core.models.networks import reads_studies
 
 @dataclass(frozen=True)
 class Classifier:
-    """A frozen network and how it is fed."""
+    """A network, ready to score."""
 
     model: nn.Module
     spec: InputSpec
@@ -28,7 +28,7 @@ class Classifier:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What it tells of a radiograph: its logit and, where it weighs the views of a study, its attention."""
+        """The outputs for a radiograph: its logit and, if the network weighs the views of a study, its attention."""
         return ("logit", "attention") if reads_studies(self.model) else ("logit",)
 
     def logits(self, pixels: np.ndarray, batch_size: int = 64) -> np.ndarray:
@@ -38,24 +38,24 @@ class Classifier:
     def scores(self, pixels: np.ndarray, batch_size: int = 64) -> np.ndarray:
         """`columns` of grey bytes uint8 [n, size, size], float64 [n, columns]."""
         parts = (pixels[start : start + batch_size] for start in range(0, len(pixels), batch_size))
-        return self._told(self.tensor(part) for part in parts)
+        return self._outputs(self.tensor(part) for part in parts)
 
     def scores_of_units(self, units: torch.Tensor, batch_size: int = 64) -> np.ndarray:
-        """The same of grey in 0..1, float tensor [n, 1, size, size], as augmentation leaves it."""
+        """`scores` of grey in 0..1, float tensor [n, 1, size, size], as augmentation gives it."""
         parts = (units[start : start + batch_size] for start in range(0, len(units), batch_size))
-        return self._told(self.spec.normalise(part.to(self.device)) for part in parts)
+        return self._outputs(self.spec.normalise(part.to(self.device)) for part in parts)
 
-    def _told(self, batches: Iterable[torch.Tensor]) -> np.ndarray:
+    def _outputs(self, batches: Iterable[torch.Tensor]) -> np.ndarray:
         call, found = self.model.views if reads_studies(self.model) else self.model, []
         with torch.inference_mode(), autocast(self.device):
             for batch in batches:
-                told = call(channels_last(batch))
-                found.append(told.float().cpu().double().numpy())
+                outputs = call(channels_last(batch))
+                found.append(outputs.float().cpu().double().numpy())
         return np.concatenate(found) if found else np.zeros((0, len(self.columns)))
 
 
 def load_classifier(checkpoint: Checkpoint, device: str = "") -> Classifier:
-    """The checkpoint's network on the device asked for, else on the best there is."""
+    """The checkpoint's network on this device, by default the fastest available."""
     where, _ = pick_device(device)
     model = placed(load_model(checkpoint), where)
     return Classifier(model, checkpoint.input_spec, where)

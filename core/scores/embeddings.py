@@ -1,7 +1,7 @@
-"""What a network sees in each radiograph, as a vector: its features before the last layer; and who looks alike.
+"""Feature vectors of radiographs, from the layer before a network's last, and the most similar studies by them.
 
-Kept by the hashes of weights and index, so that a page reads vectors and never runs the network. Imports torch only
-to compute.
+Stored by the hashes of weights and index, so that a page reads vectors and never runs the network. Only computing them
+imports torch.
 """
 
 import copy
@@ -32,18 +32,18 @@ class Embeddings:
 
     @cached_property
     def places(self) -> dict[str, np.ndarray]:
-        """Where the radiographs of each study stand."""
+        """The rows of each study's radiographs."""
         return dict(self.rows.groupby("study_id", sort=False).indices)
 
     @cached_property
     def of_bone(self) -> dict[str, slice]:
-        """From each bone's first radiograph to its last: nothing else lies between where they were computed here."""
+        """The rows of each bone, from first to last; `compute_embeddings` sorts the rows by bone."""
         found = self.rows.groupby("bone", sort=False).indices
         return {bone: slice(int(places[0]), int(places[-1]) + 1) for bone, places in found.items()}
 
     @cached_property
     def comparable(self) -> np.ndarray:
-        """Which radiographs the network learned from under a known label, bool [rows]."""
+        """Which radiographs are labelled and were used to train the network, bool [rows]."""
         return (self.rows["split"].isin(LEARNED) & self.rows["label"].notna()).to_numpy(copy=True)
 
     @cached_property
@@ -60,7 +60,7 @@ def embeddings_files(checkpoint: Checkpoint, dataset: Dataset) -> tuple[Path, Pa
 
 
 def read_embeddings(checkpoint: Checkpoint, dataset: Dataset) -> Embeddings | None:
-    """Those that were kept, mapped from the disk; None where there are none, or where a kill left half of them."""
+    """The stored vectors, memory-mapped; None if there are none, or if writing them was interrupted."""
     vectors, rows = embeddings_files(checkpoint, dataset)
     if not rows.exists() or not vectors.exists():
         return None
@@ -78,18 +78,20 @@ def compute_embeddings(
     progress: Callable[[int, int, str], None] | None = None,
     device: str = "",
 ) -> Embeddings:
-    """Embed every radiograph of the index that can be decoded, and keep the vectors."""
+    """Compute and store the vector of every radiograph of the index that can be decoded."""
     from core.data.cache import pixel_cache
     from core.scores.classifier import load_classifier
 
-    # By bone, so that the radiographs of one bone lie together on the disk.
+    # By bone, so that the vectors of one bone are contiguous on the disk.
     index = read_index(dataset.name).sort_values("bone", kind="stable").reset_index(drop=True)
     index["split"] = effective_splits(index, checkpoint)
     cache = pixel_cache(dataset, index, checkpoint.input_spec, progress)
     where = cache.rows_of(index["image_id"])
     rows, where = index.loc[where >= 0, list(ROWS)].reset_index(drop=True), where[where >= 0]
     if rows.empty:
-        raise OverreadError(f"No radiograph of {dataset.name} can be decoded; index it again to see why.")
+        raise OverreadError(
+            f"No radiograph of {dataset.name} can be decoded; index it again to see why.", code="nothing-decoded"
+        )
     seen = features(load_classifier(checkpoint, device), cache.pixels, where, progress)
     length = np.linalg.norm(seen, axis=1, keepdims=True)
     vectors = seen / np.where(length > 0, length, 1)
@@ -99,19 +101,19 @@ def compute_embeddings(
         with path.open("wb") as out:
             np.save(out, vectors)
 
-    # The rows last: they say that the vectors are whole.
+    # The rows are written last; their file means that the vectors are complete.
     write_atomically(into, save)
     write_atomically(beside, lambda path: rows.to_parquet(path, index=False))
     return Embeddings(rows, vectors)
 
 
 def features(classifier, pixels: np.ndarray, rows: np.ndarray, progress=None, batch_size: int = 128) -> np.ndarray:
-    """What enters the network's last layer, float32 [len(rows), width]; maps are averaged over their places."""
+    """Input of the network's last layer, float32 [len(rows), width]; feature maps are averaged over their positions."""
     import torch
 
     from core.device import autocast, channels_last
 
-    # A copy, since a hook on the shared network would meet whoever scores with it at this moment.
+    # A copy, since a hook on the shared network would also run for any page that scores with it now.
     model, caught = copy.deepcopy(classifier.model).eval(), []
     head = model.get_classifier()
     head = head[0] if isinstance(head, tuple) else head
@@ -131,10 +133,10 @@ def features(classifier, pixels: np.ndarray, rows: np.ndarray, progress=None, ba
 
 
 def neighbours(found: Embeddings, study_id: str, count: int = 10, same_bone: bool = True) -> pd.DataFrame:
-    """The labelled studies the network learned from that look most like this one, most alike first.
+    """The labelled training studies that are most similar to this one, the most similar first.
 
-    One row a study: ROWS of its most alike radiograph, and `similarity`, the cosine to the nearest of the study's own
-    radiographs. Never of the same patient (or copies of the same files). Empty where the study was not embedded.
+    One row a study: ROWS of its most similar radiograph, and `similarity`, its cosine to the nearest radiograph of the
+    given study. Studies of the same patient (or copies of its files) are left out. Empty if the study has no vectors.
     """
     own = found.places.get(study_id)
     if own is None:
@@ -146,7 +148,7 @@ def neighbours(found: Embeddings, study_id: str, count: int = 10, same_bone: boo
         allowed &= bone[part] == bone[own[0]]
     alike = (found.vectors[part] @ found.vectors[own].T).max(axis=1)
     alike[~allowed] = -np.inf
-    # More of the best, until they hold enough studies, however many radiographs each has.
+    # Take more of the best radiographs until they belong to enough studies.
     enough, most = 4 * count, int(allowed.sum())
     while True:
         best = np.argpartition(-alike, min(enough, len(alike)) - 1)[:enough]
@@ -160,9 +162,9 @@ def neighbours(found: Embeddings, study_id: str, count: int = 10, same_bone: boo
 
 
 def neighbours_sentence(table: pd.DataFrame) -> str:
-    """`9 of the 10 most similar studies it learned from are labelled normal.`"""
+    """`9 of the 10 most similar training studies are labelled normal.`"""
     if table.empty:
-        return "There is no labelled study to compare with among those it learned from."
+        return "There is no labelled training study to compare with."
     abnormal = int((table["label"] == 1).sum())
     word, most = ("abnormal", abnormal) if 2 * abnormal > len(table) else ("normal", len(table) - abnormal)
-    return f"{most} of the {len(table)} most similar studies it learned from are labelled {word}."
+    return f"{most} of the {len(table)} most similar training studies are labelled {word}."

@@ -1,7 +1,7 @@
-"""Scores of a model that was not trained here: a named table of PREDICTIONS and where it came from. No torch.
+"""Imported scores: the PREDICTIONS of a model that was not trained here, under a name, and their origin. No torch.
 
-`imported/<name>/predictions.parquet`, and `imported.json` with the source file, its hash, the columns used, the counts,
-what is worth knowing (`notes`) and the hash of the predictions. The name is the folder's.
+`imported/<name>/` in the workspace has `predictions.parquet`, and `imported.json` with the source file, its hash, the
+columns used, the counts, remarks (`notes`) and the hash of the predictions. The name is that of the folder.
 """
 
 import json
@@ -18,7 +18,7 @@ from core.models.checkpoint import file_hash
 from core.paths import home, imported_folder, write_atomically
 from core.schema import PREDICTIONS, check
 from core.scores import import_table
-from core.scores.import_frame import Columns, frame_of, matched, note_doubts
+from core.scores.import_frame import Columns, match_to_dataset, note_doubts, read_frame
 from core.scores.predictions import read_file
 
 DESCRIPTION, SCORES, NEW = "imported.json", "predictions.parquet", "predictions.new.parquet"
@@ -57,30 +57,32 @@ class Imported:
 def import_scores(
     file: Path | str, name: str, columns: Columns, is_logit: bool = False, data: str = "", raw: bool = False
 ) -> Imported:
-    """Read, check and keep a table of scores under a name; an older one of that name is replaced.
+    """Read and check a table of scores and store it under a name, in place of an older one of that name.
 
-    data: an indexed data set whose radiographs these are, matched by image id. raw: the scores are neither
-    probabilities nor logits, and only their order is kept, as dense ranks / (distinct values + 1). OverreadError
-    where a row cannot be meant: nothing is guessed and nothing is left out silently.
+    data: the indexed data set of the radiographs, matched by image id. raw: the scores are neither probabilities nor
+    logits; only their order is kept, as dense ranks / (distinct values + 1). OverreadError where a row cannot be
+    interpreted: no value is guessed and no row is left out silently.
     """
     file, folder = Path(file), imported_folder(name)
     if (paths.CHECKPOINTS / name).exists():
-        raise OverreadError(f"There is a checkpoint {name!r} already; give the imported scores another --name.")
+        raise OverreadError(
+            f"There is a checkpoint {name!r} already; give the imported scores another --name.", code="name-taken"
+        )
     if is_logit and raw:
-        raise OverreadError("--logit and --raw exclude each other; give the one that the scores are.")
+        raise OverreadError("Pass --logit or --raw, not both.", code="options-exclusive")
     table = import_table.read_table(file)
     notes: list[str] = []
     scale = "raw" if raw else "logit" if is_logit else "probability"
-    frame = frame_of(table, columns, scale, file, notes)
+    frame = read_frame(table, columns, scale, file, notes)
     reference = ""
     if data:
-        frame, reference = matched(frame, columns, data, file, notes)
-    # The source's hash says which scores these are; the predictions' own hash is taken once they are written.
+        frame, reference = match_to_dataset(frame, columns, data, file, notes)
+    # Scores are identified by the hash of the source file; that of the predictions is known only once written.
     frame["checkpoint"], frame["dataset"] = name, reference or f"{name}@{file_hash(file)[:8]}"
     optional = [extra for extra in ("probability", "given") if extra in frame]
     frame = check(frame[[*PREDICTIONS, *optional]], PREDICTIONS, str(file))
     note_doubts(frame, columns, notes)
-    # Beside the scores there are, and put in their place below, when both files can be switched.
+    # A new file first; `_switch` puts it in place of the older scores, together with the description.
     write_atomically(folder / NEW, lambda path: frame.to_parquet(path, index=False))
     per_study = frame.groupby("study_id", sort=False)["label"].agg(["min", "max"])
     imported = Imported(
@@ -100,11 +102,11 @@ def import_scores(
         bones={key: int(count) for key, count in frame["bone"].value_counts().items()},
         notes=notes,
     )
-    return _put(imported)
+    return _switch(imported)
 
 
-def _put(imported: Imported) -> Imported:
-    """Switch to new scores. Until they are in place the description tells of the older ones too: a kill leaves one."""
+def _switch(imported: Imported) -> Imported:
+    """Put new scores in place. Until that is done the description includes the older ones, so a kill loses neither."""
     folder, described = imported.folder, asdict(imported)
     try:
         before = {"before": asdict(read_imported(imported.name))}
@@ -119,43 +121,47 @@ def _put(imported: Imported) -> Imported:
 
 
 def read_imported(name: str) -> Imported:
-    """The description of an imported set. OverreadError names the ones there are."""
+    """The description of an imported set. OverreadError lists the sets that exist."""
     file = imported_folder(name) / DESCRIPTION
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
         before = facts.pop("before", None)
         if before and file_hash(file.with_name(SCORES)) == before["predictions_hash"]:
-            facts = before  # a newer import was cut off before its scores were in place
+            facts = before  # a newer import was interrupted before its scores were in place
         # The name is the folder's, so that a folder may be renamed or copied.
         return Imported(**{**facts, "name": name})
     except FileNotFoundError:
-        there = ", ".join(found.name for found in list_imported()) or "none yet"
+        known = ", ".join(found.name for found in list_imported()) or "none yet"
         raise OverreadError(
-            f"There are no imported scores {name!r} (there: {there}). Import them with: "
-            f"python -m core import-predictions FILE --name {name} --label COLUMN --score COLUMN"
+            f"There are no imported scores {name!r} (imported: {known}). Import them with: "
+            f"python -m core import-predictions FILE --name {name} --label COLUMN --score COLUMN",
+            code="no-imported-scores",
         ) from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise OverreadError(f"{file} is damaged ({error}); import the scores again.") from error
+        raise OverreadError(f"{file} is damaged ({error}); import the scores again.", code="import-damaged") from error
 
 
 def imported_predictions(imported: Imported) -> pd.DataFrame:
-    """PREDICTIONS of an imported set, with its probabilities as they came. OverreadError where the file was altered."""
+    """PREDICTIONS of an imported set, with its original probabilities. OverreadError where the file was altered."""
     file = imported.folder / SCORES
     if file.exists() and file_hash(file) != imported.predictions_hash:
         raise OverreadError(
-            f"{file} does not have the hash noted in {DESCRIPTION}: it was altered, or an import was cut off. "
-            "Import the scores again."
+            f"{file} does not have the hash recorded in {DESCRIPTION}: it was altered, or an import was interrupted. "
+            "Import the scores again.",
+            code="imported-scores-altered",
         )
     return read_file(file).assign(checkpoint=imported.reference)
 
 
-def given_at(frame: pd.DataFrame, studies: pd.DataFrame, threshold: float) -> float | None:
-    """A threshold in the numbers of the file: the lowest of them that is called abnormal; None where a study has
-    several radiographs, so that no one number decides, or nothing is called abnormal."""
+def threshold_in_file(frame: pd.DataFrame, studies: pd.DataFrame, threshold: float) -> float | None:
+    """The threshold in the numbers of the imported file: the lowest number that is called abnormal.
+
+    None where a study has several radiographs, so that no single number decides, or nothing is called abnormal.
+    """
     called = studies["score"].to_numpy() >= threshold
     if len(frame) != len(studies) or not called.any():
         return None
-    # One radiograph a study, so both stand in the same order.
+    # Each study has one radiograph, so both tables have the same order.
     name = next(name for name in ("given", "probability", "logit") if name in frame)
     return float(frame[name].to_numpy()[called].min())
 
@@ -167,5 +173,5 @@ def list_imported() -> list[Imported]:
         try:
             found.append(read_imported(file.parent.name))
         except OverreadError:
-            continue  # named when it is asked for
+            continue  # asking for it by name raises the error
     return found

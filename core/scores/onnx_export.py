@@ -1,4 +1,4 @@
-"""A checkpoint as one ONNX file that gives the same scores without any of this."""
+"""Export a checkpoint as one ONNX file that gives the same scores without this program."""
 
 import json
 import logging
@@ -17,10 +17,10 @@ from core.models.checkpoint import Checkpoint, load_model
 from core.models.networks import reads_studies
 from core.paths import write_atomically
 
-# In logits; float32 sums in another order differ by less.
+# In logits. Adding float32 numbers in another order makes a smaller difference.
 MOST_DIFFERENCE = 1e-3
 _OPSET = 18
-# How a study's score follows from its radiographs' outputs; what reads the file elsewhere must not have to guess.
+# How a study's score is computed from the outputs; recorded in the file for other programs.
 _OF_STUDIES = {
     False: "mean over the study's radiographs of sigmoid(logit)",
     True: "sigmoid of the sum over the study's radiographs of softmax(attention) * logit",
@@ -28,7 +28,7 @@ _OF_STUDIES = {
 
 
 class _FromBytes(nn.Module):
-    """Grey bytes to logits: what comes before the network belongs to it, so that nobody has to remember it."""
+    """Grey bytes to logits: normalisation is part of the exported network."""
 
     def __init__(self, model: nn.Module, spec: InputSpec):
         super().__init__()
@@ -40,11 +40,11 @@ class _FromBytes(nn.Module):
 
 
 def export_onnx(checkpoint: Checkpoint, file: Path) -> dict:
-    """Write the network as ONNX and hold it against the network itself.
+    """Write the network as ONNX and compare its scores with those of the network.
 
     The file takes `pixels` uint8 [n, 1, size, size], letterboxed as the input specification says, to `logit` float32
-    [n, 1], and where the network weighs the views of a study also to `attention` [n, 1]; metadata carry reference,
-    specification, architecture and how a study's score follows. Returns what `python -m core export`
+    [n, 1], and where the network weighs the views of a study also to `attention` [n, 1]; its metadata have
+    the reference, specification, architecture and the formula of a study's score. Returns what `python -m core export`
     prints. OverreadError where the network cannot be exported or its scores differ by more than MOST_DIFFERENCE.
     """
     spec = checkpoint.input_spec
@@ -66,14 +66,15 @@ def export_onnx(checkpoint: Checkpoint, file: Path) -> dict:
         raise OverreadError(
             f"The ONNX file of {checkpoint.name} gives other scores (logits differ by up to {difference:.2g}; expected "
             f"{MOST_DIFFERENCE:g} or less), so it was not kept. Report the architecture "
-            f"{checkpoint.recipe['architecture']}."
+            f"{checkpoint.recipe['architecture']}.",
+            code="onnx-scores-differ",
         )
     write_atomically(Path(file), lambda path: path.write_bytes(content))
     return {"file": str(file), "reference": checkpoint.reference, "difference": difference, "bytes": len(content)}
 
 
 def scores_of(file: Path, pixels: np.ndarray) -> np.ndarray:
-    """Float32 [n, outputs] that ONNX Runtime gives for uint8 [n, 1, size, size]: logit and, if there is, attention."""
+    """Outputs of ONNX Runtime for uint8 [n, 1, size, size], float32 [n, outputs]: the logit and any attention."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
@@ -103,7 +104,8 @@ def _write(whole: nn.Module, example: torch.Tensor, file: Path, checkpoint: Chec
     except Exception as error:
         raise OverreadError(
             f"{checkpoint.recipe['architecture']} cannot be exported to ONNX "
-            f"({type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}); serve it with torch."
+            f"({type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}); serve it with torch.",
+            code="onnx-export-failed",
         ) from error
 
 

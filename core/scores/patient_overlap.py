@@ -1,4 +1,4 @@
-"""Whether the split that something was chosen on and the split it is read on are of different patients. No torch."""
+"""Whether the split of choice and the split of verification share patients. No torch."""
 
 import pandas as pd
 
@@ -9,10 +9,10 @@ from core.scores.predictions import dataset_reference, effective_splits
 from core.scores.source import Source
 
 
-def split_rows(scored: Source, dataset: str, split: str) -> pd.DataFrame | None:
-    """patient_id and group_id of a split's radiographs; None where that data set (`name@hash8`) is gone."""
-    if scored.kind == "imported":
-        rows = imported_predictions(scored.model)
+def split_rows(source: Source, dataset: str, split: str) -> pd.DataFrame | None:
+    """patient_id and group_id of a split's radiographs; None if that data set (`name@hash8`) no longer exists."""
+    if source.kind == "imported":
+        rows = imported_predictions(source.model)
         rows = rows[rows["split"] == split]
     else:
         try:
@@ -22,28 +22,28 @@ def split_rows(scored: Source, dataset: str, split: str) -> pd.DataFrame | None:
         if dataset_reference(described) != dataset:
             return None
         index = read_index(described.name)
-        rows = index[effective_splits(index, scored.model) == split]
+        rows = index[effective_splits(index, source.model) == split]
     return rows[["patient_id", "group_id"]] if len(rows) else None
 
 
 def shared_patients(chosen: pd.DataFrame | None, read: pd.DataFrame) -> int | None:
-    """How many of the patients (groups, where they are not named) stand in both; None where it cannot be known."""
+    """How many patients (groups, where patients are not named) are in both; None where that is not known."""
     if chosen is None:
         return None
     both = pd.Index(chosen["group_id"].unique()).intersection(pd.Index(read["group_id"].unique()))
-    # Without names every row is a group of its own, and no overlap says nothing.
+    # Without names each row is a group of its own, so finding no overlap means nothing.
     named = chosen["patient_id"].notna().all() and read["patient_id"].notna().all()
     return len(both) if len(both) or named else None
 
 
 def shared_sentence(shared: int | None, total: int, chosen: str, read: str) -> str:
-    """What is to be said of it; '' where nobody stands in both."""
+    """The overlap in words; '' if no patient is in both."""
     if shared is None:
-        return f"whether patients of the split {read} also stand in {chosen} is not known, since not all are named here"
+        return f"it is not known whether patients of the split {read} are also in {chosen}: not all patients are named"
     if not shared:
         return ""
-    verb = "stands" if shared == 1 else "stand"
+    verb = "is" if shared == 1 else "are"
     return (
-        f"{shared:,} of {total:,} patients of the split {read} also {verb} in {chosen}, where it was chosen: the "
+        f"{shared:,} of {total:,} patients of the split {read} {verb} also in {chosen}, the split of choice: the "
         "figures may be too good"
     )

@@ -17,7 +17,7 @@ from core.scores.predictions import dataset_reference, predictions_path
 
 @dataclass(frozen=True)
 class Source:
-    """A data set and whose scores on it are meant. Hashable: compares by names, hashes and score files.
+    """A data set and a checkpoint or imported scores. Hashable; compares by names, hashes and score files.
 
     kind: 'checkpoint', 'imported', or 'none' for a data set without a model. digest: SHA-256 of the weights or of the
     imported scores. data, index_hash: the data set; both '' where none was named, as for the scores that a checkpoint
@@ -71,7 +71,7 @@ class Source:
         return self.kind == "checkpoint"
 
     def record(self) -> dict:
-        """What a walkthrough, a lock, a job or a report keeps of it: JSON values only."""
+        """JSON values that identify the source in a walkthrough, a lock, a job or a report."""
         return {
             "kind": self.kind,
             "name": self.name,
@@ -103,25 +103,27 @@ def list_sources() -> list[Source]:
 
 
 def find_source(name: str, dataset: Dataset | None = None) -> Source:
-    """The checkpoint (a name or a folder) or the imported set of a name. OverreadError names what there is."""
+    """The checkpoint (a name or a folder) or the imported set of a name. OverreadError lists the known names."""
     folder = checkpoint_folder(name)
-    # Only a bare name can be an imported set; what is written as a path is a checkpoint's folder.
+    # Only a bare name can be an imported set; a path is the folder of a checkpoint.
     imported = folder.name == name and (imported_folder(name) / "imported.json").exists()
     if folder.is_dir() and imported:
         raise OverreadError(
             f"{name!r} names both a checkpoint and imported scores; give the checkpoint as a path ({folder}), or "
-            "import the scores under another name."
+            "import the scores under another name.",
+            code="source-ambiguous",
         )
     if imported:
         return source_of(read_imported(name), dataset)
-    if not folder.is_dir() and (there := [found.name for found in list_imported()]):
+    if not folder.is_dir() and (imported_names := [found.name for found in list_imported()]):
         raise OverreadError(
-            f"There is no checkpoint and no imported set {name!r} (imported: {', '.join(there)}; checkpoints: "
-            f"{', '.join(found.name for found in list_checkpoints()[0]) or 'none'})."
+            f"There is no checkpoint and no imported set {name!r} (imported: {', '.join(imported_names)}; checkpoints: "
+            f"{', '.join(found.name for found in list_checkpoints()[0]) or 'none'}).",
+            code="source-unknown",
         )
     return source_of(read_checkpoint(name), dataset)
 
 
 def same_dataset(source: Source, reference: str) -> bool:
-    """Whether `name@hash8` names the data set of this source, whatever either was called."""
+    """Whether `name@hash8` is the data set of this source; names may have changed since."""
     return bool(source.dataset) and dataset_reference(source.dataset).split("@")[-1] == reference.split("@")[-1]

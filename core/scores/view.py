@@ -1,4 +1,4 @@
-"""What of a source is looked at: the split, the bone, how views become a study, and the threshold or operating point.
+"""Which part of a source is evaluated, and how: split, bone, aggregation, and threshold or operating point.
 
 A `View` is a value, like its `Source`: its own cache key. It is written to and read from an address (query
 parameters) and a record (JSON), so a link, a walkthrough, a lock, a job and a report all say the same thing.
@@ -16,10 +16,10 @@ DEFAULT_THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class View:
-    """One way of looking at a source. Hashable.
+    """A source with the split, bone, aggregation and threshold to evaluate. Hashable.
 
     bone: '' for all bones. aggregation: '' for the source's own. threshold: score from which a study is called
-    abnormal. point: the id of the locked operating point that the threshold is from, '' where it is set by hand.
+    abnormal. point: the id of the operating point that the threshold is from; '' if it is set by hand.
     """
 
     source: Source
@@ -63,7 +63,7 @@ class View:
         return {name: value for name, value in {**chosen, **more}.items() if value}
 
     def record(self) -> dict:
-        """JSON values that say what is looked at, the source by its hashes."""
+        """The view as JSON values, its source identified by hashes."""
         return {
             "source": self.source.record(),
             "split": self.split,
@@ -75,7 +75,7 @@ class View:
 
 
 def view_from_address(query: Mapping[str, str], find: Callable[[str, str], Source]) -> View:
-    """The view of query parameters. find: (data, model) -> Source, raising OverreadError where there is none."""
+    """The view in query parameters. find: (data, model) -> Source; it raises OverreadError if there is none."""
     bone = query.get("bone", "")
     return View(
         find(query.get("data", ""), query.get("model", "")),
@@ -88,20 +88,22 @@ def view_from_address(query: Mapping[str, str], find: Callable[[str, str], Sourc
 
 
 def view_from_record(record: Mapping, find: Callable[[str, str], Source]) -> View:
-    """The view that a record describes, with the source as it is now; `changes_since` says whether it is the same."""
+    """The view in a record, with the source as it is now; `changes_since` compares the two."""
     kept = {name: record[name] for name in ("split", "bone", "aggregation", "threshold", "point")}
     return View(find(record["source"]["data"], record["source"]["name"]), **kept)
 
 
 def changes_since(record: Mapping, view: View) -> list[str]:
-    """What is not as it was when the record was made, a sentence each; empty where nothing changed."""
+    """What has changed since the record was made, one sentence each; empty if nothing has."""
     before, now = record["source"], view.source.record()
-    said = []
+    sentences = []
     if before["digest"] != now["digest"]:
         what = "weights" if now["kind"] == "checkpoint" else "imported scores"
-        said.append(f"The {what} of {now['name']} have changed: {before['digest'][:8]} then, {now['digest'][:8]} now.")
+        sentences.append(
+            f"The {what} of {now['name']} have changed: {before['digest'][:8]} then, {now['digest'][:8]} now."
+        )
     if before["index_hash"] != now["index_hash"]:
-        said.append(
+        sentences.append(
             f"The index of {now['data']} has changed: {before['index_hash'][:8]} then, {now['index_hash'][:8]} now."
         )
-    return said
+    return sentences

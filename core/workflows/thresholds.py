@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from core.metrics.studies import own_aggregation, study_table
 from core.metrics.thresholds import Rule, choice_facts, choose, parse_rule
-from core.scores.imports import given_at
+from core.scores.imports import threshold_in_file
 from core.scores.loading import CHOICE_SPLITS, split_scores
 from core.scores.operating_points import ChosenThreshold
 from core.scores.source import Source
@@ -35,7 +35,9 @@ def choose_threshold(
     choice = choose(studies, rule, bound, prevalence)
     facts = {"name": source.name, "reference": source.reference, "split": used, "aggregation": aggregation}
     facts |= choice_facts(studies, choice, rule, bound, prevalence, by or None)
-    facts["threshold_given"] = given_at(frame, studies, choice.threshold) if source.kind == "imported" else None
+    facts["threshold_given"] = (
+        threshold_in_file(frame, studies, choice.threshold) if source.kind == "imported" else None
+    )
     threshold = float(choice.threshold) if math.isfinite(choice.threshold) else DEFAULT_THRESHOLD
     view = View(source, used, aggregation=aggregation, threshold=threshold)
     return ChosenThreshold(view, frame, studies, choice, rule.text, prevalence, facts)

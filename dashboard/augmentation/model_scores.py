@@ -15,7 +15,7 @@ STEP = 8
 
 def show(view: View, sampling: Sampling) -> None:
     """One radiograph over many draws, then the sample."""
-    from core.scores.augmentation_stability import DRAWS, steadiness
+    from core.scores.augmentation_stability import DRAWS, score_stability
 
     checkpoint, augmentation = view.source.model, sampling.augmentation
     mixing = "; MixUp and CutMix left out" if augmentation.mixes else ""
@@ -31,7 +31,7 @@ def show(view: View, sampling: Sampling) -> None:
     for first in range(0, DRAWS, STEP):
         logits.extend(loader.draw_logits(checkpoint, original, draws, first, first + STEP))
         with place.container():
-            tell(steadiness(base, logits, view.threshold))
+            tell(score_stability(base, logits, view.threshold))
     show_split(view, sampling)
 
 

@@ -9,12 +9,12 @@ import torch
 
 from core.data.augment import PRESETS, Augmentation, apply
 from core.data.index import build_index, write_dataset
-from core.errors import OverreadError
 from core.scores import augmentation_stability as stability
-from core.scores.augmentation_stability import draw_logits, stability_rows, stability_table, steadiness
+from core.scores.augmentation_stability import draw_logits, score_stability, stability_rows, stability_table
 from core.scores.classifier import load_classifier
 from core.training.loop import train
 from core.training.options import RunOptions
+from tests.refusals import refused
 from tests.training.test_loop import RECIPE
 
 STRONG = replace(PRESETS["strong"], mixup=0.5)
@@ -40,14 +40,14 @@ def test_each_draw_is_the_score_of_its_sample(trained):
     assert still == pytest.approx(classifier.logits(pixels[None])[0], abs=1e-5)
 
 
-def test_steadiness_by_hand():
-    found = steadiness(0.0, [-1, 1, 1, 1], 0.5)
+def test_score_stability_by_hand():
+    found = score_stability(0.0, [-1, 1, 1, 1], 0.5)
     assert found["flips"] == 0.25 and found["original"] == 0.5 and found["draws"] == 4
     assert found["mean"] == pytest.approx((0.26894 + 3 * 0.73106) / 4, abs=1e-4)
-    assert steadiness(2.0, [2.0] * 8, 0.5)["spread"] == 0
+    assert score_stability(2.0, [2.0] * 8, 0.5)["spread"] == 0
 
 
-def test_a_stopped_job_goes_on_and_gives_the_same(trained, monkeypatch):
+def test_an_interrupted_run_continues_and_gives_the_same(trained, monkeypatch):
     checkpoint, tree = trained
     straight = stability_rows(checkpoint, tree, STRONG, "valid", 12, draws=6, device="cpu")
     stability.stability_file(checkpoint, tree, STRONG, 6, 0).unlink()
@@ -75,7 +75,7 @@ def test_a_stopped_job_goes_on_and_gives_the_same(trained, monkeypatch):
     assert len(stability_rows(checkpoint, tree, STRONG, "valid", 4, draws=6, device="cpu")) == 4
 
 
-def test_the_least_steady_bone_comes_first():
+def test_the_least_stable_bone_comes_first():
     rows = pd.DataFrame(
         {
             "image_id": list("abcd"),
@@ -90,7 +90,7 @@ def test_the_least_steady_bone_comes_first():
     assert table["unsteady"].to_list() == [1, 0.5] and table["worst"].to_list() == ["c", "b"]
 
 
-def test_a_split_that_is_not_there_is_one_sentence(trained):
+def test_an_unknown_split_is_refused(trained):
     checkpoint, tree = trained
-    with pytest.raises(OverreadError, match="no radiograph in the split test"):
+    with refused("split-unknown", "test"):
         stability_rows(checkpoint, tree, STRONG, "test", 4, device="cpu")

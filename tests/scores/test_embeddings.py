@@ -25,7 +25,7 @@ def pair(workspace, mura, tmp_path):
     return write_checkpoint(tmp_path / "checkpoints" / "net", dataset, seed=1), dataset
 
 
-def test_features_are_what_enters_the_last_layer(pair):
+def test_features_are_the_input_of_the_last_layer(pair):
     classifier = load_classifier(pair[0], "cpu")
     pixels = np.random.default_rng(0).integers(0, 255, (5, 32, 32)).astype(np.uint8)
     seen = features(classifier, pixels, np.array([3, 1, 4]))
@@ -55,7 +55,7 @@ def test_any_family_has_features(architecture):
     assert seen.shape == (2, model.num_features) or seen.shape[1] == model.get_classifier().in_features
 
 
-def test_kept_vectors_are_read_again_and_half_written_ones_are_not(pair):
+def test_stored_vectors_are_read_and_half_written_ones_are_not(pair):
     assert read_embeddings(*pair) is None
     made = compute_embeddings(*pair)
     np.testing.assert_allclose(np.linalg.norm(made.vectors, axis=1), 1, rtol=1e-5)

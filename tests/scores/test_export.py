@@ -15,6 +15,7 @@ from core.scores import onnx_export as room
 from core.scores.classifier import load_classifier
 from core.scores.onnx_export import export_onnx, scores_of
 from core.training.recipe import Recipe
+from tests.refusals import refused
 from tests.scores.test_predict import untrained
 
 TWO = {"members": [{"architecture": name, "model_kwargs": {}} for name in ("lcnet_035", "resnet10t")]}
@@ -57,10 +58,10 @@ def test_a_study_score_follows_from_what_an_attention_network_exports(tmp_path, 
     assert "softmax(attention) * logit" in props["study_score"]
 
 
-def test_other_scores_are_not_kept(tmp_path, workspace, monkeypatch):
+def test_an_export_with_other_scores_is_not_kept(tmp_path, workspace, monkeypatch):
     checkpoint = untrained(tmp_path / "checkpoints" / "model", Recipe("r", "small_cnn", {"width": 4}, size=16))
     monkeypatch.setattr(room, "scores_of", lambda file, pixels: np.full((len(pixels), 1), 9.0))
-    with pytest.raises(OverreadError, match="gives other scores"):
+    with refused("onnx-scores-differ"):
         export_onnx(checkpoint, tmp_path / "model.onnx")
     assert not (tmp_path / "model.onnx").exists()
 

@@ -1,4 +1,4 @@
-"""Somebody else's scores: to the last digit where they can be meant, one sentence where they cannot."""
+"""Importing scores: exact to the last digit, and one sentence where a table cannot be interpreted."""
 
 import json
 import os
@@ -17,10 +17,18 @@ from core.metrics.ranking import auroc
 from core.metrics.studies import study_table
 from core.metrics.thresholds import choose
 from core.schema import PREDICTIONS, check
-from core.scores.imports import Columns, given_at, import_scores, imported_predictions, list_imported, read_imported
+from core.scores.imports import (
+    Columns,
+    import_scores,
+    imported_predictions,
+    list_imported,
+    read_imported,
+    threshold_in_file,
+)
 from core.scores.loading import CHOICE_SPLITS, split_scores
 from core.scores.source import find_source, list_sources
 from tests.metrics.examples import P, Y
+from tests.refusals import refused
 
 PLAIN = Columns("y", "p")
 ALL = Columns("y", "p", "study", "image", "patient", "bone", "split")
@@ -53,11 +61,11 @@ def test_a_whole_table(tmp_path, workspace, table):
     assert list(studies["score"]) == pytest.approx([0.15, 0.7, 0.3, 0.45], abs=1e-15)
     assert list(studies["n_views"]) == [2] * 4 and list(studies["group_id"]) == ["a", "a", "b", "b"]
     assert split_scores("other", prefer=CHOICE_SPLITS)[1] == "tune"
-    with pytest.raises(OverreadError, match="other has the split test, tune, not valid; choose one with --split"):
+    with refused("split-unknown", "test, tune", "valid"):
         split_scores("other")
     about = read_imported("other")
     assert (about.rows, about.studies, about.abnormal, about.patients) == (8, 4, 2, 2)
-    assert about.bones == {"wrist": 4, "elbow": 4} and "2 study ids stand with more than one patient" in about.notes[0]
+    assert about.bones == {"wrist": 4, "elbow": 4} and "2 study ids belong to more than one patient" in about.notes[0]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -87,7 +95,7 @@ def test_logits_are_kept_as_they_are(tmp_path, workspace):
     assert (study_table(frame)["score"] == expit(logits)).all()
 
 
-def test_without_ids_a_row_is_a_study(tmp_path, workspace):
+def test_without_ids_each_row_is_a_study(tmp_path, workspace):
     frame = kept(tmp_path, pd.DataFrame({"y": [0, 1], "p": [0.1, 0.9]}))
     assert list(frame["study_id"]) == ["row 2", "row 3"] and set(frame["split"]) == {"valid"}
     assert set(frame["bone"]) == {"unknown"} and frame["patient_id"].isna().all()
@@ -111,69 +119,71 @@ def test_an_unknown_label_is_unknown(tmp_path, workspace, word):
     assert frame["label"].fillna(-1).tolist() == [0, 1, -1]
 
 
+# What is changed in a good table, and what the message must name.
 BAD = {
-    "nan": ({"p": [0.1, np.nan, 0.2]}, "in 1 of 3 rows column p is no finite number .row 3: ''.; expected a score"),
-    "inf": ({"p": ["0.1", "inf", "-inf"]}, "in 2 of 3 rows column p is no finite number .row 3: 'inf', row 4: '-inf'."),
+    "nan": ({"p": [0.1, np.nan, 0.2]}, "1 of 3 rows", "column p", "row 3: ''"),
+    "inf": ({"p": ["0.1", "inf", "-inf"]}, "2 of 3 rows", "column p", "row 3: 'inf', row 4: '-inf'"),
     "underscore": ({"p": ["0.1", "1_0", "0.2"]}, "row 3: '1_0'"),
     "words": ({"p": ["0.1", "high", "0.2"]}, "row 3: 'high'"),
-    "comma": ({"p": ["0.1", "0,5", "0.2"]}, "written with a point, not a comma"),
-    "logit": ({"p": [0.1, -2.0, 4.0]}, "in 2 of 3 rows column p lies outside 0 to 1 .row 3: '-2.0', row 4: '4.0'"),
-    "label": ({"y": [0, 2, -1]}, "in 2 of 3 rows column y is no label .row 3: '2', row 4: '-1'"),
+    "comma": ({"p": ["0.1", "0,5", "0.2"]}, "row 3: '0,5'", "a point, not a comma"),
+    "logit": ({"p": [0.1, -2.0, 4.0]}, "2 of 3 rows", "0 to 1", "row 3: '-2.0', row 4: '4.0'"),
+    "label": ({"y": [0, 2, -1]}, "2 of 3 rows", "column y", "row 3: '2', row 4: '-1'"),
     "label word": ({"y": ["0", "1", "abnormal"]}, "row 4: 'abnormal'"),
-    "image": ({"image": ["a", "b", "a"]}, "in 2 of 3 rows the id in image stands more than once .row 2: 'a', row 4"),
-    "no image": ({"image": ["a", "", "c"]}, "column image is empty .row 3"),
-    "study": ({"study": ["s", "s", "t"], "image": None}, "each study once; name its radiographs with --image"),
-    "split": ({"split": ["valid", "fold1", "valid"]}, "column split is no split .row 3: 'fold1'"),
-    "bone": ({"bone": ["wrist", "", "wrist"]}, "column bone is empty"),
-    "two splits": ({"study": ["s", "s", "t"], "split": ["tune", "test", "test"]}, "1 studies stand in more than one"),
+    "image": ({"image": ["a", "b", "a"]}, "2 of 3 rows", "row 2: 'a', row 4"),
+    "no image": ({"image": ["a", "", "c"]}, "column image", "row 3"),
+    "study": ({"study": ["s", "s", "t"], "image": None}, "--image"),
+    "split": ({"split": ["valid", "fold1", "valid"]}, "column split", "row 3: 'fold1'"),
+    "bone": ({"bone": ["wrist", "", "wrist"]}, "column bone"),
+    "two splits": ({"study": ["s", "s", "t"], "split": ["tune", "test", "test"]}, "1 studies"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_cannot_be_meant_is_refused_with_its_rows(tmp_path, workspace, case):
-    changed, said = BAD[case]
+def test_a_row_that_cannot_be_interpreted_is_named(tmp_path, workspace, case):
+    changed, *figures = BAD[case]
     frame = pd.DataFrame({"y": [0, 1, 1], "p": [0.1, 0.9, 0.8], "image": list("abc")} | changed).dropna(
         axis=1, how="all"
     )
     given = {name: name for name in ("study", "image", "bone", "split") if name in frame}
-    with pytest.raises(OverreadError, match=said):
+    with refused("study-in-two-splits" if case == "two splits" else "rows-invalid", *figures):
         kept(tmp_path, frame, Columns("y", "p", **given))
     assert list_imported() == []
 
 
 def test_a_missing_column_lists_those_there(tmp_path, workspace, table):
-    with pytest.raises(OverreadError, match="no column 'truth' for --label; it has patient, study, view, image"):
+    with refused("column-missing", "'truth'", "--label", "patient, study, view, image"):
         kept(tmp_path, table, Columns("truth", "p"))
-    with pytest.raises(OverreadError, match="no column 'person' for --patient"):
+    with refused("column-missing", "'person'", "--patient"):
         kept(tmp_path, table, Columns("y", "p", patient="person"))
 
 
+# The bytes of a file, the code of the error, and what the message must name.
 FILES = {
-    "empty": (b"", "is empty; expected a header line"),
-    "header only": (b"y,p\n", "has the columns y, p and no rows"),
-    "semicolons": (b"y;p\n0;0,1\n1;0,9\n", "separated by semicolons .'y;p'.; expected commas"),
-    "tabs": (b"y\tp\n0\t0.1\n", "separated by tabs"),
-    "cp1252": ("y,p,\u00e9\n0,0.1,x\n".encode("cp1252"), "not in UTF-8 .byte 0xe9 at place 4"),
-    "utf-16": ("y,p\n0,0.1\n".encode("utf-16"), "UTF-16"),
-    "spreadsheet": (b"PK\x03\x04" + bytes(40), "a packed file or a spreadsheet"),
-    "broken parquet": (b"PAR1" + bytes(40), "could not be read as a table"),
-    "ragged": (b"y,p\n0,0.1\n1,0.2,7,8\n", "could not be read as a table"),
-    "decimal commas": (b"y,p\n1,0,5\n0,0,2\n", "row 2 has 3 cells and the header names 2 columns"),
-    "one cell more": (b"y,p\n1,0.5,x\n0,0.2\n", "row 2 has 3 cells"),
-    "cut off": (b"p,y\n0.5,1\n0.25", "row 3 has 1 cells and the header names 2 columns .'0.25'."),
-    "cut off, quoted": (b'p,y,image\n0.5,1,"a,b"\n0.25,0\n', "row 3 has 2 cells and the header names 3"),
-    "twice": (b"y,p,p\n0,0.1,0.2\n", "names the column p twice"),
-    "quotes": (b'y,p\n0,"0.1\n', "could not be read as a table"),
+    "empty": (b"", "table-empty"),
+    "header only": (b"y,p\n", "table-empty", "y, p"),
+    "semicolons": (b"y;p\n0;0,1\n1;0,9\n", "table-separator", "semicolons", "'y;p'"),
+    "tabs": (b"y\tp\n0\t0.1\n", "table-separator", "tabs"),
+    "cp1252": ("y,p,\u00e9\n0,0.1,x\n".encode("cp1252"), "table-not-utf8", "0xe9", 4),
+    "utf-16": ("y,p\n0,0.1\n".encode("utf-16"), "table-not-utf8", "UTF-16"),
+    "spreadsheet": (b"PK\x03\x04" + bytes(40), "table-not-text"),
+    "broken parquet": (b"PAR1" + bytes(40), "table-unreadable"),
+    "ragged": (b"y,p\n0,0.1\n1,0.2,7,8\n", "table-unreadable"),
+    "decimal commas": (b"y,p\n1,0,5\n0,0,2\n", "table-cells", "row 2 has 3 cells", "2 columns"),
+    "one cell more": (b"y,p\n1,0.5,x\n0,0.2\n", "table-cells", "row 2 has 3 cells"),
+    "cut off": (b"p,y\n0.5,1\n0.25", "table-cells", "row 3 has 1 cells", "2 columns", "'0.25'"),
+    "cut off, quoted": (b'p,y,image\n0.5,1,"a,b"\n0.25,0\n', "table-cells", "row 3 has 2 cells", "3 columns"),
+    "twice": (b"y,p,p\n0,0.1,0.2\n", "column-twice", "p"),
+    "quotes": (b'y,p\n0,"0.1\n', "table-unreadable"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", FILES)
-def test_a_file_that_is_no_such_table_is_one_sentence(tmp_path, workspace, case):
-    content, said = FILES[case]
+def test_a_file_that_is_not_a_table_is_refused(tmp_path, workspace, case):
+    content, code, *figures = FILES[case]
     (tmp_path / "scores.csv").write_bytes(content)
-    with pytest.raises(OverreadError, match=said):
+    with refused(code, *figures):
         import_scores(tmp_path / "scores.csv", "other", PLAIN)
-    with pytest.raises(OverreadError, match="There is no file"):
+    with refused("table-missing", "none.csv"):
         import_scores(tmp_path / "none.csv", "other", PLAIN)
 
 
@@ -190,13 +200,13 @@ def test_empty_cells_at_the_end_and_blank_lines_hold_nothing(tmp_path, workspace
     assert frame["probability"].tolist() == [0.1, 0.9] and frame["label"].tolist() == [0, 1]
 
 
-def test_doubts_are_said_and_not_acted_on(tmp_path, workspace, table):
+def test_doubts_are_noted_and_nothing_is_changed(tmp_path, workspace, table):
     kept(tmp_path, table, ALL, is_logit=True)
-    assert "every value of p lies in 0 to 1: are these probabilities?" in " ".join(read_imported("other").notes)
+    assert "every value of p is between 0 and 1" in " ".join(read_imported("other").notes)
     both = table.assign(y=[0, 1, 1, 1, 0, 0, 1, 1], split=np.where(table["study"] == 1, "tune", "test"))
     kept(tmp_path, both, ALL)
     notes = " ".join(read_imported("other").notes)
-    assert "1 studies carry both labels" in notes and "2 patients stand in more than one split (first: 'a')" in notes
+    assert "1 studies have both labels" in notes and "2 patients are in more than one split (first: 'a')" in notes
     kept(tmp_path, table.assign(y=1, p=0.5), ALL)
     notes = " ".join(read_imported("other").notes)
     assert "every known label is the same" in notes and "every score is the same" in notes
@@ -204,14 +214,14 @@ def test_doubts_are_said_and_not_acted_on(tmp_path, workspace, table):
     assert facts["auroc"] is None and "no normal studies" in facts["why"]
 
 
-def test_numbers_that_are_no_logits_would_lose_their_order(tmp_path, workspace):
+def test_numbers_that_are_not_logits_would_lose_their_order(tmp_path, workspace):
     frame = pd.DataFrame({"y": [0, 1, 1], "p": [3.0, 120.5, 419.2]})
-    with pytest.raises(OverreadError, match="from 3 to 419.2, and 1 of its 3 values would share a.*--raw"):
+    with refused("logits-saturated", "from 3 to 419.2", "1 of its 3", "--raw"):
         kept(tmp_path, frame, is_logit=True)
     read = kept(tmp_path, frame, raw=True)
     assert list(read["given"]) == [3.0, 120.5, 419.2] and list(study_table(read)["score"]) == [0.25, 0.5, 0.75]
-    assert "counts by its order only" in " ".join(read_imported("other").notes)
-    with pytest.raises(OverreadError, match="exclude each other"):
+    assert "only the order of p is used" in " ".join(read_imported("other").notes)
+    with refused("options-exclusive"):
         kept(tmp_path, frame, raw=True, is_logit=True)
 
 
@@ -219,9 +229,7 @@ def test_a_few_saturated_logits_are_noted(tmp_path, workspace):
     logits = np.r_[np.linspace(-60, 20, 400), 45.0, 46.0]
     read = kept(tmp_path, pd.DataFrame({"y": np.arange(402) % 2, "p": logits}), is_logit=True)
     assert (read["logit"] == logits).all() and len(read["logit"].unique()) == 402
-    assert "1 of 402 distinct logits, the highest, become the same probability" in " ".join(
-        read_imported("other").notes
-    )
+    assert "1 of the 402 distinct logits become the same probability" in " ".join(read_imported("other").notes)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -235,7 +243,7 @@ def test_a_raw_marker_keeps_its_order_and_its_thresholds(tmp_path, workspace, se
     studies = study_table(read)
     for rule in ("youden", "sensitivity>=0.8", "cost=3"):
         direct = choose(counts_table(marker, label), rule).threshold
-        assert given_at(read, studies, choose(studies, rule).threshold) == direct
+        assert threshold_in_file(read, studies, choose(studies, rule).threshold) == direct
 
 
 def test_names(tmp_path, workspace, table):
@@ -243,24 +251,22 @@ def test_names(tmp_path, workspace, table):
     kept(tmp_path, table, ALL, name="two")
     assert [found.name for found in list_imported()] == ["one", "two"] == [found.name for found in list_sources()]
     assert find_source("one").kind == "imported" and not find_source("one").has_images
-    with pytest.raises(OverreadError, match="no checkpoint and no imported set 'three' .imported: one, two"):
+    with refused("source-unknown", "'three'", "one, two"):
         find_source("three")
-    with pytest.raises(OverreadError, match="no imported scores 'three' .there: one, two"):
+    with refused("no-imported-scores", "'three'", "one, two"):
         read_imported("three")
     (tmp_path / "checkpoints" / "four").mkdir(parents=True)
-    with pytest.raises(OverreadError, match="a checkpoint 'four' already"):
+    with refused("name-taken", "'four'"):
         kept(tmp_path, table, ALL, name="four")
     with pytest.raises(OverreadError, match="cannot be a folder"):
         kept(tmp_path, table, ALL, name="../up")
     (tmp_path / "checkpoints" / "one").mkdir()
-    with pytest.raises(OverreadError, match="names both a checkpoint and imported scores"):
+    with refused("source-ambiguous", "'one'"):
         find_source("one")
 
 
 @pytest.mark.parametrize("step", range(5))
-def test_an_import_that_is_cut_off_leaves_the_older_scores_or_the_new_ones(
-    tmp_path, workspace, table, step, monkeypatch
-):
+def test_an_interrupted_import_leaves_the_older_scores_or_the_new_ones(tmp_path, workspace, table, step, monkeypatch):
     kept(tmp_path, table, ALL)
     older = read_imported("other")
     count, replace = iter(range(99)), os.replace
@@ -287,10 +293,10 @@ def test_altered_or_damaged_sets_are_named(tmp_path, workspace, table):
     found = read_imported("other")
     frame = pd.read_parquet(found.folder / "predictions.parquet")
     frame.assign(label=1 - frame["label"]).to_parquet(found.folder / "predictions.parquet")
-    with pytest.raises(OverreadError, match="does not have the hash noted in imported.json: it was altered"):
+    with refused("imported-scores-altered", "imported.json"):
         split_scores("other", split="test")
     (found.folder / "imported.json").write_text(json.dumps({"name": "other"}))
-    with pytest.raises(OverreadError, match="is damaged"):
+    with refused("import-damaged"):
         read_imported("other")
     assert list_imported() == []
 
@@ -307,17 +313,17 @@ def test_rows_are_matched_to_the_radiographs_of_a_data_set(tmp_path, workspace, 
     frame = kept(tmp_path, table, Columns("y", "p", image="image"), data="tree")
     about = read_imported("other")
     assert len(frame) == 60 and about.dataset == f"tree@{tree.index_hash[:8]}" and find_source("other").has_images
-    assert "1 of 61 rows are no radiograph of tree and are left out (first: elsewhere.png)" in about.notes
-    assert "1 labels differ from those of tree; the file's are used" in about.notes
+    assert "1 of 61 rows are not radiographs of tree and are left out (first: elsewhere.png)" in about.notes
+    assert "1 labels differ from those of tree; the labels of the file are used" in about.notes
     joined = frame.merge(index, on="image_id", suffixes=("", "_index"))
     for name in ("study_id", "group_id", "bone", "split", "path"):
         assert (joined[name] == joined[f"{name}_index"]).all()
     assert len(split_scores("other", "tree", "valid")[0]) == 16
-    with pytest.raises(OverreadError, match="those of tree@.*, not of somewhere"):
+    with refused("scores-of-other-dataset", "tree@", "somewhere"):
         split_scores("other", "somewhere")
-    with pytest.raises(OverreadError, match="none of the 1 ids in image"):
+    with refused("no-radiograph-matched", "1 ids in image"):
         kept(tmp_path, table.tail(1), Columns("y", "p", image="image"), data="tree")
-    with pytest.raises(OverreadError, match="needs --image"):
+    with refused("image-column-needed", "--image"):
         kept(tmp_path, table, Columns("y", "p"), data="tree")
 
 

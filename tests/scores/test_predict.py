@@ -5,7 +5,6 @@ import torch
 from PIL import Image
 
 from core.data.index import build_index, read_dataset, read_index, write_dataset
-from core.errors import OverreadError
 from core.models.checkpoint import begin_checkpoint, read_checkpoint, save_weights
 from core.models.networks import build
 from core.scores.classifier import Classifier
@@ -13,6 +12,7 @@ from core.scores.loading import split_scores
 from core.scores.predict import predict
 from core.scores.predictions import effective_splits, predictions_path, read_file, read_predictions, store_predictions
 from core.training.recipe import Recipe
+from tests.refusals import refused
 
 RECIPE = Recipe("tiny", "small_cnn", {"width": 2, "hidden": 4}, size=16)
 
@@ -36,13 +36,13 @@ def untrained(folder, recipe, learned=None):
     return read_checkpoint(folder)
 
 
-def test_a_checkpoint_that_learned_elsewhere_scores_everything(checkpoint, tree):
+def test_a_checkpoint_trained_on_other_data_scores_everything(checkpoint, tree):
     scores = predict(checkpoint, tree)
     assert len(scores) == 60
     assert set(scores["split"]) == {"train", "valid"}
 
 
-def test_a_checkpoint_that_learned_here_scores_what_it_has_not_seen(tmp_path, tree):
+def test_a_checkpoint_trained_on_this_data_scores_what_it_was_not_trained_on(tmp_path, tree):
     own = untrained(tmp_path / "own", RECIPE, learned_of(read_index("tree")))
     assert set(predict(own, tree)["split"]) == {"tune", "valid"}
     assert set(predict(own, tree, ["train"])["split"]) == {"train"}
@@ -54,7 +54,7 @@ def learned_of(index, fold=1):
     return train.assign(part=np.where(train["fold"] == fold, "tune", "train"))
 
 
-def test_what_was_learned_from_is_never_valid_however_it_is_indexed(tmp_path, tree, mura):
+def test_training_radiographs_are_never_valid_however_they_are_indexed(tmp_path, tree, mura):
     """The same files as a list without splits, one more radiograph of a known patient among them."""
     own = untrained(tmp_path / "own", RECIPE, learned_of(read_index("tree")))
     before = read_index("tree")
@@ -83,15 +83,15 @@ def test_a_score_of_train_is_not_mistaken_for_a_result(checkpoint, tree):
     assert set(frame["split"]) == {"valid"}
 
 
-def test_somebody_elses_table_is_not_replaced(checkpoint, tree, tmp_path):
+def test_a_table_of_another_kind_is_not_replaced(checkpoint, tree, tmp_path):
     pd.DataFrame({"note": ["mine"]}).to_parquet(tmp_path / "notes.parquet")
-    with pytest.raises(OverreadError, match="a table of something else .note"):
+    with refused("not-predictions", "note"):
         store_predictions(predict(checkpoint, tree), checkpoint, tree, tmp_path / "notes.parquet")
     assert pd.read_parquet(tmp_path / "notes.parquet")["note"].tolist() == ["mine"]
 
 
-def test_splits_that_are_not_there_are_refused_also_beside_one_that_is(checkpoint, tree):
-    with pytest.raises(OverreadError, match="no radiograph in the split foo"):
+def test_an_unknown_split_is_refused_even_with_a_known_one(checkpoint, tree):
+    with refused("split-unknown", "foo"):
         predict(checkpoint, tree, ["foo", "valid"])
 
 
@@ -133,32 +133,32 @@ def test_stored_scores_are_found_only_for_their_weights_and_index(checkpoint, tr
     assert read_predictions(checkpoint, write_dataset("tree", build_index(mura, folds=5))) is None
 
 
-def test_scores_kept_in_a_checkpoint_outlive_a_new_name_of_the_data_set(checkpoint, tree, mura):
+def test_scores_in_a_checkpoint_belong_to_a_renamed_data_set_too(checkpoint, tree, mura):
     store_predictions(predict(checkpoint, tree), checkpoint, tree, checkpoint.folder / "predictions.parquet")
     renamed = write_dataset("renamed", build_index(mura, folds=4))
     assert len(read_predictions(checkpoint, renamed)) == 60
 
 
-def test_a_damaged_score_file_is_named_and_made_anew(checkpoint, tree):
+def test_a_damaged_score_file_is_named_and_replaced(checkpoint, tree):
     store_predictions(predict(checkpoint, tree), checkpoint, tree)
     file = predictions_path(checkpoint, tree)
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(OverreadError, match="cannot be read as Parquet"):
+    with refused("predictions-unreadable"):
         read_file(file)
     store_predictions(predict(checkpoint, tree), checkpoint, tree)
     assert len(read_file(file)) == 60
 
 
-def test_the_split_meant_is_the_one_given(checkpoint, tree, tmp_path):
+def test_the_named_split_is_the_one_that_is_read(checkpoint, tree, tmp_path):
     frame, used = split_scores("tiny", "tree")
     assert used == "valid"
     assert len(frame) == 16
     assert split_scores("tiny", "tree", "train")[1] == "train"
-    with pytest.raises(OverreadError, match="not test; choose one with --split"):
+    with refused("split-unknown", "test"):
         split_scores(str(predictions_path(checkpoint, tree)), split="test")
-    with pytest.raises(OverreadError, match="carries no scores; name a data set"):
+    with refused("checkpoint-without-scores", "--data"):
         split_scores("tiny")
-    with pytest.raises(OverreadError, match="no radiograph in the split test"):
+    with refused("split-unknown", "test"):
         predict(checkpoint, tree, ["test"])
-    with pytest.raises(OverreadError, match="no predictions file"):
+    with refused("predictions-missing"):
         split_scores(str(tmp_path / "none.parquet"))

@@ -33,7 +33,7 @@ def find(data: str, model: str) -> Source:
         {"stamps": (("a", 2, 2),)},
     ],
 )
-def test_a_source_differs_where_what_it_is_about_differs(change):
+def test_sources_of_other_scores_are_not_equal(change):
     other = replace(SOURCE, **change)
     assert other != SOURCE and len({SOURCE, other}) == 2
     assert replace(VIEW, source=other) != VIEW
@@ -49,7 +49,7 @@ def test_a_view_is_read_back_from_its_record_and_its_address(view):
     assert view_from_address({**view.address(), "aggregation": view.aggregation}, find) == view
 
 
-def test_what_has_changed_since_a_record_is_said():
+def test_changes_since_a_record_are_listed():
     record = VIEW.record()
     assert changes_since(record, VIEW) == []
     trained_again = replace(VIEW, source=replace(SOURCE, digest="5" * 64))
