@@ -67,7 +67,7 @@ def draw_choice(view: View) -> tuple[str, str, int]:
     return fit_split, METHODS[method], int(bins)
 
 
-def fit_or_explain(view: View, fit_split: str, method: str, bins: int) -> loader.Calibrated | None:
+def fit_or_explain(view: View, fit_split: str, method: str, bins: int) -> loader.CalibrationResult | None:
     """The scaling fitted on the other split, or None with the reason on the page."""
     if not fit_split:
         widgets.empty(
@@ -97,7 +97,7 @@ def draw_figures(before: dict, after: dict | None, split: str) -> None:
             widgets.show_figure(drawn, f"reliability_{name.lower()}")
 
 
-def draw_notes(found: loader.Calibrated, tables: Tables, fit_split: str, view: View) -> None:
+def draw_notes(found: loader.CalibrationResult, tables: Tables, fit_split: str, view: View) -> None:
     """The threshold after scaling, and the patients who are in both splits."""
     moved = float(found.fitted.apply([view.threshold])[0])
     widgets.note(
