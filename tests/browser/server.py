@@ -11,23 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dashboard import page_list
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-PAGES = (
-    "overview",
-    "dataset",
-    "audit",
-    "augmentation",
-    "runs",
-    "threshold",
-    "bones",
-    "calibration",
-    "compare",
-    "errors",
-    "walkthroughs",
-    "labels",
-    "agreement",
-    "saliency",
-)
+PAGES = tuple(page.name for page in page_list.PAGES)
 QUIET = (
     "--headless",
     "--no-sandbox",

@@ -16,24 +16,10 @@ from core.schema import PREDICTIONS
 from core.scores.predictions import dataset_reference, store_predictions
 from core.scores.source import Source
 from core.scores.view import View
+from dashboard import page_list
 
 HOME = Path(__file__).resolve().parents[2] / "dashboard" / "Home.py"
-PAGES = (
-    "overview",
-    "dataset",
-    "audit",
-    "augmentation",
-    "runs",
-    "threshold",
-    "bones",
-    "calibration",
-    "compare",
-    "errors",
-    "walkthroughs",
-    "labels",
-    "agreement",
-    "saliency",
-)
+PAGES = tuple(page.name for page in page_list.PAGES)
 
 
 @dataclass(frozen=True)
