@@ -25,7 +25,7 @@ DESCRIPTION, SCORES, NEW = "imported.json", "predictions.parquet", "predictions.
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedScores:
     """The description of an imported set."""
 
     name: str
@@ -56,7 +56,7 @@ class Imported:
 
 def import_scores(
     file: Path | str, name: str, columns: Columns, is_logit: bool = False, data: str = "", raw: bool = False
-) -> Imported:
+) -> ImportedScores:
     """Read and check a table of scores and store it under a name, in place of an older one of that name.
 
     data: the indexed data set of the radiographs, matched by image id. raw: the scores are neither probabilities nor
@@ -85,7 +85,7 @@ def import_scores(
     # A new file first; `_switch` puts it in place of the older scores, together with the description.
     write_atomically(folder / NEW, lambda path: frame.to_parquet(path, index=False))
     per_study = frame.groupby("study_id", sort=False)["label"].agg(["min", "max"])
-    imported = Imported(
+    imported = ImportedScores(
         name=name,
         source=file.name,
         source_hash=file_hash(file),
@@ -105,7 +105,7 @@ def import_scores(
     return _switch(imported)
 
 
-def _switch(imported: Imported) -> Imported:
+def _switch(imported: ImportedScores) -> ImportedScores:
     """Put new scores in place. Until that is done the description includes the older ones, so a kill loses neither."""
     folder, described = imported.folder, asdict(imported)
     try:
@@ -120,7 +120,7 @@ def _switch(imported: Imported) -> Imported:
     return imported
 
 
-def read_imported(name: str) -> Imported:
+def read_imported(name: str) -> ImportedScores:
     """The description of an imported set. OverreadError lists the sets that exist."""
     file = imported_folder(name) / DESCRIPTION
     try:
@@ -129,7 +129,7 @@ def read_imported(name: str) -> Imported:
         if before and file_hash(file.with_name(SCORES)) == before["predictions_hash"]:
             facts = before  # a newer import was interrupted before its scores were in place
         # The name is the folder's, so that a folder may be renamed or copied.
-        return Imported(**{**facts, "name": name})
+        return ImportedScores(**{**facts, "name": name})
     except FileNotFoundError:
         known = ", ".join(found.name for found in list_imported()) or "none yet"
         raise OverreadError(
@@ -141,7 +141,7 @@ def read_imported(name: str) -> Imported:
         raise OverreadError(f"{file} is damaged ({error}); import the scores again.", code="import-damaged") from error
 
 
-def imported_predictions(imported: Imported) -> pd.DataFrame:
+def imported_predictions(imported: ImportedScores) -> pd.DataFrame:
     """PREDICTIONS of an imported set, with its original probabilities. OverreadError where the file was altered."""
     file = imported.folder / SCORES
     if file.exists() and file_hash(file) != imported.predictions_hash:
@@ -166,7 +166,7 @@ def threshold_in_file(frame: pd.DataFrame, studies: pd.DataFrame, threshold: flo
     return float(frame[name].to_numpy()[called].min())
 
 
-def list_imported() -> list[Imported]:
+def list_imported() -> list[ImportedScores]:
     """Every imported set that can be read, by name."""
     found = []
     for file in sorted((home() / "imported").glob(f"*/{DESCRIPTION}")):

@@ -11,7 +11,7 @@ from core.data.index import Dataset
 from core.errors import OverreadError
 from core.models.checkpoint import PREDICTIONS, Checkpoint, list_checkpoints, read_checkpoint
 from core.paths import checkpoint_folder, file_stamp, home, imported_folder
-from core.scores.imports import SCORES, Imported, list_imported, read_imported
+from core.scores.imports import SCORES, ImportedScores, list_imported, read_imported
 from core.scores.predictions import dataset_reference, predictions_path
 
 
@@ -32,7 +32,7 @@ class Source:
     index_hash: str
     workspace: str
     stamps: tuple
-    model: Checkpoint | Imported | None = field(compare=False, repr=False)
+    model: Checkpoint | ImportedScores | None = field(compare=False, repr=False)
     dataset: Dataset | None = field(compare=False, repr=False, default=None)
 
     @property
@@ -53,7 +53,7 @@ class Source:
     @property
     def belongs_to(self) -> str:
         """`name@hash8` of the one data set that imported scores were matched to; '' for any other source."""
-        return self.model.dataset if isinstance(self.model, Imported) else ""
+        return self.model.dataset if isinstance(self.model, ImportedScores) else ""
 
     @property
     def is_scored(self) -> bool:
@@ -81,12 +81,12 @@ class Source:
         }
 
 
-def source_of(model: Checkpoint | Imported | None, dataset: Dataset | None = None) -> Source:
+def source_of(model: Checkpoint | ImportedScores | None, dataset: Dataset | None = None) -> Source:
     """The source of a checkpoint or an imported set, on a data set where one is meant. None: the data set alone."""
     if model is None:
         data, index_hash = (dataset.name, dataset.index_hash) if dataset else ("", "")
         return Source("none", "", "", data, index_hash, str(home()), (), None, dataset)
-    if isinstance(model, Imported):
+    if isinstance(model, ImportedScores):
         kind, digest, files = "imported", model.predictions_hash, [model.folder / SCORES]
     else:
         kind, digest, files = "checkpoint", model.weights_hash, [model.folder / PREDICTIONS]

@@ -15,7 +15,7 @@ from core.metrics.compare import (
 )
 from core.metrics.ranking import precision_recall_table, roc_table
 from core.metrics.threshold_grid import ThresholdGrid, grid_counts
-from core.scores.imports import Imported
+from core.scores.imports import ImportedScores
 from core.scores.source import Source
 from core.scores.view import View
 from dashboard.shared import loaders
@@ -55,7 +55,7 @@ def other_sources(source: Source) -> dict[str, Source]:
     return dict(sorted(named.items(), key=lambda item: _unlike(source.model, item[1].model)))
 
 
-def _unlike(one: Imported, other: Imported) -> tuple[bool, bool]:
+def _unlike(one: ImportedScores, other: ImportedScores) -> tuple[bool, bool]:
     """Sorts scores of the same file first, then those of as many rows and studies in the same splits."""
     sizes = [(found.rows, found.studies, found.splits) for found in (one, other)]
     return one.source_hash != other.source_hash, sizes[0] != sizes[1]

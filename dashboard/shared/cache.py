@@ -21,7 +21,7 @@ from core.data.input_spec import InputSpec
 from core.metrics.thresholds import Rule
 from core.models.checkpoint import Checkpoint
 from core.paths import file_stamp
-from core.scores.imports import Imported
+from core.scores.imports import ImportedScores
 from core.scores.source import Source
 from core.scores.view import View
 
@@ -57,7 +57,7 @@ KEYS = {
     View: lambda view: view.key,
     Dataset: _dataset_key,
     Checkpoint: lambda checkpoint: (str(checkpoint.folder), checkpoint.weights_hash),
-    Imported: lambda imported: (str(imported.folder), imported.predictions_hash),
+    ImportedScores: lambda imported: (str(imported.folder), imported.predictions_hash),
     FileStamp: astuple,
     InputSpec: lambda spec: spec.to_json(),
     Augmentation: lambda augmentation: augmentation.to_text(),

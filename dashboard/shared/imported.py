@@ -4,7 +4,7 @@ import pandas as pd
 
 from core.data.index import Dataset, list_datasets
 from core.paths import home
-from core.scores.imports import DESCRIPTION, Imported, imported_predictions, list_imported
+from core.scores.imports import DESCRIPTION, ImportedScores, imported_predictions, list_imported
 from core.scores.predictions import dataset_reference
 from core.scores.source import Source
 from dashboard.shared.cache import FileStamp, cached_data, cached_resource, looked_up_once, stamp
@@ -13,7 +13,7 @@ ONLY = " (scores only)"
 
 
 @looked_up_once
-def imported_sets() -> dict[str, Imported]:
+def imported_sets() -> dict[str, ImportedScores]:
     """Every imported set by name."""
     return {found.name: found for found in _imported(tuple(stamp(file) for file in _descriptions()))}
 
@@ -30,7 +30,7 @@ def scores_only() -> dict[str, Dataset]:
     }
 
 
-def imported_models(dataset: Dataset) -> dict[str, Imported]:
+def imported_models(dataset: Dataset) -> dict[str, ImportedScores]:
     """The imported sets that belong to a data set, by name."""
     if dataset.kind == "scores":
         name = dataset.name.removesuffix(ONLY)
@@ -48,7 +48,7 @@ def _descriptions():
     return sorted((home() / "imported").glob(f"*/{DESCRIPTION}"))
 
 
-def _as_dataset(found: Imported) -> Dataset:
+def _as_dataset(found: ImportedScores) -> Dataset:
     return Dataset(
         name=f"{found.name}{ONLY}",
         root="",
@@ -62,5 +62,5 @@ def _as_dataset(found: Imported) -> Dataset:
 
 
 @cached_data(max_entries=1)
-def _imported(descriptions: tuple[FileStamp, ...]) -> list[Imported]:
+def _imported(descriptions: tuple[FileStamp, ...]) -> list[ImportedScores]:
     return list_imported()
