@@ -47,7 +47,7 @@ def quick(workspace, monkeypatch):
         monkeypatch.setitem(
             jobs.KINDS,
             kind,
-            Kind(jobs.KINDS[kind].lane, lambda asked: [asked["code"]], lambda asked: asked["place"]),
+            Kind(jobs.KINDS[kind].lane, lambda asked: [asked["code"]], lambda asked: asked["place"], kind),
         )
     monkeypatch.setattr(records.Job, "command", lambda job: [sys.executable, "-c", job.arguments["code"]])
     monkeypatch.setattr(queue, "start_worker", lambda lane: None)
@@ -69,16 +69,16 @@ def test_a_lane_runs_its_jobs_in_order_and_leaves_the_other_lane_alone(quick, tm
 
 
 def test_a_job_that_fails_reports_its_last_line_or_its_signal(quick):
-    said = ask("import sys; print('overread: no space left'); sys.exit(1)", "a")
+    failed = ask("import sys; print('overread: no space left'); sys.exit(1)", "a")
     killed = ask("import os; os.kill(os.getpid(), 9)", "b")
     jobs.work("light")
-    assert (now(said).state, now(said).message) == ("failed", "no space left")
+    assert (now(failed).state, now(failed).message) == ("failed", "no space left")
     assert now(killed).state == "failed" and "signal 9" in now(killed).message
 
 
 def test_two_active_jobs_of_a_kind_cannot_share_a_folder(quick):
     first = ask("pass")
-    with refused("job-busy", "'audit'", "a"):
+    with refused("job-busy", "audit a"):
         ask("pass")
     ask("pass", kind="training")
     stop(first.id)

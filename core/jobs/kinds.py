@@ -10,12 +10,14 @@ from core.paths import checkpoint_folder
 class Kind:
     """A kind of job. lane: jobs of one lane run one after another. command: the arguments as a command line.
 
-    occupies: a name for the folder or data set a job writes to; two active jobs of a kind may not have the same.
+    occupies: the folder, checkpoint or data set that a job works on; two active jobs of a kind may not share it.
+    activity: the work in words, for messages.
     """
 
     lane: str
     command: Callable[[dict], list[str]]
     occupies: Callable[[dict], str]
+    activity: str
 
 
 def _train_command(asked: dict) -> list[str]:
@@ -33,7 +35,7 @@ def _trust_command(asked: dict) -> list[str]:
 
 # A new kind is one entry here and one workflow that checks the request and calls `enqueue`.
 KINDS = {
-    "training": Kind("training", _train_command, lambda asked: str(checkpoint_folder(asked["out"]))),
-    "trust": Kind("light", _trust_command, lambda asked: asked["checkpoint"]),
-    "audit": Kind("light", lambda asked: ["audit", asked["data"]], lambda asked: asked["data"]),
+    "training": Kind("training", _train_command, lambda asked: str(checkpoint_folder(asked["out"])), "training into"),
+    "trust": Kind("light", _trust_command, lambda asked: asked["checkpoint"], "judging saliency maps of"),
+    "audit": Kind("light", lambda asked: ["audit", asked["data"]], lambda asked: asked["data"], "auditing"),
 }

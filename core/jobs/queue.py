@@ -71,7 +71,7 @@ def at_work(kind: str, arguments: dict, about: dict | None = None) -> Iterator[R
                 yield Reporter(queued, writes=False)
             return
         with held(job.id):
-            # Before the request is there, or a worker would take the job for a waiting one.
+            # Before the request, or a worker would take the job for a waiting one.
             write_state(job.id, "running")
             write_request(job)
             with _recorded(job.id):
@@ -100,7 +100,6 @@ def _refuse_if_busy(job: Job, other: Job | None) -> None:
         return
     progress = f" ({other.progress['done']} of {other.progress['total']})" if other.progress else ""
     raise OverreadError(
-        f"A job of the kind '{job.kind}' is waiting or running already for {job.occupies}{progress}. Wait for it, or "
-        "stop it.",
+        f"Another job is already {KINDS[job.kind].activity} {job.occupies}{progress}. Wait until it ends, or stop it.",
         code="job-busy",
     )

@@ -65,12 +65,12 @@ def test_a_clear_signal_is_learned_and_scored(tree, tmp_path):
 def test_the_held_out_fold_is_not_learned_from(tree, tmp_path, monkeypatch):
     seen, real = set(), loop.training_batches
 
-    def remembered(*arguments):
+    def record(*arguments):
         for batch in real(*arguments):
             seen.update(batch.image_ids)
             yield batch
 
-    monkeypatch.setattr(loop, "training_batches", remembered)
+    monkeypatch.setattr(loop, "training_batches", record)
     train(replace(RECIPE, epochs=1, holdout_fold=2), tree, tmp_path / "out")
     index = read_index("tree")
     assert seen == set(index.loc[(index["split"] == "train") & (index["fold"] != 2), "image_id"])
@@ -150,7 +150,7 @@ def test_a_killed_run_leaves_a_whole_checkpoint(tree, tmp_path):
 
 
 def judge(monkeypatch, area):
-    found = lambda tune, told: {**tuning_figures(tune, told), "tune_auroc": area()}  # noqa: E731
+    found = lambda tune, scores: {**tuning_figures(tune, scores), "tune_auroc": area()}  # noqa: E731
     monkeypatch.setattr(validation, "tuning_figures", found)
 
 
@@ -417,8 +417,10 @@ def test_accumulated_batches_equal_one_large_batch(tree, tmp_path):
 
 def test_training_stops_after_epochs_without_improvement(tree, tmp_path, monkeypatch):
     judge(monkeypatch, lambda: 0.6)
-    said = []
-    done = train(replace(RECIPE, patience=2), tree, tmp_path / "out", RunOptions(say=said.append))
+    messages = []
+    done = train(replace(RECIPE, patience=2), tree, tmp_path / "out", RunOptions(say=messages.append))
     assert (
-        len(done.history()) == 3 and done.manifest["epoch"] == 1 and "no better epoch in the last 2" in " ".join(said)
+        len(done.history()) == 3
+        and done.manifest["epoch"] == 1
+        and "no better epoch in the last 2" in " ".join(messages)
     )

@@ -66,8 +66,8 @@ def run(out, processes: int, workspace, *more: str, settings=SETTINGS, status=0)
 
 def test_two_processes_learn_what_one_learns(tree, workspace, tmp_path):
     run(tmp_path / "one", 1, workspace)
-    said = run(tmp_path / "two", 2, workspace)
-    assert "cpu in 2 processes" in said and said.count("best epoch") == 1
+    output = run(tmp_path / "two", 2, workspace)
+    assert "cpu in 2 processes" in output and output.count("best epoch") == 1
     one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
     assert set(one) == set(two)
     for name, value in one.items():
@@ -103,8 +103,8 @@ def test_two_processes_resume_a_stopped_run(tree, workspace, tmp_path, monkeypat
 
 
 def test_an_error_in_one_process_ends_all_of_them(tree, workspace, tmp_path):
-    said = run(tmp_path / "out", 2, workspace, settings=["size=16", "holdout_fold=77"], status=1)
-    assert "Fold 77 holds 0 of" in said
+    output = run(tmp_path / "out", 2, workspace, settings=["size=16", "holdout_fold=77"], status=1)
+    assert "Fold 77 holds 0 of" in output
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 8])

@@ -77,10 +77,10 @@ def test_the_score_of_a_study_uses_the_attention_of_training(trained, tree):
 
 def test_commands_accept_a_network_that_weighs_views(trained, tree):
     run = CliRunner().invoke
-    told = json.loads(run(app, ["evaluate", "weighs", "--json"], catch_exceptions=False).stdout)
-    assert told["aggregation"] == "attention"
+    figures = json.loads(run(app, ["evaluate", "weighs", "--json"], catch_exceptions=False).stdout)
+    assert figures["aggregation"] == "attention"
     plain = json.loads(run(app, ["evaluate", "weighs", "--aggregation", "mean", "--json"]).stdout)
-    assert plain["aggregation"] == "mean" and plain["n"] == told["n"]
+    assert plain["aggregation"] == "mean" and plain["n"] == figures["n"]
     train(replace(RECIPE, epochs=2), tree, trained.folder.with_name("each"), RunOptions(device="cpu"))
     both = json.loads(run(app, ["compare", "weighs", "each", "--json"], catch_exceptions=False).stdout)
     assert both["aggregation"] == "attention and mean"
@@ -138,9 +138,9 @@ def test_a_wrong_label_has_the_lowest_margin(mura, workspace, tmp_path):
     dataset = write_dataset("tree", indexed)
     train(RECIPE, dataset, tmp_path / "checkpoints" / "small", RunOptions(device="cpu"))
     command = ["label-audit", "small", "--data", "tree", "--order", "aum", "--json"]
-    told = json.loads(CliRunner().invoke(app, command, catch_exceptions=False).stdout)
-    assert told["ranked"][0]["study_id"] == wrong and told["ranked"][0]["aum"] < 0
-    assert told["studies"] == read_checkpoint("small").learned().eq("train").sum() // 2
+    figures = json.loads(CliRunner().invoke(app, command, catch_exceptions=False).stdout)
+    assert figures["ranked"][0]["study_id"] == wrong and figures["ranked"][0]["aum"] < 0
+    assert figures["studies"] == read_checkpoint("small").learned().eq("train").sum() // 2
     (tmp_path / "checkpoints" / "small" / "margins.parquet").unlink()
     error = CliRunner().invoke(app, command).exception
     assert isinstance(error, OverreadError) and error.code == "margins-missing"

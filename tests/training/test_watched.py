@@ -24,17 +24,17 @@ def tree(mura, workspace):
 
 
 def test_progress_names_the_best_auroc_and_the_time_left(tree, tmp_path):
-    told, rows = [], []
+    steps, rows = [], []
     train(
         replace(RECIPE, epochs=2),
         tree,
         tmp_path / "out",
-        RunOptions(progress=lambda *step: told.append(step), watch=rows.append, device="cpu"),
+        RunOptions(progress=lambda *step: steps.append(step), watch=rows.append, device="cpu"),
     )
     assert [row["epoch"] for row in rows] == [1, 2] and {"train_loss", "tune_auroc", "images_per_second"} <= set(
         rows[0]
     )
-    words = [what for _, _, what in told if what.startswith("epoch 2")]
+    words = [what for _, _, what in steps if what.startswith("epoch 2")]
     assert words[0].startswith(f"epoch 2 of 2, best AUROC {rows[0]['tune_auroc']:.3f}, about ") and "left" in words[0]
     assert [duration_text(seconds) for seconds in (3.2, 89, 600, 7200)] == ["3 s", "89 s", "10 min", "2.0 h"]
     one_class = RunState("", "", history=({"tune_auroc": float("nan"), "seconds": 2.0},))

@@ -1,7 +1,7 @@
 """Attention pooling over the views of a study (Ilse, Tomczak and Welling 2018).
 
-A backbone turns each view into features and a gated head weighs them. The head is linear, so the logit of the weighed
-features is the weighed mean of the views' own logits: a study's score needs only the logit and the attention of each
+A backbone turns each view into features and a gated head weighs them. The head is linear, so the logit of the weighted
+features is the weighted mean of the views' own logits: a study's score needs only the logit and the attention of each
 radiograph. A single radiograph is a study of one view.
 """
 

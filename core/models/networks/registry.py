@@ -61,7 +61,7 @@ def build(architecture: str, model_kwargs: dict | None = None, weights: str = ""
 def _make(architecture: str, arguments: dict, weights: str) -> nn.Module:
     if architecture in CUSTOM and weights == "timm":
         raise OverreadError(
-            f"timm has no weights for {architecture}; name a file, or leave out weights.", code="weights-missing"
+            f"timm has no weights for {architecture}; name a file, or leave out weights.", code="weights-unavailable"
         )
     try:
         if architecture in CUSTOM:
