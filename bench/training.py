@@ -38,7 +38,7 @@ from core.data.augment import Augmentation
 from core.data.cache import pixel_cache
 from core.data.index import build_index, read_index, write_dataset
 from core.data.pixel_batches import epoch_order
-from core.device import keep_freed_memory, placed
+from core.device import keep_freed_memory, move_to_device
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
 from core.models.networks import build
@@ -80,7 +80,7 @@ def cases(root: Path, architecture: str, side: int, count: int, exact: str) -> l
     rows, paths = cache.rows_of(index["image_id"]), [str(root / path) for path in index["path"]]
     labels = torch.tensor(index["label"].to_numpy(np.float32))
     torch.manual_seed(0)
-    model = placed(build(architecture), torch.device("cpu"))
+    model = move_to_device(build(architecture), torch.device("cpu"))
     team = Team(0, 1, torch.device("cpu"), "")
     learner = Learner(model, optimiser_for(model, recipe), sums=MarginSums(count, team.device).tensors())
     one_epoch = loop.Epoch(recipe, 1, learner, model, team, exact)
@@ -215,7 +215,7 @@ def _accuracy(root: Path, architecture: str, side: int, epochs: int, seed: int) 
     files = Labelled([f"{dataset.root}/{path}" for path in learn["path"]], labels, side, spec, changed=False)
     for way in ("plain", "float32", "bfloat16"):
         torch.manual_seed(seed)
-        model = placed(build(architecture), torch.device("cpu"))
+        model = move_to_device(build(architecture), torch.device("cpu"))
         optimiser = optimiser_for(model, recipe)
         learner = Learner(model, optimiser, sums=MarginSums(len(learn), team.device).tensors())
         for number in range(epochs):

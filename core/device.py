@@ -27,7 +27,7 @@ def pick_device(wanted: str = "") -> tuple[torch.device, str]:
     return torch.device("cpu"), "the CPU, since torch finds no GPU"
 
 
-def placed(model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+def move_to_device(model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
     """Move the network to the device, with channels-last convolutions, which are faster on both GPU and CPU.
 
     Each weight is converted by itself, since `Module.to` refuses a network with a three-dimensional convolution.
@@ -40,7 +40,7 @@ def placed(model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
 
 
 def channels_last(batch: torch.Tensor) -> torch.Tensor:
-    """The same values [n, c, h, w] with channels last in memory, like the weights of `placed`.
+    """The same values [n, c, h, w] with channels last in memory, like the weights after `move_to_device`.
 
     With one channel both layouts have the same bytes, and `contiguous` keeps strides that torch reads as the other
     layout. On a CPU a training step then takes a sixth to two fifths longer.
@@ -68,14 +68,14 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 def autocast(device: torch.device):
     """bfloat16 on a GPU that has it, otherwise float32, so that a CPU gives the same bits every time."""
-    if precision(device) == "bfloat16":
+    if scoring_precision(device) == "bfloat16":
         return torch.autocast("cuda", torch.bfloat16)
     return contextlib.nullcontext()
 
 
-def cast(device: torch.device, exact: str):
-    """Compute the block in the precision `exact`, 'float32' or 'bfloat16'."""
-    return torch.autocast(device.type, torch.bfloat16) if exact == "bfloat16" else contextlib.nullcontext()
+def autocast_to(device: torch.device, precision: str):
+    """Compute the block in this precision, 'float32' or 'bfloat16'."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else contextlib.nullcontext()
 
 
 def training_precision(device: torch.device, wanted: str) -> str:
@@ -86,7 +86,7 @@ def training_precision(device: torch.device, wanted: str) -> str:
     """
     if device.type == "cpu" and wanted != "float32":
         return "bfloat16" if has_bfloat16() else "float32"
-    return precision(device) if wanted == "auto" else wanted
+    return scoring_precision(device) if wanted == "auto" else wanted
 
 
 def has_bfloat16() -> bool:
@@ -98,7 +98,7 @@ def has_bfloat16() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def precision(device: torch.device) -> str:
+def scoring_precision(device: torch.device) -> str:
     """The name of the precision of `autocast`, which is stored with scores."""
     # Without emulation, which is slower than float32.
     has_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from core.device import placed
+from core.device import move_to_device
 
 
 @dataclass
@@ -38,7 +38,7 @@ def private_copy(model: nn.Module) -> PrivateCopy:
             made = copy.deepcopy(model).eval().requires_grad_(False)
             # A network without weights, such as a formula in a test, has no device.
             if (weight := next(made.parameters(), None)) is not None:
-                made = placed(made, weight.device)
+                made = move_to_device(made, weight.device)
             for module in made.modules():
                 if getattr(module, "inplace", False) is True:
                     module.inplace = False

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from core.data.input_spec import InputSpec
-from core.device import autocast, channels_last, pick_device, placed
+from core.device import autocast, channels_last, move_to_device, pick_device
 from core.models.checkpoint import Checkpoint, load_model
 from core.models.networks import reads_studies
 
@@ -57,5 +57,5 @@ class Classifier:
 def load_classifier(checkpoint: Checkpoint, device: str = "") -> Classifier:
     """The checkpoint's network on this device, by default the fastest available."""
     where, _ = pick_device(device)
-    model = placed(load_model(checkpoint), where)
+    model = move_to_device(load_model(checkpoint), where)
     return Classifier(model, checkpoint.input_spec, where)

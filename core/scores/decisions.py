@@ -17,12 +17,11 @@ def point_for(checkpoint: Checkpoint, wanted: str, aggregation: str = "", device
 
     Needs torch.
     """
-    from core.device import pick_device
-    from core.device import precision as precision_on
+    from core.device import pick_device, scoring_precision
 
     source = source_of(checkpoint)
     point = find_point(source, wanted)
-    check_applies(point, source, aggregation, precision_on(pick_device(device)[0]))
+    check_applies(point, source, aggregation, scoring_precision(pick_device(device)[0]))
     return point
 
 

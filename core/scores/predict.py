@@ -8,7 +8,7 @@ import pandas as pd
 
 from core.data.cache import pixel_cache
 from core.data.index import Dataset, read_index
-from core.device import precision
+from core.device import scoring_precision
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint
 from core.schema import PREDICTIONS, check
@@ -72,7 +72,7 @@ def predict(
         )
     index["checkpoint"], index["dataset"] = checkpoint.reference, dataset_reference(dataset)
     # A locked threshold is applied only to scores of the precision it was chosen on.
-    index["precision"] = precision(classifier.device)
+    index["precision"] = scoring_precision(classifier.device)
     optional = [*classifier.columns[1:], "precision"]
     if tta:
         index["tta"], index["draws"] = tta.augmentation.to_text(), tta.draws

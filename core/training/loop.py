@@ -13,7 +13,7 @@ from torch import nn
 from core.data.cache import pixel_cache
 from core.data.index import Dataset
 from core.data.pixel_batches import cut_batches, epoch_order, keep_on_device
-from core.device import cast, keep_freed_memory, placed, training_precision
+from core.device import autocast_to, keep_freed_memory, move_to_device, training_precision
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint, begin_checkpoint, read_checkpoint
 from core.models.networks import build, check_size, reads_studies
@@ -97,7 +97,7 @@ def _run(plan: Plan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint:
     if team.device.type == "cpu":
         keep_freed_memory()
     torch.manual_seed(recipe.seed)
-    model = placed(build(recipe.architecture, recipe.model_kwargs, recipe.weights), team.device)
+    model = move_to_device(build(recipe.architecture, recipe.model_kwargs, recipe.weights), team.device)
     check_size(model, recipe.architecture, recipe.size)
     optimiser, average = optimiser_for(model, recipe), running_average(model, recipe)
     # A run continues in the precision it began in, whatever this machine would choose now.
@@ -193,7 +193,7 @@ def learn_epoch(epoch: Epoch, data: TrainingData, progress: Progress | None = No
     batches = training_batches(recipe, data, epoch.number, [team.share(part) for part in parts], team.device)
     for step, (part, batch) in enumerate(zip(parts, batches)):
         set_rates(learner.optimiser, recipe, epoch.number + step / len(parts), epoch.scores)
-        with cast(team.device, epoch.precision):
+        with autocast_to(team.device, epoch.precision):
             studies = data.samples.study_arguments(batch.samples, team.device)
             logits = epoch.call(batch.pixels, *studies)[:, 0].float()
         loss = loss_of(recipe, logits, batch.target, batch.weight)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from core.errors import OverreadError
-from core.models.networks import parts, stages
+from core.models.networks import find_head, stages
 from core.training.recipe import Recipe
 
 # The schedule 'plateau' multiplies the rate by PLATEAU_FACTOR after PLATEAU_EPOCHS epochs without a better score.
@@ -16,7 +16,7 @@ PLATEAU_EPOCHS, PLATEAU_FACTOR = 3, 1 / 3
 
 def optimiser_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW or SGD, with parameters grouped by stage, by head or backbone, and by weight decay (none for biases)."""
-    _, head = parts(model)
+    _, head = find_head(model)
     stage = stages(model)
     last = max(stage.values())
     if recipe.freeze_stages > last:
@@ -90,7 +90,7 @@ def ever_freezes(recipe: Recipe) -> bool:
 
 def freeze(model: nn.Module, recipe: Recipe, epoch: int) -> None:
     """Freeze the stages that do not learn in this epoch. Norms in frozen stages keep their running means."""
-    head, _ = parts(model)
+    head, _ = find_head(model)
     stage = stages(model)
     first = first_learning_stage(recipe, epoch, max(stage.values()))
     frozen = {name for name, depth in stage.items() if depth < first}

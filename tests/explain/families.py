@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from core.data.input_spec import InputSpec
-from core.models.networks import build, parts
+from core.models.networks import build, find_head
 from core.scores.classifier import Classifier
 
 _SMALL = {"img_size": 64}
@@ -142,7 +142,7 @@ def classifier_of(family: str) -> Classifier:
     size, options = {**FAMILIES, **MORE}[family]
     torch.manual_seed(0)
     model = build(family, options)
-    head, _ = parts(model)
+    head, _ = find_head(model)
     for layer in head.modules():
         # Some families initialise the head with zeros, for which every map is rightly zero.
         if isinstance(layer, nn.Linear) and not layer.weight.any():

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from core.explain.attribution import attribute_study
-from core.models.networks import build, parts, reads_studies, stages
-from core.models.networks.attention import GatedHead, pooled
+from core.models.networks import build, find_head, reads_studies, stages
+from core.models.networks.attention import GatedHead, pool_views
 from core.scores.classifier import Classifier
 from core.training.recipe import Recipe
 from tests.refusals import refused
@@ -25,7 +25,7 @@ def test_pooling_follows_the_formula_of_the_paper():
         )
         weight = torch.softmax(gated @ head.attention.weight[0] + head.attention.bias, 0)
         expected.append(head.logit((weight[:, None] * bag).sum(0)).item())
-    assert pooled(head(features), study, 2).tolist() == pytest.approx(expected, abs=1e-6)
+    assert pool_views(head(features), study, 2).tolist() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("backbone", ["small_cnn", "grey_resnet", "lcnet_035", "vit_tiny_patch16_224", "dla34"])
@@ -35,7 +35,7 @@ def test_a_radiograph_alone_is_a_study_of_one(backbone):
     radiographs = torch.randn(3, 1, 64, 64)
     alone = model(radiographs, torch.arange(3), 3)
     assert reads_studies(model) and torch.allclose(model(radiographs), alone, atol=1e-5)
-    assert set(parts(model)[1]) == {name for name in model.state_dict() if name.startswith("head.")}
+    assert set(find_head(model)[1]) == {name for name in model.state_dict() if name.startswith("head.")}
     depth = stages(model)
     assert depth["head.logit.weight"] == max(depth.values()) > max(d for n, d in depth.items() if n[:4] == "back")
 

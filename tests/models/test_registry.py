@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from core.device import channels_last, placed
-from core.models.networks import CUSTOM, build, load_weights, parts, reads_studies
+from core.device import channels_last, move_to_device
+from core.models.networks import CUSTOM, build, find_head, load_weights, reads_studies
 from tests.refusals import refused
 
 TWO = {"members": [{"architecture": name, "model_kwargs": {}} for name in ("small_cnn", "lcnet_035")]}
@@ -26,7 +26,7 @@ def test_every_network_gives_one_logit_and_a_gradient_for_every_parameter(name, 
     whose = (torch.tensor([0, 0, 1]), 2) if reads_studies(model) else ()
     model(radiographs, *whose).sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
-    _, head = parts(model)
+    _, head = find_head(model)
     assert head and all(dict(model.named_parameters())[key].numel() < 90_000 for key in head)
 
 
@@ -107,13 +107,13 @@ def test_real_colour_weights_fold_to_grey(shared, name, file):
 def test_two_dimensional_convolutions_become_channels_last():
     """timm's LambdaNetworks also have a three-dimensional convolution, which `Module.to` refuses."""
     model = torch.nn.Sequential(torch.nn.Conv2d(2, 4, 3), torch.nn.Conv3d(1, 4, (3, 1, 1)), torch.nn.Linear(4, 1))
-    assert placed(model, torch.device("cpu")) is model
+    assert move_to_device(model, torch.device("cpu")) is model
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last) and model[1].weight.is_contiguous()
 
 
 def test_maps_of_a_grey_batch_are_channels_last():
     """With one channel both layouts have the same bytes; the maps of the first layer show which one torch assumed."""
-    network = placed(build("resnet10t"), torch.device("cpu")).eval()
+    network = move_to_device(build("resnet10t"), torch.device("cpu")).eval()
     grey = torch.rand(2, 64, 64)[:, None]
     seen = []
     first = next(module for module in network.modules() if isinstance(module, torch.nn.Conv2d))

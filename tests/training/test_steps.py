@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
 from torchvision.ops import sigmoid_focal_loss
 
-from core.models.networks import build, parts, stages
+from core.models.networks import build, find_head, stages
 from core.training.average import running_average, update_average
 from core.training.loss import loss_of, tuning_figures
 from core.training.optim import count_plateaus, freeze, optimiser_for, set_rates
@@ -25,7 +25,7 @@ FAMILIES = ["resnet18", "mobilenetv2_100", "densenet121", "convnext_atto", "vit_
 @pytest.mark.parametrize("architecture", FAMILIES)
 def test_stages_run_from_the_stem_to_the_head(architecture):
     model = build(architecture)
-    found, (_, head) = stages(model), parts(model)
+    found, (_, head) = stages(model), find_head(model)
     assert set(found) == {name for name, _ in model.named_parameters()}
     last = max(found.values())
     assert {name for name, stage in found.items() if stage == last} == set(head)
@@ -41,7 +41,7 @@ def test_top_level_modules_are_stages_where_timm_has_no_groups(monkeypatch):
         raise AssertionError("coarse grouping is not implemented")
 
     monkeypatch.setattr(model, "group_matcher", refuse, raising=False)
-    found, (_, head) = stages(model), parts(model)
+    found, (_, head) = stages(model), find_head(model)
     assert found["conv_stem.weight"] == 0 and {found[name] for name in head} == {max(found.values())}
     assert found["blocks.0.0.conv_dw.weight"] == found["blocks.5.1.conv_pw.weight"] > 0
 

@@ -4,8 +4,18 @@ To add one: a module here with a function marked `@register`, and its name in th
 """
 
 from core.models.networks import attention, ensemble, grey_resnet, small_cnn  # noqa: F401  register themselves
-from core.models.networks.registry import CUSTOM, build, names, register
-from core.models.networks.structure import check_size, parts, reads_studies, stages
+from core.models.networks.registry import CUSTOM, architecture_names, build, register
+from core.models.networks.structure import check_size, find_head, reads_studies, stages
 from core.models.networks.weights import load_weights
 
-__all__ = ["CUSTOM", "build", "check_size", "load_weights", "names", "parts", "reads_studies", "register", "stages"]
+__all__ = [
+    "CUSTOM",
+    "architecture_names",
+    "build",
+    "check_size",
+    "find_head",
+    "load_weights",
+    "reads_studies",
+    "register",
+    "stages",
+]

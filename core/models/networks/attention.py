@@ -10,7 +10,7 @@ from torch import nn
 
 from core.errors import OverreadError
 from core.models.networks.registry import build, register
-from core.models.networks.structure import parts
+from core.models.networks.structure import find_head
 
 
 class GatedHead(nn.Module):
@@ -26,7 +26,7 @@ class GatedHead(nn.Module):
         return torch.cat([self.logit(features), self.attention(gated)], 1)
 
 
-def pooled(views: torch.Tensor, study: torch.Tensor, count: int) -> torch.Tensor:
+def pool_views(views: torch.Tensor, study: torch.Tensor, count: int) -> torch.Tensor:
     """Logits [count] of studies from [n, 2] (logit, attention) of views. study: the study of each view, int [n]."""
     logit, attention = views.float().unbind(1)
     # Minus the highest attention of the study, so that no exponential overflows; the weights stay the same.
@@ -55,9 +55,9 @@ class AttentionPool(nn.Module):
         return self.head(self.backbone(radiographs))
 
     def forward(self, radiographs: torch.Tensor, study: torch.Tensor | None = None, count: int = 0) -> torch.Tensor:
-        """Logits [n, 1] of radiographs or, with `study` and `count` as in `pooled`, logits [count, 1] of studies."""
+        """Logits [n, 1] of radiographs or, with `study` and `count` of `pool_views`, logits [count, 1] of studies."""
         views = self.views(radiographs)
-        return views[:, :1] if study is None else pooled(views, study, count)[:, None]
+        return views[:, :1] if study is None else pool_views(views, study, count)[:, None]
 
 
 def without_head(network: nn.Module) -> tuple[nn.Module, int]:
@@ -65,7 +65,7 @@ def without_head(network: nn.Module) -> tuple[nn.Module, int]:
 
     OverreadError where it does not end in one linear layer.
     """
-    head, _ = parts(network)
+    head, _ = find_head(network)
     width = getattr(head, "in_features", None) or getattr(head, "in_channels", None)
     place = next((name for name, module in network.named_modules() if module is head), "")
     if not width or not place:

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from core.models.networks.registry import build, register
-from core.models.networks.structure import parts, reads_studies
+from core.models.networks.structure import find_head, reads_studies
 
 
 class Ensemble(nn.Module):
@@ -18,7 +18,7 @@ class Ensemble(nn.Module):
 
     def get_classifier(self) -> tuple[nn.Module, ...]:
         """The last layer of every member."""
-        return tuple(parts(member)[0] for member in self.members)
+        return tuple(find_head(member)[0] for member in self.members)
 
     def forward(self, radiographs: torch.Tensor) -> torch.Tensor:
         return torch.stack([member(radiographs) for member in self.members]).mean(0)

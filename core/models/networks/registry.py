@@ -11,7 +11,7 @@ import timm
 from torch import nn
 
 from core.errors import OverreadError
-from core.models.networks.structure import first_line, parts
+from core.models.networks.structure import find_head, first_line
 from core.models.networks.weights import load_weights
 
 CUSTOM: dict[str, Callable[..., nn.Module]] = {}
@@ -23,7 +23,7 @@ def register(make: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
     return make
 
 
-def names() -> list[str]:
+def architecture_names() -> list[str]:
     """Every name that `build` takes, our networks first."""
     return [*CUSTOM, *timm.list_models()]
 
@@ -35,7 +35,7 @@ def build(architecture: str, model_kwargs: dict | None = None, weights: str = ""
     features of NAME, which gets the arguments. weights: '' (random), 'timm' (its pretrained ones, downloaded), or a
     .safetensors or .pth file of a state dict. OverreadError where the name, an argument or a key does not fit.
     """
-    arguments, known = dict(model_kwargs or {}), names()
+    arguments, known = dict(model_kwargs or {}), architecture_names()
     pooling, colon, backbone = architecture.partition(":")
     if colon:
         if pooling != "attention":
@@ -92,6 +92,6 @@ def _nearest(wanted: str, known: list[str]) -> list[str]:
 
 def _calm_head(model: nn.Module) -> None:
     """Draw the head again where it starts too large: timm's mobile families scale it by the number of outputs."""
-    head, _ = parts(model)
+    head, _ = find_head(model)
     if isinstance(head, nn.Linear) and head.weight.std() > 2 / head.in_features**0.5:
         nn.init.normal_(head.weight, std=0.01)

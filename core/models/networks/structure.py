@@ -12,7 +12,7 @@ def reads_studies(model: nn.Module) -> bool:
     return getattr(model, "reads_studies", False)
 
 
-def parts(model: nn.Module) -> tuple[nn.Module, list[str]]:
+def find_head(model: nn.Module) -> tuple[nn.Module, list[str]]:
     """The head (a module) and the names of its parameters. Everything else is the backbone, which may be frozen."""
     head = model.get_classifier()
     # A distilled network has two heads and returns the mean of their outputs.
@@ -30,7 +30,7 @@ def stages(model: nn.Module) -> dict[str, int]:
         inside = stages(model.backbone)
         last = max(inside.values()) + 1
         return {name: inside.get(name.removeprefix("backbone."), last) for name, _ in model.named_parameters()}
-    _, head = parts(model)
+    _, head = find_head(model)
     try:
         found = group_parameters(model, model.group_matcher(coarse=True), reverse=True)
     except (AttributeError, AssertionError, NotImplementedError):  # our networks, and the few of timm without groups
