@@ -28,12 +28,12 @@ def list_findings(audit: Audit) -> list[Finding]:
     findings = [
         _patient_overlap(audit),
         _copies_across_studies(audit),
-        _count(
-            "within", "Copies within a study", audit.duplicates_within, "note", "group", "of copies; common in archives"
-        ),
+        _count("within", "Copies within a study", audit.duplicates_within, "note", "group", "of copies, as expected"),
         _count("unreadable", "Unreadable files", audit.unreadable, "alarm", "file", "cannot be read"),
         _count("labels", "Labels in conflict", audit.label_conflicts, "alarm", "study or copy", "with both labels"),
-        _count("conflicts", "Tables against folders", audit.conflicts, "note", "disagreement", "within the source"),
+        _count(
+            "conflicts", "Conflicts in the source", audit.conflicts, "note", "disagreement", "of tables and folders"
+        ),
         _count("converted", "Converted files", audit.converted, "note", "file", "not stored as plain grey or colour"),
         _count("stray", "Stray files", audit.stray, "note", "file", "of no radiograph of the set"),
         _shortcut(audit),
@@ -46,7 +46,7 @@ def list_findings(audit: Audit) -> list[Finding]:
 
 
 def _patient_overlap(audit: Audit) -> Finding:
-    title = "Patients on two sides"
+    title = "Patients in several splits"
     if audit.patient_overlap:
         names = ", ".join(entry["patient"] for entry in audit.patient_overlap[:3])
         more = ", ..." if len(audit.patient_overlap) > 3 else ""

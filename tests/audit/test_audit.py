@@ -193,7 +193,7 @@ def test_the_command_fails_only_on_patient_overlap(root, workspace):
     failed = CliRunner().invoke(app, ["audit", "tree", "--json"])
     assert failed.exit_code == 1 and json.loads(failed.stdout)["patient_overlap"][0]["patient"] == "patient00000"
     assert (
-        "FAIL Patients on two sides: 1 patient in more than one split (patient00000)"
+        "FAIL Patients in several splits: 1 patient in more than one split (patient00000)"
         in CliRunner().invoke(app, ["audit", "tree"]).stdout
     )
 

@@ -62,7 +62,7 @@ def test_the_worst_verdict_is_open_and_names_are_not_markup(faulty):
     run_audit(read_dataset("faulty"))
     app = open_page("audit")
     said = words(app)
-    assert not app.exception and app.selectbox(key="finding").value == "Patients on two sides"
+    assert not app.exception and app.selectbox(key="finding").value == "Patients in several splits"
     assert "1 patient in more than one split (&lt;b&gt;patient0&lt;/b&gt;)" in said and "<b>patient0</b>" not in said
     assert "1 in train, 3 in valid radiographs" in said and said.count("data:image/jpeg") == 4
 
