@@ -1,4 +1,4 @@
-"""The audit of a data set: patient overlap, copies, faulty files, label conflicts, odd radiographs and shortcuts."""
+"""The audit of a data set: patient overlap, copies, faulty files, label conflicts, image quality and shortcuts."""
 
 import json
 from collections.abc import Callable
@@ -20,16 +20,30 @@ from core.paths import home, write_atomically
 
 # Raised when a check changes, so that older audits are computed again.
 VERSION = 4
-# Beyond these a radiograph is shown as odd: column, direction, limit, in words.
-ODD = {
-    "blank": ("blank", ">=", LIMITS["blank"], "hardly anything in it"),
-    "static": ("noise", ">=", LIMITS["noise"], "noise rather than a radiograph"),
-    "films": ("films", ">=", LIMITS["films"], "parts cut by bands of one grey level: several films, or collimation"),
-    "metal": ("metal", ">=", LIMITS["metal"], "a blob of white: metal, or overexposed"),
-    "border": ("border", ">=", 0.3, "a wide frame of one grey level"),
-    "low contrast": ("contrast", "<", 40.0, "less than 40 of 255 grey levels used"),
-    "small": ("short side", "<", 64.0, "shorter side below 64 pixels"),
-    "strip": ("elongation", ">=", 4.0, "more than four times as long as wide"),
+
+
+@dataclass(frozen=True)
+class QualityCheck:
+    """A limit of one measure: radiographs at or above it are listed, or with `below`, those below it."""
+
+    column: str
+    limit: float
+    words: str
+    below: bool = False
+
+    def applies_to(self, values: pd.Series) -> pd.Series:
+        return values < self.limit if self.below else values >= self.limit
+
+
+QUALITY_CHECKS = {
+    "blank": QualityCheck("blank", LIMITS["blank"], "almost empty"),
+    "static": QualityCheck("noise", LIMITS["noise"], "noise instead of a radiograph"),
+    "films": QualityCheck("films", LIMITS["films"], "bands of one grey level: several films, or collimation"),
+    "metal": QualityCheck("metal", LIMITS["metal"], "a large white area: metal, or overexposed"),
+    "border": QualityCheck("border", 0.3, "a wide frame of one grey level"),
+    "low contrast": QualityCheck("contrast", 40.0, "fewer than 40 of 255 grey levels used", below=True),
+    "small": QualityCheck("short side", 64.0, "shorter side below 64 pixels", below=True),
+    "strip": QualityCheck("elongation", 4.0, "at least four times as long as wide"),
 }
 
 
@@ -97,7 +111,7 @@ def audit(
         conflicts=[entry for entry in problems["conflicts"] if entry["path"] not in conflicting],
         converted=problems.get("converted", []),
         label_conflicts=_label_conflicts(conflicting, groups),
-        quality={name: _odd_paths(measured, name) for name in ODD},
+        quality={name: _paths_beyond(measured, check) for name, check in QUALITY_CHECKS.items()},
         shortcut=_plain(whole),
         shortcut_by={name: _plain(estimate) for name, estimate in parts.items()},
     )
@@ -216,11 +230,10 @@ def _undecoded(rows: pd.DataFrame, failed: dict[str, str]) -> list[dict]:
     ]
 
 
-def _odd_paths(rows: pd.DataFrame, name: str) -> list[str]:
-    column, direction, limit, _ = ODD[name]
-    values = rows[column]
-    beyond = values >= limit if direction == ">=" else values < limit
-    return rows.loc[beyond].sort_values(column, ascending=direction == "<")["path"].tolist()
+def _paths_beyond(rows: pd.DataFrame, check: QualityCheck) -> list[str]:
+    """The paths that a check lists, the most extreme first."""
+    listed = rows[check.applies_to(rows[check.column])]
+    return listed.sort_values(check.column, ascending=check.below)["path"].tolist()
 
 
 def _plain(estimate: Estimate) -> dict:

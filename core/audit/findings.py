@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.audit.audit import ODD, Audit
+from core.audit.audit import QUALITY_CHECKS, Audit
 
 MARKS = {"fail": "FAIL", "alarm": "ALARM", "note": "NOTE", "pass": "ok"}
 _ORDER = ("fail", "alarm", "note", "pass")
@@ -38,8 +38,15 @@ def list_findings(audit: Audit) -> list[Finding]:
         _count("stray", "Stray files", audit.stray, "note", "file", "of no radiograph of the set"),
         _shortcut(audit),
         *[
-            _count(f"odd:{name}", name.capitalize(), audit.quality.get(name, []), "note", "radiograph", f"({words})")
-            for name, (*_, words) in ODD.items()
+            _count(
+                f"quality:{name}",
+                name.capitalize(),
+                audit.quality.get(name, []),
+                "note",
+                "radiograph",
+                f"({check.words})",
+            )
+            for name, check in QUALITY_CHECKS.items()
         ],
     ]
     return sorted(findings, key=lambda finding: _ORDER.index(finding.level))

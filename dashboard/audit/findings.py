@@ -5,7 +5,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from core.audit.audit import ODD, Audit
+from core.audit.audit import QUALITY_CHECKS, Audit
 from core.data.index import Dataset
 from dashboard.audit import charts as shortcut
 from dashboard.audit.loader import measured
@@ -47,8 +47,8 @@ def show_cards(dataset: Dataset, found: Audit, key: str) -> None:
 
 def entries_of(found: Audit, key: str) -> list:
     """What a verdict counts, one entry a card."""
-    if key.startswith("odd:"):
-        return found.quality.get(key.removeprefix("odd:"), [])
+    if key.startswith("quality:"):
+        return found.quality.get(key.removeprefix("quality:"), [])
     return {
         "overlap": found.patient_overlap,
         "across": found.duplicates_across,
@@ -114,7 +114,7 @@ def _conflicts(dataset: Dataset, rows: pd.DataFrame, part: list, key: str) -> li
 
 
 def _odd(dataset: Dataset, rows: pd.DataFrame, part: list, key: str) -> list[str]:
-    column = ODD[key.removeprefix("odd:")][0]
+    column = QUALITY_CHECKS[key.removeprefix("quality:")].column
     cards = []
     for row in rows.loc[part].itertuples():
         value = rows.at[row.Index, column]

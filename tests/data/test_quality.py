@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from core.audit.audit import ODD
+from core.audit.audit import QUALITY_CHECKS
 from core.data.quality import LIMITS, beyond_limit, lowest_tenth
 from dashboard.shared.case.case_list import QUALITY
 
@@ -19,6 +19,6 @@ def test_the_lowest_tenth_is_of_the_rows_given():
 
 
 def test_the_audit_and_the_filter_of_the_error_browser_share_every_limit():
-    assert {column: limit for column, way, limit, _ in ODD.values() if column in LIMITS and way == ">="} == LIMITS
+    assert {check.column: check.limit for check in QUALITY_CHECKS.values() if check.column in LIMITS} == LIMITS
     rows = pd.DataFrame({"metal": [0.015, LIMITS["metal"]]})
     assert QUALITY["metal or overexposed"](rows).tolist() == [False, True]
