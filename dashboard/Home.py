@@ -8,7 +8,7 @@ HERE = Path(__file__).resolve().parent
 
 def main() -> None:
     """One run of the app."""
-    # `streamlit run dashboard/Home.py` puts only dashboard/ on the path.
+    # `streamlit run dashboard/Home.py` puts only dashboard/ on the import path.
     if str(HERE.parent) not in sys.path:
         sys.path.insert(0, str(HERE.parent))
     import streamlit as st
@@ -41,6 +41,6 @@ def main() -> None:
                 page.run()
 
 
-# Drawing phantoms starts processes, and each of them imports this file under another name: they must not run the app.
+# Making phantoms starts processes that import this file under another name; they must not run the app.
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""Every page, one record each: where it lives, what it is called, and what it needs of the chosen scores.
+"""One record per page: its folder, title, icon, and its requirements on the chosen scores.
 
 To add a page, write `dashboard/<name>/page.py` and add one record here.
 """
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Page:
     """One page. `name` is its folder below `dashboard/` and its address.
 
-    needs_images: it shows radiographs, so scores without radiographs cannot open it. needs_network: it runs a network,
-    so imported scores cannot open it. needs_scores: it judges stored scores.
+    needs_images: it shows radiographs, so it cannot open scores without radiographs. needs_network: it runs a network,
+    so it cannot open imported scores. needs_scores: it evaluates stored scores.
     """
 
     name: str

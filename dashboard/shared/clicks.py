@@ -1,7 +1,7 @@
-"""Clicks on the cards of a gallery, without loading the page anew.
+"""Clicks on the cards of a gallery, without a reload of the page.
 
-A card is a plain link, so it can be opened in a new tab and works without this. Left clicks are taken here and sent
-as the card's study; nothing of a data set goes into the script.
+A card is a plain link, so it works without this script and can be opened in a new tab. The script catches left clicks
+and sends the card's study. No text of a data set goes into the script.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The first start: nothing is there yet, so the demo set is made, indexed and scored before anything is shown."""
+"""The first start: without a data set, the demo set is made, indexed and scored before any page is drawn."""
 
 import threading
 
@@ -6,17 +6,21 @@ import streamlit as st
 
 from dashboard.shared import widgets
 
-# The set is made once, however many visitors come while it is being made.
+# One visitor makes the set; others who come meanwhile wait for it.
 _MAKING = threading.Lock()
 
 
 def make_demo() -> None:
-    """Make the demo set with progress, then start again with it. OverreadError where it cannot be made."""
-    widgets.heading("Setting up", None, "There is no data set yet: a small set of phantoms is made and scored, once.")
-    tell = widgets.progress("Starting")
-    # Imported here: making the demo scores it, and that needs torch.
+    """Make the demo set with progress, then run the app again. OverreadError where it cannot be made."""
+    widgets.heading(
+        "Setting up",
+        None,
+        "There is no data set yet. A small set of phantoms is being made and scored; this happens once.",
+    )
+    advance = widgets.progress("Starting")
+    # Imported here, since making the demo scores it, which needs torch.
     from core.demo import ensure_demo
 
     with _MAKING:
-        ensure_demo(tell)
+        ensure_demo(advance)
     st.rerun()

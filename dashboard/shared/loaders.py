@@ -36,7 +36,7 @@ def datasets() -> dict[str, Dataset]:
 
 @looked_up_once
 def checkpoints() -> tuple[dict[str, Checkpoint], dict[str, str]]:
-    """The checkpoints that are whole, by name, and for each of the others what is wrong."""
+    """The complete checkpoints by name, and for each of the others the reason why it cannot be used."""
     whole, broken = _checkpoints(
         tuple(stamp(file) for folder in checkpoint_folders() for file in sorted(folder.iterdir()))
     )

@@ -1,4 +1,4 @@
-"""An attribution map as a transparent picture, laid over its radiograph at any opacity."""
+"""An attribution map as a transparent picture, shown over its radiograph at any opacity."""
 
 import io
 
@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-# Perceptually even and readable without colour, as control points between which colours run linearly.
 SIDES = "sides"
+# Perceptually even palettes, readable without colour: control points, with linear steps between them.
 _POINTS = {
-    # What speaks for abnormal and for normal, in the colours of the labels, each from dim to bright.
+    # Evidence for abnormal and for normal, in the colours of the labels, each from dim to bright.
     SIDES: "#8A3208 #E8743B #FFC79E",
     "other side": "#114A78 #4C9BD6 #B9DEFA",
     "magma": "#000004 #180F3D #440F76 #721F81 #9E2F7F #CD4071 #F1605D #FD9668 #FECA8D #FCFDBF",
@@ -36,7 +36,7 @@ POLARITIES = {"towards abnormal": 1.0, "towards normal": -1.0, "either way": 0.0
 
 
 def full_strength(signed: np.ndarray) -> float:
-    """What counts as full strength of one map, or of the maps of one study: the 99.5th percentile of the magnitude."""
+    """The full strength of one map, or of the maps of one study: the 99.5th percentile of the magnitude."""
     size = np.abs(np.nan_to_num(np.asarray(signed, dtype=np.float32)))
     return float(np.percentile(size, 99.5)) or float(size.max())
 
@@ -44,7 +44,7 @@ def full_strength(signed: np.ndarray) -> float:
 def strength(signed: np.ndarray, polarity: str, top: float | None = None) -> np.ndarray:
     """A signed map as 0..1: one side of it, or its magnitude, over `top` (default: its own full strength).
 
-    One scale for all polarities of a map, so that a side on which little happens looks like little.
+    All polarities of a map share one scale, so that a weak side looks weak.
     """
     signed = np.nan_to_num(np.asarray(signed, dtype=np.float32))
     top = full_strength(signed) if top is None else top
@@ -53,19 +53,19 @@ def strength(signed: np.ndarray, polarity: str, top: float | None = None) -> np.
 
 
 def is_blank(signed: np.ndarray, polarity: str) -> bool:
-    """Whether a side of a map has nothing that could be seen: none of it reaches a tenth of the map's strength."""
+    """Whether a side of a map is invisible: no pixel reaches a tenth of the map's full strength."""
     return bool(strength(signed, polarity).max() < 0.1)
 
 
 def _upper(level: np.ndarray) -> np.ndarray:
-    """Places in a palette: from a fifth upwards, since its black end would only darken the radiograph."""
+    """Positions in a palette, from a fifth upwards: its black end would only darken the radiograph."""
     return (255 * (0.2 + 0.8 * level)).astype(np.uint8)
 
 
 def overlay_png(
     signed: np.ndarray, polarity: str, palette: str = SIDES, least: float = 0.0, top: float | None = None
 ) -> bytes:
-    """RGBA PNG; clear where nothing happens or the strength is below `least` (0..1): the radiograph stays visible."""
+    """RGBA PNG; transparent where the map is zero or its strength is below `least` (0..1)."""
     buffer = io.BytesIO()
     Image.fromarray(overlay(signed, polarity, palette, least, top), "RGBA").save(buffer, "PNG")
     return buffer.getvalue()
@@ -74,19 +74,19 @@ def overlay_png(
 def overlay(
     signed: np.ndarray, polarity: str, palette: str = SIDES, least: float = 0.0, top: float | None = None
 ) -> np.ndarray:
-    """The same as uint8 [s, s, 4]. `sides` tells what speaks for abnormal from what speaks for normal by hue."""
+    """The same as uint8 [s, s, 4]. The palette `sides` shows evidence for abnormal and for normal in two hues."""
     level = strength(signed, polarity, top)
     place = _upper(level)
     colours = PALETTES[palette][place]
     if palette == SIDES:
         colours = np.where((np.nan_to_num(signed) < 0)[..., None], OTHER[place], colours)
-    # As clear as it is weak, so that a broad coarse map does not veil the bone; zero is fully clear.
+    # Weak parts are transparent, so that a broad coarse map does not veil the bone.
     alpha = (255 * level * (level >= least)).astype(np.uint8)[..., None]
     return np.concatenate([colours, alpha], axis=2)
 
 
 def outline_png(mask: np.ndarray, side: int) -> bytes:
-    """The border of a mask bool [s, s], as RGBA PNG of `side` pixels: dashed light and dark, seen on any ground."""
+    """The border of a mask bool [s, s], as RGBA PNG of `side` pixels: dashed, visible on any background."""
     large = (
         np.asarray(Image.fromarray(255 * mask.astype(np.uint8)).resize((side, side), Image.Resampling.BILINEAR)) > 127
     )
@@ -102,16 +102,16 @@ def outline_png(mask: np.ndarray, side: int) -> bytes:
 
 
 def palette_of(palette: str, signed: bool) -> str:
-    """The palette a map is drawn in: one without sides cannot be coloured by them."""
+    """The palette of a map: an unsigned map has no sides to colour."""
     return "magma" if palette == SIDES and not signed else palette
 
 
 def sheet_png(
     pixels: np.ndarray, maps: list[tuple[np.ndarray, bool]], look: tuple[str, str, float], opacity: float
 ) -> bytes:
-    """The radiograph and its maps side by side, as they are seen: PNG. look: polarity, palette, least strength.
+    """The radiograph and its maps side by side, as on screen: PNG. look: polarity, palette, least strength.
 
-    maps: each with whether it has sides. Maps of another size than the radiograph are drawn at its size.
+    maps: each with whether it is signed. Maps of another size than the radiograph are drawn at its size.
     """
     film = np.repeat(pixels[..., None], 3, axis=2).astype(np.float32)
     row, (polarity, palette, least) = [film], look

@@ -59,7 +59,7 @@ def tables(view: View) -> study_tables.Tables:
     except OverreadError:
         found = None
     if found is None:
-        # Says what is wrong or missing, offers what can be done, and ends the page.
+        # `scored` shows the reason, offers to score, and ends the page.
         scored(view)
     return found
 
@@ -91,10 +91,10 @@ def offer_scoring(source: Source) -> None:
 
 def score_now(source: Source) -> None:
     """Score a data set, with progress, and store the scores."""
-    tell = widgets.progress("Loading the network")
+    advance = widgets.progress("Loading the network")
     from core.workflows.score import score
 
     def progress(done: int, total: int, message: str) -> None:
-        tell(done / max(total, 1), f"{message}: {done:,} of {total:,}")
+        advance(done / max(total, 1), f"{message}: {done:,} of {total:,}")
 
     score(source, progress=progress)

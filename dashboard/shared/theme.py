@@ -1,7 +1,7 @@
 """One colour per meaning, one Plotly template, and the style sheet that carries both into the light theme.
 
-Charts are drawn with the dark theme's colours. Each stands for one meaning, so the style sheet can replace it by its
-light counterpart in the browser, at the moment the theme is switched and without drawing anything again.
+Charts are drawn with the dark theme's colours. Each colour has one meaning, so the style sheet can replace it in the
+browser when the theme is switched, without drawing the chart again.
 """
 
 import plotly.graph_objects as go
@@ -11,8 +11,8 @@ from core.schema import MURA_BONES, bone_order
 ABNORMAL, NORMAL, MISSED, ALARM = "#E8743B", "#4C9BD6", "#E5446D", "#9B7EDE"
 THRESHOLD, TEXT, MUTED, LINE, PANEL = "#F2C14E", "#E6EDF3", "#9AA4B2", "#2A313C", "#161B22"
 
-# Chosen among 174 candidates for the largest smallest distance in OKLab, also as seen with protanopia and deuteranopia.
-# The last three are for regions that MURA has not: the farthest from all colours above and here, in the same way.
+# Chosen among 174 candidates: the smallest distance in OKLab is as large as possible, also with protanopia and
+# deuteranopia. The last three are for regions outside MURA, chosen in the same way.
 _BONES = (
     *("#BCD3F2", "#D77CB1", "#C6DE78", "#928564", "#C4A4FE", "#D4AE9D", "#BE9A2A"),
     *("#AC64A0", "#B8DCB8", "#D0ACD0"),
@@ -51,7 +51,7 @@ NAMES = {
     "line": LINE,
     "panel": PANEL,
 }
-# What an outcome is called and how it looks, everywhere.
+# Style, name and colour of each outcome on every page.
 OUTCOMES = {
     "FN": ("missed", "Missed", MISSED),
     "FP": ("alarm", "False alarm", ALARM),
@@ -113,7 +113,7 @@ def figure(title: str, count: str, x: str = "", y: str = "", height: int = 320) 
 
 
 def bone_style(bones) -> dict[str, tuple[str, str]]:
-    """Colour and mark of each bone: MURA's seven keep theirs on every chart, other regions continue in their order."""
+    """Colour and mark of each bone: fixed for MURA's seven on every chart, then in order for other regions."""
     others = [bone for bone in bone_order(bones) if bone not in MURA_BONES]
     places = {bone: place for place, bone in enumerate([*MURA_BONES, *others])}
     return {
@@ -122,7 +122,7 @@ def bone_style(bones) -> dict[str, tuple[str, str]]:
 
 
 def faded(colour: str, opacity: float) -> str:
-    """The colour with an opacity, as Plotly writes it into the page: the style sheet still recognises it."""
+    """The colour with an opacity, in the form that Plotly writes and the style sheet recognises."""
     red, green, blue = _parts(colour)
     return f"rgba({red},{green},{blue},{opacity})"
 
@@ -134,9 +134,9 @@ def stylesheet() -> str:
     for dark, light in LIGHT.items():
         red, green, blue = _parts(dark)
         for part in ("fill", "stroke"):
-            # A drawn mark carries its colour in its own style attribute, hence the selector and the force.
-            where = f'.js-plotly-plot [style*="{part}: rgb({red}, {green}, {blue})"]'
-            rules.append(f"{where}{{{part}:light-dark({light},{dark})!important}}")
+            # A drawn mark has its colour in its own style attribute, hence this selector and !important.
+            selector = f'.js-plotly-plot [style*="{part}: rgb({red}, {green}, {blue})"]'
+            rules.append(f"{selector}{{{part}:light-dark({light},{dark})!important}}")
     return "".join(rules)
 
 

@@ -1,4 +1,4 @@
-"""The few things that pages share: heading, figures with their intervals, gallery, empty state, chart, error guard."""
+"""The elements that pages share: heading, figures with intervals, gallery, empty state, chart, error message."""
 
 import math
 import time
@@ -24,7 +24,7 @@ def style() -> None:
 
 
 def heading(title: str, dataset: Dataset | None, *facts: str) -> None:
-    """The page's name, and in one line what it shows."""
+    """The page's name, and one line on its contents."""
     st.title(title, anchor=False)
     words = [f'<span class="phantom">{PHANTOM}</span>'] if dataset and dataset.phantom else []
     words += [escape(fact) for fact in facts if fact]
@@ -53,7 +53,7 @@ def sentence(name: str, estimate: Estimate, kind: str = "percent") -> str:
 
 
 def facts(*cells: tuple[str, str, str] | tuple[str, str, str, str]) -> None:
-    """A row of figures: name, value, the rest, and optionally the meaning whose colour the value takes."""
+    """A row of figures: name, value, small print, and optionally the meaning whose colour the value takes."""
     html = []
     for name, value, rest, *accent in cells:
         size = " small" if len(value) > 9 else ""
@@ -65,27 +65,27 @@ def facts(*cells: tuple[str, str, str] | tuple[str, str, str, str]) -> None:
 
 
 def empty(title: str, what_to_do: str, command: str = "") -> None:
-    """What is missing, and what to do about it."""
+    """An empty state: what is missing, and how to get it."""
     st.html(f'<div class="empty"><b>{escape(title)}</b><p>{escape(what_to_do)}</p></div>')
     if command:
         st.code(command, language="bash", wrap_lines=True)
 
 
 def caption(title: str, count: str = "") -> None:
-    """The name of a chart or a part of a page, and what it stands on."""
+    """The name of a chart or of a part of a page, and its basis, such as the number of studies."""
     st.html(f'<p class="caption">{escape(title)} <small>{escape(count)}</small></p>')
 
 
 def note(text: str) -> None:
-    """A quiet sentence."""
+    """A sentence in small, muted print."""
     st.html(f'<p class="note">{escape(text)}</p>')
 
 
 def show_figure(figure: go.Figure, key: str) -> None:
-    """A chart under its title. The title stands in the page, where it can wrap on a narrow screen."""
+    """A chart under its title. The title is page text, so that it can wrap on a narrow screen."""
     title = figure.layout.title.text or ""
     count = figure.layout.title.subtitle.text or ""
-    # Without a gap the title would float between two charts.
+    # A wider gap would make the title float between two charts.
     with st.container(gap="xxsmall"):
         caption(title, count)
         figure.update_layout(title=None)
@@ -101,7 +101,7 @@ def gallery(cards: list[str], card: str = "15rem", tall: str = "9.5rem", crisp: 
 
 
 def card(pictures: list[tuple[str, str]], words: str, link: str = "", study: str = "") -> str:
-    """One card: pictures as (URI, alternative text), words as HTML. `study` is what a click sends."""
+    """One card: pictures as (URI, alternative text), words as HTML. A click sends `study`."""
     images = "".join(f'<img src="{escape(uri)}" alt="{escape(alt)}" loading="lazy">' for uri, alt in pictures)
     body = f'<div class="views">{images}</div><div class="words">{words}</div>'
     if link:
@@ -110,7 +110,7 @@ def card(pictures: list[tuple[str, str]], words: str, link: str = "", study: str
 
 
 def film(picture: str, line: str, *smalls: str) -> str:
-    """One large picture. Picture and line are HTML already; the small lines beneath are plain text."""
+    """One large picture. Picture and line are HTML; the small lines below are plain text."""
     below = "".join(f"<small>{escape(small)}</small>" for small in smalls if small)
     return f'<figure><div class="film">{picture}</div><figcaption><div>{line}</div>{below}</figcaption></figure>'
 
@@ -137,21 +137,21 @@ def score_bar(score: float, threshold: float) -> str:
 
 
 def progress(first: str) -> Callable[[float, str], None]:
-    """A bar, and the callable that moves it: fraction done and what is going on; the time left is added here."""
+    """Draw a bar. Returns the callable that moves it: fraction done and a message; the bar adds the time left."""
     bar, started = st.progress(0.0, first), time.monotonic()
 
-    def tell(fraction: float, message: str) -> None:
+    def advance(fraction: float, message: str) -> None:
         fraction = min(max(fraction, 0.0), 1.0)
         left = (time.monotonic() - started) * (1 - fraction) / max(fraction, 0.01)
-        # Before a twentieth is done any guess would be worth less than none.
+        # A guess from the first twentieth would be wrong by far too much.
         bar.progress(fraction, f"{message}, about {left:,.0f} s left" if 0.05 < fraction < 1 else message)
 
-    return tell
+    return advance
 
 
 @contextmanager
 def guarded():
-    """A known error becomes a message; anything else is a bug and shows as one."""
+    """Show an OverreadError as a message; any other exception is a bug and is shown as one."""
     try:
         yield
     except OverreadError as error:

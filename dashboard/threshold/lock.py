@@ -137,7 +137,7 @@ def _draw_verification(source: Source, points: list[OperatingPoint]) -> None:
         widgets.note("These scores have no other split to verify it on.")
     elif earlier := verified_before_sentence(split, verifications(source, reference, split)):
         st.warning(
-            f"{earlier.capitalize()}. Each further look makes its figures less of a test.", icon=":material/visibility:"
+            f"{earlier.capitalize()}. Each further verification makes it a weaker test.", icon=":material/visibility:"
         )
     if pressed and split:
         _verify_and_remember(source, point, split)

@@ -1,4 +1,4 @@
-"""The real dashboard in a process of its own, and the system's Chromium to look at it."""
+"""The dashboard in a separate process, and the system's Chromium to open it."""
 
 import os
 import shutil
@@ -91,6 +91,6 @@ def chromium(*flags: str) -> Iterator:
 
 def settle(page, milliseconds: int = 60_000) -> None:
     """Wait until the script has run and every chart is drawn."""
-    # A click takes a moment to reach the server, and until then the page still says that nothing runs.
+    # A click takes a moment to reach the server; until then the page still reports that no script runs.
     page.wait_for_timeout(150)
     page.wait_for_function(READY, timeout=milliseconds)

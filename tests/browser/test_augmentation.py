@@ -1,4 +1,4 @@
-"""The playground in a real browser: sliders and the address, files good and bad, what is saved."""
+"""The augmentation playground in a real browser: sliders, the address, good and bad files, saved names."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def ready(page):
 
 
 def spec_of(page) -> Augmentation:
-    """What the address says."""
+    """The augmentation in the address."""
     return Augmentation.from_text(parse_qs(urlsplit(page.url).query)["spec"][0])
 
 
@@ -58,7 +58,7 @@ def open_fold(page, name):
     page.wait_for_timeout(500)
 
 
-def test_the_address_is_what_is_seen_and_a_slider_moves_it(page):
+def test_the_address_holds_the_augmentation_and_a_slider_changes_it(page):
     assert spec_of(page) == SPEC and shown_hash(page) == SPEC.hash() and page.locator(".gallery .card").count() == 13
     page.locator(".st-key-aug_scale input").focus()
     page.keyboard.press("ArrowRight")
@@ -84,7 +84,7 @@ def test_the_address_is_what_is_seen_and_a_slider_moves_it(page):
     ],
     ids=["range", "unknown", "version", "noise", "bytes"],
 )
-def test_a_bad_file_says_what_is_wrong_and_changes_nothing(page, content, says):
+def test_a_bad_file_gives_a_reason_and_changes_nothing(page, content, says):
     open_fold(page, "File")
     page.locator("input[type=file]").set_input_files(
         {"name": "spec.json", "mimeType": "application/json", "buffer": content}
@@ -97,11 +97,11 @@ def test_a_bad_file_says_what_is_wrong_and_changes_nothing(page, content, says):
     assert spec_of(page) == SPEC and shown_hash(page) == SPEC.hash()
 
 
-def test_what_is_downloaded_is_taken_when_it_is_uploaded(page):
+def test_a_downloaded_file_can_be_uploaded(page):
     open_fold(page, "File")
-    with page.expect_download() as told:
+    with page.expect_download() as download:
         page.get_by_text("Download as JSON").click()
-    content = json.loads(told.value.path().read_text())
+    content = json.loads(download.value.path().read_text())
     assert Augmentation.from_dict(content) == SPEC
     page.locator("input[type=file]").set_input_files(
         {"name": "s.json", "mimeType": "application/json", "buffer": PRESETS["strong"].to_json().encode()}
@@ -113,7 +113,7 @@ def test_what_is_downloaded_is_taken_when_it_is_uploaded(page):
     assert spec_of(page) == PRESETS["strong"] and shown_hash(page) == PRESETS["strong"].hash()
 
 
-def test_what_is_saved_lies_in_the_workspace_and_the_command_names_its_hash(page, place):
+def test_a_saved_augmentation_is_in_the_workspace_and_the_command_names_its_hash(page, place):
     open_fold(page, "Use for the next training run")
     page.locator(".st-key-spec_name input").fill("hands")
     page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""Reading in the real browser: keys, films, hostile notes, two people at once."""
+"""Reading in a real browser: keys, films, hostile notes, two readers at once."""
 
 import re
 import shutil
@@ -50,7 +50,7 @@ def browser():
 
 @pytest.fixture
 def person(browser, address):
-    """Open a page as a person with a browser of their own: person(path, name) -> page."""
+    """Open a page in a separate browser context per reader: person(path, name) -> page."""
     contexts = []
 
     def come(path: str, name: str = "", **options):
@@ -75,7 +75,7 @@ def kept(home, **filters):
 
 
 def open_case(page) -> str:
-    """The case that is drawn, as the films name it."""
+    """The name of the open case, from its films."""
     return page.locator(".room").get_attribute("data-case")
 
 
@@ -142,8 +142,8 @@ def test_films_are_inverted_windowed_and_zoomed_in_the_browser(person):
     assert float(page.locator(".room .window").input_value()) < 40
 
 
-def test_keys_of_the_films_work_once_after_a_step(person):
-    """Streamlit calls a component again without ending the call before: listeners must not pile up."""
+def test_a_film_key_acts_once_after_a_step(person):
+    """Streamlit calls a component again without ending the previous call, so listeners must not accumulate."""
     page = person("/errors?threshold=1.0")
     page.locator(".gallery a.card").first.click()
     page.wait_for_selector(".room .films img")
@@ -157,7 +157,7 @@ def test_keys_of_the_films_work_once_after_a_step(person):
 
 
 def test_a_verdict_is_kept_only_on_the_case_that_is_shown(person, home):
-    """While the page still holds the keys of another case a press waits for those of this one, and is kept once."""
+    """A press while the page still has the keys of another case waits for those of this one, and is stored once."""
     page = person("/errors?threshold=1.0", "Dora")
     page.locator(".gallery a.card").first.click()
     page.wait_for_selector(".room .films img")
@@ -198,7 +198,7 @@ def test_a_hostile_note_is_shown_as_text_to_the_next_reader(person, home):
 
 
 def test_two_browsers_in_one_walkthrough(person, home):
-    """One makes and presents it; the other follows, looks around, and comes back; both enter verdicts."""
+    """One reader makes and presents it; the other follows, leaves, and returns; both enter verdicts."""
     ana = person("/errors?threshold=1.0&outcome=Found", "Ana")
     if not ana.locator(".gallery a.card").count():
         ana.goto(re.sub("outcome=Found", "outcome=Missed", ana.url))
@@ -245,9 +245,9 @@ def test_two_browsers_in_one_walkthrough(person, home):
     wait_for_another(ana, shared)
     ben.wait_for_timeout(2_500)
     assert open_case(ben) == alone
-    said = kept(home)
-    said = said[said["walkthrough_id"].notna()]
-    assert sorted(said["reviewer"]) == ["Ana", "Ben"] and said["study_id"].nunique() == 1
+    stored = kept(home)
+    stored = stored[stored["walkthrough_id"].notna()]
+    assert sorted(stored["reviewer"]) == ["Ana", "Ben"] and stored["study_id"].nunique() == 1
     # The position opens from its address, for somebody without a name as well.
     cleo = person(path.replace("place=1", "") + "&place=2")
     cleo.wait_for_selector(".room .films img")
@@ -255,7 +255,7 @@ def test_two_browsers_in_one_walkthrough(person, home):
 
 
 def test_a_link_opens_after_the_login_that_it_led_to(person, address):
-    """The provider sends its visitor back to the first page: the tab knows where they wanted to go."""
+    """The provider sends the visitor back to the first page; the tab remembers the page they asked for."""
     run = """([code, waits]) => import('data:text/javascript,' + encodeURIComponent(code))
         .then((module) => module.default({ data: { waits } }))"""
     page = person("/errors?threshold=0.25")
@@ -263,7 +263,7 @@ def test_a_link_opens_after_the_login_that_it_led_to(person, address):
     page.evaluate(run, [SCRIPT, True])
     page.goto(address)
     settle(page)
-    # Not waited for: it leaves the page, and with the page goes whoever waits there.
+    # Not awaited: it leaves the page, which ends anything that waits on it.
     page.evaluate(f"(given) => {{ ({run})(given) }}", [SCRIPT, False])
     page.wait_for_url(wanted)
     settle(page)

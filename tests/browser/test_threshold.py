@@ -1,4 +1,4 @@
-"""The live panel in a real browser: dragged by mouse, key and finger, with nothing sent until it is let go."""
+"""The live panel in a real browser: moved by mouse, key and touch, with nothing sent until release."""
 
 import re
 import shutil
@@ -26,7 +26,7 @@ HANDLE = ".histogram .handle"
 
 
 def sets() -> dict[str, pd.DataFrame]:
-    """Scores of many studies and of few, and those that leave a figure without an answer."""
+    """Scores of many and of few studies, and of studies for which some figures are not estimable."""
     small = made(300, 1, 0.4)
     small.loc[:119, "split"] = "tune"
     found = {
@@ -68,7 +68,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, request):
-    """A page, its options by the test's parameter; anything that the console complains of fails the test."""
+    """A page with the options of the test's parameter; any console error fails the test."""
     context = browser.new_context(
         **{"viewport": {"width": 1440, "height": 1000}, "color_scheme": "dark", **getattr(request, "param", {})}
     )
@@ -120,7 +120,7 @@ def shown(page) -> list[str]:
 
 
 def exact(home, name: str, split: str, threshold: float) -> list[str]:
-    """What Python says of the same studies."""
+    """The figures that Python computes for the same studies."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OVERREAD_HOME", str(home))
         rows = imported_predictions(read_imported(name))
@@ -201,7 +201,7 @@ def test_keys_step_from_score_to_score(page, address):
 @pytest.mark.parametrize(
     "page", [{"viewport": {"width": 400, "height": 800}, "has_touch": True, "is_mobile": True}], indirect=True
 )
-def test_a_finger_drags_it_on_a_narrow_screen(page, address):
+def test_touch_drags_it_on_a_narrow_screen(page, address):
     visit(page, address)
     page.locator(HANDLE).scroll_into_view_if_needed()
     x, y = grip(page)
@@ -259,7 +259,7 @@ def test_the_constraint_its_answer_misses_and_alerts_need_no_scrolling(page, add
 
 
 @pytest.mark.parametrize("name", ["one-class", "one-score", "no-label", "all-ones", "one-study"])
-def test_it_lives_where_figures_are_not_estimable_and_says_why(page, address, name):
+def test_where_figures_are_not_estimable_the_panel_works_and_gives_the_reason(page, address, name):
     visit(page, address, name, "&axis=log-odds" if name == "one-score" else "")
     page.locator(HANDLE).focus()
     for key in ("Home", "End", "ArrowLeft"):
@@ -293,7 +293,7 @@ def test_a_rule_moves_the_panel_and_the_address_brings_it_back(page, address):
     assert page.locator(".st-key-rule input").first.input_value() == "Youden"
 
 
-def test_a_threshold_is_locked_here_and_verified_there(page, address):
+def test_a_threshold_is_locked_and_verified_on_another_split(page, address):
     visit(page, address, query="&rule=Youden")
     page.get_by_role("button", name="Lock this threshold").click()
     settle(page)

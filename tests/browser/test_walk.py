@@ -1,4 +1,4 @@
-"""A walk through the real dashboard in a real browser. Any exception box or console error fails it."""
+"""A walk through all pages in a real browser. Any exception box or console error fails it."""
 
 import re
 import shutil
@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium; apt-get install chromium"),
     pytest.mark.skipif(not list_checkpoints()[0], reason="no checkpoint ships in checkpoints/"),
 ]
-# Streamlit asks for these below the page's path first and then finds them at the root.
+# Streamlit requests these below the page's path first, then at the root.
 PROBES = re.compile(r"/_stcore/(host-config|health)$")
 
 
@@ -44,7 +44,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, request):
-    """A page of 1440 x 900, or as wide as asked for; what the console complains of is counted at the end."""
+    """A page of 1440 x 900, or of the width asked for; console errors are counted at the end."""
     context = browser.new_context(
         viewport={"width": getattr(request, "param", 1440), "height": 900}, color_scheme="dark"
     )
@@ -100,7 +100,7 @@ def test_a_choice_travels_by_the_menu_and_stays_in_the_address(page, address):
 
 
 def test_errors_are_filtered_by_bone_and_a_study_opens(page, address):
-    # At a threshold of 1 every abnormal study is missed, so the list is long whatever the model.
+    # At a threshold of 1 every abnormal study is missed, so the list is long with any model.
     visit(page, address, "errors", "?threshold=1.0&split=train")
     cards = page.locator(".gallery a.card")
     everything = cards.count()

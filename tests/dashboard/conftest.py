@@ -1,4 +1,4 @@
-"""A small house to walk through: phantoms that one checkpoint scored, a set that none did, a second run."""
+"""A small workspace: phantoms scored by one of two checkpoints, and a data set without scores."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ PAGES = tuple(page.name for page in page_list.PAGES)
 
 @dataclass(frozen=True)
 class House:
-    """Where the made-up workspace and its checkpoints lie."""
+    """The folders of a made-up workspace and its checkpoints."""
 
     home: Path
     checkpoints: Path
@@ -32,7 +32,7 @@ class House:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory, mura) -> House:
-    """Made once; tests that change it take a copy."""
+    """A workspace made once a session; tests that change it work on a copy."""
     house = House(tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("checkpoints"))
     with pytest.MonkeyPatch.context() as patch:
         enter(house, patch)
@@ -47,7 +47,7 @@ def built(tmp_path_factory, mura) -> House:
 
 @pytest.fixture
 def films(monkeypatch) -> list[list[dict]]:
-    """What is sent to the browser to be shown as films, one list a run; AppTest runs no components."""
+    """The films sent to the browser, one list a run; AppTest runs no components."""
     from dashboard.shared.case import films as component
 
     sent: list[list[dict]] = []
@@ -62,13 +62,13 @@ def house(built, monkeypatch) -> House:
 
 
 def enter(house: House, patch: pytest.MonkeyPatch) -> None:
-    """Make it the workspace of this process."""
+    """Make this the workspace of the process."""
     patch.setenv("OVERREAD_HOME", str(house.home))
     patch.setattr(paths, "CHECKPOINTS", house.checkpoints)
 
 
 def write_checkpoint(folder: Path, dataset, seed: int):
-    """A whole checkpoint of a tiny untrained network, its history made up."""
+    """A complete checkpoint of a tiny untrained network with a made-up history."""
     import torch
 
     from core.models.networks import build
@@ -106,7 +106,7 @@ def write_checkpoint(folder: Path, dataset, seed: int):
 
 
 def made_up_scores(checkpoint, dataset) -> pd.DataFrame:
-    """Right more often than not, wrong often enough that every outcome is there, and no finger scored in train."""
+    """Scores better than chance with every outcome among them; no finger is scored in train."""
     frame = read_index(dataset.name)
     frame = frame[(frame["split"] != "train") | (frame["bone"] != "finger")].reset_index(drop=True)
     noise = np.random.default_rng(0).normal(size=frame["study_id"].nunique())
@@ -116,7 +116,7 @@ def made_up_scores(checkpoint, dataset) -> pd.DataFrame:
 
 
 def open_page(name: str, **query: str) -> AppTest:
-    """A page, reached as a visitor does: through Home, with its address."""
+    """Open a page as a visitor does: through Home, with its address."""
     app = AppTest.from_file(HOME, default_timeout=60)
     for key, value in {"data": "demo", **query}.items():
         app.query_params[key] = value
@@ -131,5 +131,5 @@ def made_up_view(data: str = "a", model: str = "m", images: bool = True, thresho
 
 
 def words(app: AppTest) -> str:
-    """Everything that a page says in HTML."""
+    """All text of a page that is drawn as HTML."""
     return " ".join(block.value for block in app.html if "<style>" not in block.value)

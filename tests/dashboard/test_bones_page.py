@@ -1,4 +1,4 @@
-"""Slices on the page: the figures are those of `slice_table`, small ones say so, every choice is in the address."""
+"""The Bones page shows the figures of `slice_table`, marks small slices, and keeps every choice in the address."""
 
 import pandas as pd
 import pytest
@@ -20,30 +20,30 @@ def studies(house):
 
 def test_every_bone_is_a_row_with_its_figures(studies):
     app = open_page("bones", threshold="0.4", split="valid")
-    said, table = words(app), slice_table(studies, 0.4)
+    text, table = words(app), slice_table(studies, 0.4)
     assert not app.exception and len(app.get("plotly_chart")) == 3
     for row in table.to_dict("records"):
-        assert cell(row, "sensitivity", "percent") in said and cell(row, "kappa", "ratio") in said
-        assert slice_words(row, row["bone"].capitalize()) in said.replace("&#x27;", "'")
-    assert f"bones?data=demo&amp;model=alpha&amp;split=valid&amp;bone={table['bone'][0]}" in said
+        assert cell(row, "sensitivity", "percent") in text and cell(row, "kappa", "ratio") in text
+        assert slice_words(row, row["bone"].capitalize()) in text.replace("&#x27;", "'")
+    assert f"bones?data=demo&amp;model=alpha&amp;split=valid&amp;bone={table['bone'][0]}" in text
 
 
-def test_a_bone_that_is_chosen_is_marked_and_the_others_stay(studies):
+def test_the_chosen_bone_is_marked_and_the_others_are_shown(studies):
     app = open_page("bones", bone="wrist", split="valid")
-    said = words(app)
-    assert not app.exception and said.count('class="chosen"') == 1 and "Elbow" in said
+    text = words(app)
+    assert not app.exception and text.count('class="chosen"') == 1 and "Elbow" in text
 
 
 def test_slices_by_views_within_a_bone(studies):
     app = open_page("bones", slices="Number of views", bone="wrist", split="valid")
     part = studies[studies["bone"] == "wrist"]
-    said = words(app)
+    text = words(app)
     few = part[part["n_views"] == part["n_views"].min()]
-    assert not app.exception and f"{few['n_views'].iloc[0]} view" in said and len(few) < len(studies)
-    assert f"{len(few):,}<small>{int(few['label'].sum()):,} abnormal</small>" in said
+    assert not app.exception and f"{few['n_views'].iloc[0]} view" in text and len(few) < len(studies)
+    assert f"{len(few):,}<small>{int(few['label'].sum()):,} abnormal</small>" in text
 
 
-def test_quality_is_cut_into_thirds_once_it_is_measured(studies):
+def test_measured_quality_is_cut_into_thirds(studies):
     app = open_page("bones", slices="Quality", split="valid")
     if "not measured yet" in words(app):
         measures_table(read_dataset("demo"), read_index("demo"))
@@ -52,7 +52,7 @@ def test_quality_is_cut_into_thirds_once_it_is_measured(studies):
     assert "Up to" in words(app) and "Above" in words(app)
 
 
-def test_a_hostile_name_stays_text():
+def test_a_hostile_name_is_escaped():
     studies = pd.DataFrame({"bone": ["<script>"] * 4, "label": [1.0, 0, 1, 0], "score": [0.9, 0.1, 0.4, 0.6]})
     studies = studies.assign(study_id=list("abcd"), group_id=list("abcd"))
     table = slice_table(studies, 0.5)

@@ -1,4 +1,4 @@
-"""The calibration page: fitted on one split, judged on another, and what it says where that cannot be."""
+"""The Calibration page: a scaling fitted on one split, evaluated on another, and the messages where that fails."""
 
 import shutil
 
@@ -17,7 +17,7 @@ from tests.dashboard.conftest import House, enter, open_page, words
 def made(built, tmp_path_factory):
     """`sure`: far too extreme, tune and valid; `alone`: one split; `ranks`: raw; `single`: one class in tune."""
     house = House(tmp_path_factory.mktemp("home"), built.checkpoints)
-    # With a data set there, no page draws the demo of a first start.
+    # With a data set, no page makes the demo of a first start.
     shutil.copytree(built.home / "datasets", house.home / "datasets")
     with pytest.MonkeyPatch.context() as patch:
         enter(house, patch)
@@ -43,36 +43,36 @@ def home(made, monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["Temperature", "Platt"])
-def test_the_page_shows_what_the_command_tells(home, method):
+def test_the_page_shows_the_figures_of_the_command(home, method):
     app = open_page("calibration", data="sure (scores only)", method=method)
     facts = calibrate(find_source("sure"), method.lower())
-    said = words(app)
+    text = words(app)
     assert not app.exception and len(app.get("plotly_chart")) == 2
     key = "temperature" if method == "Temperature" else "slope"
-    assert f"{method.replace('Platt', 'Slope')} {facts[key]:.3f} (" in said and "the scaling helps" in said
-    assert f"{facts['before']['log_loss']:.4f}" in said and f"{facts['after']['log_loss']:.4f}" in said
-    assert "too extreme" in said
+    assert f"{method.replace('Platt', 'Slope')} {facts[key]:.3f} (" in text and "the scaling helps" in text
+    assert f"{facts['before']['log_loss']:.4f}" in text and f"{facts['after']['log_loss']:.4f}" in text
+    assert "too extreme" in text
 
 
-def test_one_split_shows_the_scores_as_they_are(home):
+def test_with_one_split_the_scores_are_shown_without_scaling(home):
     app = open_page("calibration", data="alone (scores only)")
     assert not app.exception and "There is no split but valid" in words(app)
     assert len(app.get("plotly_chart")) == 1 and "<b>Before</b>" in words(app) and "<b>After</b>" not in words(app)
 
 
-def test_raw_scores_and_one_class_are_one_sentence(home):
+def test_raw_scores_and_one_class_are_messages(home):
     assert "These scores are no probabilities" in words(open_page("calibration", data="ranks (scores only)"))
     app = open_page("calibration", data="single (scores only)")
     assert not app.exception and "No scaling can be fitted on tune" in words(app) and "no normal" in words(app)
 
 
-def test_the_split_and_the_bins_live_in_the_address(home):
+def test_the_split_and_the_bins_are_in_the_address(home):
     app = open_page("calibration", data="sure (scores only)", split="tune", fit_split="valid", bins="5")
-    said = words(app)
+    text = words(app)
     assert not app.exception and app.selectbox(key="fit_split").value == "valid" and app.number_input[0].value == 5
-    assert "of valid" in said and "in 5 bins" in said
+    assert "of valid" in text and "in 5 bins" in text
 
 
-def test_words_without_an_interval_still_say_why():
+def test_a_sentence_without_an_interval_gives_the_reason():
     facts = {"slope": 1.2, "slope_low": np.nan, "slope_high": np.nan, "why": "slope: no interval: 9 abnormal studies"}
     assert verdict(facts, None, "", "valid") == ["<b>Before</b> Slope 1.20; No interval: 9 abnormal studies."]

@@ -1,4 +1,4 @@
-"""Charts are pure: what stands in a trace is what stood in the frame, and every axis has its unit."""
+"""Charts draw the values of their frames, and every axis has its unit."""
 
 import io
 
@@ -47,7 +47,7 @@ def test_roc_draws_the_table_and_marks_the_threshold(counts):
     assert figure.layout.title.subtitle.text == "6 studies" and figure.layout.yaxis.title.text == "Sensitivity"
 
 
-def test_precision_recall_draws_the_table_and_what_chance_reaches(counts):
+def test_precision_recall_draws_the_table_and_the_line_of_chance(counts):
     table = precision_recall_table(counts)
     figure = curves.precision_recall({"one": table}, {"one": (2 / 3, 2 / 3)}, share=0.5, n=6)
     np.testing.assert_array_equal(trace(figure, "one").y, table["ppv"])
@@ -72,7 +72,7 @@ def test_the_reliability_curve_leaves_empty_bins_out_and_carries_wilson():
     assert drawn.error_y.array[1] == 0 and drawn.error_y.arrayminus[0] == pytest.approx(1 / 3 - table["low"][1])
 
 
-def test_dot_and_whisker_reaches_from_low_to_high():
+def test_a_whisker_reaches_from_low_to_high():
     groups = pd.DataFrame(
         {
             "name": ["Wrist", "Hand"],
@@ -118,7 +118,7 @@ def test_views_per_study_and_sizes():
     assert "the commonest sizes: 1 of them" in balance.sizes(table.tail(1), 5).layout.title.subtitle.text
 
 
-def test_what_is_left_shows_medians_with_quartiles():
+def test_the_loss_of_resizing_shows_medians_with_quartiles():
     random = np.random.default_rng(0)
     summary = resize_loss_summary(
         [resize_loss_table(random.integers(0, 256, (90, 70)).astype(np.uint8), (8, 32)) for _ in range(5)]
@@ -128,7 +128,7 @@ def test_what_is_left_shows_medians_with_quartiles():
     assert list(edges.error_y.array) == list(summary["edges_high"] - summary["edges"])
 
 
-def test_history_marks_the_epoch_that_was_kept():
+def test_history_marks_the_kept_epoch():
     run = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [3.0, 2.0, 1.0], "tune_loss": [3.0, 1.5, 2.0]})
     figure = history.curve({"run": run}, "loss", {"run": 2})
     assert list(figure.data[0].y) == [3, 2, 1] and figure.data[0].name == "training"
@@ -141,7 +141,7 @@ def test_two_runs_carry_their_names():
     assert [part.name for part in history.curve({"a": run, "b": run}, "seconds", {}).data] == ["a", "b"]
 
 
-def test_a_map_keeps_its_sides_apart_on_one_scale():
+def test_both_sides_of_a_map_share_one_scale():
     signed = np.array([[2.0, -1.0], [0.0, np.nan]], np.float32)
     assert strength(signed, "towards abnormal")[0].tolist() == pytest.approx([1, 0])
     against = strength(signed, "towards normal")[0]
@@ -149,7 +149,7 @@ def test_a_map_keeps_its_sides_apart_on_one_scale():
     assert strength(np.zeros((2, 2)), "either way").max() == 0
 
 
-def test_the_overlay_is_clear_where_nothing_happens():
+def test_the_overlay_is_transparent_where_the_map_is_zero():
     picture = np.asarray(Image.open(io.BytesIO(overlay_png(np.array([[1.0, 0.0]]), "towards abnormal"))))
     assert picture.shape == (1, 2, 4) and picture[0, 1, 3] == 0 and picture[0, 0, 3] == 255
 
@@ -188,13 +188,13 @@ def test_every_colour_of_a_chart_has_its_light_counterpart():
     assert used <= set(theme.LIGHT) and len(set(theme.LIGHT.values())) == len(theme.LIGHT)
 
 
-def test_bones_keep_their_colour_whatever_else_is_there():
+def test_bones_keep_their_colour_beside_other_regions():
     assert theme.bone_style(["wrist"])["wrist"] == theme.bone_style(["finger", "hip", "wrist"])["wrist"]
     styles = theme.bone_style(["finger", "hip", "leg"])
     assert len(set(styles.values())) == 3
 
 
-def test_a_side_of_a_map_with_nothing_on_it_is_known_as_blank():
+def test_an_empty_side_of_a_map_is_blank():
     negative = np.array([[-1.0, -0.2], [0.0, 0.01]])
     assert is_blank(negative, "towards abnormal")
     assert not is_blank(negative, "towards normal")

@@ -1,4 +1,4 @@
-"""Two models beside each other: what the page says is what the command says, and every state is in the address."""
+"""The Compare page shows the figures of the command, and keeps every state in the address."""
 
 import shutil
 from types import SimpleNamespace
@@ -17,7 +17,7 @@ from tests.dashboard.conftest import House, enter, open_page, words
 
 @pytest.fixture(scope="module")
 def pair(built, tmp_path_factory):
-    """alpha of the house, and `rival`: the same radiographs scored with more noise; both also without radiographs."""
+    """The fixture's alpha, and `rival`: the same radiographs scored with more noise; both also without radiographs."""
     house = House(tmp_path_factory.mktemp("home") / "own", built.checkpoints)
     shutil.copytree(built.home, house.home)
     with pytest.MonkeyPatch.context() as patch:
@@ -41,26 +41,26 @@ def both(pair, monkeypatch):
     return match_studies(one, other).studies
 
 
-def test_the_page_says_what_the_figures_say(both):
+def test_the_page_shows_the_figures_of_the_comparison(both):
     app = open_page("compare", other="rival", other_threshold="0.4", split="valid")
     facts = calling_facts(both, 0.5, 0.4)
-    said = words(app)
-    assert not app.exception and f"{facts['fixed']:,} fixed, {facts['broken']:,} broken" in said
+    text = words(app)
+    assert not app.exception and f"{facts['fixed']:,} fixed, {facts['broken']:,} broken" in text
     assert (
-        f"Of {facts['n_abnormal']:,} abnormal studies alpha finds {facts['tp_a']:,} and rival {facts['tp_b']:,}" in said
+        f"Of {facts['n_abnormal']:,} abnormal studies alpha finds {facts['tp_a']:,} and rival {facts['tp_b']:,}" in text
     )
-    assert said.count('class="card"') == facts["fixed"]
+    assert text.count('class="card"') == facts["fixed"]
 
 
 def test_broken_studies_are_cards_that_open_the_study(both):
     app = open_page("compare", other="rival", change="Broken", split="valid")
     rows = discordant_table(both, 0.5, 0.5).query("change == 'broken'")
-    said = words(app)
-    assert not app.exception and said.count('class="card"') == len(rows) > 0
-    assert all(f'data-study="{study}"' in said for study in rows["study_id"]) and "errors?data=demo" in said
+    text = words(app)
+    assert not app.exception and text.count('class="card"') == len(rows) > 0
+    assert all(f'data-study="{study}"' in text for study in rows["study_id"]) and "errors?data=demo" in text
 
 
-def test_the_threshold_can_follow_the_first_one_s_sensitivity(both):
+def test_the_second_threshold_can_match_the_first_sensitivity(both):
     app = open_page("compare", other="rival", threshold="0.6", split="valid")
     app.button(key="other_alike").click().run()
     threshold = app.number_input(key="other_threshold").value
@@ -91,7 +91,7 @@ def test_scores_of_the_same_file_are_offered_first_then_those_of_as_many_studies
     assert likeness == sorted(likeness) and len(set(likeness)) == 4
 
 
-def test_another_truth_is_one_sentence(both):
+def test_different_labels_are_a_message(both):
     app = open_page("compare", data="alone (scores only)", other="other-truth", split="valid")
     assert not app.exception and "different labels for the two models" in words(app)
 

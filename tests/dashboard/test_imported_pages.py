@@ -1,4 +1,4 @@
-"""Imported scores on the pages: a data set of scores only, and a model of a data set whose radiographs it was given."""
+"""Imported scores on the pages, both as a data set of scores only and as a model of the data set they match."""
 
 import shutil
 from dataclasses import replace
@@ -28,7 +28,7 @@ def imported(built, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_survives_scores_without_radiographs(imported, page):
+def test_every_page_opens_with_scores_without_radiographs(imported, page):
     app = open_page(page, data="other (scores only)")
     assert not app.exception and len(app.title) == 1
     assert app.selectbox(key="data").value == "other (scores only)" and app.selectbox(key="model").value == "other"
@@ -36,7 +36,7 @@ def test_every_page_survives_scores_without_radiographs(imported, page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_survives_scores_that_were_matched(imported, page):
+def test_every_page_opens_with_matched_scores(imported, page):
     app = open_page(page, data="demo", model="matched")
     assert not app.exception and app.selectbox(key="model").value == "matched"
     assert ("needs the network itself" in words(app)) == (page in ("runs", "saliency"))
@@ -54,7 +54,7 @@ def test_the_threshold_page_reads_the_same_figures_from_imported_scores(imported
     assert figures and figures == [block.value for block in ours.html if 'class="facts"' in block.value]
 
 
-def test_matched_scores_outlive_a_new_index_of_their_radiographs(imported):
+def test_matched_scores_stay_usable_after_their_data_set_is_indexed_again(imported):
     demo = read_dataset("demo")
     indexed = build_index(demo.root)
     write_dataset("demo", replace(indexed, frame=indexed.frame.iloc[1:], phantom=True))
@@ -62,7 +62,7 @@ def test_matched_scores_outlive_a_new_index_of_their_radiographs(imported):
     assert not app.exception and app.selectbox(key="model").value == "matched"
 
 
-def test_a_team_that_brings_only_scores_is_drawn_no_phantoms(built, tmp_path, monkeypatch):
+def test_with_imported_scores_only_no_demo_is_made(built, tmp_path, monkeypatch):
     read_file(built.home / "predictions" / "demo" / "alpha.parquet").to_csv(tmp_path / "scores.csv", index=False)
     enter(House(tmp_path / "home", tmp_path / "none"), monkeypatch)
     columns = Columns("label", "logit", "study_id", "image_id", "patient_id", "bone", "split")
@@ -72,7 +72,7 @@ def test_a_team_that_brings_only_scores_is_drawn_no_phantoms(built, tmp_path, mo
     assert not (tmp_path / "home" / "phantoms").exists()
 
 
-def test_a_choice_goes_from_scores_back_to_radiographs(imported):
+def test_the_choice_can_return_from_scores_to_radiographs(imported):
     app = open_page("overview", data="other (scores only)")
     app.selectbox(key="data").set_value("demo").run()
     assert not app.exception and app.selectbox(key="model").value in ("alpha", "other", "matched")

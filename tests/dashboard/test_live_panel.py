@@ -1,4 +1,4 @@
-"""The panel's figures in the browser's own language against Python's, and what is sent to it."""
+"""The panel's figures in JavaScript equal those of Python, and the data sent to it are exact and small."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ KINDS = {
 
 
 def evaluated(code: str, *given):
-    """What a line of JavaScript says, with `given` at hand and NaN as null."""
+    """The value of a JavaScript function body, with `given` in scope and NaN as null."""
     if not (node := shutil.which("node")):
         pytest.skip(
             "the system has no node; the same figures are read from the page by tests/browser/test_threshold.py"
@@ -96,7 +96,7 @@ def test_digits_are_rounded_as_python_rounds_them():
     assert shown == [[f"{value:.{digits}f}" for digits in (0, 1, 3)] for value in values]
 
 
-def test_what_is_sent_stays_small_and_gives_the_exact_counts():
+def test_the_payload_is_small_and_gives_the_exact_counts():
     sizes = {}
     for n in (20, 20_000, 1_000_000):
         studies = made(n, 1)

@@ -1,4 +1,4 @@
-"""Every page through Home.py, as a visitor meets it: what it says, and that nothing ends in a traceback."""
+"""Every page opened through Home.py, as by a visitor: its text, and no traceback."""
 
 import shutil
 import subprocess
@@ -29,10 +29,10 @@ def test_a_page_opens_and_calls_phantoms_phantoms(house, page):
 
 
 def test_the_overview_shows_the_set_the_models_and_what_to_do(house):
-    said = words(open_page("overview"))
-    assert "Research use only" in said and "None found" in said
-    assert "alpha" in said and "beta" in said and "Not scored on this data set yet" in said
-    assert "(" in said and ", n = " in said
+    text = words(open_page("overview"))
+    assert "Research use only" in text and "None found" in text
+    assert "alpha" in text and "beta" in text and "Not scored on this data set yet" in text
+    assert "(" in text and ", n = " in text
 
 
 def test_a_choice_holds_across_pages(house):
@@ -43,8 +43,8 @@ def test_a_choice_holds_across_pages(house):
     assert app.number_input(key="threshold_exact").value == 0.3
 
 
-def test_the_address_names_set_and_model_also_where_nobody_chose_them(house):
-    """Which come first changes with what is indexed and trained, and a link must not."""
+def test_the_address_names_data_set_and_model_also_by_default(house):
+    """The first data set and model change when more are indexed or trained; a link must not."""
     app = AppTest.from_file(HOME, default_timeout=60).run()
     assert {"data", "model"} <= set(app.query_params)
     app = open_page("threshold", model="beta", bone="wrist")
@@ -101,7 +101,7 @@ def test_errors_are_counted_and_filtered_by_bone(house):
     assert words(app).count('class="card"') == (missed["bone"] == bone).sum()
 
 
-def test_a_study_opens_from_the_address_and_leads_on(house, films):
+def test_a_study_opens_from_the_address_and_leads_to_the_next(house, films):
     studies = outcome_table(
         study_table(read_file(predictions_folder("demo") / "alpha.parquet").query("split == 'valid'")), 0.5
     )
@@ -127,7 +127,7 @@ def test_a_study_of_another_outcome_still_opens(house):
 
 
 @pytest.mark.parametrize("page", ("threshold", "errors", "saliency"))
-def test_a_cold_pair_offers_to_score_and_names_the_command(house, page):
+def test_a_model_without_scores_offers_to_score_and_names_the_command(house, page):
     app = open_page(page, model="beta")
     assert not app.exception and "has not scored demo yet" in words(app)
     assert (
@@ -161,7 +161,7 @@ def test_a_bone_without_a_study_in_the_split_says_so(house):
     assert not app.exception and app.pills(key="bone_chip").value == "finger"
 
 
-def test_an_altered_checkpoint_is_named_and_the_rest_goes_on(built, tmp_path, monkeypatch):
+def test_an_altered_checkpoint_is_named_and_the_others_work(built, tmp_path, monkeypatch):
     own = House(built.home, tmp_path / "checkpoints")
     shutil.copytree(built.checkpoints, own.checkpoints)
     (own.checkpoints / "beta" / "input_spec.json").write_text("{}")
@@ -182,15 +182,15 @@ def test_without_a_checkpoint_a_page_says_how_to_get_one(built, tmp_path, monkey
 
 def test_without_a_data_set_the_demo_is_made_first(built, tmp_path, monkeypatch):
     enter(House(tmp_path / "home", built.checkpoints), monkeypatch)
-    told = []
+    made = []
 
-    def ensure_demo(tell):
-        tell(0.5, "drawing phantoms")
-        told.append(shutil.copytree(built.home / "datasets", tmp_path / "home" / "datasets"))
+    def ensure_demo(advance):
+        advance(0.5, "drawing phantoms")
+        made.append(shutil.copytree(built.home / "datasets", tmp_path / "home" / "datasets"))
 
     monkeypatch.setattr("core.demo.ensure_demo", ensure_demo)
     app = open_page("overview")
-    assert told and not app.exception and app.title[0].value == "Overview"
+    assert made and not app.exception and app.title[0].value == "Overview"
 
 
 def test_a_process_started_by_the_app_does_not_run_it_again():
@@ -270,9 +270,9 @@ def test_without_patient_names_there_is_no_verdict_on_leakage(built, monkeypatch
     rows = "".join(f"{number}.png,hip,{number % 2}\n" for number in range(12))
     (tmp_path / "labels.csv").write_text("path,bone,label\n" + rows)
     write_dataset("unnamed", build_index(tmp_path / "labels.csv"))
-    said = words(open_page("overview", data="unnamed"))
-    assert "patients may overlap" in said
-    assert "None found" not in said
+    text = words(open_page("overview", data="unnamed"))
+    assert "patients may overlap" in text
+    assert "None found" not in text
 
 
 @pytest.fixture
@@ -296,7 +296,7 @@ def test_reviews_are_those_of_the_studies_until_a_prevalence_is_stated(house):
     assert not app.exception
 
 
-def test_an_emptied_threshold_is_no_threshold(house):
+def test_an_emptied_threshold_field_changes_nothing(house):
     app = open_page("threshold", threshold="0.3")
     app.number_input(key="threshold_exact").set_value(None).run()
     assert not app.exception
@@ -340,7 +340,7 @@ def test_a_data_set_that_cannot_be_read_is_named(spoilt):
     assert "cold cannot be used" in words(open_page("overview"))
 
 
-def test_the_dataset_page_measures_what_a_size_leaves(house):
+def test_the_dataset_page_measures_the_loss_at_each_size(house):
     app = open_page("dataset")
     assert "of the edges" in words(app) and "The share of abnormal that training sees" in words(app)
     app.toggle(key="measure_sizes").set_value(True).run()

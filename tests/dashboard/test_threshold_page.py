@@ -1,4 +1,4 @@
-"""The threshold page under Streamlit's own test: rules, bands, locks. What is dragged is tested in a browser."""
+"""The Threshold page in Streamlit's AppTest: rules, bands, operating points. tests/browser tests the dragging."""
 
 import json
 import math
@@ -24,7 +24,7 @@ from tests.dashboard.conftest import House, enter, made_up_view, open_page, word
 
 @pytest.fixture
 def own(built, tmp_path, monkeypatch) -> House:
-    """A house whose checkpoints may be written to."""
+    """A workspace whose checkpoints may be written to."""
     house = House(built.home, tmp_path / "checkpoints")
     shutil.copytree(built.checkpoints, house.checkpoints)
     enter(house, monkeypatch)
@@ -63,7 +63,7 @@ def test_two_thresholds_offer_both(house):
     assert app.slider(key="threshold").value == expected.high
 
 
-def test_exact_figures_stand_on_the_page_at_the_prevalence_stated(house):
+def test_the_page_shows_exact_figures_at_the_stated_prevalence(house):
     app = open_page("threshold", threshold="0.4", prevalence="5.0")
     rates = rates_at(counts_of(valid()), 0.4, 0.05)
     for name, kind in (("number_needed_to_review", "number"), ("mcc", "auroc")):
@@ -72,29 +72,29 @@ def test_exact_figures_stand_on_the_page_at_the_prevalence_stated(house):
     assert "State the prevalence where it will be used" in words(open_page("threshold", threshold="0.4"))
 
 
-def test_a_workload_in_a_thousand_studies_is_that_of_the_rates():
+def test_the_workload_of_a_thousand_studies_follows_from_the_rates():
     # 420 found, 118 missed, 66 false alarms, 595 cleared, at 5%: 13.389 alerts per 100, 3.43 reviews a find.
     counts = counts_table([1.0] * 486 + [0.0] * 713, [1] * 420 + [0] * 66 + [1] * 118 + [0] * 595)
-    said = workload(rates_at(counts, 0.5, 0.05), 0.05)
-    assert "50 are abnormal: 39.0 are found and 11.0 missed" in said
-    assert "134 are called abnormal, 3.4 for each that is found; 95 of them are false alarms" in said
+    text = workload(rates_at(counts, 0.5, 0.05), 0.05)
+    assert "50 are abnormal: 39.0 are found and 11.0 missed" in text
+    assert "134 are called abnormal, 3.4 for each that is found; 95 of them are false alarms" in text
     assert "not estimable" in workload(rates_at(counts_table([0.5], [1]), 0.5, 0.05), 0.05)
     assert "0 are called abnormal; 0 of them" in workload(rates_at(counts, 2.0, 0.05), 0.05)
 
 
-def test_the_bones_stand_beside_the_one_threshold_for_all(house):
+def test_each_bone_is_shown_with_the_threshold_for_all_bones(house):
     app = open_page("threshold", rule="Youden")
     found = per_bone(valid(), "youden")
     assert not app.exception and f"One for all: {found.pooled.threshold:.4f}" in words(app)
     for row in found.table.itertuples():
         assert f'<span class="mark missed">{row.fn}</span><small>of {row.n_abnormal}</small>' in words(app)
     assert "No bone is shifted" in words(app) if found.why else "The shifts are offsets" in words(app)
-    for rule, said in (("By hand", "Choose a constraint that gives one"), ("Sensitivity first", "cannot be met")):
+    for rule, text in (("By hand", "Choose a constraint that gives one"), ("Sensitivity first", "cannot be met")):
         app = open_page("threshold", rule=rule)
-        assert not app.exception and said in words(app)
+        assert not app.exception and text in words(app)
 
 
-def test_a_bone_with_a_threshold_of_its_own_says_what_it_gains():
+def test_a_bone_with_its_own_threshold_shows_the_gain():
     row = {"bone": "<wrist>", "n": 300, "n_abnormal": 100, "offset": -0.25, "own": True, "own_threshold": 0.3123}
     row |= {"own_gain": 0.05, "own_gain_low": 0.01, "own_gain_high": 0.09, "threshold_shifted": 0.4512, "why": ""}
     row |= {"fn": 3, "fp": 9, "shifted_fn": 2, "shifted_fp": math.nan}
@@ -104,7 +104,7 @@ def test_a_bone_with_a_threshold_of_its_own_says_what_it_gains():
     assert "<wrist>" not in html and "nan" not in html
 
 
-def test_a_band_turned_round_is_a_message(house):
+def test_a_band_with_swapped_ends_is_a_message(house):
     app = open_page("threshold", band_low="0.7", band_high="0.2")
     assert not app.exception and "The band is empty" in words(app)
 
@@ -137,7 +137,7 @@ def lock(app, author: str = "A. Reader"):
     return next(button for button in app.button if button.label == "Lock this threshold").click().run()
 
 
-def test_the_page_locks_what_the_panel_stands_on(own):
+def test_the_page_locks_the_threshold_of_the_panel(own):
     app = lock(open_page("threshold", threshold="0.45"))
     assert not app.exception
     (point,) = read_points(find_source("alpha"))
@@ -154,7 +154,7 @@ def test_a_lock_needs_an_author(own):
     assert not app.exception and "author" in app.warning[-1].value and not read_points(find_source("alpha"))
 
 
-def test_verified_figures_stand_beside_those_it_was_chosen_with_and_looks_are_counted(own):
+def test_verified_figures_are_beside_those_of_the_choice_and_verifications_are_counted(own):
     app = lock(open_page("threshold", threshold="0.45", split="train"))
     app.selectbox(key="verify_on").set_value("valid").run()
     app.button(key="verify_now").click().run()

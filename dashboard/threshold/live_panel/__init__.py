@@ -1,7 +1,7 @@
-"""The live threshold panel: drawn in the browser from counts that are sent once. Nothing is sent while dragging.
+"""The live threshold panel: the browser draws it from counts that are sent once. Dragging sends nothing.
 
-`figures.js` holds the formulas, `panel.js` draws and moves; together they are one module. No text of a
-data set goes into the scripts: names travel as data and are set as text.
+`figures.js` has the formulas and `panel.js` draws; both are sent as one module. No text of a data set goes into the
+scripts: names are sent as data and set as text.
 """
 
 import hashlib
@@ -19,12 +19,11 @@ _HERE = Path(__file__).parent
 # The rates that figures.js computes, in the panel's order, and whether a cell is as wide as two.
 RATES_SHOWN = {"sensitivity": 1, "specificity": 1, "alerts_per_100": 1, "kappa": 1, "ppv": 0, "npv": 0}
 AXES = ("probability", "log-odds")
-BINS = 60
 
 
 def payload(grid: ThresholdGrid) -> dict:
-    """What the panel draws from: thresholds, and per group the gain in tp and fp from each candidate to the next."""
-    # Above every score stands 1.0, the largest threshold there is; where a score is 1.0 nothing lies above it.
+    """The panel's data: candidate thresholds, and per group the gain in tp and fp from each candidate to the next."""
+    # The first candidate, above every score, is sent as 1.0, the largest threshold; it is dropped if a score is 1.0.
     first = 0 if len(grid.thresholds) == 1 or grid.thresholds[1] < 1 else 1
     thresholds = np.minimum(grid.thresholds[first:], 1.0)
     steps = {name: np.diff(getattr(grid, name)[:, first:], axis=1, prepend=0).tolist() for name in ("tp", "fp")}
@@ -38,12 +37,12 @@ def rates_shown() -> list[list[str]]:
 
 
 def identity(data: dict) -> str:
-    """Changes with what is drawn, so the browser knows other studies from another threshold."""
+    """A hash of the data, by which the browser tells new studies from a new threshold."""
     return hashlib.sha1(json.dumps(data).encode()).hexdigest()[:16]
 
 
 def draw(data: dict, chosen: Callable[[float], None], key: str = "live_panel") -> None:
-    """Mount the panel; `chosen(threshold)` runs before the next run of the page, once the threshold is let go."""
+    """Mount the panel. When the visitor releases the threshold, `chosen(threshold)` runs before the page does."""
     script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("figures.js", "panel.js"))
     mount = st.components.v2.component(
         "overread.live_panel",

@@ -1,5 +1,5 @@
 // The figures of one threshold, from its four counts: the same formulas as core/metrics/agreement.py, decision.py and
-// intervals.py, held against them by tests/dashboard/test_live_panel.py.
+// intervals.py, compared with them by tests/dashboard/test_live_panel.py.
 const Z = 1.959963984540054;
 const FEWEST = 10;
 

@@ -1,5 +1,5 @@
-// The panel itself: built once for a set of counts, then moved. Moving reads one column of the counts and changes
-// attributes of marks that are already there; nothing is sent until the threshold is let go.
+// The panel is built once for a set of counts. A move reads one column of the counts and changes attributes of existing
+// marks; nothing is sent until the threshold is released.
 const SVG = 'http://www.w3.org/2000/svg';
 const panels = new WeakMap();
 let made = 0;
@@ -31,10 +31,10 @@ function receive(panel, data) {
     panel.counts = unpack(data);
     panel.sent = [];
   }
-  // A value that comes back while another is on its way, or under the finger, must not pull the threshold away.
+  // A value that returns while another is being sent or dragged must not move the threshold.
   const echo = panel.sent.indexOf(data.value.threshold);
   if (echo >= 0) panel.sent.splice(0, echo + 1);
-  // Another choice may overtake one that was sent, so that it never comes back: after a while it is not waited for.
+  // A later choice may replace one that was sent, which then never returns: stop waiting for it after a while.
   if (panel.sent.length && performance.now() - panel.sentAt > 5000) panel.sent = [];
   const own = !fresh && (panel.dragging || panel.keyTimer || panel.sent.length);
   panel.rows = withRow(panel.counts, own ? null : data.value);
@@ -51,13 +51,13 @@ function receive(panel, data) {
   else move(panel, place);
 }
 
-// Counts travel as differences from one candidate to the next, from the highest candidate down.
+// Counts are sent as differences from one candidate to the next, from the highest candidate down.
 function unpack(data) {
   const sum = (steps) => { let total = 0; return steps.map((step) => (total += step)); };
   return { threshold: data.thresholds, tp: data.tp.map(sum), fp: data.fp.map(sum) };
 }
 
-// The chosen threshold has a column of its own, with its exact counts, wherever the candidates lie.
+// The chosen threshold has its own column with exact counts, also between two candidates.
 function withRow(counts, value) {
   const place = value ? counts.threshold.findIndex((threshold) => threshold <= value.threshold) : -1;
   const at = value && place < 0 ? counts.threshold.length : place;
@@ -150,7 +150,7 @@ function histogram(panel) {
   const x = (parts.x = scale(panel, box.left, box.right));
   const { edges, abnormal, normal } = data.bins;
   const most = [Math.max(1, ...abnormal), Math.max(1, ...normal)];
-  // With few abnormal studies their bars would vanish on a shared scale; the ticks name each half's own.
+  // On a shared scale the bars of few abnormal studies would vanish, so each half has its own scale and ticks.
   const shared = Math.max(...most) <= 4 * Math.min(...most);
   const tall = shared ? [Math.max(...most), Math.max(...most)] : most;
   const half = (box.bottom - box.top) / 2 - 1;
@@ -191,7 +191,7 @@ function histogram(panel) {
   for (const { name, threshold } of data.marks) {
     const at = x.to(threshold), end = at > width / 2, length = 6.2 * name.length + 8;
     const [from, to] = end ? [at - length, at] : [at, at + length];
-    // Names that would lie on each other go up a row.
+    // A name that would cover another moves up a row.
     let row = rows.findIndex((taken) => taken.every(([low, high]) => to < low || from > high));
     if (row < 0) row = rows.push([]) - 1;
     rows[row].push([from, to]);
@@ -217,7 +217,7 @@ function histogram(panel) {
   if (focused) handle.focus({ preventScroll: true });
 }
 
-// Three digits, and more where three would say 0 or 1 of a score that is neither.
+// Three digits, or more where three would show 0 or 1 for a score that is neither.
 function digits(threshold) {
   const edge = Math.min(threshold, 1 - threshold);
   if (edge <= 0 || edge >= 0.01) return fixed(threshold, 3);
@@ -349,7 +349,7 @@ function inside(svg, event) {
   return [event.clientX - box.left, event.clientY - box.top];
 }
 
-// Pointer events serve mouse, pen and touch alike. A frame takes the newest place, whatever came between.
+// Pointer events cover mouse, pen and touch. Each frame uses the newest position only.
 function draggable(panel, target, svg, place) {
   target.addEventListener('pointerdown', (event) => {
     if (event.button !== 0) return;
@@ -381,7 +381,7 @@ function draggable(panel, target, svg, place) {
     if (panel.at !== from) commit(panel);
   };
   target.addEventListener('pointerup', (event) => end(event, true));
-  // The browser took the finger over, to scroll: nothing was chosen.
+  // The browser uses this touch to scroll, so nothing was chosen.
   target.addEventListener('pointercancel', (event) => end(event, false));
 }
 
@@ -396,7 +396,7 @@ function keys(panel, handle) {
     handle.classList.add('keyed');
     move(panel, Math.min(last, Math.max(0, panel.at + step * (event.shiftKey && Math.abs(step) === 1 ? 10 : 1))));
     clearTimeout(panel.keyTimer);
-    // Key after key is one choice: it is sent when the keys rest.
+    // Repeated keys are one choice, sent after a pause.
     panel.keyTimer = setTimeout(() => {
       panel.keyTimer = 0;
       commit(panel);
@@ -431,7 +431,7 @@ function move(panel, place) {
   panel.moves += 1;
   set(handle, { transform: `translate(${x.toFixed(1)} 0)` });
   const shown = digits(threshold);
-  // At an end the flag leans inwards, so that its number stays on the page.
+  // Near an end the flag is shifted inwards, so that its number stays visible.
   const lean = Math.max(0, 30 - x) + Math.min(0, svgWidth - 30 - x);
   for (const part of handle.querySelectorAll('.flag, .ring, .value')) part.setAttribute('transform', `translate(${lean} 0)`);
   say(parts.flag, shown);
@@ -447,7 +447,7 @@ function move(panel, place) {
   const largest = Math.max(rows.n1, rows.n0, 1);
   [fn, tp, tn, fp].forEach((count, number) => {
     const { x: cx, y: cy, square, count: text, word: name, side, room } = parts.squares[number], edge = side * Math.sqrt(count / largest);
-    // A word that the square cannot hold stands beneath it.
+    // A word that does not fit into the square is drawn below it.
     const y = edge > room ? cy : cy + edge / 2 + 14;
     set(square, { x: cx - edge / 2, y: cy - edge / 2, width: edge, height: edge });
     set(text, { y });
@@ -483,5 +483,5 @@ function move(panel, place) {
     ['.roc', `ROC curve, now at sensitivity ${sensitivity} and specificity ${specificity}`],
     ['.pr', `Precision and recall, now at sensitivity ${sensitivity} and PPV ${written(predictive(tp, fp, tn, fn, null).ppv, 'percent')[0]}`]];
   for (const [name, words] of pictures) set(panel.root.querySelector(`${name} svg`), { role: 'img', 'aria-label': words });
-  say(panel.root.querySelector('.said'), panel.dragging ? 'Let go to choose' : 'Drag the line or a point; arrow keys step');
+  say(panel.root.querySelector('.hint'), panel.dragging ? 'Release to choose' : 'Drag the line or a point; arrow keys step');
 }
