@@ -26,7 +26,7 @@ baseline: .venv/check.stamp
 
 docs: .venv/run.stamp
 	$(BIN)/python docs/make_cli.py
-	$(BIN)/python docs/write_rates_table.py
+	$(BIN)/python docs/make_rates_table.py
 
 screenshots: .venv/test.stamp
 	$(BIN)/python docs/make_screenshots.py

@@ -1,7 +1,7 @@
 """The table of rates: every figure that follows from the four counts at a threshold.
 
 Adding a rate is one entry in RATES. `evaluate`, `threshold`, `verify` and `compare` print it and write it to JSON, the
-pages show it, and `docs/write_rates_table.py` writes it into docs/metrics.md.
+pages show it, and `docs/make_rates_table.py` writes it into docs/metrics.md.
 """
 
 from collections.abc import Callable

@@ -77,6 +77,13 @@ def tied(seed: int, n: int = 80, values: int = 8) -> tuple[np.ndarray, np.ndarra
     return scores, labels
 
 
+def separated(abnormal: int, normal: int = 100, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of two overlapping classes, abnormal studies first, and their labels."""
+    random = np.random.default_rng(seed)
+    scores = np.r_[random.beta(4, 2, abnormal), random.beta(2, 4, normal)].round(3)
+    return scores, np.r_[np.ones(abnormal), np.zeros(normal)]
+
+
 def predictions(studies: int = 200, seed: int = 0, bones=("wrist", "elbow", "hip")) -> pd.DataFrame:
     """PREDICTIONS: one to four radiographs a study, up to three studies a patient, logits that depend on the label."""
     random = np.random.default_rng(seed)

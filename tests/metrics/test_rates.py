@@ -16,9 +16,8 @@ from core.metrics.intervals import clopper_pearson
 from core.metrics.rates import FORMATS, RATES, Rate, interval_text, rates_at, rates_text
 from core.metrics.studies import study_table
 from core.metrics.thresholds import choice_facts, choose, figures_at, parse_rule
-from docs.write_rates_table import PAGE, with_table
-from tests.metrics.examples import P, Q, Y, one_view_each, predictions
-from tests.metrics.test_threshold_search import separated
+from docs.make_rates_table import PAGE, with_table
+from tests.metrics.examples import P, Q, Y, one_view_each, predictions, separated
 
 NAME = "false_alarm_rate"
 NEW = Rate(
@@ -44,7 +43,7 @@ def test_every_entry_is_complete():
 
 def test_docs_have_the_table_of_rates_of_the_code():
     page = PAGE.read_text(encoding="utf-8")
-    assert page == with_table(page), "run: python docs/write_rates_table.py"
+    assert page == with_table(page), "run: make docs"
 
 
 def test_the_json_of_evaluate_has_a_new_rate(with_new_rate):

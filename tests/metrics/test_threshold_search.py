@@ -5,16 +5,10 @@ from scipy.stats import binom
 from core.metrics import thresholds
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.intervals import clopper_pearson, wilson
-from tests.metrics.examples import P, Y, tied
+from tests.metrics.examples import P, Y, separated, tied
 from tests.refusals import refused
 
 T20 = counts_table(P, Y)
-
-
-def separated(abnormal, normal=100, seed=0):
-    random = np.random.default_rng(seed)
-    scores = np.r_[random.beta(4, 2, abnormal), random.beta(2, 4, normal)].round(3)
-    return scores, np.r_[np.ones(abnormal), np.zeros(normal)]
 
 
 # ---- the highest threshold that meets a sensitivity

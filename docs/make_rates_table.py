@@ -1,4 +1,4 @@
-"""Write the table of rates (core.metrics.rates.RATES) into docs/metrics.md. Run: python docs/write_rates_table.py"""
+"""Write the table of rates (core.metrics.rates.RATES) into docs/metrics.md. Run: python docs/make_rates_table.py"""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from core.metrics.rates import rates_markdown
 
 PAGE = Path(__file__).resolve().parent / "metrics.md"
-BEGIN, END = "<!-- rates: written by docs/write_rates_table.py -->\n", "<!-- end of rates -->\n"
+BEGIN, END = "<!-- rates: written by docs/make_rates_table.py -->\n", "<!-- end of rates -->\n"
 
 
 def with_table(page: str) -> str:
