@@ -27,7 +27,7 @@ def test_augment_check_gives_one_json_object(home):
     blind = json.loads(core(home, "augment-check", "light", "--data", "tree", "--json"))
     assert blind["radiographs"] == 0 and blind["kept"] is None
     assert "cannot be counted" in core(home, "augment-check", "light", "--data", "tree")
-    assert "no augmentation 'nobody'" in core(home, "augment-check", "nobody", "--data", "tree", status=1)
+    assert "[augmentation-missing]" in core(home, "augment-check", "nobody", "--data", "tree", status=1)
 
 
 def test_train_takes_the_named_augmentation_and_keeps_its_hash(home, tmp_path):

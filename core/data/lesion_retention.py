@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.abnormality_masks import AbnormalityMasks
-from core.data.augment import Augmentation, draw_table, matrices
+from core.data.augment import Augmentation, draw_table, homographies
 from core.data.augment.draws import inverse
 from core.data.index import Dataset, read_index
 from core.data.input_spec import InputSpec
@@ -41,7 +41,7 @@ def retention_table(
     for first in range(0, draws, _EPOCHS_PER_TABLE):
         epochs = np.arange(first, min(first + _EPOCHS_PER_TABLE, draws))
         drawn = draw_table(augmentation, names * len(epochs), seed, np.repeat(epochs, len(names)))
-        forward = inverse(matrices(drawn)) if moves or flips else np.repeat(np.eye(3)[None], len(drawn), axis=0)
+        forward = inverse(homographies(drawn)) if moves or flips else np.repeat(np.eye(3)[None], len(drawn), axis=0)
         squares = drawn[["erasing_x", "erasing_y", "erasing_side"]].to_numpy()
         for place, ((left, top, side), back) in enumerate(zip(squares, forward)):
             x, y, w = back @ points[place % len(names)]

@@ -39,7 +39,7 @@ def draw_logits(
     """Logits float64 [n] of one radiograph, uint8 [s, s], augmented as in each of these epochs, without mixing."""
     one = torch.from_numpy(np.ascontiguousarray(pixels))[None].to(classifier.device)
     many = one.expand(len(epochs), -1, -1)
-    return logits_of(classifier, apply(augmentation.alone, many, [image_id] * len(epochs), seed, list(epochs)))
+    return logits_of(classifier, apply(augmentation.without_mixing, many, [image_id] * len(epochs), seed, list(epochs)))
 
 
 def score_stability(original: float, logits: np.ndarray, threshold: float) -> dict:
@@ -119,7 +119,7 @@ def stability_rows(
 
 def stability_file(checkpoint: Checkpoint, dataset: Dataset, augmentation: Augmentation, draws: int, seed: int) -> Path:
     """The file of the draws of these weights under this augmentation."""
-    name = f"{checkpoint.weights_hash[:16]}-{augmentation.alone.hash()}-{draws}-{seed}.parquet"
+    name = f"{checkpoint.weights_hash[:16]}-{augmentation.without_mixing.hash()}-{draws}-{seed}.parquet"
     return home() / "stability" / dataset.name / name
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from core.data.augment import Company, carried_out, mix, mix_table, mixed_targets, planned
+from core.data.augment import EpochImages, apply_plan, make_plan, mix, mix_table, mixed_targets
 from core.data.pixel_batches import take_rows
 from core.device import channels_last
 from core.training.balance import loss_weights
@@ -36,7 +36,7 @@ def training_batches(
 
     The pixels of a sample depend on seed, epoch and radiograph alone, not on the other samples of its batch.
     """
-    augmentation, seed, company = recipe.augmentation, recipe.seed, Company.of(data.image_ids)
+    augmentation, seed, company = recipe.augmentation, recipe.seed, EpochImages.of(data.image_ids)
     samples = data.samples
     labels = samples.rows["label"].to_numpy(np.float32)
     weighs = recipe.balance == "weight"
@@ -49,10 +49,10 @@ def training_batches(
     for first in range(0, len(batches), BATCHES_PLANNED):
         block = batches[first : first + BATCHES_PLANNED]
         radiographs = [samples.radiographs(chosen) for chosen in block]
-        plan = planned(augmentation, data.image_ids[np.concatenate(radiographs)], seed, epoch, side)
+        plan = make_plan(augmentation, data.image_ids[np.concatenate(radiographs)], seed, epoch, side)
         ends = np.cumsum([0, *map(len, radiographs)])
         for chosen, rows, start, stop in zip(block, radiographs, ends, ends[1:]):
-            unit = carried_out(plan.part(start, stop), fetch(rows))
+            unit = apply_plan(plan.part(start, stop), fetch(rows))
             target, weight = labels[chosen], weights[chosen]
             if augmentation.mixes:
                 table = mix_table(augmentation, company, data.image_ids[chosen], seed, epoch, side)

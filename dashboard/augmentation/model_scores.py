@@ -26,7 +26,7 @@ def show(view: View, sampling: Sampling) -> None:
     original = loader.square(loader.film_of(view.dataset, sampling.row), checkpoint.input_spec)
     logits: list[float] = []
     base = float(loaders.classifier(checkpoint).logits(original[None])[0])
-    draws = loader.Draws(augmentation.alone, sampling.row["image_id"], sampling.seed)
+    draws = loader.Draws(augmentation.without_mixing, sampling.row["image_id"], sampling.seed)
     # In steps, so that a slider moved meanwhile is not kept waiting by a large network.
     for first in range(0, DRAWS, STEP):
         logits.extend(loader.draw_logits(checkpoint, original, draws, first, first + STEP))

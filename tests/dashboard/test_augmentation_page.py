@@ -69,7 +69,7 @@ def test_what_is_saved_is_found_and_trains_with_its_hash(house):
     assert json.loads(named_file("hands").read_text())["hash"] == SPEC.hash()
     app.slider(key="aug_scale").set_value(7.0).run()
     app.button(key="save_spec").click().run()
-    assert "names another augmentation already" in words(app) and find_augmentation("hands") == SPEC
+    assert "is another augmentation" in words(app) and find_augmentation("hands") == SPEC
     named_file("hands").unlink()
 
 

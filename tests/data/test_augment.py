@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.data.augment import LIMITS, PRESETS, Augmentation, apply, draw_table, matrices
-from core.errors import OverreadError
+from core.data.augment import LIMITS, PRESETS, Augmentation, apply, draw_table, homographies
+from tests.refusals import refused
 
 IDS = [f"image{n}" for n in range(200)]
 PIXELS = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (200, 24, 24)).astype(np.uint8))
@@ -11,20 +11,20 @@ STRONG = PRESETS["strong"]
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_an_image_gets_the_same_in_any_batch(name):
+def test_an_image_gets_the_same_pixels_in_any_batch(name):
     whole = apply(PRESETS[name], PIXELS, IDS, seed=3, epoch=2)
     for part in ([5], [199, 0, 5], list(range(60, 90))):
         assert torch.equal(apply(PRESETS[name], PIXELS[part], [IDS[n] for n in part], 3, 2), whole[part])
 
 
-def test_an_old_seed_still_means_the_same():
-    # Drawn in November 2026; whoever changes these changes what every recipe kept so far trains on.
+def test_an_old_seed_gives_the_same_draws():
+    # Values of November 2026. If they change, every stored recipe trains on other pixels.
     drawn = draw_table(STRONG, ["patient/1.png"], seed=4, epoch=2)
     assert drawn["key"].tolist() == [-284198879482921766] and not drawn["horizontal_flip"].any()
     kept = {"rotation": -14.043735318007572, "scale": 1.0606164722207656, "contrast": 1.1953409716583923}
     assert drawn[list(kept)].iloc[0].to_dict() == kept
     everywhere = Augmentation(rotation=20, perspective=0.3, crop=1, shear=5, translation=0.1)
-    found = matrices(draw_table(everywhere, ["patient/1.png"], seed=4, epoch=2))[0]
+    found = homographies(draw_table(everywhere, ["patient/1.png"], seed=4, epoch=2))[0]
     assert found == pytest.approx(
         np.array(
             [
@@ -47,7 +47,7 @@ def test_epoch_seed_and_image_each_change_the_draw():
         assert abs(np.corrcoef(base, other["rotation"])[0, 1]) < 0.25
 
 
-def test_draws_fill_their_ranges_and_do_not_go_together():
+def test_draws_fill_their_ranges_and_are_uncorrelated():
     ids = [str(n) for n in range(4000)]
     draws = draw_table(STRONG, ids, 0, 0)
     assert abs(draws["rotation"].mean()) < 1 and draws["rotation"].abs().max() <= 25
@@ -73,7 +73,7 @@ def test_a_certain_flip_is_exact():
 
 
 def one_draw(**values):
-    """A draw by hand: everything at rest but what is given."""
+    """A draw by hand: the given values, and no change otherwise."""
     draws = draw_table(Augmentation(), ["a"], 0, 0)
     for name, value in values.items():
         draws[name] = value
@@ -81,21 +81,21 @@ def one_draw(**values):
 
 
 def test_a_quarter_turn_is_counter_clockwise():
-    # The result's top centre (0, -1) comes from the source's right edge (1, 0).
-    at_top = matrices(one_draw(rotation=90.0))[0] @ [0, -1, 1]
+    # The top centre (0, -1) of the result comes from the right edge (1, 0) of the source.
+    at_top = homographies(one_draw(rotation=90.0))[0] @ [0, -1, 1]
     assert at_top == pytest.approx([1, 0, 1], abs=1e-9)
 
 
-def test_a_translation_moves_the_image_by_that_part_of_its_side():
-    # What was in the middle lies a quarter of the side further right: the result's (.5, 0) comes from (0, 0).
-    assert matrices(one_draw(translation_x=0.25))[0] @ [0.5, 0, 1] == pytest.approx([0, 0, 1])
+def test_a_translation_moves_the_image_by_a_fraction_of_its_side():
+    # The middle moves right by a quarter of the side: (.5, 0) of the result comes from (0, 0) of the source.
+    assert homographies(one_draw(translation_x=0.25))[0] @ [0.5, 0, 1] == pytest.approx([0, 0, 1])
 
 
 def test_scale_two_enlarges():
-    assert matrices(one_draw(scale=2.0))[0] @ [1, 1, 1] == pytest.approx([0.5, 0.5, 1])
+    assert homographies(one_draw(scale=2.0))[0] @ [1, 1, 1] == pytest.approx([0.5, 0.5, 1])
 
 
-def test_noise_has_the_stated_spread_and_differs_between_pixels_and_images():
+def test_noise_has_the_drawn_spread_and_differs_between_pixels_and_images():
     grey = torch.full((50, 40, 40), 128, dtype=torch.uint8)
     ids = [str(n) for n in range(50)]
     augmentation = Augmentation(noise=0.1)
@@ -130,9 +130,9 @@ def test_json_round_trip_is_exact_and_the_hash_follows(name):
 
 def test_bad_values_are_named():
     for name, (_, high) in LIMITS.items():
-        with pytest.raises(OverreadError, match=f"{name} is .*; expected"):
+        with refused("augmentation-out-of-range", f"{name} is"):
             Augmentation(**{name: high + 1})
-    with pytest.raises(OverreadError, match="holds unknown 'spin'"):
+    with refused("augmentation-field-unknown", "'spin'"):
         Augmentation.from_json('{"spin": 1}')
-    with pytest.raises(OverreadError, match="is not JSON"):
+    with refused("augmentation-not-json"):
         Augmentation.from_json("{")

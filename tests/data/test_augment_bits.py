@@ -1,4 +1,4 @@
-"""A sample's pixels are its own: to the bit the same in any batch, at any place, in any order."""
+"""A sample's pixels are the same, bit for bit, in any batch, at any place and in any order."""
 
 import os
 import subprocess
@@ -100,6 +100,6 @@ for name, augmentation in ALONE.items():
 
 
 @pytest.mark.parametrize("capability", ["default", "avx2", "avx512"])
-def test_no_batch_changes_a_sample_on_lesser_processors(capability):
+def test_no_batch_changes_a_sample_on_older_processors(capability):
     environment = {**os.environ, "ATEN_CPU_CAPABILITY": capability}
     subprocess.run([sys.executable, "-c", IN_PARTS], check=True, env=environment, timeout=300)

@@ -1,10 +1,10 @@
-"""MixUp and CutMix: whom a sample meets depends on seed, epoch, image and company, never on the batch."""
+"""MixUp and CutMix: a sample's partner depends on seed, epoch, image and the epoch's images, never on the batch."""
 
 import numpy as np
 import pytest
 import torch
 
-from core.data.augment import Augmentation, Company, apply, mix, mix_table, mixed_targets
+from core.data.augment import Augmentation, EpochImages, apply, mix, mix_table, mixed_targets
 
 COUNT, SIDE = 40, 24
 IDS = np.array([f"image {number}" for number in range(COUNT)], dtype=object)
@@ -13,8 +13,8 @@ BOTH = Augmentation(mixup=0.5, cutmix=0.5, rotation=20, noise=0.05)
 
 
 def samples(augmentation, chosen, ids=IDS, pixels=PIXELS, epoch=4):
-    """What training makes of these of the company."""
-    table = mix_table(augmentation, Company.of(ids), ids[chosen], 3, epoch, SIDE)
+    """The mixed samples of the chosen images, as in training."""
+    table = mix_table(augmentation, EpochImages.of(ids), ids[chosen], 3, epoch, SIDE)
     unit = apply(augmentation, torch.from_numpy(pixels[chosen]), ids[chosen], 3, epoch)
     return mix(augmentation, unit, table, lambda at: torch.from_numpy(pixels[at]), 3, epoch), table
 
@@ -25,7 +25,7 @@ def test_no_batch_changes_a_mixed_sample():
         assert torch.equal(samples(BOTH, np.array(chosen))[0], whole[chosen])
 
 
-def test_the_order_of_the_company_changes_nothing():
+def test_the_order_of_the_epoch_images_changes_nothing():
     turned = np.arange(COUNT)[::-1]
     one, table = samples(BOTH, np.arange(COUNT))
     other, again = samples(BOTH, turned, IDS[turned], PIXELS[turned])
@@ -34,15 +34,15 @@ def test_the_order_of_the_company_changes_nothing():
         assert IDS[row["place"]] == row["partner"]
 
 
-def test_nobody_meets_himself_and_partners_change_with_the_epoch():
+def test_no_image_is_its_own_partner_and_partners_change_with_the_epoch():
     table = samples(Augmentation(mixup=1), np.arange(COUNT))[1]
     assert (table["partner"] != table.index).all() and (table["place"] >= 0).all()
     assert (samples(Augmentation(mixup=1), np.arange(COUNT), epoch=5)[1]["partner"] != table["partner"]).mean() > 0.8
-    alone = mix_table(Augmentation(mixup=1), Company.of(["a"]), ["a"], 0, 0, SIDE)
+    alone = mix_table(Augmentation(mixup=1), EpochImages.of(["a"]), ["a"], 0, 0, SIDE)
     assert alone["place"].item() == -1 and alone["share"].item() == 1
 
 
-def test_mixup_is_the_weighted_sum_of_both():
+def test_mixup_is_the_weighted_sum():
     augmentation = Augmentation(mixup=1, mixup_alpha=1, horizontal_flip=0.5)
     found, table = samples(augmentation, np.arange(COUNT))
     own = apply(augmentation, torch.from_numpy(PIXELS), IDS, 3, 4)
@@ -52,7 +52,7 @@ def test_mixup_is_the_weighted_sum_of_both():
     assert table["share"].mean() == pytest.approx(0.75, abs=0.08)
 
 
-def test_cutmix_takes_a_window_and_just_its_part_of_the_label():
+def test_cutmix_mixes_the_label_by_the_area_of_the_window():
     found, table = samples(Augmentation(cutmix=1), np.arange(COUNT))
     own = torch.from_numpy(PIXELS).float() / 255
     for place, (_, row) in enumerate(table.iterrows()):
@@ -62,7 +62,7 @@ def test_cutmix_takes_a_window_and_just_its_part_of_the_label():
         assert row["share"] == pytest.approx(1 - inside.float().mean().item())
 
 
-def test_soft_targets_give_the_sum_of_both_losses():
+def test_soft_targets_give_the_sum_of_the_two_losses():
     random = np.random.default_rng(2)
     labels, weights = random.integers(0, 2, COUNT).astype(np.float32), random.random(COUNT).astype(np.float32) + 0.1
     chosen = np.arange(5, 30)

@@ -1,4 +1,4 @@
-"""Every operation against another library's, and the two ways of doing it (OpenCV, torch) against each other."""
+"""Every operation compared with another library's, and OpenCV compared with torch."""
 
 import cv2
 import numpy as np
@@ -8,19 +8,19 @@ from PIL import Image, ImageEnhance
 from scipy import stats
 from torchvision.transforms.v2 import functional as peer
 
-from core.data.augment import Augmentation, apply, draw_table, matrices
+from core.data.augment import Augmentation, apply, draw_table, homographies
 from core.data.augment.draws import CORNERS, in_pixels
-from core.data.augment.on_cpu import carry_out as on_cpu
+from core.data.augment.on_cpu import apply_plan as on_cpu
 from core.data.augment.on_cpu import noise, warped
-from core.data.augment.on_device import carry_out as on_device
-from core.data.augment.plan import plan_of
+from core.data.augment.on_device import apply_plan as on_device
+from core.data.augment.plan import plan_from_draws
 from tests.data.test_augment import one_draw
 
 SIDE = 61
 
 
 def films(count=6, side=SIDE):
-    """Smooth grey levels with edges and a black border, as a letterboxed radiograph has."""
+    """Smooth grey levels with edges and a black border, like a padded radiograph."""
     random = np.random.default_rng(1)
     made = np.zeros((count, side, side), np.uint8)
     for film in made:
@@ -37,27 +37,27 @@ def made(augmentation, pixels=FILMS, epoch=0):
     return grey.numpy(), draw_table(augmentation, IDS[: len(pixels)], 0, epoch)
 
 
-def test_perspective_takes_the_corners_where_torchvision_takes_them():
+def test_perspective_as_torchvision():
     augmentation = Augmentation(perspective=0.5)
     found, draws = made(augmentation)
     start = [[0, 0], [SIDE, 0], [SIDE, SIDE], [0, SIDE]]
     for place, film in enumerate(FILMS):
         moved = draws[list(CORNERS)].to_numpy()[place].reshape(4, 2) * SIDE / 2
         whole = [[x + dx, y + dy] for (x, y), (dx, dy) in zip(start, moved)]
-        # torchvision counts corners from the image's edge.
+        # torchvision measures corners from the edge of the image.
         wanted = peer.perspective_image(torch.from_numpy(film)[None].float(), start, whole, fill=None)[0].numpy()
         assert np.abs(found[place] - wanted)[2:-2, 2:-2].max() <= 2
 
 
-def test_perspective_sends_each_corner_of_the_square_to_its_place():
+def test_perspective_moves_each_corner_to_its_drawn_place():
     draws = draw_table(Augmentation(perspective=0.6), IDS, 3, 0)
-    for one, back in zip(draws[list(CORNERS)].to_numpy().reshape(-1, 4, 2), matrices(draws)):
+    for one, back in zip(draws[list(CORNERS)].to_numpy().reshape(-1, 4, 2), homographies(draws)):
         for corner, moved in zip(np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]), one):
             at = back @ [*(corner + moved), 1]
             assert at[:2] / at[2] == pytest.approx(corner, abs=1e-9)
 
 
-def test_a_crop_is_the_window_resized():
+def test_a_crop_equals_the_resized_window():
     augmentation = Augmentation(crop=1, crop_area=0.3, crop_aspect=0.5)
     found, draws = made(augmentation)
     for place, film in enumerate(FILMS):
@@ -85,21 +85,21 @@ def test_rotation_and_scale_as_torchvision():
 
 
 @pytest.mark.parametrize("side", [33, 61, 128])
-def test_without_perspective_the_shorter_way_gives_the_same_bytes(side):
+def test_without_perspective_the_affine_map_gives_the_same_bytes(side):
     augmentation, pixels = Augmentation(rotation=180, scale=0.5, shear=20, crop=0.5), films(side=side)
-    maps = in_pixels(matrices(draw_table(augmentation, IDS, 0, 0)), side)
+    maps = in_pixels(homographies(draw_table(augmentation, IDS, 0, 0)), side)
     bilinear = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     for film, homography in zip(pixels, maps):
         wanted = cv2.warpPerspective(film, homography, (side, side), flags=bilinear)
         assert np.array_equal(warped(film, homography), wanted)
 
 
-def test_equalisation_is_opencvs():
+def test_equalisation_equals_opencvs():
     found, _ = made(Augmentation(equalisation=1))
     assert np.array_equal(found.round(), [cv2.equalizeHist(film) for film in FILMS])
 
 
-def test_clahe_is_opencvs_at_the_limit_drawn():
+def test_clahe_equals_opencvs_at_the_drawn_limit():
     found, draws = made(Augmentation(clahe=1, clahe_limit=6))
     wanted = [cv2.createCLAHE(limit, (8, 8)).apply(film) for film, limit in zip(FILMS, draws["clahe"])]
     assert np.array_equal(found.round(), wanted) and draws["clahe"].between(1, 6).all()
@@ -140,31 +140,31 @@ def test_sharpness_as_torchvision_and_pillow():
     ids=lambda augmentation: augmentation.to_text()[:30],
 )
 @pytest.mark.parametrize("side", [61, 64, 100])
-def test_both_ways_agree_to_a_grey_level(augmentation, side):
+def test_opencv_and_torch_agree_to_one_grey_level(augmentation, side):
     pixels = films(side=side)
-    plan = plan_of(augmentation, draw_table(augmentation, IDS, 0, 0), side)
+    plan = plan_from_draws(augmentation, draw_table(augmentation, IDS, 0, 0), side)
     one, other = on_cpu(pixels, plan), on_device(torch.from_numpy(pixels), plan).numpy()
     steep = np.abs(np.diff(plan.tables, axis=1)).max() * 255 if augmentation.gamma else 1
     apart = np.abs(one - other) * 255
-    # Interpolation may round to the next level on either side; a handful of pixels lie on black borders.
+    # Interpolation may round to a neighbouring level; a few pixels are on black borders.
     assert np.quantile(apart, 0.995) <= 1.01 * max(steep, 1) and apart.mean() < 0.3
 
 
-def test_a_film_of_one_level_survives_everything():
+def test_an_image_of_one_level_survives_everything():
     flat = np.full((1, 40, 40), 90, np.uint8)
     for augmentation in (Augmentation(equalisation=1), Augmentation(clahe=1), Augmentation(sharpness=1, blur=0.02)):
-        plan = plan_of(augmentation, draw_table(augmentation, ["a"], 0, 0), 40)
+        plan = plan_from_draws(augmentation, draw_table(augmentation, ["a"], 0, 0), 40)
         one, other = on_cpu(flat, plan), on_device(torch.from_numpy(flat), plan).numpy()
         assert np.isfinite(one).all() and np.abs(one - other).max() <= 1.01 / 255
 
 
-def test_maps_between_pixels_leave_the_middle_of_each_pixel_where_it_is():
-    assert in_pixels(matrices(one_draw()), 17)[0] == pytest.approx(np.eye(3))
+def test_the_identity_keeps_pixel_centres():
+    assert in_pixels(homographies(one_draw()), 17)[0] == pytest.approx(np.eye(3))
 
 
-def test_noise_is_the_same_to_the_bit_both_ways_and_normal():
+def test_noise_is_normal_and_equal_bit_for_bit_in_both():
     augmentation = Augmentation(noise=0.2, erasing=0.5)
-    plan = plan_of(augmentation, draw_table(augmentation, IDS, 0, 0), 61)
+    plan = plan_from_draws(augmentation, draw_table(augmentation, IDS, 0, 0), 61)
     assert np.array_equal(on_cpu(FILMS, plan), on_device(torch.from_numpy(FILMS), plan).numpy())
     one = noise(plan.keys[0], 255).ravel()
     assert stats.kstest(one, "norm").pvalue > 0.001

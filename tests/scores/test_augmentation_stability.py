@@ -32,7 +32,7 @@ def test_each_draw_is_the_score_of_its_sample(trained):
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16)).astype(np.uint8)
     found = draw_logits(classifier, STRONG, pixels, "a", 3, range(20))
     for epoch in (0, 7, 19):
-        unit = apply(STRONG.alone, torch.from_numpy(pixels)[None], ["a"], 3, epoch)
+        unit = apply(STRONG.without_mixing, torch.from_numpy(pixels)[None], ["a"], 3, epoch)
         with torch.inference_mode():
             assert found[epoch] == pytest.approx(classifier.model(classifier.spec.normalise(unit)).item(), abs=1e-4)
     assert found.std() > 0

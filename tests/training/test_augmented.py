@@ -14,7 +14,7 @@ from tests.refusals import refused
 from tests.training.test_loop import RECIPE
 
 EVERYTHING = Augmentation(**{name: max(low, min(0.5, high)) for name, (low, high) in LIMITS.items()})
-SPECS = {"everything": EVERYTHING, "mixing": Augmentation(mixup=0.5, cutmix=0.5), "alone": EVERYTHING.alone}
+SPECS = {"everything": EVERYTHING, "mixing": Augmentation(mixup=0.5, cutmix=0.5), "alone": EVERYTHING.without_mixing}
 
 
 @pytest.fixture

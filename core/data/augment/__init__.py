@@ -1,14 +1,15 @@
-"""Augmentation: one value from which both the training pixels and the preview are made.
+"""Augmentation: one value that produces both the training pixels and their preview.
 
-What a sample gets depends only on (augmentation, image, epoch, seed), never on its place in a batch, so that the
-preview of an image is what training sees. `spec` the value, `draws` what each sample is given, `plan` what that means
-for pixels, `on_cpu` and `on_device` the two ways of doing it, `pixels` both under one name, `mixing` MixUp and CutMix.
+A sample depends only on (augmentation, image, epoch, seed), never on its place in a batch, so the preview of an image
+is what training sees. `spec` is the value, `draws` the random numbers of each sample, `plan` the operations that follow
+from them, `on_cpu` and `on_device` two implementations of a plan, `pixels` chooses between them, `mixing` is MixUp and
+CutMix.
 """
 
-from core.data.augment.draws import draw_table, matrices
-from core.data.augment.mixing import Company, mix, mix_table, mixed_targets
+from core.data.augment.draws import draw_table, homographies
+from core.data.augment.mixing import EpochImages, mix, mix_table, mixed_targets
 from core.data.augment.named import find_augmentation, list_named, read_file, save_named
-from core.data.augment.pixels import apply, carried_out, planned
+from core.data.augment.pixels import apply, apply_plan, make_plan
 from core.data.augment.preview import preview
 from core.data.augment.spec import LIMITS, PRESETS, VERSION, Augmentation, difference
 
@@ -17,18 +18,18 @@ __all__ = [
     "PRESETS",
     "VERSION",
     "Augmentation",
-    "Company",
+    "EpochImages",
     "apply",
-    "carried_out",
+    "apply_plan",
     "difference",
     "draw_table",
     "find_augmentation",
+    "homographies",
     "list_named",
-    "matrices",
+    "make_plan",
     "mix",
     "mix_table",
     "mixed_targets",
-    "planned",
     "preview",
     "read_file",
     "save_named",

@@ -1,7 +1,7 @@
-"""What each sample is given: draws by counter, from the hash of seed, epoch and image alone. Needs no torch.
+"""Random numbers of each sample, from a hash of seed, epoch and image. Imports no torch.
 
-No figure here may depend on the batch it is made in: sums and products are taken element by element, and what a library
-may round otherwise at the end of a row (cos, pow) is taken one number at a time.
+Nothing here may depend on the batch: sums and products are computed element by element, and functions that a library
+may round differently at the end of a row (cos, pow) one number at a time.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import pandas as pd
 
 from core.data.augment.spec import Augmentation
 
-# One column of uniform draws each; appended to, never reordered, so that old seeds keep their meaning.
+# One uniform random number each. Only append to this list, so that old seeds keep their meaning.
 DRAWS = (
     "horizontal_flip", "vertical_flip", "rotation", "translation_x", "translation_y", "scale", "shear", "brightness",
     "contrast", "gamma", "noise", "inversion", "erasing", "erasing_size", "erasing_x", "erasing_y",
@@ -22,7 +22,7 @@ DRAWS = (
     "equalisation", "clahe", "clahe_limit", "blur", "sharpness",
     "mixup", "mixup_share", "cutmix", "cutmix_area", "cutmix_x", "cutmix_y", "partner",
 )  # fmt: skip
-# The corners in the order left top, right top, right bottom, left bottom, x before y, and which way is inwards.
+# The corners in the order top left, top right, bottom right, bottom left, x before y, and their inward direction.
 CORNERS = tuple(f"corner_{number}" for number in range(8))
 _CORNER = [DRAWS.index(name) for name in CORNERS]
 _INWARDS = np.array([1, 1, -1, 1, -1, -1, 1, -1])
@@ -33,21 +33,21 @@ _MOVES = (
 )  # fmt: skip
 
 
-# By name what each sample is given, [n] each: what `draws_of` gives, or the table of it.
+# Values [n] by name, from `draws_of` or as a table.
 Draws = Mapping[str, np.ndarray] | pd.DataFrame
 
 
 def draw_table(augmentation: Augmentation, image_ids, seed: int, epoch) -> pd.DataFrame:
-    """What each sample gets, as `draws_of` has it: one row an image."""
+    """`draws_of` as a table, one row per image."""
     return pd.DataFrame(draws_of(augmentation, image_ids, seed, epoch), index=pd.Index(image_ids, name="image_id"))
 
 
 def draws_of(augmentation: Augmentation, image_ids, seed: int, epoch) -> dict[str, np.ndarray]:
-    """What each sample gets, [n] by name in the units of Augmentation, `key` for its noise.
+    """The parameters of each sample, [n] by name, in the units of Augmentation; `key` seeds its noise.
 
-    epoch: one for all, or one each. corner_0 .. corner_7 are how far each corner is moved, of half the side; crop_* is
-    the window kept, in parts of the side; blur is 0 and clahe is 0 where they are left out. Plain arrays, since a table
-    a batch takes longer than what is in it.
+    epoch: one for all samples, or one each. corner_0 .. corner_7: shift of each corner, as a fraction of half the side;
+    crop_*: the kept window, as fractions of the side; blur and clahe are 0 for samples without them. Plain arrays,
+    since making a table for every batch would take longer than the draws.
     """
     a, keys = augmentation, keys_of(image_ids, seed, epoch)
     drawn = uniform_draws(keys)
@@ -85,18 +85,18 @@ def draws_of(augmentation: Augmentation, image_ids, seed: int, epoch) -> dict[st
     }
 
 
-def matrices(draws: Draws) -> np.ndarray:
-    """Homographies float64 [n, 3, 3] from a result's coordinates to the source's, both -1..1 from edge to edge.
+def homographies(draws: Draws) -> np.ndarray:
+    """Homographies float64 [n, 3, 3] from the result's coordinates to the source's, both -1..1 from edge to edge.
 
-    The image is flipped, sheared and scaled, rotated counter-clockwise, moved by the translation, its corners are moved
-    inwards, and the window of the crop becomes the whole. One map, so the image is resampled once.
+    The image is flipped, sheared and scaled, rotated counter-clockwise, translated, its corners are moved inwards, and
+    the window of the crop becomes the whole image. It is one map, so the image is resampled once.
     """
     d = {name: np.asarray(draws[name]) for name in _MOVES}
     cos, sin, tan = (
         np.array([function(value) for value in np.deg2rad(d[name]).tolist()])
         for function, name in ((math.cos, "rotation"), (math.sin, "rotation"), (math.tan, "shear"))
     )
-    # Flipped, sheared and scaled: [[x, slant, 0], [0, y, 0], [0, 0, 1]]; then turned and moved.
+    # Flip, shear and scale are [[x, slant, 0], [0, y, 0], [0, 0, 1]]; then rotation and translation.
     x, y = (np.where(d[f"{name}_flip"], -d["scale"], d["scale"]) for name in ("horizontal", "vertical"))
     slant, across, down = tan * y, 2 * d["translation_x"], 2 * d["translation_y"]
     forward = _rows([[cos * x, cos * slant + sin * y, across], [-sin * x, cos * y - sin * slant, down], [0, 0, 1]])
@@ -109,7 +109,7 @@ def matrices(draws: Draws) -> np.ndarray:
 
 
 def in_pixels(maps: np.ndarray, side: int) -> np.ndarray:
-    """The same homographies between pixel indices of images of that side."""
+    """The same homographies between pixel indices of images of this side."""
     half, middle = side / 2, (side - 1) / 2
     to = np.array([[half, 0, middle], [0, half, middle], [0, 0, 1.0]])
     back = np.array([[1 / half, 0, -middle / half], [0, 1 / half, -middle / half], [0, 0, 1.0]])
@@ -117,12 +117,12 @@ def in_pixels(maps: np.ndarray, side: int) -> np.ndarray:
 
 
 def product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Products of matrices [n or 1, 3, 3], element by element: no library decides in which order to add."""
+    """Products of matrices [n or 1, 3, 3], element by element, so that the order of additions is fixed."""
     return sum(one[:, :, middle, None] * other[:, None, middle, :] for middle in range(3))
 
 
 def inverse(maps: np.ndarray) -> np.ndarray:
-    """Inverses of matrices [n, 3, 3] up to a factor that homographies do not see, the last element 1."""
+    """Inverses of homographies [n, 3, 3], scaled so that the last element is 1."""
     a, b, c, d, e, f, g, h, i = (maps[:, row, column] for row in range(3) for column in range(3))
     found = _rows(
         [
@@ -135,7 +135,7 @@ def inverse(maps: np.ndarray) -> np.ndarray:
 
 
 def _tilts(draws: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The map that takes the square's corners where the draws have them (Heckbert 1989, square to quadrilateral)."""
+    """The map from the square's corners to the drawn corners (Heckbert 1989, square to quadrilateral)."""
     x0, y0, x1, y1, x2, y2, x3, y3 = (draws[name] + place for name, place in zip(CORNERS, _PLACES))
     dx1, dx2, sx = x1 - x2, x3 - x2, x0 - x1 + x2 - x3
     dy1, dy2, sy = y1 - y2, y3 - y2, y0 - y1 + y2 - y3
@@ -147,7 +147,7 @@ def _tilts(draws: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _rows(rows: list[list[np.ndarray | float]]) -> np.ndarray:
-    """Matrices [n, 3, 3] from their elements, the first of which is [n]; each element's values lie in one row."""
+    """Matrices [n, 3, 3] from their elements, each [n] or a number; the first must be [n]."""
     found = np.empty((3, 3, len(rows[0][0])))
     for places, row in zip(found, rows):
         for place, values in zip(places, row):
@@ -160,12 +160,12 @@ def powers(base: float, exponents: np.ndarray) -> np.ndarray:
     return np.array([base**exponent for exponent in exponents.tolist()])
 
 
-# SplitMix64 (Steele, Lea and Flood 2014): a counter and a mixing function, so any draw can be made on its own.
+# SplitMix64 (Steele, Lea and Flood 2014): a counter and a mixing function, so any number can be computed alone.
 GOLDEN, FIRST, SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 def keys_of(image_ids, seed: int, epoch) -> np.ndarray:
-    """64 bits for each sample, uint64 [n]; `epoch` is one for all or one each."""
+    """64 bits for each sample, uint64 [n]. epoch: one for all samples, or one each."""
     epochs = np.broadcast_to(epoch, len(image_ids)).tolist()
     digests = [
         hashlib.blake2b(f"{seed} {when} {image}".encode(), digest_size=8).digest()
@@ -175,8 +175,8 @@ def keys_of(image_ids, seed: int, epoch) -> np.ndarray:
 
 
 def uniform_draws(keys: np.ndarray) -> np.ndarray:
-    """Every draw in the order of DRAWS, float64 [draws, n] in 0..1."""
-    # Counted from far above the pixels' numbers, so that no draw repeats a pixel's noise.
+    """Uniform numbers in the order of DRAWS, float64 [draws, n] in 0..1."""
+    # Starts far above the counters of pixels, so that no number repeats a pixel's noise.
     steps = np.arange(1, len(DRAWS) + 1, dtype=np.uint64) + np.uint64(1 << 40)
     with np.errstate(over="ignore"):
         bits = mixed(keys + (steps * GOLDEN)[:, None])

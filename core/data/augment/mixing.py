@@ -1,7 +1,7 @@
-"""MixUp (Zhang 2018) and CutMix (Yun 2019): a sample gets a part of another one's pixels, and of its label.
+"""MixUp (Zhang 2018) and CutMix (Yun 2019): a sample gets part of another one's pixels, and of its label.
 
-Who is mixed with whom depends on seed, epoch, image and who takes part in the epoch, never on the batch: the partner is
-made anew from its own pixels, wherever it comes in the epoch.
+A sample's partner depends on seed, epoch, image and the images of the epoch, never on the batch: the partner is
+augmented from its own pixels, wherever it comes in the epoch.
 """
 
 from collections.abc import Callable
@@ -16,23 +16,23 @@ from core.data.augment.spec import Augmentation
 
 
 @dataclass(frozen=True)
-class Company:
-    """All who take part in an epoch: their ids in order, and where each stood in the list they came from."""
+class EpochImages:
+    """The images of an epoch: their ids, sorted, and the place of each in the original list."""
 
     ids: np.ndarray
     places: np.ndarray
 
     @classmethod
-    def of(cls, image_ids) -> "Company":
+    def of(cls, image_ids) -> "EpochImages":
         ids, places = np.unique(np.asarray(image_ids, dtype=object), return_index=True)
         return cls(ids, places)
 
 
-def mix_table(augmentation: Augmentation, company: Company, image_ids, seed: int, epoch, side: int) -> pd.DataFrame:
-    """With whom each sample is mixed: one row an image.
+def mix_table(augmentation: Augmentation, images: EpochImages, image_ids, seed: int, epoch, side: int) -> pd.DataFrame:
+    """The partner of each sample, one row per image.
 
-    partner (id, '' for none), place (of the partner in the company's list, -1 for none), share (the sample's own part
-    of the label, 0..1), cut (bool: CutMix), and of its window left, top, right, bottom (pixels, the last ones out).
+    partner (id, '' for none), place (of the partner in the original list, -1 for none), share (the sample's own part of
+    the label, 0..1), cut (bool: CutMix), and its window left, top, right, bottom (pixels, right and bottom exclusive).
     """
     from scipy.special import betaincinv
 
@@ -40,17 +40,17 @@ def mix_table(augmentation: Augmentation, company: Company, image_ids, seed: int
     for image, values in zip(image_ids, uniform_draws(keys_of(image_ids, seed, epoch)).T.tolist()):
         drawn = dict(zip(DRAWS, values))
         mixed, cut = drawn["mixup"] < a.mixup, drawn["cutmix"] < a.cutmix
-        own, there = _place(company.ids, image)
-        others = len(company.ids) - there
+        own, present = _place(images.ids, image)
+        others = len(images.ids) - present
         if not (mixed or cut) or others < 1:
             rows.append(("", -1, 1.0, False, 0, 0, 0, 0))
             continue
         found = int(drawn["partner"] * others)
-        found += there and found >= own  # never itself
-        partner, place = str(company.ids[found]), int(company.places[found])
+        found += present and found >= own  # never itself
+        partner, place = str(images.ids[found]), int(images.places[found])
         if mixed:
             share = float(betaincinv(a.mixup_alpha, a.mixup_alpha, drawn["mixup_share"]))
-            # The larger part is the sample's own, so that what is seen goes by its name.
+            # The larger part is the sample's own.
             rows.append((partner, place, max(share, 1 - share), False, 0, 0, 0, 0))
             continue
         box = _window(drawn, side)
@@ -68,9 +68,9 @@ def mix(
     seed: int,
     epoch,
 ):
-    """The samples float32 [n, 1, s, s] that `apply` made, mixed as the table says.
+    """Samples float32 [n, 1, s, s] from `apply`, mixed by the table.
 
-    fetch: from places in the company's list to the bytes there, uint8 tensor [m, s, s] on the samples' device.
+    fetch: from places in the original list to their pixels, uint8 tensor [m, s, s] on the samples' device.
     """
     import torch
 
@@ -95,9 +95,9 @@ def mix(
 def mixed_targets(
     table: pd.DataFrame, chosen: np.ndarray, labels: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Soft labels and loss weights float32 [n] of the samples `chosen` from the company's list.
+    """Soft labels and loss weights float32 [n] of the samples at the places `chosen` of the original list.
 
-    Binary cross-entropy is linear in its target, so these give the sum of both losses, each with its own weight.
+    Binary cross-entropy is linear in its target, so the result equals the sum of both losses, each with its weight.
     """
     place = table["place"].to_numpy()
     share = np.where(place < 0, 1.0, table["share"].to_numpy())
@@ -109,13 +109,13 @@ def mixed_targets(
 
 
 def _place(ids: np.ndarray, image: str) -> tuple[int, bool]:
-    """Where an id stands among those in order, and whether it is there."""
+    """The place of an id among the sorted ids, and whether it is among them."""
     found = int(np.searchsorted(ids, image))
     return found, found < len(ids) and ids[found] == image
 
 
 def _window(drawn: dict[str, float], side: int) -> tuple[int, int, int, int]:
-    """The window of CutMix in pixels: an area drawn evenly, a centre drawn evenly, cut off at the edges."""
+    """The window of CutMix in pixels: uniform area, uniform centre, clipped at the edges."""
     length = drawn["cutmix_area"] ** 0.5
     ends = []
     for centre in (drawn["cutmix_x"], drawn["cutmix_y"]):

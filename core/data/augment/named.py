@@ -1,4 +1,4 @@
-"""Augmentations by name: presets, and files in the workspace that the playground writes and `train` reads."""
+"""Augmentations by name: presets, and files in the workspace that the Augmentation page writes and `train` reads."""
 
 import json
 from pathlib import Path
@@ -9,42 +9,50 @@ from core.paths import checked_name, home, write_atomically
 
 
 def named_file(name: str) -> Path:
-    """Where the augmentation of that name lies."""
+    """The file of the augmentation of this name."""
     return home() / "augmentations" / f"{checked_name(name)}.json"
 
 
 def save_named(name: str, augmentation: Augmentation) -> Path:
-    """Keep an augmentation under a name, with its hash. OverreadError where the name means another one already."""
+    """Store an augmentation under a name, with its hash. OverreadError if the name is used for another one."""
     if name in PRESETS:
-        raise OverreadError(f"{name} is a preset; choose another name.")
+        raise OverreadError(f"{name} is a preset. Choose another name.", code="augmentation-name-taken")
     file = named_file(name)
     if file.exists() and (before := read_file(file)) != augmentation:
         raise OverreadError(
-            f"{name} names another augmentation already ({before.hash()}, this is {augmentation.hash()}); choose "
-            f"another name, or delete {file}."
+            f"{name} is another augmentation (found {before.hash()}, expected {augmentation.hash()}). Choose another "
+            f"name, or delete {file}.",
+            code="augmentation-name-taken",
         )
     content = json.dumps({"version": VERSION, **augmentation.to_dict(), "hash": augmentation.hash()}, indent=1) + "\n"
     return write_atomically(file, lambda path: path.write_text(content))
 
 
 def read_file(file: Path) -> Augmentation:
-    """The augmentation in a JSON file. OverreadError names the file and what is wrong."""
+    """The augmentation in a JSON file. OverreadError names the file and the problem."""
     try:
         if file.stat().st_size > 4 * MOST_CHARACTERS:
             raise OverreadError(
-                f"{file} has {file.stat().st_size:,} bytes; expected a JSON object of at most {MOST_CHARACTERS:,}."
+                f"{file} has {file.stat().st_size:,} bytes; expected a JSON object of at most {MOST_CHARACTERS:,}.",
+                code="augmentation-too-long",
             )
         return Augmentation.from_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise OverreadError(f"There is no augmentation file {file}; save one, or name one of {_there()}.") from None
+        raise OverreadError(
+            f"The augmentation file {file} does not exist. Save one, or name one of {_known_names()}.",
+            code="augmentation-missing",
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise OverreadError(f"{file} cannot be read ({error}); expected a JSON object of an augmentation.") from error
+        raise OverreadError(
+            f"{file} cannot be read ({error}); expected a JSON object of an augmentation.",
+            code="augmentation-unreadable",
+        ) from error
     except OverreadError as error:
-        raise OverreadError(f"{file}: {error}") from error
+        raise OverreadError(f"{file}: {error}", code=error.code) from error
 
 
 def list_named() -> tuple[dict[str, Augmentation], dict[str, str]]:
-    """The augmentations of this workspace by name, and for each file that cannot be read what is wrong."""
+    """The augmentations of this workspace by name, and for each unreadable file its problem."""
     whole, broken = {}, {}
     for file in sorted((home() / "augmentations").glob("*.json")):
         try:
@@ -55,11 +63,11 @@ def list_named() -> tuple[dict[str, Augmentation], dict[str, str]]:
 
 
 def find_augmentation(wanted: str) -> Augmentation:
-    """A preset, a name in the workspace, a JSON file, or `rotation:10,scale:0.08`; `@` and its hash may follow.
+    """A preset, a name in the workspace, a JSON file, or `rotation:10,scale:0.08`; `@` and a hash may follow.
 
-    OverreadError where there is none, or where its hash is another one than was named.
+    OverreadError if it does not exist or does not have this hash.
     """
-    name, _, told = wanted.rpartition("@") if "@" in wanted and ":" not in wanted else (wanted, "", "")
+    name, _, wanted_hash = wanted.rpartition("@") if "@" in wanted and ":" not in wanted else (wanted, "", "")
     if name in PRESETS:
         found = PRESETS[name]
     elif name.endswith(".json") or "/" in name:
@@ -69,14 +77,18 @@ def find_augmentation(wanted: str) -> Augmentation:
     elif named_file(name).exists():
         found = read_file(named_file(name))
     else:
-        raise OverreadError(f"There is no augmentation {name!r}; choose one of {_there()}, or give a JSON file.")
-    if told and told != found.hash():
         raise OverreadError(
-            f"{wanted} names the augmentation {told}, but {name} is {found.hash()} now: it was changed since; name "
-            "the hash that is meant, or restore the file."
+            f"No augmentation {name!r} (found: {_known_names()}). Choose one of these, or give a JSON file.",
+            code="augmentation-missing",
+        )
+    if wanted_hash and wanted_hash != found.hash():
+        raise OverreadError(
+            f"{wanted} has the hash {wanted_hash}, but {name} is now {found.hash()}. Give the hash that you mean, or "
+            "restore the file.",
+            code="augmentation-changed",
         )
     return found
 
 
-def _there() -> str:
+def _known_names() -> str:
     return ", ".join([*PRESETS, *list_named()[0]])

@@ -1,4 +1,4 @@
-"""A Plan carried out on a CPU: OpenCV, one image after the other, so that no batch can change a sample."""
+"""A Plan applied on a CPU by OpenCV, one image after the other, so that the batch cannot change a sample."""
 
 import functools
 from collections.abc import Iterable
@@ -13,15 +13,15 @@ from core.data.augment.plan import Plan, normal_levels
 _FLIPS = {(True, False): 1, (False, True): 0, (True, True): -1}
 _SMOOTH = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
 TILES = 8
-_WORTH_SHARING = 200_000  # pixels
+_LEAST_FOR_THREADS = 200_000  # pixels
 
 
-def carry_out(pixels: np.ndarray, plan: Plan, threads: int = 1) -> np.ndarray:
-    """uint8 [n, s, s] to float32 [n, s, s]; the samples are dealt to `threads`."""
+def apply_plan(pixels: np.ndarray, plan: Plan, threads: int = 1) -> np.ndarray:
+    """uint8 [n, s, s] to float32 [n, s, s], with the samples divided among `threads`."""
     made = np.empty(pixels.shape, np.float32)
-    # OpenCV's own threads would each take a few rows of one small image, and wait for each other after every step.
+    # OpenCV's own threads would share the rows of one small image and wait for each other after every step.
     cv2.setNumThreads(1)
-    if threads == 1 or pixels.size < _WORTH_SHARING:
+    if threads == 1 or pixels.size < _LEAST_FOR_THREADS:
         _some(pixels, plan, made, range(len(pixels)))
     else:
         shares = [range(first, len(pixels), threads) for first in range(threads)]
@@ -35,7 +35,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def _some(pixels: np.ndarray, plan: Plan, made: np.ndarray, places: Iterable[int]) -> None:
-    """These samples into their places of `made`."""
+    """Write the samples of these places into `made`."""
     side = pixels.shape[-1]
     for place in places:
         grey = pixels[place]
@@ -62,7 +62,7 @@ def _some(pixels: np.ndarray, plan: Plan, made: np.ndarray, places: Iterable[int
 
 
 def warped(grey: np.ndarray, homography: np.ndarray) -> np.ndarray:
-    """Bilinear, black outside. One without perspective is affine: the same bytes, without a division a pixel."""
+    """Bilinear, black outside. Without perspective the map is affine: the same bytes, without a division per pixel."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     if homography[2].tolist() == [0, 0, 1]:
         return cv2.warpAffine(grey, homography[:2], grey.shape, flags=flags)
@@ -70,9 +70,9 @@ def warped(grey: np.ndarray, homography: np.ndarray) -> np.ndarray:
 
 
 def noise(key: np.int64, side: int) -> np.ndarray:
-    """Standard normal float32 [side, side] from a sample's key and the pixel's number alone.
+    """Standard normal float32 [side, side] from a sample's key and the pixel's number.
 
-    Four pixels a draw, each from 16 bits, whole numbers and a table: the same on every device.
+    Each random number serves four pixels, with 16 bits each. Integers and a table give the same on every device.
     """
     with np.errstate(over="ignore"):
         bits = mixed(key.view(np.uint64) + _steps(side))
@@ -86,7 +86,7 @@ def _steps(side: int) -> np.ndarray:
 
 
 def sharpened(grey: np.ndarray, factor: float) -> np.ndarray:
-    """Between the image (1) and its smoothed self (0), or beyond it (2), as torchvision and Pillow have it."""
+    """Interpolates from the smoothed image (0) to the image (1), or extrapolates (2), as torchvision and Pillow do."""
     smooth = grey.copy()
     smooth[1:-1, 1:-1] = cv2.filter2D(grey, -1, _SMOOTH)[1:-1, 1:-1]
     return cv2.addWeighted(grey, factor, smooth, 1 - factor, 0)

@@ -1,7 +1,7 @@
-"""A Plan carried out by torch, the whole batch at once, on the device that holds the pixels.
+"""A Plan applied by torch to the whole batch at once, on the device of the pixels.
 
-Element by element or in whole numbers throughout: neither products of matrices nor convolutions, whose libraries may
-add in another order for another batch.
+Only element-wise operations and integers: libraries for matrix products and convolutions may add in another order for
+another batch.
 """
 
 import math
@@ -14,7 +14,7 @@ from core.data.augment.on_cpu import TILES
 from core.data.augment.plan import Plan, normal_levels
 
 
-def carry_out(pixels: torch.Tensor, plan: Plan) -> torch.Tensor:
+def apply_plan(pixels: torch.Tensor, plan: Plan) -> torch.Tensor:
     """uint8 [n, s, s] to float32 [n, s, s]."""
 
     def column(values: np.ndarray) -> torch.Tensor:
@@ -58,14 +58,14 @@ def bytes_of(values: torch.Tensor) -> torch.Tensor:
 
 
 def looked_up(grey: torch.Tensor, tables: torch.Tensor) -> torch.Tensor:
-    """Each sample's levels by its own table [n, 256]."""
+    """Levels mapped by each sample's own table [n, 256]."""
     return tables.gather(1, grey.flatten(1).long()).view(grey.shape)
 
 
 def warped(grey: torch.Tensor, maps: np.ndarray) -> torch.Tensor:
     """Bilinear, black outside."""
     side, device = grey.shape[-1], grey.device
-    # Taken in float64 on the way to the grid would be exact; float32 since not every device has float64.
+    # float64 would be exact, but not every device has it.
     m = torch.from_numpy(maps.astype(np.float32)).to(device)[:, :, :, None, None]
     place = torch.arange(side, device=device, dtype=torch.float32)
     across, down = place[None, None, :], place[None, :, None]
@@ -76,8 +76,8 @@ def warped(grey: torch.Tensor, maps: np.ndarray) -> torch.Tensor:
 
 
 def blurred(grey: torch.Tensor, sigmas: np.ndarray) -> torch.Tensor:
-    """Gaussian of each sample's own standard deviation in pixels, edges mirrored."""
-    radii = [(round(float(sigma) * 6 + 1) | 1) // 2 for sigma in sigmas]  # as OpenCV chooses them for bytes
+    """Gaussian blur with each sample's standard deviation in pixels, edges mirrored."""
+    radii = [(round(float(sigma) * 6 + 1) | 1) // 2 for sigma in sigmas]  # as OpenCV chooses them for uint8
     widest = max([0, *radii])
     weights = np.zeros((len(sigmas), 2 * widest + 1))
     for row, sigma, radius in zip(weights, sigmas, radii):
@@ -96,7 +96,7 @@ def blurred(grey: torch.Tensor, sigmas: np.ndarray) -> torch.Tensor:
 
 
 def sharpened(grey: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """Between the image (1) and its smoothed self (0), or beyond it (2)."""
+    """Interpolates between the smoothed image (0) and the image (1), or extrapolates (2)."""
     values, side = grey.float(), grey.shape[-1]
     around = 4 * values[:, 1:-1, 1:-1]
     for down in range(3):
@@ -108,27 +108,27 @@ def sharpened(grey: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
 
 
 def histograms(grey: torch.Tensor) -> torch.Tensor:
-    """How many pixels [n, 256] of each level; grey is uint8 [n, ...]."""
+    """Number of pixels of each level, [n, 256]; grey is uint8 [n, ...]."""
     flat = grey.flatten(1).long()
     counts = torch.zeros(len(flat), 256, dtype=torch.long, device=grey.device)
     return counts.scatter_add_(1, flat, torch.ones_like(flat))
 
 
 def equalised(grey: torch.Tensor) -> torch.Tensor:
-    """Levels spread evenly; the darkest one becomes 0, as in OpenCV, so a black border does not count."""
+    """Histogram equalisation; the darkest level becomes 0, as in OpenCV, so a black border does not count."""
     counts, total = histograms(grey), grey[0].numel()
     first = (counts > 0).int().argmax(1, keepdim=True)
     darkest = counts.gather(1, first)
     summed = counts.cumsum(1) - darkest
     scale = 255 / (total - darkest).clamp(min=1).float()
     table = bytes_of(summed.clamp(min=0).float() * scale)
-    # An image of one level stays as it is.
+    # An image of one level is unchanged.
     levels = torch.arange(256, device=grey.device, dtype=torch.uint8).expand_as(table)
     return looked_up(grey, torch.where(darkest == total, levels, table))
 
 
 def local_equalised(grey: torch.Tensor, clips: np.ndarray) -> torch.Tensor:
-    """CLAHE (Zuiderveld 1994) over 8 x 8 tiles, as in OpenCV: clipped counts are shared out, tiles are interpolated."""
+    """CLAHE (Zuiderveld 1994) over 8 x 8 tiles, as in OpenCV: clipped counts are redistributed, tiles interpolated."""
     count, side = grey.shape[:2]
     tile = -(-side // TILES)
     padded = pad(grey[:, None].float(), (0, tile * TILES - side) * 2, "reflect")[:, 0].to(torch.uint8)
@@ -160,7 +160,7 @@ def local_equalised(grey: torch.Tensor, clips: np.ndarray) -> torch.Tensor:
 
 
 def noise(keys: torch.Tensor, side: int) -> torch.Tensor:
-    """The noise of `on_cpu`, float32 [n, side, side], to the bit."""
+    """The noise of `on_cpu`, float32 [n, side, side], bit for bit."""
     count = torch.arange(1, math.ceil(side * side / 4) + 1, device=keys.device)
     bits = mixed(keys[:, None] + count * _GOLDEN)
     quarters = bits.view(torch.int16)[:, : side * side].long() & 0xFFFF

@@ -1,4 +1,4 @@
-"""What training makes of one radiograph in each epoch: the pixels of the preview, equal to training's to the bit."""
+"""One radiograph as training augments it in each epoch, bit for bit."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.augment.draws import draw_table
-from core.data.augment.mixing import Company, mix, mix_table
+from core.data.augment.mixing import EpochImages, mix, mix_table
 from core.data.augment.pixels import apply
 from core.data.augment.spec import Augmentation
 
@@ -17,26 +17,28 @@ def preview(
     image_id: str,
     seed: int,
     epochs: Sequence[int],
-    everyone: Sequence[str] = (),
+    epoch_images: Sequence[str] = (),
     device="cpu",
 ):
-    """Samples float32 tensor [n, 1, s, s] on the device, and their draws: one row an epoch, partner and share too.
+    """Samples float32 tensor [n, 1, s, s] on the device, and their draws, one row per epoch, with partner and share.
 
-    read: from an image_id to its bytes, uint8 [s, s]. everyone: who takes part in the epoch, for MixUp and CutMix;
-    without, nothing is mixed.
+    read: from an image_id to its pixels, uint8 [s, s]. epoch_images: all images of an epoch, the possible partners for
+    MixUp and CutMix; without them nothing is mixed.
     """
     import torch
 
     def tensor(names: Sequence[str]):
         return torch.from_numpy(np.stack([read(name) for name in names])).to(device)
 
-    own, everyone, epochs = tensor([image_id]), list(everyone), np.asarray(epochs)
+    own, epoch_images, epochs = tensor([image_id]), list(epoch_images), np.asarray(epochs)
     names = [image_id] * len(epochs)
-    # One batch over the epochs, since no batch changes a sample.
+    # All epochs in one batch, since the batch does not change a sample.
     units = apply(augmentation, own.expand(len(epochs), -1, -1), names, seed, epochs)
     draws = draw_table(augmentation, names, seed, epochs).assign(epoch=epochs)
-    if augmentation.mixes and everyone:
-        table = mix_table(augmentation, Company.of(everyone), names, seed, epochs, own.shape[-1])
-        units = mix(augmentation, units, table, lambda at: tensor([everyone[place] for place in at]), seed, epochs)
+    if augmentation.mixes and epoch_images:
+        table = mix_table(augmentation, EpochImages.of(epoch_images), names, seed, epochs, own.shape[-1])
+        units = mix(
+            augmentation, units, table, lambda places: tensor([epoch_images[place] for place in places]), seed, epochs
+        )
         draws = pd.concat([draws, table], axis=1)
     return units, draws

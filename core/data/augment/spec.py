@@ -10,18 +10,18 @@ from core.errors import OverreadError
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may happen to a radiograph in training. Everything at its default leaves it as it is.
+    """Random changes of radiographs in training. The default values change nothing.
 
-    horizontal_flip, vertical_flip, inversion, erasing, crop, equalisation, clahe, mixup, cutmix: probability 0..1.
-    rotation, shear: up to so many degrees either way. translation: up to so large a part of the side. scale: from
-    1 - scale to 1 + scale. brightness: up to so much of the grey range added or taken. contrast: factor from
-    1 - contrast to 1 + contrast about mid grey. gamma: exponent from 1 / (1 + gamma) to 1 + gamma. noise: standard
-    deviation up to so much of the grey range. erasing_area: the square blanked, up to so large a part of the image.
-    perspective: each corner moves inwards by up to so much of half the side. crop_area: the least part of the image
-    that a crop keeps; crop_aspect: its width over its height, from 1 / (1 + crop_aspect) to 1 + crop_aspect.
-    clahe_limit: clip limit from 1 to that, over 8 x 8 tiles. blur: standard deviation up to so large a part of the
-    side. sharpness: from 1 - sharpness (smoothed) to 1 + sharpness (sharpened). mixup_alpha: Beta(alpha, alpha) of the
-    share; where both MixUp and CutMix would happen, MixUp does.
+    horizontal_flip, vertical_flip, inversion, erasing, crop, equalisation, clahe, mixup, cutmix: probability, 0..1.
+    rotation, shear: largest angle in degrees, in either direction. translation: largest shift, as a fraction of the
+    side. scale: factor from 1 - scale to 1 + scale. brightness: largest change, as a fraction of the grey range.
+    contrast: factor from 1 - contrast to 1 + contrast about mid grey. gamma: exponent from 1 / (1 + gamma) to
+    1 + gamma. noise: largest standard deviation, as a fraction of the grey range. erasing_area: largest area of the
+    blanked square, as a fraction of the image. perspective: largest inward shift of each corner, as a fraction of half
+    the side. crop_area: least fraction of the image that a crop keeps; crop_aspect: width over height from
+    1 / (1 + crop_aspect) to 1 + crop_aspect. clahe_limit: clip limit from 1 to this value, over 8 x 8 tiles. blur:
+    largest standard deviation, as a fraction of the side. sharpness: from 1 - sharpness (smoothed) to 1 + sharpness
+    (sharpened). mixup_alpha: the share is Beta(alpha, alpha). If both are drawn, MixUp is used and CutMix is not.
     """
 
     horizontal_flip: float = 0.0
@@ -54,25 +54,26 @@ class Augmentation:
         for field in fields(self):
             low, high = LIMITS[field.name]
             value = getattr(self, field.name)
-            # A bool is an int to Python, and `true` for a probability is a mistake rather than 1.
+            # Python takes a bool as an int, but `true` as a probability is a mistake.
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not number or not low <= value <= high:
                 raise OverreadError(
-                    f"Augmentation {field.name} is {_short(value)}; expected a number from {low:g} to {high:g}."
+                    f"Augmentation {field.name} is {_short(value)}; expected a number from {low:g} to {high:g}.",
+                    code="augmentation-out-of-range",
                 )
 
     @property
     def mixes(self) -> bool:
-        """Whether a sample may get a part of another radiograph, and of its label."""
+        """Whether a sample may get part of another radiograph and of its label."""
         return bool(self.mixup or self.cutmix)
 
     @property
-    def alone(self) -> "Augmentation":
-        """The same without MixUp and CutMix: what can be done to a radiograph without company."""
+    def without_mixing(self) -> "Augmentation":
+        """The same without MixUp and CutMix, for a single radiograph."""
         return replace(self, mixup=0.0, cutmix=0.0)
 
     def to_dict(self) -> dict[str, float]:
-        """The fields that are not at their default."""
+        """The fields that differ from their default."""
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
@@ -80,18 +81,19 @@ class Augmentation:
         }
 
     def to_json(self) -> str:
-        """The value with its `version`, for a file; a field at its default is left out."""
+        """JSON with a `version`, for a file; fields at their default are omitted."""
         return json.dumps({"version": VERSION, **self.to_dict()}, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Augmentation":
-        """The inverse of to_json; absent keys keep their defaults, an absent version is the present one.
+        """The inverse of to_json. Missing keys have their default; a missing version is the current one.
 
-        OverreadError names the key, the value found and what was expected, in a sentence of bounded length.
+        OverreadError names the key, the value and what was expected, in a sentence of limited length.
         """
         if len(text) > MOST_CHARACTERS:
             raise OverreadError(
-                f"The augmentation has {len(text):,} characters; expected a JSON object of at most {MOST_CHARACTERS:,}."
+                f"The augmentation has {len(text):,} characters; expected JSON of at most {MOST_CHARACTERS:,}.",
+                code="augmentation-too-long",
             )
         try:
             values = json.loads(text, object_pairs_hook=_once)
@@ -99,43 +101,56 @@ class Augmentation:
             raise
         except (ValueError, RecursionError) as error:
             raise OverreadError(
-                f'The augmentation is not JSON ({error}); expected an object such as {{"rotation": 10}}.'
+                f'The augmentation is not JSON ({error}); expected an object such as {{"rotation": 10}}.',
+                code="augmentation-not-json",
             ) from error
         return cls.from_dict(values)
 
     @classmethod
     def from_dict(cls, values: dict) -> "Augmentation":
-        """From such an object as a recipe or a file holds, with or without its `version` and `hash`."""
+        """From the object in a recipe or a file, with or without `version` and `hash`."""
         known = [field.name for field in fields(cls)]
         if not isinstance(values, dict):
-            raise OverreadError(f'The augmentation is {_short(values)}; expected an object such as {{"rotation": 10}}.')
+            raise OverreadError(
+                f'The augmentation is {_short(values)}; expected an object such as {{"rotation": 10}}.',
+                code="augmentation-not-json",
+            )
         values = dict(values)
-        version, told = values.pop("version", VERSION), values.pop("hash", None)
+        version, stated_hash = values.pop("version", VERSION), values.pop("hash", None)
         if type(version) is not int or version != VERSION:
-            raise OverreadError(f"Augmentation version is {_short(version)}; expected {VERSION}.")
+            raise OverreadError(
+                f"Augmentation version is {_short(version)}; expected {VERSION}.", code="augmentation-version"
+            )
         unknown = sorted(set(values) - set(known))
         if unknown:
             named = ", ".join(f"{key[:40]!r} ({_short(values[key])})" for key in unknown[:3])
             more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-            raise OverreadError(f"The augmentation holds unknown {named}{more}; expected only {', '.join(known)}.")
-        found = cls(**values)
-        if told is not None and told != found.hash():
             raise OverreadError(
-                f"The augmentation says that its hash is {_short(told)}, but its values have {found.hash()}: it was "
-                "altered; restore it, or take the line with the hash out if the change is meant."
+                f"The augmentation has the unknown {named}{more}; expected only {', '.join(known)}.",
+                code="augmentation-field-unknown",
+            )
+        found = cls(**values)
+        if stated_hash is not None and stated_hash != found.hash():
+            raise OverreadError(
+                f"The augmentation states the hash {_short(stated_hash)}, but its values have {found.hash()}: it was "
+                "altered. Restore it, or remove the line with the hash if the change is intended.",
+                code="augmentation-altered",
             )
         return found
 
     def to_text(self) -> str:
-        """One line for an address, such as `rotation:10,scale:0.08`; `none` where nothing is done."""
+        """One line for an address, such as `rotation:10,scale:0.08`; `none` if all fields are at their default."""
         return ",".join(f"{name}:{value!r}".removesuffix(".0") for name, value in self.to_dict().items()) or "none"
 
     @classmethod
     def from_text(cls, text: str) -> "Augmentation":
-        """The inverse of to_text, exact. OverreadError names the part that was not understood."""
+        """The exact inverse of to_text. OverreadError names the invalid part."""
         text = text.strip()
         if len(text) > MOST_CHARACTERS:
-            raise OverreadError(f"The augmentation has {len(text):,} characters; expected at most {MOST_CHARACTERS:,}.")
+            raise OverreadError(
+                f"The augmentation has {len(text):,} characters; expected at most {MOST_CHARACTERS:,}.",
+                code="augmentation-too-long",
+            )
         pairs = []
         for part in text.split(",") if text not in ("", "none") else ():
             found = re.fullmatch(r"\s*(\w+)\s*:\s*(\S+)\s*", part)
@@ -144,41 +159,45 @@ class Augmentation:
                 pairs.append((name, float(value)))
             except (AttributeError, ValueError):
                 raise OverreadError(
-                    f"The augmentation holds {_short(part)}; expected NAME:NUMBER, as in rotation:10,scale:0.08."
+                    f"The augmentation contains {_short(part)}; expected NAME:NUMBER, such as rotation:10,scale:0.08.",
+                    code="augmentation-text-invalid",
                 ) from None
         return cls.from_dict(_once(pairs))
 
     def hash(self) -> str:
-        """Eight hexadecimal digits of SHA-256: of the first fields there ever were, and of later ones that are set.
+        """Eight hexadecimal digits of the SHA-256 of the original fields, and of later fields that are set.
 
-        So a field that is added here changes the hash of no augmentation that leaves it alone.
+        A new field therefore does not change the hash of an augmentation that does not use it.
         """
         values = {name: getattr(self, name) for name in _FIRST} | self.to_dict()
         return hashlib.sha256(json.dumps({key: float(value) for key, value in values.items()}).encode()).hexdigest()[:8]
 
 
 def difference(one: Augmentation, other: Augmentation) -> list[tuple[str, float, float]]:
-    """The fields in which two differ, each with both values."""
+    """The fields that differ, each with both values."""
     pairs = [(field.name, getattr(one, field.name), getattr(other, field.name)) for field in fields(Augmentation)]
     return [(name, mine, theirs) for name, mine, theirs in pairs if mine != theirs]
 
 
 def _once(pairs: list[tuple]) -> dict:
-    """The pairs as a dict. OverreadError where a name comes twice: which of the two is meant, nobody can tell."""
+    """The pairs as a dict. OverreadError if a name occurs twice."""
     found = {}
     for name, value in pairs:
         if name in found:
             both = f"{_short(found[name])} and {_short(value)}"
-            raise OverreadError(f"The augmentation holds {name[:40]} twice ({both}); expected it once.")
+            raise OverreadError(
+                f"The augmentation has {name[:40]} twice ({both}); expected it once.",
+                code="augmentation-field-repeated",
+            )
         found[name] = value
     return found
 
 
 def _short(value) -> str:
-    """A value found, for a message: never longer than a line."""
+    """A value for a message, at most one line long."""
     try:
         shown = repr(value)
-    except (ValueError, RecursionError):  # a number of thousands of digits, or nested beyond measure
+    except (ValueError, RecursionError):  # a number of thousands of digits, or very deep nesting
         shown = f"a {type(value).__name__} too large to show"
     return shown if len(shown) <= 60 else f"{shown[:60]}..."
 
@@ -215,7 +234,7 @@ LIMITS = {
 _FIRST = tuple(LIMITS)[:13]
 PRESETS = {
     "none": Augmentation(),
-    # The recipe that rebuilds the original study's small network here.
+    # Used by the recipe that rebuilds the original study's small network.
     "original_study": Augmentation(horizontal_flip=0.5),
     # Rajpurkar 2017: random lateral inversions and rotations of up to 30 degrees.
     "mura_paper": Augmentation(horizontal_flip=0.5, rotation=30),
