@@ -41,7 +41,7 @@ def test_train_takes_the_named_augmentation_and_keeps_its_hash(home, tmp_path):
     (home / "augmentations").mkdir()
     (home / "augmentations" / "hands.json").write_text(spec.to_json())
     said = core(home, *base, "--out", tmp_path / "other", "--augmentation", "hands@12345678", status=1)
-    assert f"names the augmentation 12345678, but hands is {spec.hash()} now" in said.replace("\n", " ")
+    assert "[augmentation-changed]" in said and spec.hash() in said
     assert not (tmp_path / "other").exists()
     said = core(
         home, *base, "--set", "augmentation=strong", "--out", tmp_path / "x", "--augmentation", "hands", status=1
