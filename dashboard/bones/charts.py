@@ -3,16 +3,17 @@
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.metrics.rates import RATES
 from dashboard.shared import theme
 
-_FORMATS = {"auroc": ".3f", "sensitivity": ".1%", "specificity": ".1%"}
-_COLOURS = {"auroc": theme.TEXT, "sensitivity": theme.ABNORMAL, "specificity": theme.NORMAL}
+_FORMATS = {"percent": ".1%", "ratio": ".3f", "number": ".1f"}
+_COLOURS = {"sensitivity": theme.ABNORMAL, "specificity": theme.NORMAL}
 
 
 def dot_and_whisker(groups: pd.DataFrame, pooled: dict, measure: str) -> go.Figure:
-    """`measure` (auroc, sensitivity, specificity) of each row of subgroups.slice_table; `name` labels it."""
-    rows, form = groups.iloc[::-1], _FORMATS[measure]
-    title = {"auroc": "AUROC"}.get(measure, measure.capitalize())
+    """`measure` (auroc or a rate) of each row of subgroups.slice_table; `name` labels it."""
+    rows, colour = groups.iloc[::-1], _COLOURS.get(measure, theme.TEXT)
+    title, form = ("AUROC", ".3f") if measure == "auroc" else (RATES[measure].title, _FORMATS[RATES[measure].format])
     figure = theme.figure(
         title, f"{int(groups['n'].sum()):,} studies, 95% intervals", title, height=80 + 30 * len(rows)
     )
@@ -33,13 +34,13 @@ def dot_and_whisker(groups: pd.DataFrame, pooled: dict, measure: str) -> go.Figu
         y=names,
         mode="markers",
         name=title,
-        marker={"color": _COLOURS[measure], "size": 9},
+        marker={"color": colour, "size": 9},
         error_x={
             "type": "data",
             "symmetric": False,
             "array": high - value,
             "arrayminus": value - low,
-            "color": _COLOURS[measure],
+            "color": colour,
             "thickness": 1.5,
             "width": 0,
         },

@@ -9,6 +9,7 @@ from core.data.index import Dataset
 from core.data.measures import MEASURES
 from core.metrics.compare import p_words
 from core.metrics.intervals import Estimate
+from core.metrics.rates import headline_rates
 from core.metrics.subgroups import Slices, slice_words
 from core.scores.view import View
 from dashboard.bones import loader, table
@@ -101,8 +102,9 @@ def draw_verdict(slices: Slices, rows: pd.DataFrame, names: dict, bone: str) -> 
 
 
 def draw_forest(rows: pd.DataFrame, pooled: dict) -> None:
-    """AUROC, sensitivity and specificity side by side; below each other on a narrow screen."""
-    for column, measure in zip(st.columns(3, gap="medium"), ("auroc", "sensitivity", "specificity")):
+    """AUROC and the headline rates side by side; below each other on a narrow screen."""
+    measures = ["auroc", *(rate.name for rate in headline_rates())]
+    for column, measure in zip(st.columns(len(measures), gap="medium"), measures):
         with column:
             widgets.show_figure(dot_and_whisker(rows, pooled, measure), f"forest_{measure}")
 
