@@ -26,12 +26,12 @@ def draw_page() -> None:
     scoring.require_model(view)
     where = f"threshold {view.threshold:.4g}"
     widgets.heading("Bones", view.dataset, view.source.name, f"{view.split} studies", where)
-    scoring.tables(view.every_bone)
+    scoring.require_tables(view.every_bone)
     by, measure = draw_choice(view.dataset)
     # Slices by bone use all bones; slices by views or quality use only the chosen one.
     within = view.every_bone if by == "bone" else view
     if within.bone:
-        scoring.tables(within)
+        scoring.require_tables(within)
     slices = loader.slices(within, by, measure) if by != "measure" or measure else None
     if slices is None:
         draw_unmeasured(view)

@@ -28,7 +28,7 @@ def draw_page() -> None:
     view = selection.current()
     scoring.require_model(view)
     widgets.heading("Calibration", view.dataset, view.source.name, f"{view.split} studies", bone_name(view.bone))
-    tables = scoring.tables(view)
+    tables = scoring.require_tables(view)
     if view.source.kind == "imported" and view.source.model.scale == "raw":
         widgets.empty(
             "These scores are no probabilities",

@@ -56,7 +56,7 @@ def draw_cards(view: View, rows: pd.DataFrame, second: Second) -> None:
     pages = -(-len(rows) // PER_PAGE)
     page = min(st.session_state.get("changed_page", 1), pages)
     part = rows.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
-    views = scoring.scored(view)
+    views = scoring.require_scores(view)
     files = study_view.with_files(view.dataset, views[views["study_id"].isin(part["study_id"])])
     sizes = rows["bone"].value_counts()
     for bone, here in part.groupby("bone", sort=False):

@@ -20,7 +20,7 @@ def draw_page() -> None:
     scoring.require_model(view)
     one = view.source.name
     widgets.heading("Compare", view.dataset, one, f"{view.split} studies", bone_name(view.bone))
-    scoring.tables(view)
+    scoring.require_tables(view)
     others = loader.other_sources(view.source)
     if not others:
         widgets.empty(
@@ -71,7 +71,7 @@ def draw_threshold(view: View, other: Source) -> float:
         width=250, help="The first model's threshold is in the sidebar.", **KEPT,
     )  # fmt: skip
     if origin.startswith("locked") and locked != threshold:
-        st.button(f"Use the locked {locked:.4f}", key="other_locked", on_click=_take, args=(locked,))
+        st.button(f"Use the operating point {locked:.4f}", key="other_locked", on_click=_take, args=(locked,))
     alike = loader.equally_sensitive(view, other)
     if 0 <= alike <= 1 and alike != threshold:
         st.button(

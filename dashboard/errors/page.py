@@ -30,7 +30,7 @@ def show() -> None:
     blind = reviewer.is_blind()
     where = f"threshold {view.threshold:.3f}"
     widgets.heading("Errors", view.dataset, view.source.name, f"{view.split} studies", where)
-    cases = scoring.cases(view)
+    cases = scoring.require_cases(view)
     filters = case_list.choose(view, cases, blind, study_view.close)
     listed = case_list.listed(cases, filters, view)
     with st.container(key="silent"):

@@ -22,7 +22,7 @@ def show() -> None:
     with place:
         size = view.source.model.input_spec.size
         widgets.heading("Saliency", view.dataset, view.source.name, f"{WHAT[level]} at {size} px")
-    LEVELS[level](view, scoring.scored(view.every_bone))
+    LEVELS[level](view, scoring.require_scores(view.every_bone))
 
 
 show()

@@ -28,7 +28,7 @@ def require_model(view: View) -> None:
     st.stop()
 
 
-def scored(view: View) -> pd.DataFrame:
+def require_scores(view: View) -> pd.DataFrame:
     """PREDICTIONS of a view. Where there are none, the page ends with the way to make them."""
     require_model(view)
     try:
@@ -51,7 +51,7 @@ def scored(view: View) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
-def tables(view: View) -> study_tables.Tables:
+def require_tables(view: View) -> study_tables.Tables:
     """Studies and counts of a view. Without scores the page ends with the way to make them."""
     require_model(view)
     try:
@@ -59,20 +59,20 @@ def tables(view: View) -> study_tables.Tables:
     except OverreadError:
         found = None
     if found is None:
-        # `scored` shows the reason, offers to score, and ends the page.
-        scored(view)
+        # Shows the reason, offers to score, and ends the page.
+        require_scores(view)
     return found
 
 
-def cases(view: View) -> loader.Cases:
-    """The cases of the chosen split at the threshold, shared. Where there are none, the page ends as in `scored`."""
+def require_cases(view: View) -> loader.Cases:
+    """The cases of the chosen split at the threshold, shared. Where there are none, the page ends as above."""
     require_model(view)
     try:
         found = loader.cases(view.every_bone)
     except OverreadError:
         found = None
     if found is None or found.table.empty:
-        scored(view.every_bone)
+        require_scores(view.every_bone)
         st.stop()
     return found
 

@@ -11,7 +11,7 @@ def draw_page() -> None:
     view = selection.current()
     scoring.require_model(view)
     widgets.heading("Threshold", view.dataset, view.source.name, f"{view.split} studies", bone_name(view.bone))
-    tables = scoring.tables(view)
+    tables = scoring.require_tables(view)
     answer = rule.draw_rule(view, tables)
     points, _ = lock.points_of(view.source)
     marks = [*lock.marks(points), *rule.marks(answer)]
