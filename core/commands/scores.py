@@ -104,7 +104,7 @@ def evaluate(
     facts = evaluate_scores(frame, threshold, by=by or None, aggregation=aggregation)
     lines = [
         _sentence(f"split {used}", facts),
-        f"also: {rates_text(facts, further_rates())}",
+        f"other rates at {facts['threshold']:g}: {rates_text(facts, further_rates())}",
         *[_sentence(str(group[by]), group) for group in facts.get("groups", [])],
     ]
     if labels:
