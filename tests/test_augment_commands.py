@@ -1,4 +1,4 @@
-"""Augmentations on the command line: checked against masks, named for a run, refused where they are another one."""
+"""Augmentations on the command line: checked on known masks, named for training, refused if the hash differs."""
 
 import json
 
@@ -40,16 +40,16 @@ def test_train_takes_the_named_augmentation_and_keeps_its_hash(home, tmp_path):
     assert manifest["augmentation_hash"] == spec.hash() and Augmentation.from_dict(recipe["augmentation"]) == spec
     (home / "augmentations").mkdir()
     (home / "augmentations" / "hands.json").write_text(spec.to_json())
-    said = core(home, *base, "--out", tmp_path / "other", "--augmentation", "hands@12345678", status=1)
-    assert "[augmentation-changed]" in said and spec.hash() in said
+    text = core(home, *base, "--out", tmp_path / "other", "--augmentation", "hands@12345678", status=1)
+    assert "[augmentation-changed]" in text and spec.hash() in text
     assert not (tmp_path / "other").exists()
-    said = core(
+    text = core(
         home, *base, "--set", "augmentation=strong", "--out", tmp_path / "x", "--augmentation", "hands", status=1
     )
-    assert "leave one of them out" in said
+    assert "leave one of them out" in text
 
 
-def test_predict_tells_the_gain_of_test_time_augmentation(home, tmp_path):
+def test_predict_reports_the_gain_of_test_time_augmentation(home, tmp_path):
     core(
         home,
         "train",
@@ -81,5 +81,5 @@ def test_predict_tells_the_gain_of_test_time_augmentation(home, tmp_path):
     )
     assert found["draws"] == 3 and found["tta_hash"] == PRESETS["light"].hash() and found["radiographs"] == 16
     assert found["gain"]["n"] == 8 and "auroc_tta" in found["gain"] and "difference" in found["gain"]
-    said = core(home, "predict", tmp_path / "m", "--data", "tree", "--tta", "mixup:0.5", status=1)
-    assert "[augmentation-mixes]" in said
+    text = core(home, "predict", tmp_path / "m", "--data", "tree", "--tta", "mixup:0.5", status=1)
+    assert "[augmentation-mixes]" in text

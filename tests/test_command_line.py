@@ -1,4 +1,4 @@
-"""The command contract, as a person runs it: exit status, one JSON object, one sentence."""
+"""The contract of the commands: exit status, one JSON object with --json, one sentence for an error."""
 
 import json
 import os
@@ -105,7 +105,7 @@ def test_evaluating_a_checkpoint_by_its_own_scores_or_on_a_data_set_is_the_same(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "text"),
     [
         (["index", "/nowhere", "--name", "x"], 1, "/nowhere does not exist"),
         (["index", "tests", "--name", "x"], 1, "neither MURA's folders"),
@@ -120,8 +120,8 @@ def test_evaluating_a_checkpoint_by_its_own_scores_or_on_a_data_set_is_the_same(
         (["evaluate", "none", "--threshold", "2"], 2, "less than or equal to 1"),
     ],
 )
-def test_bad_input_is_one_sentence_and_its_status(home, indexed, arguments, status, said):
-    assert said in core(home, *arguments, status=status)
+def test_bad_input_is_one_sentence_and_its_status(home, indexed, arguments, status, text):
+    assert text in core(home, *arguments, status=status)
 
 
 def test_the_same_index_twice_gives_the_same_splits(home, indexed, mura):

@@ -1,4 +1,4 @@
-"""import-predictions, threshold, verify and predict --operating-point, as a person runs them."""
+"""The commands import-predictions, threshold, verify, compare, calibrate and predict --operating-point."""
 
 import json
 import shutil
@@ -45,13 +45,13 @@ def imported(home, table):
     )  # fmt: skip
 
 
-def test_import_says_what_it_found(imported, table):
+def test_import_reports_its_counts(imported, table):
     assert (imported["rows"], imported["studies"], imported["patients"]) == (600, 600, 300)
     assert imported["abnormal"] == table[1]["truth"].sum() and imported["splits"] == {"tune": 300, "test": 300}
     assert imported["bones"] == {"wrist": 500, "elbow": 100} and imported["reference"].startswith("other@")
 
 
-def test_imported_scores_are_evaluated_as_a_checkpoint_is(home, imported, table):
+def test_imported_scores_are_evaluated_like_a_checkpoint(home, imported, table):
     facts = json.loads(core(home, "evaluate", "other", "--split", "test", "--by", "bone", "--threshold", 0.4, "--json"))
     part = table[1].query("split == 'test'")
     at = counts_at(counts_table(part["p"], part["truth"]), 0.4)
@@ -79,7 +79,7 @@ def test_threshold_is_exact_and_counted_per_bone(home, imported, table):
 
 
 @pytest.mark.parametrize("bound", ["wilson", "clopper-pearson", "none"])
-def test_infeasible_is_an_answer(home, imported, bound):
+def test_an_infeasible_rule_is_reported_and_no_error(home, imported, bound):
     facts = json.loads(core(home, "threshold", "other", "--rule", "sensitivity>=0.999", "--bound", bound, "--json"))
     if bound == "none":
         assert facts["feasible"] and facts["sensitivity"] == 1
@@ -87,7 +87,7 @@ def test_infeasible_is_an_answer(home, imported, bound):
         assert not facts["feasible"] and facts["threshold"] is None and "are needed" in facts["reason"]
 
 
-def test_prevalence_moves_what_depends_on_it(home, imported):
+def test_prevalence_changes_only_the_figures_that_depend_on_it(home, imported):
     here, there = (
         json.loads(core(home, "threshold", "other", "--rule", "youden", *more, "--json"))
         for more in ((), ("--prevalence", 0.05))
@@ -97,7 +97,7 @@ def test_prevalence_moves_what_depends_on_it(home, imported):
     assert there["ppv"] == pytest.approx(odds, abs=1e-12) and there["prevalence"] == 0.05
 
 
-def test_lock_verify_and_refuse_what_was_altered(home, imported, table):
+def test_a_point_is_locked_verified_and_refused_once_altered(home, imported, table):
     rule = ("--rule", "sensitivity>=0.9", "--lock", "--author", "Ada", "--note", "for the night shift")
     facts = json.loads(core(home, "threshold", "other", *rule, "--json"))
     found = json.loads(core(home, "verify", "other", "--split", "test", "--json"))
@@ -106,8 +106,8 @@ def test_lock_verify_and_refuse_what_was_altered(home, imported, table):
     part = table[1].query("split == 'test'")
     at = counts_at(counts_table(part["p"], part["truth"]), facts["threshold"])
     assert {name: found["verified"][name] for name in at} == at
-    said = core(home, "verify", "other", "--split", "test")
-    assert "chosen on tune" in said and "verified on test" in said
+    text = core(home, "verify", "other", "--split", "test")
+    assert "chosen on tune" in text and "verified on test" in text
     assert json.loads(core(home, "verify", "other", "--split", "test", "--json"))["looks_before"] == 2
     assert "[verified-on-own-split]" in core(home, "verify", "other", "--split", "tune", status=1)
     assert "[point-of-other-aggregation]" in core(
@@ -124,7 +124,7 @@ def test_lock_verify_and_refuse_what_was_altered(home, imported, table):
     core(home, "verify", "other", "--split", "test", "--json")
 
 
-def test_predict_calls_studies_by_the_locked_point_and_only_by_its_own(home, mura, tmp_path):
+def test_predict_applies_the_operating_point_of_its_own_scores_only(home, mura, tmp_path):
     core(home, "index", mura, "--name", "tree", "--folds", 4)
     model = tmp_path / "model"
     shutil.copytree(REPOSITORY / "checkpoints" / "original-cnn-64", model)
@@ -147,7 +147,7 @@ def test_predict_calls_studies_by_the_locked_point_and_only_by_its_own(home, mur
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "text"),
     [
         (["import-predictions", "none.csv", "--name", "x", "--label", "y", "--score", "p"], 1, "[table-missing]"),
         (["import-predictions", "none.csv", "--name", "x", "--label", "y"], 2, "Missing option '--score'"),
@@ -163,19 +163,19 @@ def test_predict_calls_studies_by_the_locked_point_and_only_by_its_own(home, mur
         (["verify", "none", "--split", "test"], 1, "[source-unknown]"),
     ],
 )
-def test_bad_input_is_one_sentence_and_its_status(home, imported, arguments, status, said):
-    assert said in core(home, *arguments, status=status)
+def test_bad_input_is_one_sentence_and_its_status(home, imported, arguments, status, text):
+    assert text in core(home, *arguments, status=status)
 
 
-def test_the_small_example_by_every_rule(home, tmp_path):
+def test_every_rule_on_the_small_example(home, tmp_path):
     pd.DataFrame({"y": Y.astype(int), "p": P}).to_csv(tmp_path / "t20.csv", index=False)
     core(home, "import-predictions", tmp_path / "t20.csv", "--name", "t20", "--label", "y", "--score", "p")
     chosen = {"youden": 0.45, "cost=1": 0.45, "cost=2": 0.3, "cost=5": 0.12, "miss<=0.1": 0.12, "miss<=0.2": 0.3}
     for rule, threshold in chosen.items():
         facts = json.loads(core(home, "threshold", "t20", "--rule", rule, "--json"))
         assert facts["threshold"] == threshold and facts["split"] == "valid"
-    said = core(home, "threshold", "t20", "--rule", "rule_out 0.12 rule_in 0.80")
-    assert "0 of 4 ruled out are abnormal, 3 of 3 ruled in are abnormal, 13 of 20 are referred" in said
+    text = core(home, "threshold", "t20", "--rule", "rule_out 0.12 rule_in 0.80")
+    assert "0 of 4 ruled out are abnormal, 3 of 3 ruled in are abnormal, 13 of 20 are referred" in text
 
 
 def test_compare_pairs_two_models_at_their_own_thresholds(home, imported, table):
@@ -199,14 +199,14 @@ def test_compare_pairs_two_models_at_their_own_thresholds(home, imported, table)
         == facts["fixed"] + facts["broken"]
         == sum(group["fixed"] + group["broken"] for group in facts["groups"])
     )
-    said = core(home, "compare", "other", "worse", "--split", "test")
-    assert "other ranks better" in said and "left out: 10 scored only by the first model" in said
+    text = core(home, "compare", "other", "worse", "--split", "test")
+    assert "other ranks better" in text and "left out: 10 scored only by the first model" in text
     point = json.loads(core(home, "threshold", "worse", "--rule", "youden", "--lock", "--author", "A", "--json"))
     facts = json.loads(core(home, "compare", "other", "worse", "--split", "test", "--json"))
     assert facts["b"]["threshold"] == point["threshold"] and point["point"]["id"] in facts["b"]["threshold_from"]
 
 
-def test_compare_refuses_what_cannot_be_compared(home, imported, table):
+def test_scores_that_cannot_be_compared_are_refused(home, imported, table):
     assert "[same-scores]" in core(home, "compare", "other", "other", status=1)
     file = table[0].with_name("strangers.csv")
     table[1].assign(study=[f"x{i}" for i in range(600)]).to_csv(file, index=False)
@@ -218,7 +218,7 @@ def test_compare_refuses_what_cannot_be_compared(home, imported, table):
     assert "[labels-contradict]" in core(home, "compare", "other", "reversed", "--split", "test", status=1)
 
 
-def test_calibrate_fits_on_one_split_and_judges_on_another(home, imported, table):
+def test_calibrate_fits_on_one_split_and_evaluates_on_another(home, imported, table):
     facts = json.loads(
         core(home, "calibrate", "other", "--method", "platt", "--fit-split", "tune", "--split", "test", "--json")
     )
@@ -238,8 +238,8 @@ def test_calibrate_fits_on_one_split_and_judges_on_another(home, imported, table
     assert "with --fit-split" in core(home, "calibrate", "other", "--fit-split", "train", "--split", "test", status=1)
 
 
-@pytest.mark.parametrize(("patient", "shared", "said"), [("patient", 0, ""), ("shared", 60, "60 of")])
-def test_verify_says_which_patients_stand_on_both_sides(home, imported, table, patient, shared, said):
+@pytest.mark.parametrize(("patient", "shared", "text"), [("patient", 0, ""), ("shared", 60, "60 of")])
+def test_verify_names_the_patients_in_both_splits(home, imported, table, patient, shared, text):
     frame = table[1].assign(shared=np.where(table[1]["patient"] < 120, table[1]["patient"] // 2, table[1]["patient"]))
     file = table[0].with_name("sides.csv")
     frame.to_csv(file, index=False)
@@ -253,7 +253,7 @@ def test_verify_says_which_patients_stand_on_both_sides(home, imported, table, p
     both = frame.groupby(patient)["split"].nunique()
     assert facts["shared_patients"] == (both == 2).sum() == shared
     total = frame.query("split == 'test'")[patient].nunique()
-    assert facts["shared"].startswith(f"{shared} of {total} patients" if said else "")
+    assert facts["shared"].startswith(f"{shared} of {total} patients" if text else "")
 
 
 def test_verify_without_named_patients_says_that_it_is_not_known(home, imported, table):

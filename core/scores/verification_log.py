@@ -51,4 +51,4 @@ def verified_before_sentence(split: str, earlier: list[dict]) -> str:
     if not earlier:
         return ""
     times = "once" if len(earlier) == 1 else f"{len(earlier)} times"
-    return f"the verification split {split} was already looked at {times}, first on {earlier[0]['date'][:10]}"
+    return f"the split {split} was already used for verification {times}, first on {earlier[0]['date'][:10]}"

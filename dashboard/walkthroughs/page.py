@@ -13,6 +13,7 @@ from dashboard.shared.case import loader, make_walkthrough
 from dashboard.shared.case import reader as reviewer
 from dashboard.shared.case.loader import Cases
 from dashboard.shared.case.room import Room
+from dashboard.shared.scope import scope
 from dashboard.walkthroughs import room as walk_room
 
 
@@ -68,9 +69,14 @@ def restore_view(walk: Walkthrough) -> None:
         return
     st.session_state["view_restored"] = walk.id
     made = walk.record["view"]
-    chosen = {"split": made["split"], "bone": made["bone"] or ALL_BONES, "threshold": made["threshold"]}
-    if made["source"]["name"] in loaders.sources(loaders.datasets()[walk.dataset]):
-        chosen["model"] = made["source"]["name"]
+    source = loaders.sources(loaders.datasets()[walk.dataset]).get(made["source"]["name"])
+    chosen = {"threshold": made["threshold"]}
+    if source:
+        splits, bones = scope(source)
+        options = {"split": splits, "bone": [ALL_BONES, *bones]}
+        wanted = {"split": made["split"], "bone": made["bone"] or ALL_BONES}
+        # The index may have changed since, and a selector must not be set to a value that it does not offer.
+        chosen |= {"model": source.name, **{key: value for key, value in wanted.items() if value in options[key]}}
     if any(st.session_state.get(key) != value for key, value in chosen.items()):
         selection.choose_and_rerun(**chosen)
 

@@ -309,4 +309,4 @@ def test_a_threshold_is_locked_and_verified_on_another_split(page, address):
     settle(page)
     page.reload()
     settle(page)
-    assert "was already looked at once" in page.locator(".stMain").inner_text()
+    assert "was already used for verification once" in page.locator(".stMain").inner_text()

@@ -162,7 +162,7 @@ def test_verified_figures_are_beside_those_of_the_choice_and_verifications_are_c
     shown = estimate_text(rates_at(counts_of(valid()), 0.45)["sensitivity"])[0]
     assert shown in words(app).split("Verified on valid")[1]
     again = open_page("threshold", split="train")
-    assert any("already looked at once" in warning.value for warning in again.warning)
+    assert any("already used for verification once" in warning.value for warning in again.warning)
 
 
 def test_a_point_altered_by_one_digit_is_refused(own):

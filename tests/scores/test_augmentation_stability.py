@@ -1,4 +1,4 @@
-"""How often an augmentation changes a decision: against a plain loop, over a stop, and ranked by bone."""
+"""How often an augmentation changes a decision: compared with a plain loop, after an interruption, and by bone."""
 
 from dataclasses import replace
 

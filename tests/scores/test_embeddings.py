@@ -1,4 +1,4 @@
-"""Vectors of what a network sees, and the nearest of them, against a search by hand."""
+"""Feature vectors, and the most similar studies compared with a search by hand."""
 
 import numpy as np
 import pandas as pd

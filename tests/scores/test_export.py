@@ -1,4 +1,4 @@
-"""An exported network gives the same scores, for any number of radiographs; what cannot be exported says so."""
+"""An exported network gives the same scores, for any number of radiographs; a failed export is an error."""
 
 import json
 
@@ -42,7 +42,7 @@ def test_the_same_scores_from_onnx(architecture, arguments, tmp_path, workspace)
     assert json.loads(props["input_spec"])["size"] == 32
 
 
-def test_a_study_score_follows_from_what_an_attention_network_exports(tmp_path, workspace):
+def test_the_exported_formula_gives_the_study_score_of_an_attention_network(tmp_path, workspace):
     recipe = Recipe("r", "attention:small_cnn", {"width": 4}, size=32)
     checkpoint = untrained(tmp_path / "checkpoints" / "model", recipe)
     export_onnx(checkpoint, tmp_path / "model.onnx")

@@ -88,7 +88,7 @@ def test_t20_through_the_import(tmp_path, workspace):
     assert [found[name] for name in ("tp", "fn", "fp", "tn")] == [6, 3, 2, 9]
 
 
-def test_logits_are_kept_as_they_are(tmp_path, workspace):
+def test_logits_are_kept_unchanged(tmp_path, workspace):
     logits = np.array([-3.5, 0.0, 0.25, 12.0])
     frame = kept(tmp_path, pd.DataFrame({"y": [0, 0, 1, 1], "p": logits}), is_logit=True)
     assert (frame["logit"] == logits).all() and "probability" not in frame
@@ -102,7 +102,7 @@ def test_without_ids_each_row_is_a_study(tmp_path, workspace):
     assert "no patient is named" in " ".join(read_imported("other").notes)
 
 
-def test_ids_keep_their_zeros_and_read_alike_from_both_formats(tmp_path, workspace):
+def test_ids_keep_their_zeros_and_are_the_same_from_both_formats(tmp_path, workspace):
     frame = kept(
         tmp_path, pd.DataFrame({"y": [0, 1], "p": [0.1, 0.9], "image": ["007", "07"]}), Columns("y", "p", image="image")
     )
@@ -150,7 +150,7 @@ def test_a_row_that_cannot_be_interpreted_is_named(tmp_path, workspace, case):
     assert list_imported() == []
 
 
-def test_a_missing_column_lists_those_there(tmp_path, workspace, table):
+def test_a_missing_column_lists_the_columns_of_the_table(tmp_path, workspace, table):
     with refused("column-missing", "'truth'", "--label", "patient, study, view, image"):
         kept(tmp_path, table, Columns("truth", "p"))
     with refused("column-missing", "'person'", "--patient"):
@@ -194,7 +194,7 @@ def test_a_byte_order_mark_and_quoted_commas_are_read(tmp_path, workspace):
 
 
 @pytest.mark.parametrize("content", ["y,p\n0,0.1,\n1,0.9,\n", "y,p\n0,0.1\n\n1,0.9", "y,p\r\n0,0.1\r\n1,0.9\r\n\r\n"])
-def test_empty_cells_at_the_end_and_blank_lines_hold_nothing(tmp_path, workspace, content):
+def test_empty_cells_at_the_end_and_blank_lines_are_ignored(tmp_path, workspace, content):
     (tmp_path / "scores.csv").write_bytes(content.encode())
     frame = imported_predictions(import_scores(tmp_path / "scores.csv", "other", PLAIN))
     assert frame["probability"].tolist() == [0.1, 0.9] and frame["label"].tolist() == [0, 1]
@@ -234,7 +234,7 @@ def test_a_few_saturated_logits_are_noted(tmp_path, workspace):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_raw_marker_keeps_its_order_and_its_thresholds(tmp_path, workspace, seed):
-    """As a tumour marker is given: any number, with ties."""
+    """Scores like a tumour marker: any numbers, with ties."""
     random = np.random.default_rng(seed)
     label = random.integers(0, 2, 300)
     marker = np.round(np.exp(random.normal(3 + label, 2)), 1)

@@ -1,4 +1,4 @@
-"""A locked point: refused when altered by a digit, applied only where it belongs, verified on other studies."""
+"""Operating points: an altered digit is refused, a point applies to its own scores only, and is verified elsewhere."""
 
 import json
 import re
@@ -28,7 +28,7 @@ REFUSALS = ("operating-points-broken-chain", "operating-point-altered", "operati
 
 @pytest.fixture
 def scored(tmp_path, workspace):
-    """400 studies of 200 patients, half of them to tune on, half to test on."""
+    """400 studies of 200 patients, half of them in the split tune, half in test."""
     random = np.random.default_rng(0)
     label = random.integers(0, 2, 400)
     frame = pd.DataFrame({"y": label, "p": random.beta(2 + 2 * label, 4 - 2 * label).round(4)})
@@ -44,7 +44,7 @@ def locked(source, rule="sensitivity>=0.8", aggregation="mean", author="Ada"):
     return op.lock(choose_threshold(source, rule, aggregation=aggregation), author, "first")
 
 
-def test_a_point_says_everything_it_depends_on_and_reads_back(scored):
+def test_a_point_records_everything_it_depends_on_and_reads_back(scored):
     point = locked(scored)
     assert op.read_points(scored) == [point] and op.find_point(scored) == point
     assert (point.split, point.reference, point.digest) == ("tune", scored.reference, scored.digest)
@@ -54,7 +54,7 @@ def test_a_point_says_everything_it_depends_on_and_reads_back(scored):
     assert point.threshold_high is None and len(point.hash) == 64
 
 
-def test_points_are_only_ever_added(scored):
+def test_points_are_only_appended(scored):
     first, second = locked(scored), locked(scored, "youden", author="Ben")
     assert op.read_points(scored) == [first, second] and second.previous == first.hash
     assert op.find_point(scored, first.id[:6]) == first and op.find_point(scored, "latest") == second
@@ -63,7 +63,7 @@ def test_points_are_only_ever_added(scored):
 
 
 def test_any_digit_altered_by_hand_is_refused(scored):
-    """Every digit of the file, also the 17th of a number, which the number read from it need not show."""
+    """Every digit of the file, even the 17th of a number, which may not change the number that is read."""
     locked(scored)
     file = scored.folder / op.POINTS
     text = file.read_text()
@@ -98,7 +98,7 @@ def test_points_locked_at_the_same_moment_are_all_kept(scored):
     assert {point.hash for point in op.read_points(scored)} == {point.hash for point in points}
 
 
-def test_entries_removed_moved_or_made_up_are_refused(scored):
+def test_removed_moved_and_invented_entries_are_refused(scored):
     for rule in ("youden", "cost=2", "cost=3"):
         locked(scored, rule)
     file = scored.folder / op.POINTS
@@ -116,7 +116,7 @@ def test_entries_removed_moved_or_made_up_are_refused(scored):
         assert error.value.code in REFUSALS[1:]
 
 
-def test_what_cannot_be_locked(scored):
+def test_a_rule_without_a_threshold_cannot_be_locked(scored):
     with refused("nothing-to-lock", "99.9%"):
         locked(scored, "sensitivity>=0.999")
     nothing = replace(choose_threshold(scored, "youden"), choice=Choice(np.inf, True, "cost 1", "lowest cost"))
@@ -166,25 +166,25 @@ def test_both_splits_side_by_side(scored):
     assert found["point"]["threshold"] == point.threshold
 
 
-def test_a_split_that_was_looked_at_says_so(scored):
+def test_earlier_verifications_on_a_split_are_counted(scored):
     locked(scored)
     first = verify(scored, "test")
     assert first["looks_before"] == 0 and first["looked_at"] == "" and first["first_look"] is None
     second = verify(scored, "test")
-    assert second["looks_before"] == 1 and "already looked at once, first on 20" in second["looked_at"]
+    assert second["looks_before"] == 1 and "already used for verification once, first on 20" in second["looked_at"]
     locked(scored, "youden")
     third = verify(scored, "test")
-    assert "already looked at 2 times" in third["looked_at"] and third["first_look"] == second["first_look"]
+    assert "already used for verification 2 times" in third["looked_at"] and third["first_look"] == second["first_look"]
 
 
-def test_the_studies_it_was_chosen_on_are_no_verification(scored, tmp_path):
+def test_a_point_cannot_be_verified_on_the_studies_it_was_chosen_on(scored, tmp_path):
     locked(scored)
     with refused("verified-on-own-split", "tune"):
         verify(scored, "tune")
     assert not (scored.folder / LOOKS).exists()
 
 
-def test_the_same_studies_under_another_name_of_split_are_found(scored):
+def test_the_same_studies_in_a_split_of_another_name_are_recognised(scored):
     point = locked(scored)
     studies = study_table(split_scores(scored, split="tune")[0])
     shuffled = studies.sample(frac=1, random_state=0)
@@ -200,7 +200,7 @@ def test_two_thresholds_are_locked_and_verified(scored):
     assert 0 < found["referred"] < 1 and found["at_high"]["threshold"] == point.threshold_high
 
 
-def test_an_unreadable_list_of_looks_is_not_taken_for_a_fresh_split(scored):
+def test_an_unreadable_verification_log_is_not_taken_for_a_fresh_split(scored):
     locked(scored)
     (scored.folder / LOOKS).write_text("{")
     with refused("verification-log-unreadable"):

@@ -28,7 +28,7 @@ def checkpoint(tmp_path, tree):
 
 
 def untrained(folder, recipe, learned=None):
-    """A whole checkpoint with random weights, which says that it learned from the rows of `learned`."""
+    """A complete checkpoint with random weights that records the rows of `learned` as its training data."""
     torch.manual_seed(0)
     learned = pd.DataFrame({"sha1": [], "part": []}, dtype="str") if learned is None else learned
     manifest = begin_checkpoint(folder, recipe.to_json(), recipe.input_spec(), learned)
@@ -49,13 +49,13 @@ def test_a_checkpoint_trained_on_this_data_scores_what_it_was_not_trained_on(tmp
 
 
 def learned_of(index, fold=1):
-    """What training with that holdout fold would note."""
+    """The record that training with this holdout fold would write."""
     train = index[index["split"] == "train"]
     return train.assign(part=np.where(train["fold"] == fold, "tune", "train"))
 
 
 def test_training_radiographs_are_never_valid_however_they_are_indexed(tmp_path, tree, mura):
-    """The same files as a list without splits, one more radiograph of a known patient among them."""
+    """The same files as a list without splits, and one more radiograph of a known patient."""
     own = untrained(tmp_path / "own", RECIPE, learned_of(read_index("tree")))
     before = read_index("tree")
     patient = before[before["split"] == "train"].iloc[0]

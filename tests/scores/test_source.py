@@ -1,4 +1,4 @@
-"""A source and a view are values: what they are about decides whether they are equal."""
+"""Sources and views are values: equal exactly if they mean the same scores."""
 
 from dataclasses import replace
 

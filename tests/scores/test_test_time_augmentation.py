@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean over draws, its record, and a gain that is judged by a paired test."""
+"""Test-time augmentation: the mean over draws, its record, and the gain by a paired test."""
 
 from dataclasses import replace
 

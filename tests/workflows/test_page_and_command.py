@@ -1,7 +1,9 @@
 """The page and the command line write the same record: every workflow is done both ways and compared."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from core import jobs
@@ -14,11 +16,17 @@ from core.review.database import transaction
 from core.review.store import add_verdict, open_store
 from core.review.vocabulary import Verdict
 from core.review.walkthroughs import WalkthroughCase, create_walkthrough, list_walkthroughs, read_walkthrough
+from core.scores.imports import Columns, import_scores
 from core.scores.json_values import json_values
 from core.scores.operating_points import POINTS
+from core.scores.predictions import store_predictions
+from core.scores.source import find_source
 from core.scores.verification_log import LOOKS
-from core.scores.view import changes_since, view_from_record
-from tests.dashboard.conftest import open_page, words
+from core.scores.view import View, changes_since, view_from_record
+from dashboard.calibration import loader as calibration_loader
+from dashboard.compare import loader as compare_loader
+from dashboard.shared import loaders
+from tests.dashboard.conftest import made_up_scores, open_page, words
 from tests.workflows.conftest import run_command
 
 ALPHA = ("--model", "alpha", "--data", "demo", "--author", "Ana")
@@ -180,8 +188,6 @@ def test_opening_a_walkthrough_restores_the_view_it_was_made_in(own):
 
 
 def test_a_record_says_what_has_changed_since(own):
-    from core.scores.source import find_source
-
     run_command("walkthrough", "make", "Monday", *ALPHA)
     record = stored("Monday").record["view"]
 
@@ -203,3 +209,32 @@ def test_a_database_from_before_the_records_opens_and_takes_new_walkthroughs(own
     assert not open_page("walkthroughs", walk="old").exception
     run_command("walkthrough", "make", "new", *ALPHA)
     assert stored("new").record["view"]["source"]["name"] == "alpha" and stored("old").name == "old"
+
+
+def test_a_calibration_has_the_same_figures(own, tmp_path):
+    random = np.random.default_rng(0)
+    label = random.integers(0, 2, 400)
+    rows = {"y": label, "p": random.beta(2 + 2 * label, 4 - 2 * label).round(4), "study": np.arange(400)}
+    frame = pd.DataFrame({**rows, "split": np.where(np.arange(400) < 200, "tune", "valid")})
+    frame.to_csv(tmp_path / "scores.csv", index=False)
+    import_scores(tmp_path / "scores.csv", "other", Columns("y", "p", study="study", split="split"))
+    (source,) = loaders.sources(loaders.choosable()["other (scores only)"]).values()
+    view = View(source, "valid")
+    by_page = calibration_loader.calibrated(replace(view, split="tune"), "platt", view, 10)
+    by_command = run_command("calibrate", "other", "--method", "platt")
+    assert json_values(by_page.after) == by_command["after"]
+    assert json_values(calibration_loader.before(view, 10)) == by_command["before"]
+    assert by_page.fitted.slope.value == by_command["slope"] and by_page.shared == by_command["shared_patients"]
+    assert by_page.gains["log_loss"].value == by_command["log_loss_gain"]
+
+
+def test_a_comparison_has_the_same_figures(own):
+    demo = read_dataset("demo")
+    beta = find_source("beta", demo).model
+    store_predictions(made_up_scores(beta, demo).assign(logit=lambda rows: -rows["logit"]), beta, demo)
+    view = View(find_source("alpha", demo), "valid", threshold=0.4)
+    by_page = compare_loader.called(view, find_source("beta", demo), 0.6)
+    common = ("--data", "demo", "--split", "valid", "--threshold-a", 0.4, "--threshold-b", 0.6)
+    by_command = run_command("compare", "alpha", "beta", *common)
+    assert by_page.facts and json_values(by_page.facts) == {name: by_command[name] for name in by_page.facts}
+    assert json_values(by_page.changed.to_dict("records")) == by_command["discordant"]
