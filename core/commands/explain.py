@@ -89,12 +89,12 @@ def trust(
     from core.explain.cohort import DEFAULT_METHODS, trust_table
     from core.models.checkpoint import read_checkpoint
     from core.scores.source import source_of
-    from core.workflows.trust import TrustSample, judge_methods
+    from core.workflows.trust import TrustSample, check_methods
 
     described, dataset = read_checkpoint(checkpoint), read_dataset(data)
     wanted = TrustSample(split, sample, tuple(method or DEFAULT_METHODS))
     with progress_bar() as progress:
-        rows = judge_methods(source_of(described, dataset), wanted, device, progress)
+        rows = check_methods(source_of(described, dataset), wanted, device, progress)
     table = trust_table(rows)
     messages.print(f"{rows['image_id'].nunique()} radiographs of {data}, {split}", markup=False)
     listed = [{key: _json(value) for key, value in row.items()} for row in table.to_dict("records")]

@@ -1,4 +1,4 @@
-"""One queue for all long work: training, judging a sample of saliency maps, auditing a data set.
+"""One queue for all long work: training, checking a sample of saliency maps, auditing a data set.
 
 A job is a few files in `workspace/jobs`: `<id>.json` (the request), `<id>.state.json`, `<id>.progress.json`, `<id>.log`
 (output of its command), `<id>.stop` (somebody asked it to stop) and `<id>.lock` (held while a process works on it).

@@ -36,6 +36,6 @@ def _trust_command(asked: dict) -> list[str]:
 # A new kind is one entry here and one workflow that checks the request and calls `enqueue`.
 KINDS = {
     "training": Kind("training", _train_command, lambda asked: str(checkpoint_folder(asked["out"])), "training into"),
-    "trust": Kind("light", _trust_command, lambda asked: asked["checkpoint"], "judging saliency maps of"),
+    "trust": Kind("light", _trust_command, lambda asked: asked["checkpoint"], "checking saliency maps of"),
     "audit": Kind("light", lambda asked: ["audit", asked["data"]], lambda asked: asked["data"], "auditing"),
 }

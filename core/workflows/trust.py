@@ -1,4 +1,4 @@
-"""Judge saliency methods on a sample of radiographs as a job: in this process, or queued."""
+"""Check saliency methods on a sample of radiographs as a job: in this process, or queued."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ from core.scores.source import Source
 
 @dataclass(frozen=True)
 class TrustSample:
-    """Which radiographs are sampled, how many, and which saliency methods are judged on them."""
+    """Which radiographs are sampled, how many, and which saliency methods are checked on them."""
 
     split: str
     count: int
     methods: tuple[str, ...]
 
 
-def judge_methods(
+def check_methods(
     source: Source,
     sample: TrustSample,
     device: str = "",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> pd.DataFrame:
-    """The rows of `core.explain.cohort.check_cohort` over the sample. Maps judged before are not judged again.
+    """The rows of `core.explain.cohort.check_cohort` over the sample. Maps checked before are not checked again.
 
-    A job that every page can see and stop. OverreadError where another process judges maps of this checkpoint.
+    A job that every page can see and stop. OverreadError where another process checks maps of this checkpoint.
     """
     from core.explain.trust_sample import check_sample  # torch
 
@@ -41,19 +41,19 @@ def judge_methods(
         return check_sample(source, sample.split, sample.count, sample.methods, device, report, reporter.stop_requested)
 
 
-def enqueue_judging(source: Source, sample: TrustSample) -> jobs.Job:
-    """Queue `python -m core trust`. OverreadError where maps of this checkpoint are being judged already."""
+def enqueue_check(source: Source, sample: TrustSample) -> jobs.Job:
+    """Queue `python -m core trust`. OverreadError where a job checks maps of this checkpoint already."""
     return jobs.enqueue("trust", _arguments(source, sample), source.record())
 
 
-def find_judging_job(source: Source) -> jobs.Job | None:
-    """The newest job that judges maps of these weights, running or ended; None without one."""
+def find_check_job(source: Source) -> jobs.Job | None:
+    """The newest job that checks maps of these weights, running or ended; None without one."""
     return jobs.find("trust", digest=source.digest)
 
 
 def _arguments(source: Source, sample: TrustSample) -> dict:
     if not source.dataset:
-        raise OverreadError("Judging saliency methods needs a data set: pass --data NAME.", code="data-set-missing")
+        raise OverreadError("Checking saliency methods needs a data set: pass --data NAME.", code="data-set-missing")
     return {
         "checkpoint": str(source.folder),
         "data": source.dataset.name,

@@ -7,7 +7,7 @@ from core.errors import OverreadError
 from core.jobs import Job
 from core.metrics.intervals import wilson
 from core.scores.view import View
-from core.workflows.trust import TrustSample, enqueue_judging, find_judging_job
+from core.workflows.trust import TrustSample, enqueue_check, find_check_job
 from dashboard.saliency import look, means
 from dashboard.shared import loaders, maps, widgets
 from dashboard.shared.job_status import draw_job
@@ -79,7 +79,7 @@ def run_job(view: View) -> None:
 
     methods = look.registry()
     source = view.source
-    active = draw_job(lambda: find_judging_job(source), describe_job, "Maps judged so far are kept.")
+    active = draw_job(lambda: find_check_job(source), describe_job, "Maps judged so far are kept.")
     with st.expander("Judge a sample", icon=":material/play_arrow:"):
         left, right = st.columns([1, 2])
         count = left.slider("Radiographs", 10, 200, 20, 10, key="sample", help="Half of them abnormal, over all bones.")
@@ -94,7 +94,7 @@ def run_job(view: View) -> None:
         )
         if st.button("Judge them", type="primary", key="judge", disabled=active or not names):
             try:
-                enqueue_judging(source, TrustSample(view.split, count, tuple(names)))
+                enqueue_check(source, TrustSample(view.split, count, tuple(names)))
             except OverreadError as error:
                 st.error(str(error))
             else:

@@ -18,7 +18,7 @@ from core.models.checkpoint import read_checkpoint
 from core.models.networks import build
 from core.scores.classifier import Classifier
 from core.scores.source import source_of
-from core.workflows.trust import judge_methods
+from core.workflows.trust import check_methods
 from dashboard.saliency.charts import trust_curves
 from dashboard.shared import maps as saliency
 from dashboard.shared.overlay import PALETTES, full_strength, outline_png, overlay, palette_of, sheet_png
@@ -94,7 +94,7 @@ def test_a_study_is_explained_view_by_view(house):
 
 def test_a_cohort_is_judged_by_a_job_and_the_rows_are_kept(house, monkeypatch):
     # Without the worker's process, which has tests of its own.
-    monkeypatch.setattr("dashboard.saliency.cohort.enqueue_judging", judge_methods)
+    monkeypatch.setattr("dashboard.saliency.cohort.enqueue_check", check_methods)
     app = open_page("saliency", model="alpha", level="Cohort")
     assert not app.exception and "nothing judged yet" in words(app)
     app.slider(key="sample").set_value(10)
