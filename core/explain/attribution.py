@@ -102,13 +102,13 @@ def attribute_study(
     maps = result.maps.detach().float().cpu().numpy()[0]
     if not np.isfinite(maps).all():
         raise MethodRefused(
-            f"{chosen.title} gives values that are not finite numbers here; choose another method.",
+            f"The map of {chosen.title} has values that are not finite here; choose another method.",
             code="map-not-finite",
         )
     if not math.isnan(result.gap) and not result.gap <= WORST_GAP:
         raise MethodRefused(
-            f"{chosen.title} leaves {result.gap:.0%} of the change in logit unexplained ({result.note}); at most "
-            f"{WORST_GAP:.0%} is accepted. Choose another method or baseline.",
+            f"The map of {chosen.title} leaves {result.gap:.0%} of the change in logit unexplained ({result.note}); "
+            f"at most {WORST_GAP:.0%} is accepted. Choose another method or baseline.",
             code="map-incomplete",
         )
     explains = f"the study's score ({aggregation})" if aggregation else "this radiograph's logit"

@@ -1,4 +1,4 @@
-"""One small network of each of many timm families, with random weights, at the smallest size it supports.
+"""Small networks of many timm families, with random weights, at the smallest size that each supports.
 
 tests/explain/test_methods.py runs every method on FAMILIES, and the methods that use a layer on RARE_LAYERS;
 docs/make_saliency_table.py runs all of FAMILIES and MORE. By default only SAMPLE runs: one family of each layout of
@@ -116,7 +116,7 @@ RARE_LAYERS = {
 }
 SAMPLE = {
     "small_cnn": "plain convolutions without ReLU modules; guided backpropagation is refused",
-    "resnet18": "batch norm and ReLU with residual sums; DeepLIFT is refused, since its ReLUs are reused",
+    "resnet18": "batch norm and ReLU with residual sums; DeepLIFT is refused for its gap",
     "densenet121": "ReLU after the concatenation and the last norm; every method works",
     "mobilenetv2_035": "ReLU6; integrated gradients are refused for their gap",
     "convnext_atto": "maps with LayerNorm and GELU",
