@@ -51,7 +51,7 @@ def draw_cards(view: View, rows: pd.DataFrame, second: Second) -> None:
     clicks.on_card(lambda study: st.session_state.update(open_next=study))
     if study := st.session_state.pop("open_next", None):
         row = rows[rows["study_id"] == study].iloc[0]
-        # Only what the selectors do not write themselves; they write theirs again.
+        # The selectors write their own parameters again; only the others are given here.
         st.switch_page("errors/page.py", query_params={"study": study, "outcome": outcome_of(row, view)})
     pages = -(-len(rows) // PER_PAGE)
     page = min(st.session_state.get("changed_page", 1), pages)
@@ -101,7 +101,7 @@ def outcome_of(study, view: View) -> str:
 
 
 def draw_table(view: View, rows: pd.DataFrame, second: Second) -> None:
-    """The studies by name, for scores without radiographs."""
+    """The studies as a table of names, for scores without radiographs."""
     if len(rows) > LISTED:
         widgets.note(f"These are the first {LISTED} of {len(rows):,}. `compare --json` lists all of them.")
     shown, first = rows.head(LISTED), view.source.name

@@ -120,7 +120,7 @@ def draw_worst(view: View, scores: pd.DataFrame, worst: pd.DataFrame) -> None:
     clicks.on_card(lambda study: st.session_state.update(open_next=study))
     if study := st.session_state.pop("open_next", None):
         study_view.open_study(study)
-        # An empty mapping, since None asks to clear what belongs to the selectors; they write theirs again.
+        # An empty mapping, since None would clear the parameters of the selectors; they write theirs again.
         st.switch_page("errors/page.py", query_params={})
     widgets.caption("Most confident misses", "lowest score first")
     files = study_view.with_files(view.dataset, scores[scores["study_id"].isin(worst["study_id"])])

@@ -1,4 +1,4 @@
-"""A job of the queue on a page: how far it is, a button that stops it, and how it ended."""
+"""A job of the queue on a page: its progress, a button that stops it, and its end."""
 
 from collections.abc import Callable
 

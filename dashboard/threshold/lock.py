@@ -151,7 +151,7 @@ def _draw_verification(source: Source, points: list[OperatingPoint]) -> None:
 
 
 def _verify_and_remember(source: Source, point: OperatingPoint, split: str) -> None:
-    # Kept for this visit: showing the figures again is no further look at the split.
+    # Kept for this visit, since showing the figures again is not another verification.
     try:
         found = verify(source, split, point.id, "" if source.kind == "imported" else source.data)
     except OverreadError as error:
