@@ -119,9 +119,9 @@ def conflicting_studies(frame: pd.DataFrame) -> set[str]:
 
 def _read_description(file: Path) -> Dataset:
     """The description inside index.parquet, which is never older than dataset.json; else that file's own."""
-    beside = json.loads(file.read_text())
+    outside = json.loads(file.read_text())
     try:
         inside = (pq.read_schema(file.with_name("index.parquet")).metadata or {}).get(DESCRIPTION_KEY)
     except (OSError, pa.ArrowException):
         inside = None  # read_index reports the problem
-    return Dataset(**(json.loads(inside) if inside else beside))
+    return Dataset(**(json.loads(inside) if inside else outside))

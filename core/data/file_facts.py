@@ -16,7 +16,7 @@ from core.data.pixels import describe_conversion, open_image, read_grey, upright
 from core.data.unreadable import MOST_PIXELS, UnreadableImage
 
 Progress = Callable[[int, int, str], None]
-# What is stored of a file to recognise it later: (bytes, mtime_ns, width, height, sha1, conversion).
+# Facts by which an unchanged file is recognised: (bytes, mtime_ns, width, height, sha1, conversion).
 StoredFacts = tuple[int, int, int, int, str, str]
 # Bit depth 8, grey or colour, and the only compression and filter that PNG has, not interlaced.
 _PLAIN = (b"\x08\x00\x00\x00\x00", b"\x08\x02\x00\x00\x00")

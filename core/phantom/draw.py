@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.phantom import film
-from core.phantom.anatomy import Region, build_region
+from core.phantom.anatomy import build_region
 from core.phantom.findings import Finding, draw_finding
 from core.phantom.plan import Radiograph, person_generator, random_generator
-from core.phantom.shapes import Pose, absorb_bone, absorb_soft_tissue, cast_shadow, coordinates, covered_area
+from core.phantom.shapes import Pose, Region, absorb_bone, absorb_soft_tissue, cast_shadow, coordinates, covered_area
 
 TURNS = {"frontal": (-8, 8), "oblique": (28, 50), "lateral": (76, 96)}  # degrees about the long axis
 TURN_FACTOR = {"shoulder": 0.62, "hand": 0.75}  # their second views are the Y view and the fan, not true laterals

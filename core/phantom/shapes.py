@@ -38,6 +38,16 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Region:
+    """Bones and soft tissue of a region, the field that the film shows (mm) and the field's centre (mm)."""
+
+    bones: tuple[Part, ...]
+    soft: tuple[Part, ...]
+    field: tuple[float, float]
+    centre: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Shadow:
     """A part projected on the film, in pixels. Arrays have STEPS entries along the part."""
 

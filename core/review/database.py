@@ -1,4 +1,4 @@
-"""The review database: its tables, opening it, and transactions that are kept as a whole or raise OverreadError.
+"""The review database: opening it, and transactions that are kept as a whole or raise OverreadError.
 
 SQLite at `workspace/review.sqlite` (write-ahead log, every commit on the disk before it returns), or PostgreSQL if
 `OVERREAD_DATABASE_URL` names one. Rows are only added, except for presenters' and participants' current places.
@@ -17,131 +17,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.errors import OverreadError
 from core.paths import home, unwritable
+from core.review import tables
 
 VERSION = 1
 FILE = "review.sqlite"
 _LOCK = 0x0E44EAD  # PostgreSQL's writers take turns by this advisory lock; SQLite's do so anyway
-
-tables = sql.MetaData()
-schema_version = sql.Table("overread_schema", tables, sql.Column("version", sql.Integer, primary_key=True))
-reviewers = sql.Table(
-    "reviewers",
-    tables,
-    # Case-folded, so that 'Ana' and 'ana ' are one reader, who cannot agree with themselves.
-    sql.Column("key", sql.Text, primary_key=True),
-    sql.Column("name", sql.Text, nullable=False),
-    sql.Column("created", sql.Text, nullable=False),
-)
-verdicts = sql.Table(
-    "verdicts",
-    tables,
-    sql.Column("sequence", sql.Integer, sql.Identity(), primary_key=True),
-    sql.Column("id", sql.Text, nullable=False, unique=True),
-    sql.Column("action", sql.Text, nullable=False),
-    sql.Column("dataset", sql.Text, nullable=False),
-    sql.Column("study_id", sql.Text, nullable=False),
-    sql.Column("image_id", sql.Text),
-    sql.Column("view", sql.Text),
-    sql.Column("reviewer", sql.Text, nullable=False),
-    sql.Column("kind", sql.Text, nullable=False),
-    sql.Column("verdict", sql.Text),
-    sql.Column("reading", sql.Text),
-    sql.Column("subtype", sql.Text),
-    sql.Column("confidence", sql.Text),
-    sql.Column("note", sql.Text, nullable=False),
-    sql.Column("given_label", sql.Float(53)),
-    sql.Column("score_visible", sql.Boolean, nullable=False),
-    sql.Column("label_visible", sql.Boolean, nullable=False),
-    sql.Column("checkpoint", sql.Text),
-    sql.Column("threshold", sql.Float(53)),
-    sql.Column("score", sql.Float(53)),
-    sql.Column("walkthrough_id", sql.Text),
-    sql.Column("created", sql.Text, nullable=False, index=True),
-    sql.Column("supersedes", sql.Text, index=True),
-    sql.Index("verdicts_of_study", "dataset", "study_id"),
-    sqlite_autoincrement=True,
-)
-walkthroughs = sql.Table(
-    "walkthroughs",
-    tables,
-    sql.Column("id", sql.Text, primary_key=True),
-    sql.Column("name", sql.Text, nullable=False),
-    sql.Column("dataset", sql.Text, nullable=False),
-    sql.Column("author", sql.Text, nullable=False),
-    sql.Column("created", sql.Text, nullable=False),
-    sql.UniqueConstraint("dataset", "name"),
-)
-versions = sql.Table(
-    "walkthrough_versions",
-    tables,
-    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
-    sql.Column("version", sql.Integer, primary_key=True, autoincrement=False),
-    sql.Column("made_from", sql.Text, nullable=False),
-    sql.Column("author", sql.Text, nullable=False),
-    sql.Column("created", sql.Text, nullable=False),
-)
-# Added after version 1 was released. It is made in older databases when they are opened.
-records = sql.Table(
-    "walkthrough_records",
-    tables,
-    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
-    sql.Column("record", sql.Text, nullable=False),
-)
-cases = sql.Table(
-    "walkthrough_cases",
-    tables,
-    sql.Column("walkthrough_id", sql.Text, primary_key=True),
-    sql.Column("version", sql.Integer, primary_key=True, autoincrement=False),
-    sql.Column("position", sql.Integer, primary_key=True, autoincrement=False),
-    sql.Column("study_id", sql.Text, nullable=False),
-    sql.Column("note", sql.Text, nullable=False),
-    sql.Column("stratum", sql.Text, nullable=False),
-    sql.Column("probability", sql.Float(53), nullable=False),
-    sql.ForeignKeyConstraint(
-        ["walkthrough_id", "version"], ["walkthrough_versions.walkthrough_id", "walkthrough_versions.version"]
-    ),
-)
-positions = sql.Table(
-    "walkthrough_positions",
-    tables,
-    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
-    sql.Column("sequence", sql.Integer, nullable=False),
-    sql.Column("place", sql.Integer, nullable=False),
-    sql.Column("presenter", sql.Text, nullable=False),
-    sql.Column("changed", sql.Text, nullable=False),
-)
-participants = sql.Table(
-    "walkthrough_participants",
-    tables,
-    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
-    sql.Column("name", sql.Text, primary_key=True),
-    sql.Column("place", sql.Integer, nullable=False),
-    sql.Column("following", sql.Boolean, nullable=False),
-    sql.Column("seen", sql.Float(53), nullable=False),
-)
-revisions = sql.Table(
-    "label_revisions",
-    tables,
-    sql.Column("dataset", sql.Text, primary_key=True),
-    sql.Column("number", sql.Integer, primary_key=True, autoincrement=False),
-    sql.Column("hash", sql.Text, nullable=False),
-    sql.Column("rule", sql.Text, nullable=False),
-    sql.Column("last_sequence", sql.Integer, nullable=False),
-    sql.Column("author", sql.Text, nullable=False),
-    sql.Column("created", sql.Text, nullable=False),
-)
-revision_labels = sql.Table(
-    "revision_labels",
-    tables,
-    sql.Column("dataset", sql.Text, primary_key=True),
-    sql.Column("number", sql.Integer, primary_key=True, autoincrement=False),
-    sql.Column("study_id", sql.Text, primary_key=True),
-    sql.Column("given_label", sql.Float(53)),
-    sql.Column("label", sql.Float(53)),
-    sql.Column("outcome", sql.Text, nullable=False),
-    sql.Column("verdict_ids", sql.Text, nullable=False),
-    sql.ForeignKeyConstraint(["dataset", "number"], ["label_revisions.dataset", "label_revisions.number"]),
-)
 
 
 @dataclass(frozen=True)
@@ -247,7 +127,7 @@ def _postgres(address: sql.URL, timeout: float) -> sql.Engine:
 
 
 def _turn_on_write_ahead_log(store: Store, timeout: float) -> None:
-    """Allow readers beside a writer. SQLite does not wait for a lock in this step, so it is retried."""
+    """Allow readers and a writer at the same time. SQLite does not wait for a lock in this step, so it is retried."""
     end = time.monotonic() + timeout
     while True:
         try:
@@ -264,24 +144,24 @@ def _turn_on_write_ahead_log(store: Store, timeout: float) -> None:
 
 def _check_schema(store: Store, connection: sql.Connection) -> None:
     existing = set(sql.inspect(connection).get_table_names())
-    if schema_version.name not in existing:
-        if taken := existing & set(tables.tables):
+    if tables.schema_version.name not in existing:
+        if taken := existing & set(tables.metadata.tables):
             raise OverreadError(
                 f"{store.place} is a database of another program (its table {min(taken)} is not Overread's). Name "
                 "another one in OVERREAD_DATABASE_URL.",
                 code="database-foreign",
             )
-        tables.create_all(connection)
-        connection.execute(schema_version.insert().values(version=VERSION))
+        tables.metadata.create_all(connection)
+        connection.execute(tables.schema_version.insert().values(version=VERSION))
         return
-    found = connection.execute(sql.select(sql.func.max(schema_version.c.version))).scalar()
+    found = connection.execute(sql.select(sql.func.max(tables.schema_version.c.version))).scalar()
     if found != VERSION:
         raise OverreadError(
             f"{store.place} is a review database of version {found}; this version of Overread reads {VERSION}. "
             "Use the version of Overread that wrote it. Nothing in it was changed.",
             code="database-version",
         )
-    records.create(connection, checkfirst=True)
+    tables.records.create(connection, checkfirst=True)
 
 
 def _check_place(store: Store) -> None:

@@ -9,7 +9,7 @@ import sqlalchemy as sql
 
 from core.data.labels import labels_file, labels_hash, read_labels, relabelled, write_labels
 from core.errors import OverreadError
-from core.review import database
+from core.review import tables
 from core.review.agreement import latest_reads
 from core.review.database import Store, open_store, transaction
 from core.review.store import latest_sequence, register_reviewer, timestamp, verdicts_table
@@ -82,10 +82,10 @@ def accept_labels(store: Store, dataset: str, author: str, rule: str = "agreed")
         else:
             number = before.number + 1 if before else 1
             revision = Revision(dataset, number, digest, rule, register_reviewer(connection, author), timestamp())
-            connection.execute(database.revisions.insert().values(**{**revision.__dict__, "last_sequence": sequence}))
+            connection.execute(tables.revisions.insert().values(**{**revision.__dict__, "last_sequence": sequence}))
             rows = table.astype(object).where(table.notna(), None).to_dict("records")
             connection.execute(
-                database.revision_labels.insert(), [{"dataset": dataset, "number": number, **row} for row in rows]
+                tables.revision_labels.insert(), [{"dataset": dataset, "number": number, **row} for row in rows]
             )
     write_labels(dataset, revision.reference, table)
     return revision
@@ -93,7 +93,7 @@ def accept_labels(store: Store, dataset: str, author: str, rule: str = "agreed")
 
 def list_revisions(store: Store, dataset: str) -> list[Revision]:
     """Every revision of a data set, the oldest first."""
-    table = database.revisions
+    table = tables.revisions
     with transaction(store) as connection:
         rows = connection.execute(_query().where(table.c.dataset == dataset).order_by(table.c.number)).all()
     return [Revision(*row) for row in rows]
@@ -119,7 +119,7 @@ def find_revision(store: Store, dataset: str, wanted: str = "latest") -> Revisio
 
 def revision_table(store: Store, revision: Revision) -> pd.DataFrame:
     """The labels of a revision, with the ids of the verdicts behind them."""
-    table = database.revision_labels
+    table = tables.revision_labels
     names = ["study_id", "given_label", "label", "outcome", "verdict_ids"]
     query = sql.select(*(table.c[name] for name in names)).where(
         table.c.dataset == revision.dataset, table.c.number == revision.number
@@ -147,11 +147,11 @@ def with_revised_labels(frame: pd.DataFrame, wanted: str, dataset: str = "") -> 
 
 
 def _query():
-    table = database.revisions
+    table = tables.revisions
     return sql.select(*(table.c[name] for name in ("dataset", "number", "hash", "rule", "author", "created")))
 
 
 def _newest(connection, dataset: str) -> Revision | None:
-    table = database.revisions
+    table = tables.revisions
     row = connection.execute(_query().where(table.c.dataset == dataset).order_by(table.c.number.desc())).first()
     return Revision(*row) if row else None

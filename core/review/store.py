@@ -10,7 +10,7 @@ import pandas as pd
 import sqlalchemy as sql
 
 from core.errors import OverreadError
-from core.review import database
+from core.review import tables
 from core.review.database import Store, open_store, transaction
 from core.review.vocabulary import Verdict, checked, reads, reviewer_key, reviewer_name
 
@@ -26,7 +26,7 @@ __all__ = [
     "verdicts_table",
 ]
 
-_TABLE = database.verdicts
+_TABLE = tables.verdicts
 COLUMNS = tuple(column.name for column in _TABLE.columns)
 _KINDS = {
     **dict.fromkeys(COLUMNS, "str"),
@@ -149,7 +149,7 @@ def find_same_entry(connection: sql.Connection, row: dict, created: str = "") ->
 
 def register_reviewer(connection: sql.Connection, name: str) -> str:
     """The reader's name as it was first spelled; a new reader is added."""
-    table, spelled = database.reviewers, reviewer_name(name)
+    table, spelled = tables.reviewers, reviewer_name(name)
     wanted = table.c.key == reviewer_key(spelled)
     if (known := connection.execute(sql.select(table.c.name).where(wanted)).scalar()) is not None:
         return known
@@ -160,7 +160,7 @@ def register_reviewer(connection: sql.Connection, name: str) -> str:
 def list_reviewers(store: Store) -> list[str]:
     """The names of all readers."""
     with transaction(store) as connection:
-        return sorted(connection.execute(sql.select(database.reviewers.c.name)).scalars())
+        return sorted(connection.execute(sql.select(tables.reviewers.c.name)).scalars())
 
 
 def latest_entry(store: Store, dataset: str, reviewer: str) -> tuple[str, str] | None:
@@ -170,7 +170,7 @@ def latest_entry(store: Store, dataset: str, reviewer: str) -> tuple[str, str] |
 
 
 def _latest_entry(connection: sql.Connection, dataset: str, reviewer: str) -> tuple[str, str] | None:
-    known = database.reviewers.c
+    known = tables.reviewers.c
     name = connection.execute(sql.select(known.name).where(known.key == reviewer_key(reviewer))).scalar()
     columns = [_TABLE.c[column] for column in ("sequence", "id", "study_id", "action", "supersedes")]
     query = sql.select(*columns).where(_TABLE.c.dataset == dataset, _TABLE.c.reviewer == name)

@@ -15,7 +15,7 @@ import sqlalchemy as sql
 from core.data.index import list_datasets, read_index
 from core.errors import OverreadError
 from core.paths import write_atomically
-from core.review import database
+from core.review import tables
 from core.review.database import Store, transaction
 from core.review.store import COLUMNS, insert_entry, verdicts_table
 from core.review.vocabulary import Verdict, checked, checked_text, reviewer_key, reviewer_name
@@ -78,8 +78,8 @@ def import_csv(
     labels = _Labels(keep_unknown)
     entries = [(line, attempt(line, partial(_entry, record, line, dataset, labels))) for line, record in rows]
     with transaction(store, write=True) as connection:
-        before = set(connection.execute(sql.select(database.reviewers.c.key)).scalars())
-        start = connection.execute(sql.select(sql.func.max(database.verdicts.c.sequence))).scalar() or 0
+        before = set(connection.execute(sql.select(tables.reviewers.c.key)).scalars())
+        start = connection.execute(sql.select(sql.func.max(tables.verdicts.c.sequence))).scalar() or 0
         stored = [attempt(line, partial(insert_entry, connection, *entry)) for line, entry in entries if entry]
     new = sum(entry is not None and entry.sequence > start for entry in stored)
     readers = {entry[0]["reviewer"] for _, entry in entries if entry}

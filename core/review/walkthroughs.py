@@ -14,7 +14,7 @@ import pandas as pd
 import sqlalchemy as sql
 
 from core.errors import OverreadError
-from core.review import database
+from core.review import tables
 from core.review.database import Store, transaction
 from core.review.store import register_reviewer, timestamp
 from core.review.vocabulary import NOTE_LIMIT, TEXT_LIMIT, checked_text
@@ -87,8 +87,8 @@ def create_walkthrough(
     name = (checked_text((name or "").strip(), "name of the walkthrough", 200, needed=True)) or ""
     _check_cases(cases)
     with transaction(store, write=True) as connection:
-        taken = sql.select(database.walkthroughs.c.id).where(
-            database.walkthroughs.c.dataset == dataset, database.walkthroughs.c.name == name
+        taken = sql.select(tables.walkthroughs.c.id).where(
+            tables.walkthroughs.c.dataset == dataset, tables.walkthroughs.c.name == name
         )
         if connection.execute(taken).first():
             raise OverreadError(
@@ -96,11 +96,11 @@ def create_walkthrough(
             )
         row = {"id": uuid4().hex[:12], "name": name, "dataset": dataset, "created": timestamp()}
         row["author"] = register_reviewer(connection, author)
-        connection.execute(database.walkthroughs.insert().values(**row))
+        connection.execute(tables.walkthroughs.insert().values(**row))
         _add_version(connection, row["id"], 1, row["author"], cases, made_from)
         if record:
             values = {"walkthrough_id": row["id"], "record": json.dumps(record)}
-            connection.execute(database.records.insert().values(**values))
+            connection.execute(tables.records.insert().values(**values))
     return read_walkthrough(store, row["id"])
 
 
@@ -111,7 +111,7 @@ def revise_walkthrough(
     _check_cases(cases)
     found = read_walkthrough(store, walkthrough_id)
     with transaction(store, write=True) as connection:
-        table = database.versions
+        table = tables.versions
         newest = connection.execute(
             sql.select(sql.func.max(table.c.version)).where(table.c.walkthrough_id == walkthrough_id)
         ).scalar()
@@ -129,10 +129,10 @@ def revise_walkthrough(
 
 def list_walkthroughs(store: Store, dataset: str) -> pd.DataFrame:
     """One row per walkthrough of the data set, newest first: id, name, author, created, cases (their number)."""
-    table, cases = database.walkthroughs, database.cases
+    table, cases = tables.walkthroughs, tables.cases
     newest = (
-        sql.select(database.versions.c.walkthrough_id, sql.func.max(database.versions.c.version).label("version"))
-        .group_by(database.versions.c.walkthrough_id)
+        sql.select(tables.versions.c.walkthrough_id, sql.func.max(tables.versions.c.version).label("version"))
+        .group_by(tables.versions.c.walkthrough_id)
         .subquery()
     )
     counted = (
@@ -154,7 +154,7 @@ def list_walkthroughs(store: Store, dataset: str) -> pd.DataFrame:
 
 def read_walkthrough(store: Store, walkthrough_id: str) -> Walkthrough:
     """The newest version of a walkthrough. OverreadError for an unknown id."""
-    table, versions, cases = database.walkthroughs, database.versions, database.cases
+    table, versions, cases = tables.walkthroughs, tables.versions, tables.cases
     with transaction(store) as connection:
         row = connection.execute(sql.select(table).where(table.c.id == walkthrough_id)).mappings().first()
         if row is None:
@@ -170,7 +170,7 @@ def read_walkthrough(store: Store, walkthrough_id: str) -> Walkthrough:
             .order_by(cases.c.position)
         ).all()
         record = connection.execute(
-            sql.select(database.records.c.record).where(database.records.c.walkthrough_id == walkthrough_id)
+            sql.select(tables.records.c.record).where(tables.records.c.walkthrough_id == walkthrough_id)
         ).scalar()
     return Walkthrough(
         **row,
@@ -183,7 +183,7 @@ def read_walkthrough(store: Store, walkthrough_id: str) -> Walkthrough:
 
 def move_presenter(store: Store, walkthrough_id: str, place: int, presenter: str) -> Position:
     """Move the presenter, and everyone who follows, to a place in the list. The last to move is the presenter."""
-    table = database.positions
+    table = tables.positions
     own = table.c.walkthrough_id == walkthrough_id
     with transaction(store, write=True) as connection:
         before = connection.execute(sql.select(table.c.sequence).where(own)).scalar()
@@ -197,7 +197,7 @@ def move_presenter(store: Store, walkthrough_id: str, place: int, presenter: str
 
 def read_position(store: Store, walkthrough_id: str) -> Position | None:
     """The presenter's place; None before anyone has presented."""
-    table = database.positions
+    table = tables.positions
     query = sql.select(table.c.sequence, table.c.place, table.c.presenter)
     with transaction(store) as connection:
         row = connection.execute(query.where(table.c.walkthrough_id == walkthrough_id)).first()
@@ -206,7 +206,7 @@ def read_position(store: Store, walkthrough_id: str) -> Position | None:
 
 def report_presence(store: Store, walkthrough_id: str, name: str, place: int, following: bool) -> None:
     """Record that a participant is present, and at which case."""
-    table = database.participants
+    table = tables.participants
     own = (table.c.walkthrough_id == walkthrough_id) & (table.c.name == name)
     values = {"place": int(place), "following": following, "seen": time.time()}
     with transaction(store, write=True) as connection:
@@ -216,7 +216,7 @@ def report_presence(store: Store, walkthrough_id: str, name: str, place: int, fo
 
 def participants_table(store: Store, walkthrough_id: str) -> pd.DataFrame:
     """The participants present now: name, place, following."""
-    table = database.participants
+    table = tables.participants
     query = sql.select(table.c.name, table.c.place, table.c.following).where(
         table.c.walkthrough_id == walkthrough_id, table.c.seen > time.time() - PRESENT_SECONDS
     )
@@ -227,12 +227,12 @@ def participants_table(store: Store, walkthrough_id: str) -> pd.DataFrame:
 
 def _add_version(connection, walkthrough_id: str, version: int, author: str, cases, made_from: str) -> None:
     connection.execute(
-        database.versions.insert().values(
+        tables.versions.insert().values(
             walkthrough_id=walkthrough_id, version=version, made_from=made_from, author=author, created=timestamp()
         )
     )
     connection.execute(
-        database.cases.insert(),
+        tables.cases.insert(),
         [
             {"walkthrough_id": walkthrough_id, "version": version, "position": place, **asdict(case)}
             for place, case in enumerate(cases, 1)

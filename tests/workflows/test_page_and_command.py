@@ -11,7 +11,7 @@ from core.audit.audit import audit_file
 from core.data.index import read_dataset
 from core.data.labels import read_labels
 from core.paths import predictions_folder
-from core.review import database
+from core.review import tables
 from core.review.database import transaction
 from core.review.store import add_verdict, open_store
 from core.review.vocabulary import Verdict
@@ -204,7 +204,7 @@ def test_a_database_from_before_the_records_opens_and_takes_new_walkthroughs(own
     store = open_store()
     create_walkthrough(store, "demo", "old", "Ana", [WalkthroughCase("valid/elbow/patient00001/study1")])
     with transaction(store, write=True) as connection:
-        database.records.drop(connection)
+        tables.records.drop(connection)
     assert stored("old").record == {}
     assert not open_page("walkthroughs", walk="old").exception
     run_command("walkthrough", "make", "new", *ALPHA)

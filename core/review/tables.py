@@ -1,0 +1,124 @@
+"""The tables of the review database."""
+
+import sqlalchemy as sql
+
+metadata = sql.MetaData()
+schema_version = sql.Table("overread_schema", metadata, sql.Column("version", sql.Integer, primary_key=True))
+reviewers = sql.Table(
+    "reviewers",
+    metadata,
+    # Case-folded, so that 'Ana' and 'ana ' are one reader, who cannot agree with themselves.
+    sql.Column("key", sql.Text, primary_key=True),
+    sql.Column("name", sql.Text, nullable=False),
+    sql.Column("created", sql.Text, nullable=False),
+)
+verdicts = sql.Table(
+    "verdicts",
+    metadata,
+    sql.Column("sequence", sql.Integer, sql.Identity(), primary_key=True),
+    sql.Column("id", sql.Text, nullable=False, unique=True),
+    sql.Column("action", sql.Text, nullable=False),
+    sql.Column("dataset", sql.Text, nullable=False),
+    sql.Column("study_id", sql.Text, nullable=False),
+    sql.Column("image_id", sql.Text),
+    sql.Column("view", sql.Text),
+    sql.Column("reviewer", sql.Text, nullable=False),
+    sql.Column("kind", sql.Text, nullable=False),
+    sql.Column("verdict", sql.Text),
+    sql.Column("reading", sql.Text),
+    sql.Column("subtype", sql.Text),
+    sql.Column("confidence", sql.Text),
+    sql.Column("note", sql.Text, nullable=False),
+    sql.Column("given_label", sql.Float(53)),
+    sql.Column("score_visible", sql.Boolean, nullable=False),
+    sql.Column("label_visible", sql.Boolean, nullable=False),
+    sql.Column("checkpoint", sql.Text),
+    sql.Column("threshold", sql.Float(53)),
+    sql.Column("score", sql.Float(53)),
+    sql.Column("walkthrough_id", sql.Text),
+    sql.Column("created", sql.Text, nullable=False, index=True),
+    sql.Column("supersedes", sql.Text, index=True),
+    sql.Index("verdicts_of_study", "dataset", "study_id"),
+    sqlite_autoincrement=True,
+)
+walkthroughs = sql.Table(
+    "walkthroughs",
+    metadata,
+    sql.Column("id", sql.Text, primary_key=True),
+    sql.Column("name", sql.Text, nullable=False),
+    sql.Column("dataset", sql.Text, nullable=False),
+    sql.Column("author", sql.Text, nullable=False),
+    sql.Column("created", sql.Text, nullable=False),
+    sql.UniqueConstraint("dataset", "name"),
+)
+versions = sql.Table(
+    "walkthrough_versions",
+    metadata,
+    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
+    sql.Column("version", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("made_from", sql.Text, nullable=False),
+    sql.Column("author", sql.Text, nullable=False),
+    sql.Column("created", sql.Text, nullable=False),
+)
+# Added after version 1 was released. It is made in older databases when they are opened.
+records = sql.Table(
+    "walkthrough_records",
+    metadata,
+    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
+    sql.Column("record", sql.Text, nullable=False),
+)
+cases = sql.Table(
+    "walkthrough_cases",
+    metadata,
+    sql.Column("walkthrough_id", sql.Text, primary_key=True),
+    sql.Column("version", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("position", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("study_id", sql.Text, nullable=False),
+    sql.Column("note", sql.Text, nullable=False),
+    sql.Column("stratum", sql.Text, nullable=False),
+    sql.Column("probability", sql.Float(53), nullable=False),
+    sql.ForeignKeyConstraint(
+        ["walkthrough_id", "version"], ["walkthrough_versions.walkthrough_id", "walkthrough_versions.version"]
+    ),
+)
+positions = sql.Table(
+    "walkthrough_positions",
+    metadata,
+    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
+    sql.Column("sequence", sql.Integer, nullable=False),
+    sql.Column("place", sql.Integer, nullable=False),
+    sql.Column("presenter", sql.Text, nullable=False),
+    sql.Column("changed", sql.Text, nullable=False),
+)
+participants = sql.Table(
+    "walkthrough_participants",
+    metadata,
+    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
+    sql.Column("name", sql.Text, primary_key=True),
+    sql.Column("place", sql.Integer, nullable=False),
+    sql.Column("following", sql.Boolean, nullable=False),
+    sql.Column("seen", sql.Float(53), nullable=False),
+)
+revisions = sql.Table(
+    "label_revisions",
+    metadata,
+    sql.Column("dataset", sql.Text, primary_key=True),
+    sql.Column("number", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("hash", sql.Text, nullable=False),
+    sql.Column("rule", sql.Text, nullable=False),
+    sql.Column("last_sequence", sql.Integer, nullable=False),
+    sql.Column("author", sql.Text, nullable=False),
+    sql.Column("created", sql.Text, nullable=False),
+)
+revision_labels = sql.Table(
+    "revision_labels",
+    metadata,
+    sql.Column("dataset", sql.Text, primary_key=True),
+    sql.Column("number", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("study_id", sql.Text, primary_key=True),
+    sql.Column("given_label", sql.Float(53)),
+    sql.Column("label", sql.Float(53)),
+    sql.Column("outcome", sql.Text, nullable=False),
+    sql.Column("verdict_ids", sql.Text, nullable=False),
+    sql.ForeignKeyConstraint(["dataset", "number"], ["label_revisions.dataset", "label_revisions.number"]),
+)
