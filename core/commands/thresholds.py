@@ -92,11 +92,13 @@ def threshold(
     from core.scores.operating_points import POINTS
     from core.scores.operating_points import lock as lock_point
     from core.scores.source import find_source
-    from core.workflows.thresholds import choose_threshold
+    from core.scores.view import View
+    from core.workflows.thresholds import Criterion, choose_threshold
 
     parsed, source = parse_rule(rule), find_source(name)
     with progress_bar() as progress:
-        chosen = choose_threshold(source, parsed, bound, prevalence, split, by, aggregation, data, progress)
+        view = View(source, split, aggregation=aggregation)
+        chosen = choose_threshold(view, Criterion(parsed, bound, prevalence, by), data, progress)
     facts = {**chosen.facts, "name": name}
     if lock:
         point = lock_point(chosen, author, note)

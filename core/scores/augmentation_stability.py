@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -72,14 +73,21 @@ def sample_radiographs(dataset: Dataset, checkpoint: Checkpoint, split: str, cou
     return rows.head(count).drop(columns=["order", "turn"]).reset_index(drop=True)
 
 
+@dataclass(frozen=True)
+class StabilitySample:
+    """Up to `count` radiographs of a split, each augmented `draws` times."""
+
+    split: str
+    count: int
+    draws: int = DRAWS
+    seed: int = 0
+
+
 def stability_rows(
     checkpoint: Checkpoint,
     dataset: Dataset,
     augmentation: Augmentation,
-    split: str,
-    count: int,
-    draws: int = DRAWS,
-    seed: int = 0,
+    sample: StabilitySample,
     progress: Callable[[int, int, str], None] | None = None,
     device: str = "",
     classifier: Classifier | None = None,
@@ -88,20 +96,20 @@ def stability_rows(
 
     Stored in the workspace by the hashes of weights and augmentation; an interrupted run continues where it stopped.
     """
-    file = stability_file(checkpoint, dataset, augmentation, draws, seed)
-    known, rows = stored_rows(file), sample_radiographs(dataset, checkpoint, split, count)
+    file = stability_file(checkpoint, dataset, augmentation, sample.draws, sample.seed)
+    known, rows = stored_rows(file), sample_radiographs(dataset, checkpoint, sample.split, sample.count)
     missing = rows[~rows["sha1"].isin(set(known["sha1"]))]
     if len(missing):
         classifier = classifier or load_classifier(checkpoint, device)
     made = []
     for done, row in enumerate(missing.itertuples(), 1):
         if progress:
-            progress(done - 1, len(missing), f"{draws} draws of each radiograph")
+            progress(done - 1, len(missing), f"{sample.draws} draws of each radiograph")
         try:
             pixels = checkpoint.input_spec.pixels(f"{dataset.root}/{row.path}")
         except OverreadError:
             continue  # the audit lists it
-        logits = draw_logits(classifier, augmentation, pixels, row.image_id, seed, range(draws))
+        logits = draw_logits(classifier, augmentation, pixels, row.image_id, sample.seed, range(sample.draws))
         drawn = {f"draw_{place}": value for place, value in enumerate(logits)}
         original = float(classifier.logits(pixels[None])[0])
         made.append({"image_id": row.image_id, "sha1": row.sha1, "bone": row.bone, "label": row.label,

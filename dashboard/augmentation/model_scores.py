@@ -66,13 +66,13 @@ def show_split(view: View, sampling: Sampling) -> None:
         if started:
             st.button("Stop", key="stop_drawing", help="What is drawn already is kept.")
     if started:
-        from core.scores.augmentation_stability import stability_rows
+        from core.scores.augmentation_stability import StabilitySample, stability_rows
 
         moved = widgets.progress("Loading the network")
         classifier = loaders.classifier(checkpoint)
         try:
             stability_rows(
-                checkpoint, dataset, augmentation, view.split, count, DRAWS, seed,
+                checkpoint, dataset, augmentation, StabilitySample(view.split, count, seed=seed),
                 lambda done, total, what: moved(done / max(total, 1), f"{what}, {done} of {total}"),
                 classifier=classifier,
             )  # fmt: skip

@@ -11,7 +11,7 @@ from core.scores.operating_points import OperatingPoint, lock, read_points
 from core.scores.source import Source
 from core.scores.verification_log import verifications, verified_before_sentence
 from core.scores.view import View
-from core.workflows.thresholds import choose_threshold
+from core.workflows.thresholds import Criterion, choose_threshold
 from core.workflows.verify import verify
 from dashboard.shared import loaders, widgets
 from dashboard.shared.scope import scope
@@ -103,7 +103,8 @@ def _draw_lock_form(view: View, tables: Tables, answer: Answer) -> None:
         st.warning("Enter an author: the author is part of the record.", icon=":material/person:")
         return
     try:
-        point = lock(choose_threshold(view.source, rule, choice.bound, answer.prevalence, view.split), author, note)
+        criterion = Criterion(rule, choice.bound, answer.prevalence)
+        point = lock(choose_threshold(view, criterion), author, note)
     except OverreadError as error:
         st.error(str(error), icon=":material/block:")
         return

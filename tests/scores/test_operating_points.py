@@ -19,7 +19,8 @@ from core.scores.imports import Columns, import_scores
 from core.scores.loading import split_scores
 from core.scores.source import find_source
 from core.scores.verification_log import LOOKS
-from core.workflows.thresholds import choose_threshold
+from core.scores.view import View
+from core.workflows.thresholds import Criterion, choose_threshold
 from core.workflows.verify import verify
 from tests.refusals import refused
 
@@ -41,7 +42,7 @@ def scored(tmp_path, workspace):
 
 
 def locked(source, rule="sensitivity>=0.8", aggregation="mean", author="Ada"):
-    return op.lock(choose_threshold(source, rule, aggregation=aggregation), author, "first")
+    return op.lock(choose_threshold(View(source, "", aggregation=aggregation), Criterion(rule)), author, "first")
 
 
 def test_a_point_records_everything_it_depends_on_and_reads_back(scored):
@@ -119,7 +120,9 @@ def test_removed_moved_and_invented_entries_are_refused(scored):
 def test_a_rule_without_a_threshold_cannot_be_locked(scored):
     with refused("nothing-to-lock", "99.9%"):
         locked(scored, "sensitivity>=0.999")
-    nothing = replace(choose_threshold(scored, "youden"), choice=Choice(np.inf, True, "cost 1", "lowest cost"))
+    nothing = replace(
+        choose_threshold(View(scored, ""), Criterion("youden")), choice=Choice(np.inf, True, "cost 1", "lowest cost")
+    )
     with refused("nothing-called-abnormal"):
         op.lock(nothing)
     assert op.read_points(scored) == []
