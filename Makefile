@@ -16,8 +16,8 @@ test-all: .venv/test.stamp
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --all-families
 
 check: .venv/check.stamp
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 	$(BIN)/python tools/check_types.py
 
 # Lowers the baseline of type errors; a larger total is refused.
