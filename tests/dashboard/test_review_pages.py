@@ -174,7 +174,7 @@ def test_embeddings_are_made_from_the_page_and_neighbours_are_told(room):
     study = missed()[0]
     app = read(study)
     app.button(key="embed").click().run()
-    assert not app.exception and "most similar studies it learned from are labelled" in words(app)
+    assert not app.exception and "most similar training studies are labelled" in words(app)
 
 
 def test_a_walkthrough_is_made_from_the_list_with_agreements_mixed_in(room):
