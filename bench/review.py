@@ -40,11 +40,11 @@ FIELDS = (
     "lost", "load", "hardware", "versions",
 )  # fmt: skip
 STUDIES, WRITERS, ENTRIES = 15_000, 20, 50
-FIND = "[...document.querySelectorAll('div')].map((e) => e.shadowRoot).find((root) => root?.querySelector('.room'))"
+FIND = "[...document.querySelectorAll('div')].map((e) => e.shadowRoot).find((root) => root?.querySelector('.viewer'))"
 # First to the frame after the one in which the radiographs of another case are named and decoded, then until the page
 # agrees with them.
 NEXT = f"""(key) => new Promise((done) => {{
-    const room = () => {FIND}?.querySelector('.room'), before = room().dataset.case;
+    const room = () => {FIND}?.querySelector('.viewer'), before = room().dataset.case;
     const start = performance.now();
     document.body.dispatchEvent(new KeyboardEvent('keydown', {{key, code: key.length > 1 ? key : 'Digit' + key,
         keyCode: {{ArrowRight: 39}}[key] ?? key.charCodeAt(0), bubbles: true, composed: true}}));
@@ -55,7 +55,7 @@ NEXT = f"""(key) => new Promise((done) => {{
         requestAnimationFrame(() => {{
             const drawn = performance.now() - start;
             const answered = () => {{
-                const keys = [...document.querySelectorAll('[class*="st-key-say_"]')];
+                const keys = [...document.querySelectorAll('[class*="st-key-enter_"]')];
                 const all = keys.length && keys.every((e) => e.className.includes(now.dataset.case));
                 if (all && !document.body.dataset.waiting) done([drawn, performance.now() - start]);
                 else requestAnimationFrame(answered);
@@ -144,7 +144,7 @@ def open_case(browser, address: str, name: str):
     page.wait_for_function("() => document.querySelector('.st-key-reviewer input')?.value")
     settle(page)
     page.locator(".gallery a.card").first.click()
-    page.wait_for_selector(".room .films img")
+    page.wait_for_selector(".viewer .films img")
     settle(page)
     return page
 

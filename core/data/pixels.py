@@ -195,6 +195,24 @@ def to_square(grey: np.ndarray, size: int, fit: str = "pad") -> np.ndarray:
     return square
 
 
+def from_square(values: np.ndarray, width: int, height: int, fit: str) -> np.ndarray:
+    """The inverse of `to_square` for a map float [s, s]: float [h, w] in the aspect of an image of width x height.
+
+    The longer side has s pixels. With fit 'crop' the map is 0 where the image was cut off.
+    """
+    left, top, inner_width, inner_height = padded_box(width, height, len(values))
+    if fit == "pad":
+        return values[top : top + inner_height, left : left + inner_width]
+    image = Image.fromarray(values.astype(np.float32))
+    if fit == "stretch":
+        return np.asarray(image.resize((inner_width, inner_height)))
+    side = min(inner_width, inner_height)
+    whole = np.zeros((inner_height, inner_width), np.float32)
+    top, left = (inner_height - side) // 2, (inner_width - side) // 2
+    whole[top : top + side, left : left + side] = np.asarray(image.resize((side, side)))
+    return whole
+
+
 def padded_box(width: int, height: int, size: int) -> tuple[int, int, int, int]:
     """Place of an image in its square with fit 'pad': left, top, width, height in pixels of the square."""
     scale = size / max(width, height)

@@ -1,120 +1,119 @@
-"""How far readers agree, per bone and per pair, and the queue of what a third reader decides."""
+"""Agreement of readers, per bone and per pair, and the studies that a third reader must decide."""
 
 from html import escape
 
 import pandas as pd
 import streamlit as st
 
+from core.metrics.intervals import study_word
 from core.review.agreement import agreement_table, disagreements, latest_reads, pair_table
 from dashboard.shared import clicks, scoring, selection, widgets
-from dashboard.shared.case import loader
-from dashboard.shared.case import reader as reviewer
-from dashboard.shared.case import room as case_view
-from dashboard.shared.case import study as study_view
-from dashboard.shared.case.room import Room
+from dashboard.shared.case import cards, loader, open_study, reader_name
+from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
+from dashboard.shared.case.case_view import ReadingSession, draw_case
 from dashboard.shared.selection import bone_name
 
-WHICH = {"All reads": None, "Blind reads": True, "Reads with score and label": False}
+READS = {"All reads": None, "Blind reads": True, "Reads with score and label": False}
+MOST_CARDS = 48
 
 
-def show() -> None:
+def draw_page() -> None:
     view = selection.current()
     scoring.require_model(view)
     cases = loader.all_studies(view)
     widgets.heading("Agreement", view.dataset, "between readers")
     with st.container(key="silent"):
-        clicks.on_card(study_view.open_study)
-        reviewer.recall()
-    blind = reviewer.is_blind()
+        clicks.on_card(open_study.open_study)
+        reader_name.recall_reader()
+    blind = is_blind()
     with st.container(horizontal=True, vertical_alignment="center"):
-        reader = reviewer.draw()
-        reviewer.blind_switch()
-    read(Room(view, cases, reader, blind))
+        reader = reader_name.draw_reader_field()
+        draw_blind_switch()
+    draw_case_or_tables(ReadingSession(view, cases, reader, blind))
 
 
 @st.fragment
-def read(room: Room) -> None:
-    """The open case of the queue, else the tables and the queue."""
+def draw_case_or_tables(session: ReadingSession) -> None:
+    """The open case, or else the tables and the studies to decide."""
     with widgets.guarded():
-        verdicts = loader.verdicts(room.view.source.data)
-        queue = disagreements(verdicts)
-        listed = queue["study_id"].tolist()
-        study = study_view.choose_study(room.cases, room.blind, listed)
-        study_view.say_gone()
+        verdicts = loader.verdicts(session.view.source.data)
+        undecided = disagreements(verdicts)
+        listed = undecided["study_id"].tolist()
+        study = open_study.choose_study(session.cases, session.blind, listed)
+        open_study.draw_missing_study()
         if study:
-            case_view.show(room, study, listed, opened=study_view.open_study, kind="adjudication")
+            draw_case(session, study, listed, open_study.open_study, kind="adjudication")
             return
-        show_tables(verdicts, room.cases.table)
-        show_queue(room, queue)
+        draw_agreement(verdicts, session.cases.table)
+        draw_undecided(session, undecided)
 
 
-def show_tables(verdicts: pd.DataFrame, studies: pd.DataFrame) -> None:
-    """Raw agreement and kappa, with intervals and n."""
-    which = st.segmented_control(
-        "Reads", list(WHICH), default="All reads", required=True, key="reads", bind="query-params"
+def draw_agreement(verdicts: pd.DataFrame, studies: pd.DataFrame) -> None:
+    """Raw agreement and kappa with intervals and n, per bone and per pair of readers."""
+    chosen = st.segmented_control(
+        "Reads", list(READS), default="All reads", required=True, key="reads", bind="query-params"
     )
-    reads = latest_reads(verdicts, WHICH[which])
-    if reads["study_id"].duplicated().sum() == 0:
+    reads = latest_reads(verdicts, READS[chosen])
+    if not reads["study_id"].duplicated().any():
         widgets.empty(
-            "No study was read by two readers yet",
-            "Read the same cases under two names, best in a walkthrough and blind; agreement appears here.",
+            "No study has been read by two readers yet",
+            "Let a second reader read the same cases, best blind and in a walkthrough. Agreement then appears here.",
         )
         return
-    table = agreement_table(reads, studies)
-    rows = [
+    bones = [
         (
             f"<b>{escape('All bones' if row.bone == 'all' else bone_name(row.bone))}</b>",
             f"{row.studies}",
             f"{row.readers}",
-            _cell(row.raw, "percent"),
-            _cell(row.kappa, "auroc"),
+            _estimate_html(row.raw, "percent"),
+            _estimate_html(row.kappa, "auroc"),
             row.statistic,
         )
-        for row in table.itertuples()
+        for row in agreement_table(reads, studies).itertuples()
     ]
-    _table(("Bone", "Studies read twice", "Readers", "Raw agreement", "Kappa", "Statistic"), rows)
+    _draw_table(("Bone", "Studies read twice", "Readers", "Raw agreement", "Kappa", "Statistic"), bones)
     pairs = [
         (
             f"<b>{escape(row.first)}</b> and <b>{escape(row.second)}</b>",
             f"{row.studies}",
-            _cell(row.raw, "percent"),
-            _cell(row.kappa, "auroc"),
+            _estimate_html(row.raw, "percent"),
+            _estimate_html(row.kappa, "auroc"),
         )
         for row in pair_table(reads).itertuples()
     ]
     widgets.caption(
         "Pairs of readers", "Cohen's kappa over the reads abnormal and normal; raw agreement over all reads"
     )
-    _table(("Pair", "Studies", "Raw agreement", "Kappa"), pairs)
+    _draw_table(("Pair", "Studies", "Raw agreement", "Kappa"), pairs)
 
 
-def show_queue(room: Room, queue: pd.DataFrame) -> None:
+def draw_undecided(session: ReadingSession, undecided: pd.DataFrame) -> None:
     """The studies on which readers differ, the oldest first."""
-    cases = room.cases
-    widgets.caption("For a third reader", f"{len(queue)} studies on which readers differ")
-    cards = []
-    for row in queue.head(48).itertuples():
+    cases = session.cases
+    widgets.caption("For a third reader", f"{len(undecided):,} {study_word(len(undecided))} on which readers differ")
+    html = []
+    for row in undecided.head(MOST_CARDS).itertuples():
         if row.study_id not in cases.table.index:
-            widgets.note(f"{row.study_id[:100]} is not in the index any more; its reads are kept.")
+            widgets.note(f"{row.study_id[:100]} is no longer in the index. Its reads are kept.")
             continue
         files, study = cases.views_of(row.study_id), cases.table.loc[row.study_id]
-        if room.blind:
-            cards.append(study_view.blind_card(room.view, row.study_id, study["bone"], files))
+        if session.blind:
+            html.append(cards.blind_card(session.view, row.study_id, study["bone"], files))
         else:
-            cards.append(study_view.card(room.view, study, files, study["outcome"] or "FN", row.reads))
-    if cards:
-        widgets.gallery(cards)
+            html.append(cards.outcome_card(session.view, study, files, study["outcome"] or "FN", row.reads))
+    if html:
+        widgets.gallery(html)
 
 
-def _cell(estimate, kind: str) -> str:
+def _estimate_html(estimate, kind: str) -> str:
     value, rest = widgets.estimate_text(estimate, kind)
     return f"{escape(value)}<small>{escape(rest)}</small>"
 
 
-def _table(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _draw_table(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     st.html(f'<div class="table tight"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
-show()
+draw_page()

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.scores.view import View
 from dashboard.shared import clicks, loaders, scoring, theme, widgets
-from dashboard.shared.case import study as study_view
+from dashboard.shared.case.cards import with_file_facts
 from dashboard.shared.selection import bone_name
 
 PER_PAGE = 24
@@ -57,7 +57,7 @@ def draw_cards(view: View, rows: pd.DataFrame, second: Second) -> None:
     page = min(st.session_state.get("changed_page", 1), pages)
     part = rows.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
     views = scoring.require_scores(view)
-    files = study_view.with_files(view.dataset, views[views["study_id"].isin(part["study_id"])])
+    files = with_file_facts(view.dataset, views[views["study_id"].isin(part["study_id"])])
     sizes = rows["bone"].value_counts()
     for bone, here in part.groupby("bone", sort=False):
         widgets.caption(bone_name(bone), f"{sizes[bone]:,} studies, largest difference in score first")

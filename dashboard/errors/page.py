@@ -1,97 +1,95 @@
-"""The studies a model gets wrong, worst first; one of them opened, with its verdict keys."""
+"""Studies by outcome, the most confident errors first; one of them opened, with its verdict keys."""
 
 import streamlit as st
 
+from dashboard.errors.filters import BLIND, NEAR, Filters, draw_filters, list_studies
 from dashboard.shared import clicks, scoring, selection, widgets
-from dashboard.shared.case import (
-    case_list,
-    make_walkthrough,
-    verdicts,
-)
-from dashboard.shared.case import (
-    reader as reviewer,
-)
-from dashboard.shared.case import (
-    room as case_view,
-)
-from dashboard.shared.case import (
-    study as study_view,
-)
-from dashboard.shared.case.case_list import Filters
-from dashboard.shared.case.room import Room
+from dashboard.shared.case import cards, open_study, reader_name, walkthrough_forms
+from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
+from dashboard.shared.case.case_view import ReadingSession, draw_case
+from dashboard.shared.case.verdict_panel import verdict_summaries
 from dashboard.shared.selection import bone_name
 
 PER_PAGE = 24
 
 
-def show() -> None:
+def draw_page() -> None:
     view = selection.current()
     scoring.require_model(view)
-    blind = reviewer.is_blind()
-    where = f"threshold {view.threshold:.3f}"
-    widgets.heading("Errors", view.dataset, view.source.name, f"{view.split} studies", where)
+    blind = is_blind()
+    threshold = f"threshold {view.threshold:.3f}"
+    widgets.heading("Errors", view.dataset, view.source.name, f"{view.split} studies", threshold)
     cases = scoring.require_cases(view)
-    filters = case_list.choose(view, cases, blind, study_view.close)
-    listed = case_list.listed(cases, filters, view)
+    filters = draw_filters(view, cases, blind, open_study.close_study)
+    listed = list_studies(cases, filters, view)
     with st.container(key="silent"):
-        clicks.on_card(study_view.open_study)
-        reviewer.recall()
+        clicks.on_card(open_study.open_study)
+        reader_name.recall_reader()
     with st.container(horizontal=True, vertical_alignment="center"):
-        reader = reviewer.draw()
-        reviewer.blind_switch()
-    read(Room(view, cases, reader, blind, filters.second), listed, filters)
+        reader = reader_name.draw_reader_field()
+        draw_blind_switch()
+    draw_case_or_list(ReadingSession(view, cases, reader, blind, filters.second), listed, filters)
 
 
 @st.fragment
-def read(room: Room, listed: list[str], filters: Filters) -> None:
-    """The open case, else the gallery. A step to the next case runs this again and nothing else of the page."""
+def draw_case_or_list(session: ReadingSession, listed: list[str], filters: Filters) -> None:
+    """The open case, or else the list. As a fragment, so that the next case does not run the whole page again."""
     with widgets.guarded():
-        study = study_view.choose_study(room.cases, room.blind, listed)
-        if not study and study_view.say_gone():
+        study = open_study.choose_study(session.cases, session.blind, listed)
+        if not study and open_study.draw_missing_study():
             return
         if study:
-            case_view.show(room, study, listed, opened=study_view.open_study)
+            draw_case(session, study, listed, open_study.open_study)
         elif not listed:
+            view = session.view
             widgets.empty(
-                f"No {filters.name.lower()} study: {bone_name(room.view.bone).lower()}, {room.view.split}, "
-                f"threshold {room.view.threshold:.3f}",
+                f"No {filters.name.lower()} study: {bone_name(view.bone).lower()}, {view.split}, "
+                f"threshold {view.threshold:.3f}",
                 "Choose another bone, outcome, filter or threshold.",
             )
         else:
-            show_gallery(room, listed, filters)
+            draw_list(session, listed, filters)
 
 
-def show_gallery(room: Room, listed: list[str], filters: Filters) -> None:
+def draw_list(session: ReadingSession, listed: list[str], filters: Filters) -> None:
     """One page of cards."""
-    view, cases, blind = room.view, room.cases, room.blind
-    order = {"near": "nearest first", "blind": "in an order that says nothing"}.get(
+    view, blind = session.view, session.blind
+    order = {NEAR: "nearest first", BLIND: "in a neutral order"}.get(
         filters.outcome, "lowest score first" if filters.outcome in ("FN", "TN") else "highest score first"
     )
     pages = -(-len(listed) // PER_PAGE)
-    # Another list begins at its first page, whichever selector made it another.
-    of = (view, filters)
-    if st.session_state.get("page_of", of) != of:
+    # A list that changed starts at its first page.
+    list_key = (view, filters)
+    if st.session_state.get("page_of", list_key) != list_key:
         st.session_state["page"] = 1
-    st.session_state["page_of"] = of
+    st.session_state["page_of"] = list_key
     page = min(st.session_state.get("page", 1), pages)
     shown = listed[(page - 1) * PER_PAGE : page * PER_PAGE]
-    said = verdicts.spoken(view.dataset, shown) if not blind else {}
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         widgets.caption(f"{filters.name} studies", f"{len(listed):,}; {order}")
         if not blind:
-            make_walkthrough.from_list(room, listed, filters)
-    cards = []
-    for row in cases.table.loc[shown].itertuples(index=False):
-        files = cases.views_of(row.study_id)
-        if blind:
-            cards.append(study_view.blind_card(view, row.study_id, row.bone, files))
-        else:
-            words = said.get(row.study_id, "")
-            cards.append(study_view.card(view, row, files, row.outcome or "FN", words))
-    widgets.gallery(cards)
+            walkthrough_forms.draw_form_for_list(view, session.cases, listed, filters.name)
+    widgets.gallery(card_list(session, shown))
     if pages > 1:
         with st.container(horizontal_alignment="center"):
             st.pagination(pages, key="page", bind="query-params")
 
 
-show()
+def card_list(session: ReadingSession, studies: list[str]) -> list[str]:
+    """The cards of these studies, blind or with the verdicts on them."""
+    view, rows = session.view, session.cases.table.loc[studies]
+    if session.blind:
+        return [
+            cards.blind_card(view, row.study_id, row.bone, session.cases.views_of(row.study_id))
+            for row in rows.itertuples(index=False)
+        ]
+    verdicts = verdict_summaries(view.dataset, studies)
+    return [
+        cards.outcome_card(
+            view, row, session.cases.views_of(row.study_id), row.outcome or "FN", verdicts.get(row.study_id, "")
+        )
+        for row in rows.itertuples(index=False)
+    ]
+
+
+draw_page()

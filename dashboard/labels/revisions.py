@@ -1,10 +1,12 @@
-"""Revisions of the labels: accept what readers agree on, and every figure as labelled and as adjudicated."""
+"""Revisions of the labels: accept the reads that readers agree on, and compare the figures before and after."""
 
+import pandas as pd
 import streamlit as st
 
 from core.data.labels import read_labels, relabelled
 from core.errors import OverreadError
 from core.metrics.counts import counts_table
+from core.metrics.intervals import study_word
 from core.metrics.ranking import auroc
 from core.metrics.rates import RATES, Rate, headline_rates, rates_at
 from core.metrics.studies import labelled
@@ -15,25 +17,25 @@ from dashboard.shared import loaders, widgets
 from dashboard.shared.case import loader
 
 
-def show(view: View, reader: str) -> None:
-    """What may be accepted now, the revisions there are, and the figures by the one that is chosen."""
-    widgets.caption("Labels after review", "the given label is never overwritten; a revision lies over it")
+def draw_revisions(view: View, reader: str) -> None:
+    """The labels that can be accepted now, the revisions so far, and the figures of the chosen one."""
+    widgets.caption("Labels after review", "a revision never overwrites the given labels")
     if error := st.session_state.pop("revision_error", None):
         st.error(error)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         rule = st.selectbox(
-            "Rule", list(RULES), key="rule", help="; ".join(f"{name}: {what}" for name, what in RULES.items())
+            "Rule", list(RULES), key="rule", help="; ".join(f"{name}: {words}" for name, words in RULES.items())
         )
-        found = decided_labels(loader.verdicts(view.source.data), rule)
+        decided = decided_labels(loader.verdicts(view.source.data), rule)
         st.button(
-            f"Accept {len(found):,} decided {'study' if len(found) == 1 else 'studies'} as a revision",
+            f"Accept {len(decided):,} decided {study_word(len(decided))} as a revision",
             key="accept",
             on_click=_accept,
             args=(view.source.data, reader, rule),
-            disabled=not reader or found.empty,
+            disabled=not reader or decided.empty,
         )
         revisions = list_revisions(loader.store(), view.source.data)
-        names = [one.reference for one in reversed(revisions)]
+        names = [revision.reference for revision in reversed(revisions)]
         wanted = st.selectbox(
             "Revision", names, key="revision", bind="query-params", index=0 if names else None, placeholder="None yet"
         )
@@ -41,13 +43,13 @@ def show(view: View, reader: str) -> None:
         revision = find_revision(loader.store(), view.source.data, wanted)
         widgets.note(
             f"Revision {revision.reference}: by {revision.author} on {revision.created[:10]}, rule {revision.rule}. "
-            f"Train by it with --labels {revision.number}."
+            f"To train with it, pass --labels {revision.number}."
         )
-        show_figures(view, revision.reference)
+        draw_figures(view, revision.reference)
 
 
-def show_figures(view: View, reference: str) -> None:
-    """AUROC, sensitivity and specificity of the chosen split and bone, by either set of labels."""
+def draw_figures(view: View, reference: str) -> None:
+    """The figures of the chosen split and bone by the given labels and by the revision."""
     try:
         studies = loaders.studies(view)
     except (OverreadError, TypeError):
@@ -67,9 +69,9 @@ def show_figures(view: View, reference: str) -> None:
     st.html(f'<div class="table tight"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
     changed = int((after["label"].fillna(-1) != after["label_given"].fillna(-1)).sum())
     widgets.note(
-        f"{view.split}, threshold {view.threshold:g}: {changed} labels of {len(after):,} studies differ. Where "
-        "errors alone were read, the adjudicated figures are flattered; a walkthrough with random agreements says "
-        "by how much."
+        f"{view.split}, threshold {view.threshold:g}: {changed:,} of {len(after):,} labels differ. If only errors were "
+        "read, the adjudicated figures are too good; a walkthrough with correctly classified studies, drawn at random, "
+        "shows by how much."
     )
 
 
@@ -78,8 +80,8 @@ def shown_rates() -> list[Rate]:
     return [*headline_rates(), RATES["kappa"]]
 
 
-def figures(studies, threshold: float) -> dict:
-    """The figures of STUDIES, by their labels."""
+def figures(studies: pd.DataFrame, threshold: float) -> dict:
+    """n, AUROC and the rates of STUDIES."""
     known = labelled(studies)
     rates = rates_at(counts_table(known["score"], known["label"]), threshold)
     return {"n": len(known), "auroc": auroc(known["score"].to_numpy(), known["label"].to_numpy()), **rates}

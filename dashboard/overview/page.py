@@ -9,10 +9,11 @@ from core.data.index import broken_datasets
 from core.metrics.evaluation import outcome_table
 from core.metrics.rates import headline_rates
 from core.scores.view import View
+from core.workflows.walkthroughs import sort_for_reading
 from dashboard.overview.loader import set_facts
 from dashboard.overview.models import model_row_html
 from dashboard.shared import clicks, loaders, selection, widgets
-from dashboard.shared.case import study as study_view
+from dashboard.shared.case import cards, open_study
 from dashboard.shared.selection import bone_name
 
 ARROW = ":material/arrow_forward:"
@@ -110,7 +111,8 @@ def draw_next(view: View) -> None:
             st.page_link("errors/page.py", label=words, query_params={}, icon=ARROW)
         st.page_link("threshold/page.py", label="Choose the threshold", query_params={}, icon=ARROW)
     if source.has_images:
-        draw_worst(view, scores, study_view.ordered(table, "FN").head(4))
+        missed_studies = table[table["outcome"] == "FN"].set_index("study_id", drop=False)
+        draw_worst(view, scores, missed_studies.loc[sort_for_reading(missed_studies, "FN")[:4]])
 
 
 def draw_worst(view: View, scores: pd.DataFrame, worst: pd.DataFrame) -> None:
@@ -119,13 +121,14 @@ def draw_worst(view: View, scores: pd.DataFrame, worst: pd.DataFrame) -> None:
         return
     clicks.on_card(lambda study: st.session_state.update(open_next=study))
     if study := st.session_state.pop("open_next", None):
-        study_view.open_study(study)
+        open_study.open_study(study)
         # An empty mapping, since None would clear the parameters of the selectors; they write theirs again.
         st.switch_page("errors/page.py", query_params={})
     widgets.caption("Most confident misses", "lowest score first")
-    files = study_view.with_files(view.dataset, scores[scores["study_id"].isin(worst["study_id"])])
-    cards = [study_view.card(view, row, files[files["study_id"] == row.study_id], "FN") for row in worst.itertuples()]
-    widgets.gallery(cards)
+    files = cards.with_file_facts(view.dataset, scores[scores["study_id"].isin(worst["study_id"])])
+    widgets.gallery(
+        [cards.outcome_card(view, row, files[files["study_id"] == row.study_id], "FN") for row in worst.itertuples()]
+    )
 
 
 draw_page()

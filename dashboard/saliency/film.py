@@ -18,7 +18,7 @@ from core.scores.view import View
 from dashboard.saliency import look as saliency_look
 from dashboard.saliency.charts import trust_curves
 from dashboard.shared import loaders, maps, theme, widgets
-from dashboard.shared.case import similar
+from dashboard.shared.case.similar_studies import draw_similar_studies
 from dashboard.shared.overlay import sheet_png
 from dashboard.shared.scope import scope
 from dashboard.shared.selection import SPLITS
@@ -82,7 +82,7 @@ def show(view: View, views: pd.DataFrame) -> None:
     if judged:
         show_curves(judged)
         show_checks(judged)
-    similar.show_alike(view.source, row["study_id"])
+    draw_similar_studies(view.source, row["study_id"])
 
 
 def sheet_html(sheet: Sheet, names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Lists of cases that a team goes through together: made, presented, followed, summed up."""
+"""Lists of cases that several readers go through together: made, presented, followed and summed up."""
 
 from html import escape
 
@@ -6,30 +6,31 @@ import pandas as pd
 import streamlit as st
 
 from core.review import summary
+from core.review.cases import Cases
 from core.review.walkthroughs import Walkthrough, list_walkthroughs, read_walkthrough
 from core.scores.view import ALL_BONES, View, changes_since
 from dashboard.shared import loaders, scoring, selection, widgets
-from dashboard.shared.case import loader, make_walkthrough
-from dashboard.shared.case import reader as reviewer
-from dashboard.shared.case.loader import Cases
-from dashboard.shared.case.room import Room
+from dashboard.shared.case import loader, reader_name, walkthrough_forms
+from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
+from dashboard.shared.case.case_view import ReadingSession
 from dashboard.shared.scope import scope
-from dashboard.walkthroughs import room as walk_room
+from dashboard.walkthroughs.reading_together import draw_walkthrough
+
+SUMMARY_COLUMNS = ("place", "study_id", "bone", "label", "reads", "adjudicated", "action", "notes")
 
 
-def show() -> None:
+def draw_page() -> None:
     view = selection.current()
     scoring.require_model(view)
-    dataset = view.dataset
-    walks = list_walkthroughs(loader.store(), dataset.name)
+    walkthroughs = list_walkthroughs(loader.store(), view.dataset.name)
     asked = st.session_state.get("walk") or st.query_params.get("walk")
-    widgets.heading("Walkthroughs", dataset, view.source.name, f"threshold {view.threshold:.3f}")
+    widgets.heading("Walkthroughs", view.dataset, view.source.name, f"threshold {view.threshold:.3f}")
     with st.container(key="silent"):
-        reviewer.recall()
+        reader_name.recall_reader()
     with st.container(horizontal=True, vertical_alignment="center"):
         name = st.selectbox(
             "Walkthrough",
-            walks["name"].tolist(),
+            walkthroughs["name"].tolist(),
             index=None,
             key="walk",
             bind="query-params",
@@ -37,39 +38,43 @@ def show() -> None:
             label_visibility="collapsed",
             width=360,
         )
-        reader = reviewer.draw()
-        reviewer.blind_switch()
+        reader = reader_name.draw_reader_field()
+        draw_blind_switch()
         part = _choose_part() if name else ""
     if asked and not name:
         widgets.empty(
             "This walkthrough is not here",
-            f"There is no walkthrough {asked[:200]!r} of {dataset.name}; choose one from the list, or its data set.",
+            f"{view.dataset.name} has no walkthrough {asked[:200]!r}. Choose one from the list, or another data set.",
         )
     cases = loader.all_studies(view)
     if name:
-        walk = read_walkthrough(loader.store(), walks.set_index("name").at[name, "id"])
-        restore_view(walk)
-        room = Room(view, cases, reader, reviewer.is_blind())
-        for sentence in differences(walk, view):
-            widgets.note(sentence)
-        if part == "Cases":
-            walk_room.show(walk, room)
-        else:
-            show_summary(walk, cases, view)
+        walkthrough = read_walkthrough(loader.store(), walkthroughs.set_index("name").at[name, "id"])
+        draw_open_walkthrough(walkthrough, ReadingSession(view, cases, reader, is_blind()), part)
         return
     st.session_state.pop("view_restored", None)
-    show_list(walks)
-    make_walkthrough.by_hand(Room(view, cases, reader, reviewer.is_blind()))
-    make_walkthrough.tell()
+    draw_list(walkthroughs)
+    walkthrough_forms.draw_form_for_typed_studies(view, cases)
+    walkthrough_forms.draw_result()
 
 
-def restore_view(walk: Walkthrough) -> None:
-    """Once for each walkthrough that is opened: choose the model, split, bone and threshold it was made with."""
-    if not walk.record or st.session_state.get("view_restored") == walk.id:
+def draw_open_walkthrough(walkthrough: Walkthrough, session: ReadingSession, part: str) -> None:
+    """The cases of a walkthrough, or its summary."""
+    restore_view(walkthrough)
+    for sentence in differences(walkthrough, session.view):
+        widgets.note(sentence)
+    if part == "Cases":
+        draw_walkthrough(walkthrough, session)
+    else:
+        draw_summary(walkthrough, session.cases, session.view)
+
+
+def restore_view(walkthrough: Walkthrough) -> None:
+    """When a walkthrough is opened, choose the model, split, bone and threshold that it was made with."""
+    if not walkthrough.record or st.session_state.get("view_restored") == walkthrough.id:
         return
-    st.session_state["view_restored"] = walk.id
-    made = walk.record["view"]
-    source = loaders.sources(loaders.datasets()[walk.dataset]).get(made["source"]["name"])
+    st.session_state["view_restored"] = walkthrough.id
+    made = walkthrough.record["view"]
+    source = loaders.sources(loaders.datasets()[walkthrough.dataset]).get(made["source"]["name"])
     chosen = {"threshold": made["threshold"]}
     if source:
         splits, bones = scope(source)
@@ -81,11 +86,11 @@ def restore_view(walk: Walkthrough) -> None:
         selection.choose_and_rerun(**chosen)
 
 
-def differences(walk: Walkthrough, view: View) -> list[str]:
+def differences(walkthrough: Walkthrough, view: View) -> list[str]:
     """How the present view differs from the one the walkthrough was made in, one sentence each."""
-    if not walk.record:
+    if not walkthrough.record:
         return []
-    made = walk.record["view"]
+    made = walkthrough.record["view"]
     if made["source"]["name"] != view.source.name:
         return [f"Made with the scores of {made['source']['name']}; these are the scores of {view.source.name}."]
     sentences = changes_since(made, view)
@@ -94,56 +99,55 @@ def differences(walk: Walkthrough, view: View) -> list[str]:
     return sentences
 
 
-def show_list(walks: pd.DataFrame) -> None:
+def draw_list(walkthroughs: pd.DataFrame) -> None:
     """Every walkthrough of the data set, the newest first."""
-    if walks.empty:
+    if walkthroughs.empty:
         widgets.empty(
             "No walkthrough yet",
-            "On the Errors page, choose what to read together and press 'Walk through these'; or name studies by hand.",
+            "On the Errors page, list the studies to read together and press 'Make a walkthrough', or type studies "
+            "below.",
         )
         return
-    for row in walks.itertuples():
+    for row in walkthroughs.itertuples():
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(row.name, key=f"open_{row.id}", on_click=_open, args=(row.name,), icon=":material/groups:")
-            widgets.note(f"{row.cases} cases, made by {row.author} on {row.created[:10]}")
+            widgets.note(f"{_case_count(row.cases)}, made by {row.author} on {row.created[:10]}")
 
 
-def show_summary(walk: Walkthrough, cases: Cases, view: View) -> None:
-    """What was said of each case and what follows, the figures as adjudicated, and both as files."""
+def draw_summary(walkthrough: Walkthrough, cases: Cases, view: View) -> None:
+    """Each case with its reads and its action, the adjudicated figures, and both as files."""
     studies = cases.table[["study_id", "bone", "label", "score", "outcome"]]
-    table = summary.summary_table(walk, loader.verdicts(walk.dataset), studies)
+    table = summary.summary_table(walkthrough, loader.verdicts(walkthrough.dataset), studies)
     figures = summary.adjudicated_figures(table, view.threshold)
     facts = [f"{view.source.name}, threshold {view.threshold:g}"]
-    widgets.caption(walk.name, f"{len(table)} cases; made from: {walk.made_from or 'a list'}")
+    widgets.caption(walkthrough.name, f"{_case_count(len(table))}; made from: {walkthrough.made_from or 'a list'}")
     for name in ("sensitivity", "specificity"):
         widgets.note(
             f"{widgets.sentence(name.capitalize() + ' as adjudicated, weighted', figures[name])}; "
             f"not weighted: {widgets.estimate_text(figures[f'{name}_unweighted'])[0]}"
         )
     if (table["stratum"] == "chosen").any():
-        widgets.note(
-            "Cases chosen by their score stand for themselves: these figures are of this list, not of the split."
-        )
+        widgets.note("Cases were chosen by their score, so these figures describe this list only, not the split.")
     with st.container(horizontal=True):
-        st.download_button(
-            "CSV",
-            summary.summary_csv(table),
-            "walkthrough.csv",
-            "text/csv",
-            on_click="ignore",
-            icon=":material/download:",
-        )
-        page = summary.summary_html(walk, table, figures, facts)
-        st.download_button("HTML", page, "walkthrough.html", "text/html", on_click="ignore", icon=":material/download:")
-    shown = ("place", "study_id", "bone", "label", "reads", "adjudicated", "action", "notes")
-    head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in shown)
+        for label, data, kind in (
+            ("CSV", summary.summary_csv(table), "csv"),
+            ("HTML", summary.summary_html(walkthrough, table, figures, facts), "html"),
+        ):
+            st.download_button(
+                label, data, f"walkthrough.{kind}", f"text/{kind}", on_click="ignore", icon=":material/download:"
+            )
+    head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in SUMMARY_COLUMNS)
     body = "".join(
         "<tr>" + "".join(f"<td class='wrap'>{escape(str(cell))}</td>" for cell in row) + "</tr>"
-        for row in table[list(shown)].itertuples(index=False)
+        for row in table[list(SUMMARY_COLUMNS)].itertuples(index=False)
     )
     st.html(
         f'<div class="table tight summary"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
+
+
+def _case_count(count: int) -> str:
+    return f"{count:,} case{'' if count == 1 else 's'}"
 
 
 def _choose_part() -> str:
@@ -162,4 +166,4 @@ def _open(name: str) -> None:
     st.session_state["walk"] = name
 
 
-show()
+draw_page()

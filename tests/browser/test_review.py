@@ -76,13 +76,13 @@ def kept(home, **filters):
 
 def open_case(page) -> str:
     """The name of the open case, from its films."""
-    return page.locator(".room").get_attribute("data-case")
+    return page.locator(".viewer").get_attribute("data-case")
 
 
 def wait_for_another(page, case: str) -> None:
     page.wait_for_function(
-        "before => [...document.querySelectorAll('*')].some(e => e.shadowRoot?.querySelector('.room')?.dataset.case && "
-        "e.shadowRoot.querySelector('.room').dataset.case !== before) && !document.body.dataset.waiting",
+        "before => [...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelector('.viewer')?.dataset.case)"
+        ".some(shown => shown && shown !== before) && !document.body.dataset.waiting",
         arg=case,
     )
     settle(page)
@@ -91,7 +91,7 @@ def wait_for_another(page, case: str) -> None:
 def test_a_case_is_read_by_keys_alone(person, home):
     page = person("/errors?threshold=1.0", "Ana")
     page.locator(".gallery a.card").first.click()
-    page.wait_for_selector(".room .films img")
+    page.wait_for_selector(".viewer .films img")
     settle(page)
     assert page.locator(".st-key-reviewer input").input_value() == "Ana"
     seen = []
@@ -113,7 +113,7 @@ def test_a_case_is_read_by_keys_alone(person, home):
 def test_films_are_inverted_windowed_and_zoomed_in_the_browser(person):
     page = person("/errors?threshold=1.0")
     page.locator(".gallery a.card").first.click()
-    image = page.locator(".room .films img").first
+    image = page.locator(".viewer .films img").first
     image.wait_for()
     settle(page)
     # A whole film and its verdict keys are seen without scrolling.
@@ -121,13 +121,13 @@ def test_films_are_inverted_windowed_and_zoomed_in_the_browser(person):
     assert image.evaluate("image => image.complete && image.naturalWidth > 0")
     before = image.screenshot()
     page.keyboard.press("i")
-    assert page.locator(".room .invert").get_attribute("aria-pressed") == "true"
+    assert page.locator(".viewer .invert").get_attribute("aria-pressed") == "true"
     inverted = image.screenshot()
     assert inverted != before
     page.keyboard.press("0")
     assert image.evaluate("image => image.style.filter") == "none"
-    page.locator(".room .window").fill("40")
-    assert page.locator(".room feFuncR").get_attribute("slope") == "2.5"
+    page.locator(".viewer .window").fill("40")
+    assert page.locator(".viewer feFuncR").get_attribute("slope") == "2.5"
     assert "overread-window" in image.evaluate("image => image.style.filter")
     page.keyboard.press("Tab")
     box = image.bounding_box()
@@ -139,31 +139,31 @@ def test_films_are_inverted_windowed_and_zoomed_in_the_browser(person):
     page.mouse.down(button="right")
     page.mouse.move(box["x"] + box["width"] / 2 - 60, box["y"] + box["height"] / 2)
     page.mouse.up(button="right")
-    assert float(page.locator(".room .window").input_value()) < 40
+    assert float(page.locator(".viewer .window").input_value()) < 40
 
 
 def test_a_film_key_acts_once_after_a_step(person):
     """Streamlit calls a component again without ending the previous call, so listeners must not accumulate."""
     page = person("/errors?threshold=1.0")
     page.locator(".gallery a.card").first.click()
-    page.wait_for_selector(".room .films img")
+    page.wait_for_selector(".viewer .films img")
     settle(page)
     for _ in range(2):
         before = open_case(page)
         page.keyboard.press("ArrowRight")
         wait_for_another(page, before)
     page.keyboard.press("i")
-    assert page.locator(".room .invert").get_attribute("aria-pressed") == "true"
+    assert page.locator(".viewer .invert").get_attribute("aria-pressed") == "true"
 
 
 def test_a_verdict_is_kept_only_on_the_case_that_is_shown(person, home):
     """A press while the page still has the keys of another case waits for those of this one, and is stored once."""
     page = person("/errors?threshold=1.0", "Dora")
     page.locator(".gallery a.card").first.click()
-    page.wait_for_selector(".room .films img")
+    page.wait_for_selector(".viewer .films img")
     page.wait_for_function("() => document.querySelector('.st-key-reviewer input')?.value === 'Dora'")
     settle(page)
-    rename = """([from, to]) => document.querySelectorAll('[class*="st-key-say_"]').forEach(
+    rename = """([from, to]) => document.querySelectorAll('[class*="st-key-enter_"]').forEach(
         (element) => { element.className = element.className.replace(from, to); })"""
     case = open_case(page)
     page.evaluate(rename, [case, "case-of-before"])
@@ -181,7 +181,7 @@ def test_a_verdict_is_kept_only_on_the_case_that_is_shown(person, home):
 def test_a_hostile_note_is_shown_as_text_to_the_next_reader(person, home):
     page = person("/errors?threshold=1.0&outcome=False+alarm&threshold=0.0", "<b>Eve</b>")
     page.locator(".gallery a.card").first.click()
-    page.wait_for_selector(".room .films img")
+    page.wait_for_selector(".viewer .films img")
     settle(page)
     page.get_by_text("Subtype, view, confidence, note").click()
     page.locator("[class*=st-key-note_] textarea").fill(HOSTILE)
@@ -192,9 +192,11 @@ def test_a_hostile_note_is_shown_as_text_to_the_next_reader(person, home):
     page.wait_for_function("before => location.href !== before", arg=address)
     assert HOSTILE in set(kept(home)["note"])
     other = person(re.sub("^https?://[^/]*", "", address), "Ben")
-    other.wait_for_selector(".said")
-    assert HOSTILE in other.locator(".said").inner_text() and "<b>Eve</b>" in other.locator(".said").inner_text()
-    assert other.title() != "owned" and other.locator(".said img, .said script").count() == 0
+    other.wait_for_selector(".verdicts")
+    assert (
+        HOSTILE in other.locator(".verdicts").inner_text() and "<b>Eve</b>" in other.locator(".verdicts").inner_text()
+    )
+    assert other.title() != "owned" and other.locator(".verdicts img, .verdicts script").count() == 0
 
 
 def test_two_browsers_in_one_walkthrough(person, home):
@@ -203,20 +205,20 @@ def test_two_browsers_in_one_walkthrough(person, home):
     if not ana.locator(".gallery a.card").count():
         ana.goto(re.sub("outcome=Found", "outcome=Missed", ana.url))
         settle(ana)
-    ana.get_by_text("Walk through these").click()
+    ana.get_by_text("Make a walkthrough").click()
     ana.locator(".st-key-walk_name input").fill("Monday")
     ana.locator(".st-key-walk_name input").press("Enter")
     settle(ana)
     ana.locator(".st-key-walk_make button").click()
     ana.get_by_role("link", name="Open it").click()
-    ana.wait_for_selector(".room .films img")
+    ana.wait_for_selector(".viewer .films img")
     settle(ana)
     assert "walk=Monday" in ana.url
     ana.locator(".st-key-presenting label").first.click()
     settle(ana)
     path = re.sub("^https?://[^/]*", "", ana.url)
     ben = person(path, "Ben")
-    ben.wait_for_selector(".room .films img")
+    ben.wait_for_selector(".viewer .films img")
     assert open_case(ben) == open_case(ana)
 
     for _ in range(2):
@@ -226,7 +228,7 @@ def test_two_browsers_in_one_walkthrough(person, home):
         # Nobody touches Ben's browser.
         ben.wait_for_function(
             "now => [...document.querySelectorAll('*')].some(e => "
-            "e.shadowRoot?.querySelector('.room')?.dataset.case === now)",
+            "e.shadowRoot?.querySelector('.viewer')?.dataset.case === now)",
             arg=open_case(ana),
         )
     assert "place=3" in ben.url
@@ -250,7 +252,7 @@ def test_two_browsers_in_one_walkthrough(person, home):
     assert sorted(stored["reviewer"]) == ["Ana", "Ben"] and stored["study_id"].nunique() == 1
     # The position opens from its address, for somebody without a name as well.
     cleo = person(path.replace("place=1", "") + "&place=2")
-    cleo.wait_for_selector(".room .films img")
+    cleo.wait_for_selector(".viewer .films img")
     assert cleo.locator(".st-key-place input").input_value() == "2"
 
 

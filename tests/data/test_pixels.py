@@ -8,7 +8,7 @@ from PIL import Image
 
 from core.data.file_facts import inspect_file
 from core.data.input_spec import InputSpec
-from core.data.pixels import UnreadableImage, padded_box, read_grey, to_square
+from core.data.pixels import UnreadableImage, from_square, padded_box, read_grey, to_square
 from core.errors import OverreadError
 from tests.refusals import refused
 
@@ -187,3 +187,17 @@ def test_an_unreadable_image_survives_being_sent_between_processes():
     sent = pickle.loads(pickle.dumps(UnreadableImage("a/b.png", "it is not a file")))
     assert (sent.path, sent.reason, sent.code) == ("a/b.png", "it is not a file", "image-unreadable")
     assert str(sent) == str(UnreadableImage("a/b.png", "it is not a file"))
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 40), (60, 30), (30, 61)])
+@pytest.mark.parametrize("fit", ["pad", "stretch", "crop"])
+def test_a_map_of_a_square_returns_to_the_shape_of_its_film(fit, width, height):
+    film = np.zeros((height, width), np.uint8)
+    # A bright block in the middle, which every fit keeps.
+    film[height // 2 - 5 : height // 2 + 5, width // 2 - 5 : width // 2 + 5] = 255
+    back = from_square(to_square(film, 32, fit).astype(np.float32), width, height, fit)
+    assert max(back.shape) == 32 and back.shape[1] / back.shape[0] == pytest.approx(width / height, rel=0.07)
+    rows, columns = np.nonzero(back > 127)
+    assert rows.mean() / back.shape[0] == pytest.approx(0.5, abs=0.06)
+    assert columns.mean() / back.shape[1] == pytest.approx(0.5, abs=0.06)
+    assert np.ptp(columns) == pytest.approx(10 * back.shape[1] / width, abs=2.5)

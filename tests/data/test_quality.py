@@ -4,7 +4,7 @@ import pandas as pd
 
 from core.audit.audit import QUALITY_CHECKS
 from core.data.quality import LIMITS, beyond_limit, lowest_tenth
-from dashboard.shared.case.case_list import QUALITY
+from dashboard.errors.filters import QUALITY
 
 
 def test_a_radiograph_at_the_limit_counts_and_one_below_does_not():

@@ -1,24 +1,21 @@
-"""What the review pages read: the store, its verdicts, and the cases of a split, made once and shared, never copied.
+"""What the review pages read, cached: the review database, its verdicts, and the cases of a view.
 
-Copies of 40,000 rows a run would cost more than everything else on a page. Nobody may change these objects.
+All callers share one object, since copies of 40,000 rows a run would cost more than the rest of a page. Nobody may
+change these objects.
 """
 
-import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
-from scipy.special import expit
 
 from core.data.index import Dataset
 from core.data.measure_store import measures_folder, read_measures
 from core.errors import OverreadError
-from core.metrics.evaluation import outcome_table
 from core.paths import home
+from core.review.cases import Cases, case_table, indexed_cases, sort_views, studies_by_quality, study_slices
 from core.review.label_issues import frame_from_features, out_of_fold_frame, rank_suspects
 from core.scores.embeddings import Embeddings, embeddings_files, neighbours, read_embeddings
 from core.scores.source import Source
@@ -31,53 +28,24 @@ if TYPE_CHECKING:
     from core.review.verdict_log import VerdictLog
 
 
-@dataclass(frozen=True)
-class Cases:
-    """The scored studies of a split. table: STUDIES with outcome and margin, by study_id; views: its radiographs."""
-
-    table: pd.DataFrame
-    views: pd.DataFrame  # PREDICTIONS with sha1, width and height, the radiographs of a study together
-    places: dict[str, slice]
-
-    def views_of(self, study: str) -> pd.DataFrame:
-        """The radiographs of a study, the highest score first."""
-        return self.views.iloc[self.places.get(study, slice(0, 0))]
-
-    @cached_property
-    def by_token(self) -> dict[str, str]:
-        """Studies by their neutral names, which stand in where the study's own name could give the label away."""
-        return {token(study): study for study in self.table.index}
-
-    @cached_property
-    def by_patient(self) -> dict[str, list[str]]:
-        """The studies of each known patient."""
-        known = self.table.dropna(subset="patient_id")
-        return known.groupby("patient_id")["study_id"].agg(list).to_dict()
-
-
-def token(study: str) -> str:
-    """A study's name in blind mode: paths and ids may hold the label."""
-    return f"case-{hashlib.sha256(study.encode(errors='surrogatepass')).hexdigest()[:12]}"
-
-
 def store() -> "Store":
     """The review database of this workspace."""
     return _store(os.environ.get("OVERREAD_DATABASE_URL", ""), str(home()))
 
 
 def verdicts(dataset: str) -> pd.DataFrame:
-    """The verdicts in force on a data set; only entries that are new since the last call are read."""
+    """The verdicts in force on a data set. Reads only the entries that are newer than the last call."""
     opened = store()
     return _verdict_log(opened.place, str(opened.inode), dataset).in_force(opened)
 
 
 def verdicts_on(dataset: str, study: str) -> pd.DataFrame:
-    """The verdicts in force on one study, without reading all others."""
+    """The verdicts in force on one study, read without those on other studies."""
     from core.review.store import entries_table, with_in_force
 
-    found = entries_table(store(), dataset, study_id=study)
-    # Most studies have none when they are opened, and an empty table takes as long to work out as a full one.
-    return found if found.empty else (whole := with_in_force(found))[whole["in_force"]]
+    entries = entries_table(store(), dataset, study_id=study)
+    # Most studies have none, and `with_in_force` takes as long on an empty table as on a full one.
+    return entries if entries.empty else (table := with_in_force(entries))[table["in_force"]]
 
 
 def cases(view: View) -> Cases | None:
@@ -88,25 +56,23 @@ def cases(view: View) -> Cases | None:
         return None
 
 
-def studies_of_quality(dataset: Dataset, cases: Cases, holds: Callable[[pd.DataFrame], pd.Series]) -> set[str]:
-    """The studies with a radiograph for which `holds(measures)` is true; files without measures do not count."""
+def quality_studies(dataset: Dataset, cases: Cases, passes: Callable[[pd.DataFrame], pd.Series]) -> set[str]:
+    """`studies_by_quality` of the cases, by the measures that are stored."""
     folder = measures_folder(dataset)
     files = sorted(folder.glob("*.parquet")) if folder.exists() else []
-    measured = _measured(dataset, tuple(stamp(file) for file in files))
-    rows = cases.views[["study_id", "sha1"]].merge(measured, left_on="sha1", right_index=True)
-    return set(rows.loc[holds(rows), "study_id"]) if len(rows) else set()
+    return studies_by_quality(cases.views, _measures(dataset, tuple(stamp(file) for file in files)), passes)
 
 
-def scores_of(view: View) -> pd.Series:
+def study_scores(view: View) -> pd.Series:
     """The score of each study of a split, by study_id; empty where the source has not scored them."""
     try:
-        return _views(view.cohort.every_bone)[2].set_index("study_id")["score"]
+        return _scored_views(view.cohort.every_bone)[2].set_index("study_id")["score"]
     except (OverreadError, _NotScored):
         return pd.Series(dtype=float)
 
 
 def all_studies(view: View) -> Cases:
-    """Every study of the index, with its score where there is one: walkthroughs and labels reach beyond a split."""
+    """The cases of every split: walkthroughs and label revisions are not limited to one."""
     return _all_studies(replace(view.every_bone, split=""))
 
 
@@ -123,16 +89,16 @@ def similar_studies(source: Source, study: str) -> pd.DataFrame | None:
 
 
 def suspects(source: Source, by_features: bool, order: str) -> pd.DataFrame | None:
-    """Labels that may be wrong, ranked; None without scores, or without the features that are asked for."""
+    """Labels that may be wrong, ranked by scores or by features; None where these are missing."""
     if by_features:
         if embeddings(source) is None:
             return None
-        found = _issues_by_features(source, _embedding_stamps(source))
+        frame = _issues_by_features(source, _embedding_stamps(source))
     else:
         if loaders.predictions(source) is None:
             return None
-        found = _issues_by_scores(source)
-    return rank_suspects(found, order)
+        frame = _issues_by_scores(source)
+    return rank_suspects(frame, order)
 
 
 def _embedding_stamps(source: Source) -> tuple[FileStamp, ...]:
@@ -142,13 +108,13 @@ def _embedding_stamps(source: Source) -> tuple[FileStamp, ...]:
 
 
 @cached_resource(max_entries=2)
-def _measured(dataset: Dataset, files: tuple[FileStamp, ...]) -> pd.DataFrame:
+def _measures(dataset: Dataset, files: tuple[FileStamp, ...]) -> pd.DataFrame:
     return read_measures(dataset).drop(columns="sketch", errors="ignore").dropna()
 
 
 @cached_resource(max_entries=4)
 def _store(url: str, workspace: str) -> "Store":
-    # Here, since the pages that only show studies need no database.
+    # Imported here, since pages that only show studies need no database.
     from core.review import database
 
     return database.open_store(url)
@@ -162,51 +128,32 @@ def _verdict_log(place: str, inode: str, dataset: str) -> "VerdictLog":
 
 
 class _NotScored(Exception):
-    """Raised inside a cached function, so that the absence is not cached."""
+    """Raised inside a cached function, since Streamlit caches a returned None but not an exception."""
 
 
 @cached_resource(max_entries=6, show_spinner="Reading the scores")
-def _views(cohort: View) -> tuple[pd.DataFrame, dict[str, slice], pd.DataFrame]:
-    found = loaders.predictions(cohort.source)
-    if found is None:
+def _scored_views(cohort: View) -> tuple[pd.DataFrame, dict[str, slice], pd.DataFrame]:
+    predictions = loaders.predictions(cohort.source)
+    if predictions is None:
         raise _NotScored
-    rows = found[found["split"] == cohort.split]
     files = loaders.index(cohort.dataset)[["image_id", "sha1", "width", "height"]]
-    rows = rows.merge(files, on="image_id").sort_values(
-        ["study_id", "logit", "image_id"], ascending=[True, False, True]
-    )
-    rows = rows.reset_index(drop=True)
-    return rows, _places(rows), loaders.studies(cohort)
+    views = sort_views(predictions[predictions["split"] == cohort.split].merge(files, on="image_id"))
+    return views, study_slices(views), loaders.studies(cohort)
 
 
 @cached_resource(max_entries=6)
 def _cases(view: View) -> Cases:
-    views, places, studies = _views(view.cohort)
-    return Cases(
-        outcome_table(studies, view.threshold).set_index("study_id", drop=False).rename_axis(None), views, places
-    )
+    views, slices, studies = _scored_views(view.cohort)
+    return Cases(case_table(studies, view.threshold), views, slices)
 
 
 @cached_resource(max_entries=4, show_spinner="Reading the index")
 def _all_studies(view: View) -> Cases:
-    rows = loaders.index(view.dataset)
     try:
-        found = loaders.predictions(view.source)
+        predictions = loaders.predictions(view.source)
     except OverreadError:
-        found = None
-    logits = pd.Series(dtype=float) if found is None else found.set_index("image_id")["logit"]
-    rows["logit"] = logits.reindex(rows["image_id"]).to_numpy(float)
-    rows = rows.sort_values(["study_id", "logit", "image_id"], ascending=[True, False, True]).reset_index(drop=True)
-    rows["score"] = expit(rows["logit"])
-    by_study = rows.groupby("study_id", sort=False)
-    table = by_study[["patient_id", "group_id", "bone", "split"]].first()
-    # A mean over some of a study's radiographs would not be its score.
-    table["score"] = by_study["score"].mean().where(by_study["logit"].count() == by_study.size())
-    low, high = by_study["label"].min(), by_study["label"].max()
-    table["label"], table["n_views"] = high.where(low == high), by_study.size()
-    table = outcome_table(table.reset_index(), view.threshold).set_index("study_id", drop=False).rename_axis(None)
-    table.loc[table["score"].isna(), "outcome"] = ""
-    return Cases(table, rows, _places(rows))
+        predictions = None
+    return indexed_cases(loaders.index(view.dataset), predictions, view.threshold)
 
 
 @cached_resource(max_entries=2)
@@ -227,11 +174,3 @@ def _issues_by_scores(source: Source) -> pd.DataFrame:
 @cached_resource(max_entries=4, show_spinner="Ranking the labels by features")
 def _issues_by_features(source: Source, files: tuple[FileStamp, ...]) -> pd.DataFrame:
     return frame_from_features(_embeddings(source, files))
-
-
-def _places(rows: pd.DataFrame) -> dict[str, slice]:
-    """The rows of each study in a table sorted by study."""
-    ids = rows["study_id"].to_numpy()
-    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]]) if len(ids) else np.zeros(0, int)
-    ends = np.r_[starts[1:], len(ids)]
-    return {ids[start]: slice(int(start), int(end)) for start, end in zip(starts, ends)}

@@ -1,4 +1,4 @@
-"""The reviewer's name, remembered by the browser, so that it is typed once."""
+"""The reader's name in the browser's storage, so that it is typed only once."""
 
 from collections.abc import Callable
 
@@ -12,21 +12,21 @@ export default function ({ data, setTriggerValue }) {
       const name = localStorage.getItem('overread.reviewer');
       if (name) setTriggerValue('name', name);
     }
-  } catch (error) { /* a browser that keeps nothing: the name is typed again */ }
+  } catch (error) { /* storage may be switched off; the reader then types the name again */ }
 }
 """
 
 
-def remembered(name: str, ask: bool, known: Callable[[str], None], key: str = "who") -> None:
-    """Keep `name` in the browser; where there is none and `ask`, call `known(name)` with what it kept before."""
+def remember_reader(name: str, ask: bool, use: Callable[[str], None], key: str = "who") -> None:
+    """Store `name` in the browser. Without a name, and with `ask`, call `use(name)` with the name stored there."""
     mount = st.components.v2.component("overread.who", js=_SCRIPT)
-    # Another number each time, so that the browser is asked again where its answer was lost to a click.
+    # A new number each run makes the browser answer again if a click cancelled the run with its answer.
     turn = st.session_state["who_turn"] = st.session_state.get("who_turn", 0) + 1
     data = {"name": name, "ask": ask, "turn": turn if ask else 0}
-    mount(key=key, height=0, data=data, on_name_change=lambda: _sent(known, key))
+    mount(key=key, height=0, data=data, on_name_change=lambda: _receive(use, key))
 
 
-def _sent(known: Callable[[str], None], key: str) -> None:
+def _receive(use: Callable[[str], None], key: str) -> None:
     name = st.session_state[key].get("name")
     if isinstance(name, str) and name:
-        known(name)
+        use(name)

@@ -1,13 +1,13 @@
-// The films of the case that a key leads to, decoded before anybody asks for them. Shown by films.js.
+// Decodes the films of the next case before a key leads there. films.js shows them.
 export default function ({ data }) {
-  const kept = globalThis.overreadAhead;
-  if (kept?.after === data.after && kept.case === data.case) kept.keys = data.keys;
+  const ahead = globalThis.overreadAhead;
+  if (ahead?.after === data.after && ahead.case === data.case) ahead.keys = data.keys;
   else {
     const films = data.films.map((film) => {
       if (!film.src) return film;
       const image = document.createElement('img');
       image.src = film.src;
-      image.decode().catch(() => { /* it will be seen to be broken where it is shown */ });
+      image.decode().catch(() => { /* the viewer shows a broken image */ });
       return { ...film, image };
     });
     globalThis.overreadAhead = { ...data, films };

@@ -1,4 +1,4 @@
-const kept = new WeakMap();
+const states = new WeakMap();
 
 function make(name, text, kind) {
   const element = document.createElement(name);
@@ -8,10 +8,10 @@ function make(name, text, kind) {
 }
 
 function figure(film) {
-  const out = make('figure', undefined, film.drove ? 'drove' : '');
+  const out = make('figure', undefined, film.highest ? 'highest' : '');
   const frame = make('div', undefined, 'film');
   if (film.src) {
-    // Already decoded where the case was expected (ahead.js).
+    // ahead.js has decoded it if this was the next case.
     const image = film.image ?? make('img');
     if (!film.image) image.src = film.src;
     image.alt = film.alt;
@@ -39,21 +39,21 @@ function figure(film) {
     head.append(bar, make('span', film.score.toFixed(3)));
   }
   caption.append(head);
-  if (film.drove) caption.append(make('small', 'Drove the decision: the highest score of the study'));
+  if (film.highest) caption.append(make('small', 'Highest score of the study'));
   if (film.src && film.note) caption.append(make('small', film.note));
-  if (film.small) caption.append(make('small', film.small));
+  if (film.details) caption.append(make('small', film.details));
   out.append(frame, caption);
   return out;
 }
 
 export default function ({ parentElement, data }) {
   const find = (where) => parentElement.querySelector(where);
-  const look = kept.get(parentElement) ?? { window: 100, level: 50, zoom: 100, x: 0, y: 0, inverted: false, case: null, drawn: '', turn: -1, held: null };
-  kept.set(parentElement, look);
+  const look = states.get(parentElement) ?? { window: 100, level: 50, zoom: 100, x: 0, y: 0, inverted: false, case: null, drawn: '', turn: -1, waiting: null };
+  states.set(parentElement, look);
   const sliders = { window: find('.window'), level: find('.level'), zoom: find('.zoom') };
 
   const apply = () => {
-    // The grey value v becomes (v - (level - window / 2)) / window, cut off at 0 and 1; inverted, 1 minus that.
+    // Grey value v becomes (v - (level - window / 2)) / window, clipped to 0..1; inverted, 1 minus that.
     const width = look.window / 100, low = look.level / 100 - width / 2;
     const slope = (look.inverted ? -1 : 1) / width, intercept = look.inverted ? 1 + low / width : -low / width;
     parentElement.querySelectorAll('feFuncR, feFuncG, feFuncB').forEach((part) => {
@@ -81,24 +81,24 @@ export default function ({ parentElement, data }) {
   };
 
   const draw = (name, films) => {
-    const drawn = JSON.stringify(films.map((film) => [film.src.length, film.over?.length, film.title, film.score, film.threshold, film.small, film.note]));
+    const drawn = JSON.stringify(films.map((film) => [film.src.length, film.over?.length, film.title, film.score, film.threshold, film.details, film.note]));
     if (look.case !== name || look.drawn !== drawn) {
       find('.films').replaceChildren(...films.map(figure));
       if (look.case !== name) Object.assign(look, { zoom: 100, x: 0, y: 0 });
       Object.assign(look, { case: name, drawn });
-      // How long a case took to appear is read here by the bench and the tests.
-      find('.room').dataset.case = name;
+      // The tests and the benchmark read here which case is shown.
+      find('.viewer').dataset.case = name;
     }
     apply();
   };
-  // Each run of the page says anew which case is open; until then a case that a key led to stays.
+  // Each run of the page sends the open case; until then a case opened by a key stays.
   if (look.turn !== data.turn) {
     look.turn = data.turn;
     draw(data.case, data.films);
     delete document.body.dataset.waiting;
   } else apply();
 
-  // A new run of the page calls this again without ending the call before it: two listeners would invert twice.
+  // A new run of the page calls this again without ending the previous call; two listeners would invert twice.
   look.calls?.abort();
   const calls = (look.calls = new AbortController()), listen = { signal: calls.signal };
   for (const [name, slider] of Object.entries(sliders)) {
@@ -127,8 +127,8 @@ export default function ({ parentElement, data }) {
   for (const name of ['pointerup', 'pointercancel']) films.addEventListener(name, () => { from = null; }, listen);
   films.addEventListener('contextmenu', (event) => { if (event.target.closest('.film')) event.preventDefault(); }, listen);
   films.addEventListener('dblclick', () => set({ zoom: look.zoom > 100 ? 100 : 250 }), listen);
-  // The films of the next case are here already: they are shown at once, and the page follows.
-  const goOn = (key) => {
+  // The films of the next case are loaded already: show them at once, before the page answers.
+  const showNext = (key) => {
     const next = globalThis.overreadAhead;
     if (!next || next.after !== look.case || !next.keys.includes(key)) return;
     const from = look.turn, since = Date.now();
@@ -136,7 +136,7 @@ export default function ({ parentElement, data }) {
     draw(next.case, next.films);
     const timer = setInterval(() => {
       if (look.turn !== from || !parentElement.isConnected) return clearInterval(timer);
-      // Nobody heard the key: what the page says is what is shown.
+      // The page did not get the key press: show the page's case again.
       const idle = document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning';
       if (Date.now() - since < 3000 || !idle) return;
       clearInterval(timer);
@@ -145,18 +145,18 @@ export default function ({ parentElement, data }) {
     }, 250);
   };
   look.data = data;
-  // A verdict belongs to the case that is shown. While the page still draws the keys of another one, a press waits.
-  const verdicts = () => [...document.querySelectorAll('[class*="st-key-say_"]')];
-  const ofThisCase = (element) => element.className.includes(`st-key-say_${look.case}_`);
+  // A verdict belongs to the case on screen. While the page still has the keys of another case, a press waits.
+  const verdicts = () => [...document.querySelectorAll('[class*="st-key-enter_"]')];
+  const ofThisCase = (element) => element.className.includes(`st-key-enter_${look.case}_`);
   const ready = () => verdicts().length > 0 && verdicts().every(ofThisCase);
   const wait = (event) => {
-    if (look.held) return;
+    if (look.waiting) return;
     const { key, code, keyCode } = event, of = look.case, until = Date.now() + 5000;
-    look.held = setInterval(() => {
+    look.waiting = setInterval(() => {
       const gone = Date.now() > until || !parentElement.isConnected || look.case !== of;
       if (!gone && !ready()) return;
-      clearInterval(look.held);
-      look.held = null;
+      clearInterval(look.waiting);
+      look.waiting = null;
       if (!gone) document.body.dispatchEvent(new KeyboardEvent('keydown', { key, code, keyCode, bubbles: true, composed: true }));
     }, 20);
   };
@@ -172,22 +172,22 @@ export default function ({ parentElement, data }) {
     if (key === '+' || key === '=') set({ zoom: look.zoom * 1.25 });
     if (key === '-') set({ zoom: look.zoom / 1.25 });
     if (key === '0') set({ window: 100, level: 50, zoom: 100, x: 0, y: 0, inverted: false });
-    const says = /^[1-9u]$/.test(key);
-    // A key that is held down says one thing.
-    if (says && event.repeat) return stop(event);
-    if (says && !ready()) {
+    const isVerdict = /^[1-9u]$/.test(key);
+    // A key that is held down counts once.
+    if (isVerdict && event.repeat) return stop(event);
+    if (isVerdict && !ready()) {
       wait(event);
       return stop(event);
     }
-    goOn(key);
+    showNext(key);
   }, { ...listen, capture: true });
   window.addEventListener('click', (event) => {
-    const verdict = event.target.closest?.('[class*="st-key-say_"]');
+    const verdict = event.target.closest?.('[class*="st-key-enter_"]');
     if (!verdict || !event.target.closest('button:not(:disabled)')) return;
     if (!ready()) return stop(event);
-    goOn(String(1 + verdicts().indexOf(verdict)));
+    showNext(String(1 + verdicts().indexOf(verdict)));
   }, { ...listen, capture: true });
-  // A switch that was clicked keeps the focus, and keys would then go to it instead of to the case.
+  // A clicked switch keeps the focus, and would then get the keys instead of the case.
   document.addEventListener('pointerup', () => setTimeout(() => {
     const holder = document.activeElement;
     if (holder?.type === 'checkbox' || holder?.type === 'range') holder.blur();

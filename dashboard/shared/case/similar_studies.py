@@ -1,4 +1,4 @@
-"""What is like a study: the most similar ones the network learned from, and the patient's others."""
+"""Studies beside the open one: the most similar ones in train, and other studies of the same patient."""
 
 import shlex
 from html import escape
@@ -6,34 +6,35 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from core.metrics.intervals import study_word
+from core.review.cases import Cases
 from core.scores.embeddings import neighbours_sentence
 from core.scores.source import Source
 from core.scores.view import View
 from dashboard.shared import loaders, widgets
 from dashboard.shared.case import loader
-from dashboard.shared.case.loader import Cases
 from dashboard.shared.selection import bone_name
 
 
-def show_alike(source: Source, study: str) -> None:
-    """Nearest neighbours of the training split with their labels; where there are no vectors yet, the way to them."""
+def draw_similar_studies(source: Source, study: str) -> None:
+    """The nearest neighbours in train with their labels; without embeddings, a button that computes them."""
     if not source.has_network:
         return
-    found = loader.similar_studies(source, study)
-    if found is None:
+    neighbours = loader.similar_studies(source, study)
+    if neighbours is None:
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Find similar studies", key="embed", icon=":material/join_inner:"):
-                _compute(source)
+                _compute_embeddings(source)
             widgets.note(
-                f"Runs {source.name} once over all radiographs, or in a terminal: python -m core embed "
+                f"Runs {source.name} once over all radiographs. In a terminal: python -m core embed "
                 f"{shlex.quote(source.name)} --data {shlex.quote(source.data)}"
             )
         return
     widgets.caption(
-        neighbours_sentence(found), "cosine of the features before the last layer, same bone, other patients"
+        neighbours_sentence(neighbours), "cosine of the features before the last layer, same bone, other patients"
     )
     cards = []
-    for row in found.itertuples():
+    for row in neighbours.itertuples():
         uri = loaders.thumbnail_uri(source.dataset, row.path, row.sha1)
         words = f"<div>{widgets.label_mark(row.label)}<span>{row.similarity:.2f}</span></div>"
         words += f"<small>{escape(row.study_id)}</small>"
@@ -42,15 +43,14 @@ def show_alike(source: Source, study: str) -> None:
         widgets.gallery(cards, card="8.5rem", tall="6.5rem")
 
 
-def show_patient(cases: Cases, study: str, view: View) -> None:
-    """The other scored studies of the same patient in this split."""
+def draw_patient_studies(cases: Cases, study: str, view: View) -> None:
+    """The other studies of the same patient among the cases."""
     patient = cases.table.at[study, "patient_id"]
-    others = (
-        [other for other in cases.by_patient.get(patient, []) if other != study] if isinstance(patient, str) else []
-    )
+    same = cases.by_patient.get(patient, []) if isinstance(patient, str) else []
+    others = [other for other in same if other != study]
     if not others:
         return
-    widgets.caption("The same patient", f"{len(others)} other {'study' if len(others) == 1 else 'studies'} here")
+    widgets.caption("The same patient", f"{len(others)} other {study_word(len(others))} here")
     cards = []
     for other in others[:12]:
         row, files = cases.table.loc[other], cases.views_of(other)
@@ -65,13 +65,13 @@ def show_patient(cases: Cases, study: str, view: View) -> None:
     widgets.gallery(cards, card="11rem", tall="6.5rem")
 
 
-def _compute(source: Source) -> None:
-    tell = widgets.progress("Loading the network")
+def _compute_embeddings(source: Source) -> None:
+    advance = widgets.progress("Loading the network")
     from core.scores.embeddings import compute_embeddings
 
     compute_embeddings(
         source.model,
         source.dataset,
-        lambda done, total, what: tell(done / max(total, 1), f"{what}: {done:,} of {total:,}"),
+        lambda done, total, message: advance(done / max(total, 1), f"{message}: {done:,} of {total:,}"),
     )
     st.rerun()

@@ -1,0 +1,196 @@
+"""The filters of the Errors page, which are in its address, and the list of studies that pass them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.data.quality import beyond_limit, lowest_tenth
+from core.review.cases import (
+    READERS_DIFFER,
+    WITH_VERDICT,
+    WITHOUT_VERDICT,
+    Cases,
+    matches_call,
+    matches_verdict,
+    neutral_name,
+)
+from core.review.vocabulary import VERDICTS
+from core.schema import bone_order
+from core.scores.source import Source
+from core.scores.view import ALL_BONES, View
+from core.workflows.walkthroughs import sort_for_reading
+from dashboard.shared import loaders, selection, theme
+from dashboard.shared.case import loader
+from dashboard.shared.case.verdict_panel import VERDICT_NAMES
+from dashboard.shared.selection import bone_name
+
+NEAR, BLIND = "near", "blind"
+NEAR_NAME = "Near threshold"
+OUTCOMES = {name: outcome for outcome, (_, name, _) in theme.OUTCOMES.items()}
+VIEW_COUNTS = {"1": (1, 1), "2": (2, 2), "3": (3, 3), "4 or more": (4, np.inf)}
+VERDICT_FILTERS = {
+    "any": "",
+    "no verdict yet": WITHOUT_VERDICT,
+    "any verdict": WITH_VERDICT,
+    "readers differ": READERS_DIFFER,
+} | {VERDICT_NAMES[name].lower(): name for name in VERDICTS}
+QUALITY = {
+    "any": None,
+    "noise or nothing on it": lambda rows: beyond_limit(rows, "noise", "blank"),
+    "metal or overexposed": lambda rows: beyond_limit(rows, "metal"),
+    "several films in one": lambda rows: beyond_limit(rows, "films"),
+    "tenth with the least contrast": lambda rows: lowest_tenth(rows, "contrast"),
+    "least sharp tenth": lambda rows: lowest_tenth(rows, "sharpness"),
+    "darkest tenth": lambda rows: lowest_tenth(rows, "p50"),
+}
+SAME_CALL = "same call"
+CALLS = ("any", SAME_CALL, "other call")
+IN_ADDRESS = {"bind": "query-params", "persist_state": "session"}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The filters of a list.
+
+    outcome: FN, FP, TP, TN, NEAR, or BLIND for all studies in a neutral order. bone: '' for all bones. verdict: a value
+    of VERDICT_FILTERS. second: the second model, and call: whether it calls a study as the first does.
+    """
+
+    outcome: str
+    bone: str = ""
+    views: str = ""
+    verdict: str = ""
+    call: str = "any"
+    quality: str = "any"
+    second: Source | None = None
+
+    @property
+    def name(self) -> str:
+        """The outcome on screen."""
+        return {NEAR: NEAR_NAME, BLIND: "All"}.get(self.outcome) or theme.OUTCOMES[self.outcome][1]
+
+
+def draw_filters(view: View, cases: Cases, blind: bool, changed: Callable[[], None]) -> Filters:
+    """Draw the outcome, the other filters behind one button, and the bones with their number of studies.
+
+    changed: runs when a filter changes.
+    """
+    with st.container(horizontal=True, vertical_alignment="center", key="filters"):
+        chosen = st.segmented_control(
+            "Outcome",
+            [*OUTCOMES, NEAR_NAME],
+            default="Missed",
+            required=True,
+            key="outcome",
+            label_visibility="collapsed",
+            on_change=changed,
+            disabled=blind,
+            **IN_ADDRESS,
+        )
+        outcome = BLIND if blind else OUTCOMES.get(chosen, NEAR)
+        filters = Filters(outcome, **_draw_more_filters(view, changed, blind))
+        _draw_bones(view, cases, filters, changed)
+    return replace(filters, bone=view.bone)
+
+
+def list_studies(cases: Cases, filters: Filters, view: View) -> list[str]:
+    """The ids of the studies that pass, in reading order; blind, in the order of their neutral names."""
+    table, rows = cases.table, matching_rows(cases, filters, view)
+    if filters.bone:
+        rows = rows[(table["bone"] == filters.bone).to_numpy()[rows]]
+    if filters.outcome == BLIND:
+        return sorted(table["study_id"].to_numpy()[rows], key=neutral_name)
+    return sort_for_reading(table.iloc[rows], filters.outcome)
+
+
+def matching_rows(cases: Cases, filters: Filters, view: View) -> np.ndarray:
+    """The rows of `cases.table` that pass every filter except the bone."""
+    table = cases.table
+    passes = np.ones(len(table), bool)
+    if filters.outcome in theme.OUTCOMES:
+        passes &= (table["outcome"] == filters.outcome).to_numpy()
+    if filters.views in VIEW_COUNTS:
+        passes &= table["n_views"].between(*VIEW_COUNTS[filters.views]).to_numpy()
+    if QUALITY[filters.quality]:
+        studies = loader.quality_studies(view.dataset, cases, QUALITY[filters.quality])
+        passes &= table["study_id"].isin(studies).to_numpy()
+    if filters.verdict:
+        passes &= matches_verdict(table["study_id"], loader.verdicts(view.dataset.name), filters.verdict)
+    if filters.call != "any" and filters.second:
+        scores = loader.study_scores(replace(view, source=filters.second))
+        passes &= matches_call(table, scores, view.threshold, filters.call == SAME_CALL)
+    return np.flatnonzero(passes)
+
+
+def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> dict:
+    sources = loaders.sources(view.dataset)
+    others = [name for name in sources if name != view.source.name]
+    state = st.session_state
+    active = sum(bool(state.get(key)) and state.get(key) != "any" for key in ("views", "quality", "verdict", "call"))
+    with st.popover(f"Filters ({active})" if active else "Filters", icon=":material/filter_list:"):
+        views = st.pills("Radiographs in the study", list(VIEW_COUNTS), key="views", on_change=changed, **IN_ADDRESS)
+        quality = st.selectbox(
+            "Quality of a radiograph",
+            list(QUALITY),
+            key="quality",
+            on_change=changed,
+            help="Keeps studies with at least one such radiograph, by the measures of the Dataset and Audit pages. "
+            "Radiographs without measures do not count.",
+            **IN_ADDRESS,
+        )
+        verdict = st.selectbox(
+            "Verdict", list(VERDICT_FILTERS), key="verdict", on_change=changed, disabled=blind, **IN_ADDRESS
+        )
+        other = st.selectbox(
+            "Second model",
+            others,
+            index=0 if others else None,
+            key="other",
+            on_change=changed,
+            placeholder="No other model",
+            help="Shown beside the first model, with its call at the same threshold.",
+            **IN_ADDRESS,
+        )
+        call = st.segmented_control(
+            "Second model's call",
+            CALLS,
+            default="any",
+            required=True,
+            key="call",
+            on_change=changed,
+            disabled=blind or not others,
+            **IN_ADDRESS,
+        )
+    return {
+        "views": views or "",
+        "verdict": "" if blind else VERDICT_FILTERS.get(verdict or "any", ""),
+        "call": "any" if blind else call,
+        "quality": quality or "any",
+        "second": sources.get(other),
+    }
+
+
+def _draw_bones(view: View, cases: Cases, filters: Filters, changed: Callable[[], None]) -> None:
+    bones = bone_order([*cases.table["bone"].unique(), *([view.bone] if view.bone else [])])
+    listed = cases.table["bone"].to_numpy()[matching_rows(cases, filters, view)]
+    counts = {**pd.Series(listed, dtype=object).value_counts(), ALL_BONES: len(listed)}
+    st.session_state["bone_chip"] = view.bone or ALL_BONES
+    st.pills(
+        "Bone",
+        [ALL_BONES, *bones],
+        required=True,
+        key="bone_chip",
+        label_visibility="collapsed",
+        on_change=_choose_bone,
+        args=(changed,),
+        wrap=True,
+        format_func=lambda bone: f"{bone_name(bone)} {counts.get(bone, 0):,}",
+    )
+
+
+def _choose_bone(changed: Callable[[], None]) -> None:
+    changed()
+    selection.choose(bone=st.session_state["bone_chip"] or ALL_BONES)

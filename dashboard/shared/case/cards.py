@@ -1,0 +1,59 @@
+"""A study as a card of a gallery: with its outcome, with its given label, or blind."""
+
+from html import escape
+from urllib.parse import urlencode
+
+import pandas as pd
+
+from core.data.index import Dataset
+from core.review.cases import neutral_name
+from core.scores.view import View
+from dashboard.shared import loaders, theme, widgets
+from dashboard.shared.selection import bone_name
+
+
+def outcome_card(view: View, study, files: pd.DataFrame, outcome: str, verdicts: str = "") -> str:
+    """A card with score, threshold, distance and outcome. It links to the Errors page with the list of `outcome`."""
+    words = (
+        f"<div><b>{escape(bone_name(study.bone))}</b>{widgets.mark(study.outcome)}</div>"
+        f"<div>{widgets.score_bar(study.score, view.threshold)}</div>"
+        f"<div><small>{escape(study.study_id)}</small>"
+        f'<small class="near">{study.score - view.threshold:+.3f}</small></div>{_tag(verdicts)}'
+    )
+    link = "errors?" + urlencode(view.address(outcome=theme.OUTCOMES[outcome][1], study=study.study_id))
+    return widgets.card(_pictures(view, study.bone, files), words, link, study.study_id)
+
+
+def label_card(view: View, study, files: pd.DataFrame, verdicts: str = "") -> str:
+    """A card with the given label first, and the score if there is one. It links to the Labels page."""
+    score = widgets.score_bar(study["score"], view.threshold) if study["score"] == study["score"] else ""
+    words = (
+        f"<div><b>{escape(bone_name(study['bone']))}</b>{widgets.label_mark(study['label'])}</div><div>{score}</div>"
+        f"<small>{escape(study['study_id'])}</small>{_tag(verdicts)}"
+    )
+    link = "labels?" + urlencode(view.address(study=study["study_id"]))
+    return widgets.card(_pictures(view, study["bone"], files), words, link, study["study_id"])
+
+
+def blind_card(view: View, study: str, bone: str, files: pd.DataFrame) -> str:
+    """A card that shows neither label nor score, by its contents, its order of views or its link."""
+    name = neutral_name(study)
+    words = f"<div><b>{escape(bone_name(bone))}</b></div><small>{name}</small>"
+    link = "errors?" + urlencode(view.address(study=name, blind="true"))
+    return widgets.card(_pictures(view, bone, files.sort_values("image_id")), words, link, name)
+
+
+def with_file_facts(dataset: Dataset, views: pd.DataFrame) -> pd.DataFrame:
+    """Scored radiographs with sha1, width and height, which only the index has."""
+    return views.merge(loaders.index(dataset)[["image_id", "sha1", "width", "height"]], on="image_id")
+
+
+def _pictures(view: View, bone: str, files: pd.DataFrame) -> list[tuple[str, str]]:
+    return [
+        (loaders.thumbnail_uri(view.dataset, row.path, row.sha1), f"{bone}, view {place} of {len(files)}")
+        for place, row in enumerate(files.itertuples(), 1)
+    ]
+
+
+def _tag(verdicts: str) -> str:
+    return f'<span class="tag">{escape(verdicts)}</span>' if verdicts else ""

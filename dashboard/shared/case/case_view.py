@@ -1,0 +1,147 @@
+"""One case in front of a reader: its radiographs, the verdict keys beside them, and similar studies."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import OverreadError
+from core.review.cases import Cases, neutral_name
+from core.scores.source import Source
+from core.scores.view import View
+from dashboard.shared import theme, widgets
+from dashboard.shared.case import films, loader, saliency_overlay, similar_studies, verdict_panel
+from dashboard.shared.case.study_films import films_of_study
+from dashboard.shared.selection import bone_name
+
+
+@dataclass(frozen=True)
+class ReadingSession:
+    """A reader and the cases to read. reader: '' while the name is unknown. second: the second model, if any."""
+
+    view: View
+    cases: Cases
+    reader: str
+    blind: bool
+    second: Source | None = None
+
+
+def draw_case(
+    session: ReadingSession,
+    study: str,
+    listed: list[str],
+    open_case: Callable[[str], None],
+    stay: bool = False,
+    **entry_fields,
+) -> None:
+    """Draw one case. After a verdict `open_case` gets the name of the next one in `listed`, unless `stay`.
+
+    entry_fields: more fields of `VerdictCase` (kind, walkthrough_id).
+    """
+    view, blind = session.view, session.blind
+    name_of = neutral_name if blind else str
+    place = listed.index(study) if study in listed else None
+    after = listed[place + 1] if place is not None and place + 1 < len(listed) else None
+    row, files = session.cases.table.loc[study], session.cases.views_of(study)
+    if not blind:
+        _draw_facts(row, view, _second_score(session, study))
+    left, right = st.columns([4, 1], gap="medium")
+    with left:
+        image_ids = _draw_films(session, study, files)
+    case = verdict_panel.VerdictCase(
+        view.source.data,
+        study,
+        row["outcome"],
+        _number(row["label"]),
+        _number(row["score"]),
+        view.threshold,
+        view.source.reference or None,
+        image_ids,
+        blind,
+        **entry_fields,
+    )
+    with right:
+        next_name = None if stay or after is None else name_of(after)
+        keys = verdict_panel.draw_verdict_panel(case, session.reader, next_name, open_case)
+        if not blind and view.source.has_network:
+            saliency_overlay.draw_saliency_button(study)
+    if not blind:
+        _draw_saliency_links(image_ids)
+        similar_studies.draw_patient_studies(session.cases, study, view)
+        similar_studies.draw_similar_studies(view.source, study)
+    if after:
+        _load_ahead(session, after, study, ["ArrowRight", *keys])
+
+
+def _draw_films(session: ReadingSession, study: str, files: pd.DataFrame) -> dict[str, str]:
+    source, dataset = session.view.source, session.view.dataset
+    try:
+        shown, image_ids = films_of_study(dataset, files, session.view, session.blind)
+    except OverreadError as error:
+        # The films of a phantom set can be read even where its truth cannot.
+        widgets.note(str(error))
+        shown, image_ids = films_of_study(replace(dataset, phantom=False), files, session.view, session.blind)
+    explanation = ""
+    if not session.blind and source.has_network and saliency_overlay.is_asked(study):
+        shown, explanation = saliency_overlay.overlay_maps(shown, source, files)
+    films.draw_films(shown, neutral_name(study))
+    if explanation:
+        widgets.note(explanation)
+    return image_ids
+
+
+def _load_ahead(session: ReadingSession, after: str, study: str, keys: list[str]) -> None:
+    view = session.view
+    try:
+        shown, _ = films_of_study(view.dataset, session.cases.views_of(after), view, session.blind)
+    except OverreadError:
+        return
+    if shown:
+        films.load_ahead(shown, neutral_name(after), neutral_name(study), keys)
+
+
+def _draw_facts(study: pd.Series, view: View, second: tuple[str, float] | None) -> None:
+    """Score, outcome, distance from the threshold, and the second model's score and call."""
+    radiographs = "1 radiograph" if study["n_views"] == 1 else f"{study['n_views']} radiographs"
+    bone = f"<span>{escape(bone_name(study['bone']))}, {radiographs}</span>"
+    if study["score"] != study["score"]:
+        st.html(
+            f'<div class="study">{widgets.label_mark(study["label"])}<span>not scored by this model</span>{bone}</div>'
+        )
+        return
+    meaning = theme.MEANING.get(study["outcome"], "label unknown")
+    side = "above" if study["margin"] >= 0 else "below"
+    other = ""
+    if second:
+        call = "abnormal" if second[1] >= view.threshold else "normal"
+        other = f"<span>{escape(second[0])}: {second[1]:.3f}, {call}</span>"
+    st.html(
+        f'<div class="study"><b class="loud">{study["score"]:.3f}</b>{widgets.mark(study["outcome"])}'
+        f"<span>{meaning}, {abs(study['margin']):.3f} {side} the threshold</span>{other}{bone}</div>"
+    )
+
+
+def _draw_saliency_links(image_ids: dict[str, str]) -> None:
+    with st.container(horizontal=True):
+        for title, image in image_ids.items():
+            st.page_link(
+                "saliency/page.py",
+                label=f"Saliency of {title.lower()}: {Path(image).name}",
+                icon=":material/local_fire_department:",
+                query_params={"image": image},
+            )
+
+
+def _second_score(session: ReadingSession, study: str) -> tuple[str, float] | None:
+    """The second model's name and its score of the study; None where it has none."""
+    if session.second is None:
+        return None
+    score = loader.study_scores(replace(session.view, source=session.second)).get(study)
+    return None if score is None else (session.second.name, float(score))
+
+
+def _number(value) -> float | None:
+    return None if value != value else float(value)

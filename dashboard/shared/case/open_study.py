@@ -1,0 +1,88 @@
+"""The open study: its name is in the address, and buttons and keys step through the list."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from core.review.cases import Cases, neutral_name
+from dashboard.shared import widgets
+
+
+def choose_study(cases: Cases, blind: bool, listed: list[str]) -> str:
+    """Draw the study field and the buttons of the list. Returns the open study, or '' where none is open.
+
+    In blind mode the field and the address have the neutral name.
+    """
+    state = st.session_state
+    typed = (state["study"] if "study" in state else st.query_params.get("study")) or ""
+    study = typed if typed in cases.table.index else cases.by_neutral_name.get(typed, "")
+    if study:
+        # Set before the field is drawn, so that a name that may contain the label is never in the address.
+        state["study"] = neutral_name(study) if blind else study
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text_input(
+            "Open a study",
+            key="study",
+            bind="query-params",
+            placeholder="Open a study by its name",
+            label_visibility="collapsed",
+            width=360,
+        )
+        if study:
+            _draw_steps(study, listed, neutral_name if blind else str)
+    if typed and not study:
+        state["study_missing"] = typed
+    return study
+
+
+def draw_missing_study() -> bool:
+    """Show a message if the study of the address is not among the cases. Returns whether it is missing."""
+    if missing := st.session_state.pop("study_missing", ""):
+        widgets.empty(
+            "This study is not here",
+            f"{missing[:200]!r} is not among the scored studies of this split. It may be in another split, or no "
+            "longer in the data set. Its verdicts are kept.",
+        )
+    return bool(missing)
+
+
+def open_study(study: str) -> None:
+    """Open a study by its name. Call it only before its field is drawn, as in a callback."""
+    st.session_state["study"] = study
+
+
+def close_study() -> None:
+    """Return to the list. Call it only in a callback."""
+    st.session_state["study"] = ""
+
+
+def _draw_steps(study: str, listed: list[str], name_of: Callable[[str], str]) -> None:
+    place = listed.index(study) if study in listed else None
+    st.button("Back to the list", key="back", icon=":material/grid_view:", on_click=_leave, shortcut="Esc")
+    for label, step, shortcut in (("Previous", -1, "Left"), ("Next", 1, "Right")):
+        other = place + step if place is not None else -1
+        st.button(
+            label,
+            key=label.lower(),
+            on_click=_step,
+            args=(listed, place, step, name_of),
+            disabled=not 0 <= other < len(listed),
+            shortcut=shortcut,
+        )
+    st.markdown(f"{place + 1:,} of {len(listed):,}" if place is not None else "not in this list", width="content")
+
+
+def _step(listed: list[str], place: int, step: int, name_of: Callable[[str], str]) -> None:
+    """Open the neighbour of the study that is open now, so that two presses are two steps even if they arrive late."""
+    here = st.session_state.get("study")
+    # Usually the place where the button was drawn, or one step further; the whole list is searched last.
+    likely = [at for at in (place, place + step) if 0 <= at < len(listed)]
+    now = next((at for at in (*likely, *range(len(listed))) if name_of(listed[at]) == here), None)
+    if now is not None and 0 <= now + step < len(listed):
+        open_study(name_of(listed[now + step]))
+
+
+def _leave() -> None:
+    close_study()
+    # The whole page runs again, since new verdicts may have changed the list.
+    st.rerun()
