@@ -75,7 +75,7 @@ def draw_filters(view: View) -> pd.DataFrame | None:
             "Suspects only",
             key="only",
             bind="query-params",
-            help="The other label is at least as likely as for studies that have it (confident learning, Northcutt 2021).",
+            help="The other label is as likely as for studies that have it (confident learning, Northcutt 2021).",
         )
     ranked = loader.suspects(view.source, basis == BY_FEATURES, order)
     if ranked is None:

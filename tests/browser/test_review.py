@@ -159,9 +159,11 @@ def test_a_film_key_acts_once_after_a_step(person):
 def test_a_verdict_is_kept_only_on_the_case_that_is_shown(person, home):
     """A press while the page still has the keys of another case waits for those of this one, and is stored once."""
     page = person("/errors?threshold=1.0", "Dora")
+    # The run that fetches the name may interrupt the run of a click.
+    page.wait_for_function("() => document.querySelector('.st-key-reviewer input')?.value === 'Dora'")
+    settle(page)
     page.locator(".gallery a.card").first.click()
     page.wait_for_selector(".viewer .films img")
-    page.wait_for_function("() => document.querySelector('.st-key-reviewer input')?.value === 'Dora'")
     settle(page)
     rename = """([from, to]) => document.querySelectorAll('[class*="st-key-enter_"]').forEach(
         (element) => { element.className = element.className.replace(from, to); })"""
