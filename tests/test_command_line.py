@@ -1,15 +1,18 @@
 """The contract of the commands: exit status, one JSON object with --json, one sentence for an error."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
+from core.__main__ import _run as run_command
 from tests.conftest import REPOSITORY
 
 
@@ -19,7 +22,22 @@ def home(tmp_path_factory):
 
 
 def core(home, *arguments, status=0):
-    """Run `python -m core`; its standard output."""
+    """Run a command as `python -m core` does, in this process, which spares the imports; its standard output.
+
+    Returns standard error where `status` is not 0. An exception other than OverreadError fails the test.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("OVERREAD_HOME", str(home))
+        patch.chdir(REPOSITORY)
+        patch.setattr(sys, "argv", ["core", *map(str, arguments)])
+        found = run_command()
+    assert found == status, err.getvalue()
+    return out.getvalue() if status == 0 else err.getvalue()
+
+
+def core_process(home, *arguments, status=0):
+    """`core` as a process of its own, for what only a real process shows."""
     done = subprocess.run(
         [sys.executable, "-m", "core", *map(str, arguments)],
         cwd=REPOSITORY,
@@ -31,6 +49,15 @@ def core(home, *arguments, status=0):
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout if status == 0 else done.stderr
+
+
+def test_a_process_of_its_own_gives_the_same_output_and_status(home, indexed):
+    for arguments, status in (
+        (("recipes",), 0),
+        (("audit", "nowhere"), 1),
+        (("labels", "list", "--data", "tree", "--json"), 0),
+    ):
+        assert core_process(home, *arguments, status=status) == core(home, *arguments, status=status)
 
 
 @pytest.fixture(scope="module")
