@@ -77,5 +77,5 @@ def test_the_commands_list_and_verify(tmp_path, workspace):
     (checkpoint.folder / "recipe.json").write_text("{}")
     broken = run(app, ["checkpoints", "--json"])
     assert broken.exit_code == 1 and "was altered: recipe.json" in json.loads(broken.stdout)["broken"]["model"]
-    with pytest.raises(OverreadError, match="altered"):
+    with refused("checkpoint-altered", "recipe.json"):
         read_checkpoint("model")

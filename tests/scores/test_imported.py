@@ -10,7 +10,6 @@ import pytest
 from scipy.special import expit
 
 from core.data.index import build_index, read_index, write_dataset
-from core.errors import OverreadError
 from core.metrics.counts import counts_at, counts_of, counts_table
 from core.metrics.evaluation import evaluate
 from core.metrics.ranking import auroc
@@ -258,7 +257,7 @@ def test_names(tmp_path, workspace, table):
     (tmp_path / "checkpoints" / "four").mkdir(parents=True)
     with refused("name-taken", "'four'"):
         kept(tmp_path, table, ALL, name="four")
-    with pytest.raises(OverreadError, match="cannot be a folder"):
+    with refused("name-invalid", "'../up'"):
         kept(tmp_path, table, ALL, name="../up")
     (tmp_path / "checkpoints" / "one").mkdir()
     with refused("source-ambiguous", "'one'"):

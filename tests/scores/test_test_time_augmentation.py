@@ -8,7 +8,6 @@ import pytest
 
 from core.data.augment import PRESETS, Augmentation
 from core.data.index import build_index, write_dataset
-from core.errors import OverreadError
 from core.metrics.ranking import auroc_difference
 from core.metrics.studies import labelled, study_table
 from core.scores.augmentation_stability import draw_logits
@@ -50,11 +49,11 @@ def test_plain_and_augmented_scores_are_never_mixed_in_a_file(trained, tmp_path)
     assert file != predictions_path(checkpoint, tree)
     store_predictions(found, checkpoint, tree, file)
     store_predictions(found, checkpoint, tree, file)
-    with pytest.raises(OverreadError, match=r"holds scores with horizontal_flip.* x 2, and the new ones have none"):
+    with refused("augmentation-differs", "horizontal_flip", "x 2", "none"):
         store_predictions(plain, checkpoint, tree, file)
     assert len(read_file(file)) == len(found) and set(read_file(file)["draws"]) == {2}
     other = predict(checkpoint, tree, ["valid"], device="cpu", tta=AugmentedDraws(PRESETS["light"], 3))
-    with pytest.raises(OverreadError, match="choose another --out"):
+    with refused("augmentation-differs", "x 3", "--out"):
         store_predictions(other, checkpoint, tree, file)
 
 
