@@ -129,71 +129,29 @@ def label_audit(
     """Rank labels that may be wrong, by scores of networks that were not trained on them."""
     from core.data.index import read_dataset
     from core.paths import write_atomically
-    from core.review.label_issues import noise_rates, out_of_fold_frame, rank_suspects, read_out_of_fold
+    from core.workflows.label_audit import rank_labels
 
-    dataset = read_dataset(data)
-    if scores:
-        frame, of = read_out_of_fold(scores, dataset), str(scores)
-    elif order == "aum":
-        frame, of = _by_margins(scored, dataset), f"the margins that the training of {scored} logged"
-    elif features:
-        frame, of = _by_features(scored, dataset), f"logistic regression on the features of {scored}"
-    else:
-        from core.scores.loading import stored_scores
-
-        frame, of = out_of_fold_frame(stored_scores(scored, dataset)), f"{scored}, on studies it was not trained on"
-    table = rank_suspects(frame, order)
+    with progress_bar() as progress:
+        ranked = rank_labels(scored, read_dataset(data), order, scores, features, progress)
+    if ranked.warning:
+        messages.print(ranked.warning, markup=False)
+    table = ranked.table
     if out:
         write_atomically(out, lambda path: table.to_csv(path, index=False))
-    rates = noise_rates(frame["score"].to_numpy(), frame["label"].to_numpy())
     first = table.head(top)
     facts = {
-        "scores": of,
+        "scores": ranked.basis,
         "studies": len(table),
         "suspects": int(table["suspect"].sum()),
-        "estimated_wrong": {name: None if value != value else value for name, value in rates.items()},
+        "estimated_wrong": {name: None if value != value else value for name, value in ranked.wrong.items()},
         "ranked": first.to_dict("records"),
         "file": str(out) if out else None,
     }
-    lines = [f"{len(table):,} studies by {of}; {facts['suspects']:,} suspects (confident learning, Northcutt 2021)"]
+    lines = [
+        f"{len(table):,} studies by {ranked.basis}; {facts['suspects']:,} suspects (confident learning, Northcutt 2021)"
+    ]
     lines += [
         f"{row.rank}. {row.study_id}: labelled {'abnormal' if row.label else 'normal'}, score {row.score:.3f}"
         for row in first.itertuples()
     ]
     print_result(facts, as_json, "\n".join(lines))
-
-
-def _by_margins(name: str, dataset):
-    from core.models.checkpoint import read_checkpoint
-    from core.review.label_issues import frame_from_margins, out_of_fold_frame
-    from core.scores.predictions import read_predictions
-    from core.training.margins import read_margins
-
-    checkpoint = read_checkpoint(name)
-    margins, scores = read_margins(checkpoint), read_predictions(checkpoint, dataset)
-    return frame_from_margins(margins, dataset, None if scores is None else out_of_fold_frame(scores))
-
-
-def _by_features(name: str, dataset):
-    from core.models.checkpoint import read_checkpoint
-    from core.review.label_issues import frame_from_features
-    from core.scores.embeddings import compute_embeddings, read_embeddings
-
-    checkpoint = read_checkpoint(name)
-    found = read_embeddings(checkpoint, dataset)
-    if found is None:
-        with progress_bar() as progress:
-            found = compute_embeddings(checkpoint, dataset, progress)
-    if checkpoint.learned().index.isin(_hashes(dataset)).any():
-        messages.print(
-            f"{checkpoint.name} was trained on these labels and may have memorised the wrong ones; a network "
-            "trained on other data, or with --folds, is a better judge.",
-            markup=False,
-        )
-    return frame_from_features(found)
-
-
-def _hashes(dataset):
-    from core.data.index import read_index
-
-    return read_index(dataset.name)["sha1"]
