@@ -12,7 +12,7 @@ from core.metrics.studies import study_table
 from core.review.database import Store
 from core.review.walkthroughs import Walkthrough, WalkthroughCase, create_walkthrough, sample_cases
 from core.scores.loading import split_scores
-from core.scores.view import ALL_BONES, View
+from core.scores.view import ALL_BONES, View, changes_since
 
 # What a user names -> the outcome in `outcome_table`, and its title on screen.
 OUTCOMES = {
@@ -133,6 +133,22 @@ def make_walkthrough_of(
             code="studies-unknown",
         )
     return _store(store, view, name, author, list(cases), "by hand", {"view": view.record(), "draw": None})
+
+
+def changes_since_made(walkthrough: Walkthrough, view: View) -> list[str]:
+    """How a view differs from the one that a walkthrough was made in, one sentence each.
+
+    Empty if nothing differs, or if the walkthrough is from a version that stored no view.
+    """
+    if not walkthrough.record:
+        return []
+    made = walkthrough.record["view"]
+    if made["source"]["name"] != view.source.name:
+        return [f"Made with the scores of {made['source']['name']}; these are the scores of {view.source.name}."]
+    sentences = changes_since(made, view)
+    if made["threshold"] != view.threshold:
+        sentences.append(f"Made at threshold {made['threshold']:g}; the threshold is now {view.threshold:g}.")
+    return sentences
 
 
 def _store(store, view: View, name: str, author: str, cases, made_from: str, record: dict) -> Walkthrough:

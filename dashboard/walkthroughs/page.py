@@ -8,7 +8,8 @@ import streamlit as st
 from core.review import summary
 from core.review.cases import Cases
 from core.review.walkthroughs import Walkthrough, list_walkthroughs, read_walkthrough
-from core.scores.view import ALL_BONES, View, changes_since
+from core.scores.view import ALL_BONES, View
+from core.workflows.walkthroughs import changes_since_made
 from dashboard.shared import loaders, scoring, selection, widgets
 from dashboard.shared.case import loader, reader_name, walkthrough_forms
 from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
@@ -60,7 +61,7 @@ def draw_page() -> None:
 def draw_open_walkthrough(walkthrough: Walkthrough, session: ReadingSession, part: str) -> None:
     """The cases of a walkthrough, or its summary."""
     restore_view(walkthrough)
-    for sentence in differences(walkthrough, session.view):
+    for sentence in changes_since_made(walkthrough, session.view):
         widgets.note(sentence)
     if part == "Cases":
         draw_walkthrough(walkthrough, session)
@@ -84,19 +85,6 @@ def restore_view(walkthrough: Walkthrough) -> None:
         chosen |= {"model": source.name, **{key: value for key, value in wanted.items() if value in options[key]}}
     if any(st.session_state.get(key) != value for key, value in chosen.items()):
         selection.choose_and_rerun(**chosen)
-
-
-def differences(walkthrough: Walkthrough, view: View) -> list[str]:
-    """How the present view differs from the one the walkthrough was made in, one sentence each."""
-    if not walkthrough.record:
-        return []
-    made = walkthrough.record["view"]
-    if made["source"]["name"] != view.source.name:
-        return [f"Made with the scores of {made['source']['name']}; these are the scores of {view.source.name}."]
-    sentences = changes_since(made, view)
-    if made["threshold"] != view.threshold:
-        sentences.append(f"Made at threshold {made['threshold']:g}; the threshold is now {view.threshold:g}.")
-    return sentences
 
 
 def draw_list(walkthroughs: pd.DataFrame) -> None:

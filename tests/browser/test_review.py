@@ -49,11 +49,11 @@ def browser():
 
 
 @pytest.fixture
-def person(browser, address):
-    """Open a page in a separate browser context per reader: person(path, name) -> page."""
+def open_as(browser, address):
+    """Open a page in a separate browser context per reader: open_as(path, name) -> page."""
     contexts = []
 
-    def come(path: str, name: str = "", **options):
+    def open_page(path: str, name: str = "", **options):
         context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark", **options)
         contexts.append(context)
         page = context.new_page()
@@ -63,14 +63,14 @@ def person(browser, address):
         settle(page)
         return page
 
-    yield come
+    yield open_page
     for context in contexts:
         for page in context.pages:
             assert page.locator(".stException").count() == 0, page.locator(".stException").first.inner_text()
         context.close()
 
 
-def kept(home, **filters):
+def stored_verdicts(home, **filters):
     return verdicts_table(open_store(f"sqlite:///{home}/review.sqlite"), **filters)
 
 
@@ -88,8 +88,8 @@ def wait_for_another(page, case: str) -> None:
     settle(page)
 
 
-def test_a_case_is_read_by_keys_alone(person, home):
-    page = person("/errors?threshold=1.0", "Ana")
+def test_a_case_is_read_by_keys_alone(open_as, home):
+    page = open_as("/errors?threshold=1.0", "Ana")
     page.locator(".gallery a.card").first.click()
     page.wait_for_selector(".viewer .films img")
     settle(page)
@@ -99,10 +99,10 @@ def test_a_case_is_read_by_keys_alone(person, home):
         seen.append(open_case(page))
         page.keyboard.press(key)
         wait_for_another(page, seen[-1])
-    assert kept(home, reviewer="Ana")["verdict"].tolist() == ["true_miss", "label_wrong", "cannot_tell"]
+    assert stored_verdicts(home, reviewer="Ana")["verdict"].tolist() == ["true_miss", "label_wrong", "cannot_tell"]
     page.keyboard.press("u")
     wait_for_another(page, open_case(page))
-    assert open_case(page) == seen[-1] and len(kept(home, reviewer="Ana")) == 2
+    assert open_case(page) == seen[-1] and len(stored_verdicts(home, reviewer="Ana")) == 2
     page.keyboard.press("ArrowLeft")
     wait_for_another(page, seen[-1])
     assert open_case(page) == seen[-2]
@@ -110,8 +110,8 @@ def test_a_case_is_read_by_keys_alone(person, home):
     page.wait_for_selector(".gallery a.card")
 
 
-def test_films_are_inverted_windowed_and_zoomed_in_the_browser(person):
-    page = person("/errors?threshold=1.0")
+def test_films_are_inverted_windowed_and_zoomed_in_the_browser(open_as):
+    page = open_as("/errors?threshold=1.0")
     page.locator(".gallery a.card").first.click()
     image = page.locator(".viewer .films img").first
     image.wait_for()
@@ -142,9 +142,9 @@ def test_films_are_inverted_windowed_and_zoomed_in_the_browser(person):
     assert float(page.locator(".viewer .window").input_value()) < 40
 
 
-def test_a_film_key_acts_once_after_a_step(person):
+def test_a_film_key_acts_once_after_a_step(open_as):
     """Streamlit calls a component again without ending the previous call, so listeners must not accumulate."""
-    page = person("/errors?threshold=1.0")
+    page = open_as("/errors?threshold=1.0")
     page.locator(".gallery a.card").first.click()
     page.wait_for_selector(".viewer .films img")
     settle(page)
@@ -156,9 +156,9 @@ def test_a_film_key_acts_once_after_a_step(person):
     assert page.locator(".viewer .invert").get_attribute("aria-pressed") == "true"
 
 
-def test_a_verdict_is_kept_only_on_the_case_that_is_shown(person, home):
+def test_a_verdict_is_stored_only_on_the_case_that_is_shown(open_as, home):
     """A press while the page still has the keys of another case waits for those of this one, and is stored once."""
-    page = person("/errors?threshold=1.0", "Dora")
+    page = open_as("/errors?threshold=1.0", "Dora")
     # The run that fetches the name may interrupt the run of a click.
     page.wait_for_function("() => document.querySelector('.st-key-reviewer input')?.value === 'Dora'")
     settle(page)
@@ -168,20 +168,20 @@ def test_a_verdict_is_kept_only_on_the_case_that_is_shown(person, home):
     rename = """([from, to]) => document.querySelectorAll('[class*="st-key-enter_"]').forEach(
         (element) => { element.className = element.className.replace(from, to); })"""
     case = open_case(page)
-    page.evaluate(rename, [case, "case-of-before"])
+    page.evaluate(rename, [case, "previous-case"])
     page.keyboard.press("2")
     page.keyboard.press("2")
     page.get_by_role("button", name="Label wrong").click()
     settle(page)
-    assert open_case(page) == case and kept(home, reviewer="Dora").empty
-    page.evaluate(rename, ["case-of-before", case])
+    assert open_case(page) == case and stored_verdicts(home, reviewer="Dora").empty
+    page.evaluate(rename, ["previous-case", case])
     wait_for_another(page, case)
     page.wait_for_function("() => !document.body.dataset.waiting")
-    assert kept(home, reviewer="Dora", history=True)["verdict"].tolist() == ["label_wrong"]
+    assert stored_verdicts(home, reviewer="Dora", history=True)["verdict"].tolist() == ["label_wrong"]
 
 
-def test_a_hostile_note_is_shown_as_text_to_the_next_reader(person, home):
-    page = person("/errors?threshold=1.0&outcome=False+alarm&threshold=0.0", "<b>Eve</b>")
+def test_a_hostile_note_is_shown_as_text_to_the_next_reader(open_as, home):
+    page = open_as("/errors?threshold=1.0&outcome=False+alarm&threshold=0.0", "<b>Eve</b>")
     page.locator(".gallery a.card").first.click()
     page.wait_for_selector(".viewer .films img")
     settle(page)
@@ -192,8 +192,8 @@ def test_a_hostile_note_is_shown_as_text_to_the_next_reader(person, home):
     address = page.url
     page.get_by_text("Label wrong").click()
     page.wait_for_function("before => location.href !== before", arg=address)
-    assert HOSTILE in set(kept(home)["note"])
-    other = person(re.sub("^https?://[^/]*", "", address), "Ben")
+    assert HOSTILE in set(stored_verdicts(home)["note"])
+    other = open_as(re.sub("^https?://[^/]*", "", address), "Ben")
     other.wait_for_selector(".verdicts")
     assert (
         HOSTILE in other.locator(".verdicts").inner_text() and "<b>Eve</b>" in other.locator(".verdicts").inner_text()
@@ -201,9 +201,9 @@ def test_a_hostile_note_is_shown_as_text_to_the_next_reader(person, home):
     assert other.title() != "owned" and other.locator(".verdicts img, .verdicts script").count() == 0
 
 
-def test_two_browsers_in_one_walkthrough(person, home):
+def test_two_browsers_in_one_walkthrough(open_as, home):
     """One reader makes and presents it; the other follows, leaves, and returns; both enter verdicts."""
-    ana = person("/errors?threshold=1.0&outcome=Found", "Ana")
+    ana = open_as("/errors?threshold=1.0&outcome=Found", "Ana")
     if not ana.locator(".gallery a.card").count():
         ana.goto(re.sub("outcome=Found", "outcome=Missed", ana.url))
         settle(ana)
@@ -219,7 +219,7 @@ def test_two_browsers_in_one_walkthrough(person, home):
     ana.locator(".st-key-presenting label").first.click()
     settle(ana)
     path = re.sub("^https?://[^/]*", "", ana.url)
-    ben = person(path, "Ben")
+    ben = open_as(path, "Ben")
     ben.wait_for_selector(".viewer .films img")
     assert open_case(ben) == open_case(ana)
 
@@ -227,7 +227,7 @@ def test_two_browsers_in_one_walkthrough(person, home):
         before = open_case(ana)
         ana.keyboard.press("ArrowRight")
         wait_for_another(ana, before)
-        # Nobody touches Ben's browser.
+        # Ben's browser gets no input.
         ben.wait_for_function(
             "now => [...document.querySelectorAll('*')].some(e => "
             "e.shadowRoot?.querySelector('.viewer')?.dataset.case === now)",
@@ -249,20 +249,20 @@ def test_two_browsers_in_one_walkthrough(person, home):
     wait_for_another(ana, shared)
     ben.wait_for_timeout(2_500)
     assert open_case(ben) == alone
-    stored = kept(home)
+    stored = stored_verdicts(home)
     stored = stored[stored["walkthrough_id"].notna()]
     assert sorted(stored["reviewer"]) == ["Ana", "Ben"] and stored["study_id"].nunique() == 1
-    # The position opens from its address, for somebody without a name as well.
-    cleo = person(path.replace("place=1", "") + "&place=2")
+    # The address opens at its place, also for a reader without a name.
+    cleo = open_as(path.replace("place=1", "") + "&place=2")
     cleo.wait_for_selector(".viewer .films img")
     assert cleo.locator(".st-key-place input").input_value() == "2"
 
 
-def test_a_link_opens_after_the_login_that_it_led_to(person, address):
+def test_a_link_opens_after_the_login_that_it_led_to(open_as, address):
     """The provider sends the visitor back to the first page; the tab remembers the page they asked for."""
     run = """([code, waits]) => import('data:text/javascript,' + encodeURIComponent(code))
         .then((module) => module.default({ data: { waits } }))"""
-    page = person("/errors?threshold=0.25")
+    page = open_as("/errors?threshold=0.25")
     wanted = page.url
     page.evaluate(run, [SCRIPT, True])
     page.goto(address)
