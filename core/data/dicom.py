@@ -3,14 +3,20 @@
 Names follow DICOM PS3.3; the grey pipeline is C.11.1 (modality) and C.11.2 (values of interest).
 """
 
+import copy
 import io
+import os
 import struct
+import threading
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from core.data import jpeg
 from core.data.grey_levels import to_eight_bits
 from core.data.unreadable import UnreadableImage, check_size
 
@@ -18,6 +24,10 @@ GREY = {"MONOCHROME1", "MONOCHROME2"}
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 # The tags of the pixel elements, in either byte order.
 _PIXEL_TAGS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+# JPEG Baseline, Extended (12 bits), and lossless.
+_JPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70))
+_LOSSLESS_FRAME = 0xC3
+_STDERR = threading.Lock()
 # What pydicom and its decoders raise for damaged files.
 DAMAGE = (
     OSError,
@@ -103,6 +113,8 @@ def _stored(dataset) -> np.ndarray:
     """The stored values, int or float [height, width]."""
     from pydicom.pixels import pixel_array
 
+    if dataset.file_meta.TransferSyntaxUID in _JPEG and "PixelData" in dataset:
+        return _jpeg_samples(dataset)
     bits, high = int(dataset.get("BitsStored") or 0), int(dataset.get("HighBit") or 0)
     above = high + 1 - bits
     if above <= 0 or bits <= 0 or dataset.file_meta.TransferSyntaxUID.is_compressed:
@@ -110,6 +122,77 @@ def _stored(dataset) -> np.ndarray:
     # Older files store the value in the upper bits of the word, and other data in the lower bits.
     dataset.BitsStored = high + 1
     return pixel_array(dataset) >> above
+
+
+def _jpeg_samples(dataset) -> np.ndarray:
+    """The stored values of a JPEG. ValueError where its data end before the last row, which decoders fill."""
+    from pydicom.encaps import encapsulate, generate_frames
+    from pydicom.pixels import pixel_array
+
+    frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    layout = jpeg.read_layout(frame)
+    if layout is None:
+        return pixel_array(dataset)
+    if layout.end is None:
+        # GDCM leaves its memory damaged after a frame that ends without this marker.
+        frame += jpeg.END
+    found: list[np.ndarray] = []
+
+    def decode(content: bytes) -> np.ndarray:
+        if layout.precision == 12 and layout.frame != _LOSSLESS_FRAME:
+            found.append(_twelve_bits(content, dataset))
+        else:
+            copied = copy.copy(dataset)
+            copied.PixelData = encapsulate([content])
+            found.append(pixel_array(copied))
+        return found[-1]
+
+    plain = layout.precision == 8 and layout.frame != _LOSSLESS_FRAME
+    if jpeg.is_truncated(frame, None if plain else decode):
+        raise ValueError("truncated: its JPEG data end before the last row")
+    return found[0] if found else decode(frame)
+
+
+def _twelve_bits(frame: bytes, dataset) -> np.ndarray:
+    """The samples of a lossy JPEG of 12 bits, by GDCM. pydicom does not pass such frames to it."""
+    import gdcm
+
+    fragment, fragments = gdcm.Fragment(), gdcm.SequenceOfFragments.New()
+    fragment.SetByteStringValue(frame)
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((int(dataset.Columns), int(dataset.Rows), 1))
+    image.SetDataElement(element)
+    image.SetPhotometricInterpretation(
+        gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.GetPIType(dataset.PhotometricInterpretation))
+    )
+    kind = gdcm.TransferSyntax.GetTSType(str(dataset.file_meta.TransferSyntaxUID))
+    image.SetTransferSyntax(gdcm.TransferSyntax(kind))
+    image.SetPixelFormat(gdcm.PixelFormat(1, 16, 12, 11, 0))
+    with _without_warnings_of_gdcm():
+        content = image.GetBuffer()
+    if content is None:
+        raise ValueError("the 12-bit JPEG is damaged")
+    # GDCM returns the bytes as text.
+    samples = np.frombuffer(content.encode("utf-8", "surrogateescape"), "<u2")
+    samples = samples.reshape(int(dataset.Rows), int(dataset.Columns))
+    return (samples.astype(np.int16) ^ 2048) - 2048 if dataset.get("PixelRepresentation") == 1 else samples
+
+
+@contextmanager
+def _without_warnings_of_gdcm() -> Iterator[None]:
+    """Discard what GDCM writes to stderr: it complains of 12 bits even where it decodes them."""
+    with _STDERR, open(os.devnull, "w") as nowhere:
+        kept = os.dup(2)
+        try:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _modality(stored: np.ndarray, dataset) -> np.ndarray:
@@ -127,9 +210,22 @@ def _padding(stored: np.ndarray, dataset) -> np.ndarray | None:
     first, last = dataset.get("PixelPaddingValue"), dataset.get("PixelPaddingRangeLimit")
     if first is None:
         return None
-    first, last = int(first), int(first if last is None else last)
+    first, last = (_as_stored(int(value), dataset) for value in (first, first if last is None else last))
     inside = (stored >= min(first, last)) & (stored <= max(first, last))
     return inside if inside.any() and not inside.all() else None
+
+
+def _as_stored(value: int, dataset) -> int:
+    """A value of the padding with the sign of the pixels. Files write it as US where it should be SS, or the reverse.
+
+    A signed value may be written as the bits of a word (63536 for -2000) or only of the stored bits (2096 in 12).
+    """
+    bits = int(dataset.get("BitsStored") or 16)
+    if dataset.get("PixelRepresentation") == 1:
+        value = value - 65_536 if value > 32_767 else value
+        return value - 2**bits if 2 ** (bits - 1) <= value < 2**bits else value
+    value = value + 65_536 if value < 0 else value
+    return value % 2**bits if value >= 2**bits and value >= 65_536 - 2 ** (bits - 1) else value
 
 
 def _displayed(levels: np.ndarray, dataset, padding: np.ndarray | None) -> np.ndarray:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import warnings
 from dataclasses import dataclass
@@ -29,12 +30,31 @@ BONES = {
     "ELBOW": "elbow",
     "HUMERUS": "humerus",
     "ARM": "humerus",
+    "UPPERARM": "humerus",
+    "LOWERARM": "forearm",
     "SHOULDER": "shoulder",
     "CLAVICLE": "clavicle",
 }
+# Body parts of DICOM PS3.16, CID 4009 and 4031, by their codes in SNOMED CT and in the older SRT.
+REGIONS = {
+    "HAND": ("85562004", "T-D8700"),
+    "FINGER": ("7569003", "T-D8800"),
+    "THUMB": ("76505004", "T-D8810"),
+    "WRIST": ("74670003", "T-15460", "8205005", "T-D8600"),
+    "FOREARM": ("14975008", "T-D8500"),
+    "ELBOW": ("16953009", "T-15430"),
+    "HUMERUS": ("85050009", "T-12410"),
+    "ARM": ("40983000", "T-D8200"),
+    "SHOULDER": ("16982005", "T-D2220"),
+    "CLAVICLE": ("51299004", "T-12310"),
+}
+_REGION_OF = {code: part for part, codes in REGIONS.items() for code in codes}
+# Words of a region's name beside the body part.
+_ASIDE = {"LEFT", "RIGHT", "JOINT", "REGION", "STRUCTURE", "ENTIRE", "BONE", "OF", "AND", "THE"}
 _TAGS = (
     "Modality",
     "BodyPartExamined",
+    "AnatomicRegionSequence",
     "ViewPosition",
     "ImageLaterality",
     "Laterality",
@@ -60,6 +80,7 @@ def read_header(path: Path) -> dict:
             # force: is_dicom has recognised a file without the preamble by its first element.
             dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
             tags = {name: str(dataset.get(name, "") or "").strip() for name in _TAGS}
+            region = _region(dataset)
     except OSError as error:
         raise UnreadableImage(path, (error.strerror or str(error)).lower()) from error
     except DAMAGE as error:
@@ -69,7 +90,7 @@ def read_header(path: Path) -> dict:
         raise UnreadableImage(
             path, f"its modality is {modality or 'missing'}; expected a radiograph ({', '.join(sorted(MODALITIES))})"
         )
-    part = "".join(tags["BodyPartExamined"].upper().split())
+    part = "".join(tags["BodyPartExamined"].upper().split()) or region
     side = (tags["ImageLaterality"] or tags["Laterality"]).upper()
     view = " ".join(word for word in (tags["ViewPosition"].upper(), side) if word)
     return {
@@ -83,6 +104,20 @@ def read_header(path: Path) -> dict:
         "instance": tags["SOPInstanceUID"],
         "accession": tags["AccessionNumber"],
     }
+
+
+def _region(dataset) -> str:
+    """The body part that the AnatomicRegionSequence names by its code, else by its words; '' without one."""
+    items = dataset.get("AnatomicRegionSequence") or []
+    for item in items:
+        if code := _REGION_OF.get(str(item.get("CodeValue") or "").strip().upper()):
+            return code
+    for item in items:
+        meaning = str(item.get("CodeMeaning") or "").upper()
+        words = [word for word in re.findall(r"[^\W\d_]+", meaning) if word not in _ASIDE]
+        if words:
+            return next((name for name in ("".join(words), *words) if name in BONES), "".join(words))
+    return ""
 
 
 def names_patient(path: str, header: dict) -> bool:

@@ -4,13 +4,13 @@ import hashlib
 import os
 import stat
 import time
-import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from core.data import jpeg, png
 from core.data.dicom_files import is_dicom
 from core.data.pixels import describe_conversion, open_image, read_grey, upright_size
 from core.data.unreadable import MOST_PIXELS, UnreadableImage
@@ -89,8 +89,8 @@ def inspect_files(
 def inspect_file(path: Path) -> FileFacts:
     """Read the file once. UnreadableImage if it is empty, not an image, damaged or truncated.
 
-    A PNG whose chunks have valid checksums up to IEND is whole, and so is a JPEG that ends in its end marker. Any
-    other file is decoded to find out.
+    A PNG whose chunks have valid checksums up to IEND is whole, and so is a JPEG whose data fill it up to its end
+    marker. Any other file is decoded to find out.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -111,10 +111,10 @@ def inspect_file(path: Path) -> FileFacts:
     if plain := _plain_size(data, kinds):
         return FileFacts(*plain, len(data), hashlib.sha1(data).hexdigest())
     image = open_image(path, data)
-    if not (b"IEND" in kinds or _whole_jpeg(data)):
+    if not (b"IEND" in kinds or _whole_jpeg(path, data)):
         read_grey(path, data)
     width, height = upright_size(image)
-    return FileFacts(width, height, len(data), hashlib.sha1(data).hexdigest(), describe_conversion(image))
+    return FileFacts(width, height, len(data), hashlib.sha1(data).hexdigest(), describe_conversion(image, data))
 
 
 def _plain_size(data: bytes, kinds: list[bytes]) -> tuple[int, int] | None:
@@ -127,22 +127,20 @@ def _plain_size(data: bytes, kinds: list[bytes]) -> tuple[int, int] | None:
     return (width, height) if plain and data[24:29] in _PLAIN and 0 < width * height <= MOST_PIXELS else None
 
 
-def _whole_jpeg(data: bytes) -> bool:
-    return data[:2] == b"\xff\xd8" and data[-2:] == b"\xff\xd9"
+def _whole_jpeg(path: Path, data: bytes) -> bool:
+    if data[:2] != jpeg.START or data[-2:] != jpeg.END:
+        return False
+    if jpeg.is_truncated(data):
+        raise UnreadableImage(path, jpeg.TRUNCATED)
+    return True
 
 
 def _chunks(data: bytes) -> list[bytes]:
     """Types of a PNG's chunks up to IEND, repeats merged; empty if a chunk is truncated or fails its checksum."""
-    if data[:8] != b"\x89PNG\r\n\x1a\n":
-        return []
-    at, view, found = 8, memoryview(data), []
-    while at + 12 <= len(data):
-        end = at + 8 + int.from_bytes(view[at : at + 4])
-        if end + 4 > len(data) or zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4]):
+    found = []
+    for kind, _, _, right in png.chunks(data):
+        if not right:
             return []
-        if found[-1:] != [kind := bytes(view[at + 4 : at + 8])]:
+        if found[-1:] != [kind]:
             found.append(kind)
-        if kind == b"IEND":
-            return found
-        at = end + 4
-    return []
+    return found if found[-1:] == [b"IEND"] else []

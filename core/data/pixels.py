@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from core.data import jpeg, png
 from core.data.dicom_files import is_dicom
 from core.data.grey_levels import to_eight_bits
 from core.data.unreadable import MOST_PIXELS, UnreadableImage, check_size
@@ -34,13 +35,26 @@ _WHITE_IS_ZERO, _PHOTOMETRIC, _BITS = 0, 262, 258
 
 
 def open_image(path: Path | str, data: bytes | None = None) -> Image.Image:
-    """The image with its header read but not its pixels. UnreadableImage if the header is invalid."""
+    """The image with its header read but not its pixels. UnreadableImage if the header is invalid.
+
+    An ancillary chunk of a PNG that fails its checksum, such as a text, is left out; a critical one is damage.
+    """
     try:
+        if data is None:
+            with open(path, "rb") as file:
+                start = file.read(8)
+                data = start + file.read() if start == png.SIGNATURE else None
+        if data and data[:8] == png.SIGNATURE:
+            data, _, damaged = png.without_damaged(data)
+            if damaged:
+                raise UnreadableImage(path, f"its PNG chunk {damaged[0]} fails its checksum")
         with warnings.catch_warnings():
             # Pillow warns of large images below our limit, which check_size applies. Its other warnings are raised as
             # errors where they matter.
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data) if data is not None else path)
+    except UnreadableImage:
+        raise
     except _DAMAGE as error:
         raise UnreadableImage(path, _reason(error)) from error
     check_size(path, *image.size)
@@ -52,9 +66,11 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
     return image.size[::-1] if _orientation(image) in _SIDEWAYS else image.size
 
 
-def describe_conversion(image: Image.Image) -> str:
-    """How the image differs when read from how it is stored, in words; empty if it does not."""
+def describe_conversion(image: Image.Image, data: bytes = b"") -> str:
+    """How the image differs when read from how it is stored, in words; empty if it does not. data: its file."""
     found = []
+    if dropped := ", ".join(png.without_damaged(data)[1]):
+        found.append(f"its PNG chunk {dropped} fails its checksum and is left out")
     if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         found.append(f"stored in {image.mode}; its brightness is read")
     elif image.mode in ("P", "PA"):
@@ -91,6 +107,8 @@ def read_grey(path: Path | str, data: bytes | None = None) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             orientation = _orientation(image)
+            if image.format in ("JPEG", "MPO") and jpeg.is_truncated(data or path.read_bytes()):
+                raise UnreadableImage(path, jpeg.TRUNCATED)
             if image.mode == "L":
                 grey = np.asarray(image)
             elif image.mode in {"I", "F"} or image.mode.startswith("I;"):
@@ -102,6 +120,8 @@ def read_grey(path: Path | str, data: bytes | None = None) -> np.ndarray:
             else:
                 grey = np.asarray(_opaque(image).convert("L"))
             return grey if orientation in (None, 1) else _upright(grey, orientation)
+    except UnreadableImage:
+        raise
     except _DAMAGE as error:
         raise UnreadableImage(path, _reason(error)) from error
 

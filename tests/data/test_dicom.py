@@ -1,11 +1,14 @@
 """DICOM: windowed pixels, pseudonyms in place of ids, and a row or a reason for every file."""
 
+import io
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from pydicom import dcmread
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
@@ -19,7 +22,7 @@ from pydicom.uid import (
 )
 
 from core.data.cache import pixel_cache
-from core.data.dicom_rows import pseudonym, read_salt
+from core.data.dicom_rows import REGIONS, pseudonym, read_header, read_salt
 from core.data.index import SourceTables, build_index, read_dataset, read_earlier_index, read_index, write_dataset
 from core.data.input_spec import InputSpec
 from core.data.pixels import UnreadableImage, read_grey
@@ -53,6 +56,8 @@ def write(file, pixels=RAMP, syntax=ExplicitVRLittleEndian, **tags):
     for name, value in tags.items():
         if value is None:
             delattr(dataset, name)
+        elif isinstance(value, DataElement):
+            dataset[name] = value
         else:
             setattr(dataset, name, value)
     if syntax == RLELossless:
@@ -345,3 +350,96 @@ def test_real_files_are_indexed(shared, workspace):
     # Four encodings of one radiograph, each with its own instance id; two radiographs of another patient.
     assert indexed.frame["patient_id"].nunique() == 2 and len(indexed.frame) == 6 and not indexed.unreadable
     assert set(indexed.frame["bone"]) == {"extremity", "cspine"}
+
+
+SIGNED = np.linspace(-1500, 1500, 64 * 48).reshape(64, 48).astype(np.int16)
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"),
+    [((-2000, "SS"), None), ((63536, "US"), None), ((63536, "US"), (-1900, "SS")), ((63536, "US"), (63636, "US"))],
+)
+def test_padding_of_a_signed_radiograph_may_be_written_unsigned(tmp_path, value, limit):
+    padded = SIGNED.copy()
+    padded[:, :10] = -2000
+    tags = {"PixelPaddingValue": value, "PixelPaddingRangeLimit": limit, "SmallestImagePixelValue": (63536, "US")}
+    elements = {name: DataElement(name, vr, number) for name, (number, vr) in ((k, v) for k, v in tags.items() if v)}
+    found = read_grey(write(tmp_path / "a.dcm", padded, **elements))
+    plain = read_grey(write(tmp_path / "b.dcm", SIGNED[:, 10:]))
+    assert (found[:, :10] == 0).all() and (found[:, 10:] == plain).all() and plain.max() == 255
+
+
+@pytest.mark.parametrize("padding", [(-1, "SS"), (65535, "US")])
+def test_padding_of_an_unsigned_radiograph_may_be_written_signed(tmp_path, padding):
+    padded = RAMP.copy()
+    padded[:, :10] = 65535
+    element = DataElement("PixelPaddingValue", padding[1], padding[0])
+    found = read_grey(write(tmp_path / "a.dcm", padded, PixelPaddingValue=element))
+    assert (found[:, :10] == 0).all() and (found[:, 10:] == read_grey(write(tmp_path / "b.dcm", RAMP[:, 10:]))).all()
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning", "bone"),
+    [
+        ("85562004", "Hand", "hand"),
+        ("T-D8800", "Finger", "finger"),
+        ("40983000", "Upper arm", "humerus"),
+        ("X-1", "Left wrist joint", "wrist"),
+        ("X-1", "Lower arm", "forearm"),
+        ("X-1", "Radius and ulna", "forearm"),
+        ("74670003", "Handgelenk", "wrist"),
+        ("72696002", "Knee", "knee"),
+        ("", "", "unknown"),
+    ],
+)
+def test_the_anatomic_region_names_the_bone_where_the_body_part_is_missing(tmp_path, code, meaning, bone):
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, "SCT", meaning
+    file = write(tmp_path / "a.dcm", BodyPartExamined=None, AnatomicRegionSequence=Sequence([item]))
+    assert read_header(file)["bone"] == bone
+    file = write(tmp_path / "b.dcm", BodyPartExamined="ELBOW", AnatomicRegionSequence=Sequence([item]))
+    assert read_header(file)["bone"] == "elbow"
+
+
+def test_codes_of_body_parts_are_those_of_the_standard():
+    from pydicom.sr._snomed_dict import mapping
+
+    for part, codes in REGIONS.items():
+        assert [mapping["SCT"].get(code) for code in codes[::2]] == list(codes[1::2]), part
+
+
+def jpeg_dicom(file, pixels, end: int | None = None, **options):
+    """A radiograph of 8 bits in JPEG Baseline, its frame cut `end` bytes before its end marker and closed again."""
+    frame = io.BytesIO()
+    Image.fromarray(pixels).save(frame, "JPEG", **options)
+    content = frame.getvalue() if end is None else frame.getvalue()[: -2 - end] + b"\xff\xd9"
+    write(file, pixels)
+    dataset = dcmread(file)
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.50"
+    dataset.PixelData = encapsulate([content])
+    dataset.save_as(file)
+    return file
+
+
+def test_a_jpeg_frame_whose_data_end_early_is_unreadable(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 48)).astype(np.uint8)
+    assert read_grey(jpeg_dicom(tmp_path / "a.dcm", pixels)).shape == (64, 48)
+    for options in ({}, {"progressive": True}):
+        with pytest.raises(UnreadableImage, match="truncated"):
+            read_grey(jpeg_dicom(tmp_path / "b.dcm", pixels, 900, **options))
+
+
+def test_a_twelve_bit_jpeg_decodes_and_a_cut_one_is_unreadable(shared, tmp_path):
+    source = shared / "data/cases/41-dicom-jpeg-extended-12bit/a.dcm"
+    grey = read_grey(source)
+    # A whole-body bone scan: two thirds of it are background, and the head and the bladder are bright.
+    assert grey.shape == (1024, 256) and grey.max() == 255 and 0.5 < (grey < 20).mean() < 0.9
+    dataset = dcmread(source)
+    frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    for part in (0.5, 0.9):
+        for end in (b"", b"\xff\xd9"):
+            dataset.PixelData = encapsulate([frame[: int(len(frame) * part)] + end])
+            dataset.save_as(tmp_path / "cut.dcm")
+            with pytest.raises(UnreadableImage, match="truncated"):
+                read_grey(tmp_path / "cut.dcm")
+    assert np.array_equal(read_grey(source), grey)  # after damaged frames the decoder still works

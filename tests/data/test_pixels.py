@@ -5,6 +5,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from core.data.file_facts import inspect_file
 from core.data.input_spec import InputSpec
@@ -201,3 +202,32 @@ def test_a_map_of_a_square_returns_to_the_shape_of_its_film(fit, width, height):
     assert rows.mean() / back.shape[0] == pytest.approx(0.5, abs=0.06)
     assert columns.mean() / back.shape[1] == pytest.approx(0.5, abs=0.06)
     assert np.ptp(columns) == pytest.approx(10 * back.shape[1] / width, abs=2.5)
+
+
+def _with_wrong_checksum(data: bytes, kind: bytes) -> bytes:
+    start = data.index(kind)
+    end = start + 4 + int.from_bytes(data[start - 4 : start])
+    return data[:end] + bytes(byte ^ 0xFF for byte in data[end : end + 4]) + data[end + 4 :]
+
+
+def _png_with_text(file) -> bytes:
+    text = PngInfo()
+    text.add_text("Comment", "left wrist")
+    Image.fromarray((LEVELS // 16).astype(np.uint8)).save(file, pnginfo=text, dpi=(100, 100))
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"pHYs"])
+def test_a_png_with_a_wrong_checksum_in_an_ancillary_chunk_is_read(tmp_path, kind):
+    data = _png_with_text(tmp_path / "whole.png")
+    (tmp_path / "x.png").write_bytes(_with_wrong_checksum(data, kind))
+    assert np.array_equal(read_grey(tmp_path / "x.png"), read_grey(tmp_path / "whole.png"))
+    assert kind.decode() in inspect_file(tmp_path / "x.png").conversion
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"IDAT", b"IEND"])
+def test_a_png_with_a_wrong_checksum_in_a_critical_chunk_is_unreadable(tmp_path, kind):
+    (tmp_path / "x.png").write_bytes(_with_wrong_checksum(_png_with_text(tmp_path / "whole.png"), kind))
+    for read in (read_grey, inspect_file):
+        with pytest.raises(UnreadableImage, match=f"{kind.decode()} fails its checksum"):
+            read(tmp_path / "x.png")
