@@ -31,7 +31,7 @@ def without_damaged(data: bytes) -> tuple[bytes, list[str], list[str]]:
     left_out = [(start, end) for kind, start, end in damaged if is_ancillary(kind)]
     for start, end in reversed(left_out):
         data = data[:start] + data[end:]
-    names = {True: [], False: []}
+    names: dict[bool, list[str]] = {True: [], False: []}
     for kind, _, _ in damaged:
         name = kind.decode("latin-1").encode("ascii", "replace").decode()
         names[is_ancillary(kind)] += [name] if name not in names[is_ancillary(kind)] else []
