@@ -57,6 +57,7 @@ def index(
     Indexing again under the same name reads only added and changed files, and keeps each patient in its split.
     """
     from core.data.index import SourceTables, build_index, read_earlier_index, write_dataset
+    from core.data.notes import note_rows
     from core.paths import checked_name
     from core.schema import bone_order
 
@@ -81,6 +82,8 @@ def index(
             messages.print(
                 f"... and {len(listed) - 10} more {kind}, in {dataset.folder / 'problems.json'}", markup=False
             )
+    for note in indexed.notes:
+        messages.print(f"note: {note}", markup=False)
     facts = {
         "name": name,
         "radiographs": len(frame),
@@ -94,6 +97,7 @@ def index(
         "stray": indexed.stray,
         "conflicts": indexed.conflicts,
         "converted": indexed.converted,
+        "notes": note_rows(indexed.notes),
         **indexed.changes,
     }
     changed = ", ".join(f"{count} {what}" for what, count in indexed.changes.items() if count)

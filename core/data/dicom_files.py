@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.data.manifest import read_table
+from core.data.cells import text_of
+from core.data.tables import read_table
 from core.errors import OverreadError
 
 # Group numbers of the first element of files without a preamble: file meta information, or the data set itself.
@@ -83,4 +84,4 @@ def read_labels(file: Path | None) -> pd.DataFrame | None:
         return None
     if not Path(file).is_file():
         raise OverreadError(f"The table of labels {file} does not exist. Check the path.", code="labels-missing")
-    return read_table(Path(file))
+    return read_table(file).frame.apply(text_of)

@@ -27,7 +27,9 @@ from core.data.datasets import (
 )
 from core.data.earlier_index import EarlierIndex, read_earlier_index
 from core.data.file_facts import FileFacts, Progress, StoredFacts, inspect_files
+from core.data.notes import Note
 from core.data.split import assign_folds, assign_splits, group_ids, linked_group_ids
+from core.data.tables import read_table
 from core.errors import OverreadError
 from core.paths import dataset_folder, unwritable, write_atomically
 from core.schema import INDEX, check
@@ -81,6 +83,7 @@ class IndexResult:
     links: dict[str, str] = field(default_factory=dict)
     facts: dict[str, StoredFacts] = field(default_factory=dict)
     changes: dict[str, int] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class _Source:
     stray: list[dict] = field(default_factory=list)
     conflicts: list[dict] = field(default_factory=list)
     links: dict[str, str] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,7 @@ def build_index(
         links=rows.links,
         facts=files.stored,
         changes=earlier_index.count_changes(frame, earlier),
+        notes=rows.notes,
     )
 
 
@@ -221,8 +226,10 @@ def _read_source(source: Path, tables: SourceTables) -> _Source:
             "MURA folder, a manifest with the columns path, label and bone, or a folder of DICOM.",
             code="source-not-recognised",
         )
-    frame, rejected = manifest.read_manifest(file, tables.columns)
-    return _Source(frame, file.parent, "manifest", rejected)
+    listed = manifest.read_manifest(file, tables.columns)
+    return _Source(
+        listed.frame, file.parent, "manifest", listed.rejected, conflicts=listed.conflicts, notes=listed.notes
+    )
 
 
 def _is_manifest(file: Path, columns: dict[str, str]) -> bool:
@@ -230,12 +237,11 @@ def _is_manifest(file: Path, columns: dict[str, str]) -> bool:
     if not file.is_file():
         return False
     try:
-        with file.open(encoding="utf-8-sig", errors="replace") as opened:
-            names = {name.strip().strip('"').lower() for name in opened.readline().replace(";", ",").split(",")}
-    except OSError:
+        table = read_table(file)
+    except OverreadError:
         return True  # read_manifest reports the problem
-    bones = {columns.get("bone", "").lower(), "bone", "body_part"}
-    return {columns.get("path", "path").lower()} <= names and bool(bones & names)
+    bones = [columns["bone"]] if "bone" in columns else manifest.NAMES["bone"]
+    return bool(table.find(columns.get("path", "path")) and table.find(*bones))
 
 
 def _completed(

@@ -1,13 +1,18 @@
-"""A manifest: one CSV or Parquet row per radiograph, with the columns path, label and bone (or body_part)."""
+"""A manifest: one CSV or Parquet row per radiograph, with the columns path, label and bone (or body_part).
 
-import lzma
-import zipfile
-import zlib
+Paths in MURA's layout give the bone, patient, study and label that the table does not have.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import pyarrow
 
+from core.data import cells, mura_paths
+from core.data.missing import blank_missing
+from core.data.mura_paths import MuraPath
+from core.data.notes import Note
+from core.data.tables import Table, read_table
 from core.errors import OverreadError
 
 # Accepted names of each of our columns; `--column patient=NAME` takes precedence.
@@ -21,153 +26,194 @@ NAMES = {
     "view": ("view",),
 }
 _NEEDED = ("path", "label", "bone")
-_LABELS = {"": None, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
-# What pandas and pyarrow raise for damaged tables, compressed ones (labels.csv.gz) included. Subclasses: pandas'
-# ParserError and EmptyDataError, and UnicodeDecodeError.
-_DAMAGE = (
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    RuntimeError,
-    MemoryError,
-    OverflowError,
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-    zipfile.BadZipFile,
-    pyarrow.ArrowException,
-)
-# Cells that a row may have beyond the header; with more, the whole file does not parse.
-_SPARE = 16
+_SPLITS = ("train", "valid", "test")
 _OWN = {"image_id", "study_id", "patient_id", "group_id", "fold", "width", "height", "bytes", "sha1"}
 
 
-def read_manifest(file: Path, columns: dict[str, str]) -> tuple[pd.DataFrame, list[dict]]:
-    """The rows with the columns of an Index that a manifest has, and {path, reason} of the rows left out.
+@dataclass(frozen=True)
+class Manifest:
+    """The rows of a manifest with the columns of an Index that it has; {path, reason} of the rows left out.
 
-    columns: {our name: the manifest's name}. OverreadError if the file cannot be read or lacks a required column.
+    conflicts: {path, reason} of rows whose cells contradict their path.
     """
-    table, surplus = _read(file)
-    given = _columns(table, columns, file)
-    # Always as text: an empty or all-missing column of numbers has no .str.
-    text = {ours: table[theirs].map(_text).astype("str") for ours, theirs in given.items()}
-    paths = text["path"].map(lambda path: Path(path).as_posix() if path else path).astype("str")
-    rejected, keep = _rejected(text, paths, surplus)
+
+    frame: pd.DataFrame
+    rejected: list[dict]
+    conflicts: list[dict]
+    notes: list[Note]
+
+
+def read_manifest(file: Path, columns: dict[str, str]) -> Manifest:
+    """The rows of a manifest. columns: {our name: the manifest's name}.
+
+    OverreadError if the file cannot be read, lacks a required column, or would lose a whole split.
+    """
+    table = read_table(file)
+    notes = list(table.notes)
+    given = _columns(table, columns)
+    text = {ours: cells.text_of(table.frame[theirs]) for ours, theirs in given.items()}
+    text |= {ours: blank_missing(text[ours]) for ours in ("bone", "patient", "study", "view") if ours in text}
+    places, paths = _places(text["path"], file.parent)
+    label, bad_label = cells.read_labels(text["label"]) if "label" in text else (None, None)
+    notes += cells.label_notes(text["label"], given["label"]) if "label" in text else []
+    conflicts = _complete_from_paths(text, places, label, notes)
+    if label is None:
+        label = pd.Series([place.label if place else None for place in places], dtype="float64")
+        bad_label = pd.Series(False, index=label.index)
+    split, bad_split = cells.read_splits(text["split"], _SPLITS, "split", table) if "split" in text else (None, None)
+    rejected, keep = _rejected(text, paths, bad_label, bad_split, table)
     frame = pd.DataFrame({"path": paths})
     frame["image_id"] = frame["path"]
     frame["bone"] = text["bone"].str.lower()
-    frame["label"] = text["label"].map(_LABELS).astype("float64")
-    nothing = pd.Series(None, index=frame.index, dtype="str")
-    frame["patient_id"] = text.get("patient", nothing).where(lambda values: values != "")
-    frame["view"] = text.get("view", nothing).where(lambda values: values != "")
-    frame["study_id"] = _study_ids(frame, text.get("study"))
-    if "split" in text:
-        frame["split"] = text["split"].str.lower()
-    for name in table.columns.difference([*given.values()], sort=False):
+    frame["label"] = label
+    nothing = pd.Series("", index=frame.index, dtype="str")
+    for ours, name in (("patient", "patient_id"), ("view", "view")):
+        values = text.get(ours, nothing)
+        frame[name] = values.where(values != "")
+    frame["study_id"] = _study_ids(frame, text.get("study"), places, notes)
+    if split is not None:
+        frame["split"] = split
+    for name in table.frame.columns.difference([*given.values()], sort=False):
         # Otherwise a column of the manifest with the name of one of ours would be read as ours.
-        frame[f"manifest_{name}" if name in _OWN | set(frame.columns) else name] = table[name]
-    return frame[keep].reset_index(drop=True), rejected
+        frame[f"manifest_{name}" if name in _OWN | set(frame.columns) else name] = table.frame[name]
+    return Manifest(frame[keep].reset_index(drop=True), rejected, conflicts, notes)
 
 
-def read_table(file: Path) -> pd.DataFrame:
-    """A CSV or Parquet file as text. OverreadError if it cannot be read."""
-    return _read(file)[0].map(_text)
-
-
-def _read(file: Path) -> tuple[pd.DataFrame, pd.Series]:
-    """The table, its rows numbered from 0, and which rows have text beyond the last column."""
-    try:
-        if file.suffix.lower() != ".parquet":
-            return _read_csv(file)
-        # A manifest does not need the stored pandas index, and one with repeated values could not be aligned.
-        table = pd.read_parquet(file).reset_index(drop=True)
-        table.columns = [str(name) for name in table.columns]
-        # Without this, text that is not UTF-8 would fail only when a cell is first used.
-        pyarrow.Table.from_pandas(table, preserve_index=False).validate(full=True)
-    except _DAMAGE as error:
-        problem = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise OverreadError(
-            f"{file} could not be read as a table ({problem}); expected a CSV file in UTF-8 with a header line, or "
-            "Parquet. Save it again as one of these.",
-            code="table-unreadable",
-        ) from error
-    return table, pd.Series(False, index=table.index)
-
-
-def _read_csv(file: Path) -> tuple[pd.DataFrame, pd.Series]:
-    # index_col=False: otherwise pandas takes the paths as row names if every row ends in a comma. With it, pandas
-    # drops cells beyond the header, so these get columns of their own to be found.
-    how = {"dtype": "str", "keep_default_na": False, "index_col": False, "encoding": "utf-8-sig"}
-    header = list(pd.read_csv(file, nrows=0, **how).columns)
-    spare = [f"beyond the header {number}" for number in range(_SPARE)]
-    # The header is read as a row and dropped: only then does pandas accept more column names than the header has.
-    table = pd.read_csv(file, names=header + spare, header=None, **how).iloc[1:].reset_index(drop=True)
-    return table[header], (table[spare] != "").any(axis=1)
-
-
-def _columns(table: pd.DataFrame, columns: dict[str, str], file: Path) -> dict[str, str]:
+def _columns(table: Table, columns: dict[str, str]) -> dict[str, str]:
+    """{our name: the table's name} of the columns that it has."""
+    given = {}
     for ours, theirs in columns.items():
         if ours not in NAMES:
             raise OverreadError(
                 f"--column {ours}={theirs}: the column {ours!r} is unknown; expected one of {', '.join(NAMES)}.",
                 code="column-unknown",
             )
-        if theirs not in table.columns:
-            raise OverreadError(
-                f"{file} has no column {theirs!r} (found: {', '.join(map(str, table.columns))}). Name one of these.",
-                code="column-missing",
-            )
-    given = dict(columns)
+        given[ours] = table.column(theirs, f"--column {ours}")
     for ours, names in NAMES.items():
-        match = next((name for name in names if name in table.columns), None)
-        if ours not in given and match:
+        if ours not in given and (match := table.find(*names)):
             given[ours] = match
-    missing = [" or ".join(NAMES[ours]) for ours in _NEEDED if ours not in given]
+    paths = cells.text_of(table.frame[given["path"]]) if "path" in given else pd.Series(dtype="str")
+    # Paths in MURA's layout name the bone and the label.
+    known = ("bone", "label") if len(paths) and all(_names_label(path) for path in paths if path) else ()
+    missing = [" or ".join(NAMES[ours]) for ours in _NEEDED if ours not in given and ours not in known]
     if missing:
         raise OverreadError(
-            f"{file} lacks the column(s) {', '.join(missing)} (found: {', '.join(map(str, table.columns))}). "
+            f"{table.file} lacks the column(s) {', '.join(missing)} (found: {', '.join(table.frame.columns)}). "
             "Add them, or name yours with --column label=YOUR_NAME.",
             code="column-missing",
         )
     return given
 
 
-def _text(value) -> str:
-    # is_scalar: for a list in a cell (Parquet) isna returns an array.
-    if pd.api.types.is_scalar(value) and pd.isna(value):
-        return ""
-    # An id that was read as the number 3799.0 is 3799.
-    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-    return text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text
+def _names_label(path: str) -> bool:
+    place = mura_paths.parse(path)
+    return place is not None and place.label is not None
 
 
-def _rejected(text: dict[str, pd.Series], paths: pd.Series, surplus: pd.Series) -> tuple[list[dict], pd.Series]:
-    rows = paths.index
-    reasons = pd.Series("", index=rows, dtype="str")
+def _places(paths: pd.Series, folder: Path) -> tuple[list[MuraPath | None], pd.Series]:
+    """The facts of each path in MURA's layout, and each path as the file is called below `folder`."""
+    places = [mura_paths.parse(path) for path in paths]
+    shown = [_file_below(path, place, folder) for path, place in zip(paths, places)]
+    return places, pd.Series(shown, index=paths.index, dtype="str")
+
+
+def _file_below(path: str, place: MuraPath | None, folder: Path) -> str:
+    if not path:
+        return path
+    plain = Path(path).as_posix()
+    if place is None and "\\" not in path:
+        return plain
+    slashed = path.replace("\\", "/")
+    candidates = [plain, Path(slashed).as_posix()]
+    if place:
+        # The list may stand beside the tree or inside it, and may name the tree by another folder.
+        candidates += [place.relative, f"MURA-v1.1/{place.relative}", place.relative.partition("/")[2]]
+    for candidate in candidates:
+        try:
+            if candidate and (folder / candidate).is_file():
+                return candidate
+        except (OSError, ValueError):
+            continue  # reported when the file is read
+    return candidates[1]
+
+
+def _complete_from_paths(
+    text: dict[str, pd.Series], places: list[MuraPath | None], label: pd.Series | None, notes: list[Note]
+) -> list[dict]:
+    """Fill bone, patient and split from paths in MURA's layout where the table has no such column.
+
+    Returns {path, reason} of each row whose label contradicts its path.
+    """
+    rows = text["path"].index
+    found = sum(place is not None for place in places)
+    if not found:
+        return []
+    filled = [] if label is not None else ["label"]
+    for ours in ("bone", "patient", "split"):
+        values = [(getattr(place, ours) or "") if place else "" for place in places]
+        # A split is taken from the paths only where each has one; otherwise rows without it would be left out.
+        if ours not in text and (all(values) if ours == "split" else any(values)):
+            text[ours] = pd.Series(values, index=rows, dtype="str")
+            filled.append(ours)
+    if "study" not in text or text["study"].map(mura_paths.is_study_number).all():
+        filled.append("study")
+    if filled:
+        read = ", ".join(sorted(filled))
+        notes.append(Note(f"{read} of {found:,} rows are read from their paths in MURA's layout", "mura-paths"))
+    if label is None:
+        return []
+    return [
+        {
+            "path": path,
+            "reason": f"its label is {int(given)} in the table and {int(place.label)} in its path; the table's is used",
+        }
+        for path, given, place in zip(text["path"], label, places)
+        if place and place.label is not None and given == given and given != place.label
+    ]
+
+
+def _rejected(
+    text: dict[str, pd.Series],
+    paths: pd.Series,
+    bad_label: pd.Series,
+    bad_split: pd.Series | None,
+    table: Table,
+) -> tuple[list[dict], pd.Series]:
+    reasons = pd.Series("", index=paths.index, dtype="str")
     # Compares normalised paths: a.png and ./a.png are one file.
     reasons[paths.duplicated() & (paths != "")] = "the manifest lists this path twice; the first row is kept"
-    bad = ~text["label"].isin(_LABELS)
-    reasons[bad] = text["label"][bad].map(
-        lambda label: f"its label is {label!r}; expected 1 (abnormal), 0 (normal) or empty"
-    )
+    if bad_label.any():
+        reasons[bad_label] = text["label"][bad_label].map(
+            lambda label: f"its label is {label!r}; expected 1 (abnormal), 0 (normal) or empty"
+        )
     reasons[text["bone"] == ""] = "its bone is empty; expected a name such as wrist"
-    if "split" in text:
-        wrong = ~text["split"].str.lower().isin(("train", "valid", "test"))
-        reasons[wrong] = text["split"][wrong].map(
+    if bad_split is not None:
+        reasons[bad_split] = text["split"][bad_split].map(
             lambda split: f"its split is {split!r}; expected train, valid or test"
         )
-    reasons[surplus] = "its row has more cells than the header; put text that contains a comma in quotes"
-    # The header is row 1, as an editor counts.
-    reasons[text["path"] == ""] = [f"row {row + 2} has no path" for row in rows[text["path"] == ""]]
+    if table.ends_mid_line and len(reasons) and table.short[-1]:
+        reasons.iloc[-1] = "its row, the last one, has fewer cells than the header; the file may be cut off"
+    reasons[table.surplus] = "its row has more cells than the header; put text that contains a comma in quotes"
+    empty = text["path"] == ""
+    reasons[empty] = [f"row {line} has no path" for line in table.lines[empty.to_numpy()]]
     left_out = reasons != ""
     return [
         {"path": path, "reason": reason} for path, reason in zip(text["path"][left_out], reasons[left_out])
     ], ~left_out
 
 
-def _study_ids(frame: pd.DataFrame, study: pd.Series | None) -> pd.Series:
+def _study_ids(
+    frame: pd.DataFrame, study: pd.Series | None, places: list[MuraPath | None], notes: list[Note]
+) -> pd.Series:
     """Study ids include patient and bone; a radiograph without a study is a study of its own."""
+    if study is not None and (named := mura_paths.parse_all(study)):
+        return pd.Series([place.study_id for place in named], index=frame.index, dtype="str")
+    if any(places) and (study is None or study.map(mura_paths.is_study_number).all()):
+        own = [place.study_id if place else image for place, image in zip(places, frame["image_id"])]
+        return pd.Series(own, index=frame.index, dtype="str")
+    alone = frame.index.size if study is None else int((study == "").sum())
+    if alone:
+        notes.append(Note(f"{alone:,} radiographs name no study: each is taken as its own study", "studies-unnamed"))
     if study is None:
         return frame["image_id"]
     patient = frame["patient_id"].fillna("")

@@ -61,7 +61,8 @@ def test_a_trailing_comma_does_not_shift_columns(tmp_path, comma):
 @pytest.mark.parametrize("also", ["a1.png,hip,0\n", "a1.png,hip,0,Roe,Jane,x\n"])
 def test_text_beyond_the_header_is_listed(tmp_path, also):
     file = written(tmp_path, "path,bone,label\na0.png,hip,1,Doe\n" + also + "a2.png,hip,1\n")
-    frame, rejected = read_manifest(file, {})
+    found = read_manifest(file, {})
+    frame, rejected = found.frame, found.rejected
     assert "more cells than the header" in reasons(rejected)["a0.png"]
     assert list(frame["path"]) == (["a1.png", "a2.png"] if also.endswith("0\n") else ["a2.png"])
 
@@ -77,7 +78,8 @@ def test_a_parquet_label_of_integers_may_be_missing(tmp_path):
 
 def test_a_parquet_cell_that_is_a_list_is_listed(tmp_path):
     table = pd.DataFrame({"path": ["a0.png", "a1.png"], "bone": "hip", "label": [[1, 0], [1]]})
-    frame, rejected = read_manifest(as_parquet(tmp_path, table), {})
+    found = read_manifest(as_parquet(tmp_path, table), {})
+    frame, rejected = found.frame, found.rejected
     assert frame.empty and set(reasons(rejected)) == {"a0.png", "a1.png"}
 
 
@@ -128,25 +130,25 @@ def test_a_nul_in_a_path_is_an_unreadable_image(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "detail"),
+    ("name", "content", "code", "detail"),
     [
-        ("labels.csv", b"", "No columns to parse"),
-        ("labels.csv", b"\n \n", "No columns to parse"),
-        ("labels.csv", b'path,bone,label\n"a0.png,hip,1\n', "EOF inside string"),
-        ("labels.csv", b"path,bone,label\na0.png" + b"," * 99 + b"\n", "tokenizing data"),
-        ("labels.csv", b"path,bone,label\na\xff.png,hip,1\n", "UTF-8"),
-        ("labels.csv", "path,bone,label\na0.png,hip,1\n".encode("utf-16"), "UTF-8"),
-        ("labels.csv.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\3cut", "labels.csv.gz"),
-        ("labels.csv.xz", b"not xz", "labels.csv.xz"),
-        ("labels.csv.zip", b"not zip", "labels.csv.zip"),
-        ("labels.parquet", b"", "labels.parquet"),
-        ("labels.parquet", b"PAR1PAR1", "labels.parquet"),
+        ("labels.csv", b"", "table-empty", "0 bytes"),
+        ("labels.csv", b"\n \n", "table-empty", "no text"),
+        ("labels.csv", b'path,bone,label\n"a0.png,hip,1\n', "table-unreadable", "line 2"),
+        ("labels.csv", b"path,bone,label\na\xff.png,hip,1\n", "table-not-utf8", "0xff at place 17, line 2"),
+        ("labels.csv", "path,bone,label\na0.png,hip,1\n".encode("utf-16-le"), "table-not-utf8", "byte order mark"),
+        ("labels.csv.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\3cut", "table-unreadable", "labels.csv.gz"),
+        ("labels.csv.xz", b"not xz", "table-unreadable", "labels.csv.xz"),
+        ("labels.csv.zip", b"not zip", "table-not-text", "labels.csv.zip"),
+        ("labels.xlsx", b"PK\x03\x04" + bytes(40), "table-not-text", "spreadsheet"),
+        ("labels.parquet", b"", "table-empty", "labels.parquet"),
+        ("labels.parquet", b"PAR1PAR1", "table-unreadable", "labels.parquet"),
     ],
 )
-def test_a_manifest_that_is_not_a_table_is_refused_in_one_line(tmp_path, name, content, detail):
+def test_a_manifest_that_is_not_a_table_is_refused_in_one_line(tmp_path, name, content, code, detail):
     file = tmp_path / name
     file.write_bytes(content)
-    with refused("table-unreadable", detail) as raised:
+    with refused(code, detail) as raised:
         build_index(file)
     assert "\n" not in str(raised.value)
 
@@ -155,9 +157,10 @@ def test_an_error_without_a_message_is_named_by_its_class(tmp_path, monkeypatch)
     def fail(*_, **__):
         raise ValueError
 
-    monkeypatch.setattr(pd, "read_csv", fail)
+    file = as_parquet(tmp_path, pd.DataFrame({"path": ["a0.png"]}))
+    monkeypatch.setattr(pd, "read_parquet", fail)
     with refused("table-unreadable", "(ValueError)"):
-        read_manifest(written(tmp_path, "path,bone,label\n"), {})
+        read_manifest(file, {})
 
 
 def test_parquet_with_flipped_bytes_is_read_or_refused(tmp_path):

@@ -1,0 +1,74 @@
+"""What a path in MURA's layout says, with any folders before it and either slash."""
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+_PATH = re.compile(
+    r"(?:^|/)(?:(?P<split>train|valid|test)/)?XR_(?P<bone>[A-Za-z]+)/(?P<patient>[^/]+)/"
+    r"(?P<study>study[^_/]+)(?:_(?P<label>positive|negative))?(?:/+(?P<image>[^/]+))?/*$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class MuraPath:
+    """The facts of a path; split, label and image are None where the path does not have them.
+
+    relative: the path from the split on, as MURA trees are indexed.
+    """
+
+    split: str | None
+    bone: str
+    patient: str
+    study: str
+    label: float | None
+    image: str | None
+    relative: str
+
+    @property
+    def study_id(self) -> str:
+        """The id that a study has in the index of a MURA tree."""
+        return "/".join(part for part in (self.split, *self.study_key) if part)
+
+    @property
+    def study_key(self) -> tuple[str, str, str]:
+        """Bone, patient and study: a study without its split, since some lists leave it out."""
+        return self.bone, self.patient, self.study
+
+    @property
+    def image_key(self) -> tuple[str, str, str, str]:
+        return *self.study_key, (self.image or "").lower()
+
+
+def parse(text: str) -> MuraPath | None:
+    """The facts of `.../valid/XR_WRIST/patient11185/study1_positive/image1.png`; None if it is not such a path."""
+    path = str(text).strip().replace("\\", "/")
+    if "XR_" not in path and "xr_" not in path.lower():
+        return None
+    found = _PATH.search(path)
+    if not found:
+        return None
+    split, label = found["split"], found["label"]
+    return MuraPath(
+        split.lower() if split else None,
+        found["bone"].lower(),
+        found["patient"].lower(),
+        found["study"].lower(),
+        None if label is None else float(label.lower() == "positive"),
+        found["image"],
+        re.sub("/+", "/", path[found.start() :]).strip("/"),
+    )
+
+
+def parse_all(text: pd.Series) -> list[MuraPath] | None:
+    """The facts of every cell; None unless each of them is a path in MURA's layout."""
+    found = [parse(cell) for cell in text]
+    paths = [place for place in found if place is not None]
+    return paths if found and len(paths) == len(found) else None
+
+
+def is_study_number(text: str) -> bool:
+    """Whether this is 'study1' or 'study1_positive': a number within a patient, which names no study by itself."""
+    return bool(re.fullmatch(r"study\d+(_(positive|negative))?/?", text.strip(), re.IGNORECASE))
