@@ -8,7 +8,7 @@ import typer
 
 from core.commands.console import Device, Json, Name, messages, print_result, progress_bar
 
-verdicts = typer.Typer(no_args_is_help=True, help="Export and import reviewers' verdicts as CSV.")
+verdicts = typer.Typer(no_args_is_help=True, help="Export and import readers' verdicts as CSV.")
 Data = Annotated[str, typer.Option("--data", help="Name of a data set (default: all).")]
 
 
@@ -41,7 +41,7 @@ def import_verdicts(
     done = import_csv(open_store(), file, data, skip=skip, keep_unknown=keep_unknown)
     for row in done.skipped[:20]:
         messages.print(f"line {row['line']} left out: {row['reason']}", markup=False)
-    readers = f"; new reviewers: {', '.join(done.new_reviewers)}" if done.new_reviewers else ""
+    readers = f"; new readers: {', '.join(done.new_reviewers)}" if done.new_reviewers else ""
     print_result(
         asdict(done),
         as_json,

@@ -17,9 +17,9 @@ from dashboard.shared.case.verdict_panel import verdict_summaries
 PER_PAGE = 24
 BY_SCORES, BY_FEATURES = "scores of studies not trained on", "features, cross-validated"
 ORDER_NAMES = {
-    "noise_rate": "by estimated noise rate of each label",
-    "self_confidence": "by probability of the given label",
-    "margin": "by that probability minus its mean for the label",
+    "noise_rate": "estimated noise rate",
+    "self_confidence": "probability of the given label",
+    "margin": "that probability minus the label's mean",
 }
 GIVEN_LABELS = {"both": None, "abnormal": 1.0, "normal": 0.0}
 
@@ -64,9 +64,9 @@ def draw_filters(view: View) -> pd.DataFrame | None:
             ORDERS[:3],
             format_func=ORDER_NAMES.get,
             key="order",
-            width=380,
+            width=290,
             persist_state="session",
-            help="The noise rate keeps both kinds of wrong label near the top (Northcutt 2021).",
+            help="The noise rate mixes both kinds of wrong label in proportion to their estimated number (Northcutt 2021).",
         )
         given = st.segmented_control(
             "Given label", list(GIVEN_LABELS), default="both", required=True, key="given", bind="query-params"
