@@ -66,7 +66,7 @@ def draw_filters(view: View) -> pd.DataFrame | None:
             key="order",
             width=290,
             persist_state="session",
-            help="The noise rate mixes both kinds of wrong label in proportion to their estimated number (Northcutt 2021).",
+            help="The noise rate mixes both kinds of wrong label by their estimated number (Northcutt 2021).",
         )
         given = st.segmented_control(
             "Given label", list(GIVEN_LABELS), default="both", required=True, key="given", bind="query-params"
