@@ -97,7 +97,11 @@ def _run(plan: Plan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint:
     if team.device.type == "cpu":
         keep_freed_memory()
     torch.manual_seed(recipe.seed)
-    model = move_to_device(build(recipe.architecture, recipe.model_kwargs, recipe.weights), team.device)
+    notes: list[str] = []
+    network = build(recipe.architecture, recipe.model_kwargs, recipe.weights, notes.append)
+    for note in notes:
+        options.say(note)
+    model = move_to_device(network, team.device)
     check_size(model, recipe.architecture, recipe.size)
     optimiser, average = optimiser_for(model, recipe), running_average(model, recipe)
     # A run continues in the precision it began in, whatever this machine would choose now.
@@ -111,7 +115,7 @@ def _run(plan: Plan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint:
         state = match_manifest(load_state(out, learner), out)
         options.say(f"resuming after epoch {state.epoch + 1} of {recipe.epochs}")
     else:
-        state = RunState(plan.dataset.index_hash, precision, _begin(plan, model, precision, learned))
+        state = RunState(plan.dataset.index_hash, precision, _begin(plan, model, precision, learned, notes))
     if team.rank:
         # Each process draws its own dropout.
         torch.manual_seed(recipe.seed + team.rank)
@@ -171,14 +175,15 @@ def _load(
     return data, HeldOut(tune, cache.pixels, places[held_out]), learned
 
 
-def _begin(plan: Plan, model: nn.Module, precision: str, learned: pd.DataFrame) -> dict:
+def _begin(plan: Plan, model: nn.Module, precision: str, learned: pd.DataFrame, notes: list[str]) -> dict:
     """Write the files that stay the same during the run, and return the manifest to save with the first weights."""
     if not plan.team.leads:
         return {}
     recipe = plan.recipe
     parameters = sum(parameter.numel() for parameter in model.parameters())
     manifest = begin_checkpoint(plan.out, recipe.to_json(), recipe.input_spec(), learned)
-    return manifest | run_manifest(recipe, plan.dataset, parameters, precision)
+    manifest |= run_manifest(recipe, plan.dataset, parameters, precision)
+    return manifest | ({"weights_notes": notes} if notes else {})
 
 
 def learn_epoch(epoch: Epoch, data: TrainingData, progress: Progress | None = None) -> float:

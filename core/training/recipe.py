@@ -33,7 +33,7 @@ _AT_LEAST = {
 class Recipe:
     """Every choice of a run.
 
-    weights: '' (random), 'timm' (its pretrained ones) or a file.
+    weights: '' (random), 'timm' (its pretrained ones) or a file (.safetensors, .pth, .pt, .pth.tar, .ckpt, .bin).
     size, fit: side of the square in pixels, and how a radiograph is fitted into it.
     head_epochs: so many first epochs train only the head.
     unfreeze_epochs: after those, one more stage learns each time so many epochs have passed, from the head down (Howard

@@ -51,11 +51,15 @@ def test_an_unknown_name_suggests_others():
         build("resnet19")
     with refused("arguments-unsupported", "small_cnn", "depth"):
         build("small_cnn", {"depth": 3})
+    for arguments in ({"features_only": True}, {"num_classes": 2}, {"in_chans": 3}, {"pretrained": True}):
+        with refused("arguments-unsupported", "resnet10t", next(iter(arguments))):
+            build("resnet10t", arguments)
+    assert build("resnet10t", {"features_only": False}).eval()(torch.zeros(1, 1, 32, 32)).shape == (1, 1)
 
 
 def test_weights_that_do_not_fit_name_their_keys(tmp_path):
     save_file({"stem.weight": torch.zeros(3)}, tmp_path / "w.safetensors")
-    with refused("weights-mismatch", "lacks 21 keys", "unknown 1 keys (stem.weight)"):
+    with refused("weights-mismatch", "lacks 16 keys", "unknown 1 key (stem.weight)"):
         build("small_cnn", weights=str(tmp_path / "w.safetensors"))
     with refused("weights-missing", "none.pth"):
         build("small_cnn", weights=str(tmp_path / "none.pth"))
@@ -67,7 +71,7 @@ def test_weights_that_do_not_fit_name_their_keys(tmp_path):
         build("small_cnn", weights=str(tmp_path / "other.pth"))
     whole = build("small_cnn").state_dict()
     save_file({key: value for key, value in whole.items() if key != "hidden.3.bias"}, tmp_path / "part.safetensors")
-    with refused("weights-mismatch", "lacks 1 keys (hidden.3.bias)"):
+    with refused("weights-mismatch", "lacks 1 key (hidden.3.bias)"):
         build("small_cnn", weights=str(tmp_path / "part.safetensors"))
 
 

@@ -14,6 +14,18 @@ from core.errors import OverreadError
 from core.models.networks.structure import find_head, first_line
 from core.models.networks.weights import load_weights
 
+# Arguments of timm.create_model that change what the network returns, or that this program sets itself.
+KIND_ARGUMENTS = {
+    "features_only": "makes it return maps of features instead of a logit",
+    "out_indices": "makes it return maps of features instead of a logit",
+    "feature_cls": "makes it return maps of features instead of a logit",
+    "num_classes": "is set to 1: P(abnormal) has one logit",
+    "in_chans": "is set to 1: radiographs are grey",
+    "pretrained": 'is set by weights ("timm", a file, or nothing)',
+    "checkpoint_path": "is set by weights, which takes a file",
+    "pretrained_strict": "is set by weights, which checks every key",
+    "model_name": "is set by architecture",
+}
 CUSTOM: dict[str, Callable[..., nn.Module]] = {}
 
 
@@ -28,12 +40,15 @@ def architecture_names() -> list[str]:
     return [*CUSTOM, *timm.list_models()]
 
 
-def build(architecture: str, model_kwargs: dict | None = None, weights: str = "") -> nn.Module:
+def build(
+    architecture: str, model_kwargs: dict | None = None, weights: str = "", say: Callable[[str], None] | None = None
+) -> nn.Module:
     """A network with one grey channel and one logit.
 
     architecture: a name of ours or of timm's. `attention:NAME` weighs the views of a study by attention over the
     features of NAME, which gets the arguments. weights: '' (random), 'timm' (its pretrained ones, downloaded), or a
-    .safetensors or .pth file of a state dict. OverreadError where the name, an argument or a key does not fit.
+    file of a state dict. say: called with each sentence on what was changed in or left out of that file. OverreadError
+    where the name, an argument or a key does not fit.
     """
     arguments, known = dict(model_kwargs or {}), architecture_names()
     pooling, colon, backbone = architecture.partition(":")
@@ -54,7 +69,9 @@ def build(architecture: str, model_kwargs: dict | None = None, weights: str = ""
         )
     _calm_head(network)
     if weights and weights != "timm":
-        load_weights(network, Path(weights))
+        for note in load_weights(network, Path(weights)):
+            if say:
+                say(note)
     return network
 
 
@@ -63,9 +80,16 @@ def _make(architecture: str, arguments: dict, weights: str) -> nn.Module:
         raise OverreadError(
             f"timm has no weights for {architecture}; name a file, or leave out weights.", code="weights-unavailable"
         )
+    kind = [name for name in arguments if name in KIND_ARGUMENTS and arguments[name] not in (None, False)]
+    if kind and architecture not in CUSTOM:
+        raise OverreadError(
+            f"model_kwargs of {architecture} has {kind[0]}, which {KIND_ARGUMENTS[kind[0]]}. Leave {kind[0]} out.",
+            code="arguments-unsupported",
+        )
     try:
         if architecture in CUSTOM:
             return CUSTOM[architecture](**arguments)
+        arguments = {name: value for name, value in arguments.items() if name not in KIND_ARGUMENTS}
         return timm.create_model(architecture, pretrained=weights == "timm", in_chans=1, num_classes=1, **arguments)
     except OverreadError:
         raise  # from a network inside this one
