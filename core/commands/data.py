@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from core.commands.console import Json, messages, print_result, progress_bar
+from core.commands.joined import AllowLostLabels, AllowUnmatched, MatchIgnoring, print_joins
 
 
 def phantom(
@@ -50,14 +51,21 @@ def index(
             help="Table of labels for DICOM: label, and path, SOPInstanceUID, StudyInstanceUID or AccessionNumber."
         ),
     ] = None,
+    match_ignoring: MatchIgnoring = None,
+    allow_unmatched: AllowUnmatched = False,
+    allow_lost_labels: AllowLostLabels = False,
     as_json: Json = False,
 ) -> None:
     """Index radiographs as a data set, and list every file that cannot be used, with the reason.
 
     Indexing again under the same name reads only added and changed files, and keeps each patient in its split.
     """
+    from dataclasses import replace
+
+    from core.data.datasets import study_label_counts
+    from core.data.earlier_index import check_labels_kept, earlier_labels
     from core.data.index import SourceTables, build_index, read_earlier_index, write_dataset
-    from core.data.notes import note_rows
+    from core.data.joins import check_differences
     from core.paths import checked_name
     from core.schema import bone_order
 
@@ -65,14 +73,17 @@ def index(
     with progress_bar() as progress:
         indexed = build_index(
             path,
-            SourceTables(pairs(column or []), labels),
+            SourceTables(pairs(column or []), labels, check_differences(match_ignoring or []), allow_unmatched),
             valid_fraction,
             folds,
             seed,
             progress,
             read_earlier_index(name, path),
         )
+    kept = check_labels_kept(indexed.frame, earlier_labels(name), f"the earlier index {name}", allow_lost_labels)
+    indexed = replace(indexed, notes=[*indexed.notes, *kept])
     dataset, frame = write_dataset(name, indexed), indexed.frame
+    outside = print_joins(indexed.joins, indexed.notes)
     for kind in ("unreadable", "stray", "conflicts", "converted"):
         listed = getattr(indexed, kind)
         for entry in listed[:10]:
@@ -82,8 +93,6 @@ def index(
             messages.print(
                 f"... and {len(listed) - 10} more {kind}, in {dataset.folder / 'problems.json'}", markup=False
             )
-    for note in indexed.notes:
-        messages.print(f"note: {note}", markup=False)
     facts = {
         "name": name,
         "radiographs": len(frame),
@@ -97,8 +106,9 @@ def index(
         "stray": indexed.stray,
         "conflicts": indexed.conflicts,
         "converted": indexed.converted,
-        "notes": note_rows(indexed.notes),
         **indexed.changes,
+        **study_label_counts(frame),
+        **outside,
     }
     changed = ", ".join(f"{count} {what}" for what, count in indexed.changes.items() if count)
     print_result(
@@ -106,7 +116,8 @@ def index(
         as_json,
         f"{name}: {facts['radiographs']} radiographs, {facts['studies']} studies, {facts['patients']} known patients; "
         f"{', '.join(f'{bone} {count}' for bone, count in facts['bones'].items())}; "
-        f"{len(indexed.unreadable)} unreadable ({changed})",
+        f"{len(indexed.unreadable)} unreadable ({changed}); studies: {facts['abnormal']} abnormal, "
+        f"{facts['normal']} normal, {facts['unknown']} unknown",
     )
 
 

@@ -9,6 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.data.joins import JoinReport
+from core.data.notes import Note, notes_of
 from core.errors import OverreadError
 from core.paths import dataset_folder, home
 from core.schema import INDEX, check
@@ -37,12 +39,28 @@ class Dataset:
 
     def problems(self) -> dict[str, list]:
         """Lists of {path, reason} by kind (PROBLEM_KINDS): files left out, doubtful labels, converted images."""
+        return {
+            kind: [{"path": row["path"], "reason": row["reason"]} for row in rows]
+            for kind, rows in self._problem_file().items()
+            if kind not in ("joins", "notes")
+        }
+
+    def joins(self) -> list[JoinReport]:
+        """What the joins of this index did. Indexes of earlier versions stored none."""
+        return [JoinReport(**row) for row in self._problem_file().get("joins", [])]
+
+    def notes(self) -> list[Note]:
+        """Remarks on the ids, labels and splits of this index. Indexes of earlier versions stored none."""
+        return notes_of(self._problem_file().get("notes", []))
+
+    def _problem_file(self) -> dict:
         file = self.folder / "problems.json"
         try:
             lists = json.loads(file.read_text())
-            return {
-                kind: [{"path": row["path"], "reason": row["reason"]} for row in rows] for kind, rows in lists.items()
-            }
+            for kind in PROBLEM_KINDS:
+                for row in lists.get(kind, []):
+                    _ = row["path"], row["reason"]
+            return {**lists, "joins": [{**row} for row in lists.get("joins", [])]}
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise OverreadError(
                 f"{file} cannot be read ({error}). Index the data set again.", code="problems-unreadable"
@@ -115,6 +133,14 @@ def conflicting_studies(frame: pd.DataFrame) -> set[str]:
     """Studies whose radiographs have different labels; they count as unlabelled."""
     spread = frame.groupby("study_id")["label"].nunique()
     return set(spread[spread > 1].index)
+
+
+def study_label_counts(frame: pd.DataFrame) -> dict[str, int]:
+    """Studies that are abnormal, normal and unknown (without a label, or with both), of an INDEX or PREDICTIONS."""
+    label = frame.groupby("study_id", sort=False)["label"].agg(["min", "max"])
+    abnormal = int(((label["min"] == 1) & (label["max"] == 1)).sum())
+    normal = int(((label["min"] == 0) & (label["max"] == 0)).sum())
+    return {"abnormal": abnormal, "normal": normal, "unknown": len(label) - abnormal - normal}
 
 
 def _read_description(file: Path) -> Dataset:

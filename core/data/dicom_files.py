@@ -4,10 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
-from core.data.cells import text_of
-from core.data.tables import read_table
+from core.data.tables import Table, read_table
 from core.errors import OverreadError
 
 # Group numbers of the first element of files without a preamble: file meta information, or the data set itself.
@@ -78,10 +75,10 @@ def list_dicom_files(root: Path) -> DicomFolder:
     return DicomFolder(files, stray)
 
 
-def read_labels(file: Path | None) -> pd.DataFrame | None:
-    """The table of labels as text; None without a file. OverreadError if it cannot be read."""
+def read_labels(file: Path | None) -> Table | None:
+    """The table of labels; None without a file. OverreadError if it cannot be read."""
     if file is None:
         return None
     if not Path(file).is_file():
         raise OverreadError(f"The table of labels {file} does not exist. Check the path.", code="labels-missing")
-    return read_table(file).frame.apply(text_of)
+    return read_table(file)

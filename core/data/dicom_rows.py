@@ -13,6 +13,11 @@ import numpy as np
 import pandas as pd
 
 from core.data.dicom import DAMAGE, decoder_message
+from core.data.dicom_identities import patient_keys, study_parts
+from core.data.joins import JoinReport
+from core.data.label_table import GivenLabels, LabelTable, give_labels
+from core.data.missing import is_missing
+from core.data.notes import Note
 from core.data.unreadable import UnreadableImage
 from core.errors import OverreadError
 from core.paths import home
@@ -64,6 +69,8 @@ _TAGS = (
     "StudyInstanceUID",
     "SOPInstanceUID",
     "AccessionNumber",
+    "PatientBirthDate",
+    "PatientSex",
 )
 
 
@@ -81,6 +88,7 @@ def read_header(path: Path) -> dict:
             dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
             tags = {name: str(dataset.get(name, "") or "").strip() for name in _TAGS}
             region = _region(dataset)
+            tags = {name: "" if is_missing(text) else text for name, text in tags.items()}
     except OSError as error:
         raise UnreadableImage(path, (error.strerror or str(error)).lower()) from error
     except DAMAGE as error:
@@ -103,6 +111,8 @@ def read_header(path: Path) -> dict:
         "study": tags["StudyInstanceUID"],
         "instance": tags["SOPInstanceUID"],
         "accession": tags["AccessionNumber"],
+        "birth": tags["PatientBirthDate"],
+        "sex": tags["PatientSex"],
     }
 
 
@@ -164,14 +174,13 @@ def read_salt() -> bytes:
     return found
 
 
-def read_rows(root: Path, files: list[str], labels: pd.DataFrame | None, stray: list[dict] = ()) -> "DicomRows":
+def read_rows(root: Path, files: list[str], labels: LabelTable | None, stray: list[dict] = ()) -> "DicomRows":
     """Rows of an Index for DICOM files below `root`. stray: {path, reason} of the other files there.
 
     Patients and studies get pseudonyms. If any path names a patient, every file gets a pseudonym as its path, and
-    `links` has the real path of each DICOM file. Labels are matched by path, SOPInstanceUID, StudyInstanceUID or
-    AccessionNumber; a radiograph without a match has no label.
+    `links` has the real path of each DICOM file. A radiograph that no row of `labels` names has no label.
     """
-    secret, lookup = read_salt(), _lookup(labels)
+    secret = read_salt()
     headers, left_out = {}, []
     for path in files:
         try:
@@ -183,83 +192,68 @@ def read_rows(root: Path, files: list[str], labels: pd.DataFrame | None, stray: 
     if any(names_patient(path, header) for path, header in headers.items()) or _any_names_patient(others, headers):
         links = {f"{pseudonym(path, 'file', secret)}.dcm": path for path in files}
     shown = {real: name for name, real in links.items()}
-    rows, seen, repeated = [], {}, []
-    for path, header in headers.items():
-        name = shown.get(path, path)
-        label = next((lookup[key] for key in _keys(path, header) if key in lookup), {})
-        rows.append(_row(name, header, label, secret))
-        first = seen.setdefault(header["instance"] or name, name)
-        if first != name:
-            repeated.append({"path": name, "reason": f"the same SOP instance as {first}"})
-    columns = ["path", "image_id", "bone", "label", "patient_id", "study_id", "view", "modality"]
-    frame = pd.DataFrame(rows, columns=[*columns, "split"])
-    if frame["split"].isna().any() or frame.empty:
-        frame = frame[columns]
+    names, found = [shown.get(path, path) for path in headers], list(headers.values())
+    given = give_labels(names, list(headers), found, labels) if labels and found else GivenLabels([{}] * len(names))
+    frame, notes = _frame(names, found, given.facts, secret)
+    conflicts, table = _repeated(names, found), labels.name if labels else ""
+    conflicts += [
+        {"path": names[at], "reason": f"rows of {table} give it both labels; it counts as unlabelled"}
+        for at in given.contradicting
+    ]
     left_out = [{**row, "path": shown.get(row["path"], row["path"])} for row in left_out]
     if links:
         stray = [
             {**row, "path": f"{pseudonym(row['path'], 'other', secret)}{Path(row['path']).suffix}"} for row in stray
         ]
-    frame = frame.astype({"label": "float64", "patient_id": "str", "view": "str"})
-    return DicomRows(frame, left_out, list(stray), repeated, links)
+    joins = [given.joined.report] if given.joined else []
+    return DicomRows(frame, left_out, list(stray), conflicts, links, joins, [*given.notes, *notes])
 
 
 @dataclass(frozen=True)
 class DicomRows:
-    """Rows of a folder of DICOM; {path, reason} of files left out, stray or repeated; links {shown path: real path}."""
+    """Rows of a folder of DICOM; {path, reason} of files left out, stray or in doubt; links {shown path: real path};
+    what joining the labels did; notes on labels, patients and studies."""
 
     frame: pd.DataFrame
     left_out: list[dict]
     stray: list[dict]
-    repeated: list[dict]
+    conflicts: list[dict]
     links: dict[str, str]
+    joins: list[JoinReport]
+    notes: list[Note]
 
 
-def _row(name: str, header: dict, given: dict, secret: bytes) -> dict:
-    patient = f"{header['issuer']}|{header['patient']}" if header["patient"] else ""
-    return {
-        "path": name,
-        "image_id": name,
-        "bone": given.get("bone") or header["bone"],
-        "label": given.get("label", np.nan),
-        "patient_id": pseudonym(patient, "p", secret) if patient else None,
-        "study_id": pseudonym(header["study"], "s", secret) if header["study"] else name,
-        "view": given.get("view") or header["view"],
-        "modality": header["modality"],
-        "split": given.get("split") or None,
-    }
+def _frame(names: list[str], headers: list[dict], given: list[dict], secret: bytes) -> tuple[pd.DataFrame, list[Note]]:
+    """The rows of an Index, and notes on patients and studies."""
+    patients, notes = patient_keys(headers)
+    bones = [facts.get("bone") or header["bone"] for facts, header in zip(given, headers)]
+    parts, bones, more = study_parts(headers, bones)
+    rows = [
+        {
+            "path": name,
+            "image_id": name,
+            "bone": bone,
+            "label": given[at].get("label", np.nan),
+            "patient_id": pseudonym(patients[at], "p", secret) if patients[at] else None,
+            "study_id": f"{pseudonym(header['study'], 's', secret)}{parts[at]}" if header["study"] else name,
+            "view": given[at].get("view") or header["view"],
+            "modality": header["modality"],
+            "split": given[at].get("split"),
+        }
+        for at, (name, header, bone) in enumerate(zip(names, headers, bones))
+    ]
+    columns = ["path", "image_id", "bone", "label", "patient_id", "study_id", "view", "modality"]
+    frame = pd.DataFrame(rows, columns=[*columns, "split"])
+    if frame["split"].isna().any() or frame.empty:
+        frame = frame[columns]
+    return frame.astype({"label": "float64", "patient_id": "str", "view": "str"}), notes + more
 
 
-_KEYS = {"path": "path", "sopinstanceuid": "instance", "studyinstanceuid": "study", "accessionnumber": "accession"}
-
-
-def _keys(path: str, header: dict) -> list[tuple[str, str]]:
-    return [("path", path), *[(name, header[name]) for name in ("instance", "study", "accession") if header[name]]]
-
-
-def _lookup(labels: pd.DataFrame | None) -> dict:
-    """{(kind of key, key): label, bone, split, view}. OverreadError for a missing column or an invalid label."""
-    if labels is None:
-        return {}
-    names = {"".join(str(name).lower().split()).replace("_", ""): name for name in labels.columns}
-    keys = [(kind, names[name]) for name, kind in _KEYS.items() if name in names]
-    if not keys or "label" not in names:
-        raise OverreadError(
-            f"The labels have the columns {', '.join(map(str, labels.columns))}; expected label, and one of path, "
-            "SOPInstanceUID, StudyInstanceUID, AccessionNumber. Rename the columns.",
-            code="labels-column-missing",
-        )
-    known = {"": np.nan, "0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0}
-    text = labels.astype("str").where(labels.notna(), "")
-    if bad := sorted(set(text[names["label"]].str.strip()) - set(known)):
-        raise OverreadError(
-            f"The labels contain {bad[0]!r}; expected 1 (abnormal), 0 (normal) or nothing. Correct that column.",
-            code="label-invalid",
-        )
-    found = {}
-    for _, row in text.iterrows():
-        facts_of = {name: row[names[name]].strip().lower() for name in ("bone", "split", "view") if name in names}
-        for kind, column in keys:
-            if row[column]:
-                found[(kind, row[column].strip())] = {"label": known[row[names["label"]].strip()], **facts_of}
-    return found
+def _repeated(names: list[str], headers: list[dict]) -> list[dict]:
+    seen: dict[str, str] = {}
+    firsts = [seen.setdefault(header["instance"] or name, name) for name, header in zip(names, headers)]
+    return [
+        {"path": name, "reason": f"the same SOP instance as {first}"}
+        for name, first in zip(names, firsts)
+        if first != name
+    ]

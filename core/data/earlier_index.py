@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 
 from core.data.datasets import read_dataset, read_index
 from core.data.file_facts import StoredFacts
+from core.data.notes import Note
+from core.errors import OverreadError
 from core.paths import dataset_folder
 
 FILE = "files.parquet"
@@ -38,6 +40,46 @@ def read_earlier_index(name: str, source: Path | str) -> EarlierIndex | None:
     rows.setdefault("peculiar", [""] * len(rows["path"]))  # the first indexes did not store it
     facts = dict(zip(rows["path"], zip(*(rows[column] for column in _COLUMNS))))
     return EarlierIndex(frame, facts, dataset.splits_from)
+
+
+def earlier_labels(name: str) -> pd.DataFrame | None:
+    """image_id, sha1 and label of the labelled radiographs of the index of this name, whatever it was made from."""
+    try:
+        frame = read_index(name)
+    except (OSError, ValueError, KeyError, pa.ArrowException):  # OverreadError is a ValueError
+        return None
+    return frame.loc[frame["label"].notna(), ["image_id", "sha1", "label"]]
+
+
+def check_labels_kept(frame: pd.DataFrame, before: pd.DataFrame | None, what: str, allow: bool = False) -> list[Note]:
+    """Notes on labels that differ from those before. OverreadError if radiographs lose theirs, unless allowed.
+
+    before: `image_id`, `label` and, if known, `sha1`, by which a renamed file is recognised.
+    """
+    if before is None or before.empty:
+        return []
+    old = frame["image_id"].map(before.drop_duplicates("image_id").set_index("image_id")["label"])
+    if "sha1" in before and "sha1" in frame:
+        by_content = before[~before["image_id"].isin(frame["image_id"])].drop_duplicates("sha1").set_index("sha1")
+        old = old.fillna(frame["sha1"].map(by_content["label"]))
+    lost, notes = old.notna() & frame["label"].isna(), []
+    if lost.any():
+        first = ", ".join(map(repr, frame.loc[lost, "image_id"].head(3)))
+        words = f"{int(lost.sum()):,} of {int(old.notna().sum()):,} labels that {what} had"
+        if not allow:
+            raise OverreadError(
+                f"{words} would be lost (first: {first}); expected a label for each of these radiographs. Give the "
+                "table that has them, use another --name, or pass --allow-lost-labels. Nothing was changed.",
+                code="labels-lost",
+            )
+        notes.append(Note(f"{words} are lost (first: {first})", "labels-lost"))
+    differ = old.notna() & frame["label"].notna() & (old != frame["label"])
+    if differ.any():
+        first = ", ".join(map(repr, frame.loc[differ, "image_id"].head(3)))
+        notes.append(
+            Note(f"{int(differ.sum()):,} labels differ from those that {what} had (first: {first})", "labels-changed")
+        )
+    return notes
 
 
 def write_file_facts(file: Path, facts: dict[str, StoredFacts], source: Path) -> None:

@@ -27,7 +27,10 @@ from core.data.datasets import (
 )
 from core.data.earlier_index import EarlierIndex, read_earlier_index
 from core.data.file_facts import FileFacts, Progress, StoredFacts, inspect_files
-from core.data.notes import Note
+from core.data.identities import identity_notes, split_notes
+from core.data.joins import JoinReport
+from core.data.label_table import LabelTable
+from core.data.notes import Note, note_rows
 from core.data.split import assign_folds, assign_splits, group_ids, linked_group_ids
 from core.data.tables import read_table
 from core.errors import OverreadError
@@ -55,11 +58,14 @@ __all__ = [
 class SourceTables:
     """How the tables of a source are read.
 
-    columns: {our name: the manifest's name}. labels: a table of labels for a folder of DICOM.
+    columns: {our name: the manifest's name}. labels: a table of labels for a folder of DICOM. ignoring: differences of
+    ids that do not matter (`core.data.joins.DIFFERENCES`). allow_unmatched: go on if no row of the labels matches.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
     labels: Path | None = None
+    ignoring: tuple[str, ...] = ()
+    allow_unmatched: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,8 @@ class IndexResult:
 
     unreadable: radiographs left out; stray: files that are no radiographs; conflicts: doubtful labels; converted:
     images that are shown differently from how they are stored. links: {path in the index: file below root}, used when
-    a file's own name would identify the patient. facts: of every readable file, for the next indexing.
+    a file's own name would identify the patient. facts: of every readable file, for the next indexing. joins: what each
+    join of a table did. notes: remarks on ids, labels and splits.
     """
 
     frame: pd.DataFrame
@@ -83,6 +90,7 @@ class IndexResult:
     links: dict[str, str] = field(default_factory=dict)
     facts: dict[str, StoredFacts] = field(default_factory=dict)
     changes: dict[str, int] = field(default_factory=dict)
+    joins: list[JoinReport] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
 
@@ -97,6 +105,7 @@ class _Source:
     stray: list[dict] = field(default_factory=list)
     conflicts: list[dict] = field(default_factory=list)
     links: dict[str, str] = field(default_factory=dict)
+    joins: list[JoinReport] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
 
@@ -173,7 +182,8 @@ def build_index(
         links=rows.links,
         facts=files.stored,
         changes=earlier_index.count_changes(frame, earlier),
-        notes=rows.notes,
+        joins=rows.joins,
+        notes=[*rows.notes, *identity_notes(frame), *split_notes(frame, valid_fraction)],
     )
 
 
@@ -192,6 +202,9 @@ def write_dataset(name: str, result: IndexResult) -> Dataset:
         splits_from=frame.attrs.get("splits_from", "source"),
     )
     problems = {kind: getattr(result, kind) for kind in PROBLEM_KINDS}
+    # Stored without the ids of rows: those of DICOM identify patients.
+    problems["joins"] = [report.without_keys() for report in result.joins]
+    problems["notes"] = note_rows(result.notes, anonymous=True)
     # A link's target would identify the patient, so no facts are stored and these files are read again next time.
     facts = {} if result.links else result.facts
     description, folder = json.dumps(asdict(dataset), indent=1), dataset.folder
@@ -217,9 +230,21 @@ def _read_source(source: Path, tables: SourceTables) -> _Source:
         if found.files:
             from core.data import dicom_rows  # loads pydicom, so only when there is DICOM to read
 
-            labels = dicom_files.read_labels(tables.labels or (file if file.is_file() else None))
+            given = tables.labels or (file if file.is_file() else None)
+            table = dicom_files.read_labels(given)
+            labels = None if table is None else LabelTable(table, tables.ignoring, tables.allow_unmatched)
             rows = dicom_rows.read_rows(source, found.files, labels, found.stray)
-            return _Source(rows.frame, source, "dicom", rows.left_out, rows.stray, rows.repeated, rows.links)
+            return _Source(
+                rows.frame,
+                source,
+                "dicom",
+                rows.left_out,
+                rows.stray,
+                rows.conflicts,
+                rows.links,
+                rows.joins,
+                rows.notes,
+            )
     if not file.is_file():
         raise OverreadError(
             f"{source} contains neither MURA's folders (train/XR_WRIST/...) nor labels.csv nor DICOM files. Give the "

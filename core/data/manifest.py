@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.data import cells, mura_paths
+from core.data.identities import whole_study_names
 from core.data.missing import blank_missing
 from core.data.mura_paths import MuraPath
 from core.data.notes import Note
@@ -211,6 +212,9 @@ def _study_ids(
     if any(places) and (study is None or study.map(mura_paths.is_study_number).all()):
         own = [place.study_id if place else image for place, image in zip(places, frame["image_id"])]
         return pd.Series(own, index=frame.index, dtype="str")
+    if study is not None:
+        study, found = whole_study_names(study, frame["patient_id"], frame["path"])
+        notes += found
     alone = frame.index.size if study is None else int((study == "").sum())
     if alone:
         notes.append(Note(f"{alone:,} radiographs name no study: each is taken as its own study", "studies-unnamed"))

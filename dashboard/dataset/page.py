@@ -20,6 +20,7 @@ def show() -> None:
     dataset = view.dataset
     widgets.heading("Dataset", dataset, dataset.name, tables.totals(dataset), bone_name(view.bone), place(dataset))
     show_problems(dataset)
+    show_joins(dataset)
     show_published(tables.published(dataset))
     show_balance(dataset)
     shown = tables.file_sizes(dataset, view.bone)
@@ -50,6 +51,25 @@ def show_problems(dataset: Dataset) -> None:
     with st.expander(f"Left out or in doubt when indexed: {counts}", icon=":material/report:"):
         rows = [{"what": name, **row} for name, found in problems.items() for row in found]
         st.dataframe(pd.DataFrame(rows), hide_index=True, height=min(36 * len(rows) + 40, 320))
+
+
+def show_joins(dataset: Dataset) -> None:
+    """What each join of an outside table did, and the notes of the index; opened if rows or labels were lost."""
+    joins, notes = dataset.joins(), dataset.notes()
+    if not joins and not notes:
+        return
+    doubtful = any(report.unmatched_rows or report.contradictions for report in joins)
+    rows = sum(report.matched for report in joins)
+    title = f"Tables joined: {rows:,} rows matched; {len(notes):,} notes" if joins else f"{len(notes):,} notes"
+    with st.expander(title, icon=":material/join_inner:", expanded=doubtful):
+        if joins:
+            counts = [{key: value for key, value in one.to_dict().items() if key != "examples"} for one in joins]
+            st.dataframe(pd.DataFrame(counts), hide_index=True, key="joins")
+            examples = [{"join": one.what, **example} for one in joins for example in one.examples]
+            if examples:
+                st.dataframe(pd.DataFrame(examples), hide_index=True, height=min(36 * len(examples) + 40, 320))
+        for note in notes:
+            st.text(note)
 
 
 def show_published(table: pd.DataFrame | None) -> None:

@@ -1,5 +1,6 @@
 """Every page opened through Home.py, as by a visitor: its text, and no traceback."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data.index import build_index, read_dataset, write_dataset
+from core.data.joins import JoinReport
 from core.metrics.evaluation import outcome_table
 from core.metrics.studies import study_table
 from core.paths import predictions_folder
@@ -345,3 +347,16 @@ def test_the_dataset_page_measures_the_loss_at_each_size(house):
     assert "of the edges" in words(app) and "The share of abnormal that training sees" in words(app)
     app.toggle(key="measure_sizes").set_value(True).run()
     assert not app.exception and "What each size leaves" in words(app)
+
+
+def test_the_dataset_page_shows_what_the_joins_of_the_index_did(house, tmp_path, monkeypatch):
+    home = shutil.copytree(house.home, tmp_path / "home")
+    enter(House(home, house.checkpoints), monkeypatch)
+    file = home / "datasets" / "demo" / "problems.json"
+    report = JoinReport("labels.csv and radiographs by AccessionNumber", 7, 3, 2, 1, 1, ())
+    note = {"code": "ids-spreadsheet", "text": "4 ids look rounded"}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "joins": [report.to_dict()], "notes": [note]}))
+    app = open_page("dataset", data="demo")
+    assert any("7 rows matched" in expander.label for expander in app.expander) and not app.exception
+    shown = next(frame.value for frame in app.dataframe if "unmatched_rows" in frame.value)
+    assert shown.iloc[0]["contradictions"] == 1 and "4 ids look rounded" in [text.value for text in app.text]
