@@ -13,33 +13,28 @@ from core.scores.view import View
 from dashboard.shared.selection import bone_name
 
 
-def measures() -> list[tuple[str, str, str]]:
-    """Title, key and format of the AUROC and of every rate."""
-    return [("AUROC", "auroc", "ratio"), *((rate.title, rate.name, rate.format) for rate in RATES.values())]
-
-
 def measures_html(facts: dict, one: str, other: str) -> str:
-    """One row a measure: both values with intervals, their difference, the studies only one gets right, p."""
-    names = ("", one, other, f"{one} minus {other}", "Right only in the first", "Right only in the second", "p")
-    head = "".join(f'<th class="{"number" if place else ""}">{escape(name)}</th>' for place, name in enumerate(names))
-    rows = []
-    for title, key, kind in measures():
-        only = [f"{facts[f'{key}_only_{side}']:,}" if f"{key}_only_a" in facts else "" for side in "ab"]
-        cells = [
-            interval_html(facts, f"{key}_a", kind),
-            interval_html(facts, f"{key}_b", kind),
-            difference(facts, f"{key}_difference", kind, f"{key}_p" in facts),
-            *only,
-            p_text(facts.get(f"{key}_p", np.nan)),
-        ]
-        rows.append(f"<tr><td><b>{title}</b></td>{''.join(f'<td class=number>{cell}</td>' for cell in cells)}</tr>")
-    return _table(head, rows)
+    """One row a measure: both values with intervals and their difference.
+
+    First the measures that can be compared study by study, with the studies only one model gets right and p; the other
+    rates open below.
+    """
+    paired = [("AUROC", "auroc", "ratio")]
+    paired += [(rate.title, rate.name, rate.format) for rate in RATES.values() if rate.share_of]
+    unpaired = [(rate.title, rate.name, rate.format) for rate in RATES.values() if not rate.share_of]
+    models = ("", one, other, f"{one} minus {other}")
+    first = _table(
+        _head(*models, "Right only in the first", "Right only in the second", "p"),
+        [_row(title, [*_values(facts, key, kind, True), *_changes(facts, key)]) for title, key, kind in paired],
+    )
+    rest = _table(_head(*models), [_row(title, _values(facts, key, kind, False)) for title, key, kind in unpaired])
+    summary = "Other rates, which have no interval of the difference between the models"
+    return f"{first}<details><summary>{summary}</summary>{rest}</details>"
 
 
 def bones_html(bones: pd.DataFrame, view: View, more: dict) -> str:
     """One row a bone: the differences, the changed studies, adjusted p. The bone is a link that chooses it."""
     names = ("", "Studies", "AUROC", *(rate.heading for rate in headline_rates()), "Fixed", "Broken", "p, adjusted")
-    head = "".join(f'<th class="{"number" if place else ""}">{name}</th>' for place, name in enumerate(names))
     rows = []
     for row in bones.to_dict("records"):
         link = "compare?" + urlencode(replace(view, bone=row["bone"]).address(**more))
@@ -52,8 +47,8 @@ def bones_html(bones: pd.DataFrame, view: View, more: dict) -> str:
             f"{row['broken']:,}",
             p_text(row["accuracy_p_holm"]),
         ]
-        rows.append(f"<tr><td><b>{name}</b></td>{''.join(f'<td class=number>{cell}</td>' for cell in cells)}</tr>")
-    return _table(head, rows)
+        rows.append(_row(name, cells))
+    return _table(_head(*names), rows)
 
 
 def difference(row: dict, key: str, kind: str, paired: bool = True) -> str:
@@ -63,9 +58,13 @@ def difference(row: dict, key: str, kind: str, paired: bool = True) -> str:
     if np.isnan(value):
         return "-"
     factor, digits, unit = {"ratio": (1, 3, ""), "percent": (100, 1, " points"), "number": (1, 1, "")}[kind]
-    show = f"{{:+.{digits}f}}".format
+
+    def show(number: float) -> str:
+        # Adding 0 after rounding turns -0.0 into 0.0.
+        return f"{round(number, digits) + 0.0:+.{digits}f}"
+
     if np.isnan(low):
-        return f"{show(factor * value)}<small>{'too few for an interval' if paired else 'no paired interval'}</small>"
+        return f"{show(factor * value)}{'<small>too few for an interval</small>' if paired else unit}"
     return f"{show(factor * value)}<small>{show(factor * low)} to {show(factor * high)}{unit}</small>"
 
 
@@ -73,6 +72,27 @@ def interval_html(facts: dict, key: str, kind: str) -> str:
     """The value, and its interval in small print."""
     value, *interval = interval_text(facts, key, kind).split(" (")
     return value.capitalize() + (f"<small>{interval[0].removesuffix(')')}</small>" if interval else "")
+
+
+def _values(facts: dict, key: str, kind: str, paired: bool) -> list[str]:
+    return [
+        interval_html(facts, f"{key}_a", kind),
+        interval_html(facts, f"{key}_b", kind),
+        difference(facts, f"{key}_difference", kind, paired),
+    ]
+
+
+def _changes(facts: dict, key: str) -> list[str]:
+    only = [f"{facts[f'{key}_only_{side}']:,}" if f"{key}_only_a" in facts else "" for side in "ab"]
+    return [*only, p_text(facts.get(f"{key}_p", np.nan))]
+
+
+def _head(*names: str) -> str:
+    return "".join(f'<th class="{"number" if place else ""}">{escape(name)}</th>' for place, name in enumerate(names))
+
+
+def _row(name: str, cells: list[str]) -> str:
+    return f"<tr><td><b>{name}</b></td>{''.join(f'<td class=number>{cell}</td>' for cell in cells)}</tr>"
 
 
 def _table(head: str, rows: list[str]) -> str:

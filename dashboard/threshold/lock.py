@@ -5,7 +5,7 @@ import math
 import streamlit as st
 
 from core.errors import OverreadError
-from core.metrics.rates import RATES, Rate, interval_text
+from core.metrics.rates import RATES, Rate, headline_rates, interval_text
 from core.metrics.thresholds import Choice, Rule, choose
 from core.scores.operating_points import OperatingPoint, lock, read_points
 from core.scores.source import Source
@@ -74,11 +74,13 @@ def side_by_side_html(found: dict) -> str:
                 '<div><div class="name">Not verified yet</div><div class="rest">Verify it on another split.</div></div>'
             )
             continue
-        lines = "".join(
-            f'<div class="pair"><span>{rate.heading}</span> {_rate_html(row, rate)}</div>'
+        rates = {
+            rate.name: f'<div class="pair"><span>{rate.heading}</span> {_rate_html(row, rate)}</div>'
             for rate in RATES.values()
             if rate.name in row  # a point locked before a rate was added has no value for it
-        )
+        }
+        lines = "".join(rates.pop(rate.name, "") for rate in headline_rates())
+        lines += f"<details><summary>Other rates</summary>{''.join(rates.values())}</details>"
         missed = f"{row['fn']:,} of {row['n_abnormal']:,} abnormal studies missed, {row['fp']:,} false alarms"
         head = f"{words} {row['split']}, {row['n']:,} studies"
         cells.append(f'<div><div class="name">{head}</div>{lines}<div class="rest">{missed}</div></div>')
