@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from core.commands.console import Device, Json, Name, messages, print_result, progress_bar
+from core.commands.joined import AllowUnmatched, print_joins
 
 verdicts = typer.Typer(no_args_is_help=True, help="Export and import readers' verdicts as CSV.")
 Data = Annotated[str, typer.Option("--data", help="Name of a data set (default: all).")]
@@ -32,18 +33,21 @@ def import_verdicts(
     keep_unknown: Annotated[
         bool, typer.Option("--keep-unknown", help="Import verdicts on studies that are in no index here.")
     ] = False,
+    allow_unmatched: AllowUnmatched = False,
     as_json: Json = False,
 ) -> None:
     """Import verdicts from a CSV file. If a row is invalid, nothing is imported. A verdict is never imported twice."""
     from core.review.store import open_store
     from core.review.verdict_files import import_csv
 
-    done = import_csv(open_store(), file, data, skip=skip, keep_unknown=keep_unknown)
+    done = import_csv(open_store(), file, data, skip=skip, keep_unknown=keep_unknown, allow_unmatched=allow_unmatched)
+    facts = {name: value for name, value in asdict(done).items() if name not in ("join", "notes")}
+    facts |= print_joins([done.join], list(done.notes))
     for row in done.skipped[:20]:
         messages.print(f"line {row['line']} left out: {row['reason']}", markup=False)
     readers = f"; new readers: {', '.join(done.new_reviewers)}" if done.new_reviewers else ""
     print_result(
-        asdict(done),
+        facts,
         as_json,
         f"{done.imported:,} entries imported, {done.already:,} known before, {len(done.skipped):,} left out{readers}",
     )
@@ -124,6 +128,7 @@ def label_audit(
         Path | None, typer.Option(help="CSV file to write, with all studies, the most suspicious first.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Number of studies to print.")] = 20,
+    allow_unmatched: AllowUnmatched = False,
     as_json: Json = False,
 ) -> None:
     """Rank labels that may be wrong, by scores of networks that were not trained on them."""
@@ -132,7 +137,8 @@ def label_audit(
     from core.workflows.label_audit import rank_labels
 
     with progress_bar() as progress:
-        ranked = rank_labels(scored, read_dataset(data), order, scores, features, progress)
+        ranked = rank_labels(scored, read_dataset(data), order, scores, features, progress, allow_unmatched)
+    outside = print_joins(list(ranked.joins), list(ranked.notes))
     if ranked.warning:
         messages.print(ranked.warning, markup=False)
     table = ranked.table
@@ -146,6 +152,7 @@ def label_audit(
         "estimated_wrong": {name: None if value != value else value for name, value in ranked.wrong.items()},
         "ranked": first.to_dict("records"),
         "file": str(out) if out else None,
+        **outside,
     }
     lines = [
         f"{len(table):,} studies by {ranked.basis}; {facts['suspects']:,} suspects (confident learning, Northcutt 2021)"

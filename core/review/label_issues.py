@@ -11,7 +11,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from core.data.cells import text_of
 from core.data.index import Dataset, read_index
+from core.data.joins import JoinReport, Key, join, refuse_without_match
+from core.data.notes import Note
+from core.data.tables import read_table
 from core.errors import OverreadError
 from core.metrics.intervals import Estimate, proportion, undefined
 from core.metrics.studies import labelled, study_table
@@ -65,42 +69,56 @@ def frame_from_margins(margins: pd.DataFrame, dataset: Dataset, scores: pd.DataF
     return known.assign(score=score.to_numpy())[[*COLUMNS, "aum"]]
 
 
-def read_out_of_fold(file: Path, dataset: Dataset) -> pd.DataFrame:
-    """The frame from a CSV or Parquet of `study_id`, `score` and optionally `aum`, with the index's labels."""
-    try:
-        found = (
-            pd.read_parquet(file) if file.suffix in (".parquet", ".pq") else pd.read_csv(file, dtype={"study_id": str})
-        )
-    except (OSError, ValueError) as error:
-        raise OverreadError(
-            f"{file} cannot be read ({str(error).splitlines()[0][:120]}). Give a CSV or Parquet file.",
-            code="table-unreadable",
-        ) from error
-    if missing := [name for name in ("study_id", "score") if name not in found]:
+def read_out_of_fold(
+    file: Path, dataset: Dataset, allow_unmatched: bool = False
+) -> tuple[pd.DataFrame, JoinReport, list[Note]]:
+    """The frame from a table of `study_id`, `score` and optionally `aum`, with the index's labels, and its join.
+
+    A row that repeats another one is used once. OverreadError for a study with different scores, and for rows of
+    studies that are not in the data set unless these are allowed.
+    """
+    table = read_table(file)
+    columns = {name: table.find(name) for name in ("study_id", "score", "aum")}
+    if missing := [name for name in ("study_id", "score") if not columns[name]]:
         raise OverreadError(
             f"{file} lacks the column(s) {', '.join(missing)}; expected study_id, score and optionally aum.",
             code="column-missing",
         )
-    score = pd.to_numeric(found["score"], errors="coerce")
+    given = {name: table.frame[column] for name, column in columns.items() if column}
+    score = pd.to_numeric(given["score"], errors="coerce")
     if not score.between(0, 1).all():
-        bad = found.loc[~score.between(0, 1), "score"].iloc[0]
+        bad = given["score"][~score.between(0, 1)].iloc[0]
         raise OverreadError(
-            f"{file} has the score {bad!r}; expected probabilities from 0 to 1.", code="score-not-probability"
+            f"{file} has the score {str(bad)!r}; expected probabilities from 0 to 1.", code="score-not-probability"
         )
-    if found["study_id"].duplicated().any():
-        twice = found["study_id"][found["study_id"].duplicated()].iloc[0]
-        raise OverreadError(f"{file} lists the study {twice!r} twice. Keep one row.", code="study-repeated")
-    index = _studies(read_index(dataset.name))
-    more = [name for name in ("aum",) if name in found]
-    known = index.merge(found.assign(score=score)[["study_id", "score", *more]], on="study_id")
-    if len(known) < len(found):
-        unknown = found.loc[~found["study_id"].isin(index["study_id"]), "study_id"]
+    rows = pd.DataFrame({"score": score})
+    if "aum" in given:
+        rows["aum"] = pd.to_numeric(given["aum"], errors="coerce")
+    rows.index = table.lines
+    index = read_index(dataset.name)
+    studies = index["study_id"].drop_duplicates().tolist()
+    key = Key("study_id", studies, text_of(given["study_id"]).tolist(), paths=True)
+    joined = join(studies, rows, [key], f"{file.name} and studies of {dataset.name} by study_id")
+    refuse_without_match(joined, file, f"studies of {dataset.name}", allow_unmatched)
+    if joined.disagreeing:
+        first = studies[min(min(places) for places in joined.disagreeing.values())]
         raise OverreadError(
-            f"{file} lists {len(found) - len(known)} studies that are not in {dataset.name} or have no label (first: "
-            f"{(unknown.iloc[0] if len(unknown) else 'unlabelled')!r}). Remove them.",
+            f"{file} gives {joined.report.contradictions:,} studies different scores (first: {first!r}). Keep one row "
+            "of each study.",
+            code="study-repeated",
+        )
+    if joined.report.unmatched_rows and not allow_unmatched:
+        raise OverreadError(
+            f"{joined.report.sentence()}; expected studies of {dataset.name}. Remove these rows, or pass "
+            "--allow-unmatched to leave them out.",
             code="study-unknown",
         )
-    return known[[*COLUMNS, *more]]
+    scored = joined.values.assign(study_id=studies).astype({name: float for name in rows}).dropna(subset="score")
+    known = _studies(index).merge(scored, on="study_id")
+    notes = [*table.notes, *joined.notes]
+    if left := len(scored) - len(known):
+        notes.append(Note(f"{left:,} studies with a score have no label and are left out", "studies-unlabelled"))
+    return known[[*COLUMNS, *[name for name in rows if name != "score"]]], joined.report, notes
 
 
 def frame_from_features(embeddings: Embeddings, folds: int = 5, seed: int = 0, penalty: float = 0.01) -> pd.DataFrame:

@@ -13,11 +13,14 @@ import pandas as pd
 import sqlalchemy as sql
 
 from core.data.index import list_datasets, read_index
+from core.data.joins import JoinReport
+from core.data.notes import Note
 from core.errors import OverreadError
 from core.paths import write_atomically
 from core.review import tables
 from core.review.database import Store, transaction
 from core.review.store import COLUMNS, insert_entry, verdicts_table
+from core.review.verdict_joins import join_verdicts
 from core.review.vocabulary import Verdict, checked, checked_text, reviewer_key, reviewer_name
 
 CSV_COLUMNS = tuple(name for name in COLUMNS if name != "sequence")
@@ -27,12 +30,17 @@ _FLAGS = {"true": True, "1": True, "yes": True, "": True, "false": False, "0": F
 
 @dataclass(frozen=True)
 class ImportedVerdicts:
-    """Result of an import: number of new and of known entries, new readers, {line, reason} of skipped rows."""
+    """Result of an import: number of new and of known entries, new readers, {line, reason} of skipped rows.
+
+    join: what became of rows and studies. notes: rows that nearly match.
+    """
 
     imported: int
     already: int
     new_reviewers: tuple[str, ...]
     skipped: tuple[dict, ...]
+    join: JoinReport
+    notes: tuple[Note, ...] = ()
 
 
 def csv_text(frame: pd.DataFrame) -> str:
@@ -53,15 +61,24 @@ def export_csv(store: Store, file: Path, dataset: str = "") -> int:
 
 
 def import_csv(
-    store: Store, file: Path, dataset: str = "", *, skip: bool = False, keep_unknown: bool = False
+    store: Store,
+    file: Path,
+    dataset: str = "",
+    *,
+    skip: bool = False,
+    keep_unknown: bool = False,
+    allow_unmatched: bool = False,
 ) -> ImportedVerdicts:
     """Add the entries of a CSV file in order, in one transaction. OverreadError names a bad line; then none is added.
 
     Required columns: study_id, reviewer, and verdict or reading. `dataset` is used without a column dataset, and the
     index's label without a column given_label. skip: leave out bad rows and list them. keep_unknown: accept studies
-    that are in no index.
+    that are in no index. allow_unmatched: go on if no row names a known study. A row without id and time that repeats
+    another one is imported once, and one that contradicts another of the same reader and study is a bad row.
     """
     rows = list(_records(file))
+    joined = join_verdicts(rows, dataset, file, keep_unknown or allow_unmatched)
+    rows = [row for row in rows if row[0] not in joined.repeated]
     skipped: list[dict] = []
 
     def attempt(line: int, work: Callable):
@@ -76,7 +93,17 @@ def import_csv(
             return None
 
     labels = _Labels(keep_unknown)
-    entries = [(line, attempt(line, partial(_entry, record, line, dataset, labels))) for line, record in rows]
+
+    def entry_of(record: dict, line: int) -> tuple[dict, str]:
+        if line in joined.contradicting:
+            raise OverreadError(
+                f"{record['reviewer'][:40]!r} gives the study {record['study_id'][:80]!r} different verdicts (lines "
+                f"{joined.contradicting[line]}) without ids or times. Keep one row, or leave them out with --skip.",
+                code="verdicts-contradict",
+            )
+        return _entry(record, line, dataset, labels)
+
+    entries = [(line, attempt(line, partial(entry_of, record, line))) for line, record in rows]
     with transaction(store, write=True) as connection:
         before = set(connection.execute(sql.select(tables.reviewers.c.key)).scalars())
         start = connection.execute(sql.select(sql.func.max(tables.verdicts.c.sequence))).scalar() or 0
@@ -88,6 +115,8 @@ def import_csv(
         sum(entry is not None for entry in stored) - new,
         tuple(sorted(name for name in readers if reviewer_key(name) not in before)),
         tuple(skipped),
+        joined.report,
+        tuple(joined.notes),
     )
 
 

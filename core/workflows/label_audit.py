@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from core.data.index import Dataset, read_index
+from core.data.joins import JoinReport
+from core.data.notes import Note
 from core.review.label_issues import (
     frame_from_features,
     frame_from_margins,
@@ -24,13 +26,15 @@ class RankedLabels:
     """Studies with the most suspicious label first. basis: the scores behind the order, in words.
 
     table: as `rank_suspects` returns it. wrong: the estimated rates of wrong labels, by kind of error. warning: why
-    these scores may hide wrong labels; '' if nothing speaks against them.
+    these scores may hide wrong labels; '' if nothing speaks against them. joins: what joining a table of scores did.
     """
 
     table: pd.DataFrame
     basis: str
     wrong: dict[str, float]
     warning: str = ""
+    joins: tuple[JoinReport, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def rank_labels(
@@ -40,14 +44,17 @@ def rank_labels(
     scores: Path | None = None,
     by_features: bool = False,
     progress: Progress | None = None,
+    allow_unmatched: bool = False,
 ) -> RankedLabels:
     """Rank by a table of out-of-fold scores, by logged margins (order 'aum'), by features, or by stored scores.
 
-    name: a checkpoint, imported scores or a predictions file. OverreadError where these scores are missing.
+    name: a checkpoint, imported scores or a predictions file. allow_unmatched: leave out rows of the table that are no
+    studies of the data set. OverreadError where these scores are missing.
     """
-    warning = ""
+    warning, joins, notes = "", [], []
     if scores:
-        frame, basis = read_out_of_fold(scores, dataset), str(scores)
+        frame, report, notes = read_out_of_fold(scores, dataset, allow_unmatched)
+        joins, basis = [report], str(scores)
     elif order == "aum":
         frame, basis = _frame_by_margins(name, dataset), f"the margins that the training of {name} logged"
     elif by_features:
@@ -58,7 +65,7 @@ def rank_labels(
 
         frame, basis = out_of_fold_frame(stored_scores(name, dataset)), f"{name}, on studies it was not trained on"
     wrong = noise_rates(frame["score"].to_numpy(), frame["label"].to_numpy())
-    return RankedLabels(rank_suspects(frame, order), basis, wrong, warning)
+    return RankedLabels(rank_suspects(frame, order), basis, wrong, warning, tuple(joins), tuple(notes))
 
 
 def _frame_by_margins(name: str, dataset: Dataset) -> pd.DataFrame:

@@ -159,13 +159,23 @@ def test_a_file_of_scores_is_read_or_refused(workspace, mura, tmp_path):
     studies = pd.read_parquet(read_dataset("demo").folder / "index.parquet")["study_id"].drop_duplicates()
     good = pd.DataFrame({"study_id": studies, "score": 0.5})
     good.to_csv(tmp_path / "good.csv", index=False)
-    assert len(read_out_of_fold(tmp_path / "good.csv", dataset)) == len(studies)
+    frame, report, _ = read_out_of_fold(tmp_path / "good.csv", dataset)
+    assert len(frame) == report.matched == len(studies) and report.items_without_row == report.duplicates == 0
+    pd.concat([good, good]).to_csv(tmp_path / "twice.csv", index=False)
+    again, report, _ = read_out_of_fold(tmp_path / "twice.csv", dataset)
+    assert again.equals(frame) and report.duplicates == len(studies)
+    stranger = pd.DataFrame({"study_id": ["gone"], "score": 0.1})
+    pd.concat([good, stranger]).to_csv(tmp_path / "more.csv", index=False)
+    with refused("study-unknown", "'gone'", f"row {len(studies) + 2}", "--allow-unmatched"):
+        read_out_of_fold(tmp_path / "more.csv", dataset)
+    again, report, _ = read_out_of_fold(tmp_path / "more.csv", dataset, allow_unmatched=True)
+    assert again.equals(frame) and report.unmatched_rows == 1
     for change, code in (
         (lambda rows: rows.drop(columns="score"), "column-missing"),
         (lambda rows: rows.assign(score=2.0), "score-not-probability"),
         (lambda rows: rows.assign(score="high"), "score-not-probability"),
-        (lambda rows: pd.concat([rows, rows]), "study-repeated"),
-        (lambda rows: rows.assign(study_id=rows["study_id"] + "x"), "study-unknown"),
+        (lambda rows: pd.concat([rows, rows.assign(score=0.25)]), "study-repeated"),
+        (lambda rows: rows.assign(study_id=rows["study_id"] + "x"), "join-matches-nothing"),
     ):
         change(good).to_csv(tmp_path / "bad.csv", index=False)
         with refused(code):

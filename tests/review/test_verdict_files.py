@@ -129,3 +129,30 @@ def test_a_bad_file_is_refused_and_earlier_entries_stay(workspace, tmp_path, con
     with refused(code, figure):
         import_csv(store, tmp_path / "bad.csv", "demo", keep_unknown=True)
     assert verdicts_table(store, history=True)["study_id"].tolist() == ["before"]
+
+
+def test_an_import_says_which_rows_match_repeat_or_contradict(workspace, indexed, tmp_path):
+    store = open_store()
+    row = {"study_id": indexed.abnormal, "reviewer": "Ana", "verdict": "label_wrong"}
+    file = write(tmp_path / "hand.csv", [row, row, {**row, "reviewer": "Bo"}, {**row, "study_id": "gone"}])
+    done = import_csv(store, file, "demo", skip=True)
+    report = done.join
+    assert (report.matched, report.unmatched_rows, report.duplicates, report.contradictions) == (3, 1, 1, 0)
+    assert done.imported == 2 and [row["line"] for row in done.skipped] == [5]
+    other = {"study_id": indexed.normal, "reviewer": "Ana", "verdict": "label_wrong"}
+    file = write(tmp_path / "two.csv", [other, {**other, "reviewer": " ana", "verdict": "cannot_tell"}])
+    with refused("verdicts-contradict", "line 2", "2, 3", indexed.normal):
+        import_csv(store, file, "demo")
+    done = import_csv(store, file, "demo", skip=True)
+    assert (done.imported, len(done.skipped), done.join.contradictions) == (0, 2, 1)
+
+
+def test_verdicts_of_another_data_set_are_refused_and_near_matches_are_offered(workspace, indexed, tmp_path):
+    store = open_store()
+    row = {"study_id": f"elsewhere/{indexed.abnormal.upper()}", "reviewer": "Ana", "verdict": "cannot_tell"}
+    file = write(tmp_path / "hand.csv", [row])
+    for more in ({}, {"skip": True}):
+        with refused("join-matches-nothing", "1 rows", "row 2", "demo", "--allow-unmatched"):
+            import_csv(store, file, "demo", **more)
+    assert import_csv(store, file, "demo", skip=True, allow_unmatched=True).imported == 0
+    assert import_csv(store, file, "demo", keep_unknown=True).imported == 1
