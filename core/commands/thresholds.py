@@ -18,18 +18,32 @@ Bound = Annotated[
 
 
 def import_predictions(
-    file: Annotated[Path, typer.Argument(help="Table of scores: CSV in UTF-8 with a header line, or Parquet.")],
+    file: Annotated[Path, typer.Argument(help="Table of scores: CSV with a header line, or Parquet.")],
     name: Annotated[str, typer.Option(help="Name of the imported scores.")],
-    label: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Column of labels: 1 abnormal, 0 normal, empty unknown.")
-    ],
     score: Annotated[
         str, typer.Option(metavar="COLUMN", help="Column of scores: the probability of abnormal, 0 to 1.")
     ],
+    label: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of labels: 1 abnormal, 0 normal, empty unknown, or words such as positive / negative; not "
+            "needed with --data or MURA's paths.",
+        ),
+    ] = "",
     logit: Annotated[bool, typer.Option("--logit", help="The scores are logits, not probabilities.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="The scores are any numbers; only their order is kept.")] = False,
+    invert: Annotated[
+        bool, typer.Option("--invert", help="The score is that of normal: use 1 minus it (or minus it, for others).")
+    ] = False,
+    percent: Annotated[bool, typer.Option("--percent", help="The scores are percentages, 0 to 100.")] = False,
     study: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Column of study ids; without it each radiograph is a study.")
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of study ids; without it each radiograph is a study, except for MURA's paths. Alone, without "
+            "--image, where the scores are per study.",
+        ),
     ] = "",
     image: Annotated[
         str, typer.Option(metavar="COLUMN", help="Column of radiograph ids; without it each row is a study.")
@@ -48,14 +62,20 @@ def import_predictions(
     """Import the scores of any model, to evaluate them like those of a checkpoint."""
     from dataclasses import asdict
 
+    from core.data.notes import note_rows
     from core.scores.imports import Columns, import_scores
 
-    columns = Columns(label, score, study, image, patient, bone, split)
+    columns = Columns(label, score, study, image, patient, bone, split, invert, percent)
     imported = import_scores(file, name, columns, logit, data, raw)
     for note in imported.notes:
         messages.print(f"note: {note}", markup=False)
     print_result(
-        {**asdict(imported), "reference": imported.reference, "folder": str(imported.folder)},
+        {
+            **asdict(imported),
+            "notes": note_rows(imported.notes),
+            "reference": imported.reference,
+            "folder": str(imported.folder),
+        },
         as_json,
         f"{name}: {imported.rows:,} rows, {imported.studies:,} studies, {imported.abnormal:,} of them abnormal, "
         f"{imported.patients:,} known patients; evaluate them with: python -m core evaluate {name}",

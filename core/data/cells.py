@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from core.data.missing import is_missing
+from core.data.missing import blank_missing, is_missing
 from core.data.notes import Note
 from core.data.tables import Table
 from core.errors import OverreadError
@@ -44,9 +44,9 @@ def _plain(cell):
 
 
 def ids(table: Table, name: str) -> pd.Series:
-    """A column of ids. OverreadError for an empty cell."""
+    """A column of ids. OverreadError for an empty cell or a word for a missing value."""
     text = text_of(table.frame[name])
-    check_rows(text == "", f"column {name} is empty", text, "an id in every row", table)
+    check_rows(blank_missing(text) == "", f"column {name} is empty", text, "an id in every row", table)
     return text
 
 

@@ -72,3 +72,11 @@ def parse_all(text: pd.Series) -> list[MuraPath] | None:
 def is_study_number(text: str) -> bool:
     """Whether this is 'study1' or 'study1_positive': a number within a patient, which names no study by itself."""
     return bool(re.fullmatch(r"study\d+(_(positive|negative))?/?", text.strip(), re.IGNORECASE))
+
+
+def parse_study_id(text: str) -> MuraPath | None:
+    """The facts of a study's id in an index, `valid/wrist/patient11185/study1`; None if it is not one."""
+    found = re.fullmatch(r"(?:(train|valid|test)/)?([a-z]+)/([^/]+)/(study[^_/]+)", text)
+    if not found:
+        return None
+    return MuraPath(found[1], found[2], found[3], found[4], None, None, text)

@@ -42,7 +42,7 @@ class Table:
     """An outside table. Cells of a text file are text as written; those of Parquet keep their types.
 
     delimiter: '' for Parquet. lines: the line of each row as an editor counts. surplus, short: rows with text beyond
-    the header, and rows with fewer cells than it.
+    the header, and rows with fewer cells than it; cell_counts: the cells of each row.
     """
 
     file: Path
@@ -51,6 +51,7 @@ class Table:
     lines: np.ndarray
     surplus: np.ndarray
     short: np.ndarray
+    cell_counts: np.ndarray
     ends_mid_line: bool = False
     notes: list[Note] = field(default_factory=list)
 
@@ -90,18 +91,19 @@ class Table:
         """OverreadError where a row does not have one cell for each column."""
         bad = np.flatnonzero(self.surplus | self.short)
         if len(bad):
-            row = bad[0]
-            kind = "more" if self.surplus[row] else "fewer"
-            cells = ",".join(map(str, self.frame.iloc[row]))[:80]
+            shown = ", ".join(
+                f"row {self.lines[row]} has {self.cell_counts[row]} cells: "
+                f"{','.join(map(str, self.frame.iloc[row, : self.cell_counts[row]]))[:60]!r}"
+                for row in bad[:3]
+            )
             advice = (
                 "points in numbers, not commas, and commas in text quoted"
                 if self.delimiter == ","
                 else "text that contains the delimiter in quotes"
             )
             raise OverreadError(
-                f"{self.file}: {len(bad):,} of {len(self.frame):,} rows do not have one cell for each column: row "
-                f"{self.lines[row]} has {kind} cells than the {self.frame.shape[1]} columns of the header ({cells!r}). "
-                f"Write one cell for each column, with {advice}.",
+                f"{self.file}: {len(bad):,} of {len(self.frame):,} rows do not have one cell for each of the "
+                f"{self.frame.shape[1]} columns ({shown}). Write one cell for each column, with {advice}.",
                 code="table-cells",
             )
 
@@ -166,7 +168,7 @@ def _read_parquet(file: Path) -> Table:
         elif pd.api.types.is_object_dtype(dtype):
             frame.isetitem(place, frame.iloc[:, place].map(_decoded))
     none = np.zeros(len(frame), dtype=bool)
-    return Table(file, _once(frame, file), "", np.arange(2, len(frame) + 2), none, none)
+    return Table(file, _once(frame, file), "", np.arange(2, len(frame) + 2), none, none, none)
 
 
 def _free_name(name: str, columns) -> str:
@@ -210,7 +212,8 @@ def _text(content: bytes, file: Path) -> str:
         return content.decode("utf-32")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16")
-    if len(content) > 3 and (content[1::2][:50].count(0) > 20 or content[::2][:50].count(0) > 20):
+    halves = [half for half in (content[::2][:50], content[1::2][:50]) if half]
+    if any(half.count(0) > 0.6 * len(half) for half in halves):
         raise OverreadError(
             f"{file} looks like UTF-16 without a byte order mark; expected UTF-8. Save it as CSV in UTF-8.",
             code="table-not-utf8",
@@ -256,9 +259,16 @@ def _read_text(content: bytes, file: Path, exact: bool) -> Table:
     frame.columns = [name or f"Unnamed: {place}" for place, name in enumerate(header) if not empty[place]]
     last = width - next((place for place, name in enumerate(reversed(header)) if name), width)
     return Table(
-        file, _once(frame, file), delimiter, np.array(lines, dtype=int) + skipped, surplus, counts < last,
-        not text.endswith(("\n", "\r")), notes,
-    )  # fmt: skip
+        file,
+        _once(frame, file),
+        delimiter,
+        np.array(lines, dtype=int) + skipped,
+        surplus,
+        counts < last,
+        counts,
+        ends_mid_line=not text.endswith(("\n", "\r")),
+        notes=notes,
+    )
 
 
 def _sniff(text: str) -> str:

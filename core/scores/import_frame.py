@@ -1,17 +1,24 @@
 """Turn a table of scores into PREDICTIONS: ids, labels, splits and scores, with notes on anything doubtful."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
+from core.data import cells, mura_paths
 from core.data.index import read_dataset, read_index
+from core.data.missing import blank_missing
+from core.data.mura_paths import MuraPath
+from core.data.notes import Note
+from core.data.tables import Table
 from core.errors import OverreadError
-from core.scores import import_table
+from core.scores import dataset_match, score_checks
 from core.scores.predictions import dataset_reference
 
+IMPORT_SPLITS = ("train", "tune", "valid", "test")
 SATURATED = 0.01  # the largest share of distinct logits that may share a probability; with more they are no logits
 # A probability of 0 or 1 has no logit; it gets the logit of 2^-54 from the end. The probability itself is kept.
 LARGEST = 54 * float(np.log(2))
@@ -19,7 +26,10 @@ LARGEST = 54 * float(np.log(2))
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the columns in the file; '' for a column that the file does not have."""
+    """The names of the columns in the file; '' for a column that the file does not have.
+
+    invert: the score is that of normal. percent: the scores are from 0 to 100.
+    """
 
     label: str
     score: str
@@ -28,94 +38,181 @@ class Columns:
     patient: str = ""
     bone: str = ""
     split: str = ""
+    invert: bool = False
+    percent: bool = False
 
 
-def read_frame(table: pd.DataFrame, columns: Columns, scale: str, file: Path, notes: list[str]) -> pd.DataFrame:
-    """PREDICTIONS without `checkpoint` and `dataset`. Remarks for the user are added to `notes`."""
+NAMED = ("label", "score", "study", "image", "patient", "bone", "split")
 
-    def cells(option: str) -> pd.Series | None:
-        name = getattr(columns, option)
-        return import_table.column(table, name, f"--{option}", file) if name else None
 
-    for option in ("label", "score", "study", "image", "patient", "bone", "split"):
-        cells(option)
-    frame = pd.DataFrame(index=table.index)
-    scores = import_table.numbers(cells("score"), columns.score, file)
-    missing = pd.Series(None, index=table.index, dtype="str")
-    patient = import_table.text_of(cells("patient")) if columns.patient else missing
+def spelled(table: Table, columns: Columns) -> Columns:
+    """The columns as the table spells them. OverreadError lists the columns it has."""
+    spelling: dict[str, Any] = {}
+    for option in NAMED:
+        if name := getattr(columns, option):
+            spelling[option] = table.column(name, f"--{option}")
+    return replace(columns, **spelling)
+
+
+def read_frame(table: Table, columns: Columns, scale: str, notes: list[Note], needs_label: bool = True) -> pd.DataFrame:
+    """PREDICTIONS without `checkpoint` and `dataset`. Remarks for the user are added to `notes`.
+
+    columns: from `spelled`. needs_label: without a column of labels, MURA's paths must give them.
+    """
+    rows, file = table.frame, table.file
+    frame = pd.DataFrame(index=rows.index)
+    scores = cells.numbers(table, columns.score, notes)
+    named = columns.image or columns.study
+    places: list[MuraPath | None] = [None] * len(rows)
+    if named:
+        places = [mura_paths.parse(cell) for cell in cells.text_of(rows[named])]
+    found = _facts(places, columns, notes)
+    missing = pd.Series("", index=rows.index, dtype="str")
+    patient = blank_missing(cells.text_of(rows[columns.patient])) if columns.patient else found.get("patient", missing)
     frame["patient_id"] = patient.mask(patient == "")
-    bone = import_table.text_of(cells("bone")).str.lower() if columns.bone else pd.Series("unknown", index=table.index)
-    import_table.check_rows(bone == "", f"column {columns.bone} is empty", bone, "a bone such as wrist", file)
-    frame["bone"] = bone
-    frame["image_id"], frame["study_id"] = _ids(table, columns, frame, file, notes)
-    frame["path"], frame["view"] = frame["image_id"], missing
+    frame["bone"] = _bones(table, columns, found.get("bone", missing))
+    frame["image_id"], frame["study_id"] = _ids(table, columns, frame, places, notes)
+    frame["path"], frame["view"] = frame["image_id"], missing.mask(missing == "")
     frame["group_id"] = frame["patient_id"].fillna(frame["study_id"])
-    frame["label"] = import_table.labels(cells("label"), columns.label, file)
-    frame["split"] = import_table.splits(cells("split"), columns.split, file) if columns.split else "valid"
+    frame["label"] = _labels(table, columns, places, needs_label, notes)
+    if columns.split:
+        text = cells.text_of(rows[columns.split])
+        frame["split"], bad = cells.read_splits(text, IMPORT_SPLITS, columns.split, table)
+        cells.check_rows(bad, f"column {columns.split} is not a split", text, ", ".join(IMPORT_SPLITS), table)
+    else:
+        frame["split"] = found.get("split", "valid")
     _check_study_splits(frame, file)
-    return _with_scores(frame, scores, columns, scale, file, notes)
+    return _with_scores(frame, scores, columns, scale, table, notes)
+
+
+def _facts(places: list[MuraPath | None], columns: Columns, notes: list[Note]) -> dict[str, pd.Series]:
+    """Patient, bone and split from paths in MURA's layout, for the columns that are not named."""
+    count = sum(place is not None for place in places)
+    found = {}
+    for name in ("patient", "bone", "split"):
+        values = [(getattr(place, name) or "") if place else "" for place in places]
+        # A split is read only where every path has one: a row without it would count as valid.
+        if not getattr(columns, name) and (all(values) if name == "split" else any(values)):
+            found[name] = pd.Series(values, dtype="str")
+    read = [*found, *(["label"] if not columns.label else []), "study"]
+    if count:
+        text = f"{', '.join(sorted(read))} of {count:,} rows are read from their paths in MURA's layout"
+        notes.append(Note(text, "mura-paths"))
+    return found
+
+
+def _bones(table: Table, columns: Columns, found: pd.Series) -> pd.Series:
+    if not columns.bone:
+        return found.mask(found == "", "unknown")
+    bone = cells.text_of(table.frame[columns.bone]).str.lower()
+    cells.check_rows(bone == "", f"column {columns.bone} is empty", bone, "a bone such as wrist", table)
+    return bone.mask(blank_missing(bone) == "", "unknown")
+
+
+def _labels(
+    table: Table, columns: Columns, places: list[MuraPath | None], needs_label: bool, notes: list[Note]
+) -> np.ndarray:
+    of_paths = np.array([np.nan if place is None or place.label is None else place.label for place in places])
+    if not columns.label:
+        if needs_label and np.isnan(of_paths).all():
+            raise OverreadError(
+                f"No column of labels is named, and the ids in {table.file} do not contain them as MURA's paths do. "
+                f"Name one with --label (found: {', '.join(table.frame.columns)}), or the data set with --data.",
+                code="label-column-needed",
+            )
+        return of_paths
+    values = cells.labels(table, columns.label, notes)
+    differ = np.flatnonzero((values != of_paths) & ~np.isnan(values) & ~np.isnan(of_paths))
+    if len(differ):
+        first = ", ".join(f"row {table.lines[place]}" for place in differ[:3])
+        notes.append(
+            Note(
+                f"{len(differ):,} labels in {columns.label} contradict the paths, which end in positive or negative "
+                f"({first}); the column is used",
+                "labels-contradict-paths",
+            )
+        )
+    return values
 
 
 def _with_scores(
-    frame: pd.DataFrame, scores: np.ndarray, columns: Columns, scale: str, file: Path, notes: list[str]
+    frame: pd.DataFrame, scores: np.ndarray, columns: Columns, scale: str, table: Table, notes: list[Note]
 ) -> pd.DataFrame:
     """The frame with its columns of scores."""
+    if columns.percent:
+        scores = scores / 100
+    if columns.invert:
+        scores = 1 - scores if scale == "probability" else -scores
+        notes.append(Note(f"{columns.score} is turned round (--invert): high values become low", "scores-turned"))
     if scale == "raw":
         values, place = np.unique(scores, return_inverse=True)
         rank = (place + 1) / (len(values) + 1)
         notes.append(
-            f"only the order of {columns.score} is used: the scores shown are ranks, so calibration, Brier score and "
-            "means over several views have no meaning"
+            Note(
+                f"only the order of {columns.score} is used: the scores shown are ranks, so calibration, Brier score "
+                "and means over several views have no meaning",
+                "scores-raw",
+            )
         )
         return frame.assign(logit=logit(rank), probability=rank, given=scores)
     if scale == "logit":
         if scores.min() >= 0 and scores.max() <= 1:
             notes.append(
-                f"every value of {columns.score} is between 0 and 1: if these are probabilities, leave --logit out."
+                Note(
+                    f"every value of {columns.score} is between 0 and 1: if they are probabilities, omit --logit",
+                    "logits-like-probabilities",
+                )
             )
-        _check_saturation(scores, columns.score, file, notes)
+        _check_saturation(scores, columns.score, table.file, notes)
         return frame.assign(logit=scores)
-    import_table.check_rows(
-        (scores < 0) | (scores > 1),
-        f"column {columns.score} is outside 0 to 1",
-        pd.Series(scores),
-        "probabilities; pass --logit for logits, or --raw if only the order has a meaning",
-        file,
-    )
+    scores = score_checks.clipped(scores, columns, table, notes)
     with np.errstate(divide="ignore"):
         return frame.assign(logit=np.clip(logit(scores), -LARGEST, LARGEST), probability=scores)
 
 
-def _ids(table: pd.DataFrame, columns: Columns, frame: pd.DataFrame, file: Path, notes: list[str]):
+def _ids(
+    table: Table, columns: Columns, frame: pd.DataFrame, places: list[MuraPath | None], notes: list[Note]
+) -> tuple[pd.Series, pd.Series]:
     """image_id and study_id. A study's name has its patient and bone; without ids each radiograph is one."""
-    image = import_table.ids(table[columns.image], columns.image, file) if columns.image else None
-    study = import_table.ids(table[columns.study], columns.study, file) if columns.study else None
-    if image is None and study is None:
-        rows = pd.Series(np.arange(2, len(table) + 2), index=table.index)
-        image = ("row " + rows.astype("str")).astype("str")
-    named = columns.study if image is None else columns.image
-    shown = image if image is not None else study
-    if study is None:
+    given_image = cells.ids(table, columns.image) if columns.image else None
+    given_study = cells.ids(table, columns.study) if columns.study else None
+    lines = ("row " + pd.Series(table.lines, index=table.frame.index).astype("str")).astype("str")
+    # The column from which MURA's paths were read.
+    own = given_image if given_image is not None else given_study if given_study is not None else lines
+    image = pd.Series([place.relative if place else text for place, text in zip(places, own)], dtype="str")
+    of_paths = mura_paths.parse_all(given_study) if given_study is not None else None
+    if of_paths:
+        study = pd.Series([place.study_id for place in of_paths], dtype="str")
+    elif any(places) and (given_study is None or given_study.map(mura_paths.is_study_number).all()):
+        study = pd.Series([place.study_id if place else text for place, text in zip(places, own)], dtype="str")
+    elif given_study is None or (given_image is not None and given_study.equals(given_image)):
         study = image
-    elif image is None or not study.equals(image):
-        study = _full_study_ids(study, frame, columns, notes)
-    if image is None:
+    else:
+        study = _full_study_ids(given_study, frame, columns, notes)
+    if given_image is None and given_study is not None:
         image = study
     expected = "each radiograph once" if columns.image else "each study once; name its radiographs with --image"
-    import_table.check_rows(
-        image.duplicated(keep=False), f"the id in {named} occurs more than once", shown, expected, file
+    cells.check_rows(
+        image.duplicated(keep=False),
+        f"the id in {columns.image or columns.study} occurs more than once",
+        own,
+        expected,
+        table,
     )
     return image, study
 
 
-def _full_study_ids(study: pd.Series, frame: pd.DataFrame, columns: Columns, notes: list[str]) -> pd.Series:
+def _full_study_ids(study: pd.Series, frame: pd.DataFrame, columns: Columns, notes: list[Note]) -> pd.Series:
     patient = frame["patient_id"].fillna("")
     if columns.patient:
         owners = frame.groupby(study)["patient_id"].nunique()
         if shared := int((owners > 1).sum()):
             notes.append(
-                f"{shared:,} study ids belong to more than one patient (first: {owners[owners > 1].index[0]!r}); each "
-                "patient with such an id has a study of its own"
+                Note(
+                    f"{shared:,} study ids belong to more than one patient (first: {owners[owners > 1].index[0]!r}); each "
+                    "patient with such an id has a study of its own",
+                    "study-ids-shared",
+                )
             )
     named = patient.where(patient == "", patient + "/")
     return (named + frame["bone"] + "/" + study if columns.bone else named + study).astype("str")
@@ -132,7 +229,7 @@ def _check_study_splits(frame: pd.DataFrame, file: Path) -> None:
         )
 
 
-def _check_saturation(scores: np.ndarray, name: str, file: Path, notes: list[str]) -> None:
+def _check_saturation(scores: np.ndarray, name: str, file: Path, notes: list[Note]) -> None:
     """Note or refuse extreme logits: several become the same probability, so their order and the curves would be lost.
 
     A few come from an overconfident network and are noted. Many mean that the column does not hold logits.
@@ -140,7 +237,12 @@ def _check_saturation(scores: np.ndarray, name: str, file: Path, notes: list[str
     values = np.unique(scores)
     lost = len(values) - len(np.unique(expit(values)))
     if 0 < lost <= SATURATED * len(values):
-        notes.append(f"{lost:,} of the {len(values):,} distinct logits become the same probability as another one")
+        notes.append(
+            Note(
+                f"{lost:,} of the {len(values):,} distinct logits become the same probability as another one",
+                "logits-saturated",
+            )
+        )
     elif lost:
         raise OverreadError(
             f"{file}: column {name} ranges from {values[0]:g} to {values[-1]:g}. As logits, {lost:,} of its "
@@ -151,54 +253,88 @@ def _check_saturation(scores: np.ndarray, name: str, file: Path, notes: list[str
         )
 
 
-def match_to_dataset(frame: pd.DataFrame, columns: Columns, data: str, file: Path, notes: list[str]):
+def match_to_dataset(frame: pd.DataFrame, columns: Columns, data: str, file: Path, notes: list[Note]):
     """The rows whose radiographs are in the data set, with its studies, patients and bones; and its reference."""
-    if not columns.image:
+    if not columns.image and not columns.study:
         raise OverreadError(
-            f"--data {data} needs --image COLUMN: radiographs are matched by their image id.",
+            f"--data {data} needs --image COLUMN, or --study COLUMN where the scores are per study: rows are matched "
+            "by these ids.",
             code="image-column-needed",
         )
     dataset, index = read_dataset(data), read_index(data)
-    by_id = index.drop_duplicates("image_id").set_index("image_id")
-    in_index = frame["image_id"].isin(by_id.index)
-    if not in_index.any():
+    of_studies = not columns.image or dataset_match.are_studies(frame["image_id"])
+    rows, places = (
+        dataset_match.match_studies(frame, index) if of_studies else dataset_match.match_radiographs(frame, index)
+    )
+    what, known = ("study", "study_id") if of_studies else ("radiograph", "image_id")
+    unmatched = ~frame.index.isin(rows)
+    if unmatched.all():
         raise OverreadError(
-            f"{file}: none of the {len(frame):,} ids in {columns.image} (first: {frame['image_id'].iloc[0]!r}) is a "
-            f"radiograph of {data} (first: {by_id.index[0]!r}); give the ids of its index, or leave --data out.",
+            f"{file}: none of the {len(frame):,} ids in {columns.image or columns.study} (first: "
+            f"{frame['image_id'].iloc[0]!r}) is a {what} of {data} (first: {index[known].iloc[0]!r}); give the ids of "
+            "its index, or leave --data out.",
             code="no-radiograph-matched",
         )
-    if missing := int((~in_index).sum()):
-        first = ", ".join(frame.loc[~in_index, "image_id"].head(3))
+    if missing := int(unmatched.sum()):
+        first = ", ".join(frame.loc[unmatched, "image_id"].head(3))
         notes.append(
-            f"{missing:,} of {len(frame):,} rows are not radiographs of {data} and are left out (first: {first})"
+            Note(
+                f"{missing:,} of {len(frame):,} rows are not radiographs of {data} and are left out (first: {first})",
+                "rows-unmatched",
+            )
         )
-    frame = frame[in_index].reset_index(drop=True)
-    known = by_id.loc[frame["image_id"]].reset_index()
-    for name in ("path", "study_id", "patient_id", "group_id", "bone", "view"):
+    if of_studies:
+        text = f"{len(np.unique(rows)):,} scores are per study: each radiograph of a study gets its study's score"
+        notes.append(Note(text, "scores-per-study"))
+    frame, known = frame.loc[rows].reset_index(drop=True), index.iloc[places].reset_index(drop=True)
+    if known["image_id"].duplicated().any():
+        twice = known["image_id"][known["image_id"].duplicated()]
+        raise OverreadError(
+            f"{file}: {twice.nunique():,} radiographs of {data} are named by more than one row (first: "
+            f"{twice.iloc[0]!r}); expected each radiograph once. Remove the other rows.",
+            code="rows-invalid",
+        )
+    for name in ("image_id", "path", "study_id", "patient_id", "group_id", "bone", "view"):
         frame[name] = known[name]
     if not columns.split:
         frame["split"] = known["split"]
+    if not columns.label:
+        frame["label"] = known["label"]
     both = frame["label"].notna() & known["label"].notna()
     if differ := int((frame["label"] != known["label"])[both].sum()):
-        notes.append(f"{differ:,} labels differ from those of {data}; the labels of the file are used")
+        text = f"{differ:,} labels differ from those of {data}; the labels of the file are used"
+        notes.append(Note(text, "labels-differ"))
     _check_study_splits(frame, file)
     return frame, dataset_reference(dataset)
 
 
-def note_doubts(frame: pd.DataFrame, columns: Columns, notes: list[str]) -> None:
-    """Add remarks on missing patients, contradictory labels, shared patients and scores that are all the same."""
+def note_doubts(frame: pd.DataFrame, columns: Columns, notes: list[Note]) -> None:
+    """Add remarks on missing studies and patients, contradictory labels, shared patients and doubtful scores."""
+    if not columns.study and (frame["study_id"] == frame["image_id"]).all():
+        notes.append(Note(f"{len(frame):,} radiographs, each taken as its own study", "studies-unnamed"))
     if not frame["patient_id"].notna().any():
-        notes.append("no patient is named: every study counts as another patient, so intervals may be too narrow")
+        notes.append(
+            Note(
+                "no patient is named: every study counts as another patient, so intervals may be too narrow",
+                "patients-unnamed",
+            )
+        )
     spread = frame.groupby("study_id", sort=False)["label"].agg(["min", "max"])
     if both := int((spread["min"] != spread["max"])[spread["min"].notna()].sum()):
-        notes.append(f"{both:,} studies have both labels and count as unlabelled")
+        notes.append(Note(f"{both:,} studies have both labels and count as unlabelled", "labels-contradict"))
     sides = frame.drop_duplicates(["group_id", "split"])["group_id"]
     if crossing := int(sides[sides.duplicated()].nunique()):
         first = sides[sides.duplicated()].iloc[0]
-        notes.append(f"{crossing:,} patients are in more than one split (first: {first!r}): figures may be too good")
+        notes.append(
+            Note(
+                f"{crossing:,} patients are in more than one split (first: {first!r}): figures may be too good",
+                "patients-in-two-splits",
+            )
+        )
     present = frame["label"].dropna().unique()
     if len(present) < 2:
         kind = {0: "no label is known", 1: "every known label is the same"}[len(present)]
-        notes.append(f"{kind}: AUROC and most thresholds cannot be estimated")
+        notes.append(Note(f"{kind}: AUROC and most thresholds cannot be estimated", "labels-of-one-class"))
+    notes += score_checks.score_notes(frame, columns)
     if len(frame) > 1 and frame["logit"].nunique() == 1:
-        notes.append("every score is the same, so no threshold separates the studies")
+        notes.append(Note("every score is the same, so no threshold separates the studies", "scores-constant"))

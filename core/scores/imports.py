@@ -13,12 +13,14 @@ from pathlib import Path
 import pandas as pd
 
 from core import paths
+from core.data.notes import Note
+from core.data.tables import read_table
 from core.errors import OverreadError
 from core.models.checkpoint import file_hash
 from core.paths import home, imported_folder, write_atomically
 from core.schema import PREDICTIONS, check
-from core.scores import import_table
-from core.scores.import_frame import Columns, match_to_dataset, note_doubts, read_frame
+from core.scores import score_checks
+from core.scores.import_frame import Columns, match_to_dataset, note_doubts, read_frame, spelled
 from core.scores.predictions import read_file
 
 DESCRIPTION, SCORES, NEW = "imported.json", "predictions.parquet", "predictions.new.parquet"
@@ -70,10 +72,19 @@ def import_scores(
         )
     if is_logit and raw:
         raise OverreadError("Pass --logit or --raw, not both.", code="options-exclusive")
-    table = import_table.read_table(file)
-    notes: list[str] = []
+    table = read_table(file)
+    if table.frame.empty:
+        raise OverreadError(
+            f"{file} has the columns {', '.join(table.frame.columns)} and no rows; expected one per radiograph "
+            "or study.",
+            code="table-empty",
+        )
+    table.check_cells()
+    columns = spelled(table, columns)
+    notes: list[Note] = list(table.notes)
     scale = "raw" if raw else "logit" if is_logit else "probability"
-    frame = read_frame(table, columns, scale, file, notes)
+    frame = read_frame(table, columns, scale, notes, needs_label=not data)
+    notes += score_checks.softmax_notes(table, columns, scale)
     reference = ""
     if data:
         frame, reference = match_to_dataset(frame, columns, data, file, notes)
