@@ -207,13 +207,9 @@ def _full_study_ids(study: pd.Series, frame: pd.DataFrame, columns: Columns, not
     if columns.patient:
         owners = frame.groupby(study)["patient_id"].nunique()
         if shared := int((owners > 1).sum()):
-            notes.append(
-                Note(
-                    f"{shared:,} study ids belong to more than one patient (first: {owners[owners > 1].index[0]!r}); each "
-                    "patient with such an id has a study of its own",
-                    "study-ids-shared",
-                )
-            )
+            first = owners[owners > 1].index[0]
+            text = f"{shared:,} study ids belong to more than one patient (first: {first!r}); each patient"
+            notes.append(Note(f"{text} with such an id has its own", "study-ids-shared"))
     named = patient.where(patient == "", patient + "/")
     return (named + frame["bone"] + "/" + study if columns.bone else named + study).astype("str")
 
