@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.audit.audit import QUALITY_CHECKS, Audit
+from core.plural import count_text
 
 MARKS = {"fail": "FAIL", "alarm": "ALARM", "note": "NOTE", "pass": "ok"}
 _ORDER = ("fail", "alarm", "note", "pass")
@@ -85,12 +86,6 @@ def _count(key: str, title: str, entries: list, level: str, unit: str, words: st
     if not entries:
         return Finding(key, title, "pass", "none")
     return Finding(key, title, level, f"{count_text(len(entries), unit)} {words}")
-
-
-def count_text(count: int, unit: str) -> str:
-    """The count and its unit, in the plural where needed."""
-    plural = {"study or copy": "studies or copies"}.get(unit, f"{unit}s")
-    return f"{count:,} {unit if count == 1 else plural}"
 
 
 def _shortcut(audit: Audit) -> Finding:

@@ -215,6 +215,13 @@ def _lowest_auroc(group: pd.DataFrame) -> tuple[float, float] | None:
     return lowest["model"], lowest["model_low"]
 
 
+def spread_out(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Up to `most` rows at even steps from the first to the last."""
+    if rows.empty:
+        return rows
+    return rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
+
+
 def crop_to_body(values: np.ndarray, pixels: np.ndarray, size: int = BODY_FRAME) -> np.ndarray:
     """Crop a map float [s, s] to the body's bounding box, resize it to [size, size] and scale its peak to 1.
 

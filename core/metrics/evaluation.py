@@ -127,6 +127,16 @@ def outcome_table(studies: pd.DataFrame, threshold: float) -> pd.DataFrame:
     return table
 
 
+def errors_first(rows: pd.DataFrame) -> pd.DataFrame:
+    """Sort an `outcome_table`, or radiographs with its outcome and score: FN, FP, TP, then the others.
+
+    Within an outcome the lowest score is first, and the radiographs of a study stay together.
+    """
+    rank = rows["outcome"].map({"FN": 0, "FP": 1, "TP": 2}).fillna(3)
+    ties = [name for name in ("study_id", "image_id") if name in rows]
+    return rows.assign(_rank=rank).sort_values(["_rank", "score", *ties]).drop(columns="_rank")
+
+
 def study_groups(studies: pd.DataFrame, by: str, extra=()) -> list[tuple]:
     """(name, studies) of each value of a column, in the order of the names, bones in MURA's. `extra` adds names whose
     group may be empty."""

@@ -1,28 +1,29 @@
-"""What in a radiograph moves the model's logit: maps side by side, each with what speaks against trusting it."""
+"""The Saliency page: which pixels move the model's logit, each map with the results of its checks."""
 
 import streamlit as st
 
-from dashboard.saliency import cohort, film, study
+from dashboard.saliency.cohort import draw_cohort
+from dashboard.saliency.radiograph import draw_radiograph
+from dashboard.saliency.study import draw_study
 from dashboard.shared import scoring, selection, widgets
 
-LEVELS = {"Radiograph": film.show, "Study": study.show, "Cohort": cohort.show}
-WHAT = {
-    "Radiograph": "explains the logit of one radiograph",
-    "Study": "explains the score of a study, through its pooling",
-    "Cohort": "judges each method over many radiographs",
+LEVELS = {
+    "Radiograph": (draw_radiograph, "explains the logit of one radiograph"),
+    "Study": (draw_study, "explains the score of a study"),
+    "Cohort": (draw_cohort, "checks each method on many radiographs"),
 }
 
 
-def show() -> None:
+def draw_page() -> None:
     view = selection.current()
     scoring.require_model(view)
     place = st.container()
     level = st.segmented_control("Level", list(LEVELS), default="Radiograph", key="level", bind="query-params")
-    level = level or "Radiograph"
+    draw_level, words = LEVELS[level or "Radiograph"]
     with place:
         size = view.source.model.input_spec.size
-        widgets.heading("Saliency", view.dataset, view.source.name, f"{WHAT[level]} at {size} px")
-    LEVELS[level](view, scoring.require_scores(view.every_bone))
+        widgets.heading("Saliency", view.dataset, view.source.name, f"{words} at {size} px")
+    draw_level(view, scoring.require_scores(view.every_bone))
 
 
-show()
+draw_page()

@@ -74,6 +74,18 @@ def index_file(dataset: Dataset) -> Path:
     return dataset.folder / "index.parquet"
 
 
+def file_hash(dataset: Dataset, image_id: str) -> str:
+    """The SHA-1 of a radiograph's file."""
+    known = index(dataset).set_index("image_id")["sha1"]
+    if image_id not in known.index:
+        raise OverreadError(
+            f"The scores contain the radiograph {image_id}, which the index of {dataset.name} lacks. Score the data "
+            "set again.",
+            code="radiograph-not-indexed",
+        )
+    return known[image_id]
+
+
 def overlap(dataset: Dataset) -> pd.DataFrame:
     """Patients on more than one side of a split."""
     return _overlap(dataset, stamp(index_file(dataset)))

@@ -1,4 +1,4 @@
-"""Attribution maps and the checks of their trust, cached by the weights, the pixels and the settings."""
+"""Saliency maps and their checks, cached by the weights, the pixels and the settings."""
 
 import numpy as np
 import pandas as pd
@@ -9,16 +9,17 @@ from core.models.checkpoint import Checkpoint
 from dashboard.shared import loaders
 from dashboard.shared.cache import cached_data
 
-# A film is shown about so many pixels wide.
-SHARP = 640
+# Radiographs are shown with at least this many pixels a side.
+SHOWN_SIDE = 640
 
 
-def moved_on() -> bool:
-    """End this run, by Streamlit's own exception, if its reader has asked for something else meanwhile.
+def end_outdated_run() -> bool:
+    """End this run with Streamlit's own exception if the visitor has changed something meanwhile; else return False.
 
-    Called before each pass through a network. Without it, a map of a hundred passes would be finished for nobody.
+    Passed as `cancelled`, so it is called before each pass through a network. Without it, the visitor would wait for
+    a map of a hundred passes that nobody looks at.
     """
-    # Streamlit has no public name for it; without it a map is finished first, like anything else.
+    # Streamlit has no public name for this check. Without it, the map is finished first.
     from streamlit.runtime.scriptrunner_utils import script_run_context
 
     if check := getattr(script_run_context, "get_run_yield_check", lambda: None)():
@@ -27,88 +28,68 @@ def moved_on() -> bool:
 
 
 @cached_data(max_entries=128)
-def attribution(checkpoint: Checkpoint, pixels: np.ndarray, method: str, layer: str, baseline: str | np.ndarray):
-    """One map of one radiograph uint8 [s, s]; a baseline is a name or a picture uint8 [s, s].
+def attribution(checkpoint: Checkpoint, pixels: np.ndarray, method: str, settings):
+    """The Attribution of one radiograph, uint8 [s, s]. settings: MapSettings.
 
-    MethodRefused where the method does not apply; it is not cached.
+    MethodRefused where the method does not apply; an error is not cached.
     """
-    from core.explain.attribution import MapSettings, attribute
+    from core.explain.attribution import attribute
 
-    network = loaders.classifier(checkpoint)
-    return attribute(network, pixels, method, MapSettings(layer, baseline), moved_on)
+    return attribute(loaders.classifier(checkpoint), pixels, method, settings, end_outdated_run)
 
 
 @cached_data(max_entries=128)
-def trust(
-    checkpoint: Checkpoint,
-    pixels: np.ndarray,
-    method: str,
-    layer: str,
-    baseline: str | np.ndarray,
-    model_auroc: tuple[float, float] | None,
-    finding: np.ndarray | None,
-):
-    """The checks of that map. finding: where the known abnormality is, bool [s, s]."""
-    from core.explain.attribution import MapSettings
-    from core.explain.faithfulness import Evidence, check_map
+def check_map(checkpoint: Checkpoint, pixels: np.ndarray, method: str, settings, evidence):
+    """The TrustReport of that map. evidence: Evidence."""
+    from core.explain import faithfulness
 
-    return check_map(
+    return faithfulness.check_map(
         loaders.classifier(checkpoint),
         pixels,
-        attribution(checkpoint, pixels, method, layer, baseline),
-        Evidence(finding, model_auroc),
-        MapSettings(layer, baseline),
-        cancelled=moved_on,
+        attribution(checkpoint, pixels, method, settings),
+        evidence,
+        settings,
+        cancelled=end_outdated_run,
     )
 
 
-@cached_data(max_entries=32, show_spinner="Explaining the study")
+@cached_data(max_entries=32, show_spinner="Making the maps of the study")
 def study_attribution(checkpoint: Checkpoint, pixels: np.ndarray, method: str, aggregation: str):
-    """One map a view, for the logit of the study's score. pixels: uint8 [n, s, s]."""
+    """One Attribution for each view, for the logit of the study's score. pixels: uint8 [n, s, s]."""
     from core.explain.attribution import attribute_study
 
-    return attribute_study(loaders.classifier(checkpoint), pixels, method, aggregation, cancelled=moved_on)
+    return attribute_study(loaders.classifier(checkpoint), pixels, method, aggregation, cancelled=end_outdated_run)
 
 
 @cached_data(max_entries=64)
-def view_trust(
-    checkpoint: Checkpoint,
-    pixels: np.ndarray,
-    place: int,
-    method: str,
-    aggregation: str,
-    model_auroc: tuple[float, float] | None,
-    finding: np.ndarray | None,
-):
-    """The checks of the map of one view, the one at `place`, for its study's score."""
-    from core.explain.faithfulness import Evidence, check_map
-    from core.explain.score_functions import StudyView
+def check_view_map(checkpoint: Checkpoint, view, method: str, evidence):
+    """The TrustReport of the map of one view for its study's score. view: StudyView. evidence: Evidence."""
+    from core.explain import faithfulness
 
-    maps = study_attribution(checkpoint, pixels, method, aggregation)
-    return check_map(
+    return faithfulness.check_map(
         loaders.classifier(checkpoint),
-        pixels[place],
-        maps[place],
-        Evidence(finding, model_auroc),
-        study=StudyView(pixels, place, aggregation),
-        cancelled=moved_on,
+        view.views[view.place],
+        study_attribution(checkpoint, view.views, method, view.aggregation)[view.place],
+        evidence,
+        study=view,
+        cancelled=end_outdated_run,
     )
 
 
 @cached_data(max_entries=8, show_spinner="Making the mean radiograph")
 def mean_radiograph(dataset: Dataset, spec: InputSpec) -> np.ndarray:
     """The mean of up to 500 radiographs of a data set, at the network's input size."""
-    from core.explain.trust_sample import mean_radiograph as made
+    from core.explain import trust_sample
 
-    return made(dataset, spec)
+    return trust_sample.mean_radiograph(dataset, spec)
 
 
 @cached_data(max_entries=64)
-def sharp(root: str, path: str, sha1: str, fit: str, size: int) -> np.ndarray:
-    """The radiograph fitted as for the network, but at least SHARP pixels a side, for display."""
+def large_pixels(root: str, path: str, sha1: str, fit: str, size: int) -> np.ndarray:
+    """The radiograph fitted as for the network, with at least SHOWN_SIDE pixels a side."""
     from core.data.pixels import read_grey, to_square
 
-    return to_square(read_grey(f"{root}/{path}"), max(size, SHARP), fit)
+    return to_square(read_grey(f"{root}/{path}"), max(size, SHOWN_SIDE), fit)
 
 
 @cached_data(max_entries=16)
@@ -117,19 +98,19 @@ def cam_maps(checkpoint: Checkpoint, pixels: np.ndarray, method: str) -> np.ndar
     from core.explain.grid_cam import cam_grid
 
     network = loaders.classifier(checkpoint)
-    return cam_grid(network, pixels, fine=method == "hires_cam", cancelled=moved_on).astype(np.float16)
+    return cam_grid(network, pixels, fine=method == "hires_cam", cancelled=end_outdated_run).astype(np.float16)
 
 
 @cached_data(max_entries=8)
-def findings(dataset: Dataset):
-    """Where abnormalities are known to be."""
+def known_findings(dataset: Dataset):
+    """The known places of abnormalities, AbnormalityMasks."""
     from core.data.abnormality_masks import AbnormalityMasks
 
     return AbnormalityMasks.of(dataset)
 
 
-def judged(checkpoint: Checkpoint) -> pd.DataFrame:
-    """The checked maps of a checkpoint; a file of a few hundred lines, read each time."""
+def checked_rows(checkpoint: Checkpoint) -> pd.DataFrame:
+    """The stored checks of a checkpoint's maps; a file of a few hundred lines, read each time."""
     from core.explain.cohort import trust_rows
 
     return trust_rows(checkpoint)

@@ -1,4 +1,4 @@
-"""An attribution map as a transparent picture, shown over its radiograph at any opacity."""
+"""A saliency map as a transparent picture over its radiograph."""
 
 import io
 
@@ -7,11 +7,11 @@ from PIL import Image
 from scipy import ndimage
 
 SIDES = "sides"
-# Perceptually even palettes, readable without colour: control points, with linear steps between them.
+# Palettes of even brightness steps, readable without colour: control points with linear steps between them.
 _POINTS = {
-    # Evidence for abnormal and for normal, in the colours of the labels, each from dim to bright.
+    # Evidence for abnormal and for normal in the colours of the labels, from dim to bright.
     SIDES: "#8A3208 #E8743B #FFC79E",
-    "other side": "#114A78 #4C9BD6 #B9DEFA",
+    "normal side": "#114A78 #4C9BD6 #B9DEFA",
     "magma": "#000004 #180F3D #440F76 #721F81 #9E2F7F #CD4071 #F1605D #FD9668 #FECA8D #FCFDBF",
     "inferno": "#000004 #1B0C41 #4A0C6B #781C6D #A52C60 #CF4446 #ED6925 #FB9B06 #F7D13D #FCFFA4",
     "viridis": "#440154 #482878 #3E4989 #31688E #26828E #1F9E89 #35B779 #6ECE58 #B5DE2B #FDE725",
@@ -31,20 +31,20 @@ PALETTES = {
     ).astype(np.uint8)
     for name, points in _POINTS.items()
 }
-OTHER = PALETTES.pop("other side")
+_NORMAL_SIDE = PALETTES.pop("normal side")
 POLARITIES = {"towards abnormal": 1.0, "towards normal": -1.0, "either way": 0.0}
 
 
 def full_strength(signed: np.ndarray) -> float:
-    """The full strength of one map, or of the maps of one study: the 99.5th percentile of the magnitude."""
+    """The value drawn at full strength in one map or the maps of a study: the 99.5th percentile of magnitudes."""
     size = np.abs(np.nan_to_num(np.asarray(signed, dtype=np.float32)))
     return float(np.percentile(size, 99.5)) or float(size.max())
 
 
 def strength(signed: np.ndarray, polarity: str, top: float | None = None) -> np.ndarray:
-    """A signed map as 0..1: one side of it, or its magnitude, over `top` (default: its own full strength).
+    """One side of a signed map, or its magnitude, divided by `top` (default: its own full strength), 0..1.
 
-    All polarities of a map share one scale, so that a weak side looks weak.
+    Both sides of a map share one scale, so a weak side looks weak.
     """
     signed = np.nan_to_num(np.asarray(signed, dtype=np.float32))
     top = full_strength(signed) if top is None else top
@@ -58,7 +58,7 @@ def is_blank(signed: np.ndarray, polarity: str) -> bool:
 
 
 def _upper(level: np.ndarray) -> np.ndarray:
-    """Positions in a palette, from a fifth upwards: its black end would only darken the radiograph."""
+    """Positions in a palette, without its lowest fifth, which would only darken the radiograph."""
     return (255 * (0.2 + 0.8 * level)).astype(np.uint8)
 
 
@@ -74,19 +74,19 @@ def overlay_png(
 def overlay(
     signed: np.ndarray, polarity: str, palette: str = SIDES, least: float = 0.0, top: float | None = None
 ) -> np.ndarray:
-    """The same as uint8 [s, s, 4]. The palette `sides` shows evidence for abnormal and for normal in two hues."""
+    """The picture of `overlay_png` as uint8 [s, s, 4]. The palette `sides` gives each kind of evidence its hue."""
     level = strength(signed, polarity, top)
     place = _upper(level)
     colours = PALETTES[palette][place]
     if palette == SIDES:
-        colours = np.where((np.nan_to_num(signed) < 0)[..., None], OTHER[place], colours)
-    # Weak parts are transparent, so that a broad coarse map does not veil the bone.
+        colours = np.where((np.nan_to_num(signed) < 0)[..., None], _NORMAL_SIDE[place], colours)
+    # Weak parts are transparent, so that a broad map does not hide the bone.
     alpha = (255 * level * (level >= least)).astype(np.uint8)[..., None]
     return np.concatenate([colours, alpha], axis=2)
 
 
 def outline_png(mask: np.ndarray, side: int) -> bytes:
-    """The border of a mask bool [s, s], as RGBA PNG of `side` pixels: dashed, visible on any background."""
+    """The dashed border of a mask bool [s, s] as RGBA PNG of `side` pixels, visible on any background."""
     large = (
         np.asarray(Image.fromarray(255 * mask.astype(np.uint8)).resize((side, side), Image.Resampling.BILINEAR)) > 127
     )
@@ -102,16 +102,16 @@ def outline_png(mask: np.ndarray, side: int) -> bytes:
 
 
 def palette_of(palette: str, signed: bool) -> str:
-    """The palette of a map: an unsigned map has no sides to colour."""
+    """The palette of a map; a map without signs has no sides to colour."""
     return "magma" if palette == SIDES and not signed else palette
 
 
 def sheet_png(
     pixels: np.ndarray, maps: list[tuple[np.ndarray, bool]], look: tuple[str, str, float], opacity: float
 ) -> bytes:
-    """The radiograph and its maps side by side, as on screen: PNG. look: polarity, palette, least strength.
+    """The radiograph and its maps side by side as PNG. look: polarity, palette, least strength.
 
-    maps: each with whether it is signed. Maps of another size than the radiograph are drawn at its size.
+    maps: each with whether it is signed. They are resized to the radiograph.
     """
     film = np.repeat(pixels[..., None], 3, axis=2).astype(np.float32)
     row, (polarity, palette, least) = [film], look

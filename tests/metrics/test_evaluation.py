@@ -8,7 +8,7 @@ from scipy.special import expit
 from sklearn import metrics
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
-from core.metrics.evaluation import evaluate, figure_names, group_table, outcome_table
+from core.metrics.evaluation import errors_first, evaluate, figure_names, group_table, outcome_table
 from core.metrics.intervals import wilson
 from core.metrics.ranking import auroc
 from core.metrics.studies import study_table
@@ -191,3 +191,16 @@ def test_a_threshold_of_nan_is_refused():
     for call in (lambda: evaluate(predictions(), np.nan), lambda: outcome_table(study_table(predictions()), np.nan)):
         with refused("threshold-nan"):
             call()
+
+
+def test_errors_come_first_and_the_views_of_a_study_stay_together():
+    rows = pd.DataFrame(
+        {
+            "outcome": ["TN", "TP", "FP", "FN", "FN", "FN", ""],
+            "score": [0.0, 0.9, 0.6, 0.4, 0.1, 0.1, 0.0],
+            "study_id": ["a", "b", "c", "d", "e", "e", "f"],
+            "image_id": ["a1", "b1", "c1", "d1", "e2", "e1", "f1"],
+        }
+    )
+    assert errors_first(rows)["image_id"].tolist() == ["e1", "e2", "d1", "c1", "b1", "a1", "f1"]
+    assert list(errors_first(rows)) == list(rows)

@@ -1,0 +1,176 @@
+"""The choices of the Saliency page: radiograph or study, methods, layer and baseline, and the look of the maps.
+
+Every choice is kept in the address.
+"""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from core.metrics.evaluation import errors_first, outcome_table
+from core.scores.view import View
+from dashboard.shared import loaders
+from dashboard.shared.overlay import PALETTES, POLARITIES
+
+MOST_LISTED = 300
+
+
+@dataclass(frozen=True)
+class Look:
+    """How maps are drawn; no map is computed again for it.
+
+    polarity: a name of POLARITIES. palette: a name of PALETTES. least: the weakest strength shown, 0..1.
+    network_pixels: whether the radiograph is shown in the network's pixels instead of larger ones.
+    """
+
+    polarity: str
+    palette: str
+    least: float
+    opacity: float
+    network_pixels: bool = False
+
+
+def choose_image(view: View, radiographs: pd.DataFrame) -> pd.Series:
+    """One radiograph, with the outcome and the score of its study; those of missed studies are listed first."""
+    studies = _outcomes(view).set_index("study_id")
+    rows = radiographs.assign(
+        outcome=radiographs["study_id"].map(studies["outcome"]), score=radiographs["study_id"].map(studies["score"])
+    )
+    options = _list_options("image", "image_id", rows, view.bone)
+    # Without a default, since Streamlit leaves a default out of the address, and the first option may change.
+    chosen = st.selectbox(
+        "Radiograph",
+        options,
+        index=None,
+        key="image",
+        bind="query-params",
+        help="Missed studies first, then false alarms.",
+    )
+    return rows.set_index("image_id", drop=False).loc[chosen or options[0]]
+
+
+def choose_study(view: View) -> pd.Series:
+    """One study with its outcome, named by its id; missed studies with the lowest scores are listed first."""
+    studies = _outcomes(view)
+    options = _list_options("study", "study_id", studies, view.bone)
+    chosen = st.selectbox("Study", options, index=None, key="study", bind="query-params", help="Missed studies first.")
+    return studies.set_index("study_id").loc[chosen or options[0]]
+
+
+def choose_methods() -> list[str]:
+    """Several methods, in the order of the registry."""
+    from core.explain.attribution import DEFAULT_PAIR
+
+    titles = method_titles()
+    chosen = st.pills(
+        "Methods",
+        list(titles),
+        selection_mode="multi",
+        default=list(DEFAULT_PAIR),
+        key="methods",
+        format_func=titles.get,
+        bind="query-params",
+        wrap=True,
+        help=_describe_methods(),
+    )
+    return [name for name in titles if name in chosen]
+
+
+def choose_method() -> str:
+    """One method."""
+    titles = method_titles()
+    return st.selectbox(
+        "Method", list(titles), key="method", format_func=titles.get, bind="query-params", help=_describe_methods()
+    )
+
+
+def method_titles() -> dict[str, str]:
+    """The title of each saliency method."""
+    from core.explain.methods import METHODS  # torch
+
+    return {name: method.title for name, method in METHODS.items()}
+
+
+def choose_look() -> Look:
+    """The controls of a Look."""
+    first, second, third, fourth, fifth = st.columns([3, 3, 3, 3, 2], vertical_alignment="bottom")
+    polarity = first.selectbox(
+        "Evidence",
+        list(POLARITIES)[::-1],
+        key="polarity",
+        bind="query-params",
+        help="The evidence that is shown: for abnormal, for normal, or both by their strength.",
+    )
+    palette = second.selectbox(
+        "Colours",
+        list(PALETTES),
+        key="palette",
+        bind="query-params",
+        help="sides: orange is evidence for abnormal, blue for normal. The others show the strength alone.",
+    )
+    opacity = third.slider("Opacity", 0, 100, 60, 5, key="opacity", format="%d%%", bind="query-params")
+    least = fourth.slider(
+        "Weakest shown",
+        0,
+        95,
+        0,
+        5,
+        key="least",
+        format="%d%%",
+        bind="query-params",
+        help="Weaker parts of a map are hidden; in per cent of its strongest part.",
+    )
+    network_pixels = fifth.toggle(
+        "Network's pixels",
+        key="network_pixels",
+        bind="query-params",
+        help="Show the radiograph in the pixels that the network receives, instead of larger.",
+    )
+    return Look(polarity, palette, least / 100, opacity / 100, network_pixels)
+
+
+def choose_layer_and_baseline() -> tuple[str, str]:
+    """The layer of a CAM ('' for the method's own choice) and the name of a baseline."""
+    with st.expander("Layer and baseline"):
+        left, right = st.columns(2)
+        layer = left.text_input(
+            "Layer of a CAM",
+            key="layer",
+            bind="query-params",
+            placeholder="chosen by the method",
+            help="The name of a module of the network.",
+        )
+        baseline = right.selectbox(
+            "Baseline",
+            ["black", "blur", "grey", "mean"],
+            key="baseline",
+            bind="query-params",
+            help="The picture without evidence that a method compares with. mean: the mean of this data set.",
+        )
+    return layer.strip(), baseline
+
+
+def _outcomes(view: View) -> pd.DataFrame:
+    return outcome_table(loaders.studies(view.every_bone), view.threshold)
+
+
+def _list_options(key: str, column: str, rows: pd.DataFrame, bone: str) -> list[str]:
+    """The names to choose from, of a bone where it has any. Sets the first where the address names none of `rows`."""
+    of_bone = rows[rows["bone"] == bone] if bone else rows
+    options = errors_first(rows if of_bone.empty else of_bone)[column].head(MOST_LISTED).tolist()
+    wanted = st.session_state.get(key) or st.query_params.get(key)
+    if wanted in set(rows[column]):
+        return options if wanted in options else [wanted, *options]
+    st.session_state[key] = options[0]
+    return options
+
+
+def _describe_methods() -> str:
+    """Each method in one line, with its source."""
+    from core.explain.methods import METHODS  # torch
+
+    lines = [
+        f"- **{method.title}** ({method.source}): {method.call.__doc__.splitlines()[0]}" for method in METHODS.values()
+    ]
+    return "\n".join(lines)
