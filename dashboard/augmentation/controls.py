@@ -1,6 +1,6 @@
-"""The augmentation that is chosen: one line of text in the address, moved by sliders, presets, files and names.
+"""The chosen augmentation: one line of text in the address, changed by sliders, presets, files and saved names.
 
-The text is the value; a slider only changes its own field of it, so what a slider cannot show exactly stays exact.
+The text is the value. A slider changes only its own field, so the other fields keep all their digits.
 """
 
 from contextlib import suppress
@@ -11,125 +11,126 @@ from streamlit.errors import StreamlitAPIException
 
 from core.data.augment import LIMITS, PRESETS, Augmentation, list_named
 from core.errors import OverreadError
+from core.models.checkpoint import Checkpoint
 from dashboard.shared import loaders, widgets
 
-# Field, name with its unit, factor from what is stored to what is shown, and the slider's step.
+# Field, label with its unit, factor from the stored to the shown number, and the slider's step.
 CONTROLS = {
     "Geometry": [
         ("horizontal_flip", "Flip left-right (% of samples)", 100, 1),
         ("vertical_flip", "Flip top-bottom (% of samples)", 100, 1),
         ("rotation", "Rotation (up to degrees)", 1, 1), ("translation", "Shift (up to % of the side)", 100, 0.5),
-        ("scale", "Scale (1 +- %)", 100, 1), ("shear", "Shear (up to degrees)", 1, 0.5),
-        ("perspective", "Perspective (corners in by up to % of half the side)", 100, 1),
+        ("scale", "Scale (up to +- %)", 100, 1), ("shear", "Shear (up to degrees)", 1, 0.5),
+        ("perspective", "Perspective (corners, up to % of half the side)", 100, 1),
         ("crop", "Random crop, resized (% of samples)", 100, 1),
-        ("crop_area", "Area a crop keeps (at least %)", 100, 1),
-        ("crop_aspect", "Aspect of a crop (up to % off square)", 100, 1),
+        ("crop_area", "Area of a crop (at least %)", 100, 1),
+        ("crop_aspect", "Aspect of a crop (up to % from square)", 100, 1),
     ],
     "Grey levels": [
-        ("brightness", "Brightness (+- % of the range)", 100, 1), ("contrast", "Contrast (1 +- %)", 100, 1),
-        ("gamma", "Gamma (up to % off 1)", 100, 1), ("equalisation", "Histogram equalisation (% of samples)", 100, 1),
-        ("clahe", "CLAHE (% of samples)", 100, 1), ("clahe_limit", "Its clip limit (up to, times the mean)", 1, 0.5),
+        ("brightness", "Brightness (up to +- % of the range)", 100, 1), ("contrast", "Contrast (up to +- %)", 100, 1),
+        ("gamma", "Gamma (up to % from 1)", 100, 1), ("equalisation", "Histogram equalisation (% of samples)", 100, 1),
+        ("clahe", "CLAHE (% of samples)", 100, 1), ("clahe_limit", "CLAHE clip limit (up to, times the mean)", 1, 0.5),
         ("inversion", "Inversion (% of samples)", 100, 1),
     ],
     "Detail": [
         ("noise", "Noise (up to % of the range)", 100, 0.5), ("blur", "Blur (up to % of the side)", 100, 0.1),
-        ("sharpness", "Sharpness (1 +- %)", 100, 1), ("erasing", "Erased square (% of samples)", 100, 1),
-        ("erasing_area", "Its area (up to % of the image)", 100, 1),
+        ("sharpness", "Sharpness (up to +- %)", 100, 1), ("erasing", "Erased square (% of samples)", 100, 1),
+        ("erasing_area", "Area of the square (up to % of the image)", 100, 1),
     ],
     "Mixing": [
         ("mixup", "MixUp with another radiograph (% of samples)", 100, 1),
-        ("mixup_alpha", "Its alpha (larger: more even)", 1, 0.05),
+        ("mixup_alpha", "MixUp alpha (larger: more even)", 1, 0.05),
         ("cutmix", "CutMix with another radiograph (% of samples)", 100, 1),
     ],
 }  # fmt: skip
-FIELDS = {field: (factor, step) for controls in CONTROLS.values() for field, _, factor, step in controls}
+FACTORS = {field: factor for controls in CONTROLS.values() for field, _, factor, _ in controls}
 
 
-def choose(checkpoint) -> Augmentation:
-    """Controls for every field, begun from the address, else from the model's recipe. The last good value on error."""
-    begin(checkpoint)
+def choose_augmentation(checkpoint: Checkpoint | None) -> Augmentation:
+    """Draw controls for every field. Returns the last valid augmentation where the text is invalid."""
+    set_first_text(checkpoint)
     st.selectbox(
-        "Begin from",
-        list(known()),
+        "Start from",
+        list(named_augmentations()),
         index=None,
-        placeholder="A preset, a checkpoint, a saved name",
+        placeholder="Preset, model or saved name",
         key="preset",
-        on_change=_take_known,
+        on_change=_choose_named,
     )
     text = st.text_input(
         "Specification",
         key="spec",
         bind="query-params",
-        help="All that is set, in the address as well: NAME:NUMBER, separated by commas; 'none' for nothing.",
+        help="The whole augmentation, also in the address: NAME:NUMBER, separated by commas, or 'none'.",
     )
-    augmentation = last_good(text)
+    augmentation = last_valid(text)
     for group, controls in CONTROLS.items():
         with st.expander(
             group, expanded=group == "Geometry" or any(field in augmentation.to_dict() for field, *_ in controls)
         ):
-            for field, words, factor, step in controls:
+            for field, label, factor, step in controls:
                 low, high = LIMITS[field]
                 st.session_state[f"aug_{field}"] = float(round(getattr(augmentation, field) * factor, 9))
                 st.slider(
-                    words, float(low * factor), float(high * factor), step=float(step), format="%.3g",
-                    key=f"aug_{field}", on_change=_take_slider, args=(field,),
+                    label, float(low * factor), float(high * factor), step=float(step), format="%.3g",
+                    key=f"aug_{field}", on_change=_choose_slider, args=(field,),
                 )  # fmt: skip
     return augmentation
 
 
-def begin(checkpoint) -> None:
-    """On the first look, and on coming back: the address, else what was last here, else the model's own, else light."""
+def set_first_text(checkpoint: Checkpoint | None) -> None:
+    """On each visit: the text of the address, else of the last visit, else the model's own augmentation, else light."""
     if "spec" in st.session_state or "spec" in st.query_params:
         return
     own = Augmentation.from_dict(checkpoint.recipe.get("augmentation", {})) if checkpoint else PRESETS["none"]
-    # Samples that all look alike would say nothing.
+    # Without an augmentation, all samples would be the same.
     own = PRESETS["light"] if own == PRESETS["none"] else own
-    begin_with("spec", st.session_state.get("spec_good", own.to_text()))
+    set_first_value("spec", st.session_state.get("spec_valid", own.to_text()))
 
 
-def begin_with(key: str, value: str) -> None:
-    """What a widget that lives in the address begins with; it would leave that out of the address itself."""
+def set_first_value(key: str, value: str) -> None:
+    """Set the first value of a widget that is bound to the address, which leaves a default out of the address."""
     st.session_state[key] = value
-    # Once it is bound it keeps the address itself, and nobody else may.
+    # Once the widget is bound, Streamlit writes the address and refuses this.
     with suppress(StreamlitAPIException):
         st.query_params[key] = value
 
 
-def last_good(text: str) -> Augmentation:
-    """What the text means; where it means nothing, the message and what was last understood."""
+def last_valid(text: str) -> Augmentation:
+    """The augmentation of a text; where that is invalid, draw the reason and return the last valid one."""
     try:
         augmentation = Augmentation.from_text(text)
-        st.session_state["spec_good"] = augmentation.to_text()
+        st.session_state["spec_valid"] = augmentation.to_text()
     except OverreadError as error:
         st.session_state["spec_error"] = str(error)
-        augmentation = Augmentation.from_text(st.session_state.get("spec_good", "none"))
+        augmentation = Augmentation.from_text(st.session_state.get("spec_valid", "none"))
     if error := st.session_state.pop("spec_error", ""):
-        widgets.empty("The last good one is kept", error)
+        widgets.empty("The last valid augmentation is kept", error)
     return augmentation
 
 
-def known() -> dict[str, Augmentation]:
-    """What one may begin from, or compare with: presets, each checkpoint's own, and the names of this workspace."""
+def named_augmentations() -> dict[str, Augmentation]:
+    """Presets, the augmentation of each checkpoint, and those saved in this workspace."""
     found = dict(PRESETS)
     for name, checkpoint in loaders.checkpoints()[0].items():
         try:
             found[f"as {name}"] = Augmentation.from_dict(checkpoint.recipe.get("augmentation", {}))
         except OverreadError:
-            continue  # of a newer version; the Runs page says so
+            continue  # written by a newer version, as the Runs page reports
     return found | {f"saved: {name}": augmentation for name, augmentation in list_named()[0].items()}
 
 
-def take(augmentation: Augmentation) -> None:
-    """Make it the one that is chosen. Only in a callback."""
+def choose_next(augmentation: Augmentation) -> None:
+    """Make it the chosen augmentation. Only in a callback."""
     st.session_state["spec"] = augmentation.to_text()
 
 
-def _take_known() -> None:
-    if (name := st.session_state["preset"]) in (found := known()):
-        take(found[name])
+def _choose_named() -> None:
+    if (name := st.session_state["preset"]) in (found := named_augmentations()):
+        choose_next(found[name])
     st.session_state["preset"] = None
 
 
-def _take_slider(field: str) -> None:
-    good = Augmentation.from_text(st.session_state.get("spec_good", "none"))
-    take(replace(good, **{field: round(st.session_state[f"aug_{field}"] / FIELDS[field][0], 9)}))
+def _choose_slider(field: str) -> None:
+    valid = Augmentation.from_text(st.session_state.get("spec_valid", "none"))
+    choose_next(replace(valid, **{field: round(st.session_state[f"aug_{field}"] / FACTORS[field], 9)}))

@@ -1,4 +1,4 @@
-"""An augmentation in and out: JSON down and up, under a name for the next training run, and beside another one."""
+"""An augmentation as a file, under a name for the next training run, and compared with another one."""
 
 import shlex
 
@@ -12,8 +12,8 @@ from dashboard.augmentation import controls
 from dashboard.shared import widgets
 
 
-def show(augmentation: Augmentation, dataset_name: str, recipe: str) -> None:
-    """Three folds: files, the next run, the difference."""
+def draw_files(augmentation: Augmentation, dataset_name: str, recipe: str) -> None:
+    """Draw three folds: the file, the next run, the comparison."""
     with st.expander("File"):
         st.download_button(
             "Download as JSON",
@@ -24,33 +24,36 @@ def show(augmentation: Augmentation, dataset_name: str, recipe: str) -> None:
             icon=":material/download:",
             width="stretch",
         )
-        # A new key after each file, so that the same file can be given again.
+        # A new key after each file, so that the same file can be uploaded again.
         key = f"upload_{st.session_state.get('uploads', 0)}"
-        st.file_uploader("Upload JSON", type="json", key=key, on_change=_take_file, args=(key,))
+        st.file_uploader("Upload JSON", type="json", key=key, on_change=_choose_file, args=(key,))
     with st.expander("Use for the next training run"):
-        save(augmentation, dataset_name, recipe)
-    with st.expander("Difference from another"):
-        compare(augmentation)
+        draw_save(augmentation, dataset_name, recipe)
+    with st.expander("Compare with another"):
+        draw_comparison(augmentation)
 
 
-def _take_file(key: str) -> None:
-    """The callback of the uploader: a good file is taken, a bad one is a message and changes nothing."""
+def _choose_file(key: str) -> None:
+    """The callback of the uploader: choose the augmentation of a valid file, or keep the reason why it is invalid."""
     file = st.session_state.get(key)
     if file is None:
         return
     try:
-        # Half of a great file would be no JSON either, and its size is the better message.
+        # Checked first, since a file of another kind fails by its size with a better message.
         if file.size > 4 * MOST_CHARACTERS:
-            raise OverreadError(f"it has {file.size:,} bytes; expected a JSON object of at most {MOST_CHARACTERS:,}.")
-        controls.take(Augmentation.from_json(file.getvalue().decode("utf-8")))
+            raise OverreadError(
+                f"it has {file.size:,} bytes; expected a JSON object of at most {MOST_CHARACTERS:,} characters.",
+                code="augmentation-file-too-large",
+            )
+        controls.choose_next(Augmentation.from_json(file.getvalue().decode("utf-8")))
     except (OverreadError, UnicodeDecodeError) as error:
         reason = str(error) if isinstance(error, OverreadError) else f"it is not text in UTF-8 ({error.reason})."
         st.session_state["spec_error"] = f"{file.name[:60]}: {reason}"
     st.session_state["uploads"] = st.session_state.get("uploads", 0) + 1
 
 
-def save(augmentation: Augmentation, dataset_name: str, recipe: str) -> None:
-    """Under a name in the workspace, and the command that trains with just this."""
+def draw_save(augmentation: Augmentation, dataset_name: str, recipe: str) -> None:
+    """Draw the form that saves it under a name, and the command that trains with it."""
     name = st.text_input("Name", key="spec_name", placeholder=f"spec-{augmentation.hash()}")
     name = name or f"spec-{augmentation.hash()}"
     if st.button("Save under this name", key="save_spec", icon=":material/save:", width="stretch"):
@@ -58,11 +61,11 @@ def save(augmentation: Augmentation, dataset_name: str, recipe: str) -> None:
             st.session_state["spec_saved"] = (name, save_named(name, augmentation) and augmentation.hash())
         except OverreadError as error:
             st.session_state.pop("spec_saved", None)
-            widgets.empty("Not saved", str(error))
+            widgets.empty("The augmentation is not saved", str(error))
     for broken, reason in list_named()[1].items():
         widgets.note(f"{broken}: {reason}")
     if st.session_state.get("spec_saved") == (name, augmentation.hash()):
-        widgets.note("Saved. It trains with just this, or not at all:")
+        widgets.note("Saved. This command trains with it, and refuses if the saved augmentation has changed:")
         st.code(
             f"python -m core train {shlex.quote(recipe)} --data {shlex.quote(dataset_name)} --out {name}-run "
             f"--augmentation {name}@{augmentation.hash()}",
@@ -71,16 +74,16 @@ def save(augmentation: Augmentation, dataset_name: str, recipe: str) -> None:
         )
 
 
-def compare(augmentation: Augmentation) -> None:
-    """The fields in which it differs from another one."""
-    others = controls.known()
-    name = st.selectbox("Beside", list(others), index=None, placeholder="Another one", key="beside")
+def draw_comparison(augmentation: Augmentation) -> None:
+    """Draw the fields in which it differs from another one."""
+    others = controls.named_augmentations()
+    name = st.selectbox("Other augmentation", list(others), index=None, placeholder="Choose one", key="beside")
     if not name:
         return
     rows = difference(augmentation, others[name])
     if not rows:
-        widgets.note(f"The same as {name}: {augmentation.hash()}.")
+        widgets.note(f"It equals {name}: {augmentation.hash()}.")
         return
     table = pd.DataFrame(rows, columns=["Field", "This", name])
     st.dataframe(table, hide_index=True, height="content")
-    widgets.note(f"This is {augmentation.hash()}, {name} is {others[name].hash()}.")
+    widgets.note(f"This one: {augmentation.hash()}. {name}: {others[name].hash()}.")

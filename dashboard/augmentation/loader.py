@@ -1,4 +1,4 @@
-"""The samples of the playground, and the network's scores of them, cached by pixels and augmentation."""
+"""Samples of an augmentation and the network's scores of them, cached by pixels and augmentation."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,8 @@ from core.models.checkpoint import Checkpoint
 from dashboard.shared import loaders
 from dashboard.shared.cache import cached_data, cached_resource
 
-MASKS, LESION_DRAWS = 100, 16
+# Radiographs with a known finding, and draws of each, from which the loss of findings is counted.
+MASKS, RETENTION_DRAWS = 100, 16
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,7 @@ def square(film: Film, spec: InputSpec) -> np.ndarray:
 
 @cached_data(max_entries=4)
 def epoch_ids(dataset: Dataset, checkpoint: Checkpoint | None) -> list[str]:
-    """The radiographs of an epoch, to mix with: those the checkpoint learned from where any are in this data set, else
-    the labelled of train."""
+    """The radiographs to mix with: those that trained the checkpoint, or without any the labelled ones of train."""
     index = loaders.index(dataset)
     if checkpoint is not None:
         learned = index[index["sha1"].map(checkpoint.learned()) == "train"]
@@ -58,16 +58,16 @@ def epoch_ids(dataset: Dataset, checkpoint: Checkpoint | None) -> list[str]:
 
 @cached_resource(max_entries=4)
 def radiographs(dataset: Dataset) -> pd.DataFrame:
-    """The radiographs to choose from: image_id, path, sha1, study_id, bone. Shared: nobody may change it."""
-    # Not copied with each move of a slider, as cached data would be: an archive has tens of thousands of rows.
+    """The radiographs to choose from: image_id, path, sha1, study_id, bone. Shared, so callers must not change it."""
+    # Cached data would be copied at each move of a slider, and an archive has tens of thousands of rows.
     return loaders.index(dataset)[["image_id", "path", "sha1", "study_id", "bone"]]
 
 
 def samples(
     dataset: Dataset, spec: InputSpec, checkpoint: Checkpoint | None, draws: Draws, count: int
 ) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
-    """The original uint8 [s, s], its samples float32 [n, s, s] as training would have them, and their draws."""
-    # The checkpoint decides only whom a radiograph is mixed with.
+    """The original uint8 [s, s], its samples float32 [n, s, s] exactly as in training, and their draws."""
+    # The checkpoint only decides which radiographs are mixed in.
     return _samples(dataset, spec, checkpoint if draws.augmentation.mixes else None, draws, count)
 
 
@@ -84,10 +84,10 @@ def _samples(dataset: Dataset, spec: InputSpec, checkpoint: Checkpoint | None, d
     def read(wanted: str) -> np.ndarray:
         return square(Film(dataset.root, *files[wanted]), spec)
 
-    everyone = epoch_ids(dataset, checkpoint) if augmentation.mixes else ()
-    # On the device of training, since only there the samples equal those of training to the bit.
+    partners = epoch_ids(dataset, checkpoint) if augmentation.mixes else ()
+    # The device of training, since only there the samples are bit for bit those of training.
     device = pick_device()[0]
-    units, drawn = preview(augmentation, read, draws.image_id, draws.seed, range(count), everyone, device)
+    units, drawn = preview(augmentation, read, draws.image_id, draws.seed, range(count), partners, device)
     return read(draws.image_id), units[:, 0].cpu().numpy(), drawn
 
 
@@ -106,7 +106,7 @@ def scores(checkpoint: Checkpoint, original: np.ndarray, samples: np.ndarray) ->
 
 @cached_data(max_entries=1024)
 def draw_logits(checkpoint: Checkpoint, original: np.ndarray, draws: Draws, first: int, last: int) -> np.ndarray:
-    """Logits of some epochs' draws of one radiograph, nothing mixed, float64 [last - first]."""
+    """Logits of one radiograph in the epochs from `first` to before `last`, without mixing, float64 [last - first]."""
     from core.scores import augmentation_stability
 
     classifier = loaders.classifier(checkpoint)
@@ -115,8 +115,8 @@ def draw_logits(checkpoint: Checkpoint, original: np.ndarray, draws: Draws, firs
     )
 
 
-def judged(checkpoint: Checkpoint, dataset: Dataset, augmentation: Augmentation, seed: int) -> pd.DataFrame:
-    """The stored draws of a sample of radiographs: `core.scores.augmentation_stability.stability_rows`."""
+def stored_draws(checkpoint: Checkpoint, dataset: Dataset, augmentation: Augmentation, seed: int) -> pd.DataFrame:
+    """The rows of `core.scores.augmentation_stability.stability_rows` that are stored."""
     from core.scores.augmentation_stability import DRAWS, stability_file, stored_rows
 
     return stored_rows(stability_file(checkpoint, dataset, augmentation, DRAWS, seed))
@@ -124,7 +124,7 @@ def judged(checkpoint: Checkpoint, dataset: Dataset, augmentation: Augmentation,
 
 @cached_data(max_entries=16)
 def split_ids(dataset: Dataset, checkpoint: Checkpoint, split: str) -> set[str]:
-    """The radiographs of a split as this checkpoint sees it."""
+    """The radiographs of a split; those that trained the checkpoint are in train, whatever the index says."""
     from core.scores.predictions import effective_splits
 
     index = loaders.index(dataset)
@@ -132,14 +132,14 @@ def split_ids(dataset: Dataset, checkpoint: Checkpoint, split: str) -> set[str]:
 
 
 @cached_data(max_entries=128)
-def lesions(dataset: Dataset, spec: InputSpec, augmentation: Augmentation, seed: int) -> dict:
-    """`core.data.lesion_retention.retention_facts` over a sample of the data set."""
+def retention(dataset: Dataset, spec: InputSpec, augmentation: Augmentation, seed: int) -> dict:
+    """`core.data.lesion_retention.retention_facts` of a sample of the data set."""
     from core.data.lesion_retention import retention_facts, retention_table
 
-    return retention_facts(retention_table(augmentation, _masks(dataset, spec), seed, LESION_DRAWS))
+    return retention_facts(retention_table(augmentation, _masks(dataset, spec), seed, RETENTION_DRAWS))
 
 
-@cached_resource(max_entries=4, show_spinner="Reading the places of abnormalities")
+@cached_resource(max_entries=4, show_spinner="Reading the known findings")
 def _masks(dataset: Dataset, spec: InputSpec):
     from core.data.lesion_retention import known_masks
 

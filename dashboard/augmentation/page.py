@@ -1,45 +1,47 @@
-"""The augmentation playground: the very pixels that training learns from, of one radiograph, moved by sliders."""
+"""The Augmentation page: the pixels that training sees, of one radiograph, changed with sliders."""
 
 import streamlit as st
 
 from core.scores.view import View
-from dashboard.augmentation import controls, files, guard, model_scores, samples
+from dashboard.augmentation import controls
+from dashboard.augmentation.files import draw_files
+from dashboard.augmentation.retention import draw_retention
+from dashboard.augmentation.samples import draw_samples
+from dashboard.augmentation.sampling import choose_sampling, input_spec, network_of
+from dashboard.augmentation.stability import draw_stability
 from dashboard.shared import selection, widgets
 
-RECIPE = "original-cnn-64"
+# The recipe in the command that trains with the augmentation, where no model is chosen.
+DEFAULT_RECIPE = "original-cnn-64"
 
 
-def show() -> None:
+def draw_page() -> None:
     view = selection.current()
-    checkpoint = samples.network_of(view.source)
-    spec = samples.input_spec(view.source)
-    widgets.heading(
-        "Augmentation",
-        view.dataset,
-        f"{spec.size} px, the input size of {checkpoint.name}" if checkpoint else f"{spec.size} px",
-    )
-    playground(view)
+    checkpoint, spec = network_of(view.source), input_spec(view.source)
+    size = f"{spec.size} px, the input size of {checkpoint.name}" if checkpoint else f"{spec.size} px"
+    widgets.heading("Augmentation", view.dataset, size)
+    draw_playground(view)
 
 
 @st.fragment
-def playground(view: View) -> None:
-    """All that a slider moves, and nothing else of the page."""
-    checkpoint = samples.network_of(view.source)
+def draw_playground(view: View) -> None:
+    """Draw all that depends on the sliders; a slider runs this part of the page alone."""
+    checkpoint = network_of(view.source)
     with widgets.guarded():
         with st.container(key="playground"):
             left, right = st.columns([1, 3], gap="medium")
         with left:
-            augmentation = controls.choose(checkpoint)
-            files.show(augmentation, view.source.data, checkpoint.recipe["name"] if checkpoint else RECIPE)
+            augmentation = controls.choose_augmentation(checkpoint)
+            draw_files(augmentation, view.source.data, checkpoint.recipe["name"] if checkpoint else DEFAULT_RECIPE)
         with right:
-            sampling = samples.choose(view, augmentation)
+            sampling = choose_sampling(view, augmentation)
             above = st.container()
-            samples.show(view, sampling)
-            # After the samples, which are what one waits for.
+            draw_samples(view, sampling)
+            # Drawn after the samples, since the visitor waits for those.
             with above:
-                guard.show(view, sampling)
+                draw_retention(view, sampling)
             if checkpoint is not None:
-                model_scores.show(view, sampling)
+                draw_stability(view, sampling)
 
 
-show()
+draw_page()

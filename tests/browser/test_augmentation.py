@@ -1,4 +1,4 @@
-"""The augmentation playground in a real browser: sliders, the address, good and bad files, saved names."""
+"""The Augmentation page in a real browser: sliders, the address, valid and invalid files, saved names."""
 
 import json
 import re
@@ -58,7 +58,7 @@ def open_fold(page, name):
     page.wait_for_timeout(500)
 
 
-def test_the_address_holds_the_augmentation_and_a_slider_changes_it(page):
+def test_the_address_has_the_augmentation_and_a_slider_changes_it(page):
     assert spec_of(page) == SPEC and shown_hash(page) == SPEC.hash() and page.locator(".gallery .card").count() == 13
     page.locator(".st-key-aug_scale input").focus()
     page.keyboard.press("ArrowRight")
@@ -84,7 +84,7 @@ def test_the_address_holds_the_augmentation_and_a_slider_changes_it(page):
     ],
     ids=["range", "unknown", "version", "noise", "bytes"],
 )
-def test_a_bad_file_gives_a_reason_and_changes_nothing(page, content, says):
+def test_an_invalid_file_is_answered_with_a_reason_and_changes_nothing(page, content, says):
     open_fold(page, "File")
     page.locator("input[type=file]").set_input_files(
         {"name": "spec.json", "mimeType": "application/json", "buffer": content}
@@ -92,7 +92,8 @@ def test_a_bad_file_gives_a_reason_and_changes_nothing(page, content, says):
     page.wait_for_selector(".empty", timeout=60_000)
     ready(page)
     assert (
-        says in page.locator(".empty").inner_text() and "last good one is kept" in page.locator(".empty").inner_text()
+        says in page.locator(".empty").inner_text()
+        and "last valid augmentation is kept" in page.locator(".empty").inner_text()
     )
     assert spec_of(page) == SPEC and shown_hash(page) == SPEC.hash()
 
