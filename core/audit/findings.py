@@ -11,12 +11,16 @@ _ORDER = ("fail", "alarm", "note", "pass")
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check. key: the check's name in links. level: fail (training refuses), alarm, note or pass."""
+    """The result of one check. key: the check's name in links. level: fail (training refuses), alarm, note or pass.
+
+    has_evidence: whether the audit has radiographs, files or figures to show for it.
+    """
 
     key: str
     title: str
     level: str
     words: str
+    has_evidence: bool = False
 
     @property
     def mark(self) -> str:
@@ -60,7 +64,7 @@ def _patient_overlap(audit: Audit) -> Finding:
         more = ", ..." if len(audit.patient_overlap) > 3 else ""
         patients = count_text(len(audit.patient_overlap), "patient")
         words = f"{patients} in more than one split ({names}{more}); training refuses this data set"
-        return Finding("overlap", title, "fail", words)
+        return Finding("overlap", title, "fail", words, True)
     without = audit.radiographs_without_patient
     if not audit.patients_known:
         words = "cannot be judged: no patient is known; groups of copies are used instead"
@@ -79,13 +83,13 @@ def _copies_across_studies(audit: Audit) -> Finding:
     splits = sum(len({row["split"] for row in group}) > 1 for group in groups)
     patients = sum(len({row["patient"] for row in group} - {None}) > 1 for group in groups)
     words = f"{count_text(len(groups), 'group')} of copies, {splits} across splits and {patients} across known patients"
-    return Finding("across", title, "alarm", words)
+    return Finding("across", title, "alarm", words, True)
 
 
 def _count(key: str, title: str, entries: list, level: str, unit: str, words: str) -> Finding:
     if not entries:
         return Finding(key, title, "pass", "none")
-    return Finding(key, title, level, f"{count_text(len(entries), unit)} {words}")
+    return Finding(key, title, level, f"{count_text(len(entries), unit)} {words}", True)
 
 
 def _shortcut(audit: Audit) -> Finding:
@@ -96,4 +100,4 @@ def _shortcut(audit: Audit) -> Finding:
     interval = "" if low is None else f" ({low:.3f}-{high:.3f})"
     words = f"the label is predicted from size, view, bone and grey levels alone with AUROC {value:.3f}{interval}"
     level = "alarm" if (low or value) > 0.6 else "pass"
-    return Finding("shortcut", title, level, words)
+    return Finding("shortcut", title, level, words, True)

@@ -1,4 +1,4 @@
-"""The galleries of an audit: each finding as cards of its radiographs, or as a table where there is nothing to show."""
+"""The gallery of each finding of an audit: cards of radiographs, or a table of files, or a chart."""
 
 from html import escape
 
@@ -7,31 +7,31 @@ import streamlit as st
 
 from core.audit.audit import QUALITY_CHECKS, Audit
 from core.data.index import Dataset
-from dashboard.audit import charts as shortcut
+from dashboard.audit.charts import shortcut_areas
 from dashboard.audit.loader import measured
 from dashboard.shared import loaders, widgets
 
 PER_PAGE = 24
-# So many radiographs of one card are drawn; its words name all of them.
+# The number of radiographs drawn on one card.
 _MOST = 4
 _UNITS = {"films": "films", "noise": "noise", "contrast": "grey levels", "short side": "px", "elongation": "to 1"}
 _SHARES = ("metal", "border")
 
 
-def show(dataset: Dataset, found: Audit, key: str) -> None:
-    """What belongs to the verdict `key`."""
+def draw_gallery(dataset: Dataset, audit: Audit, key: str) -> None:
+    """Draw the gallery of the finding with this key."""
     if key == "shortcut":
-        show_shortcut(found)
+        draw_shortcut(audit)
     elif key in ("unreadable", "stray", "conflicts", "converted"):
-        show_reasons(getattr(found, key))
+        draw_files(getattr(audit, key))
     else:
-        show_cards(dataset, found, key)
+        draw_cards(dataset, audit, key)
 
 
-def show_cards(dataset: Dataset, found: Audit, key: str) -> None:
-    """One page of cards."""
+def draw_cards(dataset: Dataset, audit: Audit, key: str) -> None:
+    """Draw one page of cards."""
     makers = {"overlap": _patients, "across": _copies, "within": _copies, "labels": _conflicts}
-    entries = entries_of(found, key)
+    entries = entries_of(audit, key)
     pages = -(-len(entries) // PER_PAGE)
     if st.session_state.get("audit_page_of", key) != key:
         st.session_state["audit_page"] = 1
@@ -39,50 +39,51 @@ def show_cards(dataset: Dataset, found: Audit, key: str) -> None:
     page = min(st.session_state.get("audit_page", 1), pages)
     part = entries[(page - 1) * PER_PAGE : page * PER_PAGE]
     rows = measured(dataset)
-    widgets.gallery(makers.get(key, _odd)(dataset, rows, part, key), "17rem" if key in makers else "13rem")
+    widgets.gallery(makers.get(key, _quality)(dataset, rows, part, key), "17rem" if key in makers else "13rem")
     if pages > 1:
         with st.container(horizontal_alignment="center"):
             st.pagination(pages, key="audit_page", bind="query-params")
 
 
-def entries_of(found: Audit, key: str) -> list:
-    """What a verdict counts, one entry a card."""
+def entries_of(audit: Audit, key: str) -> list:
+    """The entries of a finding, one for each card."""
     if key.startswith("quality:"):
-        return found.quality.get(key.removeprefix("quality:"), [])
+        return audit.quality.get(key.removeprefix("quality:"), [])
     return {
-        "overlap": found.patient_overlap,
-        "across": found.duplicates_across,
-        "within": found.duplicates_within,
-        "labels": found.label_conflicts,
+        "overlap": audit.patient_overlap,
+        "across": audit.duplicates_across,
+        "within": audit.duplicates_within,
+        "labels": audit.label_conflicts,
     }[key]
 
 
-def show_reasons(entries: list[dict]) -> None:
-    """Files and reasons, all of them, to be sorted and searched."""
+def draw_files(entries: list[dict]) -> None:
+    """Draw a table of all files with their reasons."""
     table = pd.DataFrame(entries, columns=["path", "reason"])
     st.dataframe(table, hide_index=True, height=min(36 * len(table) + 40, 560))
-    st.download_button("All of them as CSV", table.to_csv(index=False), "files.csv", "text/csv", on_click="ignore")
+    st.download_button("Download CSV", table.to_csv(index=False), "files.csv", "text/csv", on_click="ignore")
 
 
-def show_shortcut(found: Audit) -> None:
-    """How well the label is guessed from each group of measures."""
-    widgets.show_figure(shortcut.shortcut(found.shortcut, found.shortcut_by), "shortcut")
+def draw_shortcut(audit: Audit) -> None:
+    """Draw the AUROC of the label predicted from each group of measures."""
+    widgets.show_figure(shortcut_areas(audit.shortcut, audit.shortcut_by), "shortcut")
     widgets.note(
-        "Gradient-boosted trees over these columns alone, out of five folds that keep patients together; a study's "
-        "score is the mean over its radiographs. No pixel of the anatomy is seen, so a network can reach as much "
-        "without looking at it: judge its AUROC against this one, not against a half."
+        "Gradient-boosted trees predict the label from these measures alone, with five folds that keep patients "
+        "together; a study's score is the mean over its radiographs. A network can reach this AUROC without using the "
+        "anatomy, so compare its AUROC with this one, not with 0.5."
     )
 
 
 def _patients(dataset: Dataset, rows: pd.DataFrame, part: list, key: str) -> list[str]:
-    of_patient = rows[rows["patient_id"].isin([entry["patient"] for entry in part])].groupby("patient_id")
+    by_patient = rows[rows["patient_id"].isin([entry["patient"] for entry in part])].groupby("patient_id")
     cards = []
     for entry in part:
-        mine = of_patient.get_group(entry["patient"])
-        # One of each side first, so that both can be compared.
+        mine = by_patient.get_group(entry["patient"])
+        # The splits take turns, so that both are among the first radiographs.
         shown = mine.assign(turn=mine.groupby("split").cumcount()).sort_values(["turn", "split"])
-        sides = ", ".join(f"{count} in {split}" for split, count in mine["split"].value_counts().sort_index().items())
-        words = f"<div><b>{escape(entry['patient'])}</b></div><small>{sides} radiographs</small>"
+        counts = mine["split"].value_counts().sort_index()
+        splits = ", ".join(f"{count} in {split}" for split, count in counts.items())
+        words = f"<div><b>{escape(entry['patient'])}</b></div><small>Radiographs: {splits}</small>"
         cards.append(widgets.card(_pictures(dataset, shown), words))
     return cards
 
@@ -113,7 +114,7 @@ def _conflicts(dataset: Dataset, rows: pd.DataFrame, part: list, key: str) -> li
     return cards
 
 
-def _odd(dataset: Dataset, rows: pd.DataFrame, part: list, key: str) -> list[str]:
+def _quality(dataset: Dataset, rows: pd.DataFrame, part: list, key: str) -> list[str]:
     column = QUALITY_CHECKS[key.removeprefix("quality:")].column
     cards = []
     for row in rows.loc[part].itertuples():

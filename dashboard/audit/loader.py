@@ -1,4 +1,4 @@
-"""The audit that is kept of a data set, and the measures behind it."""
+"""The stored audit of a data set, and its measures."""
 
 import pandas as pd
 
@@ -9,12 +9,12 @@ from dashboard.shared.cache import FileStamp, cached_resource, stamp
 
 
 def audit(dataset: Dataset) -> Audit | None:
-    """The audit of this index, if one was kept. Shared, never copied: a reader must not change it."""
+    """The stored audit of this index; None without one. Shared, so callers must not change it."""
     return _audit(dataset, stamp(audit_file(dataset)))
 
 
 def measured(dataset: Dataset) -> pd.DataFrame:
-    """INDEX with MEASURES, by path. Shared, never copied."""
+    """INDEX with MEASURES, by path. Shared, so callers must not change it."""
     return _measured(dataset, stamp(loaders.index_file(dataset)))
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with the data set: one line a check, the worst first, each with its gallery."""
+"""The Audit page: one line for each check of the data set, the worst first, each with its gallery."""
 
 import json
 from html import escape
@@ -9,8 +9,9 @@ import streamlit as st
 from core.audit.findings import Finding, list_findings
 from core.data.index import Dataset
 from core.errors import OverreadError
+from core.plural import count_text
 from core.workflows.audit_job import enqueue_audit, find_audit_job
-from dashboard.audit import findings
+from dashboard.audit.galleries import draw_gallery
 from dashboard.audit.loader import audit
 from dashboard.shared import clicks, selection, widgets
 from dashboard.shared.job_status import draw_job
@@ -18,25 +19,25 @@ from dashboard.shared.job_status import draw_job
 TONES = {"fail": "missed", "alarm": "abnormal", "note": "unknown", "pass": "normal"}
 
 
-def show() -> None:
+def draw_page() -> None:
     dataset = selection.current().dataset
     found = audit(dataset)
     if found is None:
         widgets.heading("Audit", dataset, dataset.name)
-        offer(dataset)
+        draw_offer(dataset)
         return
-    lines = list_findings(found)
-    widgets.heading("Audit", dataset, dataset.name, f"{found.radiographs:,} radiographs", summary(lines))
-    # The lines stand above the selector and mark what it holds.
+    findings = list_findings(found)
+    widgets.heading("Audit", dataset, dataset.name, count_text(found.radiographs, "radiograph"), summary(findings))
+    # The table is above the selector and marks its choice, so it is drawn after it.
     table = st.container()
-    shown = choose(lines)
+    shown = choose_finding(findings)
     with table:
-        show_lines(lines, shown)
+        draw_findings(findings, shown)
     if shown:
         widgets.caption(shown.title, shown.words)
-        findings.show(dataset, found, shown.key)
+        draw_gallery(dataset, found, shown.key)
     st.download_button(
-        "The whole audit as JSON",
+        "Download the audit as JSON",
         lambda: json.dumps(found.to_dict(), indent=1),
         f"{dataset.name}-audit.json",
         "application/json",
@@ -44,12 +45,12 @@ def show() -> None:
     )
 
 
-def offer(dataset: Dataset) -> None:
-    """Offer to queue an audit, or show how far it is."""
+def draw_offer(dataset: Dataset) -> None:
+    """Draw a button that queues an audit, and the progress of a queued one."""
     widgets.empty(
-        f"{dataset.name} has not been audited as it is now",
-        "Every radiograph is measured and compared with every other. The audit continues if you close this page. In a "
-        "terminal:",
+        f"The present index of {dataset.name} has not been audited",
+        "An audit measures every radiograph and compares it with every other. It continues if you close this page. In "
+        "a terminal:",
         f"python -m core audit {dataset.name}",
     )
     active = draw_job(
@@ -64,59 +65,48 @@ def offer(dataset: Dataset) -> None:
             st.rerun()
 
 
-def summary(lines: list[Finding]) -> str:
+def summary(findings: list[Finding]) -> str:
     """How many checks failed, raised an alarm or passed."""
-    levels = [line.level for line in lines]
-    alarms = levels.count("alarm")
-    parts = [
-        (levels.count("fail"), "failed"),
-        (alarms, "alarm" if alarms == 1 else "alarms"),
-        (levels.count("pass"), "passed"),
-    ]
-    return ", ".join(f"{count} {word}" for count, word in parts if count)
+    levels = [finding.level for finding in findings]
+    failed, alarms, passed = (levels.count(level) for level in ("fail", "alarm", "pass"))
+    parts = [(failed, f"{failed} failed"), (alarms, count_text(alarms, "alarm")), (passed, f"{passed} passed")]
+    return ", ".join(text for count, text in parts if count)
 
 
-def choose(lines: list[Finding]) -> Finding | None:
-    """The finding whose gallery is open; it lives in the URL. The worst, until another is chosen."""
-    found = {line.title: line for line in lines if opens(line)}
+def choose_finding(findings: list[Finding]) -> Finding | None:
+    """The finding whose gallery is open, at first the worst; None where no finding has one."""
+    titles = {finding.title: finding for finding in findings if finding.has_evidence}
     clicks.on_card(lambda title: st.session_state.update(finding=title))
-    if not found:
+    if not titles:
         return None
     title = st.selectbox(
-        "Finding", list(found), key="finding", bind="query-params", label_visibility="collapsed", width=420
+        "Finding", list(titles), key="finding", bind="query-params", label_visibility="collapsed", width=420
     )
-    return found[title]
+    return titles[title]
 
 
-def opens(line: Finding) -> bool:
-    """Whether there is something to look at."""
-    if line.key == "shortcut":
-        return line.words.startswith("the label")
-    return line.level != "pass" and not line.words.startswith(("cannot be judged", "none"))
-
-
-def show_lines(lines: list[Finding], shown: Finding | None) -> None:
-    """One line a check; those with radiographs are links that open them, those without a finding are named together."""
+def draw_findings(findings: list[Finding], shown: Finding | None) -> None:
+    """Draw one line for each check, as a link where it has a gallery; checks that found nothing share one line."""
     rows = []
-    for line in lines:
-        title = escape(line.title)
-        if opens(line):
-            query = urlencode({"data": st.session_state.get("data", ""), "finding": line.title})
+    for finding in findings:
+        title = escape(finding.title)
+        if finding.has_evidence:
+            query = urlencode({"data": st.session_state.get("data", ""), "finding": finding.title})
             title = f'<a href="audit?{escape(query)}" data-study="{title}">{title}</a>'
-        if line.level != "pass" or line.words != "none":
-            rows.append(_row(line.level, line.mark, title, line.words, shown is not None and line.key == shown.key))
-    clear = [line.title.lower() for line in lines if line.level == "pass" and line.words == "none"]
+        if finding.words != "none":
+            rows.append(_row(finding, title, shown is not None and finding.key == shown.key))
+    clear = [finding.title.lower() for finding in findings if finding.words == "none"]
     if clear:
-        rows.append(_row("pass", "ok", "None found", ", ".join(clear), False))
+        rows.append(_row(Finding("", "None found", "pass", ", ".join(clear)), "None found", False))
     st.html(f'<div class="table tight verdicts"><table>{"".join(rows)}</table></div>')
 
 
-def _row(level: str, mark: str, title: str, words: str, chosen: bool) -> str:
+def _row(finding: Finding, title: str, chosen: bool) -> str:
     kind = ' class="chosen"' if chosen else ""
     return (
-        f'<tr{kind}><td><span class="mark {TONES[level]}">{mark.capitalize()}</span></td>'
-        f"<td>{title}</td><td class='wrap'>{escape(words)}</td></tr>"
+        f'<tr{kind}><td><span class="mark {TONES[finding.level]}">{finding.mark.capitalize()}</span></td>'
+        f"<td>{title}</td><td class='wrap'>{escape(finding.words)}</td></tr>"
     )
 
 
-show()
+draw_page()

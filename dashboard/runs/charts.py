@@ -1,15 +1,16 @@
-"""Training curves: one figure a measure, one line a run."""
+"""Training curves: one figure for each measure, one line for each run."""
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.plural import count_text
 from dashboard.shared import theme
 
 MEASURES = {
     "tune_auroc": ("Study AUROC on the held-out fold", "AUROC"),
     "loss": ("Loss", "Cross-entropy (nats)"),
     "learning_rate": ("Learning rate", "Learning rate"),
-    "rates": ("Per study at 0.5", "Share of studies"),
+    "rates": ("Rates at threshold 0.5", "Share of studies"),
     "seconds": ("Time", "Seconds per epoch"),
 }
 _COLUMNS = {
@@ -20,23 +21,25 @@ _COLOURS = {"tune_accuracy": theme.TEXT, "tune_precision": theme.NORMAL, "tune_r
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 
-def is_there(histories: dict[str, pd.DataFrame], measure: str) -> bool:
-    """Whether any of the runs kept it."""
+def is_recorded(histories: dict[str, pd.DataFrame], measure: str) -> bool:
+    """Whether the history of any run has this measure."""
     return any(set(_COLUMNS.get(measure, {measure: ""})) & set(rows) for rows in histories.values())
 
 
 def curve(histories: dict[str, pd.DataFrame], measure: str, best: dict[str, int]) -> go.Figure:
-    """`measure` of each run by epoch, its kept epoch marked. 'loss' draws training (thin) and tuning (thick)."""
+    """`measure` of each run by epoch, with a circle at the epoch whose weights were kept. best: that epoch, by run."""
     title, unit = MEASURES[measure]
-    runs = f"{len(histories)} runs" if len(histories) > 1 else f"{max(map(len, histories.values()), default=0)} epochs"
+    longest = max(map(len, histories.values()), default=0)
+    runs = count_text(len(histories), "run") if len(histories) > 1 else count_text(longest, "epoch")
     figure = theme.figure(title, runs, "Epoch", unit, 280)
     for place, (name, history) in enumerate(histories.items()):
         for column, part in _COLUMNS.get(measure, {measure: ""}).items():
             if column in history:
                 label = ", ".join(filter(None, (name if len(histories) > 1 else "", part)))
                 _line(figure, label, history, column, place, best.get(name))
-    longest = max(map(len, histories.values()), default=1)
-    return figure.update_xaxes(dtick=-(-longest // 8), tickformat="d").update_layout(showlegend=_lines(figure) > 1)
+    return figure.update_xaxes(dtick=-(-max(longest, 1) // 8), tickformat="d").update_layout(
+        showlegend=_lines(figure) > 1
+    )
 
 
 def _lines(figure: go.Figure) -> int:

@@ -1,4 +1,4 @@
-"""Small tables of a data set, counted once: a page draws them on every run."""
+"""Small tables of a data set, cached, since a page draws them on every run."""
 
 import pandas as pd
 
@@ -7,19 +7,20 @@ from core.data.index import Dataset, conflicting_studies
 from core.data.mura_counts import is_mura, published_counts_table
 from core.data.pixels import UnreadableImage, read_grey, to_square
 from core.data.resize_loss import LARGEST_SIDE, SIZES, resize_loss_summary, resize_loss_table
+from core.plural import count_text
 from core.training.balance import effective_prior
 from dashboard.shared import loaders
 from dashboard.shared.cache import FileStamp, cached_data, cached_resource, stamp
 
 BALANCES = {
-    "none": "radiographs as they come",
-    "weight": "weighted per bone, in studies, as in Rajpurkar 2017",
-    "sampler": "bones and labels drawn evenly",
+    "none": "every radiograph once",
+    "weight": "weighted by bone and study, as in Rajpurkar 2017",
+    "sampler": "bones and labels drawn equally often",
 }
 
 
 def counts(dataset: Dataset, level: str) -> pd.DataFrame:
-    """`balance_table` at a level."""
+    """`balance_table` by radiograph, study or patient."""
     return _tables(dataset, _index_stamp(dataset))[level]
 
 
@@ -34,17 +35,17 @@ def file_sizes(dataset: Dataset, bone: str) -> pd.DataFrame:
 
 
 def priors(dataset: Dataset) -> pd.DataFrame:
-    """The share of abnormal in train under each way of balancing: `balance`, `prior`; empty without labels."""
+    """The share of abnormal radiographs in training with each balance: `balance`, `prior`; empty without labels."""
     return _tables(dataset, _index_stamp(dataset))["priors"]
 
 
 def published(dataset: Dataset) -> pd.DataFrame | None:
-    """`published_counts_table` where the set is MURA v1.1 itself."""
+    """`published_counts_table` of MURA v1.1; None for any other data set."""
     return _tables(dataset, _index_stamp(dataset))["published"] if not dataset.phantom else None
 
 
 def totals(dataset: Dataset) -> str:
-    """The numbers of radiographs, studies and known patients, in words."""
+    """The numbers of radiographs, studies and known patients as text."""
     return _tables(dataset, _index_stamp(dataset))["totals"]
 
 
@@ -54,7 +55,10 @@ def size_losses(dataset: Dataset, bone: str, count: int = 48) -> pd.DataFrame:
 
 
 def at_sizes(dataset: Dataset, row: pd.Series) -> tuple[list[str], pd.DataFrame]:
-    """A radiograph at each of SIZES and whole, as pictures for a page, and its `resize_loss_table`. UnreadableImage."""
+    """A radiograph at each of SIZES and at full size as data URIs, and its `resize_loss_table`.
+
+    UnreadableImage where it cannot be decoded.
+    """
     return _at_sizes(f"{dataset.root}/{row['path']}", row["sha1"])
 
 
@@ -75,11 +79,12 @@ def _tables(dataset: Dataset, file: FileStamp) -> dict:
     train = index[
         (index["split"] == "train") & index["label"].notna() & ~index["study_id"].isin(conflicting_studies(index))
     ]
+    patients = index["patient_id"].nunique()
     rows = [(balance, effective_prior(train, balance)) for balance in BALANCES] if len(train) else []
     return {
         **{level: balance_table(index, level) for level in ("radiograph", "study", "patient")},
-        "totals": f"{len(index):,} radiographs, {index['study_id'].nunique():,} studies, "
-        f"{index['patient_id'].nunique() or 'no'} known patients",
+        "totals": f"{count_text(len(index), 'radiograph')}, {count_text(index['study_id'].nunique(), 'study')}, "
+        f"{count_text(patients, 'known patient') if patients else 'no known patients'}",
         "priors": pd.DataFrame(rows, columns=["balance", "prior"]),
         "published": published_counts_table(index) if is_mura(index, dataset.kind) else None,
     }
@@ -103,5 +108,5 @@ def _losses(dataset: Dataset, file: FileStamp, bone: str, count: int) -> pd.Data
         try:
             tables.append(resize_loss_table(read_grey(f"{dataset.root}/{path}"), SIZES))
         except UnreadableImage:
-            continue  # the audit names it
+            continue  # the Audit page lists it
     return resize_loss_summary(tables) if tables else pd.DataFrame()

@@ -1,4 +1,4 @@
-"""The first start: without a data set, the demo set is made, indexed and scored before any page is drawn."""
+"""The first start: without a data set, Overread makes, indexes and scores the demo before it draws a page."""
 
 import threading
 
@@ -6,16 +6,16 @@ import streamlit as st
 
 from dashboard.shared import widgets
 
-# One visitor makes the set; others who come meanwhile wait for it.
+# One visitor makes the demo; other visitors wait for it.
 _MAKING = threading.Lock()
 
 
 def make_demo() -> None:
-    """Make the demo set with progress, then run the app again. OverreadError where it cannot be made."""
+    """Make the demo with a progress bar, then run the app again. OverreadError where it cannot be made."""
     widgets.heading(
         "Setting up",
         None,
-        "There is no data set yet. A small set of phantoms is being made and scored; this happens once.",
+        "There is no data set yet. Overread makes and scores a small set of phantoms; this happens once.",
     )
     advance = widgets.progress("Starting")
     # Imported here, since making the demo scores it, which needs torch.

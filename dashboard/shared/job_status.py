@@ -1,4 +1,4 @@
-"""A job of the queue on a page: its progress, a button that stops it, and its end."""
+"""A job of the queue: its progress, a button that stops it, and its end."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,12 @@ _ENDS = {"failed": "failed", "stopped": "was stopped", "interrupted": "was inter
 
 
 def draw_job(find: Callable[[], jobs.Job | None], describe: Callable[[jobs.Job], str], kept: str) -> bool:
-    """Draw the job that `find` returns and follow it until it ends; whether it is waiting or running.
+    """Draw the job that `find` returns and follow it until it ends. Returns whether it is waiting or running.
 
-    kept: a sentence on what a stopped job leaves. The whole page is drawn again when the job ends.
+    kept: a sentence on the results that a stopped job leaves. The whole page is drawn again when the job ends.
     """
     job = find()
     active = bool(job and job.active)
-    # Draws itself again while the job is active, and only then.
     st.fragment(run_every=1.5 if active else None)(_draw)(find, describe, kept, active)
     return active
 

@@ -1,10 +1,10 @@
-"""The login. Where `st.login` is configured (secrets.toml), every page needs it; then the visitor's link opens."""
+"""The login. Where secrets.toml configures `st.login`, every page needs it; then the requested page opens."""
 
 import streamlit as st
 
 from dashboard.shared import widgets
 
-# The provider sends every visitor back to the first page, so the browser tab remembers the page they asked for.
+# The provider sends every visitor back to the first page, so the browser tab stores the requested page.
 SCRIPT = """
 export default function ({ data }) {
   const wanted = sessionStorage.getItem('overread.wanted');
@@ -19,7 +19,7 @@ export default function ({ data }) {
 
 
 def passed() -> bool:
-    """Whether the page may be drawn; otherwise draw the login button. True where no login is configured."""
+    """Return whether the page may be drawn; otherwise draw the login button. True where no login is configured."""
     # Without a configured provider the user has no such attribute.
     logged_in = getattr(st.user, "is_logged_in", None)
     if logged_in is None:
@@ -29,6 +29,6 @@ def passed() -> bool:
         remember(key="wanted", height=0, data={"waits": not logged_in})
     if not logged_in:
         widgets.heading("Log in", None)
-        widgets.empty("Verdicts are stored under your name", "Log in. The page you asked for opens afterwards.")
+        widgets.empty("Verdicts are stored under your name", "Log in; then the page that you requested opens.")
         st.button("Log in", type="primary", key="log_in", on_click=st.login, icon=":material/login:")
     return bool(logged_in)

@@ -1,4 +1,4 @@
-"""The audit page as a visitor meets it: an offer, then verdicts with the worst first, each with its gallery."""
+"""The Audit page: an offer to audit, then the findings with the worst first, each with its gallery."""
 
 import shutil
 
@@ -14,7 +14,7 @@ from tests.dashboard.conftest import House, enter, open_page, words
 
 @pytest.fixture
 def faulty(built, tmp_path, monkeypatch) -> House:
-    """A set with a leaking patient of hostile name, copies and a broken file."""
+    """A data set with a patient in two splits whose name is markup, with copies and a broken file."""
     from tests.audit.test_audit import write
 
     house = House(tmp_path / "home", built.checkpoints)
@@ -31,7 +31,7 @@ def faulty(built, tmp_path, monkeypatch) -> House:
     return house
 
 
-def test_an_audit_is_offered_and_made_by_a_worker(faulty, monkeypatch):
+def test_the_page_offers_an_audit_and_a_worker_makes_it(faulty, monkeypatch):
     started = []
     monkeypatch.setattr("core.jobs.queue.start_worker", started.append)
     app = open_page("audit")
@@ -39,7 +39,7 @@ def test_an_audit_is_offered_and_made_by_a_worker(faulty, monkeypatch):
     app.button(key="audit_now").click().run()
     assert not app.exception and started == ["light"] and app.button(key="audit_now").disabled
     jobs.work("light")
-    # The command exits with 1, since it found a patient in two splits; the job was done all the same.
+    # The command exits with 1, since a patient is in two splits; the job is done all the same.
     assert [(job.kind, job.state) for job in jobs.list_jobs()] == [("audit", "done")]
     assert "1 failed" in words(open_page("audit"))
 
@@ -58,13 +58,13 @@ def stop_at_the_first_report(done, total, what):
         app.button(key="stop_audit").click().run()
 
 
-def test_the_worst_verdict_is_open_and_names_are_not_markup(faulty):
+def test_the_worst_finding_is_open_and_names_are_escaped(faulty):
     run_audit(read_dataset("faulty"))
     app = open_page("audit")
-    said = words(app)
+    shown = words(app)
     assert not app.exception and app.selectbox(key="finding").value == "Patients in several splits"
-    assert "1 patient in more than one split (&lt;b&gt;patient0&lt;/b&gt;)" in said and "<b>patient0</b>" not in said
-    assert "1 in train, 3 in valid radiographs" in said and said.count("data:image/jpeg") == 4
+    assert "1 patient in more than one split (&lt;b&gt;patient0&lt;/b&gt;)" in shown and "<b>patient0</b>" not in shown
+    assert "Radiographs: 1 in train, 3 in valid" in shown and shown.count("data:image/jpeg") == 4
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_an_audit_of_an_older_index_is_not_shown(faulty):
     assert "has not been audited" in words(open_page("audit"))
 
 
-def test_a_clean_set_says_so(house):
+def test_a_data_set_without_findings_lists_its_passed_checks(house):
     run_audit(read_dataset("cold"))
-    said = words(open_page("audit", data="cold"))
-    assert "none of 30 patients" in said and "None found" in said
+    shown = words(open_page("audit", data="cold"))
+    assert "none of 30 patients" in shown and "None found" in shown

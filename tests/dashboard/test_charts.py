@@ -16,7 +16,7 @@ from core.metrics.ranking import precision_recall_table, roc_table
 from dashboard.bones import charts as bones
 from dashboard.calibration import charts as calibration
 from dashboard.compare import charts as curves
-from dashboard.dataset import charts as balance
+from dashboard.dataset import charts as dataset
 from dashboard.runs import charts as history
 from dashboard.shared import theme
 from dashboard.shared.overlay import is_blank, overlay_png, strength
@@ -102,20 +102,20 @@ INDEX = pd.DataFrame(
 
 def test_balance_bars_add_up_and_show_the_unknown():
     counts = balance_table(INDEX, "study")
-    figure = balance.balance(counts, "study", "train", ["wrist", "hand", "elbow"])
+    figure = dataset.label_balance(counts, "study", "train", ["wrist", "hand", "elbow"])
     assert sum(sum(bar.x) for bar in figure.data) == 4
     assert [bar.name for bar in figure.data] == ["Normal (2)", "Abnormal (1)", "Unknown (1)"]
     assert list(figure.data[0].y) == ["Elbow", "Hand", "Wrist"]
 
 
 def test_views_per_study_and_sizes():
-    views = balance.views_per_study(views_table(INDEX)).data[0]
+    views = dataset.views_per_study(views_table(INDEX)).data[0]
     assert dict(zip(views.x, views.y)) == {1: 3, 2: 1}
     table = file_sizes_table(INDEX)
-    figure = balance.sizes(table, len(INDEX))
+    figure = dataset.image_sizes(table, len(INDEX))
     assert sum(sum(part.customdata) for part in figure.data) == len(INDEX) == table["n"].sum()
-    assert f"{len(INDEX)} radiographs in {len(table)} sizes of a bone" == figure.layout.title.subtitle.text
-    assert "the commonest sizes: 1 of them" in balance.sizes(table.tail(1), 5).layout.title.subtitle.text
+    assert f"{len(INDEX)} radiographs, {len(table)} sizes by bone" == figure.layout.title.subtitle.text
+    assert "shown: the most common, 1 radiograph" in dataset.image_sizes(table.tail(1), 5).layout.title.subtitle.text
 
 
 def test_the_loss_of_resizing_shows_medians_with_quartiles():
@@ -123,7 +123,7 @@ def test_the_loss_of_resizing_shows_medians_with_quartiles():
     summary = resize_loss_summary(
         [resize_loss_table(random.integers(0, 256, (90, 70)).astype(np.uint8), (8, 32)) for _ in range(5)]
     )
-    edges = trace(balance.what_is_left(summary), "edges")
+    edges = trace(dataset.detail_left(summary), "edges")
     assert list(edges.x) == ["8", "32"] and list(edges.y) == list(summary["edges"])
     assert list(edges.error_y.array) == list(summary["edges_high"] - summary["edges"])
 

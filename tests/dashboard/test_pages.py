@@ -346,7 +346,7 @@ def test_the_dataset_page_measures_the_loss_at_each_size(house):
     app = open_page("dataset")
     assert "of the edges" in words(app) and "The share of abnormal that training sees" in words(app)
     app.toggle(key="measure_sizes").set_value(True).run()
-    assert not app.exception and "What each size leaves" in words(app)
+    assert not app.exception and "Detail left at each input size" in words(app)
 
 
 def test_the_dataset_page_shows_what_the_joins_of_the_index_did(house, tmp_path, monkeypatch):

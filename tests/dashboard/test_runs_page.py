@@ -1,4 +1,4 @@
-"""Runs are started, watched and stopped from their page."""
+"""The Runs page: runs are started, watched, stopped and resumed."""
 
 import json
 
@@ -13,7 +13,7 @@ from tests.dashboard.conftest import House, enter, open_page, words
 
 @pytest.fixture
 def idle(built, tmp_path, monkeypatch):
-    """A workspace of its own in which nobody works on the queue."""
+    """A separate workspace without a worker."""
     import shutil
 
     shutil.copytree(built.home / "datasets", tmp_path / "home" / "datasets")
@@ -24,7 +24,7 @@ def idle(built, tmp_path, monkeypatch):
     return house
 
 
-def begin(app, settings="epochs=2\nbalance=weight", out="mine"):
+def start_run(app, settings="epochs=2\nbalance=weight", out="mine"):
     app.text_input(key="job_out").set_value(out)
     app.text_area(key="job_settings").set_value(settings)
     app.run()
@@ -35,7 +35,7 @@ def test_a_run_is_queued_and_stopped(idle):
     app = open_page("runs", data="cold")
     app.text_area(key="job_settings").set_value("balance=weight").run()
     assert any("Training sees 50.0% abnormal" in part.value for part in app.markdown)
-    app = begin(app)
+    app = start_run(app)
     assert not app.exception and "waiting" in words(app) and "mine" in words(app)
     job = jobs.list_jobs()[0]
     assert job.arguments["settings"] == ["epochs=2", "balance=weight"] and job.arguments["data"] == "cold"
@@ -43,8 +43,8 @@ def test_a_run_is_queued_and_stopped(idle):
     assert not app.exception and jobs.list_jobs()[0].state == "stopped"
 
 
-def test_of_a_run_that_was_resumed_only_the_latest_is_gone_on_with(idle):
-    app = begin(open_page("runs", data="cold"))
+def test_only_the_latest_job_of_a_checkpoint_can_be_resumed(idle):
+    app = start_run(open_page("runs", data="cold"))
     first = jobs.list_jobs()[0]
     app.button(key=f"stop_{first.id}").click().run()
     app.button(key=f"resume_{first.id}").click().run()
@@ -55,19 +55,19 @@ def test_of_a_run_that_was_resumed_only_the_latest_is_gone_on_with(idle):
 
 
 @pytest.mark.parametrize(
-    ("settings", "out", "said"),
+    ("settings", "out", "reason"),
     [
         ("epocs=2", "mine", "there is no such setting"),
         ("", "alpha", "already holds a checkpoint"),
         ("", "a b", "cannot be a folder"),
     ],
 )
-def test_what_cannot_start_says_why(idle, settings, out, said):
-    app = begin(open_page("runs", data="cold"), settings, out)
-    assert not app.exception and said in app.error[0].value and not jobs.list_jobs()
+def test_a_run_that_cannot_start_shows_the_reason(idle, settings, out, reason):
+    app = start_run(open_page("runs", data="cold"), settings, out)
+    assert not app.exception and reason in app.error[0].value and not jobs.list_jobs()
 
 
-def test_a_running_job_is_drawn_live_and_a_failed_one_says_why(idle):
+def test_a_running_job_shows_its_curves_and_a_failed_one_its_reason(idle):
     for number, state in enumerate(("running", "failed")):
         job = enqueue_run("original-cnn-64", "cold", f"run{number}", ["epochs=3"])
         file = idle.home / "jobs" / f"{job.id}.state.json"
@@ -86,15 +86,15 @@ def test_a_running_job_is_drawn_live_and_a_failed_one_says_why(idle):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(records, "is_alive", lambda job_id: True)
         app = open_page("runs", data="cold")
-    said = words(app)
-    assert not app.exception and "epoch 2 of 3: 3 of 9" in said and "Per study at 0.5" in said
-    assert "&lt;b&gt;no space&lt;/b&gt;" in said and "<b>no space</b>" not in said
+    shown = words(app)
+    assert not app.exception and "epoch 2 of 3: 3 of 9" in shown and "Rates at threshold 0.5" in shown
+    assert "&lt;b&gt;no space&lt;/b&gt;" in shown and "<b>no space</b>" not in shown
 
 
-def test_without_a_checkpoint_a_run_can_be_started(idle):
+def test_a_run_can_be_started_without_a_checkpoint(idle):
     import shutil
 
     shutil.rmtree(idle.checkpoints / "alpha")
     app = open_page("runs", data="cold")
-    assert "There is no checkpoint to read" in words(app)
-    assert "mine" in words(begin(app))
+    assert "There is no checkpoint yet" in words(app)
+    assert "mine" in words(start_run(app))
