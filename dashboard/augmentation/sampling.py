@@ -52,7 +52,13 @@ def choose_sampling(view: View, augmentation: Augmentation) -> Sampling:
         kind = ANY
         if outcomes is not None:
             kind = st.segmented_control(
-                "Outcome", [ANY, *OUTCOMES], default=ANY, required=True, key="original", bind="query-params"
+                "Outcome",
+                [ANY, *OUTCOMES],
+                default=ANY,
+                required=True,
+                key="original",
+                bind="query-params",
+                wrap=True,
             )
         row = choose_image(view, outcomes, OUTCOMES.get(kind, ""))
         count = st.slider("Samples", 4, 24, 12, 4, key="count", width=150, bind="query-params")
