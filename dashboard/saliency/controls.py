@@ -122,7 +122,7 @@ def choose_look() -> Look:
         help="Weaker parts of a map are hidden; in per cent of its strongest part.",
     )
     network_pixels = fifth.toggle(
-        "Network's pixels",
+        "Raw input",
         key="network_pixels",
         bind="query-params",
         help="Show the radiograph in the pixels that the network receives, instead of larger.",
