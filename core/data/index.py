@@ -158,9 +158,10 @@ def build_index(
     if frame.empty:
         first = [*unreadable, *rows.rejected, *rows.stray][:1]
         example = f" (first: {first[0]['path']}: {first[0]['reason']})" if first else ""
+        offers = "".join(f" {note[0].upper()}{note[1:]}." for note in rows.notes if note.code == "join-near-match")
         raise OverreadError(
             f"{source} contains no readable radiograph{example}; expected images in MURA's layout or listed in a "
-            "manifest.",
+            f"manifest.{offers}",
             code="no-readable-radiograph",
         )
     known = [facts for facts in files.facts if facts]
@@ -251,9 +252,15 @@ def _read_source(source: Path, tables: SourceTables) -> _Source:
             "MURA folder, a manifest with the columns path, label and bone, or a folder of DICOM.",
             code="source-not-recognised",
         )
-    listed = manifest.read_manifest(file, tables.columns)
+    listed = manifest.read_manifest(file, tables.columns, tables.ignoring)
     return _Source(
-        listed.frame, file.parent, "manifest", listed.rejected, conflicts=listed.conflicts, notes=listed.notes
+        listed.frame,
+        file.parent,
+        "manifest",
+        listed.rejected,
+        conflicts=listed.conflicts,
+        joins=listed.joins,
+        notes=listed.notes,
     )
 
 

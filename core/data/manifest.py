@@ -3,13 +3,16 @@
 Paths in MURA's layout give the bone, patient, study and label that the table does not have.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from core.data import cells, mura_paths
 from core.data.identities import whole_study_names
+from core.data.joins import JoinReport
+from core.data.listed_files import join_files
 from core.data.missing import blank_missing
 from core.data.mura_paths import MuraPath
 from core.data.notes import Note
@@ -42,10 +45,12 @@ class Manifest:
     rejected: list[dict]
     conflicts: list[dict]
     notes: list[Note]
+    joins: list[JoinReport] = field(default_factory=list)
 
 
-def read_manifest(file: Path, columns: dict[str, str]) -> Manifest:
-    """The rows of a manifest. columns: {our name: the manifest's name}.
+def read_manifest(file: Path, columns: dict[str, str], ignoring: Sequence[str] = ()) -> Manifest:
+    """The rows of a manifest. columns: {our name: the manifest's name}. ignoring: differences of paths that do not
+    matter.
 
     OverreadError if the file cannot be read, lacks a required column, or would lose a whole split.
     """
@@ -62,6 +67,13 @@ def read_manifest(file: Path, columns: dict[str, str]) -> Manifest:
         label = pd.Series([place.label if place else None for place in places], dtype="float64")
         bad_label = pd.Series(False, index=label.index)
     split, bad_split = cells.read_splits(text["split"], _SPLITS, "split", table) if "split" in text else (None, None)
+    facts = pd.DataFrame(
+        {"label": label, **{name: text[name] for name in ("patient", "study", "split") if name in text}}
+    )
+    listed = join_files(paths, facts, table.lines, file, ignoring)
+    paths, label = listed.paths, listed.label
+    conflicts += listed.conflicts
+    notes += listed.notes
     rejected, keep = _rejected(text, paths, bad_label, bad_split, table)
     frame = pd.DataFrame({"path": paths})
     frame["image_id"] = frame["path"]
@@ -77,7 +89,7 @@ def read_manifest(file: Path, columns: dict[str, str]) -> Manifest:
     for name in table.frame.columns.difference([*given.values()], sort=False):
         # Otherwise a column of the manifest with the name of one of ours would be read as ours.
         frame[f"manifest_{name}" if name in _OWN | set(frame.columns) else name] = table.frame[name]
-    return Manifest(frame[keep].reset_index(drop=True), rejected, conflicts, notes)
+    return Manifest(frame[keep].reset_index(drop=True), rejected, conflicts, notes, [listed.report])
 
 
 def _columns(table: Table, columns: dict[str, str]) -> dict[str, str]:

@@ -66,7 +66,9 @@ def _same_reader(rows: list[tuple[int, dict]], named: list[tuple[str, str]]) -> 
     groups = defaultdict(list)
     for (line, record), study in zip(rows, named):
         if not record.get("id") and not record.get("created") and record.get("reviewer") and study[1]:
-            groups[(*study, reviewer_key(" ".join(record["reviewer"].split())), record.get("kind") or "")].append((line, record))
+            groups[(*study, reviewer_key(" ".join(record["reviewer"].split())), record.get("kind") or "")].append(
+                (line, record)
+            )
     repeated, contradicting = set(), {}
     for own in groups.values():
         first = own[0]
