@@ -34,6 +34,22 @@ Aggregation = Annotated[
         help="How the scores of a study's radiographs become one (default: mean, or attention if the network has it)."
     ),
 ]
+LabelLevel = Annotated[
+    str,
+    typer.Option(
+        metavar="image|study",
+        help="Whether each radiograph has a label of its own, or the label is its study's (default: inferred from the "
+        "data, and stated).",
+    ),
+]
+StudyRule = Annotated[
+    str,
+    typer.Option(
+        metavar="any|all|drop",
+        help="With labels of radiographs, a study is abnormal if any or all of its radiographs are, or is left "
+        "unlabelled where they differ (drop).",
+    ),
+]
 Device = Annotated[str, typer.Option(help="Device to compute on: cuda, mps or cpu (default: the fastest available).")]
 
 

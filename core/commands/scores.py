@@ -83,11 +83,25 @@ def evaluate(
     split: Annotated[
         str, typer.Option(help="Split to evaluate: train, tune, valid or test (default: valid if it exists).")
     ] = "",
-    by: Annotated[str, typer.Option(help="Also evaluate each group; bone is the usual one.")] = "",
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="Also evaluate each group of a column, such as bone, sex or age; numbers are cut into thirds, or at "
+            "points, as in age:10,14.",
+        ),
+    ] = "",
     threshold: Annotated[
         float, typer.Option(help="A study with at least this score is called abnormal.", min=0, max=1)
     ] = 0.5,
     aggregation: Aggregation = "",
+    level: Annotated[
+        str,
+        typer.Option(
+            metavar="study|image",
+            help="With image, the figures by radiograph are added, against the radiographs' own labels.",
+        ),
+    ] = "study",
     labels: Annotated[
         str,
         typer.Option(metavar="REVISION", help="Also evaluate by this revision of the labels: a number, or 'latest'."),
@@ -96,16 +110,22 @@ def evaluate(
 ) -> None:
     """Evaluate scores by study: AUROC, sensitivity and specificity with intervals."""
     from core.metrics.evaluation import evaluate as evaluate_scores
+    from core.metrics.evaluation import evaluate_images
     from core.metrics.rates import further_rates, rates_text
+    from core.scores.index_columns import with_image_labels, with_index_columns
     from core.scores.loading import split_scores
 
+    if level not in ("study", "image"):
+        raise typer.BadParameter(f"--level {level}: expected study or image.")
     with progress_bar() as progress:
         frame, used = split_scores(scored, data, split, progress)
+    if by or level == "image":
+        frame = with_index_columns(frame)
     facts = evaluate_scores(frame, threshold, by=by or None, aggregation=aggregation)
     lines = [
         _sentence(f"split {used}", facts),
         f"other rates at {facts['threshold']:g}: {rates_text(facts, further_rates())}",
-        *[_sentence(str(group[by]), group) for group in facts.get("groups", [])],
+        *_group_lines(facts),
     ]
     if labels:
         from core.review.label_revisions import with_revised_labels
@@ -116,8 +136,25 @@ def evaluate(
         lines = [f"as labelled, {line}" for line in lines] + [
             _sentence(f"as adjudicated ({revision}), split {used}", facts)
         ]
-        lines += [_sentence(f"as adjudicated, {group[by]}", group) for group in facts.get("groups", [])]
+        lines += [f"as adjudicated, {line}" for line in _group_lines(facts)]
+    if level == "image":
+        facts |= {"image": evaluate_images(with_image_labels(frame), threshold, by or None)}
+        lines += [_sentence(f"by radiograph, split {used}", facts["image"])]
+        lines += [f"by radiograph, {line}" for line in _group_lines(facts["image"])]
     print_result({"split": used, **facts}, as_json, "\n".join(lines))
+
+
+def _group_lines(facts: dict) -> list[str]:
+    """One line a group, and one that counts what is in no group."""
+    if "groups" not in facts:
+        return []
+    by, what = facts["by"], "radiographs" if facts["level"] == "image" else "studies"
+    plain = by in ("bone", "split", "patient_id")
+    lines = [_sentence(str(group[by]) if plain else f"{by} {group[by]}", group) for group in facts["groups"]]
+    if facts["ungrouped"]:
+        differ = "" if facts["level"] == "image" else ", or radiographs that differ in it"
+        lines.append(f"{facts['ungrouped']:,} {what} have no value of {by}{differ}; they are in no group")
+    return lines
 
 
 def _sentence(name: str, facts: dict) -> str:
@@ -127,6 +164,6 @@ def _sentence(name: str, facts: dict) -> str:
     low, high = facts.get("auroc_patient_low"), facts.get("auroc_patient_high")
     by_patient = f", by patient ({low:.3f}-{high:.3f})" if low is not None and facts["patients"] < facts["n"] else ""
     return (
-        f"{name}: {facts['n']} studies, {facts['n_abnormal']} abnormal; AUROC {interval_text(facts, 'auroc', 'ratio')}"
+        f"{name}: {facts['n']} {'radiographs' if facts['level'] == 'image' else 'studies'}, {facts['n_abnormal']} abnormal; AUROC {interval_text(facts, 'auroc', 'ratio')}"
         f"{by_patient}; at {facts['threshold']:g} {rates_text(facts, headline_rates())}"
     )

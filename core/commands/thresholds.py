@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.console import Aggregation, Json, messages, print_result, progress_bar
+from core.commands.console import Aggregation, Json, LabelLevel, StudyRule, messages, print_result, progress_bar
 
 Who = Annotated[str, typer.Argument(metavar="NAME", help="A checkpoint, or imported scores.")]
 Data = Annotated[str, typer.Option("--data", help="Use the checkpoint's scores on this data set.")]
@@ -57,16 +57,19 @@ def import_predictions(
         ),
     ] = "",
     data: Annotated[str, typer.Option("--data", help="Indexed data set to which the radiographs belong.")] = "",
+    label_level: LabelLevel = "",
+    study_rule: StudyRule = "any",
     as_json: Json = False,
 ) -> None:
     """Import the scores of any model, to evaluate them like those of a checkpoint."""
     from dataclasses import asdict
 
+    from core.data.label_levels import LabelRule
     from core.data.notes import note_rows
     from core.scores.imports import Columns, import_scores
 
     columns = Columns(label, score, study, image, patient, bone, split, invert, percent)
-    imported = import_scores(file, name, columns, logit, data, raw)
+    imported = import_scores(file, name, columns, logit, data, raw, LabelRule(label_level, study_rule))
     for note in imported.notes:
         messages.print(f"note: {note}", markup=False)
     print_result(

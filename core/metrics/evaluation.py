@@ -9,12 +9,18 @@ from core.errors import OverreadError
 from core.metrics import calibration
 from core.metrics.clustered import auroc_by_patient, draws_of
 from core.metrics.counts import counts_at, counts_table
+from core.metrics.groups import parse_grouping, shared_values, with_groups
 from core.metrics.intervals import Estimate
 from core.metrics.ranking import auroc, average_precision_of, one_class
 from core.metrics.rates import RATES, flat_row, rates_at, reasons
-from core.metrics.studies import labelled, own_aggregation, study_table
+from core.metrics.studies import image_table, labelled, own_aggregation, study_table
 from core.schema import bone_order
 
+# Columns of PREDICTIONS that describe a score, a file or a label, not a group.
+_NO_GROUPS = (
+    "label", "score", "logit", "probability", "attention", "given", "image_label", "label_given", "path", "image_id",
+    "study_id", "checkpoint", "dataset", "tta", "draws",
+)  # fmt: skip
 # These need both classes, and have no interval whose `why` could say that one is missing.
 _NEED_BOTH = ("average_precision", "brier_skill")
 
@@ -83,16 +89,59 @@ def evaluate(predictions: pd.DataFrame, threshold: float = 0.5, by: str | None =
     """The figures of PREDICTIONS by study, ready for JSON: an undefined figure is None, and `why` says why.
 
     Keys: `figure_names`; auroc_patient_low and auroc_patient_high (`clustered.auroc_by_patient`, by `bootstrap_draws`
-    resamples, where 0 means in closed form); `patients`; `aggregation`. With `by` (a column of STUDIES) also `by` and
-    `groups`: a list of records with the same keys and the group's name under the column's.
+    resamples, where 0 means in closed form); `patients`; `aggregation`. With `by` (a column of STUDIES or of the
+    predictions, with or without cut points: 'age:10,14') also `by`, the column; `groups`: a list of records with the
+    same keys and the group's name under the column's; and `ungrouped`: how many have no value, or radiographs that
+    differ in it.
     """
     aggregation = aggregation or own_aggregation(predictions)
     studies = study_table(predictions, aggregation)
-    found = _json_figures(studies, threshold) | {"aggregation": aggregation}
+    return _by_group(studies, predictions, threshold, by, "study_id") | {"aggregation": aggregation}
+
+
+def evaluate_images(predictions: pd.DataFrame, threshold: float = 0.5, by: str | None = None) -> dict:
+    """`evaluate` by radiograph, against `image_label`: the same keys with level 'image', without `aggregation`.
+
+    OverreadError where the radiographs have no labels of their own.
+    """
+    found = _by_group(image_table(predictions), predictions, threshold, by, "image_id")
+    return found | {
+        "level": "image",
+        **({"groups": [one | {"level": "image"} for one in found["groups"]]} if by else {}),
+    }
+
+
+def _by_group(table: pd.DataFrame, predictions: pd.DataFrame, threshold: float, by: str | None, unit: str) -> dict:
+    found = _json_figures(table, threshold)
     if by is None:
         return found
-    groups = [{by: _plain(name)} | _json_figures(part, threshold) for name, part in study_groups(studies, by)]
-    return found | {"by": by, "groups": groups}
+    grouped, column = group_rows(table, predictions, by, unit)
+    groups = [{column: _plain(name)} | _json_figures(part, threshold) for name, part in study_groups(grouped, column)]
+    return found | {"by": column, "groups": groups, "ungrouped": int(grouped[column].isna().sum())}
+
+
+def group_rows(
+    table: pd.DataFrame, predictions: pd.DataFrame, by: str, unit: str = "study_id"
+) -> tuple[pd.DataFrame, str]:
+    """STUDIES, or `image_table` with the unit 'image_id', with the groups of a column as that column; and its name.
+
+    by: a column of STUDIES or of the predictions, with or without cut points. A study whose radiographs differ in it
+    is in no group.
+    """
+    columns = {*table.columns, *predictions.columns} - {*_NO_GROUPS}
+    grouping = parse_grouping(by, columns)
+    if grouping.column not in columns:
+        others = [name for name in predictions if name in columns and name not in table]
+        raise OverreadError(
+            f"The studies cannot be grouped by {grouping.column!r}; expected "
+            f"{', '.join(['bone', 'split', 'n_views', 'patient_id', *others])}.",
+            code="group-column-unknown",
+        )
+    if grouping.column in table:
+        grouped = with_groups(table, table[grouping.column], grouping) if grouping.cuts else table
+        return grouped, grouping.column
+    values = shared_values(predictions, grouping.column, unit)
+    return with_groups(table, table["study_id"].map(values), grouping), grouping.column
 
 
 def group_table(
@@ -147,6 +196,9 @@ def study_groups(studies: pd.DataFrame, by: str, extra=()) -> list[tuple]:
             code="group-column-unknown",
         )
     values = studies[by].dropna()
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        found = dict(list(studies.groupby(by, observed=True)))
+        return [(name, found[name]) for name in values.cat.categories if name in found]
     names = bone_order([*values, *extra]) if by == "bone" else sorted({*values.tolist(), *extra})
     found = dict(list(studies.groupby(by)))
     return [(name, found.get(name, studies.iloc[:0])) for name in names]

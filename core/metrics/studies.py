@@ -174,6 +174,27 @@ def study_table(predictions: pd.DataFrame, aggregation: str = "") -> pd.DataFram
     return table
 
 
+def image_table(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The columns of STUDIES with one row a radiograph: its own score and `image_label`; study_id is the image's id.
+
+    Without `image_label` the study's label is used where every study has one radiograph, else OverreadError.
+    """
+    if "image_label" not in predictions and predictions["study_id"].duplicated().any():
+        raise OverreadError(
+            "These radiographs have no labels of their own, only their studies have. Index or import them with "
+            "--label-level image, or with a column image_label.",
+            code="image-labels-missing",
+        )
+    own = predictions["probability"] if "probability" in predictions else expit(predictions["logit"].astype(float))
+    table = predictions.assign(
+        study_id=predictions["image_id"],
+        label=predictions["image_label" if "image_label" in predictions else "label"].astype("float64"),
+        score=own.astype("float64"),
+        n_views=1,
+    )
+    return table[list(COLUMNS)].reset_index(drop=True)
+
+
 def _sorted_within(values: np.ndarray, codes: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Values sorted within each study, so that sums do not depend on the order of the rows. codes: ascending."""
     most = int(sizes.max())

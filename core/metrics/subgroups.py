@@ -152,7 +152,7 @@ class Slices:
 def slices_of(studies: pd.DataFrame, by: str = "bone", draws: int | None = None, seed: int = 0) -> Slices:
     """`Slices` of STUDIES by a column. gaps: gap, gap_low, gap_high, gap_p, gap_p_holm (over the slices), gap_why."""
     named, known = study_groups(studies, by), labelled(studies)
-    codes = pd.Index([name for name, _ in named]).get_indexer(known[by])
+    codes = pd.Index([name for name, _ in named]).get_indexer(known[by].astype(object))
     found = [auroc_gap(known, codes == place, draws, seed) for place in range(len(named))]
     gaps = pd.DataFrame(
         {

@@ -9,7 +9,9 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from core.data import cells, mura_paths
+from core.data.extra_columns import keep_columns
 from core.data.index import read_dataset, read_index
+from core.data.label_levels import IMAGE_LABEL
 from core.data.missing import blank_missing
 from core.data.mura_paths import MuraPath
 from core.data.notes import Note
@@ -72,7 +74,10 @@ def read_frame(table: Table, columns: Columns, scale: str, notes: list[Note], ne
     frame["patient_id"] = patient.mask(patient == "")
     frame["bone"] = _bones(table, columns, found.get("bone", missing))
     frame["image_id"], frame["study_id"] = _ids(table, columns, frame, places, notes)
-    frame["path"], frame["view"] = frame["image_id"], missing.mask(missing == "")
+    used = {getattr(columns, option) for option in NAMED}
+    shown = table.find("view")
+    view = blank_missing(cells.text_of(rows[shown])) if shown and shown not in used else missing
+    frame["path"], frame["view"] = frame["image_id"], view.mask(view == "")
     frame["group_id"] = frame["patient_id"].fillna(frame["study_id"])
     frame["label"] = _labels(table, columns, places, needs_label, notes)
     if columns.split:
@@ -82,7 +87,10 @@ def read_frame(table: Table, columns: Columns, scale: str, notes: list[Note], ne
     else:
         frame["split"] = found.get("split", "valid")
     _check_study_splits(frame, file)
-    return _with_scores(frame, scores, columns, scale, table, notes)
+    frame = _with_scores(frame, scores, columns, scale, table, notes)
+    frame, kept = keep_columns(rows, {*used, shown}, frame, file.name)
+    notes += kept
+    return frame
 
 
 def _facts(places: list[MuraPath | None], columns: Columns, notes: list[Note]) -> dict[str, pd.Series]:
@@ -290,18 +298,27 @@ def match_to_dataset(frame: pd.DataFrame, columns: Columns, data: str, file: Pat
             f"{twice.iloc[0]!r}); expected each radiograph once. Remove the other rows.",
             code="rows-invalid",
         )
-    for name in ("image_id", "path", "study_id", "patient_id", "group_id", "bone", "view"):
+    for name in ("image_id", "path", "study_id", "patient_id", "group_id", "bone"):
         frame[name] = known[name]
+    frame["view"] = known["view"].fillna(frame["view"])
     if not columns.split:
         frame["split"] = known["split"]
     if not columns.label:
         frame["label"] = known["label"]
-    both = frame["label"].notna() & known["label"].notna()
-    if differ := int((frame["label"] != known["label"])[both].sum()):
-        text = f"{differ:,} labels differ from those of {data}; the labels of the file are used"
-        notes.append(Note(text, "labels-differ"))
+        if dataset.label_level == "image" and IMAGE_LABEL in known:
+            frame[IMAGE_LABEL] = known[IMAGE_LABEL]
     _check_study_splits(frame, file)
     return frame, dataset_reference(dataset)
+
+
+def note_label_differences(frame: pd.DataFrame, data: str, notes: list[Note]) -> None:
+    """Add a remark where the labels of the studies differ from those of the data set that the scores belong to."""
+    known = read_index(data).drop_duplicates("image_id").set_index("image_id")["label"]
+    label = frame["image_id"].map(known)
+    differ = int(((frame["label"] != label) & frame["label"].notna() & label.notna()).sum())
+    if differ:
+        text = f"{differ:,} labels differ from those of {data}; the labels of the file are used"
+        notes.append(Note(text, "labels-differ"))
 
 
 def note_doubts(frame: pd.DataFrame, columns: Columns, notes: list[Note]) -> None:

@@ -13,6 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from core import paths
+from core.data.datasets import read_dataset
+from core.data.extra_columns import extra_names, kind_of
+from core.data.label_levels import IMAGE_LABEL, LabelledRows, LabelRule, label_studies
 from core.data.notes import Note
 from core.data.tables import read_table
 from core.errors import OverreadError
@@ -20,7 +23,7 @@ from core.models.checkpoint import file_hash
 from core.paths import home, imported_folder, write_atomically
 from core.schema import PREDICTIONS, check
 from core.scores import score_checks
-from core.scores.import_frame import Columns, match_to_dataset, note_doubts, read_frame, spelled
+from core.scores.import_frame import Columns, match_to_dataset, note_doubts, note_label_differences, read_frame, spelled
 from core.scores.predictions import read_file
 
 DESCRIPTION, SCORES, NEW = "imported.json", "predictions.parquet", "predictions.new.parquet"
@@ -28,7 +31,10 @@ DESCRIPTION, SCORES, NEW = "imported.json", "predictions.parquet", "predictions.
 
 @dataclass(frozen=True)
 class ImportedScores:
-    """The description of an imported set."""
+    """The description of an imported set.
+
+    label_level, study_rule: `core.data.label_levels`. extra: {further column: number, date or category}.
+    """
 
     name: str
     source: str
@@ -45,6 +51,9 @@ class ImportedScores:
     splits: dict
     bones: dict
     notes: list = field(default_factory=list)
+    label_level: str = ""
+    study_rule: str = ""
+    extra: dict = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -57,7 +66,13 @@ class ImportedScores:
 
 
 def import_scores(
-    file: Path | str, name: str, columns: Columns, is_logit: bool = False, data: str = "", raw: bool = False
+    file: Path | str,
+    name: str,
+    columns: Columns,
+    is_logit: bool = False,
+    data: str = "",
+    raw: bool = False,
+    labels: LabelRule = LabelRule(),
 ) -> ImportedScores:
     """Read and check a table of scores and store it under a name, in place of an older one of that name.
 
@@ -88,10 +103,20 @@ def import_scores(
     reference = ""
     if data:
         frame, reference = match_to_dataset(frame, columns, data, file, notes)
+    if data and not columns.label:
+        described = read_dataset(data)
+        labelled = LabelledRows(frame, described.label_level, described.study_rule, [])
+    else:
+        labelled = label_studies(frame, labels, file.name)
+    frame = labelled.frame
+    notes += labelled.notes
+    if data:
+        note_label_differences(frame, data, notes)
     # Scores are identified by the hash of the source file; that of the predictions is known only once written.
     frame["checkpoint"], frame["dataset"] = name, reference or f"{name}@{file_hash(file)[:8]}"
-    optional = [extra for extra in ("probability", "given") if extra in frame]
-    frame = check(frame[[*PREDICTIONS, *optional]], PREDICTIONS, str(file))
+    frame = check(
+        frame[[*PREDICTIONS, *[column for column in frame if column not in PREDICTIONS]]], PREDICTIONS, str(file)
+    )
     note_doubts(frame, columns, notes)
     # A new file first; `_switch` puts it in place of the older scores, together with the description.
     write_atomically(folder / NEW, lambda path: frame.to_parquet(path, index=False))
@@ -112,6 +137,9 @@ def import_scores(
         splits={key: int(count) for key, count in frame["split"].value_counts().items()},
         bones={key: int(count) for key, count in frame["bone"].value_counts().items()},
         notes=notes,
+        label_level=labelled.level,
+        study_rule=labelled.rule,
+        extra={column: kind_of(frame[column]) for column in extra_names(frame) if column != IMAGE_LABEL},
     )
     return _switch(imported)
 

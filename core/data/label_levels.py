@@ -1,0 +1,162 @@
+"""What a label is about: one radiograph or its whole study, and how labels of radiographs become a study's label.
+
+The label of a study is on each of its radiographs (`label`). Where radiographs are labelled singly, their own labels
+stay in `image_label`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from core.data.notes import Note
+from core.errors import OverreadError
+
+LEVELS = ("image", "study")
+RULES = ("any", "all", "drop")
+IMAGE_LABEL = "image_label"
+# Below this share of mixed studies among those with an abnormal radiograph, a mistake is as likely as labels for each
+# radiograph. In GRAZPEDWRI-DX, which labels radiographs singly, it is 10%.
+DOUBTFUL = 0.02
+_WORDS = {
+    "any": "a study is abnormal if any of its radiographs is",
+    "all": "a study is abnormal if all of its radiographs are",
+    "drop": "a study whose radiographs have different labels counts as unlabelled",
+}
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """level: 'image', 'study', or '' to infer it. rule: how labels of radiographs become the study's."""
+
+    level: str = ""
+    rule: str = "any"
+
+    def __post_init__(self) -> None:
+        if self.level not in ("", *LEVELS):
+            raise OverreadError(
+                f"--label-level is {self.level[:40]!r}; expected image (each radiograph has a label of its own) or "
+                "study (the label is the study's).",
+                code="label-level-unknown",
+            )
+        if self.rule not in RULES:
+            raise OverreadError(
+                f"--study-rule is {self.rule[:40]!r}; expected any, all or drop.", code="study-rule-unknown"
+            )
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows with the label of their study. level: 'image', 'study', or '' where the data leave it open."""
+
+    frame: pd.DataFrame
+    level: str
+    rule: str
+    notes: list[Note]
+
+
+def label_studies(frame: pd.DataFrame, wanted: LabelRule, source: str) -> LabelledRows:
+    """Give every radiograph (study_id, label) the label of its study, by the level asked for or inferred.
+
+    With labels of radiographs these stay in `image_label`; an own column of that name becomes `image_label_given`. A
+    radiograph without a label leaves its study unlabelled unless the others decide: one abnormal for 'any', one normal
+    for 'all'. source: for messages.
+    """
+    spread = frame.groupby("study_id", sort=False)["label"].agg(["min", "max", "count", "size"])
+    mixed = spread["min"] < spread["max"]
+    level, notes = wanted.level, []
+    if not level:
+        level, reason = _inferred(spread, mixed)
+        notes.append(_inference_note(level, reason, wanted.rule, source))
+    elif level == "study" and mixed.any():
+        notes.append(
+            Note(
+                code="study-labels-differ",
+                text=f"the labels are the studies', and {_mixed_words(mixed)}; these count as unlabelled",
+            )
+        )
+    if level != "image":
+        return LabelledRows(frame, level, "", notes)
+    notes.append(_outcome_note(spread, mixed, wanted.rule))
+    if IMAGE_LABEL in frame:
+        frame = frame.rename(columns={IMAGE_LABEL: f"{IMAGE_LABEL}_given"})
+        notes.append(
+            Note(code="column-renamed", text=f"the column {IMAGE_LABEL} of {source} is kept as {IMAGE_LABEL}_given")
+        )
+    of_study = _combined(spread, wanted.rule)
+    label = frame["study_id"].map(of_study).astype("float64")
+    return LabelledRows(
+        frame.assign(**{IMAGE_LABEL: frame["label"].astype("float64"), "label": label}), level, wanted.rule, notes
+    )
+
+
+def _combined(spread: pd.DataFrame, rule: str) -> pd.Series:
+    """The label of each study: 1, 0, or NaN where the known labels do not decide it."""
+    low, high, complete = spread["min"], spread["max"], spread["count"] == spread["size"]
+    if rule == "any":
+        return high.where(complete | (high == 1))
+    if rule == "all":
+        return low.where(complete | (low == 0))
+    return low.where(complete & (low == high))
+
+
+def _inferred(spread: pd.DataFrame, mixed: pd.Series) -> tuple[str, str]:
+    """The level that the data show, with the reason; '' where they leave doubt."""
+    count = int(mixed.sum())
+    if not count:
+        if (spread["size"] == 1).all():
+            return "study", "every study has one radiograph"
+        return "study", "all radiographs of a study have the same label"
+    comparable = int(((spread["max"] == 1) & (spread["count"] > 1)).sum())
+    words = f"{_mixed_words(mixed)} ({count / comparable:.1%} of those with an abnormal one)"
+    return ("image" if count / comparable >= DOUBTFUL else ""), words
+
+
+def _inference_note(level: str, reason: str, rule: str, source: str) -> Note:
+    if level == "study":
+        return Note(code="label-level", text=f"labels are taken as the study's: {reason} (--label-level study)")
+    if level == "image":
+        return Note(
+            code="label-level",
+            text=f"labels are taken as those of single radiographs: {reason}; {_WORDS[rule]} (--label-level image "
+            f"--study-rule {rule}). If {source} labels studies, pass --label-level study",
+        )
+    return Note(
+        code="label-level-open",
+        text=f"{reason}: mistakes, or labels of single radiographs. They count as unlabelled now; pass --label-level "
+        f"image if {source} labels radiographs, or --label-level study to confirm this",
+    )
+
+
+def _outcome_note(spread: pd.DataFrame, mixed: pd.Series, rule: str) -> Note:
+    found = _combined(spread, rule)
+    unknown = int((found.isna() & ~mixed).sum())
+    lacking = f"; {unknown:,} lack a label that decides" if unknown else ""
+    return Note(
+        code="study-rule",
+        text=f"{_WORDS[rule]}: {int((found == 1).sum()):,} abnormal, {int((found == 0).sum()):,} normal and "
+        f"{int(found.isna().sum()):,} unlabelled studies, {int(mixed.sum()):,} of all with both labels{lacking}",
+    )
+
+
+def _mixed_words(mixed: pd.Series) -> str:
+    names = ", ".join(map(str, mixed.index[mixed][:3]))
+    count = int(mixed.sum())
+    return (
+        f"{count:,} of {len(mixed):,} studies have radiographs with different labels (first: {names})"
+        if count > 1
+        else f"1 of {len(mixed):,} studies has radiographs with different labels ({names})"
+    )
+
+
+def known_image_labels(values: pd.Series) -> np.ndarray:
+    """Labels of radiographs as float64: 1, 0 or NaN. OverreadError for any other value."""
+    found = pd.to_numeric(values, errors="coerce").to_numpy(np.float64)
+    bad = values.notna().to_numpy() & ~np.isin(found, (0.0, 1.0))
+    if bad.any():
+        raise OverreadError(
+            f"The column {IMAGE_LABEL} has {str(values[bad].iloc[0])[:40]!r} in {int(bad.sum()):,} of {len(values):,} "
+            "rows; expected 1 (abnormal), 0 (normal) or empty.",
+            code="image-label-invalid",
+        )
+    return found
