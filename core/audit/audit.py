@@ -12,6 +12,7 @@ from core.audit.duplicates import groups_of, near_pairs
 from core.audit.shortcut import shortcut
 from core.data import measures
 from core.data.index import Dataset, conflicting_studies, read_index
+from core.data.label_levels import IMAGE_LABEL
 from core.data.measures import SKETCH
 from core.data.quality import LIMITS
 from core.data.split import overlap_table
@@ -88,7 +89,9 @@ def audit(
     """Audit a data set. rows: from `measured_rows`."""
     problems, conflicting = dataset.problems(), conflicting_studies(rows)
     decoded = rows["sketch"].notna()
-    groups = _duplicates(rows, decoded, progress)
+    own = dataset.label_level == "image" and IMAGE_LABEL in rows
+    # Copies of one radiograph may be in studies with different labels; their own labels must agree.
+    groups = _duplicates(rows.assign(label=rows[IMAGE_LABEL]) if own else rows, decoded, progress)
     if progress:
         progress(0, 1, "predicting the label from image quality alone")
     measured = rows[decoded]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.console import Json, messages, print_result, progress_bar
+from core.commands.console import Json, LabelLevel, StudyRule, messages, print_result, progress_bar
 from core.commands.joined import AllowLostLabels, AllowUnmatched, MatchIgnoring, print_joins
 
 
@@ -54,6 +54,8 @@ def index(
     match_ignoring: MatchIgnoring = None,
     allow_unmatched: AllowUnmatched = False,
     allow_lost_labels: AllowLostLabels = False,
+    label_level: LabelLevel = "",
+    study_rule: StudyRule = "any",
     as_json: Json = False,
 ) -> None:
     """Index radiographs as a data set, and list every file that cannot be used, with the reason.
@@ -66,6 +68,7 @@ def index(
     from core.data.earlier_index import check_labels_kept, earlier_labels
     from core.data.index import SourceTables, build_index, read_earlier_index, write_dataset
     from core.data.joins import check_differences
+    from core.data.label_levels import LabelRule
     from core.paths import checked_name
     from core.schema import bone_order
 
@@ -73,7 +76,13 @@ def index(
     with progress_bar() as progress:
         indexed = build_index(
             path,
-            SourceTables(pairs(column or []), labels, check_differences(match_ignoring or []), allow_unmatched),
+            SourceTables(
+                pairs(column or []),
+                labels,
+                check_differences(match_ignoring or []),
+                allow_unmatched,
+                LabelRule(label_level, study_rule),
+            ),
             valid_fraction,
             folds,
             seed,
@@ -101,6 +110,8 @@ def index(
         "bones": {bone: int((frame["bone"] == bone).sum()) for bone in bone_order(frame["bone"])},
         "splits": {split: int(count) for split, count in frame["split"].value_counts().items()},
         "splits_from": dataset.splits_from,
+        "label_level": dataset.label_level,
+        "study_rule": dataset.study_rule,
         "radiographs_without_patient": int(frame["patient_id"].isna().sum()),
         "unreadable": indexed.unreadable,
         "stray": indexed.stray,

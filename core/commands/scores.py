@@ -163,7 +163,9 @@ def _sentence(name: str, facts: dict) -> str:
     # The first interval assumes independent studies, and those of one patient are not.
     low, high = facts.get("auroc_patient_low"), facts.get("auroc_patient_high")
     by_patient = f", by patient ({low:.3f}-{high:.3f})" if low is not None and facts["patients"] < facts["n"] else ""
+    what = "radiographs" if facts["level"] == "image" else "studies"
     return (
-        f"{name}: {facts['n']} {'radiographs' if facts['level'] == 'image' else 'studies'}, {facts['n_abnormal']} abnormal; AUROC {interval_text(facts, 'auroc', 'ratio')}"
-        f"{by_patient}; at {facts['threshold']:g} {rates_text(facts, headline_rates())}"
+        f"{name}: {facts['n']} {what}, {facts['n_abnormal']} abnormal; AUROC "
+        f"{interval_text(facts, 'auroc', 'ratio')}{by_patient}; at {facts['threshold']:g} "
+        f"{rates_text(facts, headline_rates())}"
     )

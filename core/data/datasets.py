@@ -22,7 +22,10 @@ PROBLEM_KINDS = ("unreadable", "stray", "conflicts", "converted")
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named Index: the folder of its radiographs (`root`), what it was made from, and its hash."""
+    """A named Index: the folder of its radiographs (`root`), what it was made from, and its hash.
+
+    label_level, study_rule: what the labels are about (`core.data.label_levels`); '' where that is not known.
+    """
 
     name: str
     root: str
@@ -32,6 +35,8 @@ class Dataset:
     index_hash: str
     patients_known: int
     splits_from: str
+    label_level: str = ""
+    study_rule: str = ""
 
     @property
     def folder(self) -> Path:

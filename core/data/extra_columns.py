@@ -77,6 +77,8 @@ def typed(values: pd.Series) -> pd.Series:
         distinct = pd.Series(known.unique())
         if distinct.map(lambda cell: bool(_NUMBER.fullmatch(cell)) and any(map(str.isdigit, cell))).all():
             return text.mask(text == "").astype("float64")
+        if distinct.str.lower().isin(("true", "false")).all():
+            return text.str.lower().map({"true": 1.0, "false": 0.0}).astype("float64")
         if distinct.str.fullmatch(_DICOM_AGE).all():
             years = {cell: int(cell[:3]) * _YEARS[cell[3]] for cell in distinct}
             return text.map(years).astype("float64")

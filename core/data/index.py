@@ -5,7 +5,7 @@ Reading a data set is in `core.data.datasets`; its names can be imported from he
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from core.data.earlier_index import EarlierIndex, read_earlier_index
 from core.data.file_facts import FileFacts, Progress, StoredFacts, inspect_files
 from core.data.identities import identity_notes, split_notes
 from core.data.joins import JoinReport
+from core.data.label_levels import LabelledRows, LabelRule, label_studies
 from core.data.label_table import LabelTable
 from core.data.notes import Note, note_rows
 from core.data.split import assign_folds, assign_splits, group_ids, linked_group_ids
@@ -60,12 +61,14 @@ class SourceTables:
 
     columns: {our name: the manifest's name}. labels: a table of labels for a folder of DICOM. ignoring: differences of
     ids that do not matter (`core.data.joins.DIFFERENCES`). allow_unmatched: go on if no row of the labels matches.
+    rule: what the labels are about.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
     labels: Path | None = None
     ignoring: tuple[str, ...] = ()
     allow_unmatched: bool = False
+    rule: LabelRule = LabelRule()
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ class IndexResult:
     changes: dict[str, int] = field(default_factory=dict)
     joins: list[JoinReport] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    label_level: str = ""
+    study_rule: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,9 @@ def build_index(
             code="split-settings-invalid",
         )
     rows = _read_source(source, tables)
+    # Before files are read, so that an unreadable radiograph still counts for the label of its study.
+    labelled = _label_rows(rows, tables.rule, source)
+    rows = replace(rows, frame=labelled.frame)
     paths = rows.frame["path"].tolist()
     files = inspect_files(
         rows.root, [rows.links.get(path, path) for path in paths], earlier.facts if earlier else {}, progress
@@ -184,7 +192,9 @@ def build_index(
         facts=files.stored,
         changes=earlier_index.count_changes(frame, earlier),
         joins=rows.joins,
-        notes=[*rows.notes, *identity_notes(frame), *split_notes(frame, valid_fraction)],
+        notes=[*rows.notes, *labelled.notes, *identity_notes(frame), *split_notes(frame, valid_fraction)],
+        label_level=labelled.level,
+        study_rule=labelled.rule,
     )
 
 
@@ -201,6 +211,8 @@ def write_dataset(name: str, result: IndexResult) -> Dataset:
         index_hash=index_hash(frame),
         patients_known=int(frame["patient_id"].nunique()),
         splits_from=frame.attrs.get("splits_from", "source"),
+        label_level=result.label_level,
+        study_rule=result.study_rule,
     )
     problems = {kind: getattr(result, kind) for kind in PROBLEM_KINDS}
     # Stored without the ids of rows: those of DICOM identify patients.
@@ -262,6 +274,19 @@ def _read_source(source: Path, tables: SourceTables) -> _Source:
         joins=listed.joins,
         notes=listed.notes,
     )
+
+
+def _label_rows(rows: _Source, rule: LabelRule, source: Path) -> LabelledRows:
+    """The rows with the labels of their studies. MURA's folders label studies, whatever their contents."""
+    if rows.kind != "mura":
+        return label_studies(rows.frame, rule, source.name)
+    if rule.level == "image":
+        raise OverreadError(
+            f"{source} is in MURA's layout, whose folders label studies; expected --label-level study. For labels of "
+            "single radiographs, index a manifest with the columns path, label and bone.",
+            code="label-level-mura",
+        )
+    return LabelledRows(rows.frame, "study", "", [])
 
 
 def _is_manifest(file: Path, columns: dict[str, str]) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.data import cells, mura_paths
+from core.data.extra_columns import keep_columns
 from core.data.identities import whole_study_names
 from core.data.joins import JoinReport
 from core.data.listed_files import join_files
@@ -31,7 +32,6 @@ NAMES = {
 }
 _NEEDED = ("path", "label", "bone")
 _SPLITS = ("train", "valid", "test")
-_OWN = {"image_id", "study_id", "patient_id", "group_id", "fold", "width", "height", "bytes", "sha1"}
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,8 @@ def read_manifest(file: Path, columns: dict[str, str], ignoring: Sequence[str] =
     frame["study_id"] = _study_ids(frame, text.get("study"), places, notes)
     if split is not None:
         frame["split"] = split
-    for name in table.frame.columns.difference([*given.values()], sort=False):
-        # Otherwise a column of the manifest with the name of one of ours would be read as ours.
-        frame[f"manifest_{name}" if name in _OWN | set(frame.columns) else name] = table.frame[name]
+    frame, kept = keep_columns(table.frame, set(given.values()), frame, file.name)
+    notes += kept
     return Manifest(frame[keep].reset_index(drop=True), rejected, conflicts, notes, [listed.report])
 
 

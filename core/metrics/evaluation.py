@@ -105,10 +105,8 @@ def evaluate_images(predictions: pd.DataFrame, threshold: float = 0.5, by: str |
     OverreadError where the radiographs have no labels of their own.
     """
     found = _by_group(image_table(predictions), predictions, threshold, by, "image_id")
-    return found | {
-        "level": "image",
-        **({"groups": [one | {"level": "image"} for one in found["groups"]]} if by else {}),
-    }
+    groups = {"groups": [group | {"level": "image"} for group in found["groups"]]} if by else {}
+    return found | {"level": "image"} | groups
 
 
 def _by_group(table: pd.DataFrame, predictions: pd.DataFrame, threshold: float, by: str | None, unit: str) -> dict:

@@ -1,6 +1,7 @@
 """Groups of studies or radiographs by any column: categories, or numbers and dates cut at points."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -84,7 +85,7 @@ def _cut_points(grouping: Grouping, values: pd.Series, number: bool, date: bool)
 def _cut(values: pd.Series, cuts: list, date: bool) -> pd.Series:
     shown = [f"{cut.date()}" if date else f"{cut:g}" for cut in cuts]
     names = [f"under {shown[0]}"]
-    names += [f"{low} to under {high}" for low, high in zip(shown, shown[1:])]
+    names += [f"{low} to under {high}" for low, high in pairwise(shown)]
     names += [f"{shown[-1]} and over" if not date else f"from {shown[-1]}"]
     known = values.notna().to_numpy()
     place = np.full(len(values), -1)

@@ -10,6 +10,7 @@ import pytest
 from scipy.special import expit
 
 from core.data.index import build_index, read_index, write_dataset
+from core.data.label_levels import LabelRule
 from core.metrics.counts import counts_at, counts_of, counts_table
 from core.metrics.evaluation import evaluate
 from core.metrics.ranking import auroc
@@ -201,7 +202,7 @@ def test_doubts_are_noted_and_nothing_is_changed(tmp_path, workspace, table):
     kept(tmp_path, table, ALL, is_logit=True)
     assert "every value of p is between 0 and 1" in " ".join(read_imported("other").notes)
     both = table.assign(y=[0, 1, 1, 1, 0, 0, 1, 1], split=np.where(table["study"] == 1, "tune", "test"))
-    kept(tmp_path, both, ALL)
+    kept(tmp_path, both, ALL, labels=LabelRule("study"))
     notes = " ".join(read_imported("other").notes)
     assert "1 studies have both labels" in notes and "2 patients are in more than one split (first: 'a')" in notes
     kept(tmp_path, table.assign(y=1, p=0.5), ALL)
