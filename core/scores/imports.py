@@ -6,7 +6,7 @@ columns used, the counts, remarks (`notes`) and the hash of the predictions. The
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -103,11 +103,7 @@ def import_scores(
     reference = ""
     if data:
         frame, reference = match_to_dataset(frame, columns, data, file, notes)
-    if data and not columns.label:
-        described = read_dataset(data)
-        labelled = LabelledRows(frame, described.label_level, described.study_rule, [])
-    else:
-        labelled = label_studies(frame, labels, file.name)
+    labelled = _labelled(frame, labels, data, bool(columns.label), file)
     frame = labelled.frame
     notes += labelled.notes
     if data:
@@ -142,6 +138,16 @@ def import_scores(
         extra={column: kind_of(frame[column]) for column in extra_names(frame) if column != IMAGE_LABEL},
     )
     return _switch(imported)
+
+
+def _labelled(frame: pd.DataFrame, labels: LabelRule, data: str, own: bool, file: Path) -> LabelledRows:
+    """The rows with the labels of their studies. own: the labels are those of the file, not of the data set."""
+    dataset = read_dataset(data) if data else None
+    if dataset and not own:
+        return LabelledRows(frame, dataset.label_level, dataset.study_rule, [])
+    if dataset and dataset.kind == "mura" and not labels.level:
+        labels = replace(labels, level="study")  # MURA labels studies, so other labels of its radiographs are mistakes
+    return label_studies(frame, labels, file.name)
 
 
 def _switch(imported: ImportedScores) -> ImportedScores:
