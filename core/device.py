@@ -6,7 +6,7 @@ import platform
 
 import torch
 
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 
 
 def pick_device(wanted: str = "") -> tuple[torch.device, str]:
@@ -15,7 +15,7 @@ def pick_device(wanted: str = "") -> tuple[torch.device, str]:
         try:
             return torch.zeros(1, device=wanted).device, f"{wanted}, as requested"
         except (RuntimeError, AssertionError, NotImplementedError) as error:
-            reason = str(error).splitlines()[0]
+            reason = reason_of(error)
             raise OverreadError(
                 f"The device {wanted!r} cannot be used ({reason}); leave --device out, or pass --device cpu.",
                 code="device-unavailable",

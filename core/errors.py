@@ -1,4 +1,15 @@
-"""The one error that is written for a person to read."""
+"""The one error that is written for a person to read, and the cleaning of texts that come from elsewhere."""
+
+import re
+
+# Escape sequences of terminals, and control characters other than tab and line feed.
+_CODES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-_]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+_NUMPY = re.compile(r"\b(?:np|numpy)\.(?:float|int|uint|bool|str|bytes|complex|longdouble|datetime)\w*\(([^()]*)\)")
+_NUMPY_TYPE = re.compile(r"<class 'numpy\.(\w+)'>")
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
+_PART_END = re.compile(r"[;:,(]\s*")
 
 
 class OverreadError(ValueError):
@@ -9,9 +20,32 @@ class OverreadError(ValueError):
     """
 
     def __init__(self, message: str, code: str = "") -> None:
-        super().__init__(message)
+        super().__init__(without_codes(message))
         self.code = code
 
     def __reduce__(self):
         # Worker processes send their errors back by pickling; without this the code would be lost on the way.
         return type(self), (str(self), self.code)
+
+
+def without_codes(text: str) -> str:
+    """A text without control characters, escape codes of terminals and numpy's way to write numbers."""
+    return _NUMPY_TYPE.sub(r"\1", _NUMPY.sub(r"\1", _CODES.sub("", str(text))))
+
+
+def reason_of(error: BaseException | str, most: int = 160) -> str:
+    """Why another library failed: its first line as a clause for a sentence of ours, never cut within a phrase.
+
+    A line of more than `most` characters ends after the last whole sentence or part of one that fits. An error
+    without such a text gives the name of its class.
+    """
+    lines = [line.strip() for line in without_codes(str(error)).splitlines() if line.strip()]
+    text = " ".join(lines[:2]) if lines and lines[0].endswith(":") else (lines or [""])[0]
+    if len(text) > most:
+        ends = [found.start() for found in _SENTENCE_END.finditer(text) if found.start() <= most]
+        parts = [found.start() for found in _PART_END.finditer(text) if 20 <= found.start() <= most]
+        text = text[: (ends or parts or [0])[-1]]
+        if text.count("(") > text.count(")"):
+            text = text[: text.rindex("(")]
+    text = text.strip().rstrip(".:;, ")
+    return text or (error if isinstance(error, str) else type(error).__name__)[:most]

@@ -133,6 +133,7 @@ def label_audit(
 ) -> None:
     """Rank labels that may be wrong, by scores of networks that were not trained on them."""
     from core.data.index import read_dataset
+    from core.data.spreadsheet import csv_for_spreadsheets
     from core.paths import write_atomically
     from core.workflows.label_audit import rank_labels
 
@@ -143,7 +144,7 @@ def label_audit(
         messages.print(ranked.warning, markup=False)
     table = ranked.table
     if out:
-        write_atomically(out, lambda path: table.to_csv(path, index=False))
+        write_atomically(out, lambda path: path.write_text(csv_for_spreadsheets(table), encoding="utf-8", newline=""))
     first = table.head(top)
     facts = {
         "scores": ranked.basis,

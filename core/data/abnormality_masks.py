@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from core.data.index import Dataset, read_index
 from core.data.input_spec import InputSpec
 from core.data.pixels import to_square
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 
 
 class AbnormalityMasks:
@@ -67,5 +67,5 @@ def _coco(file: Path, image_ids: pd.Series) -> dict[str, list]:
         return found
     except (ValueError, KeyError, TypeError) as error:
         raise OverreadError(
-            f"{file} is not a COCO file of polygons ({error}). Fix it or remove it.", code="masks-not-coco"
+            f"{file} is not a COCO file of polygons ({reason_of(error)}). Fix it or remove it.", code="masks-not-coco"
         ) from error

@@ -10,7 +10,7 @@ from core.data import pixel_store
 from core.data.decode import decode, pixels_folder
 from core.data.index import Dataset
 from core.data.input_spec import InputSpec
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def pixel_cache(
         raise
     except (OSError, ValueError) as error:
         raise OverreadError(
-            f"The pixel cache {folder} is damaged ({error}). Delete that folder; it will be built again.",
+            f"The pixel cache {folder} is damaged ({reason_of(error)}). Delete that folder; it will be built again.",
             code="pixel-cache-damaged",
         ) from error
     rows = stored.get_indexer(pd.Index(index["sha1"]))

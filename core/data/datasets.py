@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from core.data.joins import JoinReport
 from core.data.notes import Note, notes_of
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.paths import dataset_folder, home
 from core.schema import INDEX, check
 
@@ -68,7 +68,7 @@ class Dataset:
             return {**lists, "joins": [{**row} for row in lists.get("joins", [])]}
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise OverreadError(
-                f"{file} cannot be read ({error}). Index the data set again.", code="problems-unreadable"
+                f"{file} cannot be read ({reason_of(error)}). Index the data set again.", code="problems-unreadable"
             ) from error
 
 
@@ -86,7 +86,7 @@ def read_dataset(name: str) -> Dataset:
         ) from None
     except (ValueError, TypeError) as error:
         raise OverreadError(
-            f"{file} is damaged ({error}). Index the data set again; its radiographs are not touched.",
+            f"{file} is damaged ({reason_of(error)}). Index the data set again; its radiographs are not touched.",
             code="dataset-damaged",
         ) from error
 
@@ -98,7 +98,7 @@ def read_index(name: str) -> pd.DataFrame:
         frame = pd.read_parquet(file)
     except (OSError, ValueError) as error:
         raise OverreadError(
-            f"{file} cannot be read ({str(error).splitlines()[0]}). Index the data set again.", code="index-unreadable"
+            f"{file} cannot be read ({reason_of(error)}). Index the data set again.", code="index-unreadable"
         ) from error
     if frame.empty:
         raise OverreadError(f"{file} contains no radiograph. Index the data set again.", code="index-empty")

@@ -19,6 +19,7 @@ import numpy as np
 from core.data import jpeg
 from core.data.grey_levels import to_eight_bits
 from core.data.unreadable import UnreadableImage, check_size
+from core.errors import reason_of
 
 GREY = {"MONOCHROME1", "MONOCHROME2"}
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -296,4 +297,4 @@ def decoder_message(error: Exception) -> str:
     if len(lines) > 1 and "plugins" in lines[0]:
         lines = [line.partition(": ")[2] for line in lines[1:] if "NoneType" not in line] or ["damaged or truncated"]
     text = lines[-1 if len(lines) > 1 else 0] if lines else type(error).__name__
-    return (text if len(text) <= 140 else f"{text[:140].rsplit(' ', 1)[0]} ...").rstrip(".")
+    return reason_of(text)

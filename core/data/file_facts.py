@@ -14,6 +14,7 @@ from core.data import jpeg, png
 from core.data.dicom_files import is_dicom
 from core.data.pixels import describe_conversion, open_image, read_grey, upright_size
 from core.data.unreadable import MOST_PIXELS, UnreadableImage
+from core.errors import reason_of
 
 Progress = Callable[[int, int, str], None]
 # Facts by which an unchanged file is recognised: (bytes, mtime_ns, width, height, sha1, conversion).
@@ -101,7 +102,7 @@ def inspect_file(path: Path) -> FileFacts:
         raise UnreadableImage(path, (error.strerror or str(error)).lower()) from error
     except ValueError as error:
         # A NUL character in a manifest's cell: Python rejects the name before it asks for a file.
-        raise UnreadableImage(path, f"its path is not a valid file name ({error})") from error
+        raise UnreadableImage(path, f"its path is not a valid file name ({reason_of(error)})") from error
     if not data:
         raise UnreadableImage(path, "the file is empty (0 bytes)")
     if is_dicom(data):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from core.data.pixels import FITS, read_grey, to_square
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class InputSpec:
             values = json.loads(text)
         except ValueError as error:
             raise OverreadError(
-                f"{source} is not JSON ({error}). Restore it, or train again.", code="input-spec-unreadable"
+                f"{source} is not JSON ({reason_of(error)}). Restore it, or train again.", code="input-spec-unreadable"
             ) from error
         known = {field.name for field in fields(cls)}
         if not isinstance(values, dict) or set(values) != known:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.paths import checked_name, home, write_atomically
 
 COLUMNS = ("study_id", "given_label", "label", "outcome")
@@ -55,7 +55,7 @@ def read_labels(dataset: str, reference: str) -> pd.DataFrame:
         ) from None
     except (OSError, ValueError, KeyError) as error:
         raise OverreadError(
-            f"{file} cannot be read ({str(error).splitlines()[0][:100]}); accept the labels again.",
+            f"{file} cannot be read ({reason_of(error)}); accept the labels again.",
             code="revision-unreadable",
         ) from error
     if found != reference.split("@")[1]:

@@ -12,7 +12,7 @@ from core.data import jpeg, png
 from core.data.dicom_files import is_dicom
 from core.data.grey_levels import to_eight_bits
 from core.data.unreadable import MOST_PIXELS, UnreadableImage, check_size
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 
 FITS = ("pad", "crop", "stretch")
 # What Pillow's decoders raise for damaged files; UnidentifiedImageError is an OSError.
@@ -245,7 +245,7 @@ def _reason(error: Exception) -> str:
         return "the file does not exist"
     if isinstance(error, PermissionError):
         return "reading it is not permitted"
-    message = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+    message = reason_of(error)
     if isinstance(error, Image.DecompressionBombError):
         found = re.search(r"\d+", message)
         return f"{int(found[0]):,} pixels, more than the {MOST_PIXELS:,} a radiograph may have" if found else message

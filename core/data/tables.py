@@ -22,7 +22,8 @@ import pyarrow
 
 from core.data import mura_paths
 from core.data.notes import Note
-from core.errors import OverreadError
+from core.data.spreadsheet import unguarded
+from core.errors import OverreadError, reason_of
 
 _DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "'|'", ",": "commas"}
 _SAMPLE_ROWS, _SAMPLE_CHARACTERS = 500, 1 << 18
@@ -137,7 +138,7 @@ def read_table(file: Path | str, exact: bool = False) -> Table:
     except OverreadError:
         raise
     except _DAMAGE as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        reason = reason_of(error, 200)
         raise OverreadError(
             f"{file} could not be read as a table ({reason}); {_EXPECTED}", code="table-unreadable"
         ) from error
@@ -252,6 +253,9 @@ def _read_text(content: bytes, file: Path, exact: bool) -> Table:
     counts = np.array([len(row) for row in rows], dtype=int)
     surplus = np.array([any(cell.strip() for cell in row[width:]) for row in rows], dtype=bool)
     columns = {place: [row[place] if place < len(row) else "" for row in rows] for place in range(width)}
+    if "'" in text:
+        # Exports put an apostrophe before what a spreadsheet would run as a formula.
+        columns = {place: [unguarded(cell) for cell in cells] for place, cells in columns.items()}
     frame = pd.DataFrame(columns, dtype="str")
     frame.columns = header
     empty = [not name and (frame.iloc[:, place] == "").all() for place, name in enumerate(header)]

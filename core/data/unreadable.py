@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.errors import OverreadError
+from core.errors import OverreadError, without_codes
 
 # Larger than any radiograph (a 43 x 43 cm detector at 100 um has 18 million), small enough to fit into memory.
 MOST_PIXELS = 120_000_000
@@ -12,7 +12,7 @@ class UnreadableImage(OverreadError):
     """A radiograph that cannot be decoded. `reason` says why, without the name of the file."""
 
     def __init__(self, path: Path | str, reason: str):
-        self.path, self.reason = str(path), reason
+        self.path, self.reason = str(path), without_codes(reason)
         message = f"{path} cannot be read: {reason}. Replace the file or remove it from the data set."
         super().__init__(message, code="image-unreadable")
 

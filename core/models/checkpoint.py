@@ -15,7 +15,7 @@ import pandas as pd
 
 from core import paths
 from core.data.input_spec import InputSpec
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.paths import checkpoint_folder, write_atomically
 
 FORMAT = 1
@@ -59,7 +59,8 @@ class Checkpoint:
             return pd.DataFrame()
         except (OSError, ValueError) as error:
             raise OverreadError(
-                f"{file} cannot be read ({error}); expected the CSV that training wrote.", code="history-unreadable"
+                f"{file} cannot be read ({reason_of(error)}); expected the CSV that training wrote.",
+                code="history-unreadable",
             ) from error
 
     def learned(self) -> pd.Series:
@@ -71,7 +72,7 @@ class Checkpoint:
             return parts.set_index("sha1")["part"]
         except (OSError, ValueError, KeyError) as error:
             raise OverreadError(
-                f"{file} cannot be read ({error}). Restore it, or train again.", code="learned-unreadable"
+                f"{file} cannot be read ({reason_of(error)}). Restore it, or train again.", code="learned-unreadable"
             ) from error
 
     def unlearned_by(self) -> pd.Series:
@@ -184,7 +185,7 @@ def load_model(checkpoint: Checkpoint):
     except RuntimeError as error:
         raise OverreadError(
             f"{checkpoint.folder / WEIGHTS} does not fit {checkpoint.recipe['architecture']} "
-            f"({str(error).splitlines()[-1].strip()}). Use the version of timm that {MANIFEST} names.",
+            f"({reason_of(str(error).splitlines()[-1])}). Use the version of timm that {MANIFEST} names.",
             code="weights-mismatch",
         ) from error
     return model.eval().requires_grad_(False)
@@ -211,7 +212,7 @@ def _json(file: Path) -> dict:
         value = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise OverreadError(
-            f"{file} is not JSON ({error}). Restore the file, or train the checkpoint again.",
+            f"{file} is not JSON ({reason_of(error)}). Restore the file, or train the checkpoint again.",
             code="checkpoint-not-json",
         ) from error
     if not isinstance(value, dict):

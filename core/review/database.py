@@ -15,7 +15,7 @@ import sqlalchemy as sql
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.paths import home, unwritable
 from core.review import tables
 
@@ -180,7 +180,7 @@ def _check_place(store: Store) -> None:
 
 def _readable(store: Store, error: Exception, write: bool) -> OverreadError:
     """The error as a sentence about the cause, and one about whether the entry was kept."""
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0][:200].rstrip(".")
+    cause = reason_of(getattr(error, "orig", None) or error, 200)
     low = cause.lower()
     outcome = "This entry was not kept; earlier entries are intact." if write else "Nothing was changed."
     if isinstance(error, PoolTimeout) or "locked" in low or "lock timeout" in low:

@@ -7,6 +7,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from core.data.spreadsheet import guarded
 from core.metrics.intervals import FEWEST, Estimate, undefined, without_interval
 from core.review.agreement import latest_reads
 from core.review.walkthroughs import Walkthrough
@@ -82,12 +83,12 @@ def adjudicated_figures(table: pd.DataFrame, threshold: float, seed: int = 0) ->
 
 
 def summary_csv(table: pd.DataFrame) -> str:
-    """The table as CSV."""
+    """The table as CSV that a spreadsheet can open safely."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     writer.writerows(
-        ["" if cell != cell else cell for cell in row] for row in table[list(COLUMNS)].itertuples(index=False)
+        ["" if cell != cell else guarded(cell) for cell in row] for row in table[list(COLUMNS)].itertuples(index=False)
     )
     return out.getvalue()
 

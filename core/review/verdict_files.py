@@ -15,7 +15,8 @@ import sqlalchemy as sql
 from core.data.index import list_datasets, read_index
 from core.data.joins import JoinReport
 from core.data.notes import Note
-from core.errors import OverreadError
+from core.data.spreadsheet import guarded, unguarded
+from core.errors import OverreadError, reason_of
 from core.paths import write_atomically
 from core.review import tables
 from core.review.database import Store, transaction
@@ -44,7 +45,10 @@ class ImportedVerdicts:
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """Entries (a `verdicts_table` with history) as CSV. Missing values are empty; times and numbers are exact."""
+    """Entries (a `verdicts_table` with history) as CSV. Missing values are empty; times and numbers are exact.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe before it, which an import takes off.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(CSV_COLUMNS)
@@ -182,10 +186,11 @@ def _records(file: Path):
                     "fewer; the file may be truncated. Nothing was imported.",
                     code="verdict-row-incomplete",
                 )
-            yield reader.line_num, record
+            yield reader.line_num, {name: unguarded(cell) for name, cell in record.items()}
     except csv.Error as error:
         raise OverreadError(
-            f"{file.name}, line {reader.line_num}: not CSV ({error}); the file may be truncated. Nothing was imported.",
+            f"{file.name}, line {reader.line_num}: not CSV ({reason_of(error)}); the file may be truncated. "
+            "Nothing was imported.",
             code="verdict-file-unreadable",
         ) from error
 
@@ -251,4 +256,4 @@ def _cell(value) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)
+    return repr(value) if isinstance(value, float) else str(guarded(value))

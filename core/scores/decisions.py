@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.data.spreadsheet import csv_for_spreadsheets
 from core.metrics.studies import study_table
 from core.models.checkpoint import Checkpoint
 from core.paths import write_atomically
@@ -43,4 +44,6 @@ def write_decisions(point: OperatingPoint, frame: pd.DataFrame, scores_file: Pat
     table = studies[["study_id", "patient_id", "bone", "split", "n_views", "score"]]
     table = table.assign(decision=decisions(point, studies), operating_point=point.id, reference=point.reference)
     path = scores_file.with_name(f"{scores_file.stem}.decisions.csv")
-    return write_atomically(path, lambda new: table.to_csv(new, index=False)), table
+    return write_atomically(
+        path, lambda new: new.write_text(csv_for_spreadsheets(table), encoding="utf-8", newline="")
+    ), table

@@ -18,7 +18,7 @@ from core.data.extra_columns import extra_names, kind_of
 from core.data.label_levels import IMAGE_LABEL, LabelledRows, LabelRule, label_studies
 from core.data.notes import Note
 from core.data.tables import read_table
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.models.checkpoint import file_hash
 from core.paths import home, imported_folder, write_atomically
 from core.schema import PREDICTIONS, check
@@ -183,7 +183,9 @@ def read_imported(name: str) -> ImportedScores:
             code="no-imported-scores",
         ) from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise OverreadError(f"{file} is damaged ({error}); import the scores again.", code="import-damaged") from error
+        raise OverreadError(
+            f"{file} is damaged ({reason_of(error)}); import the scores again.", code="import-damaged"
+        ) from error
 
 
 def imported_predictions(imported: ImportedScores) -> pd.DataFrame:

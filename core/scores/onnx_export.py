@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from core.data.input_spec import InputSpec
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.models.checkpoint import Checkpoint, load_model
 from core.models.networks import reads_studies
 from core.paths import write_atomically
@@ -104,7 +104,7 @@ def _write(whole: nn.Module, example: torch.Tensor, file: Path, checkpoint: Chec
     except Exception as error:
         raise OverreadError(
             f"{checkpoint.recipe['architecture']} cannot be exported to ONNX "
-            f"({type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}); serve it with torch.",
+            f"({type(error).__name__}: {reason_of(error)}); serve it with torch.",
             code="onnx-export-failed",
         ) from error
 

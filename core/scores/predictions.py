@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.data.index import Dataset
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.models.checkpoint import PREDICTIONS as FILE
 from core.models.checkpoint import Checkpoint
 from core.paths import predictions_folder, write_atomically
@@ -61,7 +61,7 @@ def read_file(file: Path | str) -> pd.DataFrame:
         ) from None
     except (OSError, ValueError) as error:
         raise OverreadError(
-            f"{file} cannot be read as Parquet ({str(error).splitlines()[0]}); score again with: "
+            f"{file} cannot be read as Parquet ({reason_of(error)}); score again with: "
             "python -m core predict CHECKPOINT --data NAME",
             code="predictions-unreadable",
         ) from error

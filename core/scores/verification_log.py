@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.paths import write_atomically
 from core.scores.sealed_list import file_lock
 from core.scores.source import Source
@@ -40,8 +40,8 @@ def verifications(source: Source, dataset: str, split: str) -> list[dict]:
         return []
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise OverreadError(
-            f"{path} cannot be read ({error}). It lists the splits that thresholds were verified on before; restore "
-            "it from a copy.",
+            f"{path} cannot be read ({reason_of(error)}). It lists the splits that thresholds were verified on "
+            "before; restore it from a copy.",
             code="verification-log-unreadable",
         ) from error
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.training.recipe import Recipe
 
 
@@ -22,7 +22,7 @@ def explain_compile_errors(recipe: Recipe) -> Iterator[None]:
         yield
     except Exception as error:
         if recipe.compile and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-            first = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            first = reason_of(error, 200)
             raise OverreadError(
                 f"torch.compile failed on {recipe.architecture} ({first}); train it with --set compile=false.",
                 code="compile-failed",

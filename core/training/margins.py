@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.models.checkpoint import Checkpoint
 from core.paths import write_atomically
 
@@ -80,5 +80,5 @@ def read_margins(checkpoint: Checkpoint) -> pd.DataFrame:
         ) from None
     except (OSError, ValueError, KeyError) as error:
         raise OverreadError(
-            f"{file} cannot be read ({str(error).splitlines()[0][:120]}); train again.", code="margins-unreadable"
+            f"{file} cannot be read ({reason_of(error)}); train again.", code="margins-unreadable"
         ) from error

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from core.data.index import Dataset, conflicting_studies, read_index
 from core.data.labels import read_labels, relabelled
 from core.data.split import overlap_table
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.models.checkpoint import MANIFEST, RECIPE, read_manifest
 from core.paths import unwritable
 from core.training.recipe import Recipe
@@ -87,7 +87,7 @@ def check_folder(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> N
         before = Recipe.from_json((out / RECIPE).read_text())
     except (OSError, ValueError) as error:
         raise OverreadError(
-            f"{out / RECIPE} cannot be read ({error}); restore it, or train again.", code="recipe-unreadable"
+            f"{out / RECIPE} cannot be read ({reason_of(error)}); restore it, or train again.", code="recipe-unreadable"
         ) from error
     if before.augmentation != recipe.augmentation:
         raise OverreadError(

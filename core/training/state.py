@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.models.checkpoint import WEIGHTS, file_hash, read_manifest
 from core.paths import write_atomically
 
@@ -136,7 +136,7 @@ def read_state(folder: Path) -> RunState:
         ) from None
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise OverreadError(
-            f"{file} is damaged ({error}). Train again into a new folder; the checkpoint itself is intact.",
+            f"{file} is damaged ({reason_of(error)}). Train again into a new folder; the checkpoint itself is intact.",
             code="state-damaged",
         ) from error
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.index import Dataset
+from core.data.spreadsheet import csv_for_spreadsheets
 from core.errors import OverreadError
 from core.metrics.intervals import auroc_statistic, draws_within, patient_bootstrap
 from core.metrics.ranking import auroc
@@ -105,7 +106,7 @@ def run_sweep(
         runs.append((point, _train_or_read(own, dataset, folder, options)))
     table = compare_runs(runs, split)
     file = home() / "sweeps" / f"{name}.csv"
-    write_atomically(file, lambda path: table.to_csv(path, index=False))
+    write_atomically(file, lambda path: path.write_text(csv_for_spreadsheets(table), encoding="utf-8", newline=""))
     return table
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 
 
 @contextmanager
@@ -21,8 +21,8 @@ def event_files(folder: Path | None) -> Iterator[Callable[[dict], None]]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise OverreadError(
-            f"TensorBoard is not installed ({error}); pip install tensorboard, or leave --tensorboard out: history.csv "
-            "and the Runs page have the same figures.",
+            f"TensorBoard is not installed ({reason_of(error)}); pip install tensorboard, or leave --tensorboard "
+            "out: history.csv and the Runs page have the same figures.",
             code="tensorboard-missing",
         ) from error
     writer: list = []

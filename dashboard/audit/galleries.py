@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.audit.audit import QUALITY_CHECKS, Audit
 from core.data.index import Dataset
+from core.data.spreadsheet import csv_for_spreadsheets
 from dashboard.audit.charts import shortcut_areas
 from dashboard.audit.loader import measured
 from dashboard.shared import loaders, widgets
@@ -61,7 +62,7 @@ def draw_files(entries: list[dict]) -> None:
     """Draw a table of all files with their reasons."""
     table = pd.DataFrame(entries, columns=["path", "reason"])
     st.dataframe(table, hide_index=True, height=min(36 * len(table) + 40, 560))
-    st.download_button("Download CSV", table.to_csv(index=False), "files.csv", "text/csv", on_click="ignore")
+    st.download_button("Download CSV", csv_for_spreadsheets(table), "files.csv", "text/csv", on_click="ignore")
 
 
 def draw_shortcut(audit: Audit) -> None:

@@ -15,7 +15,7 @@ from core.data.index import Dataset, list_datasets, read_index
 from core.data.pixels import UnreadableImage, read_grey
 from core.data.split import overlap_table
 from core.data.thumbnails import thumbnail
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import Checkpoint, checkpoint_folders, list_checkpoints
@@ -186,7 +186,7 @@ def _truth(file: FileStamp) -> pd.DataFrame:
     try:
         return pd.read_parquet(file.path).set_index("image_id")[list(TRUTH)]
     except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
         raise OverreadError(
             f"{file.path} cannot be read ({reason}). Draw the phantoms again to see their truth.",
             code="truth-unreadable",

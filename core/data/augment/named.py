@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from core.data.augment.spec import MOST_CHARACTERS, PRESETS, VERSION, Augmentation
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.paths import checked_name, home, write_atomically
 
 
@@ -44,7 +44,7 @@ def read_file(file: Path) -> Augmentation:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise OverreadError(
-            f"{file} cannot be read ({error}); expected a JSON object of an augmentation.",
+            f"{file} cannot be read ({reason_of(error)}); expected a JSON object of an augmentation.",
             code="augmentation-unreadable",
         ) from error
     except OverreadError as error:

@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import dataclass, fields, replace
 
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Augmentation:
             raise
         except (ValueError, RecursionError) as error:
             raise OverreadError(
-                f'The augmentation is not JSON ({error}); expected an object such as {{"rotation": 10}}.',
+                f'The augmentation is not JSON ({reason_of(error)}); expected an object such as {{"rotation": 10}}.',
                 code="augmentation-not-json",
             ) from error
         return cls.from_dict(values)

@@ -10,8 +10,8 @@ from pathlib import Path
 import timm
 from torch import nn
 
-from core.errors import OverreadError
-from core.models.networks.structure import find_head, first_line
+from core.errors import OverreadError, reason_of
+from core.models.networks.structure import find_head
 from core.models.networks.weights import load_weights
 
 # Arguments of timm.create_model that change what the network returns, or that this program sets itself.
@@ -96,12 +96,12 @@ def _make(architecture: str, arguments: dict, weights: str) -> nn.Module:
     except (TypeError, ValueError, KeyError, IndexError, AssertionError, RuntimeError, OSError) as error:
         if weights != "timm" or isinstance(error, TypeError):
             raise OverreadError(
-                f"{architecture} cannot be built with the arguments {arguments} ({first_line(error)}); "
+                f"{architecture} cannot be built with the arguments {arguments} ({reason_of(error)}); "
                 "change model_kwargs or the architecture.",
                 code="arguments-unsupported",
             ) from error
         raise OverreadError(
-            f"timm's weights for {architecture} could not be downloaded ({first_line(error)}); "
+            f"timm's weights for {architecture} could not be downloaded ({reason_of(error)}); "
             "name a file instead with --set weights=FILE.",
             code="download-failed",
         ) from error

@@ -4,7 +4,7 @@ import torch
 from timm.models import group_parameters
 from torch import nn
 
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 
 
 def reads_studies(model: nn.Module) -> bool:
@@ -49,15 +49,10 @@ def check_size(model: nn.Module, architecture: str, size: int) -> None:
         made = (getattr(getattr(model, "backbone", model), "pretrained_cfg", None) or {}).get("input_size", (0,))[-1]
         other = f'size={made}, or where it takes one model_kwargs={{"img_size": {size}}}' if made else "another size"
         raise OverreadError(
-            f"{architecture} does not take {size} px ({first_line(error)}); set {other}.", code="size-unsupported"
+            f"{architecture} does not take {size} px ({reason_of(error)}); set {other}.", code="size-unsupported"
         ) from error
     if logits.shape != (2, 1):
         raise OverreadError(
             f"{architecture} returns {list(logits.shape)} for 2 radiographs; expected one logit each, [2, 1].",
             code="logits-shape",
         )
-
-
-def first_line(error: Exception) -> str:
-    """The start of an error's message, for use inside another one."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:160].rstrip(".")
