@@ -19,9 +19,9 @@ def guarded(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 
-def unguarded(cell: object) -> object:
+def unguarded(cell: str) -> str:
     """A cell as it was before `guarded`."""
-    return cell[1:] if isinstance(cell, str) and _GUARDED.match(cell) else cell
+    return cell[1:] if _GUARDED.match(cell) else cell
 
 
 def guarded_table(table: pd.DataFrame) -> pd.DataFrame:
