@@ -238,15 +238,21 @@ def _frame(names: list[str], headers: list[dict], given: list[dict], secret: byt
             "study_id": f"{pseudonym(header['study'], 's', secret)}{parts[at]}" if header["study"] else name,
             "view": given[at].get("view") or header["view"],
             "modality": header["modality"],
+            # Pseudonyms of DICOM's UIDs, by which tables of scores are matched.
+            "instance_uid": pseudonym(header["instance"], "i", secret) if header["instance"] else None,
+            "study_uid": pseudonym(header["study"], "s", secret) if header["study"] else None,
             "split": given[at].get("split"),
         }
         for at, (name, header, bone) in enumerate(zip(names, headers, bones))
     ]
     columns = ["path", "image_id", "bone", "label", "patient_id", "study_id", "view", "modality"]
+    columns += ["instance_uid", "study_uid"]
     frame = pd.DataFrame(rows, columns=[*columns, "split"])
     if frame["split"].isna().any() or frame.empty:
         frame = frame[columns]
-    return frame.astype({"label": "float64", "patient_id": "str", "view": "str"}), notes + more
+    return frame.astype(
+        {"label": "float64", "patient_id": "str", "view": "str", "instance_uid": "str", "study_uid": "str"}
+    ), notes + more
 
 
 def _repeated(names: list[str], headers: list[dict]) -> list[dict]:

@@ -19,7 +19,7 @@ RESERVED = (
     | {"predicted", "outcome", "margin", "views", "measure", "decision", "operating_point", "reference"}
 )
 # Columns of PREDICTIONS and of an INDEX that describe no radiograph.
-_INTERNAL = {"probability", "attention", "given", "tta", "draws", "label_given"}
+_INTERNAL = {"instance_uid", "study_uid", "probability", "attention", "given", "tta", "draws", "label_given"}
 _NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?")
 _DICOM_AGE = re.compile(r"\d{3}[DWMY]")
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}

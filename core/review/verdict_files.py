@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,11 +12,13 @@ from uuid import NAMESPACE_URL, uuid5
 import pandas as pd
 import sqlalchemy as sql
 
+from core.data.cells import text_of
 from core.data.index import list_datasets, read_index
 from core.data.joins import JoinReport
 from core.data.notes import Note
 from core.data.spreadsheet import guarded, unguarded
-from core.errors import OverreadError, reason_of
+from core.data.tables import read_table
+from core.errors import OverreadError
 from core.paths import write_atomically
 from core.review import tables
 from core.review.database import Store, transaction
@@ -155,44 +157,42 @@ class _Labels:
         return None
 
 
-def _records(file: Path):
+def _records(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """The line and the cells of each row, by the names of CSV_COLUMNS where the header has them in another case."""
     try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except OSError as error:
+        # exact: a note keeps the spaces at its start.
+        table = read_table(file, exact=True)
+    except OverreadError as error:
         raise OverreadError(
-            f"{file} cannot be read ({error.strerror}). Give a CSV file of verdicts.", code="verdict-file-unreadable"
+            f"{error} The file may be truncated. Nothing was imported.", code="verdict-file-unreadable"
         ) from error
-    except UnicodeDecodeError as error:
+    ours = {found: name for name in CSV_COLUMNS if (found := table.find(name))}
+    names = [ours.get(name, name) for name in table.frame.columns]
+    missing = [name for name in NEEDED if name not in names]
+    if missing or not {"verdict", "reading"} & set(names):
+        lacking = ", ".join(missing) or "verdict or reading"
         raise OverreadError(
-            f"{file} is not UTF-8 text (byte {error.start}). Save it as CSV in UTF-8.", code="verdict-file-unreadable"
-        ) from error
-    # The checks of notes and names refuse long cells with a better message than the CSV reader.
-    csv.field_size_limit(max(csv.field_size_limit(), 2**30))
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        names = reader.fieldnames or []
-        missing = [name for name in NEEDED if name not in names]
-        if missing or not {"verdict", "reading"} & set(names):
-            lacking = ", ".join(missing) or "verdict or reading"
+            f"{file.name} lacks the column(s) {lacking} (found: {', '.join(names)[:200] or 'none'}). Expected the "
+            f"columns of an export: {', '.join(CSV_COLUMNS)}.",
+            code="column-missing",
+        )
+    cells = table.frame.apply(_text_cells) if not table.delimiter else table.frame
+    incomplete = table.surplus | table.short | (table.cell_counts > len(names) if table.delimiter else False)
+    for place, row in enumerate(cells.itertuples(index=False, name=None)):
+        line = int(table.lines[place])
+        if incomplete[place]:
             raise OverreadError(
-                f"{file.name} lacks the column(s) {lacking} (found: {', '.join(names)[:200] or 'none'}). Expected the "
-                f"columns of an export: {', '.join(CSV_COLUMNS)}.",
-                code="column-missing",
+                f"{file.name}, line {line}: expected {len(names)} cells as in the header, found "
+                f"{table.cell_counts[place]}; the file may be truncated. Nothing was imported.",
+                code="verdict-row-incomplete",
             )
-        for record in reader:
-            if None in record or None in record.values():
-                raise OverreadError(
-                    f"{file.name}, line {reader.line_num}: expected {len(names)} cells as in the header, found more or "
-                    "fewer; the file may be truncated. Nothing was imported.",
-                    code="verdict-row-incomplete",
-                )
-            yield reader.line_num, {name: unguarded(cell) for name, cell in record.items()}
-    except csv.Error as error:
-        raise OverreadError(
-            f"{file.name}, line {reader.line_num}: not CSV ({reason_of(error)}); the file may be truncated. "
-            "Nothing was imported.",
-            code="verdict-file-unreadable",
-        ) from error
+        yield line, {name: unguarded(cell) for name, cell in zip(names, row)}
+
+
+def _text_cells(values: pd.Series) -> pd.Series:
+    """Cells of Parquet as text; those that are text already are kept to the letter."""
+    text = values.map(lambda cell: cell if isinstance(cell, str) else None)
+    return text.where(text.notna(), text_of(values))
 
 
 def _entry(record: dict, line: int, dataset: str, labels: _Labels) -> tuple[dict, str]:

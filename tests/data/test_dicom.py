@@ -26,6 +26,8 @@ from core.data.dicom_rows import REGIONS, pseudonym, read_header, read_salt
 from core.data.index import SourceTables, build_index, read_dataset, read_earlier_index, read_index, write_dataset
 from core.data.input_spec import InputSpec
 from core.data.pixels import UnreadableImage, read_grey
+from core.errors import OverreadError
+from core.scores.imports import Columns, import_scores, imported_predictions
 from tests.refusals import refused
 
 RAMP = np.linspace(0, 4095, 64 * 48).reshape(64, 48).astype(np.uint16)
@@ -443,3 +445,46 @@ def test_a_twelve_bit_jpeg_decodes_and_a_cut_one_is_unreadable(shared, tmp_path)
             with pytest.raises(UnreadableImage, match="truncated"):
                 read_grey(tmp_path / "cut.dcm")
     assert np.array_equal(read_grey(source), grey)  # after damaged frames the decoder still works
+
+
+@pytest.fixture
+def uids(tmp_path, workspace):
+    """An indexed folder of four studies of two views, and the table of its UIDs with a score."""
+    rows = []
+    for study in range(4):
+        uid = generate_uid()
+        for view in range(2):
+            instance = generate_uid()
+            write(
+                tmp_path / f"dcm/e{study}{view}.dcm",
+                RAMP + np.uint16(10 * study + view),
+                StudyInstanceUID=uid,
+                SOPInstanceUID=instance,
+                PatientID=f"MRN-{study}",
+            )
+            rows.append((instance, uid, study % 2, 0.1 + 0.2 * study + 0.01 * view))
+    write_dataset("dicom", build_index(tmp_path / "dcm"))
+    return pd.DataFrame(rows, columns=["SOPInstanceUID", "StudyInstanceUID", "label", "score"])
+
+
+@pytest.mark.parametrize("image", [True, False])
+def test_scores_are_matched_by_uids_which_the_index_has_only_as_pseudonyms(tmp_path, uids, image):
+    index = read_index("dicom")
+    stored = index.to_csv()
+    assert not any(uid in stored for uid in uids["SOPInstanceUID"]) and index["instance_uid"].is_unique
+    table = uids if image else uids.drop_duplicates("StudyInstanceUID")
+    table.sample(frac=1, random_state=3).to_csv(tmp_path / "scores.csv", index=False)
+    columns = Columns("label", "score", "StudyInstanceUID", "SOPInstanceUID" if image else "", *([""] * 3))
+    about = import_scores(tmp_path / "scores.csv", "other", columns, data="dicom")
+    frame = imported_predictions(about).set_index("path").sort_index()
+    assert (about.rows, about.studies, about.patients) == (8, 4, 4)
+    expected = uids["score"] if image else uids.groupby("StudyInstanceUID", sort=False)["score"].transform("first")
+    assert frame["probability"].tolist() == pytest.approx(expected.tolist(), abs=1e-15)
+    assert set(frame["image_id"]) == set(index["image_id"]) and set(frame["study_id"]) == set(index["study_id"])
+    assert not any(uid in frame.to_csv() for uid in uids["StudyInstanceUID"])
+
+
+def test_uids_of_other_radiographs_match_nothing(tmp_path, uids):
+    uids.assign(SOPInstanceUID=[generate_uid() for _ in range(8)]).to_csv(tmp_path / "scores.csv", index=False)
+    with pytest.raises(OverreadError, match="none of the 8"):
+        import_scores(tmp_path / "scores.csv", "other", Columns("label", "score", image="SOPInstanceUID"), data="dicom")

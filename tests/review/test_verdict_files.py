@@ -1,6 +1,7 @@
 """Exported CSV is imported as the same entries; a bad file names the line and adds nothing."""
 
 import csv
+import io
 from types import SimpleNamespace
 
 import pandas as pd
@@ -106,11 +107,11 @@ def test_an_unknown_study_is_named_with_its_line_and_nothing_is_added(workspace,
 @pytest.mark.parametrize(
     ("content", "code", "figure"),
     [
-        (b"", "column-missing", "none"),
+        (b"", "verdict-file-unreadable", "0 bytes"),
         (b"a,b\n1,2\n", "column-missing", "study_id, reviewer"),
         (b"study_id,reviewer\ns,Ana\n", "column-missing", "verdict or reading"),
         (b"study_id,reviewer,verdict\ns,Ana\n", "verdict-row-incomplete", "line 2"),
-        (b'study_id,reviewer,verdict\ns,"Ana', "verdict-file-unreadable", "line 1"),
+        (b'study_id,reviewer,verdict\ns,"Ana', "verdict-file-unreadable", "line 2"),
         (b"study_id,reviewer,verdict\ns,Ana,nonsense\n", "verdict-value-unknown", "line 2"),
         (b"study_id,reviewer,verdict,created\ns,Ana,cannot_tell,yesterday\n", "verdict-time-invalid", "yesterday"),
         (b"study_id,reviewer,verdict,score\ns,Ana,cannot_tell,high\n", "verdict-number-invalid", "high"),
@@ -156,3 +157,16 @@ def test_verdicts_of_another_data_set_are_refused_and_near_matches_are_offered(w
             import_csv(store, file, "demo", **more)
     assert import_csv(store, file, "demo", skip=True, allow_unmatched=True).imported == 0
     assert import_csv(store, file, "demo", keep_unknown=True).imported == 1
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_file_from_a_spreadsheet_gives_the_same_entries(workspace, tmp_path, delimiter, encoding):
+    rows = [("Study_ID", " Reviewer", "VERDICT", "Note"), ("s1", "Ana", "cannot_tell", " two; parts|of\ta note")]
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter).writerows(rows)
+    (tmp_path / "v.csv").write_bytes(text.getvalue().encode(encoding))
+    found = import_csv(open_store(), tmp_path / "v.csv", "data", keep_unknown=True)
+    entry_of = verdicts_table(open_store(), "data").iloc[0]
+    assert found.imported == 1 and (entry_of["study_id"], entry_of["reviewer"]) == ("s1", "Ana")
+    assert entry_of["verdict"] == "cannot_tell" and entry_of["note"].strip() == "two; parts|of\ta note"
