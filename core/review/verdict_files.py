@@ -25,6 +25,7 @@ from core.review.database import Store, transaction
 from core.review.store import COLUMNS, insert_entry, verdicts_table
 from core.review.verdict_joins import join_verdicts
 from core.review.vocabulary import Verdict, checked, checked_text, reviewer_key, reviewer_name
+from core.scores.index_columns import study_columns
 
 CSV_COLUMNS = tuple(name for name in COLUMNS if name != "sequence")
 NEEDED = ("study_id", "reviewer")
@@ -46,23 +47,46 @@ class ImportedVerdicts:
     notes: tuple[Note, ...] = ()
 
 
-def csv_text(frame: pd.DataFrame) -> str:
+def csv_text(frame: pd.DataFrame, more: tuple[str, ...] = ()) -> str:
     """Entries (a `verdicts_table` with history) as CSV. Missing values are empty; times and numbers are exact.
 
-    A text that a spreadsheet would run as a formula gets an apostrophe before it, which an import takes off.
+    A text that a spreadsheet would run as a formula gets an apostrophe before it, which an import takes off. more:
+    further columns of the frame to write after the others.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(CSV_COLUMNS)
-    for row in frame[list(CSV_COLUMNS)].itertuples(index=False, name=None):
+    names = [*CSV_COLUMNS, *more]
+    writer.writerow(names)
+    for row in frame[names].itertuples(index=False, name=None):
         writer.writerow([_cell(value) for value in row])
     return text.getvalue()
 
 
+def with_study_columns(entries: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Entries with the further columns of their studies (age, sex, ...) in the indexes here, and their names.
+
+    Names that the export uses itself get the ending _given.
+    """
+    indexed, parts = {found.name for found in list_datasets()}, []
+    for name in entries["dataset"].unique():
+        if name in indexed:
+            found = study_columns(read_index(name)).reset_index()
+            parts.append(found.assign(dataset=name))
+    if not parts:
+        return entries, ()
+    known = pd.concat(parts, ignore_index=True)
+    names = [name for name in known if name not in ("dataset", "study_id")]
+    more = {name: f"{name}_given" if name in entries else name for name in names}
+    joined = entries.merge(known.rename(columns=more), on=["dataset", "study_id"], how="left")
+    return joined.astype(dict.fromkeys(more.values(), object)).where(lambda cells: cells.notna(), None), tuple(
+        more.values()
+    )
+
+
 def export_csv(store: Store, file: Path, dataset: str = "") -> int:
     """Write every entry, undos included, of one data set or of all to a file. Returns the number of entries."""
-    frame = verdicts_table(store, dataset, history=True)
-    write_atomically(file, lambda path: path.write_bytes(csv_text(frame).encode()))
+    frame, more = with_study_columns(verdicts_table(store, dataset, history=True))
+    write_atomically(file, lambda path: path.write_bytes(csv_text(frame, more).encode()))
     return len(frame)
 
 

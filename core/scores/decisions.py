@@ -9,6 +9,7 @@ from core.data.spreadsheet import csv_for_spreadsheets
 from core.metrics.studies import study_table
 from core.models.checkpoint import Checkpoint
 from core.paths import write_atomically
+from core.scores.index_columns import study_columns, with_index_columns
 from core.scores.operating_points import OperatingPoint, check_applies, find_point
 from core.scores.source import source_of
 
@@ -39,10 +40,12 @@ def decisions(point: OperatingPoint, studies: pd.DataFrame) -> pd.Series:
 
 
 def write_decisions(point: OperatingPoint, frame: pd.DataFrame, scores_file: Path) -> tuple[Path, pd.DataFrame]:
-    """Write `<scores>.decisions.csv` beside the scores: one row a study, with its score and decision."""
+    """Write `<scores>.decisions.csv` beside the scores: one row a study: its score, decision and further columns."""
     studies = study_table(frame, point.aggregation)
     table = studies[["study_id", "patient_id", "bone", "split", "n_views", "score"]]
     table = table.assign(decision=decisions(point, studies), operating_point=point.id, reference=point.reference)
+    more = study_columns(with_index_columns(frame))
+    table = table.join(more[[name for name in more if name not in table]], on="study_id")
     path = scores_file.with_name(f"{scores_file.stem}.decisions.csv")
     return write_atomically(
         path, lambda new: new.write_text(csv_for_spreadsheets(table), encoding="utf-8", newline="")

@@ -6,6 +6,9 @@ from core.data.extra_columns import extra_names
 from core.data.index import read_dataset, read_index
 from core.data.label_levels import IMAGE_LABEL, known_image_labels
 from core.errors import OverreadError
+from core.metrics.evaluation import group_rows
+from core.metrics.groups import shared_values
+from core.metrics.studies import study_table
 
 
 def with_index_columns(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -31,3 +34,26 @@ def with_image_labels(predictions: pd.DataFrame) -> pd.DataFrame:
     if IMAGE_LABEL not in predictions:
         return predictions
     return predictions.assign(**{IMAGE_LABEL: known_image_labels(predictions[IMAGE_LABEL])})
+
+
+def study_columns(rows: pd.DataFrame) -> pd.DataFrame:
+    """The further columns of an INDEX or PREDICTIONS by study_id: the value that a study's radiographs share."""
+    names = [name for name in extra_names(rows) if name != IMAGE_LABEL]
+    studies = pd.Index(rows["study_id"].unique(), name="study_id")
+    return pd.DataFrame({name: shared_values(rows, name).reindex(studies) for name in names}, index=studies)
+
+
+def study_groups(predictions: pd.DataFrame, most: int = 20) -> pd.DataFrame:
+    """The groups of each study, by study_id, for every further column that has 2 to `most` groups."""
+    frame = with_index_columns(predictions)
+    studies, found = study_table(predictions), {}
+    for name in extra_names(frame):
+        if name == IMAGE_LABEL:
+            continue
+        try:
+            groups = group_rows(studies, frame, name)[0][name]
+        except OverreadError:  # too many groups
+            continue
+        if 2 <= groups.nunique() <= most:
+            found[name] = groups
+    return pd.DataFrame(found, index=studies.index).set_axis(studies["study_id"], axis=0)

@@ -13,7 +13,10 @@ from dashboard.shared.study_tables import tables
 
 
 def slices(view: View, by: str, measure: str = "") -> Slices | None:
-    """Slices by 'bone', 'views' or the thirds of a measure of the radiographs; None where no study has that measure."""
+    """Slices by 'bone', 'views', a 'column' of the data set, or the thirds of a measure of the radiographs.
+
+    measure: the name of the measure or column. None where no study has that measure.
+    """
     return _slices(view.cohort, by, measure, _measure_stamps(view.dataset) if by == "measure" else ())
 
 
@@ -39,6 +42,9 @@ def _slices(cohort: View, by: str, measure: str, files: tuple[FileStamp, ...]) -
     if by == "measure":
         cut_up = by_thirds(studies, _mean_by_study(cohort, measure), by)
         return slices_of(cut_up, by) if cut_up[by].notna().any() else None
+    if by == "column":
+        groups = loaders.study_groups(cohort)[measure].reindex(studies["study_id"])
+        return slices_of(studies.assign(**{measure: groups.set_axis(studies.index)}), measure)
     return slices_of(by_views(studies), by) if by == "views" else slices_of(studies, by)
 
 

@@ -5,7 +5,6 @@ import math
 import pandas as pd
 import streamlit as st
 
-from core.data.index import Dataset
 from core.data.measures import MEASURES
 from core.metrics.compare import p_words
 from core.metrics.intervals import Estimate
@@ -14,11 +13,11 @@ from core.metrics.subgroups import Slices, slice_words
 from core.scores.view import View
 from dashboard.bones import loader, table
 from dashboard.bones.charts import dot_and_whisker
-from dashboard.shared import scoring, selection, study_tables, widgets
+from dashboard.shared import loaders, scoring, selection, study_tables, widgets
 from dashboard.shared.selection import bone_name
 
 KEPT = {"bind": "query-params", "persist_state": "session"}
-BY = {"Bone": "bone", "Number of views": "views", "Quality": "measure"}
+BY = {"Bone": "bone", "Number of views": "views", "Quality": "measure", "Other column": "column"}
 
 
 def draw_page() -> None:
@@ -27,11 +26,17 @@ def draw_page() -> None:
     where = f"threshold {view.threshold:.4g}"
     widgets.heading("Bones", view.dataset, view.source.name, f"{view.split} studies", where)
     scoring.require_tables(view.every_bone)
-    by, measure = draw_choice(view.dataset)
+    by, measure = draw_choice(view)
     # Slices by bone use all bones; slices by views or quality use only the chosen one.
     within = view.every_bone if by == "bone" else view
     if within.bone:
         scoring.require_tables(within)
+    if by == "column" and not measure:
+        widgets.empty(
+            "There is no other column to slice by",
+            "Columns such as age, sex or view are kept when a manifest is indexed or scores are imported.",
+        )
+        return
     slices = loader.slices(within, by, measure) if by != "measure" or measure else None
     if slices is None:
         draw_unmeasured(view)
@@ -39,6 +44,7 @@ def draw_page() -> None:
     if not slices.parts:
         widgets.empty("No study belongs to a slice", "Choose another split, or other slices.")
         return
+    by = slices.by
     names = {name: bone_name(name) if by == "bone" else slice_name(name, by) for name in slices.parts}
     rows, pooled = slices.at(view.threshold), slices.whole.at(view.threshold)
     draw_verdict(slices, rows, names, within.bone)
@@ -50,13 +56,17 @@ def draw_page() -> None:
     st.html(table.more_html(rows, pooled, by, names))
 
 
-def draw_choice(dataset: Dataset) -> tuple[str, str]:
+def draw_choice(view: View) -> tuple[str, str]:
     """The kind of slices, and the measure for slices by quality; both are kept in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         by = BY[st.segmented_control("Slices by", list(BY), default="Bone", required=True, key="slices", **KEPT)]
+        if by == "column":
+            columns = list(loaders.study_groups(view))
+            chosen = st.selectbox("Column", columns, key="column", width=210, **KEPT) if columns else ""
+            return by, chosen or ""
         if by != "measure":
             return by, ""
-        measured = loader.measured(dataset)
+        measured = loader.measured(view.dataset)
         names = [name for name in MEASURES if name in measured]
         if not names or measured.empty:
             return by, ""
@@ -80,7 +90,7 @@ def slice_name(name: str, by: str) -> str:
     """A slice by views or quality as it is shown."""
     if by == "views":
         return f"{name} view" if name == "1" else f"{name} views"
-    return str(name).split(": ", 1)[1].capitalize()
+    return str(name).split(": ", 1)[1].capitalize() if by == "measure" else f"{by} {name}"
 
 
 def draw_verdict(slices: Slices, rows: pd.DataFrame, names: dict, bone: str) -> None:

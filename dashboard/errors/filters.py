@@ -56,7 +56,8 @@ class Filters:
     """The filters of a list.
 
     outcome: FN, FP, TP, TN, NEAR, or BLIND for all studies in a neutral order. bone: '' for all bones. verdict: a value
-    of VERDICT_FILTERS. second: the second model, and call: whether it calls a study as the first does.
+    of VERDICT_FILTERS. second: the second model, and call: whether it calls a study as the first does. column: a
+    further column of the data set (age, sex, ...), and group: the group of it to list; '' for all.
     """
 
     outcome: str
@@ -66,6 +67,8 @@ class Filters:
     call: str = "any"
     quality: str = "any"
     second: Source | None = None
+    column: str = ""
+    group: str = ""
 
     @property
     def name(self) -> str:
@@ -119,6 +122,9 @@ def matching_rows(cases: Cases, filters: Filters, view: View) -> np.ndarray:
         passes &= table["study_id"].isin(studies).to_numpy()
     if filters.verdict:
         passes &= matches_verdict(table["study_id"], loader.verdicts(view.dataset.name), filters.verdict)
+    if filters.column and filters.group:
+        groups = loaders.study_groups(view)[filters.column].astype("str").reindex(table["study_id"])
+        passes &= (groups == filters.group).fillna(False).to_numpy(bool)
     if filters.call != "any" and filters.second:
         scores = loader.study_scores(replace(view, source=filters.second))
         passes &= matches_call(table, scores, view.threshold, filters.call == SAME_CALL)
@@ -129,7 +135,9 @@ def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> 
     sources = loaders.sources(view.dataset)
     others = [name for name in sources if name != view.source.name]
     state = st.session_state
-    active = sum(bool(state.get(key)) and state.get(key) != "any" for key in ("views", "quality", "verdict", "call"))
+    active = sum(
+        bool(state.get(key)) and state.get(key) != "any" for key in ("views", "quality", "verdict", "call", "group")
+    )
     with st.popover(f"Filters ({active})" if active else "Filters", icon=":material/filter_list:"):
         views = st.pills("Radiographs in the study", list(VIEW_COUNTS), key="views", on_change=changed, **IN_ADDRESS)
         quality = st.selectbox(
@@ -141,6 +149,7 @@ def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> 
             "Radiographs without measures do not count.",
             **IN_ADDRESS,
         )
+        column, group = _draw_column_filter(view, changed, blind)
         verdict = st.selectbox(
             "Verdict", list(VERDICT_FILTERS), key="verdict", on_change=changed, disabled=blind, **IN_ADDRESS
         )
@@ -170,7 +179,26 @@ def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> 
         "call": "any" if blind else call,
         "quality": quality or "any",
         "second": sources.get(other),
+        "column": column,
+        "group": group,
     }
+
+
+def _draw_column_filter(view: View, changed: Callable[[], None], blind: bool) -> tuple[str, str]:
+    """A further column of the data set and one of its groups; nothing is drawn where there is no such column."""
+    found = loaders.study_groups(view)
+    if found.empty or not len(found.columns):
+        return "", ""
+    column = st.selectbox(
+        "Column", list(found), key="column", on_change=changed, disabled=blind,
+        help="A column of the manifest or of the imported table. Studies whose radiographs differ are in no group.",
+        **IN_ADDRESS,
+    )  # fmt: skip
+    names = [str(name) for name in found[column].cat.categories if (found[column] == name).any()]
+    group = st.selectbox(
+        f"Only {column}", ["any", *names], key="group", on_change=changed, disabled=blind, **IN_ADDRESS
+    )
+    return ("", "") if blind or group in (None, "any") else (column, group)
 
 
 def _draw_bones(view: View, cases: Cases, filters: Filters, changed: Callable[[], None]) -> None:

@@ -19,6 +19,7 @@ from core.errors import OverreadError, reason_of
 from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import Checkpoint, checkpoint_folders, list_checkpoints
+from core.scores.index_columns import study_groups as study_groups_of
 from core.scores.predictions import read_predictions
 from core.scores.source import Source, source_of
 from core.scores.view import View
@@ -103,6 +104,11 @@ def studies(view: View) -> pd.DataFrame:
     return _studies(view.cohort).copy(deep=False)
 
 
+def study_groups(view: View) -> pd.DataFrame:
+    """The groups of each study of a split by its further columns (age, sex, ...), by study_id. Needs scores."""
+    return _study_groups(view.cohort.every_bone)
+
+
 def counts(view: View) -> pd.DataFrame:
     """COUNTS of the labelled studies of a view. Needs scores."""
     return _counts(view.cohort)
@@ -173,6 +179,12 @@ def _predictions(source: Source) -> pd.DataFrame | None:
 def _studies(cohort: View) -> pd.DataFrame:
     rows = predictions(cohort.source)
     return study_table(rows[(rows["split"] == cohort.split) & (rows["bone"].eq(cohort.bone) if cohort.bone else True)])
+
+
+@cached_resource(max_entries=8)
+def _study_groups(cohort: View) -> pd.DataFrame:
+    rows = predictions(cohort.source)
+    return study_groups_of(rows[rows["split"] == cohort.split])
 
 
 @cached_data(max_entries=64)

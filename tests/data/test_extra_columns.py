@@ -8,6 +8,7 @@ from core.audit.audit import audit, measured_rows
 from core.data.extra_columns import kind_of, typed
 from core.data.index import SourceTables, build_index, conflicting_studies, read_dataset, read_index, write_dataset
 from core.data.label_levels import LabelRule
+from core.review.verdict_files import with_study_columns
 from tests.conftest import write_radiograph
 from tests.refusals import refused
 
@@ -93,6 +94,18 @@ def test_further_columns_keep_their_type_and_get_another_name_if_it_is_taken(tmp
     assert list(frame["score_given"]) == list("abcdef") and frame["sha1_given"].eq("x").all()
     assert frame["image_label_given"].eq(5).all() and frame["image_label"].isin([0, 1]).all()
     assert {"columns-kept", "column-renamed", "study-rule"} <= {note.code for note in indexed.notes}
+
+
+def test_further_columns_are_exported_with_verdicts(tmp_path, workspace):
+    folder = manifest(tmp_path / "set", age=[9, 9, 12.5, 12.5, "", ""], score=list("aabbcd"))
+    write_dataset("set", build_index(folder))
+    entries = pd.DataFrame(
+        {"dataset": ["set", "set", "gone"], "study_id": ["2/wrist/2", "3/wrist/3", "x"], "score": 0.5}
+    )
+    found, names = with_study_columns(entries)
+    assert names == ("age", "score_given")
+    assert found["age"].tolist() == [12.5, None, None] and found["score_given"].tolist() == ["b", None, None]
+    assert list(found["study_id"]) == list(entries["study_id"])
 
 
 def test_folders_in_muras_layout_have_labels_of_studies(mura):
