@@ -56,7 +56,7 @@ def csv_text(frame: pd.DataFrame, more: tuple[str, ...] = ()) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     names = [*CSV_COLUMNS, *more]
-    writer.writerow(names)
+    writer.writerow([guarded(name) for name in names])
     for row in frame[names].itertuples(index=False, name=None):
         writer.writerow([_cell(value) for value in row])
     return text.getvalue()
@@ -78,9 +78,9 @@ def with_study_columns(entries: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, 
     names = [name for name in known if name not in ("dataset", "study_id")]
     more = {name: f"{name}_given" if name in entries else name for name in names}
     joined = entries.merge(known.rename(columns=more), on=["dataset", "study_id"], how="left")
-    return joined.astype(dict.fromkeys(more.values(), object)).where(lambda cells: cells.notna(), None), tuple(
-        more.values()
-    )
+    for name in more.values():
+        joined[name] = joined[name].astype(object).where(joined[name].notna(), None)
+    return joined, tuple(more.values())
 
 
 def export_csv(store: Store, file: Path, dataset: str = "") -> int:
