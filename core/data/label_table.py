@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from core.data.cells import SPLITS, first_rows, label_notes, read_labels, text_of
+from core.data.cells import SPLITS, check_rows, first_rows, label_notes, read_labels, text_of
 from core.data.joins import Joined, Key, join, refuse_without_match
 from core.data.missing import blank_missing
 from core.data.notes import Note
@@ -64,6 +64,10 @@ def give_labels(names: Sequence[str], paths: Sequence[str], headers: Sequence[di
     text = {name: blank_missing(text_of(frame[columns[name]])) for name in [*used, "label", *_FACTS] if name in columns}
     rows = pd.DataFrame({name: text[name].str.lower() for name in _FACTS if name in text})
     if "split" in rows:
+        unknown = (rows["split"] != "") & ~rows["split"].isin(SPLITS)
+        check_rows(
+            unknown, "the split is not one", rows["split"], "train, valid or test (dev is not guessed)", table.table
+        )
         rows["split"] = rows["split"].map(lambda word: SPLITS.get(word, word))
     rows["label"] = _label_values(text["label"], table.table)
     rows.index = table.table.lines
@@ -73,7 +77,7 @@ def give_labels(names: Sequence[str], paths: Sequence[str], headers: Sequence[di
     refuse_without_match(joined, table.name, f"the {keys[0].name} of these radiographs", table.allow_unmatched)
     facts = [{name: _plain(cell) for name, cell in row.items()} for row in joined.values.to_dict("records")]
     notes = [*table.table.notes, *label_notes(text["label"], columns["label"]), *joined.notes]
-    return GivenLabels(facts, joined, notes + _notes(joined, table.name), joined.disagreeing.get("label", []))
+    return GivenLabels(facts, joined, notes + _notes(joined, table.name, names), joined.disagreeing.get("label", []))
 
 
 def _key(name: str, text: dict[str, pd.Series], paths: Sequence[str], headers: Sequence[dict]) -> Key:
@@ -108,7 +112,7 @@ def _label_values(text: pd.Series, table: Table) -> list[float]:
     return values.tolist()
 
 
-def _notes(joined: Joined, name: str) -> list[Note]:
+def _notes(joined: Joined, name: str, names: Sequence[str]) -> list[Note]:
     notes = []
     for column, places in joined.disagreeing.items():
         if column != "label":
@@ -119,13 +123,13 @@ def _notes(joined: Joined, name: str) -> list[Note]:
                 )
             )
     if "split" in joined.values and joined.values["split"].notna().any() and joined.values["split"].isna().any():
-        lacking = int(joined.values["split"].isna().sum())
-        notes.append(
-            Note(
-                f"{lacking:,} of {len(joined.values):,} radiographs have no split in {name}, so its splits are not "
-                "used and splits are made here",
-                "splits-incomplete",
-            )
+        lacking = [at for at, missing in enumerate(joined.values["split"].isna()) if missing]
+        first = ", ".join(str(names[at]) for at in lacking[:3])
+        raise OverreadError(
+            f"{len(lacking):,} of {len(joined.values):,} radiographs have no split in {name} (first: {first}), so its "
+            "splits cannot be used; expected one for each. Add these rows, or remove the column split to have splits "
+            "made here.",
+            code="split-lost",
         )
     return notes
 

@@ -488,3 +488,18 @@ def test_uids_of_other_radiographs_match_nothing(tmp_path, uids):
     uids.assign(SOPInstanceUID=[generate_uid() for _ in range(8)]).to_csv(tmp_path / "scores.csv", index=False)
     with pytest.raises(OverreadError, match="none of the 8"):
         import_scores(tmp_path / "scores.csv", "other", Columns("label", "score", image="SOPInstanceUID"), data="dicom")
+
+
+def test_splits_of_a_table_of_labels_are_used_whole_or_refused(tmp_path, uids):
+    table = uids[["SOPInstanceUID", "label"]].assign(split="")
+    table["split"] = ["train"] * 4 + ["val", "Validation", "valid", "valid"]
+    file = tmp_path / "l.csv"
+    table.to_csv(file, index=False)
+    frame = build_index(tmp_path / "dcm", SourceTables(labels=file)).frame
+    assert frame["split"].tolist() == ["train"] * 4 + ["valid"] * 4
+    table.head(6).to_csv(file, index=False)
+    with refused("split-lost", "2 of 8 radiographs", "e30.dcm"):
+        build_index(tmp_path / "dcm", SourceTables(labels=file))
+    table.assign(split="dev").to_csv(file, index=False)
+    with refused("rows-invalid", "8 of 8 rows", "row 2: 'dev'"):
+        build_index(tmp_path / "dcm", SourceTables(labels=file))
