@@ -21,6 +21,8 @@ RESERVED = (
 # Columns of PREDICTIONS and of an INDEX that describe no radiograph.
 _INTERNAL = {"instance_uid", "study_uid", "probability", "attention", "given", "tta", "draws", "label_given"}
 _NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?(0|[1-9]\d*)(,\d+)?")
+_GROUPED = re.compile(r"[+-]?\d+(,\d{3})?")  # a comma before three digits may be a decimal sign or group thousands
 _DICOM_AGE = re.compile(r"\d{3}[DWMY]")
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 _DATES = (
@@ -77,6 +79,8 @@ def typed(values: pd.Series) -> pd.Series:
         distinct = pd.Series(known.unique())
         if distinct.map(lambda cell: bool(_NUMBER.fullmatch(cell)) and any(map(str.isdigit, cell))).all():
             return text.mask(text == "").astype("float64")
+        if distinct.str.fullmatch(_DECIMAL_COMMA).all() and not distinct.str.fullmatch(_GROUPED).all():
+            return text.mask(text == "").str.replace(",", ".", regex=False).astype("float64")
         if distinct.str.lower().isin(("true", "false")).all():
             return text.str.lower().map({"true": 1.0, "false": 0.0}).astype("float64")
         if distinct.str.fullmatch(_DICOM_AGE).all():

@@ -21,6 +21,8 @@ from tests.refusals import refused
         (["014Y", "006M", ""], "number", [14, 0.5, np.nan]),
         ([True, False, None], "number", [1, 0, np.nan]),
         ([3, 4, 5], "number", [3, 4, 5]),
+        (["12,5", "9"], "number", [12.5, 9]),
+        (["1,234", "5"], "category", ["1,234", "5"]),
         (["007", "008"], "category", ["007", "008"]),
         (["M", "F", "unknown"], "category", ["M", "F", None]),
         (["1", "two"], "category", ["1", "two"]),
