@@ -123,8 +123,8 @@ def matching_rows(cases: Cases, filters: Filters, view: View) -> np.ndarray:
     if filters.verdict:
         passes &= matches_verdict(table["study_id"], loader.verdicts(view.dataset.name), filters.verdict)
     if filters.column and filters.group:
-        groups = loaders.study_groups(view)[filters.column].astype("str").reindex(table["study_id"])
-        passes &= (groups == filters.group).fillna(False).to_numpy(bool)
+        groups = loaders.study_groups(view)[filters.column].cat.rename_categories(str).astype(object)
+        passes &= table["study_id"].isin(groups.index[groups == filters.group]).to_numpy()
     if filters.call != "any" and filters.second:
         scores = loader.study_scores(replace(view, source=filters.second))
         passes &= matches_call(table, scores, view.threshold, filters.call == SAME_CALL)

@@ -1,11 +1,14 @@
 """Columns of an imported table on pages: slices of the Bones page, and the filter's groups."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 
 from core.data.label_levels import LabelRule
 from core.scores.imports import Columns, import_scores, imported_predictions, read_imported
 from core.scores.index_columns import study_columns, study_groups
+from dashboard.errors import filters
 from tests.dashboard.conftest import open_page, words
 
 
@@ -36,3 +39,11 @@ def test_the_bones_page_slices_by_a_column(house, tmp_path):
     app = open_page("bones", data="columns (scores only)", model="columns", slices="Other column", column="sex")
     text = words(app)
     assert not app.exception and "sex F" in text and "sex M" in text and "80<small>" in text
+
+
+def test_the_errors_page_lists_the_studies_of_one_group(monkeypatch):
+    table = pd.DataFrame({"study_id": list("abc"), "outcome": "FN", "n_views": 1}).set_index("study_id", drop=False)
+    groups = pd.DataFrame({"cast": pd.Categorical([0, 1, None], [0, 1], ordered=True)}, index=list("bac"))
+    monkeypatch.setattr(filters.loaders, "study_groups", lambda view: groups)
+    wanted = filters.Filters("FN", column="cast", group="1")
+    assert filters.matching_rows(SimpleNamespace(table=table), wanted, None).tolist() == [0]
