@@ -62,7 +62,9 @@ def check_labels_kept(frame: pd.DataFrame, before: pd.DataFrame | None, what: st
     if "sha1" in before and "sha1" in frame:
         by_content = before[~before["image_id"].isin(frame["image_id"])].drop_duplicates("sha1").set_index("sha1")
         old = old.fillna(frame["sha1"].map(by_content["label"]))
-    lost, notes = old.notna() & frame["label"].isna(), []
+    # With --study-rule drop a study has no label, and its radiographs keep theirs.
+    own = frame["image_label"].notna() if "image_label" in frame else False
+    lost, notes = old.notna() & frame["label"].isna() & ~pd.Series(own, index=frame.index), []
     if lost.any():
         first = ", ".join(map(repr, frame.loc[lost, "image_id"].head(3)))
         words = f"{int(lost.sum()):,} of {int(old.notna().sum()):,} labels that {what} had"

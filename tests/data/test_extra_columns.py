@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from core.audit.audit import audit, measured_rows
+from core.data.earlier_index import check_labels_kept
 from core.data.extra_columns import kind_of, typed
 from core.data.index import SourceTables, build_index, conflicting_studies, read_dataset, read_index, write_dataset
 from core.data.label_levels import LabelRule
@@ -60,6 +61,15 @@ def test_labels_of_radiographs_are_stored_beside_the_study_label(tmp_path, works
     assert (dataset.label_level, dataset.study_rule) == ("image", rule) == (
         read_dataset("set").label_level, read_dataset("set").study_rule)  # fmt: skip
     assert indexed.conflicts == [] and not conflicting_studies(frame)
+
+
+def test_a_study_rule_loses_no_label(tmp_path, workspace):
+    folder = manifest(tmp_path / "set")
+    before = build_index(folder, SourceTables(rule=LabelRule("image", "any"))).frame
+    dropped = build_index(folder, SourceTables(rule=LabelRule("image", "drop"))).frame
+    assert check_labels_kept(dropped, before, "the earlier index") == []
+    with refused("labels-lost", "2 of 6"):
+        check_labels_kept(dropped.drop(columns="image_label"), before, "the earlier index")
 
 
 def test_an_unreadable_radiograph_counts_for_the_label_of_its_study(tmp_path, workspace):
