@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from core.commands.console import Aggregation, Json, LabelLevel, StudyRule, messages, print_result, progress_bar
+from core.commands.joined import AllowLostLabels, AllowUnmatched, MatchIgnoring, print_joins
 
 Who = Annotated[str, typer.Argument(metavar="NAME", help="A checkpoint, or imported scores.")]
 Data = Annotated[str, typer.Option("--data", help="Use the checkpoint's scores on this data set.")]
@@ -59,28 +60,33 @@ def import_predictions(
     data: Annotated[str, typer.Option("--data", help="Indexed data set to which the radiographs belong.")] = "",
     label_level: LabelLevel = "",
     study_rule: StudyRule = "any",
+    match_ignoring: MatchIgnoring = None,
+    allow_unmatched: AllowUnmatched = False,
+    allow_lost_labels: AllowLostLabels = False,
     as_json: Json = False,
 ) -> None:
     """Import the scores of any model, to evaluate them like those of a checkpoint."""
     from dataclasses import asdict
 
+    from core.data.joins import check_differences
     from core.data.label_levels import LabelRule
-    from core.data.notes import note_rows
-    from core.scores.imports import Columns, import_scores
+    from core.scores.imports import Columns, JoinOptions, import_scores
 
     columns = Columns(label, score, study, image, patient, bone, split, invert, percent)
-    imported = import_scores(file, name, columns, logit, data, raw, LabelRule(label_level, study_rule))
-    for note in imported.notes:
-        messages.print(f"note: {note}", markup=False)
+    options = JoinOptions(check_differences(match_ignoring or []), allow_unmatched, allow_lost_labels)
+    rule = LabelRule(label_level, study_rule)
+    imported = import_scores(file, name, columns, logit, data, raw, rule, options)
+    outside = print_joins(imported.joins, imported.notes)
     print_result(
         {
             **asdict(imported),
-            "notes": note_rows(imported.notes),
+            **outside,
             "reference": imported.reference,
             "folder": str(imported.folder),
         },
         as_json,
-        f"{name}: {imported.rows:,} rows, {imported.studies:,} studies, {imported.abnormal:,} of them abnormal, "
+        f"{name}: {imported.rows:,} rows, {imported.studies:,} studies: {imported.abnormal:,} abnormal, "
+        f"{imported.normal:,} normal, {imported.unknown:,} unknown; "
         f"{imported.patients:,} known patients; evaluate them with: python -m core evaluate {name}",
     )
 

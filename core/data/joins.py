@@ -131,7 +131,9 @@ def join(names: Sequence[str], rows: pd.DataFrame, keys: list[Key], what: str, i
     return Joined(values, owner, repeats, disagreeing, report, notes + near_matches(keys, owner < 0, rows), known)
 
 
-def refuse_without_match(joined: Joined, source: object, expected: str, allow: bool = False) -> None:
+def refuse_without_match(
+    joined: Joined, source: object, expected: str, allow: bool = False, code: str = "join-matches-nothing"
+) -> None:
     """Raise OverreadError if not one row matches an item, unless that is allowed."""
     report = joined.report
     if report.matched or allow or not report.unmatched_rows:
@@ -142,7 +144,7 @@ def refuse_without_match(joined: Joined, source: object, expected: str, allow: b
     raise OverreadError(
         f"{source}: none of the {report.unmatched_rows:,} rows matches ({rows}); expected {expected} (such as {known})."
         f"{offers} Correct the table, or pass --allow-unmatched to go on without it.",
-        code="join-matches-nothing",
+        code=code,
     )
 
 

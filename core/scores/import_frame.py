@@ -11,13 +11,15 @@ from scipy.special import expit, logit
 from core.data import cells, mura_paths
 from core.data.extra_columns import keep_columns
 from core.data.index import read_dataset, read_index
+from core.data.joins import JoinReport
 from core.data.label_levels import IMAGE_LABEL
 from core.data.missing import blank_missing
 from core.data.mura_paths import MuraPath
 from core.data.notes import Note
 from core.data.tables import Table
 from core.errors import OverreadError
-from core.scores import dataset_match, score_checks
+from core.scores import dataset_match, import_join, score_checks
+from core.scores.import_join import JoinOptions
 from core.scores.predictions import dataset_reference
 
 IMPORT_SPLITS = ("train", "tune", "valid", "test")
@@ -257,8 +259,14 @@ def _check_saturation(scores: np.ndarray, name: str, file: Path, notes: list[Not
         )
 
 
-def match_to_dataset(frame: pd.DataFrame, columns: Columns, data: str, file: Path, notes: list[Note]):
-    """The rows whose radiographs are in the data set, with its studies, patients and bones; and its reference."""
+def match_to_dataset(
+    frame: pd.DataFrame, columns: Columns, data: str, table: Table, notes: list[Note], options: JoinOptions
+) -> tuple[pd.DataFrame, str, JoinReport]:
+    """The rows whose radiographs are in the data set, with its studies, patients and bones; its reference; the join.
+
+    The reference is '' if no row matches and that is allowed: the rows then stay as they are.
+    """
+    file = table.file
     if not columns.image and not columns.study:
         raise OverreadError(
             f"--data {data} needs --image COLUMN, or --study COLUMN where the scores are per study: rows are matched "
@@ -267,23 +275,19 @@ def match_to_dataset(frame: pd.DataFrame, columns: Columns, data: str, file: Pat
         )
     dataset, index = read_dataset(data), read_index(data)
     of_studies = not columns.image or dataset_match.are_studies(frame["image_id"])
-    rows, places = (
-        dataset_match.match_studies(frame, index) if of_studies else dataset_match.match_radiographs(frame, index)
-    )
-    what, known = ("study", "study_id") if of_studies else ("radiograph", "image_id")
-    unmatched = ~frame.index.isin(rows)
-    if unmatched.all():
-        raise OverreadError(
-            f"{file}: none of the {len(frame):,} ids in {columns.image or columns.study} (first: "
-            f"{frame['image_id'].iloc[0]!r}) is a {what} of {data} (first: {index[known].iloc[0]!r}); give the ids of "
-            "its index, or leave --data out.",
-            code="no-radiograph-matched",
-        )
-    if missing := int(unmatched.sum()):
-        first = ", ".join(frame.loc[unmatched, "image_id"].head(3))
+    kind = "studies" if of_studies else "radiographs"
+    what = f"rows of {file.name} and {kind} of {data} by {columns.image or columns.study}"
+    matched = import_join.join_to_dataset(frame.assign(line=table.lines), index, of_studies, what, file, options)
+    notes += matched.notes
+    rows, places = matched.rows, matched.places
+    if not len(rows):
+        notes.append(Note(f"no row is one of the {kind} of {data}; the rows stay without it", "data-unused"))
+        return frame, "", matched.report
+    if missing := matched.report.unmatched_rows:
+        first = ", ".join(example["key"] for example in matched.report.examples if example["kind"] == "unmatched_rows")
         notes.append(
             Note(
-                f"{missing:,} of {len(frame):,} rows are not radiographs of {data} and are left out (first: {first})",
+                f"{missing:,} of {len(frame):,} rows are not {kind} of {data} and are left out (first: {first})",
                 "rows-unmatched",
             )
         )
@@ -307,8 +311,12 @@ def match_to_dataset(frame: pd.DataFrame, columns: Columns, data: str, file: Pat
         frame["label"] = known["label"]
         if dataset.label_level == "image" and IMAGE_LABEL in known:
             frame[IMAGE_LABEL] = known[IMAGE_LABEL]
+    elif lacking := int((frame["label"].isna() & known["label"].notna()).sum()):
+        own = IMAGE_LABEL if dataset.label_level == "image" and IMAGE_LABEL in known else "label"
+        frame["label"] = frame["label"].fillna(known[own])
+        notes.append(Note(f"{lacking:,} rows have no label and get that of {data}", "labels-of-data-set"))
     _check_study_splits(frame, file)
-    return frame, dataset_reference(dataset)
+    return frame, dataset_reference(dataset), matched.report
 
 
 def note_label_differences(frame: pd.DataFrame, data: str, notes: list[Note]) -> None:

@@ -13,17 +13,29 @@ from pathlib import Path
 import pandas as pd
 
 from core import paths
-from core.data.datasets import read_dataset
+from core.data.datasets import read_dataset, study_label_counts
+from core.data.earlier_index import check_labels_kept
 from core.data.extra_columns import extra_names, kind_of
+from core.data.identities import identity_notes
+from core.data.joins import JoinReport
 from core.data.label_levels import IMAGE_LABEL, LabelledRows, LabelRule, label_studies
-from core.data.notes import Note
+from core.data.notes import Note, note_rows, notes_of
 from core.data.tables import read_table
 from core.errors import OverreadError, reason_of
 from core.models.checkpoint import file_hash
 from core.paths import home, imported_folder, write_atomically
 from core.schema import PREDICTIONS, check
 from core.scores import score_checks
-from core.scores.import_frame import Columns, match_to_dataset, note_doubts, note_label_differences, read_frame, spelled
+from core.scores.import_frame import (
+    NAMED,
+    Columns,
+    match_to_dataset,
+    note_doubts,
+    note_label_differences,
+    read_frame,
+    spelled,
+)
+from core.scores.import_join import JoinOptions, collapse_repeated
 from core.scores.predictions import read_file
 
 DESCRIPTION, SCORES, NEW = "imported.json", "predictions.parquet", "predictions.new.parquet"
@@ -54,6 +66,10 @@ class ImportedScores:
     label_level: str = ""
     study_rule: str = ""
     extra: dict = field(default_factory=dict)
+    # Imports of version 0.1 have none of these.
+    normal: int | None = None
+    unknown: int | None = None
+    joins: list = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -73,12 +89,13 @@ def import_scores(
     data: str = "",
     raw: bool = False,
     labels: LabelRule = LabelRule(),
+    options: JoinOptions = JoinOptions(),
 ) -> ImportedScores:
     """Read and check a table of scores and store it under a name, in place of an older one of that name.
 
     data: the indexed data set of the radiographs, matched by image id. raw: the scores are neither probabilities nor
     logits; only their order is kept, as dense ranks / (distinct values + 1). OverreadError where a row cannot be
-    interpreted: no value is guessed and no row is left out silently.
+    interpreted: no value is guessed and no row is left out silently. options: of the join to the data set.
     """
     file, folder = Path(file), imported_folder(name)
     if (paths.CHECKPOINTS / name).exists():
@@ -97,12 +114,18 @@ def import_scores(
     table.check_cells()
     columns = spelled(table, columns)
     notes: list[Note] = list(table.notes)
+    joins: list[JoinReport] = []
+    if key := columns.image or columns.study:
+        used = [getattr(columns, option) for option in NAMED if getattr(columns, option)]
+        table, repeated = collapse_repeated(table, used, columns.label, key)
+        joins += [repeated] if repeated.duplicates or repeated.contradictions else []
     scale = "raw" if raw else "logit" if is_logit else "probability"
     frame = read_frame(table, columns, scale, notes, needs_label=not data)
     notes += score_checks.softmax_notes(table, columns, scale)
     reference = ""
     if data:
-        frame, reference = match_to_dataset(frame, columns, data, file, notes)
+        frame, reference, joined = match_to_dataset(frame, columns, data, table, notes, options)
+        joins.append(joined)
     labelled = _labelled(frame, labels, data, bool(columns.label), file)
     frame = labelled.frame
     notes += labelled.notes
@@ -114,9 +137,12 @@ def import_scores(
         frame[[*PREDICTIONS, *[column for column in frame if column not in PREDICTIONS]]], PREDICTIONS, str(file)
     )
     note_doubts(frame, columns, notes)
+    notes += identity_notes(frame)
+    before = _labels_before(name) if columns.image or columns.study else None  # numbers of rows name nothing
+    notes += check_labels_kept(frame, before, f"the earlier scores {name}", options.allow_lost_labels)
     # A new file first; `_switch` puts it in place of the older scores, together with the description.
     write_atomically(folder / NEW, lambda path: frame.to_parquet(path, index=False))
-    per_study = frame.groupby("study_id", sort=False)["label"].agg(["min", "max"])
+    studies = study_label_counts(frame)
     imported = ImportedScores(
         name=name,
         source=file.name,
@@ -127,8 +153,8 @@ def import_scores(
         predictions_hash=file_hash(folder / NEW),
         dataset=reference,
         rows=len(frame),
-        studies=len(per_study),
-        abnormal=int(((per_study["min"] == 1) & (per_study["max"] == 1)).sum()),
+        studies=sum(studies.values()),
+        **studies,
         patients=int(frame["patient_id"].nunique()),
         splits={key: int(count) for key, count in frame["split"].value_counts().items()},
         bones={key: int(count) for key, count in frame["bone"].value_counts().items()},
@@ -136,6 +162,7 @@ def import_scores(
         label_level=labelled.level,
         study_rule=labelled.rule,
         extra={column: kind_of(frame[column]) for column in extra_names(frame) if column != IMAGE_LABEL},
+        joins=joins,
     )
     return _switch(imported)
 
@@ -150,11 +177,26 @@ def _labelled(frame: pd.DataFrame, labels: LabelRule, data: str, own: bool, file
     return label_studies(frame, labels, file.name)
 
 
+def _labels_before(name: str) -> pd.DataFrame | None:
+    """image_id and label of the labelled radiographs of the scores stored under this name."""
+    try:
+        frame = imported_predictions(read_imported(name))
+    except OverreadError:
+        return None
+    return frame.loc[frame["label"].notna(), ["image_id", "label"]]
+
+
+def _described(imported: ImportedScores) -> dict:
+    """As stored: the ids of rows may identify patients, so that examples name rows by number only."""
+    joins = [report.without_keys() for report in imported.joins]
+    return {**asdict(imported), "notes": note_rows(imported.notes, anonymous=True), "joins": joins}
+
+
 def _switch(imported: ImportedScores) -> ImportedScores:
     """Put new scores in place. Until that is done the description includes the older ones, so a kill loses neither."""
-    folder, described = imported.folder, asdict(imported)
+    folder, described = imported.folder, _described(imported)
     try:
-        before = {"before": asdict(read_imported(imported.name))}
+        before = {"before": _described(read_imported(imported.name))}
     except OverreadError:
         before = {}
     for facts in ({**described, **before}, described):
@@ -173,6 +215,8 @@ def read_imported(name: str) -> ImportedScores:
         before = facts.pop("before", None)
         if before and file_hash(file.with_name(SCORES)) == before["predictions_hash"]:
             facts = before  # a newer import was interrupted before its scores were in place
+        facts |= {"notes": notes_of(facts.get("notes", []))}
+        facts |= {"joins": [JoinReport(**report) for report in facts.get("joins", [])]}
         # The name is the folder's, so that a folder may be renamed or copied.
         return ImportedScores(**{**facts, "name": name})
     except FileNotFoundError:

@@ -319,7 +319,7 @@ def test_rows_are_matched_to_the_radiographs_of_a_data_set(tmp_path, workspace, 
     assert len(split_scores("other", "tree", "valid")[0]) == 16
     with refused("scores-of-other-dataset", "tree@", "somewhere"):
         split_scores("other", "somewhere")
-    with refused("no-radiograph-matched", "1 ids in image"):
+    with refused("no-radiograph-matched", "1 rows", "'elsewhere.png'"):
         kept(tmp_path, table.tail(1), Columns("y", "p", image="image"), data="tree")
     with refused("image-column-needed", "--image"):
         kept(tmp_path, table, Columns("y", "p"), data="tree")
