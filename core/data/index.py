@@ -246,17 +246,17 @@ def _read_source(source: Path, tables: SourceTables) -> _Source:
             given = tables.labels or (file if file.is_file() else None)
             table = dicom_files.read_labels(given)
             labels = None if table is None else LabelTable(table, tables.ignoring, tables.allow_unmatched)
-            rows = dicom_rows.read_rows(source, found.files, labels, found.stray)
+            in_headers = dicom_rows.read_rows(source, found.files, labels, found.stray)
             return _Source(
-                rows.frame,
+                in_headers.frame,
                 source,
                 "dicom",
-                rows.left_out,
-                rows.stray,
-                rows.conflicts,
-                rows.links,
-                rows.joins,
-                rows.notes,
+                in_headers.left_out,
+                in_headers.stray,
+                in_headers.conflicts,
+                in_headers.links,
+                in_headers.joins,
+                in_headers.notes,
             )
     if not file.is_file():
         raise OverreadError(

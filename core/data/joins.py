@@ -261,7 +261,8 @@ def _candidates(items: int, rows: int, keys: list[Key]) -> tuple[list[list[int]]
 
 def _merged(candidates: list[list[int]], rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, list[int]]]:
     """The values of each item, and by column the items whose rows disagree."""
-    values, disagreeing = {}, {}
+    values: dict[str, list] = {}
+    disagreeing: dict[str, list[int]] = {}
     for name in rows.columns:
         column = [None if cell is None or cell == "" or cell != cell else cell for cell in rows[name]]
         merged = []

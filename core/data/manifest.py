@@ -67,9 +67,8 @@ def read_manifest(file: Path, columns: dict[str, str], ignoring: Sequence[str] =
         label = pd.Series([place.label if place else None for place in places], dtype="float64")
         bad_label = pd.Series(False, index=label.index)
     split, bad_split = cells.read_splits(text["split"], _SPLITS, "split", table) if "split" in text else (None, None)
-    facts = pd.DataFrame(
-        {"label": label, **{name: text[name] for name in ("patient", "study", "split") if name in text}}
-    )
+    named = {name: text[name] for name in ("patient", "study", "split") if name in text}
+    facts = pd.DataFrame({"label": label} | named)
     listed = join_files(paths, facts, table.lines, file, ignoring)
     paths, label = listed.paths, listed.label
     conflicts += listed.conflicts

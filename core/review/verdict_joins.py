@@ -69,7 +69,8 @@ def _same_reader(rows: list[tuple[int, dict]], named: list[tuple[str, str]]) -> 
             groups[(*study, reviewer_key(" ".join(record["reviewer"].split())), record.get("kind") or "")].append(
                 (line, record)
             )
-    repeated, contradicting = set(), {}
+    repeated: set[int] = set()
+    contradicting: dict[int, str] = {}
     for own in groups.values():
         first = own[0]
         if len({tuple(record.get(name) or "" for name in _READ) for _, record in own}) > 1:

@@ -51,7 +51,9 @@ def rank_labels(
     name: a checkpoint, imported scores or a predictions file. allow_unmatched: leave out rows of the table that are no
     studies of the data set. OverreadError where these scores are missing.
     """
-    warning, joins, notes = "", [], []
+    warning = ""
+    joins: list[JoinReport] = []
+    notes: list[Note] = []
     if scores:
         frame, report, notes = read_out_of_fold(scores, dataset, allow_unmatched)
         joins, basis = [report], str(scores)
