@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands.console import Aggregation, Json, print_result, progress_bar
+from core.commands.console import Aggregation, Json, print_result, progress_bar, studies_text, threshold_text
 
 Threshold = Annotated[
     float | None, typer.Option(help="Threshold of this model (default: its latest locked one, else 0.5).", min=0, max=1)
@@ -39,12 +39,16 @@ def _lines(facts: dict) -> list[str]:
     from core.metrics.compare import p_text, p_words, sentences
     from core.metrics.rates import RATES, interval_text
 
-    names = [f"{facts[side]['name']} at {facts[side]['threshold']:.6g}" for side in "ab"]
-    lines = [f"split {facts['split']}: {facts['n']} studies, {facts['n_abnormal']} abnormal; {' and '.join(names)}"]
+    models = facts["a"], facts["b"]
+    names = [f"{one['name']} at {threshold_text(one['threshold'])} ({one['threshold_from']})" for one in models]
+    lines = [
+        f"split {facts['split']}: {studies_text(facts['n'])}, {facts['n_abnormal']} abnormal; {' and '.join(names)}"
+    ]
     lines += [facts["left_out"]] if facts["left_out"] else []
     lines += sentences(facts, facts["a"]["name"], facts["b"]["name"])
     change = (
-        f"{facts['fixed']} studies only {facts['b']['name']} calls right, {facts['broken']} only {facts['a']['name']}"
+        f"{studies_text(facts['fixed'])} only {facts['b']['name']} calls right, "
+        f"{facts['broken']} only {facts['a']['name']}"
     )
     lines.append(f"{change} (McNemar, exact: {p_words(facts['accuracy_p'])})")
     for rate in RATES.values():
@@ -52,7 +56,7 @@ def _lines(facts: dict) -> list[str]:
         lines.append(f"{rate.title}: {both}")
     for group in facts.get("groups", []):
         lines.append(
-            f"{group[facts['by']]}: {group['n']} studies, {group['fixed']} fixed, {group['broken']} broken, "
+            f"{group[facts['by']]}: {studies_text(group['n'])}, {group['fixed']} fixed, {group['broken']} broken, "
             f"{p_words(group['accuracy_p'])}, adjusted {p_text(group['accuracy_p_holm'])}"
         )
     return lines

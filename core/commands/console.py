@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.text import Text
 
 from core.paths import write_atomically
+from core.plural import count_text
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -96,3 +97,13 @@ def progress_bar() -> Iterator:
                 write_atomically(Path(file), lambda path: path.write_text(now))
 
         yield step
+
+
+def threshold_text(threshold: float) -> str:
+    """The threshold with all its digits, so that typing it again calls the same studies abnormal."""
+    return repr(float(threshold))
+
+
+def studies_text(count: int) -> str:
+    """`1 study`, `2 studies`."""
+    return count_text(count, "study")

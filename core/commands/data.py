@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from core.commands.console import Json, LabelLevel, StudyRule, messages, print_result, progress_bar
+from core.commands.console import Json, LabelLevel, StudyRule, messages, print_result, progress_bar, studies_text
 from core.commands.joined import AllowLostLabels, AllowUnmatched, MatchIgnoring, print_joins
+from core.plural import count_text
 
 
 def phantom(
@@ -24,8 +25,9 @@ def phantom(
     print_result(
         {"folder": str(report.folder), **facts},
         as_json,
-        f"{report.radiographs} phantoms of {report.studies} studies and {report.patients} patients in {report.folder}; "
-        f"{report.wrong_labels} studies have a wrong label on purpose",
+        f"{count_text(report.radiographs, 'phantom')} of {studies_text(report.studies)} and "
+        f"{count_text(report.patients, 'patient')} in {report.folder}; "
+        f"{studies_text(report.wrong_labels)} with a wrong label on purpose",
     )
 
 

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from core.commands.console import Aggregation, Device, Json, Name, messages, print_result, progress_bar
+from core.commands.console import (
+    Aggregation,
+    Device,
+    Json,
+    Name,
+    messages,
+    print_result,
+    progress_bar,
+    studies_text,
+    threshold_text,
+)
 
 
 def predict(
@@ -70,7 +80,7 @@ def predict(
         counts = {name: int(count) for name, count in done.decisions["decision"].value_counts().items()}
         facts |= {"operating_point": point.id, "threshold": point.threshold, "decisions": counts}
         facts["decisions_file"] = str(done.decisions_file)
-        studies = ", ".join(f"{count} studies {name}" for name, count in counts.items())
+        studies = ", ".join(f"{studies_text(count)} {name}" for name, count in counts.items())
         lines.append(f"{studies} at {point.id}, in {done.decisions_file}")
     print_result(facts, as_json, "\n".join(lines))
 
@@ -124,7 +134,7 @@ def evaluate(
     facts = evaluate_scores(frame, threshold, by=by or None, aggregation=aggregation)
     lines = [
         _sentence(f"split {used}", facts),
-        f"other rates at {facts['threshold']:g}: {rates_text(facts, further_rates())}",
+        f"other rates at {threshold_text(facts['threshold'])}: {rates_text(facts, further_rates())}",
         *_group_lines(facts),
     ]
     if labels:
@@ -166,6 +176,6 @@ def _sentence(name: str, facts: dict) -> str:
     what = "radiographs" if facts["level"] == "image" else "studies"
     return (
         f"{name}: {facts['n']} {what}, {facts['n_abnormal']} abnormal; AUROC "
-        f"{interval_text(facts, 'auroc', 'ratio')}{by_patient}; at {facts['threshold']:g} "
+        f"{interval_text(facts, 'auroc', 'ratio')}{by_patient}; at {threshold_text(facts['threshold'])} "
         f"{rates_text(facts, headline_rates())}"
     )

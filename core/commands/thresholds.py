@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from core.commands.console import Aggregation, Json, LabelLevel, StudyRule, messages, print_result, progress_bar
+from core.commands.console import (
+    Aggregation,
+    Json,
+    LabelLevel,
+    StudyRule,
+    messages,
+    print_result,
+    progress_bar,
+    studies_text,
+    threshold_text,
+)
 from core.commands.joined import AllowLostLabels, AllowUnmatched, MatchIgnoring, print_joins
 
 Who = Annotated[str, typer.Argument(metavar="NAME", help="A checkpoint, or imported scores.")]
@@ -85,7 +95,7 @@ def import_predictions(
             "folder": str(imported.folder),
         },
         as_json,
-        f"{name}: {imported.rows:,} rows, {imported.studies:,} studies: {imported.abnormal:,} abnormal, "
+        f"{name}: {imported.rows:,} rows, {studies_text(imported.studies)}: {imported.abnormal:,} abnormal, "
         f"{imported.normal:,} normal, {imported.unknown:,} unknown; "
         f"{imported.patients:,} known patients; evaluate them with: python -m core evaluate {name}",
     )
@@ -164,12 +174,15 @@ def _sentence(facts: dict) -> str:
 
     if not facts["feasible"]:
         return f"split {facts['split']}: not feasible: {facts['reason']}"
-    high = f" and {facts['threshold_high']:.6g}" if facts["threshold_high"] == facts["threshold_high"] else ""
-    lines = [f"split {facts['split']}: threshold {facts['threshold']:.6g}{high}; {facts['reason']}"]
-    lines.append(f"at {facts['threshold']:.6g}: {rates_text(facts, list(RATES.values()))}")
+    upper = facts["threshold_high"]
+    high = f" and {threshold_text(upper)}" if upper == upper else ""
+    lines = [f"split {facts['split']}: threshold {threshold_text(facts['threshold'])}{high}; {facts['reason']}"]
+    lines.append(f"at {threshold_text(facts['threshold'])}: {rates_text(facts, list(RATES.values()))}")
     for group in facts.get("groups", []):
         answer = (
-            f"{group['threshold']:.6g}; {group['reason']}" if group["feasible"] else f"not feasible: {group['reason']}"
+            f"{threshold_text(group['threshold'])}; {group['reason']}"
+            if group["feasible"]
+            else f"not feasible: {group['reason']}"
         )
         lines.append(f"{group[facts['by']]}: {answer}")
     if "point" in facts:
@@ -180,9 +193,9 @@ def _sentence(facts: dict) -> str:
 def _side_by_side(found: dict) -> str:
     from core.metrics.rates import RATES, rates_text
 
-    lines = [f"operating point {found['point']['id']}: threshold {found['point']['threshold']:.6g}"]
+    lines = [f"operating point {found['point']['id']}: threshold {threshold_text(found['point']['threshold'])}"]
     for side in ("chosen", "verified"):
         row = found[side]
         rates = rates_text(row, list(RATES.values()))
-        lines.append(f"{side} on {row['split']} ({row['n']} studies, {row['n_abnormal']} abnormal): {rates}")
+        lines.append(f"{side} on {row['split']} ({studies_text(row['n'])}, {row['n_abnormal']} abnormal): {rates}")
     return "\n".join(lines)

@@ -104,7 +104,7 @@ def _facts(places: list[MuraPath | None], columns: Columns, notes: list[Note]) -
         # A split is read only where every path has one: a row without it would count as valid.
         if not getattr(columns, name) and (all(values) if name == "split" else any(values)):
             found[name] = pd.Series(values, dtype="str")
-    read = [*found, *(["label"] if not columns.label else []), "study"]
+    read = [*found, *(name for name in ("label", "study") if not getattr(columns, name))]
     if count:
         text = f"{', '.join(sorted(read))} of {count:,} rows are read from their paths in MURA's layout"
         notes.append(Note(text, "mura-paths"))

@@ -8,6 +8,7 @@ import pandas as pd
 from core.data.index import Dataset, read_dataset, read_index
 from core.errors import OverreadError
 from core.models.checkpoint import PREDICTIONS
+from core.paths import home
 from core.scores.imports import imported_predictions
 from core.scores.predictions import effective_splits, read_file, read_predictions, store_predictions
 from core.scores.source import Source, find_source
@@ -47,8 +48,8 @@ def split_scores(
     if not data:
         if not (checkpoint.folder / PREDICTIONS).exists():
             raise OverreadError(
-                f"The checkpoint {checkpoint.name} carries no scores; name a data set with --data, "
-                "and it is scored now.",
+                f"The checkpoint {checkpoint.name} carries no scores of its own{_scored_sets(checkpoint.name)}; name a "
+                "data set with --data, and it is scored now if it has not been.",
                 code="checkpoint-without-scores",
             )
         frame = read_file(checkpoint.folder / PREDICTIONS)
@@ -96,8 +97,8 @@ def _used_split(split: str, known: set[str], owner: str, prefer: tuple[str, ...]
     used = split or next((name for name in prefer if name in known), next(iter(known)) if len(known) == 1 else "")
     if used not in known:
         raise OverreadError(
-            f"{owner} has the split {', '.join(sorted(known)) or 'none'}, not {used or ' or '.join(prefer)}; "
-            "choose one with --split.",
+            f"{owner} has no split {used or ' and no split '.join(prefer)} "
+            f"(found: {', '.join(sorted(known)) or 'none'}); choose one with --split.",
             code="split-unknown",
         )
     return used
@@ -111,3 +112,9 @@ def _rows_of(frame: pd.DataFrame, owner: str, used: str) -> tuple[pd.DataFrame, 
             code="split-without-scores",
         )
     return rows, used
+
+
+def _scored_sets(name: str) -> str:
+    """The data sets that a checkpoint of this name has scored, in words; '' where there is none."""
+    files = sorted((home() / "predictions").glob(f"*/{name}.parquet"))
+    return f" (it has scored: {', '.join(file.parent.name for file in files)})" if files else ""

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
+from core.plural import count_text
 from core.scores.view import View
 from dashboard.shared import clicks, loaders, scoring, theme, widgets
 from dashboard.shared.case.cards import with_file_facts
@@ -60,7 +61,7 @@ def draw_cards(view: View, rows: pd.DataFrame, second: Second) -> None:
     files = with_file_facts(view.dataset, views[views["study_id"].isin(part["study_id"])])
     sizes = rows["bone"].value_counts()
     for bone, here in part.groupby("bone", sort=False):
-        widgets.caption(bone_name(bone), f"{sizes[bone]:,} studies, largest difference in score first")
+        widgets.caption(bone_name(bone), f"{count_text(int(sizes[bone]), 'study')}, largest difference in score first")
         widgets.gallery(
             [card_html(view, row, files[files["study_id"] == row.study_id], second) for row in here.itertuples()]
         )

@@ -118,7 +118,7 @@ def draw_balance(dataset: Dataset) -> None:
     priors = tables.priors(dataset)
     if len(priors):
         parts = [f"{row.prior:.1%} with {row.balance} ({tables.BALANCES[row.balance]})" for row in priors.itertuples()]
-        widgets.note(f"Share of abnormal radiographs in training, by the setting `balance`: {', '.join(parts)}.")
+        widgets.note(f"Share of abnormal radiographs in training, by the balance setting: {', '.join(parts)}.")
 
 
 def draw_input_sizes(dataset: Dataset, bone: str) -> None:

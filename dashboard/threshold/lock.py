@@ -49,7 +49,9 @@ def draw_lock(view: View, tables: Tables, answer: Answer) -> None:
         widgets.note(warning)
     _draw_lock_form(view, tables, answer)
     if not points:
-        widgets.note("Nothing is locked yet. Predictions and the service apply the latest operating point.")
+        widgets.note(
+            "Nothing is locked yet. In a terminal, predict --operating-point latest applies the latest operating point."
+        )
         return
     _draw_verification(view.source, points)
 
@@ -71,7 +73,8 @@ def side_by_side_html(found: dict) -> str:
     for words, row in sides:
         if row is None:
             cells.append(
-                '<div><div class="name">Not verified yet</div><div class="rest">Verify it on another split.</div></div>'
+                '<div><div class="name">No verification on screen</div>'
+                '<div class="rest">Verify it on another split to see the figures there.</div></div>'
             )
             continue
         rates = {
