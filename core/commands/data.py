@@ -57,17 +57,18 @@ def index(
     allow_unmatched: AllowUnmatched = False,
     allow_lost_labels: AllowLostLabels = False,
     label_level: LabelLevel = "",
-    study_rule: StudyRule = "any",
+    study_rule: StudyRule = "",
     as_json: Json = False,
 ) -> None:
     """Index radiographs as a data set, and list every file that cannot be used, with the reason.
 
     Indexing again under the same name reads only added and changed files, and keeps each patient in its split.
+    The label level and the study rule (any at first) stay too, unless others are given or the labels no longer fit.
     """
     from dataclasses import replace
 
     from core.data.datasets import study_label_counts
-    from core.data.earlier_index import check_labels_kept, earlier_labels
+    from core.data.earlier_index import check_labels_kept, earlier_labels, earlier_rule
     from core.data.index import SourceTables, build_index, read_earlier_index, write_dataset
     from core.data.joins import check_differences
     from core.data.label_levels import LabelRule
@@ -84,6 +85,7 @@ def index(
                 check_differences(match_ignoring or []),
                 allow_unmatched,
                 LabelRule(label_level, study_rule),
+                earlier_rule(name),
             ),
             valid_fraction,
             folds,

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.dicom import DAMAGE, decoder_message
+from core.data.dicom_columns import HEADER_COLUMNS, header_columns
 from core.data.dicom_identities import patient_keys, study_parts
 from core.data.joins import JoinReport
 from core.data.label_table import GivenLabels, LabelTable, give_labels
@@ -71,11 +72,16 @@ _TAGS = (
     "AccessionNumber",
     "PatientBirthDate",
     "PatientSex",
+    "PatientAge",
+    "Manufacturer",
+    "ManufacturerModelName",
 )
 
 
 def read_header(path: Path) -> dict:
-    """Bone, view, modality and ids from the header of one file, as text. UnreadableImage if it is not a radiograph.
+    """Bone, view, modality, ids and HEADER_COLUMNS from the header of one file, as text.
+
+    UnreadableImage if it is not a radiograph.
 
     The ids identify the patient: they may only be passed to `pseudonym`, and must not be stored.
     """
@@ -112,7 +118,7 @@ def read_header(path: Path) -> dict:
         "instance": tags["SOPInstanceUID"],
         "accession": tags["AccessionNumber"],
         "birth": tags["PatientBirthDate"],
-        "sex": tags["PatientSex"],
+        **{name: tags[tag] for name, tag in HEADER_COLUMNS.items()},
     }
 
 
@@ -195,6 +201,9 @@ def read_rows(root: Path, files: list[str], labels: LabelTable | None, stray: li
     names, found = [shown.get(path, path) for path in headers], list(headers.values())
     given = give_labels(names, list(headers), found, labels) if labels and found else GivenLabels([{}] * len(names))
     frame, notes = _frame(names, found, given.facts, secret)
+    further = [] if given.further is None else [given.further]
+    of_headers, more = header_columns(found, [name for columns in further for name in columns])
+    frame, notes = pd.concat([frame, *further, of_headers], axis=1), notes + more
     conflicts, table = _repeated(names, found), labels.name if labels else ""
     conflicts += [
         {"path": names[at], "reason": f"rows of {table} give it both labels; it counts as unlabelled"}

@@ -7,8 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data.datasets import read_dataset, read_index
+from core.data.datasets import conflicting_studies, read_dataset, read_index
 from core.data.file_facts import StoredFacts
+from core.data.label_levels import StoredRule
 from core.data.notes import Note
 from core.errors import OverreadError
 from core.paths import dataset_folder
@@ -49,6 +50,15 @@ def earlier_labels(name: str) -> pd.DataFrame | None:
     except (OSError, ValueError, KeyError, pa.ArrowException):  # OverreadError is a ValueError
         return None
     return frame.loc[frame["label"].notna(), ["image_id", "sha1", "label"]]
+
+
+def earlier_rule(name: str) -> StoredRule | None:
+    """The label level and study rule of the index of this name, whatever it was made from."""
+    try:
+        dataset, frame = read_dataset(name), read_index(name)
+    except (OSError, ValueError, KeyError, pa.ArrowException):  # OverreadError is a ValueError
+        return None
+    return StoredRule(dataset.label_level, dataset.study_rule, bool(conflicting_studies(frame)))
 
 
 def check_labels_kept(frame: pd.DataFrame, before: pd.DataFrame | None, what: str, allow: bool = False) -> list[Note]:

@@ -29,7 +29,7 @@ from core.data.earlier_index import EarlierIndex, read_earlier_index
 from core.data.file_facts import FileFacts, Progress, StoredFacts, inspect_files
 from core.data.identities import identity_notes, split_notes
 from core.data.joins import JoinReport
-from core.data.label_levels import LabelledRows, LabelRule, label_studies
+from core.data.label_levels import LabelledRows, LabelRule, StoredRule, label_studies
 from core.data.label_table import LabelTable
 from core.data.notes import Note, note_rows
 from core.data.split import assign_folds, assign_splits, group_ids, linked_group_ids
@@ -61,7 +61,7 @@ class SourceTables:
 
     columns: {our name: the manifest's name}. labels: a table of labels for a folder of DICOM. ignoring: differences of
     ids that do not matter (`core.data.joins.DIFFERENCES`). allow_unmatched: go on if no row of the labels matches.
-    rule: what the labels are about.
+    rule: what the labels are about; stored: the same of an earlier index of the name.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -69,6 +69,7 @@ class SourceTables:
     ignoring: tuple[str, ...] = ()
     allow_unmatched: bool = False
     rule: LabelRule = LabelRule()
+    stored: StoredRule | None = None
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def build_index(
         )
     rows = _read_source(source, tables)
     # Before files are read, so that an unreadable radiograph still counts for the label of its study.
-    labelled = _label_rows(rows, tables.rule, source)
+    labelled = _label_rows(rows, tables, source)
     rows = replace(rows, frame=labelled.frame)
     paths = rows.frame["path"].tolist()
     files = inspect_files(
@@ -276,11 +277,11 @@ def _read_source(source: Path, tables: SourceTables) -> _Source:
     )
 
 
-def _label_rows(rows: _Source, rule: LabelRule, source: Path) -> LabelledRows:
+def _label_rows(rows: _Source, tables: SourceTables, source: Path) -> LabelledRows:
     """The rows with the labels of their studies. MURA's folders label studies, whatever their contents."""
     if rows.kind != "mura":
-        return label_studies(rows.frame, rule, source.name)
-    if rule.level == "image":
+        return label_studies(rows.frame, tables.rule, source.name, tables.stored)
+    if tables.rule.level == "image":
         raise OverreadError(
             f"{source} is in MURA's layout, whose folders label studies; expected --label-level study. For labels of "
             "single radiographs, index a manifest with the columns path, label and bone.",

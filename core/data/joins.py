@@ -23,7 +23,8 @@ DIFFERENCES: dict[str, tuple[str, Callable[[str], str]]] = {
     "case": ("upper and lower case", str.casefold),
     "extension": ("the file's extension", lambda text: os.path.splitext(text)[0]),
     "folder": ("the folders before the file's name", lambda text: text.rsplit("/", 1)[-1]),
-    "prefix": ("signs before the number", lambda text: text.lstrip(_BEFORE_NUMBER) or text),
+    # Not in paths: one without its first folders would match that of another bone or split.
+    "prefix": ("signs before the number", lambda text: ("/" not in text and text.lstrip(_BEFORE_NUMBER)) or text),
 }
 _OF_PATHS = ("extension", "folder")
 

@@ -18,7 +18,7 @@ IMAGE_LABEL = "image_label"
 # Below this share of mixed studies among those with an abnormal radiograph, a mistake is as likely as labels for each
 # radiograph. In GRAZPEDWRI-DX, which labels radiographs singly, it is 10%.
 DOUBTFUL = 0.02
-_WORDS = {
+RULE_WORDS = {
     "any": "a study is abnormal if any of its radiographs is",
     "all": "a study is abnormal if all of its radiographs are",
     "drop": "a study whose radiographs have different labels counts as unlabelled",
@@ -27,7 +27,8 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class LabelRule:
-    """level: 'image', 'study', or '' to infer it. rule: how labels of radiographs become the study's."""
+    """level: 'image', 'study', or '' to infer it. rule: how labels of radiographs become the study's; '' for 'any', or
+    for that of an earlier index."""
 
     level: str = ""
     rule: str = "any"
@@ -39,10 +40,19 @@ class LabelRule:
                 "study (the label is the study's).",
                 code="label-level-unknown",
             )
-        if self.rule not in RULES:
+        if self.rule not in ("", *RULES):
             raise OverreadError(
                 f"--study-rule is {self.rule[:40]!r}; expected any, all or drop.", code="study-rule-unknown"
             )
+
+
+@dataclass(frozen=True)
+class StoredRule:
+    """The label level and study rule of an earlier index, and whether studies of it had both labels."""
+
+    level: str
+    rule: str
+    mixed: bool
 
 
 @dataclass(frozen=True)
@@ -55,16 +65,19 @@ class LabelledRows:
     notes: list[Note]
 
 
-def label_studies(frame: pd.DataFrame, wanted: LabelRule, source: str) -> LabelledRows:
+def label_studies(
+    frame: pd.DataFrame, wanted: LabelRule, source: str, stored: StoredRule | None = None
+) -> LabelledRows:
     """Give every radiograph (study_id, label) the label of its study, by the level asked for or inferred.
 
     With labels of radiographs these stay in `image_label`; an own column of that name becomes `image_label_given`. A
     radiograph without a label leaves its study unlabelled unless the others decide: one abnormal for 'any', one normal
-    for 'all'. source: for messages.
+    for 'all'. source: for messages. stored: of an earlier index, kept where nothing else is asked for and it fits.
     """
     spread = frame.groupby("study_id", sort=False)["label"].agg(["min", "max", "count", "size"])
     mixed = spread["min"] < spread["max"]
-    level, notes = wanted.level, []
+    wanted, notes = _with_stored(wanted, stored, bool(mixed.any()))
+    level = wanted.level
     if not level:
         level, reason = _inferred(spread, mixed)
         notes.append(_inference_note(level, reason, wanted.rule, source))
@@ -100,6 +113,27 @@ def _combined(spread: pd.DataFrame, rule: str) -> pd.Series:
     return low.where(complete & (low == high))
 
 
+def _with_stored(wanted: LabelRule, stored: StoredRule | None, mixed: bool) -> tuple[LabelRule, list[Note]]:
+    """What is asked for, completed from the earlier index. mixed: whether studies have both labels now."""
+    asked = LabelRule(wanted.level, wanted.rule or "any")
+    if stored is None or not stored.level or wanted.level == "study" or (wanted.level and stored.level == "study"):
+        return asked, []
+    if stored.level == "image":
+        kept = LabelRule("image", wanted.rule or stored.rule or "any")
+        if kept == wanted:
+            return asked, []
+        flags = f"--label-level image --study-rule {kept.rule}"
+        return kept, [Note(f"labels are taken as in the earlier index of this name: {flags}", "label-level-kept")]
+    if wanted.rule:
+        return asked, []
+    if mixed and not stored.mixed:
+        # The earlier level was inferred from studies whose radiographs agreed.
+        text = "the earlier index of this name had labels of studies, and some studies now have both labels"
+        return asked, [Note(text, "label-level-not-kept")]
+    text = "labels are taken as in the earlier index of this name: --label-level study"
+    return LabelRule("study", asked.rule), [Note(text, "label-level-kept")]
+
+
 def _inferred(spread: pd.DataFrame, mixed: pd.Series) -> tuple[str, str]:
     """The level that the data show, with the reason; '' where they leave doubt."""
     count = int(mixed.sum())
@@ -118,7 +152,7 @@ def _inference_note(level: str, reason: str, rule: str, source: str) -> Note:
     if level == "image":
         return Note(
             code="label-level",
-            text=f"labels are taken as those of single radiographs: {reason}; {_WORDS[rule]} (--label-level image "
+            text=f"labels are taken as those of single radiographs: {reason}; {RULE_WORDS[rule]} (--label-level image "
             f"--study-rule {rule}). If {source} labels studies, pass --label-level study",
         )
     return Note(
@@ -134,7 +168,7 @@ def _outcome_note(spread: pd.DataFrame, mixed: pd.Series, rule: str) -> Note:
     lacking = f"; {unknown:,} lack a label that decides" if unknown else ""
     return Note(
         code="study-rule",
-        text=f"{_WORDS[rule]}: {int((found == 1).sum()):,} abnormal, {int((found == 0).sum()):,} normal and "
+        text=f"{RULE_WORDS[rule]}: {int((found == 1).sum()):,} abnormal, {int((found == 0).sum()):,} normal and "
         f"{int(found.isna().sum()):,} unlabelled studies, {int(mixed.sum()):,} of all with both labels{lacking}",
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from core.data.cells import SPLITS, check_rows, first_rows, label_notes, read_labels, text_of
+from core.data.dicom_columns import table_columns
 from core.data.joins import Joined, Key, join, refuse_without_match
 from core.data.missing import blank_missing
 from core.data.notes import Note
@@ -37,12 +38,16 @@ class LabelTable:
 
 @dataclass(frozen=True)
 class GivenLabels:
-    """label, bone, split and view of each radiograph (None where the table gives none), with the join's report."""
+    """label, bone, split and view of each radiograph (None where the table gives none), with the join's report.
+
+    further: the table's other columns, a row for each radiograph.
+    """
 
     facts: list[dict]
     joined: Joined | None = None
     notes: list[Note] = field(default_factory=list)
     contradicting: list[int] = field(default_factory=list)
+    further: pd.DataFrame | None = None
 
 
 def give_labels(names: Sequence[str], paths: Sequence[str], headers: Sequence[dict], table: LabelTable) -> GivenLabels:
@@ -77,7 +82,9 @@ def give_labels(names: Sequence[str], paths: Sequence[str], headers: Sequence[di
     refuse_without_match(joined, table.name, f"the {keys[0].name} of these radiographs", table.allow_unmatched)
     facts = [{name: _plain(cell) for name, cell in row.items()} for row in joined.values.to_dict("records")]
     notes = [*table.table.notes, *label_notes(text["label"], columns["label"]), *joined.notes]
-    return GivenLabels(facts, joined, notes + _notes(joined, table.name, names), joined.disagreeing.get("label", []))
+    notes += _notes(joined, table.name, names)
+    further, more = table_columns(names, headers, table.table, [columns[name] for name in text], keys, table.ignoring)
+    return GivenLabels(facts, joined, notes + more, joined.disagreeing.get("label", []), further)
 
 
 def _key(name: str, text: dict[str, pd.Series], paths: Sequence[str], headers: Sequence[dict]) -> Key:

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
+from core.data.label_levels import RULE_WORDS
 from core.data.pixels import UnreadableImage
 from core.paths import home
 from core.plural import count_text
@@ -25,6 +26,7 @@ def draw_page() -> None:
     widgets.heading("Dataset", dataset, dataset.name, tables.totals(dataset), bone_name(view.bone), folder_of(dataset))
     draw_problems(dataset)
     draw_joins(dataset)
+    draw_label_level(dataset)
     draw_published(tables.published(dataset))
     draw_balance(dataset)
     sizes = tables.file_sizes(dataset, view.bone)
@@ -76,6 +78,14 @@ def draw_joins(dataset: Dataset) -> None:
                 st.dataframe(pd.DataFrame(examples), hide_index=True, height=min(36 * len(examples) + 40, 320))
         for note in notes:
             st.text(note)
+
+
+def draw_label_level(dataset: Dataset) -> None:
+    """Say whether the labels are those of studies or of radiographs, where the index stores it."""
+    if dataset.label_level == "study":
+        widgets.note("Labels are those of studies.")
+    elif dataset.label_level == "image":
+        widgets.note(f"Labels are those of single radiographs; {RULE_WORDS[dataset.study_rule or 'any']}.")
 
 
 def draw_published(table: pd.DataFrame | None) -> None:

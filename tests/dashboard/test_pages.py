@@ -305,6 +305,15 @@ def test_an_emptied_threshold_field_changes_nothing(house):
     assert app.slider(key="threshold").value == 0.3
 
 
+@pytest.mark.parametrize(
+    ("level", "rule", "text"), [("study", "", "those of studies"), ("image", "all", "if all of its radiographs are")]
+)
+def test_the_dataset_page_says_what_labels_are_about(spoilt, level, rule, text):
+    result = build_index(next((spoilt / "phantoms").rglob("truth.parquet")).parent)
+    write_dataset("demo", replace(result, label_level=level, study_rule=rule))
+    assert text in words(open_page("dataset"))
+
+
 @pytest.mark.parametrize("content", ["[]", '{"unreadable": ["a.png"]}', "{"])
 def test_damaged_problems_are_a_message(spoilt, content):
     (spoilt / "datasets" / "demo" / "problems.json").write_text(content)

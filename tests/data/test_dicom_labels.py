@@ -9,7 +9,8 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 
 from core.data.earlier_index import check_labels_kept, earlier_labels
-from core.data.index import SourceTables, build_index, read_dataset, write_dataset
+from core.data.extra_columns import extra_names
+from core.data.index import SourceTables, build_index, read_dataset, read_index, write_dataset
 from tests.data.test_dicom import write
 from tests.refusals import refused
 
@@ -149,3 +150,57 @@ def test_a_word_for_a_missing_patient_is_no_patient(tmp_path, workspace, word):
     for number in range(3):
         write(tmp_path / f"{number}.dcm", PatientID=word, PatientName=word, AccessionNumber=word)
     assert build_index(tmp_path).frame["patient_id"].isna().all()
+
+
+def headers_of(folder, number, **tags):
+    file = folder / f"im{number:02d}.dcm"
+    header = dcmread(file)
+    for name, value in tags.items():
+        setattr(header, name, value)
+    header.save_as(file)
+
+
+def test_headers_give_age_sex_and_device(folder, workspace):
+    headers_of(folder, 0, PatientAge="014Y", PatientSex="f", Manufacturer="ACME", PatientBirthDate="20100101")
+    headers_of(folder, 1, PatientAge="006M", PatientSex="Unknown", ManufacturerModelName="3000")
+    headers_of(folder, 2, PatientAge="045", PatientSex="M", Manufacturer="n/a")
+    indexed = build_index(folder)
+    write_dataset("clinic", indexed)
+    frame = read_index("clinic").set_index("path")
+    assert frame["age"].dtype == np.float64 and frame["age"].dropna().tolist() == [14, 0.5]
+    assert frame["sex"].dropna().tolist() == ["F", "M"] and frame["manufacturer"].dropna().tolist() == ["ACME"]
+    assert frame["manufacturer_model"].dropna().to_dict() == {"im01.dcm": "3000"}
+    assert "age-without-unit" in codes(indexed) and not frame.isin(["20100101"]).any().any()
+    assert {"age", "sex", "manufacturer"} <= set(extra_names(frame))
+
+
+def test_headers_without_these_tags_add_no_column(folder, workspace):
+    assert not {"age", "sex", "manufacturer"} & set(build_index(folder).frame)
+
+
+def test_further_columns_of_a_label_table_are_typed_and_name_nobody(folder, workspace):
+    headers_of(folder, 0, PatientAge="014Y")
+    file = table(
+        folder,
+        AccessionNumber=["00001201", "00001200", "00001200", "99999999"],
+        label=[1, 0, 0, 1],
+        age=["9.5", "15", "15", ""],
+        cast=["yes", "no", "maybe", "no"],
+        seen=["2024-01-31", "", "2024-02-01", ""],
+        modality=["a", "b", "b", "a"],
+        PatientName=["Roe^Jo"] * 4,
+        who=["B01x", "B00x", "B00x", ""],
+        date_of_birth=["2010-01-01"] * 4,
+    )
+    headers_of(folder, 1, PatientID="B01x")
+    indexed = build_index(folder, SourceTables(labels=file))
+    frame = indexed.frame.set_index("path")
+    assert "who" not in frame
+    assert frame["age"].dtype == np.float64 and frame["age"].dropna().tolist() == [15, 9.5]
+    assert frame["age_header"].dropna().tolist() == [14]
+    assert frame["cast"].dropna().to_dict() == {"im01.dcm": "yes"}  # the rows of im00 disagree
+    assert frame["seen"].dropna().tolist() == [pd.Timestamp("2024-02-01"), pd.Timestamp("2024-01-31")]
+    assert frame["modality"].eq("CR").all() and frame["modality_given"].dropna().tolist() == ["b", "a"]
+    assert not frame.isin(["Roe^Jo"]).any().any() and "date_of_birth" not in frame
+    assert {"identifying-columns", "columns-kept", "column-contradicts"} <= set(codes(indexed))
+    assert indexed.joins[0].contradictions == 0 and indexed.conflicts == []

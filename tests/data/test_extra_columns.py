@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from core.audit.audit import audit, measured_rows
-from core.data.earlier_index import check_labels_kept
+from core.data.earlier_index import check_labels_kept, earlier_rule
 from core.data.extra_columns import kind_of, typed
 from core.data.index import SourceTables, build_index, conflicting_studies, read_dataset, read_index, write_dataset
 from core.data.label_levels import LabelRule
@@ -124,3 +124,27 @@ def test_folders_in_muras_layout_have_labels_of_studies(mura):
     assert build_index(mura).label_level == "study"
     with refused("label-level-mura", "study"):
         build_index(mura, SourceTables(rule=LabelRule("image")))
+
+
+def test_a_second_index_keeps_the_label_level_while_it_fits(tmp_path, workspace):
+    folder = manifest(tmp_path / "set")
+
+    def index(level="", rule=""):
+        found = build_index(folder, SourceTables(rule=LabelRule(level, rule), stored=earlier_rule("set")))
+        write_dataset("set", found)
+        return found.label_level, found.study_rule, {note.code for note in found.notes}
+
+    level, rule, codes = index("image", "all")
+    assert (level, rule) == ("image", "all") and "label-level-kept" not in codes
+    level, rule, codes = index()
+    assert (level, rule) == ("image", "all") and "label-level-kept" in codes
+    assert index("", "any")[:2] == ("image", "any")
+    assert index("study")[:2] == ("study", "")
+    level, rule, codes = index()  # studies with both labels were labelled as studies on purpose
+    assert (level, rule) == ("study", "") and "label-level-kept" in codes
+    table = pd.read_csv(folder / "labels.csv")
+    table.assign(label=[1, 1, 1, 1, 0, 0]).to_csv(folder / "labels.csv", index=False)
+    assert index()[:2] == ("study", "")
+    table.to_csv(folder / "labels.csv", index=False)
+    level, rule, codes = index()
+    assert (level, rule) == ("image", "any") and "label-level-not-kept" in codes

@@ -115,3 +115,11 @@ def test_a_large_join_is_fast_enough():
     ids = [f"image{number}" for number in range(100_000)]
     found = joined(ids, ids[::-1], list(np.arange(100_000.0) % 2))
     assert found.report.matched == 100_000 and found.values["label"].iloc[0] == 1.0
+
+
+def test_paths_without_their_first_folders_are_not_offered():
+    names, rows = ["valid/XR_WRIST/patient00029/1.png"], ["train/XR_ELBOW/patient00029/1.png"]
+    found = join(names, pd.DataFrame({"label": [1.0]}), [Key("image_id", names, rows)], "rows")
+    assert found.report.matched == 0 and not found.notes
+    bare = join(["29"], pd.DataFrame({"label": [1.0]}), [Key("study", ["29"], ["patient29"])], "rows")
+    assert "--match-ignoring prefix" in bare.notes[0]
