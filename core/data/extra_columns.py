@@ -10,6 +10,7 @@ import pandas as pd
 
 from core.data.missing import blank_missing
 from core.data.notes import Note
+from core.plural import count_text
 from core.schema import INDEX, PREDICTIONS, STUDIES
 
 # Names that the tables of Overread use themselves. An outside column of that name is kept as NAME_given.
@@ -54,7 +55,7 @@ def keep_columns(table: pd.DataFrame, used, frame: pd.DataFrame, source: str) ->
     notes = [
         Note(
             code="columns-kept",
-            text=f"{len(found):,} further columns are kept: "
+            text=f"{count_text(len(found), 'further column')} kept: "
             + ", ".join(f"{name} ({kind_of(values)})" for name, values in found.items()),
         )
     ]
