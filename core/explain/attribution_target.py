@@ -20,7 +20,7 @@ class MapCancelled(OverreadError):
 def pooling(name: str) -> Callable:
     """Register a function from logits [b, n] to the logit of the study's score [b].
 
-    name: of the same aggregation in `core.metrics.studies`.
+    name: an aggregation of `core.metrics.studies`, such as 'mean'.
     """
 
     def register(call: Callable) -> Callable:

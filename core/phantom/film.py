@@ -8,7 +8,10 @@ from core.phantom.plan import Radiograph
 
 
 def expose(absorbed: np.ndarray, reference: float, rng: np.random.Generator) -> np.ndarray:
-    """Grey 0..1 before grain. reference: absorption of the densest parts without the finding (metal has no effect)."""
+    """Grey levels 0..1, before grain is added.
+
+    reference: the absorption of the densest parts, without finding or metal.
+    """
     height, width = absorbed.shape
     absorbed = gaussian_filter(absorbed, rng.uniform(0.55, 1.0))
     scatter = _blur_far(absorbed, 12) * rng.uniform(0.05, 0.3)

@@ -132,7 +132,7 @@ def _action(indexed: bool, readers: int, adjudicated: str, label: float | None) 
 def _weighted(right, among, weight, strata, word: str, seed: int) -> Estimate:
     count = int(among.sum())
     if count == 0:
-        return undefined(0, f"cannot be estimated: no case was read as {word}")
+        return undefined(0, f"no case was read as {word}")
     value = float((weight * right * among).sum() / (weight * among).sum())
     if count < FEWEST:
         return without_interval(value, count, f"no interval: {count} read as {word}, at least {FEWEST} needed")

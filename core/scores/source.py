@@ -37,7 +37,7 @@ class Source:
 
     @property
     def key(self) -> tuple:
-        """Everything that decides whether two sources are equal: plain values, for a cache."""
+        """The plain values by which sources are compared; two equal sources have equal keys."""
         return tuple(getattr(self, one.name) for one in fields(self) if one.compare)
 
     @property

@@ -113,7 +113,7 @@ def _is_complete(out: Path) -> bool:
 
 @contextmanager
 def exclusive_folder(out: Path) -> Iterator[None]:
-    """Lock the folder for this run. OverreadError where another process writes to it."""
+    """Lock the folder for this run. OverreadError if another process is writing to it."""
     lock = FileLock(out / ".lock", timeout=0)
     try:
         out.mkdir(parents=True, exist_ok=True)

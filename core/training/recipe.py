@@ -161,7 +161,7 @@ class Recipe:
         unknown = set(values) - {known.name for known in fields(cls)}
         if unknown:
             raise OverreadError(
-                f"The recipe holds {', '.join(sorted(unknown))}; this version knows "
+                f"The recipe has {', '.join(sorted(unknown))}; this version knows "
                 f"{', '.join(known.name for known in fields(cls))}. Update Overread if a newer one wrote it, "
                 "or train again.",
                 code="recipe-unknown-keys",

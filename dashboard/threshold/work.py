@@ -122,7 +122,7 @@ def trade_off(row) -> str:
 
 
 def _short(why: str) -> str:
-    # A narrow cell holds this much; the command line gives the whole sentence.
+    # A narrow cell has room for the first words only; the command line prints the whole sentence.
     return why.split(",")[0] if why.startswith("no interval") else "none found" if "abnormal" in why else "empty band"
 
 

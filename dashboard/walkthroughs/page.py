@@ -110,10 +110,10 @@ def draw_summary(walkthrough: Walkthrough, cases: Cases, view: View) -> None:
     facts = [f"{view.source.name}, threshold {view.threshold:g}"]
     widgets.caption(walkthrough.name, f"{_case_count(len(table))}; made from: {walkthrough.made_from or 'a list'}")
     for name in ("sensitivity", "specificity"):
-        widgets.note(
-            f"{widgets.sentence(name.capitalize() + ' as adjudicated, weighted', figures[name])}; "
-            f"not weighted: {widgets.estimate_text(figures[f'{name}_unweighted'])[0]}"
-        )
+        weighted = widgets.sentence(f"{name.capitalize()} as adjudicated, weighted", figures[name])
+        unweighted, _ = widgets.estimate_text(figures[f"{name}_unweighted"])
+        estimable = unweighted != "Not estimable"
+        widgets.note(f"{weighted}; not weighted: {unweighted}" if estimable else f"{weighted}.")
     if (table["stratum"] == "chosen").any():
         widgets.note("Cases were chosen by their score, so these figures describe this list only, not the split.")
     with st.container(horizontal=True):
