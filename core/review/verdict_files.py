@@ -23,7 +23,7 @@ from core.paths import write_atomically
 from core.review import tables
 from core.review.database import Store, transaction
 from core.review.store import COLUMNS, insert_entry, verdicts_table
-from core.review.verdict_joins import join_verdicts
+from core.review.verdict_joins import join_verdicts, with_index_ids
 from core.review.vocabulary import Verdict, checked, checked_text, reviewer_key, reviewer_name
 from core.scores.index_columns import study_columns
 
@@ -101,12 +101,13 @@ def import_csv(
 ) -> ImportedVerdicts:
     """Add the entries of a CSV file in order, in one transaction. OverreadError names a bad line; then none is added.
 
-    Required columns: study_id, reviewer, and verdict or reading. `dataset` is used without a column dataset, and the
-    index's label without a column given_label. skip: leave out bad rows and list them. keep_unknown: accept studies
-    that are in no index. allow_unmatched: go on if no row names a known study. A row without id and time that repeats
-    another one is imported once, and one that contradicts another of the same reader and study is a bad row.
+    Required columns: study_id (an id of the index, or a path in MURA's layout), reviewer, and verdict or reading.
+    `dataset` is used without a column dataset, and the index's label without a column given_label. skip: leave out bad
+    rows and list them. keep_unknown: accept studies that are in no index. allow_unmatched: go on if no row names a
+    known study. A row without id and time that repeats another one is imported once, and one that contradicts another
+    of the same reader and study is a bad row.
     """
-    rows = list(_records(file))
+    rows, notes = with_index_ids(list(_records(file)), dataset, file)
     joined = join_verdicts(rows, dataset, file, keep_unknown or allow_unmatched)
     rows = [row for row in rows if row[0] not in joined.repeated]
     skipped: list[dict] = []
@@ -146,7 +147,7 @@ def import_csv(
         tuple(sorted(name for name in readers if reviewer_key(name) not in before)),
         tuple(skipped),
         joined.report,
-        tuple(joined.notes),
+        (*notes, *joined.notes),
     )
 
 

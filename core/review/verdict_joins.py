@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.data import mura_paths
 from core.data.index import list_datasets, read_index
 from core.data.joins import SHOWN, JoinReport, Key, join, refuse_without_match
 from core.data.notes import Note
@@ -23,6 +24,31 @@ class VerdictJoin:
     notes: list[Note]
     repeated: frozenset[int]
     contradicting: dict[int, str]
+
+
+def with_index_ids(rows: list[tuple[int, dict]], dataset: str, file: Path) -> tuple[list[tuple[int, dict]], list[Note]]:
+    """The rows with study ids of the index for paths in MURA's layout (any prefix, either slash), and a note of them.
+
+    A path whose study is in no index, or in several splits without naming one, is left as it is.
+    """
+    ids: dict[str, dict] = {}
+    for name in {record.get("dataset") or dataset for _, record in rows} & {found.name for found in list_datasets()}:
+        known = read_index(name)["study_id"].unique()
+        ids[name] = {study: study for study in known}
+        by_key = defaultdict(list)
+        for study in known:
+            if place := mura_paths.parse_study_id(study):
+                by_key[place.study_key].append(study)
+        ids[name] |= {key: studies[0] for key, studies in by_key.items() if len(studies) == 1}
+    found, count = [], 0
+    for line, record in rows:
+        study, known = record.get("study_id") or "", ids.get(record.get("dataset") or dataset, {})
+        place = mura_paths.parse(study) if study not in known else None
+        own = place and (known.get(place.study_id) or known.get(place.study_key))
+        count += bool(own)
+        found.append((line, {**record, "study_id": own} if own else record))
+    text = f"{file.name}: the studies of {count:,} rows are read from their paths in MURA's layout"
+    return found, [Note(text, "mura-paths")] if count else []
 
 
 def join_verdicts(rows: list[tuple[int, dict]], dataset: str, file: Path, allow_unmatched: bool) -> VerdictJoin:

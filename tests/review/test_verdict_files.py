@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from core.data.index import build_index, write_dataset
+from core.data.index import build_index, read_index, write_dataset
 from core.review.database import open_store
 from core.review.store import add_verdict, undo_entry, verdicts_table
 from core.review.verdict_files import export_csv, import_csv
@@ -170,3 +170,32 @@ def test_a_file_from_a_spreadsheet_gives_the_same_entries(workspace, tmp_path, d
     entry_of = verdicts_table(open_store(), "data").iloc[0]
     assert found.imported == 1 and (entry_of["study_id"], entry_of["reviewer"]) == ("s1", "Ana")
     assert entry_of["verdict"] == "cannot_tell" and entry_of["note"].strip() == "two; parts|of\ta note"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "MURA-v1.1/{split}/XR_{bone}/{patient}/{study}_positive/",
+        "C:\\x\\{split}\\XR_{bone}\\{patient}\\{study}_negative\\image1.png",
+        "XR_{bone}/{patient}/{study}",
+    ],
+)
+def test_paths_of_mura_name_the_studies_of_the_index(workspace, mura, tmp_path, form):
+    written = write_dataset("tree", build_index(mura))
+    ids = sorted(read_index(written.name)["study_id"].unique())
+    named = []
+    for study in ids:
+        split, bone, patient, number = study.split("/")
+        named.append(form.format(split=split, bone=bone.upper(), patient=patient, study=number))
+    unique = [
+        place
+        for place, study in enumerate(ids)
+        if sum(study.split("/")[1:] == other.split("/")[1:] for other in ids) == 1
+    ]
+    rows = [{"study_id": named[place], "reviewer": "Ana", "verdict": "true_miss"} for place in unique]
+    write(tmp_path / "paths.csv", rows)
+    store = open_store()
+    done = import_csv(store, tmp_path / "paths.csv", "tree")
+    assert done.imported == len(unique) and done.join.matched == len(unique)
+    assert sorted(verdicts_table(store)["study_id"]) == [ids[place] for place in unique]
+    assert [note.code for note in done.notes] == ["mura-paths"] and f"{len(unique):,}" in str(done.notes[0])
