@@ -128,3 +128,15 @@ def test_a_page_imports_shared_parts_and_no_other_page(file):
 
 def test_no_folder_lets_a_deep_link_bypass_home():
     assert not (REPOSITORY / "dashboard" / "pages").exists()
+
+
+def test_tables_are_drawn_where_their_texts_are_guarded():
+    """Streamlit's tables have a button that downloads them as CSV."""
+    drawn = {
+        file.relative_to(REPOSITORY).as_posix()
+        for file in (REPOSITORY / "dashboard").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("dataframe", "data_editor", "table")
+        if isinstance(node.value, ast.Name) and node.value.id == "st"
+    }
+    assert drawn == {"dashboard/shared/widgets.py"}

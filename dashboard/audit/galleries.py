@@ -61,7 +61,7 @@ def entries_of(audit: Audit, key: str) -> list:
 def draw_files(entries: list[dict]) -> None:
     """Draw a table of all files with their reasons."""
     table = pd.DataFrame(entries, columns=["path", "reason"])
-    st.dataframe(table, hide_index=True, height=min(36 * len(table) + 40, 560))
+    widgets.draw_table(table, height=min(36 * len(table) + 40, 560))
     st.download_button("Download CSV", csv_for_spreadsheets(table), "files.csv", "text/csv", on_click="ignore")
 
 

@@ -85,5 +85,5 @@ def draw_comparison(augmentation: Augmentation) -> None:
         widgets.note(f"It equals {name}: {augmentation.hash()}.")
         return
     table = pd.DataFrame(rows, columns=["Field", "This", name])
-    st.dataframe(table, hide_index=True, height="content")
+    widgets.draw_table(table, height="content")
     widgets.note(f"This one: {augmentation.hash()}. {name}: {others[name].hash()}.")

@@ -57,7 +57,7 @@ def draw_split(view: View, sampling: Sampling) -> None:
     count = f"{count_text(len(here), 'radiograph')}, {DRAWS} draws each, least stable first"
     widgets.caption(f"By bone, split {view.split}", count if len(here) else "nothing scored yet")
     if len(here):
-        st.dataframe(shown_table(stability_table(here, view.threshold)), hide_index=True, height="content")
+        widgets.draw_table(shown_table(stability_table(here, view.threshold)), height="content")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         count = st.slider("Radiographs", 10, 500, 70, 10, key="stability_count", width=220,
                           help="The same number for each bone.")  # fmt: skip

@@ -116,4 +116,4 @@ def draw_table(view: View, rows: pd.DataFrame, second: Second) -> None:
         }
     )
     scores = {name: st.column_config.NumberColumn(format="%.4f") for name in (first, second.name)}
-    st.dataframe(table, hide_index=True, column_config=scores, key="changed")
+    widgets.draw_table(table, column_config=scores, key="changed")

@@ -56,7 +56,7 @@ def draw_problems(dataset: Dataset) -> None:
     counts = ", ".join(f"{len(rows):,} {name}" for name, rows in problems.items() if rows)
     with st.expander(f"Left out or doubtful in the index: {counts}", icon=":material/report:"):
         rows = [{"problem": name, **row} for name, files in problems.items() for row in files]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, height=min(36 * len(rows) + 40, 320))
+        widgets.draw_table(pd.DataFrame(rows), height=min(36 * len(rows) + 40, 320))
 
 
 def draw_joins(dataset: Dataset) -> None:
@@ -72,10 +72,10 @@ def draw_joins(dataset: Dataset) -> None:
     with st.expander(title, icon=":material/join_inner:", expanded=doubtful):
         if joins:
             counts = [{key: value for key, value in one.to_dict().items() if key != "examples"} for one in joins]
-            st.dataframe(pd.DataFrame(counts), hide_index=True, key="joins")
+            widgets.draw_table(pd.DataFrame(counts), key="joins")
             examples = [{"join": one.what, **example} for one in joins for example in one.examples]
             if examples:
-                st.dataframe(pd.DataFrame(examples), hide_index=True, height=min(36 * len(examples) + 40, 320))
+                widgets.draw_table(pd.DataFrame(examples), height=min(36 * len(examples) + 40, 320))
         for note in notes:
             st.text(note)
 
@@ -100,7 +100,7 @@ def draw_published(table: pd.DataFrame | None) -> None:
     with st.expander(title, icon=":material/rule:"):
         shown = differing.assign(label=differing["label"].map({0.0: "normal", 1.0: "abnormal"}))
         shown["difference"] = shown["found"] - shown["published"]
-        st.dataframe(shown, hide_index=True, height=min(36 * len(shown) + 40, 320))
+        widgets.draw_table(shown, height=min(36 * len(shown) + 40, 320))
 
 
 def draw_balance(dataset: Dataset) -> None:

@@ -96,7 +96,7 @@ def draw_recipes(runs: list[Checkpoint]) -> None:
         table = pd.concat([table[differs], table[~differs]])
     else:
         widgets.caption("Recipe", count_text(len(table), "setting"))
-    st.dataframe(table.rename_axis("Setting").reset_index(), hide_index=True, height=min(36 * len(table) + 40, 460))
+    widgets.draw_table(table.rename_axis("Setting").reset_index(), height=min(36 * len(table) + 40, 460))
 
 
 def flat_settings(recipe: dict, before: str = "") -> dict[str, str]:

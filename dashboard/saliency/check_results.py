@@ -84,7 +84,7 @@ def draw_checks(reports: dict) -> None:
             for check in report.checks
         ]
         number = st.column_config.NumberColumn(format="%.2f")
-        st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={"Value": number, "Reference": number})
+        widgets.draw_table(pd.DataFrame(rows), column_config={"Value": number, "Reference": number})
         widgets.note(
             "edges, random, centre: insertion minus deletion, over the change in logit (Petsiuk 2018), compared with "
             "maps that ignore the model. randomisation: rank correlation with the map of shuffled weights (Adebayo "

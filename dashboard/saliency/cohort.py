@@ -34,7 +34,7 @@ def draw_methods(view: View) -> None:
     )
     if len(here):
         table = trust_table(here)
-        st.dataframe(shown_table(table), hide_index=True)
+        widgets.draw_table(shown_table(table))
         # Below the table, since the window would cut off a last column of sentences.
         titles, refused = controls.method_titles(), table[table["why"] != ""]
         if len(refused):

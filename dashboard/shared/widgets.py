@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from core.data.index import Dataset
+from core.data.spreadsheet import guarded_table
 from core.errors import OverreadError
 from core.metrics.intervals import Estimate
 from dashboard.shared import theme
@@ -50,6 +52,11 @@ def sentence(name: str, estimate: Estimate, kind: str = "percent") -> str:
     """`Sensitivity 92.1% (88.6-94.6), n = 316`, or `Sensitivity not estimable: no abnormal studies`."""
     value, rest = estimate_text(estimate, kind)
     return f"{name} not estimable: {rest}" if value == "Not estimable" else f"{name} {value} {rest}"
+
+
+def draw_table(table: pd.DataFrame, **options) -> None:
+    """Draw a table without its index. Texts are guarded, since the table's own button downloads them as CSV."""
+    st.dataframe(guarded_table(table), hide_index=True, **options)
 
 
 def facts(*cells: tuple[str, str, str] | tuple[str, str, str, str]) -> None:
