@@ -153,7 +153,8 @@ def _with_scores(
         scores = scores / 100
     if columns.invert:
         scores = 1 - scores if scale == "probability" else -scores
-        notes.append(Note(f"{columns.score} is turned round (--invert): high values become low", "scores-turned"))
+        text = f"column {columns.score} is turned round (--invert): high values become low"
+        notes.append(Note(text, "scores-turned"))
     if scale == "raw":
         values, place = np.unique(scores, return_inverse=True)
         rank = (place + 1) / (len(values) + 1)

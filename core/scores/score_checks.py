@@ -95,7 +95,7 @@ def score_notes(frame: pd.DataFrame, columns) -> list[Note]:
         notes.append(Note(copies, "score-equals-label"))
     elif rows["score"].nunique() == 2 and len(rows) >= FEW:
         values = " and ".join(f"{value:g}" for value in sorted(frame.get("given", rows["score"]).unique()))
-        text = f"{columns.score} has only two distinct values ({values}): these are decisions, not scores"
+        text = f"column {columns.score} has only two distinct values ({values}): these are decisions, not scores"
         notes.append(Note(text, "scores-two-values"))
     notes += _constant_bones(rows, columns.score)
     return notes + _wrong_way(rows, columns)

@@ -9,11 +9,11 @@ from core.data.index import Dataset
 from core.data.label_levels import RULE_WORDS
 from core.data.pixels import UnreadableImage
 from core.paths import home
-from core.plural import count_text
 from core.schema import bone_order
 from dashboard.dataset import charts
 from dashboard.shared import dataset_tables as tables
 from dashboard.shared import loaders, selection, widgets
+from dashboard.shared.join_report import draw_folded_join_report
 from dashboard.shared.selection import SPLITS, bone_name
 
 # The chart of detail takes this many radiographs.
@@ -25,7 +25,7 @@ def draw_page() -> None:
     dataset = view.dataset
     widgets.heading("Dataset", dataset, dataset.name, tables.totals(dataset), bone_name(view.bone), folder_of(dataset))
     draw_problems(dataset)
-    draw_joins(dataset)
+    draw_folded_join_report(dataset.joins(), dataset.notes())
     draw_label_level(dataset)
     draw_published(tables.published(dataset))
     draw_balance(dataset)
@@ -57,27 +57,6 @@ def draw_problems(dataset: Dataset) -> None:
     with st.expander(f"Left out or doubtful in the index: {counts}", icon=":material/report:"):
         rows = [{"problem": name, **row} for name, files in problems.items() for row in files]
         widgets.draw_table(pd.DataFrame(rows), height=min(36 * len(rows) + 40, 320))
-
-
-def draw_joins(dataset: Dataset) -> None:
-    """Draw a report of each join of an outside table and the notes of the index, opened if rows or labels were lost."""
-    joins, notes = dataset.joins(), dataset.notes()
-    if not joins and not notes:
-        return
-    doubtful = any(report.unmatched_rows or report.contradictions for report in joins)
-    rows = sum(report.matched for report in joins)
-    title = count_text(len(notes), "note")
-    if joins:
-        title = f"Tables joined: {count_text(rows, 'row')} matched; {title}"
-    with st.expander(title, icon=":material/join_inner:", expanded=doubtful):
-        if joins:
-            counts = [{key: value for key, value in one.to_dict().items() if key != "examples"} for one in joins]
-            widgets.draw_table(pd.DataFrame(counts), key="joins")
-            examples = [{"join": one.what, **example} for one in joins for example in one.examples]
-            if examples:
-                widgets.draw_table(pd.DataFrame(examples), height=min(36 * len(examples) + 40, 320))
-        for note in notes:
-            st.text(note)
 
 
 def draw_label_level(dataset: Dataset) -> None:

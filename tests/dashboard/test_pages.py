@@ -367,5 +367,5 @@ def test_the_dataset_page_shows_what_the_joins_of_the_index_did(house, tmp_path,
     file.write_text(json.dumps({**json.loads(file.read_text()), "joins": [report.to_dict()], "notes": [note]}))
     app = open_page("dataset", data="demo")
     assert any("7 rows matched" in expander.label for expander in app.expander) and not app.exception
-    shown = next(frame.value for frame in app.dataframe if "unmatched_rows" in frame.value)
-    assert shown.iloc[0]["contradictions"] == 1 and "4 ids look rounded" in [text.value for text in app.text]
+    shown = next(frame.value for frame in app.dataframe if "Rows that match nothing" in frame.value)
+    assert shown.iloc[0]["Contradictions"] == 1 and "4 ids look rounded." in words(app)
