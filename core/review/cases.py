@@ -30,7 +30,7 @@ class Cases:
     slices: dict[str, slice]
 
     def views_of(self, study: str) -> pd.DataFrame:
-        """The radiographs of a study, the highest score first."""
+        """The radiographs of a study in the order of the index, whatever their scores."""
         return self.views.iloc[self.slices.get(study, slice(0, 0))]
 
     @cached_property
@@ -51,8 +51,8 @@ def neutral_name(study: str) -> str:
 
 
 def sort_views(rows: pd.DataFrame) -> pd.DataFrame:
-    """Radiographs sorted by study, within a study by descending logit; those without a logit come last."""
-    return rows.sort_values(["study_id", "logit", "image_id"], ascending=[True, False, True]).reset_index(drop=True)
+    """Radiographs sorted by study. rows: in the order of the index, which stays their order within a study."""
+    return rows.sort_values("study_id", kind="stable").reset_index(drop=True)
 
 
 def study_slices(views: pd.DataFrame) -> dict[str, slice]:

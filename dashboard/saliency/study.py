@@ -26,7 +26,7 @@ def draw_study(view: View, radiographs: pd.DataFrame) -> None:
 
     dataset, checkpoint = view.dataset, view.source.model
     study = controls.choose_study(view)
-    rows = radiographs[radiographs["study_id"] == study.name].sort_values("logit", ascending=False)
+    rows = radiographs[radiographs["study_id"] == study.name]
     left, right = st.columns(2)
     with left:
         method = controls.choose_method()
@@ -61,13 +61,18 @@ def draw_study(view: View, radiographs: pd.DataFrame) -> None:
     grid.html(study_html(rows, shown, attributions, masks, look, reports))
     widgets.note("All views share one scale: a pale map moved the study's score little.")
     auroc = check_results.known_auroc(view)
-    for place in range(min(len(rows), MOST_CHECKED)):
+    for place in sorted(checked_places(rows)):
         try:
             evidence = Evidence(masks[place], auroc)
             reports[place] = maps.check_view_map(checkpoint, StudyView(pixels, place, aggregation), method, evidence)
         except OverreadError as error:
             reports[place] = str(error)
         grid.html(study_html(rows, shown, attributions, masks, look, reports))
+
+
+def checked_places(rows: pd.DataFrame) -> set[int]:
+    """The places of the views whose maps are checked: those with the highest scores."""
+    return set(np.argsort(-rows["logit"].to_numpy(), kind="stable")[:MOST_CHECKED].tolist())
 
 
 def study_html(rows: pd.DataFrame, shown: list, attributions: list, masks: list, look, reports: dict) -> str:
@@ -83,7 +88,7 @@ def study_html(rows: pd.DataFrame, shown: list, attributions: list, masks: list,
         )
         layers += figures.outline_html(masks[place], shown[place].shape[0])
         small = f"{Path(row.image_id).name}; {parts[place]:.0%} of the study's map"
-        checked = place < MOST_CHECKED
+        checked = place in checked_places(rows)
         views.append(
             figures.figure_html(
                 f"View {place + 1}",

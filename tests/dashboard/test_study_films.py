@@ -28,6 +28,11 @@ def films(monkeypatch):
 def test_the_radiograph_with_the_highest_score_is_marked_if_views_are_not_weighted(films):
     shown = films(FILES)
     assert [film["highest"] for film in shown] == [True, False] and "weight" not in shown[0]["details"]
+    # The mark moves with the score; the films stay where they are.
+    turned = films(FILES.assign(logit=[-1.0, 3.0]))
+    assert [film["highest"] for film in turned] == [False, True]
+    assert [film["src"] for film in turned] == [film["src"] for film in shown]
+    assert not any(film["highest"] for film in films(FILES.assign(logit=np.nan)))
     assert not any(film["highest"] for film in films(FILES.head(1)))
 
 

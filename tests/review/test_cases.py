@@ -69,10 +69,12 @@ def test_an_imported_probability_equal_to_the_threshold_counts_as_abnormal():
     assert indexed_cases(INDEX, predictions, 0.45).table.loc["b", "outcome"] == "TP"
 
 
-def test_the_highest_score_of_a_study_comes_first_and_one_without_a_score_last():
-    found = indexed_cases(INDEX, scores(a1=-1.0, a2=3.0, c2=0.0), 0.5)
-    assert found.views_of("a")["image_id"].tolist() == ["a/2", "a/1"]
-    assert found.views_of("c")["image_id"].tolist() == ["c/2", "c/1"]
+def test_the_radiographs_of_a_study_keep_the_order_of_the_index_whatever_their_scores():
+    for index in (INDEX, INDEX.iloc[::-1]):
+        found = indexed_cases(index, scores(a1=-1.0, a2=3.0, c2=0.0), 0.5)
+        for study in ("a", "c"):
+            expected = index.loc[index["study_id"] == study, "image_id"].tolist()
+            assert found.views_of(study)["image_id"].tolist() == expected and len(expected) == 2
     assert found.views_of("nobody").empty
     assert study_slices(sort_views(INDEX.assign(logit=0.0)).iloc[:0]) == {}
 

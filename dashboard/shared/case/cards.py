@@ -40,12 +40,12 @@ def blind_card(view: View, study: str, bone: str, files: pd.DataFrame) -> str:
     name = neutral_name(study)
     words = f"<div><b>{escape(bone_name(bone))}</b></div><small>{name}</small>"
     link = "errors?" + urlencode(view.address(study=name, blind="true"))
-    return widgets.card(_pictures(view, bone, files.sort_values("image_id")), words, link, name)
+    return widgets.card(_pictures(view, bone, files), words, link, name)
 
 
 def with_file_facts(dataset: Dataset, views: pd.DataFrame) -> pd.DataFrame:
-    """Scored radiographs with sha1, width and height, which only the index has."""
-    return views.merge(loaders.index(dataset)[["image_id", "sha1", "width", "height"]], on="image_id")
+    """Scored radiographs in the order of the index, with sha1, width and height, which only the index has."""
+    return loaders.index(dataset)[["image_id", "sha1", "width", "height"]].merge(views, on="image_id")
 
 
 def _pictures(view: View, bone: str, files: pd.DataFrame) -> list[tuple[str, str]]:

@@ -137,7 +137,8 @@ def _scored_views(cohort: View) -> tuple[pd.DataFrame, dict[str, slice], pd.Data
     if predictions is None:
         raise _NotScored
     files = loaders.index(cohort.dataset)[["image_id", "sha1", "width", "height"]]
-    views = sort_views(predictions[predictions["split"] == cohort.split].merge(files, on="image_id"))
+    # The index is on the left, since a join keeps the order of its left side.
+    views = sort_views(files.merge(predictions[predictions["split"] == cohort.split], on="image_id"))
     return views, study_slices(views), loaders.studies(cohort)
 
 

@@ -1,5 +1,6 @@
 """The radiographs of a study as the film viewer takes them: full resolution, with score, truth and file facts."""
 
+import numpy as np
 import pandas as pd
 from scipy.special import expit
 
@@ -16,10 +17,10 @@ def films_of_study(dataset: Dataset, files: pd.DataFrame, view: View, blind: boo
     OverreadError where the truth of a phantom set cannot be read.
     """
     truth = None if blind else loaders.truth(dataset)
-    # The order by score would give the scores away.
-    files = files.sort_values("image_id") if blind else files
     weighted = not blind and len(files) > 1 and "attention" in files and files["attention"].notna().all()
     weights = attention_weights(files) if weighted else []
+    highest = files["logit"].to_numpy(float)
+    drove = int(np.nanargmax(highest)) + 1 if len(files) > 1 and not np.isnan(highest).all() else 0
     films, image_ids = [], {}
     for place, row in enumerate(files.itertuples(), 1):
         title = f"View {place}" + (f", {row.view}" if isinstance(row.view, str) and row.view else "")
@@ -40,7 +41,7 @@ def films_of_study(dataset: Dataset, files: pd.DataFrame, view: View, blind: boo
                 "title": title,
                 "score": float(expit(row.logit)) if scored else None,
                 "threshold": view.threshold,
-                "highest": scored and not weighted and place == 1 and len(files) > 1,
+                "highest": scored and not weighted and place == drove,
                 "note": note,
                 "details": "" if blind else details,
             }
