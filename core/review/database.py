@@ -161,7 +161,8 @@ def _check_schema(store: Store, connection: sql.Connection) -> None:
             "Use the version of Overread that wrote it. Nothing in it was changed.",
             code="database-version",
         )
-    tables.records.create(connection, checkfirst=True)
+    for added in (tables.records, tables.boxes):
+        added.create(connection, checkfirst=True)
 
 
 def _check_place(store: Store) -> None:

@@ -27,13 +27,14 @@ __all__ = [
 ]
 
 _TABLE = tables.verdicts
-COLUMNS = tuple(column.name for column in _TABLE.columns)
+COLUMNS = (*(column.name for column in _TABLE.columns), "boxes")
 _KINDS = {
     **dict.fromkeys(COLUMNS, "str"),
     **dict.fromkeys(("given_label", "threshold", "score"), "float64"),
     **dict.fromkeys(("score_visible", "label_visible"), "bool"),
     "sequence": "int64",
 }
+_ENTRIES = sql.select(_TABLE, tables.boxes.c.boxes).outerjoin(tables.boxes, tables.boxes.c.entry_id == _TABLE.c.id)
 _SAME_READ = ["dataset", "study_id", "reviewer", "kind", "blind"]
 
 
@@ -126,13 +127,16 @@ def insert_entry(connection: sql.Connection, row: dict, created: str = "") -> St
     if row["supersedes"]:
         _check_superseded(connection, row)
     row["created"] = created or _now(connection)
+    boxes = row.pop("boxes", None)
     result = connection.execute(_TABLE.insert().values(**row))
+    if boxes:
+        connection.execute(tables.boxes.insert().values(entry_id=row["id"], boxes=boxes))
     return StoredEntry(row["id"], result.inserted_primary_key[0], row["created"])
 
 
 def find_same_entry(connection: sql.Connection, row: dict, created: str = "") -> StoredEntry | None:
     """The stored entry of this id, if there is one. OverreadError if its content differs."""
-    stored = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == row["id"])).mappings().first()
+    stored = connection.execute(_ENTRIES.where(_TABLE.c.id == row["id"])).mappings().first()
     if stored is None:
         return None
     other = [name for name in row if stored[name] != row[name]] + ["created"] * bool(
@@ -222,7 +226,7 @@ def entries_table(
     store: Store, dataset: str = "", *, study_id: str = "", upto: int | None = None, after: int = 0
 ) -> pd.DataFrame:
     """Every entry in order, undos included, with `blind` and `read`. after: only later ones than this sequence."""
-    query = sql.select(_TABLE).where(_TABLE.c.sequence > after).order_by(_TABLE.c.sequence)
+    query = _ENTRIES.where(_TABLE.c.sequence > after).order_by(_TABLE.c.sequence)
     for column, value in ((_TABLE.c.dataset, dataset), (_TABLE.c.study_id, study_id)):
         query = query.where(column == value) if value else query
     if upto is not None:

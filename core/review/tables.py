@@ -41,6 +41,13 @@ verdicts = sql.Table(
     sql.Index("verdicts_of_study", "dataset", "study_id"),
     sqlite_autoincrement=True,
 )
+# Added after version 1 was released. It is made in older databases when they are opened.
+boxes = sql.Table(
+    "verdict_boxes",
+    metadata,
+    sql.Column("entry_id", sql.Text, sql.ForeignKey("verdicts.id"), primary_key=True),
+    sql.Column("boxes", sql.Text, nullable=False),
+)
 walkthroughs = sql.Table(
     "walkthroughs",
     metadata,

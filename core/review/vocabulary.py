@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import OverreadError
+from core.review.boxes import boxes_text, read_boxes
 
 VERDICTS = ("true_miss", "label_wrong", "cannot_tell", "poor_image", "out_of_scope")
 READINGS = ("abnormal", "normal")
@@ -48,7 +49,8 @@ class Verdict:
     third reader who decides between others. image_id, view: the radiograph that shows the finding. score_visible,
     label_visible: whether the reader could see them; a read without both was blind. checkpoint, threshold, score: the
     model's, if it was shown. id: chosen by the caller, so that repeating a request does not add a second entry.
-    supersedes: the id of the reader's own earlier entry that this one replaces.
+    supersedes: the id of the reader's own earlier entry that this one replaces. boxes: where the finding is, as the
+    JSON text of `core.review.boxes`; None without any.
     """
 
     dataset: str
@@ -70,6 +72,7 @@ class Verdict:
     score: float | None = None
     walkthrough_id: str | None = None
     supersedes: str | None = None
+    boxes: str | None = None
     id: str = field(default_factory=lambda: str(uuid4()))
 
 
@@ -78,6 +81,7 @@ def checked(entry: Verdict) -> Verdict:
     # Text is stored unchanged, HTML included; pages and reports escape it.
     blank = {name: getattr(entry, name) or None for name in (*_TEXTS, *_CHOICES) if name != "note"}
     entry = replace(entry, **blank, note=entry.note or "", reviewer=reviewer_name(entry.reviewer))
+    entry = replace(entry, boxes=boxes_text(read_boxes(entry.boxes)) or None)
     for name, choices in _CHOICES.items():
         value = getattr(entry, name)
         if value is not None and value not in choices:
