@@ -1,4 +1,4 @@
-"""Paths of all files. `OVERREAD_HOME` moves everything that Overread makes; demo models are in the repository."""
+"""Paths of all files. Everything that Overread writes is under `OVERREAD_HOME`; the shipped models are only read."""
 
 import contextlib
 import os
@@ -17,7 +17,8 @@ def home() -> Path:
     return Path(os.environ.get("OVERREAD_HOME") or "workspace").resolve()
 
 
-# `pip install .` copies `core` without the repository and its two shipped checkpoints.
+# The shipped checkpoints, and those that earlier versions trained beside them: read, never written to. `pip install .`
+# copies `core` without the repository.
 CHECKPOINTS = (REPOSITORY if (REPOSITORY / "pyproject.toml").is_file() else home()) / "checkpoints"
 
 
@@ -41,8 +42,26 @@ def imported_folder(name: str) -> Path:
     return home() / "imported" / checked_name(name)
 
 
+def own_checkpoints() -> Path:
+    """The folder of the checkpoints that people train here."""
+    return home() / "checkpoints"
+
+
+def checkpoint_roots() -> tuple[Path, ...]:
+    """Every folder that checkpoints are found in by name; the first that has a name wins."""
+    return tuple(dict.fromkeys((own_checkpoints(), CHECKPOINTS)))
+
+
+def records_folder(name: str, digest: str) -> Path:
+    """The folder of what people record about a checkpoint: its operating points and their verifications.
+
+    digest: SHA-256 of the weights, so that new weights under an old name begin without records.
+    """
+    return home() / "records" / name / digest[:12]
+
+
 def checkpoint_folder(name_or_path: str | Path) -> Path:
-    """The folder of a checkpoint: a path as it is, or a name under `checkpoints/`."""
+    """The folder of a checkpoint: a path as it is; a name where it is found, else in `own_checkpoints`."""
     text = str(name_or_path)
     if max(len(os.fsencode(part)) for part in text.split(os.sep)) > 200:
         raise OverreadError(
@@ -50,7 +69,8 @@ def checkpoint_folder(name_or_path: str | Path) -> Path:
         )
     if os.sep in text or text in {".", ".."}:
         return Path(text).resolve()
-    return CHECKPOINTS / checked_name(text)
+    name = checked_name(text)
+    return next((root / name for root in checkpoint_roots() if (root / name).is_dir()), own_checkpoints() / name)
 
 
 def checked_name(name: str) -> str:

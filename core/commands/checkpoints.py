@@ -47,7 +47,7 @@ def line_of(row: dict) -> str:
 
 
 def export(
-    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its folder, or its name under checkpoints/.")],
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its name, or its folder.")],
     out: Annotated[Path, typer.Option(help="ONNX file to write.")],
     as_json: Json = False,
 ) -> None:

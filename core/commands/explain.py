@@ -9,7 +9,7 @@ from core.commands.console import Device, Json, Name, messages, print_result, pr
 
 
 def explain(
-    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its folder, or its name under checkpoints/.")],
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its name, or its folder.")],
     image: Annotated[Path, typer.Argument(help="Image file of a radiograph.")],
     method: Annotated[
         list[str] | None, typer.Option(help="Saliency method; may be repeated (default: hires_cam and occlusion).")
@@ -74,7 +74,7 @@ def explain(
 
 
 def trust(
-    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its folder, or its name under checkpoints/.")],
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its name, or its folder.")],
     data: Name,
     split: Annotated[str, typer.Option(help="Split from which radiographs are sampled.")] = "valid",
     sample: Annotated[int, typer.Option(help="Number of radiographs, half of them abnormal.", min=1)] = 40,

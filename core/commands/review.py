@@ -85,7 +85,7 @@ def list_labels(data: Name, as_json: Json = False) -> None:
 
 
 def embed(
-    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its folder, or its name under checkpoints/.")],
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its name, or its folder.")],
     data: Name,
     device: Device = "",
     as_json: Json = False,

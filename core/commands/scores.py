@@ -19,12 +19,14 @@ from core.commands.console import (
 
 
 def predict(
-    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its folder, or its name under checkpoints/.")],
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint: its name, or its folder.")],
     data: Name,
     split: Annotated[
         list[str] | None, typer.Option(help="Split to score: train, tune, valid or test; may be repeated.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Parquet file to write (default: in the workspace).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .parquet or .csv (default: in the workspace).")
+    ] = None,
     device: Device = "",
     operating_point: Annotated[
         str,

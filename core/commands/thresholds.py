@@ -142,7 +142,7 @@ def threshold(
     if lock:
         point = lock_point(chosen, author, note)
         facts["point"] = {"id": point.id, "hash": point.hash, "date": point.date, "author": point.author}
-        facts["file"] = str(source.folder / POINTS)
+        facts["file"] = str(source.file_to_write(POINTS))
     print_result(json_values(facts), as_json, _sentence(facts))
 
 

@@ -10,7 +10,7 @@ from core.commands.console import Device, Json, Name, messages, print_result, pr
 def train(
     recipe: Annotated[str, typer.Argument(help="A named recipe; `python -m core recipes` lists them.")],
     data: Name,
-    out: Annotated[str, typer.Option(help="Folder of the checkpoint, or its name under checkpoints/.")],
+    out: Annotated[str, typer.Option(help="Name of the checkpoint, in OVERREAD_HOME/checkpoints, or its folder.")],
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Setting of the recipe, as key=value; may be repeated.")
     ] = None,

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from core import paths
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError, reason_of
-from core.paths import checkpoint_folder, write_atomically
+from core.paths import checkpoint_folder, checkpoint_roots, write_atomically
 
 FORMAT = 1
 MANIFEST, WEIGHTS, RECIPE, SPEC, LEARNED, HISTORY, PREDICTIONS = (
@@ -127,8 +126,11 @@ def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
 
 
 def checkpoint_folders() -> list[Path]:
-    """Every folder under checkpoints/ that has a manifest, whole or not, by name."""
-    return sorted(file.parent for file in paths.CHECKPOINTS.glob(f"*/{MANIFEST}"))
+    """The folder of every checkpoint that has a manifest, whole or not, by name."""
+    found = {
+        file.parent.name: file.parent for root in reversed(checkpoint_roots()) for file in root.glob(f"*/{MANIFEST}")
+    }
+    return [found[name] for name in sorted(found)]
 
 
 def list_checkpoints() -> tuple[list[Checkpoint], dict[str, str]]:

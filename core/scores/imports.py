@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from core import paths
 from core.data.datasets import read_dataset, study_label_counts
 from core.data.earlier_index import check_labels_kept
 from core.data.extra_columns import extra_names, kind_of
@@ -23,7 +22,7 @@ from core.data.notes import Note, note_rows, notes_of
 from core.data.tables import read_table
 from core.errors import OverreadError, reason_of
 from core.models.checkpoint import file_hash
-from core.paths import home, imported_folder, write_atomically
+from core.paths import checkpoint_folder, home, imported_folder, write_atomically
 from core.schema import PREDICTIONS, check
 from core.scores import score_checks
 from core.scores.import_frame import (
@@ -98,7 +97,7 @@ def import_scores(
     interpreted: no value is guessed and no row is left out silently. options: of the join to the data set.
     """
     file, folder = Path(file), imported_folder(name)
-    if (paths.CHECKPOINTS / name).exists():
+    if checkpoint_folder(name).exists():
         raise OverreadError(
             f"There is a checkpoint {name!r} already; give the imported scores another --name.", code="name-taken"
         )

@@ -90,7 +90,7 @@ def stored_scores(source: str | Source, dataset: Dataset) -> pd.DataFrame:
 
 
 def _is_file(name: str) -> bool:
-    return Path(name).suffix in {".parquet", ".pq"}
+    return Path(name).suffix in {".parquet", ".pq", ".csv"}
 
 
 def _used_split(split: str, known: set[str], owner: str, prefer: tuple[str, ...]) -> str:

@@ -1,7 +1,8 @@
 """Operating points: thresholds that were chosen on one split and locked, with everything they depend on. No torch.
 
-`operating_points.json` is in the folder of the scores (the checkpoint's or the imported set's). It is a sealed list
-(`core.scores.sealed_list`): points are only appended, and an edit by hand is found and named.
+`operating_points.json` is in the workspace's records of a checkpoint, or in the folder of imported scores
+(`Source.file_to_write`). It is a sealed list (`core.scores.sealed_list`): points are only appended, and an edit by hand
+is found and named.
 """
 
 import hashlib
@@ -93,7 +94,7 @@ def lock(chosen: ChosenThreshold, author: str = "", note: str = "") -> Operating
             "This rule calls nothing abnormal, so there is no threshold to lock; choose another rule.",
             code="nothing-called-abnormal",
         )
-    path = source.folder / POINTS
+    path = source.file_to_write(POINTS)
     with file_lock(path):
         before = read_points(source)
         unsealed = OperatingPoint(
@@ -126,7 +127,7 @@ def read_points(source: Source) -> list[OperatingPoint]:
 
     OverreadError names what was altered.
     """
-    return read_points_file(source.folder / POINTS)
+    return read_points_file(source.file_to_read(POINTS))
 
 
 def read_points_file(path: Path) -> list[OperatingPoint]:

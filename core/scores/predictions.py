@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.data.index import Dataset
+from core.data.spreadsheet import csv_for_spreadsheets, unguarded
 from core.errors import OverreadError, reason_of
 from core.models.checkpoint import PREDICTIONS as FILE
 from core.models.checkpoint import Checkpoint
@@ -50,19 +51,20 @@ def predictions_path(checkpoint: Checkpoint, dataset: Dataset) -> Path:
 
 
 def read_file(file: Path | str) -> pd.DataFrame:
-    """PREDICTIONS from a Parquet file, checked."""
+    """PREDICTIONS from a Parquet or CSV file, checked."""
     file = Path(file)
     try:
-        frame = pd.read_parquet(file)
+        frame = _read_csv(file) if file.suffix == ".csv" else pd.read_parquet(file)
     except FileNotFoundError:
         raise OverreadError(
             f"There is no predictions file {file}; make one with: python -m core predict CHECKPOINT --data NAME",
             code="predictions-missing",
         ) from None
     except (OSError, ValueError) as error:
+        kind = "CSV" if file.suffix == ".csv" else "Parquet"
         raise OverreadError(
-            f"{file} cannot be read as Parquet ({reason_of(error)}); score again with: "
-            "python -m core predict CHECKPOINT --data NAME",
+            f"{file} cannot be read as {kind} ({reason_of(error)}); score again "
+            "with: python -m core predict CHECKPOINT --data NAME",
             code="predictions-unreadable",
         ) from error
     return check(frame, PREDICTIONS, str(file))
@@ -86,8 +88,15 @@ def belongs(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset) -> bo
 
 
 def store_predictions(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset, file: Path | None = None) -> Path:
-    """Store scores. Rows of other splits by the same weights on the same index are kept in the file."""
+    """Store scores. Rows of other splits by the same weights on the same index are kept in the file.
+
+    file: Parquet, or CSV where its name ends in .csv; by default the workspace's.
+    """
     file = file or predictions_path(checkpoint, dataset)
+    if file.suffix not in ("", ".parquet", ".pq", ".csv"):
+        raise OverreadError(
+            f"--out is {file}; expected the name of a file that ends in .parquet or .csv.", code="scores-file-unknown"
+        )
     if file.exists():
         older = _older(file)
         if len(older) and belongs(older, checkpoint, dataset):
@@ -100,6 +109,9 @@ def store_predictions(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Data
             older = _renamed(older, checkpoint, dataset)
             frame = pd.concat([older[~older["image_id"].isin(frame["image_id"])], frame], ignore_index=True)
     check(frame, PREDICTIONS, "the new scores")
+    if file.suffix == ".csv":
+        text = csv_for_spreadsheets(frame)
+        return write_atomically(file, lambda path: path.write_text(text, encoding="utf-8", newline=""))
     return write_atomically(file, lambda path: frame.to_parquet(path, index=False))
 
 
@@ -120,11 +132,21 @@ def _renamed(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset) -> p
     return frame.assign(checkpoint=checkpoint.reference, dataset=dataset_reference(dataset))
 
 
+def _read_csv(file: Path) -> pd.DataFrame:
+    """A CSV file that `store_predictions` wrote, with the same values to the last digit."""
+    texts = [name for name, column in PREDICTIONS.items() if column.kind == "text"] + ["precision", "tta"]
+    # A patient called NA has a name: only an empty cell has no value.
+    frame = pd.read_csv(file, dtype=dict.fromkeys(texts, "str"), keep_default_na=False, na_values=[""])
+    for name in set(texts) & set(frame):
+        frame[name] = frame[name].map(unguarded, na_action="ignore").astype("str")
+    return frame
+
+
 def _older(file: Path) -> pd.DataFrame:
     """The scores in a file that will be replaced; empty if it is damaged. OverreadError for a file of another kind."""
     try:
-        names = pq.read_schema(file).names
-    except (OSError, pa.ArrowException):
+        names = list(pd.read_csv(file, nrows=0)) if file.suffix == ".csv" else pq.read_schema(file).names
+    except (OSError, ValueError, pa.ArrowException):
         return pd.DataFrame()
     if not {"image_id", "logit"} <= set(names):
         raise OverreadError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from core.data.index import Dataset
 from core.errors import OverreadError
 from core.models.checkpoint import PREDICTIONS, Checkpoint, list_checkpoints, read_checkpoint
-from core.paths import checkpoint_folder, file_stamp, home, imported_folder
+from core.paths import checkpoint_folder, file_stamp, home, imported_folder, records_folder
 from core.scores.imports import SCORES, ImportedScores, list_imported, read_imported
 from core.scores.predictions import dataset_reference, predictions_path
 
@@ -47,8 +47,18 @@ class Source:
 
     @property
     def folder(self) -> Path:
-        """The folder of the checkpoint or of the imported scores; its operating points are kept in it."""
+        """The folder of the checkpoint or of the imported scores."""
         return self.model.folder
+
+    def file_to_write(self, name: str) -> Path:
+        """The file of a record about these scores, such as their operating points. A checkpoint is never written to."""
+        folder = records_folder(self.name, self.digest) if self.kind == "checkpoint" else self.folder
+        return folder / name
+
+    def file_to_read(self, name: str) -> Path:
+        """The same file; where there is none yet, the one beside the weights, from versions that wrote it there."""
+        file = self.file_to_write(name)
+        return file if file.exists() else self.folder / name
 
     @property
     def belongs_to(self) -> str:

@@ -16,7 +16,7 @@ def record_verification(source: Source, point_id: str, dataset: str, split: str)
 
     dataset: `name@hash8`.
     """
-    path = source.folder / LOOKS
+    path = source.file_to_write(LOOKS)
     with file_lock(path):
         earlier = verifications(source, dataset, split)
         entry = {
@@ -25,14 +25,15 @@ def record_verification(source: Source, point_id: str, dataset: str, split: str)
             "dataset": dataset,
             "split": split,
         }
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        before = source.file_to_read(LOOKS)
+        text = before.read_text(encoding="utf-8") if before.exists() else ""
         write_atomically(path, lambda new: new.write_text(text + json.dumps(entry) + "\n", encoding="utf-8"))
     return earlier
 
 
 def verifications(source: Source, dataset: str, split: str) -> list[dict]:
     """Every verification so far on this split of this data set, oldest first."""
-    path = source.folder / LOOKS
+    path = source.file_to_read(LOOKS)
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         return [row for row in rows if (row["dataset"], row["split"]) == (dataset, split)]

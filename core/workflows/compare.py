@@ -36,7 +36,7 @@ def locked_threshold(source: Source, aggregation: str = "") -> tuple[float, str]
             f"{point.threshold_high:g}), and a comparison needs one. State it with --threshold-a or --threshold-b.",
             code="two-thresholds",
         )
-    return point.threshold, f"locked as {point.id}"
+    return point.threshold, f"locked as {point.id} on {point.split} of {point.dataset.rsplit('@', 1)[0]}"
 
 
 def match_sources(

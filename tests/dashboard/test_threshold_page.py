@@ -24,9 +24,9 @@ from tests.dashboard.conftest import House, enter, made_up_view, open_page, word
 
 @pytest.fixture
 def own(built, tmp_path, monkeypatch) -> House:
-    """A workspace whose checkpoints may be written to."""
-    house = House(built.home, tmp_path / "checkpoints")
-    shutil.copytree(built.checkpoints, house.checkpoints)
+    """A copy of the workspace that may be written to."""
+    house = House(tmp_path / "home", built.checkpoints)
+    shutil.copytree(built.home, house.home)
     enter(house, monkeypatch)
     return house
 
@@ -167,7 +167,7 @@ def test_verified_figures_are_beside_those_of_the_choice_and_verifications_are_c
 
 def test_a_point_altered_by_one_digit_is_refused(own):
     lock(open_page("threshold", threshold="0.45"))
-    file = own.checkpoints / "alpha" / POINTS
+    file = find_source("alpha").file_to_write(POINTS)
     content = json.loads(file.read_text())
     content["points"][0]["threshold"] = 0.46
     file.write_text(json.dumps(content))

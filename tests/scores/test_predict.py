@@ -104,6 +104,23 @@ def test_scores_of_a_renamed_set_merge_under_one_name(checkpoint, tree, mura, tm
     assert len(read_file(out)) == 60
 
 
+def test_scores_in_a_csv_file_are_the_same_to_the_last_digit(checkpoint, tree, tmp_path):
+    out = tmp_path / "scores.csv"
+    scored = predict(checkpoint, tree, ["train"])
+    scored.loc[0, "patient_id"] = "=NA()"
+    store_predictions(scored, checkpoint, tree, out)
+    assert out.read_text().startswith("image_id,") and "'=NA()" in out.read_text()
+    pd.testing.assert_frame_equal(read_file(out), scored, check_dtype=False, check_exact=True)
+    store_predictions(predict(checkpoint, tree, ["valid"]), checkpoint, tree, out)
+    assert set(read_file(out)["split"]) == {"train", "valid"} and len(read_file(out)) == 60
+    assert split_scores(str(out), split="valid")[1] == "valid"
+    (tmp_path / "labels.csv").write_text("path,label\na.png,1\n")
+    with refused("not-predictions", "label"):
+        store_predictions(scored, checkpoint, tree, tmp_path / "labels.csv")
+    with refused("scores-file-unknown", ".xlsx"):
+        store_predictions(scored, checkpoint, tree, tmp_path / "scores.xlsx")
+
+
 def test_an_unreadable_radiograph_is_left_out_and_the_rest_scored(checkpoint, mura, tmp_path, workspace):
     import shutil
 

@@ -55,7 +55,7 @@ def test_an_invalid_grid_is_refused_before_training(grid, code, figure):
 
 def test_a_sweep_is_trained_stored_and_resumed(tree, workspace, monkeypatch):
     table = run_sweep(SHORT, tree, "sizes", ["size=16,32"], seeds=2, split="valid", options=RunOptions(device="cpu"))
-    names = {folder.name for folder in paths.CHECKPOINTS.iterdir()}
+    names = {folder.name for folder in paths.own_checkpoints().iterdir()}
     assert names == {f"sizes-size_{size}-seed{seed}" for size in (16, 32) for seed in (0, 1)}
     assert (table["auroc"].diff().dropna() <= 0).all() and table["verdict"].iloc[0] == "best"
     for row in table.itertuples():

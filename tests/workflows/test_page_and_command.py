@@ -56,7 +56,7 @@ def lock_on_page(**query: str):
 
 
 def test_a_lock_is_the_same_record(own):
-    file = own.checkpoints / "alpha" / POINTS
+    file = find_source("alpha").file_to_write(POINTS)
     lock_on_page(rule="Youden", split="valid", prevalence="5.0", threshold="0.5")
     by_page = json.loads(file.read_text())
     file.unlink()
@@ -70,7 +70,7 @@ def test_a_lock_is_the_same_record(own):
 
 def test_a_verification_is_the_same_record(own):
     lock_on_page(split="train", threshold="0.45")
-    log = own.checkpoints / "alpha" / LOOKS
+    log = find_source("alpha").file_to_write(LOOKS)
     app = open_page("threshold", split="train")
     app.selectbox(key="verify_on").set_value("valid").run()
     by_page = app.button(key="verify_now").click().run().session_state["verified"]
