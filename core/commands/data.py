@@ -35,7 +35,8 @@ def index(
     path: Annotated[
         Path,
         typer.Argument(
-            help="A MURA folder, a manifest (CSV or Parquet), a folder with labels.csv, or a folder of DICOM files."
+            help="A MURA folder, a manifest (CSV or Parquet), a folder with labels.csv, a folder of DICOM files, or a "
+            "zip of one of these."
         ),
     ],
     name: Annotated[str, typer.Option(help="Name of the new data set.")],
@@ -58,44 +59,48 @@ def index(
     allow_lost_labels: AllowLostLabels = False,
     label_level: LabelLevel = "",
     study_rule: StudyRule = "",
+    table: Annotated[str, typer.Option(help="The table that lists the radiographs, where a folder has several.")] = "",
+    new: Annotated[bool, typer.Option("--new", help="Refuse a name that a data set has already.")] = False,
+    preview: Annotated[
+        bool,
+        typer.Option(
+            "--preview", help="Report what would be indexed and how it would be split, and write no data set."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Index radiographs as a data set, and list every file that cannot be used, with the reason.
 
     Indexing again under the same name reads only added and changed files, and keeps each patient in its split.
     The label level and the study rule (any at first) stay too, unless others are given or the labels no longer fit.
+    A zip is unpacked below OVERREAD_HOME first. Indexing that was stopped continues where it was.
     """
-    from dataclasses import replace
-
     from core.data.datasets import study_label_counts
-    from core.data.earlier_index import check_labels_kept, earlier_labels, earlier_rule
-    from core.data.index import SourceTables, build_index, read_earlier_index, write_dataset
-    from core.data.joins import check_differences
-    from core.data.label_levels import LabelRule
-    from core.paths import checked_name
+    from core.paths import dataset_folder
     from core.schema import bone_order
+    from core.workflows import adding
+    from core.workflows.data_request import DataRequest
 
-    checked_name(name)
+    request = DataRequest(
+        str(path),
+        name,
+        pairs(column or []),
+        str(labels or ""),
+        tuple(match_ignoring or ()),
+        allow_unmatched,
+        allow_lost_labels,
+        label_level,
+        study_rule,
+        valid_fraction,
+        folds,
+        seed,
+        table,
+        new,
+    )
     with progress_bar() as progress:
-        indexed = build_index(
-            path,
-            SourceTables(
-                pairs(column or []),
-                labels,
-                check_differences(match_ignoring or []),
-                allow_unmatched,
-                LabelRule(label_level, study_rule),
-                earlier_rule(name),
-            ),
-            valid_fraction,
-            folds,
-            seed,
-            progress,
-            read_earlier_index(name, path),
-        )
-    kept = check_labels_kept(indexed.frame, earlier_labels(name), f"the earlier index {name}", allow_lost_labels)
-    indexed = replace(indexed, notes=[*indexed.notes, *kept])
-    dataset, frame = write_dataset(name, indexed), indexed.frame
+        prepared = adding.look(request, progress) if preview else adding.add(request, progress)
+    indexed = prepared.indexed
+    frame = indexed.frame
     outside = print_joins(indexed.joins, indexed.notes)
     for kind in ("unreadable", "stray", "conflicts", "converted"):
         listed = getattr(indexed, kind)
@@ -103,19 +108,18 @@ def index(
             messages.print(f"[yellow]{kind}[/yellow] ", end="")
             messages.print(f"{entry['path']}: {entry['reason']}", markup=False)
         if len(listed) > 10:
-            messages.print(
-                f"... and {len(listed) - 10} more {kind}, in {dataset.folder / 'problems.json'}", markup=False
-            )
+            where = "" if preview else f", in {dataset_folder(name) / 'problems.json'}"
+            messages.print(f"... and {len(listed) - 10} more {kind}{where}", markup=False)
     facts = {
         "name": name,
         "radiographs": len(frame),
         "studies": frame["study_id"].nunique(),
-        "patients": dataset.patients_known,
+        "patients": frame["patient_id"].nunique(),
         "bones": {bone: int((frame["bone"] == bone).sum()) for bone in bone_order(frame["bone"])},
         "splits": {split: int(count) for split, count in frame["split"].value_counts().items()},
-        "splits_from": dataset.splits_from,
-        "label_level": dataset.label_level,
-        "study_rule": dataset.study_rule,
+        "splits_from": frame.attrs["splits_from"],
+        "label_level": indexed.label_level,
+        "study_rule": indexed.study_rule,
         "radiographs_without_patient": int(frame["patient_id"].isna().sum()),
         "unreadable": indexed.unreadable,
         "stray": indexed.stray,
@@ -129,7 +133,8 @@ def index(
     print_result(
         facts,
         as_json,
-        f"{name}: {facts['radiographs']} radiographs, {facts['studies']} studies, {facts['patients']} known patients; "
+        f"{name}{' (preview)' * preview}: {facts['radiographs']} radiographs, {facts['studies']} studies, "
+        f"{facts['patients']} known patients; "
         f"{', '.join(f'{bone} {count}' for bone, count in facts['bones'].items())}; "
         f"{len(indexed.unreadable)} unreadable ({changed}); studies: {facts['abnormal']} abnormal, "
         f"{facts['normal']} normal, {facts['unknown']} unknown",

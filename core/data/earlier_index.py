@@ -1,5 +1,6 @@
 """What an earlier index of the same source knows, so that unchanged files are not read again and splits stay."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,26 +22,40 @@ _COLUMNS = ("bytes", "mtime_ns", "width", "height", "sha1", "peculiar")
 
 @dataclass(frozen=True)
 class EarlierIndex:
-    """The frame of an earlier index, the facts of its files by path, and where its splits came from."""
+    """The frame of an earlier index, the facts of its files by path, and where its splits came from.
+
+    keep: called now and then with the facts of the files read so far, so that a stopped indexing goes on from there.
+    """
 
     frame: pd.DataFrame
     facts: dict[str, StoredFacts]
     splits_from: str
+    keep: Callable[[dict[str, StoredFacts]], None] | None = None
 
 
 def read_earlier_index(name: str, source: Path | str) -> EarlierIndex | None:
     """The earlier index of this name; None if there is none or it was made from another source."""
     try:
-        table = pq.read_table(dataset_folder(name) / FILE)
-        if (table.schema.metadata or {}).get(b"source", b"").decode() != str(Path(source).resolve()):
+        facts = read_file_facts(dataset_folder(name) / FILE, source)
+        if facts is None:
             return None
-        rows = table.to_pydict()
         dataset, frame = read_dataset(name), read_index(name)
     except (OSError, ValueError, KeyError, pa.ArrowException):  # OverreadError is a ValueError
         return None
-    rows.setdefault("peculiar", [""] * len(rows["path"]))  # the first indexes did not store it
-    facts = dict(zip(rows["path"], zip(*(rows[column] for column in _COLUMNS))))
     return EarlierIndex(frame, facts, dataset.splits_from)
+
+
+def read_file_facts(file: Path, source: Path | str) -> dict[str, StoredFacts] | None:
+    """The facts of files in a file that `write_file_facts` wrote for this source; None if it is of another one.
+
+    OSError, KeyError or pa.ArrowException if it cannot be read.
+    """
+    table = pq.read_table(file)
+    if (table.schema.metadata or {}).get(b"source", b"").decode() != str(Path(source).resolve()):
+        return None
+    rows = table.to_pydict()
+    rows.setdefault("peculiar", [""] * len(rows["path"]))  # the first indexes did not store it
+    return dict(zip(rows["path"], zip(*(rows[column] for column in _COLUMNS))))
 
 
 def earlier_labels(name: str) -> pd.DataFrame | None:

@@ -4,8 +4,9 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -26,6 +27,8 @@ _HARMLESS = frozenset((b"IHDR", b"IDAT", b"IEND", b"pHYs", b"tEXt", b"tIME", b"g
 _SETTLED_NS = 2_000_000_000
 # Files a thread handles per task: one task per file would cost more than recognising an unchanged file.
 _FILES_PER_TASK = 32
+# Files between two calls of `keep`: about ten seconds of reading.
+_KEPT_EVERY = 4096
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,16 @@ class FileInspection:
 
 
 def inspect_files(
-    root: Path, paths: list[str], known: dict[str, StoredFacts], progress: Progress | None = None
+    root: Path,
+    paths: list[str],
+    known: dict[str, StoredFacts],
+    progress: Progress | None = None,
+    keep: Callable[[dict[str, StoredFacts]], None] | None = None,
 ) -> FileInspection:
     """Inspect every path below `root`; a file with the size and time stored in `known` is not read again.
 
-    Runs in threads, because hashing and decoding release the GIL.
+    Runs in threads, because hashing and decoding release the GIL. keep: called every few thousand files with the facts
+    so far, which become `known` if the work is stopped and begun again.
     """
     found, now, top = FileInspection(), time.time_ns(), str(root)
 
@@ -72,7 +80,7 @@ def inspect_files(
             return error, stamp
 
     parts = [paths[start : start + _FILES_PER_TASK] for start in range(0, len(paths), _FILES_PER_TASK)]
-    with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
+    with _stopped_at_once(ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1)))) as pool:
         results = chain.from_iterable(pool.map(lambda part: [inspect_one(path) for path in part], parts))
         for done, (path, (result, stamp)) in enumerate(zip(paths, results), 1):
             if isinstance(result, UnreadableImage):
@@ -84,7 +92,18 @@ def inspect_files(
                     found.stored[path] = (*stamp, result.width, result.height, result.sha1, result.conversion)
             if progress and (done % 64 == 0 or done == len(paths)):
                 progress(done, len(paths), "reading files")
+            if keep and done % _KEPT_EVERY == 0:
+                keep(found.stored)
     return found
+
+
+@contextmanager
+def _stopped_at_once(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
+    """The pool; an error or Ctrl-C drops the tasks that have not begun instead of waiting for all of them."""
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def inspect_file(path: Path) -> FileFacts:

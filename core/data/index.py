@@ -158,9 +158,10 @@ def build_index(
     labelled = _label_rows(rows, tables, source)
     rows = replace(rows, frame=labelled.frame)
     paths = rows.frame["path"].tolist()
-    files = inspect_files(
-        rows.root, [rows.links.get(path, path) for path in paths], earlier.facts if earlier else {}, progress
-    )
+    # Facts of files whose names would identify the patient are never kept.
+    keep = earlier.keep if earlier and not rows.links else None
+    places = [rows.links.get(path, path) for path in paths]
+    files = inspect_files(rows.root, places, earlier.facts if earlier else {}, progress, keep)
     shown = dict(zip(rows.links.values(), rows.links))
     unreadable = [{**row, "path": shown.get(row["path"], row["path"])} for row in files.unreadable]
     frame = rows.frame[[facts is not None for facts in files.facts]].reset_index(drop=True)

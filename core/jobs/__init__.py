@@ -9,7 +9,7 @@ This room knows the commands and nothing behind them; `core.workflows` checks a 
 """
 
 from core.jobs.kinds import KINDS
-from core.jobs.queue import Reporter, at_work, enqueue
+from core.jobs.queue import Reporter, at_work, enqueue, stoppable
 from core.jobs.records import Job, find, find_active, list_jobs, log_of, stop
 from core.jobs.worker import start_worker, work
 
@@ -25,5 +25,6 @@ __all__ = [
     "log_of",
     "start_worker",
     "stop",
+    "stoppable",
     "work",
 ]

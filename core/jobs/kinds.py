@@ -33,9 +33,34 @@ def _trust_command(asked: dict) -> list[str]:
     return parts + [part for name in asked["methods"] for part in ("--method", name)]
 
 
+def _index_command(asked: dict) -> list[str]:
+    parts = ["index", asked["source"], "--name", asked["name"]]
+    parts += [part for ours, theirs in asked["columns"].items() for part in ("--column", f"{ours}={theirs}")]
+    parts += [part for name in asked["match_ignoring"] for part in ("--match-ignoring", name)]
+    for name in ("labels", "label_level", "study_rule", "table"):
+        parts += ["--" + name.replace("_", "-"), asked[name]] if asked[name] else []
+    for name in ("valid_fraction", "folds", "seed"):
+        parts += ["--" + name.replace("_", "-"), str(asked[name])]
+    switches = ("allow_unmatched", "allow_lost_labels", "new", "preview")
+    return parts + ["--" + name.replace("_", "-") for name in switches if asked[name]]
+
+
+def _score_command(asked: dict) -> list[str]:
+    parts = ["predict", asked["checkpoint"], "--data", asked["data"]]
+    return parts + [part for split in asked["splits"] for part in ("--split", split)]
+
+
 # A new kind is one entry here and one workflow that checks the request and calls `enqueue`.
 KINDS = {
     "training": Kind("training", _train_command, lambda asked: str(checkpoint_folder(asked["out"])), "training into"),
     "trust": Kind("light", _trust_command, lambda asked: asked["checkpoint"], "checking saliency maps of"),
     "audit": Kind("light", lambda asked: ["audit", asked["data"]], lambda asked: asked["data"], "auditing"),
+    "index": Kind("data", _index_command, lambda asked: asked["name"], "adding the data set"),
+    "score": Kind("scores", _score_command, lambda asked: f"{asked['data']} with {asked['checkpoint']}", "scoring"),
+    "download": Kind(
+        "download",
+        lambda asked: ["download", asked["set"], "--name", asked["name"]],
+        lambda asked: asked["name"],
+        "downloading",
+    ),
 }

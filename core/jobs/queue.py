@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
@@ -44,6 +44,19 @@ class Reporter:
     def stop_requested(self) -> bool:
         """Whether somebody asked this job to stop."""
         return job_file(self._id, "stop").exists()
+
+
+def stoppable(reporter: Reporter, progress: Callable[[int, int, str], None] | None) -> Callable[[int, int, str], None]:
+    """A progress callable that also reports to the queue, and ends the work as Ctrl-C would if it should stop."""
+
+    def report(done: int, total: int, what: str) -> None:
+        if reporter.stop_requested():
+            raise KeyboardInterrupt
+        reporter.report(done, total, what)
+        if progress:
+            progress(done, total, what)
+
+    return report
 
 
 @contextmanager

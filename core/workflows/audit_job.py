@@ -15,15 +15,7 @@ def audit_dataset(dataset: Dataset, progress: Callable[[int, int, str], None] | 
     if found := read_audit(dataset):
         return found
     with jobs.at_work("audit", {"data": dataset.name}, _about(dataset)) as reporter:
-
-        def report(done: int, total: int, what: str) -> None:
-            if reporter.stop_requested():
-                raise KeyboardInterrupt  # as Ctrl-C would: an audit has no half result to keep
-            reporter.report(done, total, what)
-            if progress:
-                progress(done, total, what)
-
-        return run_audit(dataset, report)
+        return run_audit(dataset, jobs.stoppable(reporter, progress))
 
 
 def enqueue_audit(dataset: Dataset) -> jobs.Job:

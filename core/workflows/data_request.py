@@ -1,0 +1,115 @@
+"""What is asked for when a data set is added, and what is kept in `adding/NAME` until it is one."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from core.data.datasets import list_datasets
+from core.data.earlier_index import FILE as FACTS
+from core.data.earlier_index import read_file_facts, write_file_facts
+from core.data.file_facts import StoredFacts
+from core.data.uploads import name_taken, upload_folder
+from core.errors import OverreadError
+from core.paths import checked_name, home, write_atomically
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """What is to be indexed, and how; each field but the last two is an option of `python -m core index`.
+
+    source: a folder, a table or a zip. columns: {our name: the table's}. table: one of several tables at the source,
+    as a path below it. new: refuse a name that exists.
+    """
+
+    source: str
+    name: str
+    columns: dict[str, str] = field(default_factory=dict)
+    labels: str = ""
+    match_ignoring: tuple[str, ...] = ()
+    allow_unmatched: bool = False
+    allow_lost_labels: bool = False
+    label_level: str = ""
+    study_rule: str = ""
+    valid_fraction: float = 0.2
+    folds: int = 10
+    seed: int = 0
+    table: str = ""
+    new: bool = False
+
+
+def arguments_of(request: DataRequest) -> dict:
+    """A request as JSON values."""
+    return json.loads(json.dumps(asdict(request)))
+
+
+def request_from(arguments: dict) -> DataRequest:
+    """A request from JSON values, such as the arguments of a job."""
+    names = DataRequest.__dataclass_fields__
+    values = {name: value for name, value in arguments.items() if name in names}
+    return DataRequest(**{**values, "match_ignoring": tuple(values.get("match_ignoring", ()))})
+
+
+def adding_folder(name: str) -> Path:
+    """The folder of what is kept while a data set is being added."""
+    return home() / "adding" / checked_name(name)
+
+
+def place_of(request: DataRequest) -> Path:
+    """Where the files of a request are: its source, or the folder into which its zip was unpacked."""
+    source = Path(request.source)
+    stored = read_json(unpacked_file(request.name))
+    there = stored and stored["source"] == str(source) and upload_folder(request.name).is_dir()
+    return upload_folder(request.name) if there else source
+
+
+def refuse_taken(request: DataRequest) -> None:
+    """OverreadError where a request for a new data set has the name of an existing one."""
+    checked_name(request.name)
+    if request.new and request.name in {dataset.name for dataset in list_datasets()}:
+        raise name_taken(request.name)
+
+
+def kept_facts(name: str, source: Path) -> dict[str, StoredFacts]:
+    """The facts of files that an unfinished indexing of this source has kept."""
+    try:
+        return read_file_facts(adding_folder(name) / FACTS, source) or {}
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        return {}
+
+
+def keep_facts(name: str, source: Path, facts: dict) -> None:
+    """Keep the facts of files for the next look."""
+    try:
+        write_atomically(adding_folder(name) / FACTS, lambda path: write_file_facts(path, facts, source))
+    except (OverreadError, pa.ArrowException):
+        return  # without them the next look reads every file again
+
+
+def request_file(name: str) -> Path:
+    """The file of the request itself."""
+    return adding_folder(name) / "request.json"
+
+
+def preview_file(name: str) -> Path:
+    """The file of the last preview, with its request."""
+    return adding_folder(name) / "preview.json"
+
+
+def unpacked_file(name: str) -> Path:
+    """The file that says which zip was unpacked for a data set."""
+    return upload_folder(name).with_name(f".{name}.unpacked.json")
+
+
+def write_json(file: Path, value: object) -> None:
+    """Write a JSON value in one step."""
+    write_atomically(file, lambda path: path.write_text(json.dumps(value)))
+
+
+def read_json(file: Path) -> dict | None:
+    """A JSON object from a file; None where there is none."""
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
