@@ -13,8 +13,9 @@ from captum import attr
 
 from bench.pairs import Case, keep, measure
 from core.data.input_spec import InputSpec
-from core.explain.attribution import DEFAULT_PAIR, attribute
+from core.explain.attribution import attribute
 from core.explain.grid_cam import cam_grid
+from core.explain.map_values import DEFAULT_PAIR
 from core.explain.method_registry import MethodRefused
 from core.explain.methods import METHODS
 from core.models.networks import build

@@ -23,54 +23,52 @@ def explain(
     ] = "black",
     data: Annotated[
         str,
-        typer.Option(help="Data set on which the network's AUROC is measured (default: the one recorded in training)."),
+        typer.Option(
+            help="Data set on which the network's AUROC is measured (default: the one that has the radiograph)."
+        ),
     ] = "",
     device: Device = "",
     as_json: Json = False,
 ) -> None:
     """Map which parts of one radiograph change the logit, and check whether each map can be trusted."""
-    from core.data.index import read_dataset
     from core.errors import OverreadError
-    from core.explain.attribution import DEFAULT_PAIR, MapSettings, attribute
     from core.explain.export import write_npz
-    from core.explain.faithfulness import Evidence, check_map
-    from core.explain.method_registry import MethodRefused
-    from core.explain.trust_sample import known_auroc, mean_radiograph
+    from core.explain.map_values import DEFAULT_PAIR, MapSettings
     from core.models.checkpoint import read_checkpoint
-    from core.scores.classifier import load_classifier
+    from core.scores.loading import split_scores
+    from core.workflows import trust as maps
 
-    described = read_checkpoint(checkpoint)
-    pixels, classifier = described.input_spec.pixels(image), load_classifier(described, device)
-    dataset = read_dataset(data) if data else None
-    if baseline == "mean" and not dataset:
+    if baseline == "mean" and not data:
         raise OverreadError(
             "The baseline 'mean' is the mean radiograph of a data set; name the data set with --data.",
             code="mean-without-data",
         )
-    with progress_bar() as progress:
-        auroc = known_auroc(described, dataset, progress=progress)
-        nothing = mean_radiograph(dataset, described.input_spec, progress) if baseline == "mean" else baseline
-    settings = MapSettings(layer, nothing)
-    results, maps = [], []
+    described = read_checkpoint(checkpoint)
+    known = maps.find_radiograph(image, described, data)
+    pixels = described.input_spec.pixels(image)
+    if data:
+        with progress_bar() as progress:
+            split_scores(str(described.folder), data, progress=progress)
+    source, settings = maps.source_of_radiograph(described, known), MapSettings(layer, baseline)
+    finding, records = maps.known_finding(source, known.image_id), []
     for name in method or DEFAULT_PAIR:
-        try:
-            found = attribute(classifier, pixels, name, settings)
-        except MethodRefused as error:
-            results.append({"method": name, "refused": str(error)})
-            continue
-        maps.append(found)
-        trust = check_map(classifier, pixels, found, Evidence(model_auroc=auroc), settings)
-        results.append(
-            {"method": name, "logit": found.value, "note": found.note, "layer": found.layer, **trust.to_dict()}
-        )
+        task = maps.radiograph_task(source, (str(image), known.sha1), name, settings)
+        records += maps.make_records(source, task, device).values()
     if out:
-        write_npz(out, pixels, maps)
-    lines = [
-        f"{facts['method']}: {facts.get('refused') or facts['verdict'] + ', ' + facts['why']}; "
-        f"better than an edge detector: {_yes(facts.get('better_than_edges'))}"
-        for facts in results
-    ]
-    print_result({"image": str(image), "checkpoint": described.reference, "maps": results}, as_json, "\n".join(lines))
+        write_npz(out, pixels, records, finding)
+    lines = [f"{record.key.method}: {_line(record.to_dict(finding))}" for record in records]
+    facts = {"image": str(image), "checkpoint": described.reference, "data": source.data}
+    results = {**facts, "maps": [record.to_dict(finding) for record in records]}
+    print_result(results, as_json, "\n".join(lines))
+
+
+def _line(facts: dict) -> str:
+    """The verdict on a map, its reason, and whether it points at the known finding."""
+    if facts.get("refused"):
+        return facts["refused"]
+    pointing = [check["words"] for check in facts["checks"] if check["name"] == "pointing"]
+    better = f"better than an edge detector: {_yes(facts['better_than_edges'])}"
+    return "; ".join([f"{facts['verdict']}, {facts['why']}", better, *pointing])
 
 
 def trust(

@@ -20,8 +20,28 @@ class AbnormalityMasks:
         self.shapes = shapes
 
     @classmethod
-    def of(cls, dataset: Dataset) -> "AbnormalityMasks":
-        """Read a phantom set's truth.parquet, else *masks.json (COCO) in the data set's folder or one below."""
+    def of(cls, dataset: Dataset, boxes: pd.DataFrame | None = None) -> "AbnormalityMasks":
+        """Read a phantom set's truth.parquet, else *masks.json (COCO) in the data set's folder or one below.
+
+        boxes: boxes that readers drew, one row a box: image_id, and x0, y0, x1, y1 as shares of the radiograph's width
+        and height. They join what is known of a radiograph; where several readers drew, all their boxes count.
+        """
+        found = cls._known(dataset)
+        return found if boxes is None or boxes.empty else found._with_boxes(boxes, read_index(dataset.name))
+
+    def _with_boxes(self, boxes: pd.DataFrame, index: pd.DataFrame) -> "AbnormalityMasks":
+        sides = index.set_index("image_id")[["width", "height"]]
+        shapes = {name: list(found) for name, found in self.shapes.items()}
+        for box in boxes[boxes["image_id"].isin(sides.index)].itertuples():
+            known = shapes.setdefault(box.image_id, [])
+            # Masks may have been drawn at another size than that of the indexed file.
+            width, height = known[0][-2:] if known else sides.loc[box.image_id]
+            corners = (box.x0 * width, box.y0 * height, box.x1 * width, box.y1 * height)
+            known.append(("box", *map(float, corners), float(width), float(height)))
+        return AbnormalityMasks(shapes)
+
+    @classmethod
+    def _known(cls, dataset: Dataset) -> "AbnormalityMasks":
         root = Path(dataset.root)
         if dataset.phantom and (root / "truth.parquet").exists():
             truth = pd.read_parquet(root / "truth.parquet")

@@ -4,7 +4,6 @@ import math
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from core.errors import OverreadError
 from core.explain.attribution_target import AttributionTarget
+from core.explain.map_values import DEFAULT_SETTINGS, Attribution, MapSettings
 from core.explain.memory import batch_that_fits, retry_with_smaller_batches
 from core.explain.method_registry import WORST_GAP, MapRequest, Method, MethodMap, MethodRefused
 from core.explain.methods import METHODS
@@ -19,45 +19,7 @@ from core.explain.private_copy import locked_copy
 from core.scores.classifier import Classifier
 
 BASELINES = ("black", "blur", "grey")
-# The pair of methods that pages and commands use where no method is named.
-DEFAULT_PAIR = ("hires_cam", "occlusion")
 _RANDOM_STATE = threading.Lock()
-
-
-@dataclass(frozen=True)
-class MapSettings:
-    """How a map is made. layer: of the CAM methods; '' finds one.
-
-    baseline: the picture that replaces removed evidence, in pixels: black, blur, grey, or a picture uint8 [size, size]
-    such as the data set's mean. seed: of the methods that draw random numbers.
-    """
-
-    layer: str = ""
-    baseline: str | np.ndarray = "black"
-    seed: int = 0
-
-
-DEFAULT_SETTINGS = MapSettings()
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """One map of one radiograph, float32 [size, size].
-
-    Where `signed`, positive values are evidence for abnormal and negative ones for normal; otherwise values are
-    magnitudes. value: the logit that is explained. gap: the share of the change from the baseline that the map leaves
-    unexplained (NaN where the method promises no completeness). note: the method's settings in words.
-    """
-
-    method: str
-    map: np.ndarray
-    value: float
-    explains: str
-    note: str
-    signed: bool = True
-    gap: float = math.nan
-    layer: str = ""
-    baseline: str = ""
 
 
 def attribute(
@@ -112,7 +74,7 @@ def attribute_study(
             code="map-incomplete",
         )
     explains = f"the study's score ({aggregation})" if aggregation else "this radiograph's logit"
-    baseline = _baseline_name(settings.baseline) if "baseline" in chosen.uses else ""
+    baseline = _baseline_name(settings.baseline) if "baseline" in chosen.facts.uses else ""
     return [
         Attribution(method, one, value, explains, result.note, chosen.signed, result.gap, result.layer, baseline)
         for one in maps
@@ -142,7 +104,7 @@ def _run_method(
     batch: int,
 ) -> tuple[MethodMap, float]:
     """A method's result with so many variants at once, and the logit that it explains."""
-    seeded = _seeded_generators(settings.seed, classifier.device) if method.draws else nullcontext()
+    seeded = _seeded_generators(settings.seed, classifier.device) if method.facts.draws else nullcontext()
     with locked_copy(classifier.model) as copy, torch.enable_grad(), seeded:
         target = AttributionTarget(copy.model, aggregation, cancelled).eval()
         inputs = classifier.tensor(pixels).transpose(0, 1).contiguous().requires_grad_(True)

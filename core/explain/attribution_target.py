@@ -17,6 +17,17 @@ class MapCancelled(OverreadError):
     """The caller cancelled a map before it was finished."""
 
 
+def end_if_cancelled(cancelled: Callable[[], bool] | None) -> None:
+    """Raise MapCancelled where the caller no longer wants the map."""
+    if cancelled and cancelled():
+        raise MapCancelled("The map was cancelled before it was finished; ask for it again.", code="map-cancelled")
+
+
+def weigh(views: torch.Tensor) -> torch.Tensor:
+    """The logit of studies [b] from the logit and the attention of each view [b, n, 2], as attention pools them."""
+    return (views[..., 1].softmax(1) * views[..., 0]).sum(1)
+
+
 def pooling(name: str) -> Callable:
     """Register a function from logits [b, n] to the logit of the study's score [b].
 
@@ -96,14 +107,12 @@ class AttributionTarget(nn.Module):
             self.in_half_precision = False
 
     def forward(self, views: torch.Tensor) -> torch.Tensor:
-        if self.cancelled and self.cancelled():
-            raise MapCancelled("The map was cancelled before it was finished; ask for it again.", code="map-cancelled")
+        end_if_cancelled(self.cancelled)
         rows, count, height, width = views.shape
         flat = channels_last(views.reshape(rows * count, 1, height, width))
         with autocast_for_maps(flat.device) if self.in_half_precision else nullcontext():
             if self.aggregation == "attention":
                 logit_and_attention = self.model.views(flat).float().reshape(rows, count, 2)
-                weights = logit_and_attention[..., 1].softmax(1)
-                return (weights * logit_and_attention[..., 0]).sum(1, keepdim=True)
+                return weigh(logit_and_attention)[:, None]
             logits = self.model(flat)[:, 0].float().reshape(rows, count)
         return (POOLINGS[self.aggregation](logits) if self.aggregation else logits[:, 0])[:, None]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,13 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from core.data.pixels import UnreadableImage
 from core.errors import OverreadError
-from core.explain.attribution import attribute
-from core.explain.faithfulness import Evidence, check_map, network_knows
-from core.explain.method_registry import MethodRefused
+from core.explain.make_maps import make_records
+from core.explain.map_record import MapRecord, MapTask
 from core.explain.methods import METHODS
 from core.explain.regions import find_regions
+from core.explain.trust_report import network_knows
 from core.models.checkpoint import Checkpoint
 from core.paths import home
 from core.scores.classifier import Classifier
@@ -38,7 +38,7 @@ FIGURES = (
 )
 FACTS = ("method", "image_id", "sha1", "label", "bone", "refused", "verdict", "why", "better_than_edges", "seconds")
 # Raised when a method or a check changes, so that older rows are computed again.
-VERSION = 4
+VERSION = 5
 BODY_FRAME = 64
 
 
@@ -46,11 +46,12 @@ BODY_FRAME = 64
 class Cohort:
     """Radiographs to check maps on. rows: image_id, sha1, label and bone of each.
 
-    read_pixels: from a row to the network's pixels. read_finding: from a row to the mask of its known finding, if any.
+    task: from a row and a method to the task of its map. read_finding: from a row to the mask of its known finding, if
+    any.
     """
 
     rows: pd.DataFrame
-    read_pixels: Callable[[pd.Series], np.ndarray]
+    task: Callable[[pd.Series, str], MapTask]
     read_finding: Callable[[pd.Series], np.ndarray | None] = lambda row: None
 
 
@@ -118,11 +119,10 @@ def check_cohort(
             if (name, row["sha1"]) in done:
                 continue
             try:
-                pixels = cohort.read_pixels(row)
-            except OverreadError:
+                (record,) = make_records(classifier, cohort.task(row, name), model_auroc)
+            except UnreadableImage:
                 continue  # the audit page lists it
-            evidence = Evidence(cohort.read_finding(row), model_auroc)
-            lines.write(json.dumps(_checked_row(classifier, row, name, pixels, evidence)) + "\n")
+            lines.write(json.dumps(_checked_row(record, row, cohort.read_finding(row))) + "\n")
             lines.flush()
         else:
             # Not after a cancellation, which leaves some maps unchecked.
@@ -132,15 +132,12 @@ def check_cohort(
     return rows[rows["sha1"].isin(set(cohort.rows["sha1"])) & rows["method"].isin(methods)].reset_index(drop=True)
 
 
-def _checked_row(classifier: Classifier, row: pd.Series, method: str, pixels: np.ndarray, evidence: Evidence) -> dict:
+def _checked_row(record: MapRecord, row: pd.Series, finding: np.ndarray | None) -> dict:
+    method = record.key.method
     facts = {"method": method, **{key: row[key] for key in ("image_id", "sha1", "bone")}, "label": float(row["label"])}
-    started = time.perf_counter()
-    try:
-        attribution = attribute(classifier, pixels, method)
-    except MethodRefused as error:
-        return {**facts, "refused": str(error)}
-    seconds = time.perf_counter() - started
-    report = check_map(classifier, pixels, attribution, evidence)
+    report = record.report_with(finding)
+    if report is None:
+        return {**facts, "refused": record.refused}
     checks = {check.name: check for check in report.checks}
     edges, pointed = checks.get("edges"), checks.get("pointing")
     return {
@@ -148,11 +145,11 @@ def _checked_row(classifier: Classifier, row: pd.Series, method: str, pixels: np
         **{name: _plain(check.value) for name, check in checks.items() if name in FIGURES},
         "edges": _plain(edges.value - edges.reference) if edges else None,
         "chance": _plain(pointed.reference) if pointed else None,
-        "model_low": _plain(evidence.model_auroc[1]) if evidence.model_auroc else None,
+        "model_low": _plain(record.network[1]) if record.network else None,
         "verdict": report.verdict,
         "why": report.why,
         "better_than_edges": report.better_than_edges,
-        "seconds": seconds,
+        "seconds": _plain(record.seconds),
     }
 
 

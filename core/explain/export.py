@@ -6,23 +6,29 @@ from pathlib import Path
 
 import numpy as np
 
-from core.explain.attribution import Attribution
+from core.explain.map_record import MapRecord
 from core.paths import write_atomically
 
 _DESCRIBED = ("value", "explains", "note", "signed", "layer", "baseline")
 
 
-def npz_bytes(pixels: np.ndarray, maps: list[Attribution]) -> bytes:
-    """Return an NPZ with `pixels` uint8 [s, s], each map float32 [s, s] under its method's name, and `about`, JSON."""
+def npz_bytes(pixels: np.ndarray, records: list[MapRecord], finding: np.ndarray | None = None) -> bytes:
+    """Return an NPZ with `pixels` uint8 [s, s], each map float32 [s, s] under its method's name, and `about`, JSON.
+
+    `about` has each map's facts, its checks and its verdict. finding: the known finding, bool [s, s].
+    """
     buffer = io.BytesIO()
-    about = {one.method: {key: getattr(one, key) for key in _DESCRIBED} for one in maps}
+    maps = [(record, record.attribution) for record in records if record.attribution]
+    about = {
+        one.method: {key: getattr(one, key) for key in _DESCRIBED} | record.to_dict(finding) for record, one in maps
+    }
     # The text is stored as UTF-8 bytes, since reading an array of objects would need pickle.
     text = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    np.savez_compressed(buffer, pixels=pixels, about=text, **{one.method: one.map for one in maps})
+    np.savez_compressed(buffer, pixels=pixels, about=text, **{one.method: one.map for _, one in maps})
     return buffer.getvalue()
 
 
-def write_npz(file: Path, pixels: np.ndarray, maps: list[Attribution]) -> None:
+def write_npz(file: Path, pixels: np.ndarray, records: list[MapRecord], finding: np.ndarray | None = None) -> None:
     """Write `npz_bytes` to a file in one step."""
-    data = npz_bytes(pixels, maps)
+    data = npz_bytes(pixels, records, finding)
     write_atomically(file, lambda path: path.write_bytes(data))

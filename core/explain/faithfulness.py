@@ -6,7 +6,7 @@ On radiographs every popular method failed at least one such check (Arun 2021), 
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,51 +14,18 @@ from scipy import ndimage
 from scipy.stats import spearmanr
 from torch import nn
 
-from core.explain.attribution import DEFAULT_SETTINGS, Attribution, MapSettings, attribute, attribute_study
+from core.explain.attribution import attribute, attribute_study
 from core.explain.curves import LEAST_CHANGE, insertion_deletion, square_means
+from core.explain.map_values import DEFAULT_SETTINGS, Attribution, MapSettings
 from core.explain.method_registry import WORST_GAP, MethodRefused
+from core.explain.pointing import finding_checks
 from core.explain.regions import find_regions
 from core.explain.score_functions import StudyView, radiograph_score
+from core.explain.trust_report import Check, TrustReport, model_check, report_of
 from core.scores.classifier import Classifier
 
 # A map this similar to the map of a network with shuffled weights does not show what was learned.
 ALIKE = 0.5
-# Random weights react to exposure, metal and size: on 686 studies, two of eleven such networks had an AUROC of .59 and
-# .61 with lower bounds above one half (docs/lab-log.md). A network counts as trained above this.
-LEAST_AUROC = 0.6
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check: its figure, the reference it is compared with, whether it passed, and a sentence."""
-
-    name: str
-    value: float
-    reference: float
-    passed: bool
-    words: str
-
-
-@dataclass(frozen=True)
-class TrustReport:
-    """All checks of one map. verdict: 'holds up' or 'do not trust'. why: the sentence that explains the verdict.
-
-    curves: {map | random | centre | edges: {insertion | deletion: scores as more squares change}}.
-    """
-
-    verdict: str
-    why: str
-    better_than_edges: bool | None
-    checks: tuple[Check, ...]
-    curves: dict = field(default_factory=dict)
-
-    def figure(self, name: str) -> float:
-        """The value of a check; NaN where it was not made."""
-        return next((check.value for check in self.checks if check.name == name), math.nan)
-
-    def to_dict(self) -> dict:
-        """Plain values for JSON; NaN and infinity become None."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -89,13 +56,33 @@ def check_map(
 
     settings: those the map was made with. study: where the map explains a study's score, the view within its study.
     """
-    checks = [_model_check(evidence.model_auroc)]
-    score = study.score(classifier) if study else radiograph_score(classifier)
-    curves = insertion_deletion(score, pixels, attribution, settings.seed)
-    checks += _curve_checks(curves)
-    if not math.isnan(attribution.gap):
-        words = f"the map leaves {attribution.gap:.1%} of the change in logit from its baseline unexplained"
-        checks.append(Check("convergence", attribution.gap, WORST_GAP, attribution.gap <= WORST_GAP, words))
+    parts = [part() for part in check_parts(classifier, pixels, attribution, settings, study, cancelled)]
+    checks = [model_check(evidence.model_auroc), *(check for part in parts for check in part.checks)]
+    checks += finding_checks(attribution.map, evidence.finding)
+    return report_of(tuple(checks), parts[0].better_than_edges, parts[0].curves)
+
+
+@dataclass(frozen=True)
+class CheckPart:
+    """The result of one part of the checks. The first part has the curves, too."""
+
+    checks: tuple[Check, ...]
+    better_than_edges: bool | None = None
+    curves: dict = field(default_factory=dict)
+
+
+def check_parts(
+    classifier: Classifier,
+    pixels: np.ndarray,
+    attribution: Attribution,
+    settings: MapSettings = DEFAULT_SETTINGS,
+    study: StudyView | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> list[Callable[[], CheckPart]]:
+    """The checks of a map that need neither the network's AUROC nor the finding, as parts to call in this order.
+
+    Between two parts, and where `cancelled` ends one, other work can be done; a part that was ended starts again.
+    """
 
     def remake(network: Classifier, variant: np.ndarray) -> np.ndarray:
         if study:
@@ -105,12 +92,21 @@ def check_map(
             ].map
         return attribute(network, variant, attribution.method, settings, cancelled).map
 
-    checks.append(_randomisation_check(classifier, pixels, attribution, remake, settings.seed))
-    checks.append(_stability_check(classifier, pixels, attribution, remake))
-    checks += _place_checks(pixels, attribution)
-    if evidence.finding is not None and evidence.finding.any():
-        checks += _finding_checks(attribution, evidence.finding)
-    return _report(checks, curves)
+    def curves() -> CheckPart:
+        score = study.score(classifier, cancelled) if study else radiograph_score(classifier, cancelled)
+        found = insertion_deletion(score, pixels, attribution, settings.seed)
+        return CheckPart(
+            (*_curve_checks(found), *_gap_checks(attribution)), found["better_than_edges"], found["curves"]
+        )
+
+    def randomisation() -> CheckPart:
+        return CheckPart((_randomisation_check(classifier, pixels, attribution, remake, settings.seed),))
+
+    def stability_and_places() -> CheckPart:
+        stability = _stability_check(classifier, pixels, attribution, remake)
+        return CheckPart((stability, *_place_checks(pixels, attribution)))
+
+    return [curves, randomisation, stability_and_places]
 
 
 def shuffle_weights(model: nn.Module, seed: int, layers: slice = slice(None)) -> nn.Module:
@@ -136,46 +132,6 @@ def likeness(first: np.ndarray, second: np.ndarray) -> float:
     return float(spearmanr(one, two).statistic)
 
 
-def pointing(values: np.ndarray, finding: np.ndarray) -> dict[str, float]:
-    """Return the figures of a map against the mask of a finding.
-
-    `hit`: 1 where the strongest place is within s / 15 of the mask, else 0 (pointing game, Zhang 2018). `chance`: the
-    probability that a random place hits. `inside`: the share of the positive map inside the mask. `area`: the mask's
-    share of the picture. `overlap`: intersection over union of the mask and equally many of the strongest pixels.
-    """
-    positive = np.maximum(values, 0)
-    near = ndimage.distance_transform_edt(~finding) <= finding.shape[0] / 15
-    strongest = np.zeros(finding.shape, bool)
-    if positive.max() > 0:
-        strongest.ravel()[np.argsort(positive, axis=None)[::-1][: int(finding.sum())]] = True
-    hit = positive.max() > 0 and near.ravel()[positive.argmax()]
-    total = positive.sum()
-    return {
-        "hit": float(hit),
-        "chance": float(near.mean()),
-        "inside": float(positive[finding].sum() / total) if total else 0.0,
-        "area": float(finding.mean()),
-        "overlap": float((strongest & finding).sum() / max((strongest | finding).sum(), 1)),
-    }
-
-
-def network_knows(auroc: tuple[float, float] | None) -> tuple[bool, str]:
-    """Whether a network's study AUROC and lower bound show that it learned something, and a clause that says so."""
-    if auroc is None or math.isnan(auroc[0]):
-        return False, "it is not known whether this network separates abnormal from normal: it has no known AUROC"
-    value, low = auroc
-    words = f"the network's study AUROC is {value:.3f} ({'no interval' if math.isnan(low) else f'from {low:.3f}'})"
-    # The comparison fails for a NaN bound too: without an interval there are too few studies.
-    if low > LEAST_AUROC:
-        return True, words
-    return False, f"{words}, and random weights may reach {LEAST_AUROC}: the network may have learned nothing"
-
-
-def _model_check(auroc: tuple[float, float] | None) -> Check:
-    passed, words = network_knows(auroc)
-    return Check("model", auroc[0] if auroc else math.nan, LEAST_AUROC, passed, words)
-
-
 def _curve_checks(curves: dict) -> list[Check]:
     change, enough = abs(curves["change"]), curves["better_than_edges"] is not None
     words = f"blurring the radiograph moves its score by {change:.3f}"
@@ -191,6 +147,13 @@ def _curve_checks(curves: dict) -> list[Check]:
         )
         checks.append(Check(name, curves["map"], curves[name], passed, words))
     return checks
+
+
+def _gap_checks(attribution: Attribution) -> list[Check]:
+    if math.isnan(attribution.gap):
+        return []
+    words = f"the map leaves {attribution.gap:.1%} of the change in logit from its baseline unexplained"
+    return [Check("convergence", attribution.gap, WORST_GAP, attribution.gap <= WORST_GAP, words)]
 
 
 def _randomisation_check(classifier, pixels, attribution, remake, seed) -> Check:
@@ -244,31 +207,3 @@ def _place_checks(pixels: np.ndarray, attribution: Attribution) -> list[Check]:
         words = f"{share:.0%} of the map is {place} ({area:.0%} of the area)"
         checks.append(Check(name, share, area, passed, words))
     return checks
-
-
-def _finding_checks(attribution: Attribution, finding: np.ndarray) -> list[Check]:
-    facts = pointing(attribution.map, finding)
-    place = "on" if facts["hit"] else "off"
-    strongest = f"the strongest place of the map is {place} the known finding"
-    inside = (
-        f"{facts['inside']:.0%} of the map is on the finding, which covers {facts['area']:.0%}; "
-        f"overlap {facts['overlap']:.2f}"
-    )
-    return [
-        Check("pointing", facts["hit"], facts["chance"], bool(facts["hit"]), strongest),
-        Check("inside", facts["inside"], facts["area"], facts["inside"] > facts["area"], inside),
-    ]
-
-
-def _report(checks: list[Check], curves: dict) -> TrustReport:
-    failed = [check for check in checks if not check.passed]
-    verdict, why = ("do not trust", failed[0].words) if failed else ("holds up", "it passes every check here")
-    return TrustReport(verdict, why, curves["better_than_edges"], tuple(checks), curves["curves"])
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,6 +13,7 @@ import torch
 from core.errors import OverreadError
 from core.explain.attribution_target import AttributionTarget
 from core.explain.layers import Layer, cached_layer
+from core.explain.method_list import METHOD_LIST, MethodFacts
 
 # Integrated gradients promise that the map adds up to the change in logit (completeness, Sundararajan 2017). A map
 # that leaves a larger share of the change unexplained is refused.
@@ -62,31 +63,27 @@ class MethodMap:
 
 @dataclass(frozen=True)
 class Method:
-    """A saliency method. cost: about how many forward and backward passes it takes.
-
-    uses: which of the settings 'layer' and 'baseline' it reads. draws: whether Captum draws random numbers for it.
-    """
+    """A saliency method: its facts and its function."""
 
     name: str
-    title: str
+    facts: MethodFacts
     call: Callable[[MapRequest], MethodMap]
-    signed: bool
-    cost: float
-    source: str
-    uses: tuple[str, ...]
-    draws: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its name in words."""
+        return self.facts.title
+
+    @property
+    def signed(self) -> bool:
+        """Whether its maps have evidence for both sides."""
+        return self.facts.signed
 
 
 METHODS: dict[str, Method] = {}
 
 
-def saliency_method(
-    title: str, *, cost: float, source: str, uses: tuple[str, ...] = (), signed: bool = True, draws: bool = False
-) -> Callable:
-    """Register a function from MapRequest to MethodMap under its own name; the arguments are the fields of Method."""
-
-    def register(call: Callable[[MapRequest], MethodMap]) -> Callable[[MapRequest], MethodMap]:
-        METHODS[call.__name__] = Method(call.__name__, title, call, signed, cost, source, uses, draws)
-        return call
-
-    return register
+def saliency_method(call: Callable[[MapRequest], MethodMap]) -> Callable[[MapRequest], MethodMap]:
+    """Register a function from MapRequest to MethodMap under its own name, which `METHOD_LIST` describes."""
+    METHODS[call.__name__] = Method(call.__name__, METHOD_LIST[call.__name__], call)
+    return call

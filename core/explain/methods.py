@@ -24,7 +24,7 @@ COALITIONS = 8
 FINE = 8
 
 
-@saliency_method("HiRes-CAM", cost=1, source="Draelos 2020", uses=("layer",))
+@saliency_method
 def hires_cam(request: MapRequest) -> MethodMap:
     """Gradient times activation at each place, at the last feature map with small cells; keeps both signs."""
     layer = request.layer(fine_cells(request.inputs.shape[-1]))
@@ -34,7 +34,7 @@ def hires_cam(request: MapRequest) -> MethodMap:
     return MethodMap(_full_size(coarse, request), note, layer=layer.name)
 
 
-@saliency_method("Grad-CAM", cost=0.4, source="Selvaraju 2017", uses=("layer",))
+@saliency_method
 def grad_cam(request: MapRequest) -> MethodMap:
     """Feature maps weighted by their mean gradient, at the last map before the pooling; keeps both signs."""
     layer = request.layer()
@@ -43,7 +43,7 @@ def grad_cam(request: MapRequest) -> MethodMap:
     return MethodMap(_full_size(coarse, request), note, layer=layer.name)
 
 
-@saliency_method("LayerCAM", cost=1, source="Jiang 2021", uses=("layer",))
+@saliency_method
 def layer_cam(request: MapRequest) -> MethodMap:
     """HiRes-CAM with the positive part of each gradient: evidence for abnormal only."""
     layer = request.layer(fine_cells(request.inputs.shape[-1]))
@@ -57,7 +57,7 @@ def layer_cam(request: MapRequest) -> MethodMap:
     return MethodMap(_full_size(coarse, request), note, layer=layer.name)
 
 
-@saliency_method("Occlusion", cost=60, source="Zeiler 2014", uses=("baseline",))
+@saliency_method
 def occlusion(request: MapRequest) -> MethodMap:
     """How far the logit falls when a square of the baseline covers a place."""
     size = request.inputs.shape[-1]
@@ -75,7 +75,7 @@ def occlusion(request: MapRequest) -> MethodMap:
     return MethodMap(values, f"squares of {side} px of {request.baseline_name}, every {stride} px")
 
 
-@saliency_method("Integrated gradients", cost=16, source="Sundararajan 2017", uses=("baseline",))
+@saliency_method
 def integrated_gradients(request: MapRequest) -> MethodMap:
     """Gradients summed along the line from the baseline, with more steps where few leave a gap."""
     captum_method = attr.IntegratedGradients(request.target)
@@ -94,13 +94,13 @@ def integrated_gradients(request: MapRequest) -> MethodMap:
     return MethodMap(values, note, share)
 
 
-@saliency_method("Gradient", cost=0.7, source="Simonyan 2014")
+@saliency_method
 def saliency(request: MapRequest) -> MethodMap:
     """The gradient of the logit, with its sign."""
     return MethodMap(_gradient(request), "gradient, with its sign")
 
 
-@saliency_method("Input x gradient", cost=0.7, source="Shrikumar 2016", uses=("baseline",))
+@saliency_method
 def input_x_gradient(request: MapRequest) -> MethodMap:
     """The gradient times the difference between the radiograph and the baseline."""
     # Captum would multiply by the normalised tensor, whose zero is mean grey and not the baseline.
@@ -108,19 +108,19 @@ def input_x_gradient(request: MapRequest) -> MethodMap:
     return MethodMap(product, f"gradient times the difference from {request.baseline_name}")
 
 
-@saliency_method("SmoothGrad", cost=9, source="Smilkov 2017", draws=True)
+@saliency_method
 def smooth_grad(request: MapRequest) -> MethodMap:
     """The mean gradient over noisy copies."""
     return _noise_tunnel(request, "smoothgrad")
 
 
-@saliency_method("VarGrad", signed=False, cost=9, source="Adebayo 2018", draws=True)
+@saliency_method
 def var_grad(request: MapRequest) -> MethodMap:
     """The variance of the gradient over noisy copies."""
     return _noise_tunnel(request, "vargrad")
 
 
-@saliency_method("Guided backpropagation", cost=1, source="Springenberg 2015")
+@saliency_method
 def guided_backprop(request: MapRequest) -> MethodMap:
     """Gradients through ReLUs where signal and gradient are positive. Fails randomisation tests (Adebayo 2018)."""
     return MethodMap(
@@ -129,7 +129,7 @@ def guided_backprop(request: MapRequest) -> MethodMap:
     )
 
 
-@saliency_method("Guided Grad-CAM", cost=1.4, source="Selvaraju 2017", uses=("layer",))
+@saliency_method
 def guided_grad_cam(request: MapRequest) -> MethodMap:
     """Guided backpropagation times the positive part of Grad-CAM."""
     layer, guided = request.layer(), _guided_gradient(request)
@@ -139,7 +139,7 @@ def guided_grad_cam(request: MapRequest) -> MethodMap:
     )
 
 
-@saliency_method("Layer activation", signed=False, cost=0.3, source="mean absolute activation", uses=("layer",))
+@saliency_method
 def layer_activation(request: MapRequest) -> MethodMap:
     """The mean absolute activation of the last feature map, independent of the logit."""
     layer = request.layer()
@@ -150,7 +150,7 @@ def layer_activation(request: MapRequest) -> MethodMap:
     return MethodMap(_full_size(coarse, request), note, layer=layer.name)
 
 
-@saliency_method("Gradient SHAP", cost=16, source="Lundberg 2017", uses=("baseline",), draws=True)
+@saliency_method
 def gradient_shap(request: MapRequest) -> MethodMap:
     """Expected gradients between noisy copies and the baseline."""
     captum_method, total, done = attr.GradientShap(request.target), torch.zeros_like(request.inputs), 0
@@ -169,7 +169,7 @@ def gradient_shap(request: MapRequest) -> MethodMap:
     return MethodMap(total / SMOOTH_SAMPLES, f"{SMOOTH_SAMPLES} noisy copies against {request.baseline_name}")
 
 
-@saliency_method("DeepLIFT", cost=2, source="Shrikumar 2017", uses=("baseline",))
+@saliency_method
 def deep_lift(request: MapRequest) -> MethodMap:
     """Differences from the baseline, propagated back by the rescale rule."""
     if fault := deep_lift_fault(request.target, request.inputs):
@@ -182,7 +182,7 @@ def deep_lift(request: MapRequest) -> MethodMap:
     return MethodMap(values, f"against {request.baseline_name}; gap {share:.1%} of the change in logit", share)
 
 
-@saliency_method("Superpixel ablation", cost=25, source="Zeiler 2014, on SLIC superpixels", uses=("baseline",))
+@saliency_method
 def feature_ablation(request: MapRequest) -> MethodMap:
     """How far the logit falls when the baseline replaces a superpixel."""
     mask, count = _superpixels(request)
@@ -197,7 +197,7 @@ def feature_ablation(request: MapRequest) -> MethodMap:
     return MethodMap(values, f"{count} superpixels, replaced by {request.baseline_name}")
 
 
-@saliency_method("KernelSHAP", cost=100, source="Lundberg 2017, on SLIC superpixels", uses=("baseline",), draws=True)
+@saliency_method
 def kernel_shap(request: MapRequest) -> MethodMap:
     """Shapley values of superpixels, by weighted regression over random coalitions."""
     mask, count = _superpixels(request)

@@ -1,17 +1,13 @@
 """The results of the checks of a map: a verdict, its reason, the curves and every single check."""
 
-from dataclasses import replace
 from html import escape
 
 import pandas as pd
 import streamlit as st
 
-from core.scores.view import View
 from dashboard.saliency import controls
 from dashboard.saliency.charts import insertion_deletion_curves
-from dashboard.shared import study_tables, widgets
-from dashboard.shared.scope import scope
-from dashboard.shared.selection import SPLITS
+from dashboard.shared import widgets
 
 # Word, sign and colour: each is enough by itself.
 MARKS = {
@@ -37,7 +33,7 @@ def reason_html(report) -> str:
         return ""
     if isinstance(report, str):
         return f'<p class="trust"><span>{escape(report)}</span></p>'
-    failed = sum(not check.passed for check in report.checks)
+    failed = len(report.failed)
     count = f"{failed} of {len(report.checks)} checks failed: " if failed else ""
     why = report.why if failed else report.why[:1].upper() + report.why[1:]
     better = f"Better than an edge detector on this image: <b>{_BETTER[report.better_than_edges]}</b>."
@@ -91,13 +87,3 @@ def draw_checks(reports: dict) -> None:
             "2018). stability: rank correlation with the map after a small shift. border, marks, outside: share of the "
             "map in that region. No method passes all published tests on radiographs (Arun 2021)."
         )
-
-
-def known_auroc(view: View) -> tuple[float, float] | None:
-    """The network's study AUROC and its lower bound on studies it was not trained on; None where none are scored."""
-    scored = scope(view.source)[0]
-    split = next((name for name in (view.split, *SPLITS) if name in scored and name != "train"), "")
-    if not split:
-        return None
-    area, _ = study_tables.areas(replace(view.every_bone, split=split))
-    return area.value, area.low

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from core.explain.map_values import DEFAULT_PAIR
+from core.explain.method_list import METHOD_LIST
 from core.metrics.evaluation import errors_first, outcome_table
 from core.scores.view import View
 from dashboard.shared import loaders
@@ -60,8 +62,6 @@ def choose_study(view: View) -> pd.Series:
 
 def choose_methods() -> list[str]:
     """Several methods, in the order of the registry."""
-    from core.explain.attribution import DEFAULT_PAIR
-
     titles = method_titles()
     chosen = st.pills(
         "Methods",
@@ -87,9 +87,7 @@ def choose_method() -> str:
 
 def method_titles() -> dict[str, str]:
     """The title of each saliency method."""
-    from core.explain.methods import METHODS  # torch
-
-    return {name: method.title for name, method in METHODS.items()}
+    return {name: method.title for name, method in METHOD_LIST.items()}
 
 
 def choose_look() -> Look:
@@ -168,9 +166,5 @@ def _list_options(key: str, column: str, rows: pd.DataFrame, bone: str) -> list[
 
 def _describe_methods() -> str:
     """Each method in one line, with its source."""
-    from core.explain.methods import METHODS  # torch
-
-    lines = [
-        f"- **{method.title}** ({method.source}): {method.call.__doc__.splitlines()[0]}" for method in METHODS.values()
-    ]
+    lines = [f"- **{method.title}** ({method.source}): {method.line}" for method in METHOD_LIST.values()]
     return "\n".join(lines)

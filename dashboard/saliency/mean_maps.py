@@ -84,7 +84,7 @@ def draw_mean_maps(view: View, radiographs: pd.DataFrame) -> None:
 
 def make_maps(source: Source, rows: pd.DataFrame, method: str, title: str) -> OutcomeMaps:
     """The maps of radiographs that can be decoded and that the method does not refuse."""
-    from core.explain.attribution import DEFAULT_SETTINGS
+    from core.explain.map_values import DEFAULT_SETTINGS
 
     spec, pixels, readable = source.model.input_spec, [], []
     for place, path in enumerate(rows["path"]):

@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from core.errors import OverreadError
 from core.scores.view import View
+from core.workflows.trust import network_auroc
 from dashboard.saliency import check_results, controls, figures
 from dashboard.shared import loaders, maps, theme, widgets
 from dashboard.shared.case.similar_studies import draw_similar_studies
@@ -36,8 +37,8 @@ class Sheet:
 
 def draw_radiograph(view: View, radiographs: pd.DataFrame) -> None:
     """Draw the maps of one radiograph at once, and the result of each check as soon as it is known."""
-    from core.explain.attribution import MapSettings
     from core.explain.faithfulness import Evidence
+    from core.explain.map_values import MapSettings
 
     dataset, checkpoint = view.dataset, view.source.model
     spec = checkpoint.input_spec
@@ -62,7 +63,7 @@ def draw_radiograph(view: View, radiographs: pd.DataFrame) -> None:
     place.html(sheet_html(sheet, methods))
     draw_downloads(sheet, pixels)
     draw_study_link(row)
-    evidence = Evidence(sheet.finding, check_results.known_auroc(view))
+    evidence = Evidence(sheet.finding, network_auroc(view.source))
     for method in sheet.attributions:
         try:
             sheet.reports[method] = maps.check_map(checkpoint, pixels, method, settings, evidence)

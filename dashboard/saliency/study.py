@@ -11,6 +11,7 @@ from core.errors import OverreadError
 from core.metrics.studies import aggregations_of
 from core.plural import count_text
 from core.scores.view import View
+from core.workflows.trust import network_auroc
 from dashboard.saliency import check_results, controls, figures
 from dashboard.shared import loaders, maps, theme, widgets
 from dashboard.shared.overlay import full_strength
@@ -60,7 +61,7 @@ def draw_study(view: View, radiographs: pd.DataFrame) -> None:
     grid = st.empty()
     grid.html(study_html(rows, shown, attributions, masks, look, reports))
     widgets.note("All views share one scale: a pale map moved the study's score little.")
-    auroc = check_results.known_auroc(view)
+    auroc = network_auroc(view.source)
     for place in sorted(checked_places(rows)):
         try:
             evidence = Evidence(masks[place], auroc)

@@ -79,9 +79,9 @@ def check_view_map(checkpoint: Checkpoint, view, method: str, evidence):
 @cached_data(max_entries=8, show_spinner="Making the mean radiograph")
 def mean_radiograph(dataset: Dataset, spec: InputSpec) -> np.ndarray:
     """The mean of up to 500 radiographs of a data set, at the network's input size."""
-    from core.explain import trust_sample
+    from core.explain.mean_radiograph import mean_radiograph as mean_of
 
-    return trust_sample.mean_radiograph(dataset, spec)
+    return mean_of(dataset, spec)
 
 
 @cached_data(max_entries=64)

@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from core.data.input_spec import InputSpec
-from core.errors import OverreadError
 from core.explain.cohort import (
     Cohort,
     check_cohort,
@@ -16,6 +16,7 @@ from core.explain.cohort import (
     trust_rows,
     trust_table,
 )
+from core.explain.map_record import MapTask
 from core.scores.classifier import Classifier
 from tests.refusals import refused
 
@@ -38,26 +39,33 @@ def rows(count: int = 4) -> pd.DataFrame:
     return pd.DataFrame({"image_id": names, "sha1": names, "label": [0.0, 1.0] * (count // 2), "bone": bones[:count]})
 
 
-def read_pixels(row) -> np.ndarray:
-    if row["image_id"] == "image3":
-        raise OverreadError("image3: cut off")
-    seed = int(row["image_id"].removeprefix("image"))
-    return np.random.default_rng(seed).integers(0, 2, (32, 32)).astype(np.uint8) * 255
-
-
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
+    """A workspace, with three radiographs of noise and one that is cut off."""
     monkeypatch.setenv("OVERREAD_HOME", str(tmp_path))
+    for seed in range(3):
+        pixels = np.random.default_rng(seed).integers(0, 2, (32, 32)).astype(np.uint8) * 255
+        Image.fromarray(pixels).save(tmp_path / f"image{seed}.png")
+    (tmp_path / "image3.png").write_bytes(b"\x89PNG\r\n\x1a\nand no more")
+    return tmp_path
 
 
-def test_a_stopped_check_continues_and_survives_a_truncated_line():
+@pytest.fixture
+def task(home):
+    """From a row and a method to the task of its map."""
+    return lambda row, method: MapTask(
+        "", "0123abcd", CLASSIFIER.spec.to_json(), ((str(home / f"{row['image_id']}.png"), row["sha1"]),), method
+    )
+
+
+def test_a_stopped_check_continues_and_survives_a_truncated_line(task):
     made = []
     stop_after_three = lambda: len(made) >= 3  # noqa: E731
 
     def progress(done, total, what):
         made.append(what)
 
-    arguments = (FakeCheckpoint(), CLASSIFIER, Cohort(rows(), read_pixels), ("saliency", "occlusion"), (0.9, 0.8))
+    arguments = (FakeCheckpoint(), CLASSIFIER, Cohort(rows(), task), ("saliency", "occlusion"), (0.9, 0.8))
     first = check_cohort(*arguments, progress=progress, cancelled=stop_after_three)
     assert 0 < len(first) < 6 and "maps checked" not in made
     file = next(trust_folder(FakeCheckpoint()).iterdir())
@@ -73,16 +81,16 @@ def test_a_stopped_check_continues_and_survives_a_truncated_line():
     assert len(trust_rows(FakeCheckpoint())) == 6
 
 
-def test_a_refused_method_is_a_row_with_the_reason():
-    found = check_cohort(FakeCheckpoint(), CLASSIFIER, Cohort(rows(2), read_pixels), ("guided_backprop",))
+def test_a_refused_method_is_a_row_with_the_reason(task):
+    found = check_cohort(FakeCheckpoint(), CLASSIFIER, Cohort(rows(2), task), ("guided_backprop",))
     assert found["refused"].str.contains("is refused").all()
     table = trust_table(found)
     assert table.loc[0, "verdict"] == "do not use" and "is refused" in table.loc[0, "why"]
 
 
-def test_an_unknown_method_is_refused():
+def test_an_unknown_method_is_refused(task):
     with refused("saliency-method-unknown", "'tea_leaves'"):
-        check_cohort(FakeCheckpoint(), CLASSIFIER, Cohort(rows(2), read_pixels), ("tea_leaves",))
+        check_cohort(FakeCheckpoint(), CLASSIFIER, Cohort(rows(2), task), ("tea_leaves",))
 
 
 def test_the_sample_is_deterministic_and_covers_both_labels_and_every_bone():

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ def of(seed: int) -> Classifier:
 
 
 def replaced(monkeypatch, name: str, call) -> None:
-    monkeypatch.setitem(METHODS, name, METHODS[name].__class__(**{**vars(METHODS[name]), "call": call, "draws": True}))
+    facts = replace(METHODS[name].facts, draws=True)
+    monkeypatch.setitem(METHODS, name, replace(METHODS[name], call=call, facts=facts))
 
 
 def test_callers_of_two_networks_draw_their_own_numbers(monkeypatch):

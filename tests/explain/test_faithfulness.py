@@ -6,9 +6,11 @@ import torch
 from torch import nn
 
 from core.data.input_spec import InputSpec
-from core.explain.attribution import Attribution, attribute
+from core.explain.attribution import attribute
 from core.explain.curves import insertion_deletion, reference_maps
-from core.explain.faithfulness import Evidence, check_map, likeness, pointing, shuffle_weights
+from core.explain.faithfulness import Evidence, check_map, likeness, shuffle_weights
+from core.explain.map_values import Attribution
+from core.explain.pointing import pointing
 from core.explain.regions import find_regions
 from core.explain.score_functions import StudyView
 from core.models.networks import build

@@ -11,8 +11,9 @@ from torch import nn
 
 from core.data.input_spec import InputSpec
 from core.explain import methods
-from core.explain.attribution import MapSettings, attribute
+from core.explain.attribution import attribute
 from core.explain.layers import upsample
+from core.explain.map_values import MapSettings
 from core.scores.classifier import Classifier
 from tests.refusals import refused
 
