@@ -33,7 +33,8 @@ from core.metrics.histogram import score_histogram
 from core.metrics.threshold_grid import grid_counts
 from core.phantom import write_phantoms
 from core.schema import MURA_BONES
-from core.scores.imports import Columns, import_scores
+from core.scores.import_frame import Columns
+from core.workflows.import_scores import import_scores
 from dashboard.threshold import live_panel
 from tests.browser.server import chromium, serve, settle, wait_until_up
 

@@ -36,7 +36,7 @@ COMMANDS = (
     checkpoints.export,
     scores.predict,
     scores.evaluate,
-    thresholds.import_predictions,
+    scores.import_predictions,
     thresholds.threshold,
     thresholds.verify,
     compare.compare,

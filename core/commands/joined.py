@@ -12,7 +12,10 @@ AllowUnmatched = Annotated[
     bool, typer.Option("--allow-unmatched", help="Go on even if rows of the table match nothing at all.")
 ]
 AllowLostLabels = Annotated[
-    bool, typer.Option("--allow-lost-labels", help="Go on even if labels that this name had before would be lost.")
+    bool,
+    typer.Option(
+        "--allow-lost-labels", help="Go on even if labels that this name had before would be lost or changed."
+    ),
 ]
 MatchIgnoring = Annotated[
     list[str] | None,

@@ -1,4 +1,4 @@
-"""Commands for scores: predict, evaluate."""
+"""Commands for scores: predict, evaluate, import-predictions."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,13 +9,17 @@ from core.commands.console import (
     Aggregation,
     Device,
     Json,
+    LabelLevel,
     Name,
+    StudyRule,
     messages,
     print_result,
     progress_bar,
     studies_text,
     threshold_text,
 )
+from core.commands.joined import AllowLostLabels, AllowUnmatched, MatchIgnoring, print_joins
+from core.plural import count_text
 
 
 def predict(
@@ -154,6 +158,101 @@ def evaluate(
         lines += [_sentence(f"by radiograph, split {used}", facts["image"])]
         lines += [f"by radiograph, {line}" for line in _group_lines(facts["image"])]
     print_result({"split": used, **facts}, as_json, "\n".join(lines))
+
+
+def import_predictions(
+    file: Annotated[Path, typer.Argument(help="Table of scores: CSV with a header line, or Parquet.")],
+    name: Annotated[str, typer.Option(help="Name of the imported scores.")],
+    score: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Column of scores: the probability of abnormal, 0 to 1.")
+    ],
+    label: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of labels: 1 abnormal, 0 normal, empty unknown, or words such as positive / negative; not "
+            "needed with --data or MURA's paths.",
+        ),
+    ] = "",
+    logit: Annotated[bool, typer.Option("--logit", help="The scores are logits, not probabilities.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The scores are any numbers; only their order is kept.")] = False,
+    invert: Annotated[
+        bool, typer.Option("--invert", help="The score is that of normal: use 1 minus it (or minus it, for others).")
+    ] = False,
+    percent: Annotated[bool, typer.Option("--percent", help="The scores are percentages, 0 to 100.")] = False,
+    study: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of study ids; without it each radiograph is a study, except for MURA's paths. Alone, without "
+            "--image, where the scores are per study.",
+        ),
+    ] = "",
+    image: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Column of radiograph ids; without it each row is a study.")
+    ] = "",
+    patient: Annotated[str, typer.Option(metavar="COLUMN", help="Column of patient ids.")] = "",
+    bone: Annotated[str, typer.Option(metavar="COLUMN", help="Column of body parts.")] = "",
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN", help="Column of splits: train, tune, valid or test; without it all rows are valid."
+        ),
+    ] = "",
+    data: Annotated[str, typer.Option("--data", help="Indexed data set to which the radiographs belong.")] = "",
+    label_level: LabelLevel = "",
+    study_rule: StudyRule = "",
+    match_ignoring: MatchIgnoring = None,
+    allow_unmatched: AllowUnmatched = False,
+    allow_lost_labels: AllowLostLabels = False,
+    as_json: Json = False,
+) -> None:
+    """Import the scores of any model, to evaluate them like those of a checkpoint.
+
+    Importing again under the same name keeps the label level and the study rule, unless others are given or the labels
+    no longer fit.
+    """
+    from dataclasses import asdict
+
+    from core.data.joins import check_differences
+    from core.data.label_levels import LabelRule
+    from core.errors import OverreadError
+    from core.scores.import_frame import Columns
+    from core.scores.import_join import JoinOptions
+    from core.scores.json_values import json_values
+    from core.workflows.import_scores import first_figures, keep_import, prepare_import
+
+    if logit and raw:
+        raise OverreadError("Pass --logit or --raw, not both.", code="options-exclusive")
+    scale = "raw" if raw else "logit" if logit else "probability"
+    columns = Columns(label, score, study, image, patient, bone, split, invert, percent)
+    options = JoinOptions(check_differences(match_ignoring or []), allow_unmatched, allow_lost_labels)
+    preview = prepare_import(file, name, columns, scale, data, LabelRule(label_level, study_rule), options)
+    imported, figures = keep_import(preview), first_figures(preview.frame)
+    outside = print_joins(imported.joins, imported.notes)
+    print_result(
+        {
+            **asdict(imported),
+            **outside,
+            "first_figures": json_values([asdict(one) for one in figures]),
+            "reference": imported.reference,
+            "folder": str(imported.folder),
+        },
+        as_json,
+        f"{name}: {count_text(imported.rows, 'row')}, {studies_text(imported.studies)}: "
+        f"{imported.abnormal:,} abnormal, {imported.normal:,} normal, {imported.unknown:,} unknown; "
+        f"{count_text(imported.patients, 'known patient')}; {'; '.join(map(_first_sentence, figures))}; "
+        f"evaluate them with: python -m core evaluate {name}",
+    )
+
+
+def _first_sentence(figures) -> str:
+    from core.metrics.rates import interval_text
+
+    found = figures.auroc
+    return f"AUROC on {figures.split} " + interval_text(
+        {"auroc": found.value, "auroc_low": found.low, "auroc_high": found.high}, "auroc", "ratio"
+    )
 
 
 def _group_lines(facts: dict) -> list[str]:

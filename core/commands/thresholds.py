@@ -1,6 +1,5 @@
-"""Commands for thresholds: import-predictions, threshold, verify."""
+"""Commands for thresholds: threshold, verify."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,15 +7,12 @@ import typer
 from core.commands.console import (
     Aggregation,
     Json,
-    LabelLevel,
-    StudyRule,
     messages,
     print_result,
     progress_bar,
     studies_text,
     threshold_text,
 )
-from core.commands.joined import AllowLostLabels, AllowUnmatched, MatchIgnoring, print_joins
 
 Who = Annotated[str, typer.Argument(metavar="NAME", help="A checkpoint, or imported scores.")]
 Data = Annotated[str, typer.Option("--data", help="Use the checkpoint's scores on this data set.")]
@@ -26,79 +22,6 @@ Bound = Annotated[
         help="Confidence bound that must meet a constraint: wilson, clopper-pearson, or none for the rate itself."
     ),
 ]
-
-
-def import_predictions(
-    file: Annotated[Path, typer.Argument(help="Table of scores: CSV with a header line, or Parquet.")],
-    name: Annotated[str, typer.Option(help="Name of the imported scores.")],
-    score: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Column of scores: the probability of abnormal, 0 to 1.")
-    ],
-    label: Annotated[
-        str,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column of labels: 1 abnormal, 0 normal, empty unknown, or words such as positive / negative; not "
-            "needed with --data or MURA's paths.",
-        ),
-    ] = "",
-    logit: Annotated[bool, typer.Option("--logit", help="The scores are logits, not probabilities.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="The scores are any numbers; only their order is kept.")] = False,
-    invert: Annotated[
-        bool, typer.Option("--invert", help="The score is that of normal: use 1 minus it (or minus it, for others).")
-    ] = False,
-    percent: Annotated[bool, typer.Option("--percent", help="The scores are percentages, 0 to 100.")] = False,
-    study: Annotated[
-        str,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column of study ids; without it each radiograph is a study, except for MURA's paths. Alone, without "
-            "--image, where the scores are per study.",
-        ),
-    ] = "",
-    image: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Column of radiograph ids; without it each row is a study.")
-    ] = "",
-    patient: Annotated[str, typer.Option(metavar="COLUMN", help="Column of patient ids.")] = "",
-    bone: Annotated[str, typer.Option(metavar="COLUMN", help="Column of body parts.")] = "",
-    split: Annotated[
-        str,
-        typer.Option(
-            metavar="COLUMN", help="Column of splits: train, tune, valid or test; without it all rows are valid."
-        ),
-    ] = "",
-    data: Annotated[str, typer.Option("--data", help="Indexed data set to which the radiographs belong.")] = "",
-    label_level: LabelLevel = "",
-    study_rule: StudyRule = "any",
-    match_ignoring: MatchIgnoring = None,
-    allow_unmatched: AllowUnmatched = False,
-    allow_lost_labels: AllowLostLabels = False,
-    as_json: Json = False,
-) -> None:
-    """Import the scores of any model, to evaluate them like those of a checkpoint."""
-    from dataclasses import asdict
-
-    from core.data.joins import check_differences
-    from core.data.label_levels import LabelRule
-    from core.scores.imports import Columns, JoinOptions, import_scores
-
-    columns = Columns(label, score, study, image, patient, bone, split, invert, percent)
-    options = JoinOptions(check_differences(match_ignoring or []), allow_unmatched, allow_lost_labels)
-    rule = LabelRule(label_level, study_rule)
-    imported = import_scores(file, name, columns, logit, data, raw, rule, options)
-    outside = print_joins(imported.joins, imported.notes)
-    print_result(
-        {
-            **asdict(imported),
-            **outside,
-            "reference": imported.reference,
-            "folder": str(imported.folder),
-        },
-        as_json,
-        f"{name}: {imported.rows:,} rows, {studies_text(imported.studies)}: {imported.abnormal:,} abnormal, "
-        f"{imported.normal:,} normal, {imported.unknown:,} unknown; "
-        f"{imported.patients:,} known patients; evaluate them with: python -m core evaluate {name}",
-    )
 
 
 def threshold(

@@ -10,12 +10,16 @@ import pyarrow.parquet as pq
 
 from core.data.datasets import conflicting_studies, read_dataset, read_index
 from core.data.file_facts import StoredFacts
-from core.data.label_levels import StoredRule
+from core.data.label_levels import StoredRule, own_labels
 from core.data.notes import Note
 from core.errors import OverreadError
 from core.paths import dataset_folder
+from core.plural import count_text
 
 FILE = "files.parquet"
+# Raised when files are inspected more closely, so that files which an earlier version accepted are inspected again.
+# 2: a JPEG whose data end before its picture does is unreadable, also with an end marker behind them.
+FACTS_VERSION = 2
 # `peculiar` holds the conversion; the name on disk is kept so that older indexes can be read.
 _COLUMNS = ("bytes", "mtime_ns", "width", "height", "sha1", "peculiar")
 
@@ -34,7 +38,10 @@ class EarlierIndex:
 
 
 def read_earlier_index(name: str, source: Path | str) -> EarlierIndex | None:
-    """The earlier index of this name; None if there is none or it was made from another source."""
+    """The earlier index of this name; None if there is none or it was made from another source.
+
+    Without facts of files where an earlier version inspected them, so that every file is read again.
+    """
     try:
         facts = read_file_facts(dataset_folder(name) / FILE, source)
         if facts is None:
@@ -48,23 +55,31 @@ def read_earlier_index(name: str, source: Path | str) -> EarlierIndex | None:
 def read_file_facts(file: Path, source: Path | str) -> dict[str, StoredFacts] | None:
     """The facts of files in a file that `write_file_facts` wrote for this source; None if it is of another one.
 
-    OSError, KeyError or pa.ArrowException if it cannot be read.
+    Empty where an earlier version inspected the files. OSError, KeyError or pa.ArrowException if it cannot be read.
     """
     table = pq.read_table(file)
-    if (table.schema.metadata or {}).get(b"source", b"").decode() != str(Path(source).resolve()):
+    metadata = table.schema.metadata or {}
+    if metadata.get(b"source", b"").decode() != str(Path(source).resolve()):
         return None
+    if metadata.get(b"version", b"1") != str(FACTS_VERSION).encode():
+        return {}
     rows = table.to_pydict()
-    rows.setdefault("peculiar", [""] * len(rows["path"]))  # the first indexes did not store it
     return dict(zip(rows["path"], zip(*(rows[column] for column in _COLUMNS))))
 
 
 def earlier_labels(name: str) -> pd.DataFrame | None:
-    """image_id, sha1 and label of the labelled radiographs of the index of this name, whatever it was made from."""
+    """image_id, sha1 and own label of the labelled radiographs of the index of this name, whatever it was made from."""
     try:
         frame = read_index(name)
     except (OSError, ValueError, KeyError, pa.ArrowException):  # OverreadError is a ValueError
         return None
-    return frame.loc[frame["label"].notna(), ["image_id", "sha1", "label"]]
+    return labelled_rows(frame, "image_id", "sha1")
+
+
+def labelled_rows(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """These columns and the own label of the labelled radiographs, for `check_labels_kept`."""
+    rows = frame[list(names)].assign(label=own_labels(frame))
+    return rows[rows["label"].notna()]
 
 
 def earlier_rule(name: str) -> StoredRule | None:
@@ -77,35 +92,35 @@ def earlier_rule(name: str) -> StoredRule | None:
 
 
 def check_labels_kept(frame: pd.DataFrame, before: pd.DataFrame | None, what: str, allow: bool = False) -> list[Note]:
-    """Notes on labels that differ from those before. OverreadError if radiographs lose theirs, unless allowed.
+    """Notes on labels that were lost or changed since. OverreadError if there are any, unless that is allowed.
 
-    before: `image_id`, `label` and, if known, `sha1`, by which a renamed file is recognised.
+    before: from `labelled_rows`; with `sha1` a renamed file is recognised. Own labels are compared, so that another
+    rule for the labels of studies changes nothing here.
     """
     if before is None or before.empty:
         return []
+    before = before.assign(label=own_labels(before))
     old = frame["image_id"].map(before.drop_duplicates("image_id").set_index("image_id")["label"])
     if "sha1" in before and "sha1" in frame:
         by_content = before[~before["image_id"].isin(frame["image_id"])].drop_duplicates("sha1").set_index("sha1")
         old = old.fillna(frame["sha1"].map(by_content["label"]))
-    # With --study-rule drop a study has no label, and its radiographs keep theirs.
-    own = frame["image_label"].notna() if "image_label" in frame else False
-    lost, notes = old.notna() & frame["label"].isna() & ~pd.Series(own, index=frame.index), []
-    if lost.any():
-        first = ", ".join(map(repr, frame.loc[lost, "image_id"].head(3)))
-        words = f"{int(lost.sum()):,} of {int(old.notna().sum()):,} labels that {what} had"
+    new, had = own_labels(frame), int(old.notna().sum())
+    lost, changed = old.notna() & new.isna(), old.notna() & new.notna() & (old != new)
+    notes = []
+    for rows, word, code in ((lost, "lost", "labels-lost"), (changed, "changed", "labels-changed")):
+        count = int(rows.sum())
+        if not count:
+            continue
+        first = ", ".join(map(repr, frame.loc[rows, "image_id"].head(3)))
+        counted = f"{count:,} of {count_text(had, 'label')} that {what} had"
         if not allow:
             raise OverreadError(
-                f"{words} would be lost (first: {first}); expected a label for each of these radiographs. Give the "
-                "table that has them, use another --name, or pass --allow-lost-labels. Nothing was changed.",
-                code="labels-lost",
+                f"{counted} would be {word} (first: {first}); expected the same label for each of these radiographs. "
+                "Give the table that has them, use another --name, or pass --allow-lost-labels, which accepts lost and "
+                "changed labels. Nothing was changed.",
+                code=code,
             )
-        notes.append(Note(f"{words} are lost (first: {first})", "labels-lost"))
-    differ = old.notna() & frame["label"].notna() & (old != frame["label"])
-    if differ.any():
-        first = ", ".join(map(repr, frame.loc[differ, "image_id"].head(3)))
-        notes.append(
-            Note(f"{int(differ.sum()):,} labels differ from those that {what} had (first: {first})", "labels-changed")
-        )
+        notes.append(Note(f"{counted} are {word} (first: {first})", code))
     return notes
 
 
@@ -113,7 +128,8 @@ def write_file_facts(file: Path, facts: dict[str, StoredFacts], source: Path) ->
     """Store the facts of files, with the source they belong to."""
     columns = {column: [row[place] for row in facts.values()] for place, column in enumerate(_COLUMNS)}
     table = pa.table({"path": list(facts), **columns})
-    pq.write_table(table.replace_schema_metadata({b"source": str(source.resolve()).encode()}), file)
+    metadata = {b"source": str(source.resolve()).encode(), b"version": str(FACTS_VERSION).encode()}
+    pq.write_table(table.replace_schema_metadata(metadata), file)
 
 
 def count_changes(frame: pd.DataFrame, earlier: EarlierIndex | None) -> dict[str, int]:

@@ -27,11 +27,11 @@ RULE_WORDS = {
 
 @dataclass(frozen=True)
 class LabelRule:
-    """level: 'image', 'study', or '' to infer it. rule: how labels of radiographs become the study's; '' for 'any', or
-    for that of an earlier index."""
+    """level: 'image', 'study', or '' to infer it. rule: how labels of radiographs become the study's; '' for that which
+    the name had before, or else 'any'."""
 
     level: str = ""
-    rule: str = "any"
+    rule: str = ""
 
     def __post_init__(self) -> None:
         if self.level not in ("", *LEVELS):
@@ -48,7 +48,7 @@ class LabelRule:
 
 @dataclass(frozen=True)
 class StoredRule:
-    """The label level and study rule of an earlier index, and whether studies of it had both labels."""
+    """The label level and study rule that a name has, and whether studies of it have both labels."""
 
     level: str
     rule: str
@@ -72,7 +72,7 @@ def label_studies(
 
     With labels of radiographs these stay in `image_label`; an own column of that name becomes `image_label_given`. A
     radiograph without a label leaves its study unlabelled unless the others decide: one abnormal for 'any', one normal
-    for 'all'. source: for messages. stored: of an earlier index, kept where nothing else is asked for and it fits.
+    for 'all'. source: for messages. stored: what the name had before, kept where nothing else is asked for and it fits.
     """
     spread = frame.groupby("study_id", sort=False)["label"].agg(["min", "max", "count", "size"])
     mixed = spread["min"] < spread["max"]
@@ -114,7 +114,7 @@ def _combined(spread: pd.DataFrame, rule: str) -> pd.Series:
 
 
 def _with_stored(wanted: LabelRule, stored: StoredRule | None, mixed: bool) -> tuple[LabelRule, list[Note]]:
-    """What is asked for, completed from the earlier index. mixed: whether studies have both labels now."""
+    """What is asked for, completed from what the name had. mixed: whether studies have both labels now."""
     asked = LabelRule(wanted.level, wanted.rule or "any")
     if stored is None or not stored.level or wanted.level == "study" or (wanted.level and stored.level == "study"):
         return asked, []
@@ -123,14 +123,14 @@ def _with_stored(wanted: LabelRule, stored: StoredRule | None, mixed: bool) -> t
         if kept == wanted:
             return asked, []
         flags = f"--label-level image --study-rule {kept.rule}"
-        return kept, [Note(f"labels are taken as in the earlier index of this name: {flags}", "label-level-kept")]
+        return kept, [Note(f"labels are taken as before under this name: {flags}", "label-level-kept")]
     if wanted.rule:
         return asked, []
     if mixed and not stored.mixed:
         # The earlier level was inferred from studies whose radiographs agreed.
-        text = "the earlier index of this name had labels of studies, and some studies now have both labels"
+        text = "labels were those of studies under this name, and some studies now have both labels"
         return asked, [Note(text, "label-level-not-kept")]
-    text = "labels are taken as in the earlier index of this name: --label-level study"
+    text = "labels are taken as before under this name: --label-level study"
     return LabelRule("study", asked.rule), [Note(text, "label-level-kept")]
 
 
@@ -181,6 +181,13 @@ def _mixed_words(mixed: pd.Series) -> str:
         if count > 1
         else f"1 of {len(mixed):,} studies has radiographs with different labels ({names})"
     )
+
+
+def own_labels(frame: pd.DataFrame) -> pd.Series:
+    """The label that each radiograph itself was given: `image_label` where it has one, else the study's."""
+    if IMAGE_LABEL not in frame:
+        return frame["label"]
+    return frame[IMAGE_LABEL].fillna(frame["label"])
 
 
 def known_image_labels(values: pd.Series) -> np.ndarray:

@@ -10,18 +10,14 @@ from scipy.special import expit, logit
 
 from core.data import cells, mura_paths
 from core.data.extra_columns import keep_columns
-from core.data.index import read_dataset, read_index
-from core.data.joins import JoinReport
-from core.data.label_levels import IMAGE_LABEL
 from core.data.missing import blank_missing
 from core.data.mura_paths import MuraPath
 from core.data.notes import Note
 from core.data.tables import Table
 from core.errors import OverreadError
-from core.scores import dataset_match, import_join, score_checks
-from core.scores.import_join import JoinOptions
-from core.scores.predictions import dataset_reference
+from core.scores import score_checks
 
+SCALES = ("probability", "logit", "raw")
 IMPORT_SPLITS = ("train", "tune", "valid", "test")
 SATURATED = 0.01  # the largest share of distinct logits that may share a probability; with more they are no logits
 # A probability of 0 or 1 has no logit; it gets the logit of 2^-54 from the end. The probability itself is kept.
@@ -88,7 +84,7 @@ def read_frame(table: Table, columns: Columns, scale: str, notes: list[Note], ne
         cells.check_rows(bad, f"column {columns.split} is not a split", text, ", ".join(IMPORT_SPLITS), table)
     else:
         frame["split"] = found.get("split", "valid")
-    _check_study_splits(frame, file)
+    check_study_splits(frame, file)
     frame = _with_scores(frame, scores, columns, scale, table, notes)
     frame, kept = keep_columns(rows, {*used, shown}, frame, file.name)
     notes += kept
@@ -225,7 +221,7 @@ def _full_study_ids(study: pd.Series, frame: pd.DataFrame, columns: Columns, not
     return (named + frame["bone"] + "/" + study if columns.bone else named + study).astype("str")
 
 
-def _check_study_splits(frame: pd.DataFrame, file: Path) -> None:
+def check_study_splits(frame: pd.DataFrame, file: Path) -> None:
     sides = frame.drop_duplicates(["study_id", "split"])["study_id"]
     if sides.duplicated().any():
         across = sides[sides.duplicated()].unique()
@@ -258,105 +254,3 @@ def _check_saturation(scores: np.ndarray, name: str, file: Path, notes: list[Not
             "If only the order has a meaning, pass --raw instead of --logit.",
             code="logits-saturated",
         )
-
-
-def match_to_dataset(
-    frame: pd.DataFrame, columns: Columns, data: str, table: Table, notes: list[Note], options: JoinOptions
-) -> tuple[pd.DataFrame, str, JoinReport]:
-    """The rows whose radiographs are in the data set, with its studies, patients and bones; its reference; the join.
-
-    The reference is '' if no row matches and that is allowed: the rows then stay as they are.
-    """
-    file = table.file
-    if not columns.image and not columns.study:
-        raise OverreadError(
-            f"--data {data} needs --image COLUMN, or --study COLUMN where the scores are per study: rows are matched "
-            "by these ids.",
-            code="image-column-needed",
-        )
-    dataset, index = read_dataset(data), read_index(data)
-    of_studies = not columns.image or dataset_match.are_studies(frame["image_id"])
-    kind = "studies" if of_studies else "radiographs"
-    what = f"rows of {file.name} and {kind} of {data} by {columns.image or columns.study}"
-    matched = import_join.join_to_dataset(frame.assign(line=table.lines), index, of_studies, what, file, options)
-    notes += matched.notes
-    rows, places = matched.rows, matched.places
-    if not len(rows):
-        notes.append(Note(f"no row is one of the {kind} of {data}; the rows stay without it", "data-unused"))
-        return frame, "", matched.report
-    if missing := matched.report.unmatched_rows:
-        first = ", ".join(example["key"] for example in matched.report.examples if example["kind"] == "unmatched_rows")
-        notes.append(
-            Note(
-                f"{missing:,} of {len(frame):,} rows are not {kind} of {data} and are left out (first: {first})",
-                "rows-unmatched",
-            )
-        )
-    if of_studies:
-        text = f"{len(np.unique(rows)):,} scores are per study: each radiograph of a study gets its study's score"
-        notes.append(Note(text, "scores-per-study"))
-    frame, known = frame.loc[rows].reset_index(drop=True), index.iloc[places].reset_index(drop=True)
-    if known["image_id"].duplicated().any():
-        twice = known["image_id"][known["image_id"].duplicated()]
-        raise OverreadError(
-            f"{file}: {twice.nunique():,} radiographs of {data} are named by more than one row (first: "
-            f"{twice.iloc[0]!r}); expected each radiograph once. Remove the other rows.",
-            code="rows-invalid",
-        )
-    for name in ("image_id", "path", "study_id", "patient_id", "group_id", "bone"):
-        frame[name] = known[name]
-    frame["view"] = known["view"].fillna(frame["view"])
-    if not columns.split:
-        frame["split"] = known["split"]
-    if not columns.label:
-        frame["label"] = known["label"]
-        if dataset.label_level == "image" and IMAGE_LABEL in known:
-            frame[IMAGE_LABEL] = known[IMAGE_LABEL]
-    elif lacking := int((frame["label"].isna() & known["label"].notna()).sum()):
-        own = IMAGE_LABEL if dataset.label_level == "image" and IMAGE_LABEL in known else "label"
-        frame["label"] = frame["label"].fillna(known[own])
-        notes.append(Note(f"{lacking:,} rows have no label and get that of {data}", "labels-of-data-set"))
-    _check_study_splits(frame, file)
-    return frame, dataset_reference(dataset), matched.report
-
-
-def note_label_differences(frame: pd.DataFrame, data: str, notes: list[Note]) -> None:
-    """Add a remark where the labels of the studies differ from those of the data set that the scores belong to."""
-    known = read_index(data).drop_duplicates("image_id").set_index("image_id")["label"]
-    label = frame["image_id"].map(known)
-    differ = int(((frame["label"] != label) & frame["label"].notna() & label.notna()).sum())
-    if differ:
-        text = f"{differ:,} labels differ from those of {data}; the labels of the file are used"
-        notes.append(Note(text, "labels-differ"))
-
-
-def note_doubts(frame: pd.DataFrame, columns: Columns, notes: list[Note]) -> None:
-    """Add remarks on missing studies and patients, contradictory labels, shared patients and doubtful scores."""
-    if not columns.study and (frame["study_id"] == frame["image_id"]).all():
-        notes.append(Note(f"{len(frame):,} radiographs, each taken as its own study", "studies-unnamed"))
-    if not frame["patient_id"].notna().any():
-        notes.append(
-            Note(
-                "no patient is named: every study counts as another patient, so intervals may be too narrow",
-                "patients-unnamed",
-            )
-        )
-    spread = frame.groupby("study_id", sort=False)["label"].agg(["min", "max"])
-    if both := int((spread["min"] != spread["max"])[spread["min"].notna()].sum()):
-        notes.append(Note(f"{both:,} studies have both labels and count as unlabelled", "labels-contradict"))
-    sides = frame.drop_duplicates(["group_id", "split"])["group_id"]
-    if crossing := int(sides[sides.duplicated()].nunique()):
-        first = sides[sides.duplicated()].iloc[0]
-        notes.append(
-            Note(
-                f"{crossing:,} patients are in more than one split (first: {first!r}): figures may be too good",
-                "patients-in-two-splits",
-            )
-        )
-    present = frame["label"].dropna().unique()
-    if len(present) < 2:
-        kind = {0: "no label is known", 1: "every known label is the same"}[len(present)]
-        notes.append(Note(f"{kind}: AUROC and most thresholds cannot be estimated", "labels-of-one-class"))
-    notes += score_checks.score_notes(frame, columns)
-    if len(frame) > 1 and frame["logit"].nunique() == 1:
-        notes.append(Note("every score is the same, so no threshold separates the studies", "scores-constant"))

@@ -8,11 +8,16 @@ import numpy as np
 import pandas as pd
 
 from core.data import cells
+from core.data.datasets import read_dataset, read_index
 from core.data.joins import SHOWN, JoinReport, Key, join, refuse_without_match
+from core.data.label_levels import IMAGE_LABEL
 from core.data.missing import blank_missing
 from core.data.notes import Note
 from core.data.tables import Table
+from core.errors import OverreadError
 from core.scores import dataset_match
+from core.scores.import_frame import Columns, check_study_splits
+from core.scores.predictions import dataset_reference
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,66 @@ def join_to_dataset(
         found = frame.assign(**{name: [items[at] if at >= 0 else text for at, text in zip(joined.owner, texts)]})
         rows, places = match(found, index)
     return MatchedRows(rows, places, report, joined.notes)
+
+
+def match_to_dataset(
+    frame: pd.DataFrame, columns: Columns, data: str, table: Table, notes: list[Note], options: JoinOptions
+) -> tuple[pd.DataFrame, str, JoinReport]:
+    """The rows whose radiographs are in the data set, with its studies, patients and bones; its reference; the join.
+
+    The reference is '' if no row matches and that is allowed: the rows then stay as they are.
+    """
+    file = table.file
+    if not columns.image and not columns.study:
+        raise OverreadError(
+            f"--data {data} needs --image COLUMN, or --study COLUMN where the scores are per study: rows are matched "
+            "by these ids.",
+            code="image-column-needed",
+        )
+    dataset, index = read_dataset(data), read_index(data)
+    of_studies = not columns.image or dataset_match.are_studies(frame["image_id"])
+    kind = "studies" if of_studies else "radiographs"
+    what = f"rows of {file.name} and {kind} of {data} by {columns.image or columns.study}"
+    matched = join_to_dataset(frame.assign(line=table.lines), index, of_studies, what, file, options)
+    notes += matched.notes
+    rows, places = matched.rows, matched.places
+    if not len(rows):
+        notes.append(Note(f"no row is one of the {kind} of {data}; the rows stay without it", "data-unused"))
+        return frame, "", matched.report
+    if missing := matched.report.unmatched_rows:
+        first = ", ".join(example["key"] for example in matched.report.examples if example["kind"] == "unmatched_rows")
+        notes.append(
+            Note(
+                f"{missing:,} of {len(frame):,} rows are not {kind} of {data} and are left out (first: {first})",
+                "rows-unmatched",
+            )
+        )
+    if of_studies:
+        text = f"{len(np.unique(rows)):,} scores are per study: each radiograph of a study gets its study's score"
+        notes.append(Note(text, "scores-per-study"))
+    frame, known = frame.loc[rows].reset_index(drop=True), index.iloc[places].reset_index(drop=True)
+    if known["image_id"].duplicated().any():
+        twice = known["image_id"][known["image_id"].duplicated()]
+        raise OverreadError(
+            f"{file}: {twice.nunique():,} radiographs of {data} are named by more than one row (first: "
+            f"{twice.iloc[0]!r}); expected each radiograph once. Remove the other rows.",
+            code="rows-invalid",
+        )
+    for name in ("image_id", "path", "study_id", "patient_id", "group_id", "bone"):
+        frame[name] = known[name]
+    frame["view"] = known["view"].fillna(frame["view"])
+    if not columns.split:
+        frame["split"] = known["split"]
+    if not columns.label:
+        frame["label"] = known["label"]
+        if dataset.label_level == "image" and IMAGE_LABEL in known:
+            frame[IMAGE_LABEL] = known[IMAGE_LABEL]
+    elif lacking := int((frame["label"].isna() & known["label"].notna()).sum()):
+        own = IMAGE_LABEL if dataset.label_level == "image" and IMAGE_LABEL in known else "label"
+        frame["label"] = frame["label"].fillna(known[own])
+        notes.append(Note(f"{lacking:,} rows have no label and get that of {data}", "labels-of-data-set"))
+    check_study_splits(frame, file)
+    return frame, dataset_reference(dataset), matched.report
 
 
 def _example(kind: str, row, key: str) -> dict:

@@ -12,29 +12,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.data.datasets import read_dataset, study_label_counts
-from core.data.earlier_index import check_labels_kept
-from core.data.extra_columns import extra_names, kind_of
-from core.data.identities import identity_notes
+from core.data.datasets import conflicting_studies
+from core.data.earlier_index import labelled_rows
 from core.data.joins import JoinReport
-from core.data.label_levels import IMAGE_LABEL, LabelledRows, LabelRule, label_studies
-from core.data.notes import Note, note_rows, notes_of
-from core.data.tables import read_table
+from core.data.label_levels import StoredRule
+from core.data.notes import note_rows, notes_of
 from core.errors import OverreadError, reason_of
 from core.models.checkpoint import file_hash
-from core.paths import checkpoint_folder, home, imported_folder, write_atomically
-from core.schema import PREDICTIONS, check
-from core.scores import score_checks
-from core.scores.import_frame import (
-    NAMED,
-    Columns,
-    match_to_dataset,
-    note_doubts,
-    note_label_differences,
-    read_frame,
-    spelled,
-)
-from core.scores.import_join import JoinOptions, collapse_repeated
+from core.paths import home, imported_folder, write_atomically
 from core.scores.predictions import read_file
 
 DESCRIPTION, SCORES, NEW = "imported.json", "predictions.parquet", "predictions.new.parquet"
@@ -52,8 +37,6 @@ class ImportedScores:
     source_hash: str
     columns: dict
     scale: str
-    created: str
-    predictions_hash: str
     dataset: str
     rows: int
     studies: int
@@ -61,6 +44,9 @@ class ImportedScores:
     patients: int
     splits: dict
     bones: dict
+    # Both are empty until the scores are stored.
+    created: str = ""
+    predictions_hash: str = ""
     notes: list = field(default_factory=list)
     label_level: str = ""
     study_rule: str = ""
@@ -80,120 +66,26 @@ class ImportedScores:
         return f"{self.name}@{self.predictions_hash[:8]}"
 
 
-def import_scores(
-    file: Path | str,
-    name: str,
-    columns: Columns,
-    is_logit: bool = False,
-    data: str = "",
-    raw: bool = False,
-    labels: LabelRule = LabelRule(),
-    options: JoinOptions = JoinOptions(),
-) -> ImportedScores:
-    """Read and check a table of scores and store it under a name, in place of an older one of that name.
-
-    data: the indexed data set of the radiographs, matched by image id. raw: the scores are neither probabilities nor
-    logits; only their order is kept, as dense ranks / (distinct values + 1). OverreadError where a row cannot be
-    interpreted: no value is guessed and no row is left out silently. options: of the join to the data set.
-    """
-    file, folder = Path(file), imported_folder(name)
-    if checkpoint_folder(name).exists():
-        raise OverreadError(
-            f"There is a checkpoint {name!r} already; give the imported scores another --name.", code="name-taken"
-        )
-    if is_logit and raw:
-        raise OverreadError("Pass --logit or --raw, not both.", code="options-exclusive")
-    table = read_table(file)
-    if table.frame.empty:
-        raise OverreadError(
-            f"{file} has the columns {', '.join(table.frame.columns)} and no rows; expected one per radiograph "
-            "or study.",
-            code="table-empty",
-        )
-    table.check_cells()
-    columns = spelled(table, columns)
-    notes: list[Note] = list(table.notes)
-    joins: list[JoinReport] = []
-    if key := columns.image or columns.study:
-        used = [getattr(columns, option) for option in NAMED if getattr(columns, option)]
-        table, repeated = collapse_repeated(table, used, columns.label, key)
-        joins += [repeated] if repeated.duplicates or repeated.contradictions else []
-    scale = "raw" if raw else "logit" if is_logit else "probability"
-    frame = read_frame(table, columns, scale, notes, needs_label=not data)
-    notes += score_checks.softmax_notes(table, columns, scale)
-    reference = ""
-    if data:
-        frame, reference, joined = match_to_dataset(frame, columns, data, table, notes, options)
-        joins.append(joined)
-    labelled = _labelled(frame, labels, data, bool(columns.label), file)
-    frame = labelled.frame
-    notes += labelled.notes
-    if data:
-        note_label_differences(frame, data, notes)
-    # Scores are identified by the hash of the source file; that of the predictions is known only once written.
-    frame["checkpoint"], frame["dataset"] = name, reference or f"{name}@{file_hash(file)[:8]}"
-    frame = check(
-        frame[[*PREDICTIONS, *[column for column in frame if column not in PREDICTIONS]]], PREDICTIONS, str(file)
-    )
-    note_doubts(frame, columns, notes)
-    notes += identity_notes(frame)
-    before = _labels_before(name) if columns.image or columns.study else None  # numbers of rows name nothing
-    notes += check_labels_kept(frame, before, f"the earlier scores {name}", options.allow_lost_labels)
-    # A new file first; `_switch` puts it in place of the older scores, together with the description.
-    write_atomically(folder / NEW, lambda path: frame.to_parquet(path, index=False))
-    studies = study_label_counts(frame)
-    imported = ImportedScores(
-        name=name,
-        source=file.name,
-        source_hash=file_hash(file),
-        columns={key: value for key, value in asdict(columns).items() if value},
-        scale=scale,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        predictions_hash=file_hash(folder / NEW),
-        dataset=reference,
-        rows=len(frame),
-        studies=sum(studies.values()),
-        **studies,
-        patients=int(frame["patient_id"].nunique()),
-        splits={key: int(count) for key, count in frame["split"].value_counts().items()},
-        bones={key: int(count) for key, count in frame["bone"].value_counts().items()},
-        notes=notes,
-        label_level=labelled.level,
-        study_rule=labelled.rule,
-        extra={column: kind_of(frame[column]) for column in extra_names(frame) if column != IMAGE_LABEL},
-        joins=joins,
-    )
-    return _switch(imported)
-
-
-def _labelled(frame: pd.DataFrame, labels: LabelRule, data: str, own: bool, file: Path) -> LabelledRows:
-    """The rows with the labels of their studies. own: the labels are those of the file, not of the data set."""
-    dataset = read_dataset(data) if data else None
-    if dataset and not own:
-        return LabelledRows(frame, dataset.label_level, dataset.study_rule, [])
-    if dataset and dataset.kind == "mura" and not labels.level:
-        labels = replace(labels, level="study")  # MURA labels studies, so other labels of its radiographs are mistakes
-    return label_studies(frame, labels, file.name)
-
-
-def _labels_before(name: str) -> pd.DataFrame | None:
-    """image_id and label of the labelled radiographs of the scores stored under this name."""
-    try:
-        frame = imported_predictions(read_imported(name))
-    except OverreadError:
-        return None
-    return frame.loc[frame["label"].notna(), ["image_id", "label"]]
-
-
 def _described(imported: ImportedScores) -> dict:
     """As stored: the ids of rows may identify patients, so that examples name rows by number only."""
     joins = [report.without_keys() for report in imported.joins]
     return {**asdict(imported), "notes": note_rows(imported.notes, anonymous=True), "joins": joins}
 
 
-def _switch(imported: ImportedScores) -> ImportedScores:
-    """Put new scores in place. Until that is done the description includes the older ones, so a kill loses neither."""
-    folder, described = imported.folder, _described(imported)
+def store_import(frame: pd.DataFrame, imported: ImportedScores) -> ImportedScores:
+    """Store PREDICTIONS and their description under a name, in place of an older set of that name.
+
+    The time and the hash of the predictions are set here. Until the new scores are in place the description includes
+    the older ones, so that a process that is killed loses neither.
+    """
+    folder = imported.folder
+    write_atomically(folder / NEW, lambda path: frame.to_parquet(path, index=False))
+    imported = replace(
+        imported,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        predictions_hash=file_hash(folder / NEW),
+    )
+    described = _described(imported)
     try:
         before = {"before": _described(read_imported(imported.name))}
     except OverreadError:
@@ -254,6 +146,21 @@ def threshold_in_file(frame: pd.DataFrame, studies: pd.DataFrame, threshold: flo
     # Each study has one radiograph, so both tables have the same order.
     name = next(name for name in ("given", "probability", "logit") if name in frame)
     return float(frame[name].to_numpy()[called].min())
+
+
+def earlier_import(name: str) -> tuple[pd.DataFrame | None, StoredRule | None]:
+    """Of the scores stored under this name: image_id and own label of the labelled radiographs, and the label rule.
+
+    Both are None where there are none, or they cannot be read.
+    """
+    try:
+        imported = read_imported(name)
+        frame = imported_predictions(imported)
+    except OverreadError:
+        return None, None
+    rule = StoredRule(imported.label_level, imported.study_rule, bool(conflicting_studies(frame)))
+    named = imported.columns.get("image") or imported.columns.get("study")
+    return (labelled_rows(frame, "image_id") if named else None), rule
 
 
 def list_imported() -> list[ImportedScores]:

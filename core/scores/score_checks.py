@@ -5,6 +5,7 @@ import pandas as pd
 from scipy.special import expit
 
 from core.data import cells
+from core.data.datasets import read_index
 from core.data.notes import Note
 from core.data.tables import Table, simple_name
 from core.errors import OverreadError
@@ -155,3 +156,45 @@ def _area_if_wrong(studies: pd.DataFrame) -> float | None:
 
 def _short(area: float) -> str:
     return f"{area:.3f}".removeprefix("0")
+
+
+def note_label_differences(frame: pd.DataFrame, data: str, notes: list[Note]) -> None:
+    """Add a remark where the labels of the studies differ from those of the data set that the scores belong to."""
+    known = read_index(data).drop_duplicates("image_id").set_index("image_id")["label"]
+    label = frame["image_id"].map(known)
+    differ = int(((frame["label"] != label) & frame["label"].notna() & label.notna()).sum())
+    if differ:
+        text = f"{differ:,} labels differ from those of {data}; the labels of the file are used"
+        notes.append(Note(text, "labels-differ"))
+
+
+def note_doubts(frame: pd.DataFrame, columns, notes: list[Note]) -> None:
+    """Add remarks on missing studies and patients, contradictory labels, shared patients and doubtful scores."""
+    if not columns.study and (frame["study_id"] == frame["image_id"]).all():
+        notes.append(Note(f"{len(frame):,} radiographs, each taken as its own study", "studies-unnamed"))
+    if not frame["patient_id"].notna().any():
+        notes.append(
+            Note(
+                "no patient is named: every study counts as another patient, so intervals may be too narrow",
+                "patients-unnamed",
+            )
+        )
+    spread = frame.groupby("study_id", sort=False)["label"].agg(["min", "max"])
+    if both := int((spread["min"] != spread["max"])[spread["min"].notna()].sum()):
+        notes.append(Note(f"{both:,} studies have both labels and count as unlabelled", "labels-contradict"))
+    sides = frame.drop_duplicates(["group_id", "split"])["group_id"]
+    if crossing := int(sides[sides.duplicated()].nunique()):
+        first = sides[sides.duplicated()].iloc[0]
+        notes.append(
+            Note(
+                f"{crossing:,} patients are in more than one split (first: {first!r}): figures may be too good",
+                "patients-in-two-splits",
+            )
+        )
+    present = frame["label"].dropna().unique()
+    if len(present) < 2:
+        kind = {0: "no label is known", 1: "every known label is the same"}[len(present)]
+        notes.append(Note(f"{kind}: AUROC and most thresholds cannot be estimated", "labels-of-one-class"))
+    notes += score_notes(frame, columns)
+    if len(frame) > 1 and frame["logit"].nunique() == 1:
+        notes.append(Note("every score is the same, so no threshold separates the studies", "scores-constant"))

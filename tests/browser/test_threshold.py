@@ -13,7 +13,9 @@ from core.metrics.counts import counts_table
 from core.metrics.rates import rates_at
 from core.metrics.studies import labelled, study_table
 from core.phantom import write_phantoms
-from core.scores.imports import Columns, import_scores, imported_predictions, read_imported
+from core.scores.import_frame import Columns
+from core.scores.imports import imported_predictions, read_imported
+from core.workflows.import_scores import import_scores
 from dashboard.shared.widgets import estimate_text
 from tests.browser.server import chromium, serve, settle
 from tests.metrics.test_threshold_grid import made

@@ -61,11 +61,12 @@ def test_a_hostile_name_is_escaped():
 
 
 def test_quality_of_scores_without_radiographs_says_what_to_do(house, tmp_path):
-    from core.scores.imports import Columns, import_scores
+    from core.scores.import_frame import Columns
+    from core.workflows.import_scores import import_scores
 
     frame = read_file(predictions_folder("demo") / "alpha.parquet")
     frame.to_csv(tmp_path / "scores.csv", index=False)
-    import_scores(tmp_path / "scores.csv", "bare", Columns("label", "logit", "study_id", "image_id"), is_logit=True)
+    import_scores(tmp_path / "scores.csv", "bare", Columns("label", "logit", "study_id", "image_id"), scale="logit")
     app = open_page("bones", data="bare (scores only)", slices="Quality")
     assert not app.exception and "no radiographs to measure" in words(app)
     app = open_page("bones", data="bare (scores only)")

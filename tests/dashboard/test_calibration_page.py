@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.scores.imports import Columns, import_scores
+from core.scores.import_frame import Columns
 from core.scores.source import find_source
 from core.workflows.calibrate import calibrate
+from core.workflows.import_scores import import_scores
 from dashboard.calibration.words import verdict
 from tests.dashboard.conftest import House, enter, open_page, words
 
@@ -33,7 +34,7 @@ def made(built, tmp_path_factory):
             ("single", one_class, False),
         ):  # fmt: skip
             part.to_csv(house.home / f"{name}.csv", index=False)
-            import_scores(house.home / f"{name}.csv", name, columns, is_logit=not raw, raw=raw)
+            import_scores(house.home / f"{name}.csv", name, columns, scale="raw" if raw else "logit")
     return house
 
 

@@ -9,8 +9,9 @@ import pytest
 from core.metrics.compare import calling_facts, discordant_table, match_studies
 from core.metrics.studies import study_table
 from core.paths import predictions_folder
-from core.scores.imports import Columns, import_scores
+from core.scores.import_frame import Columns
 from core.scores.predictions import read_file
+from core.workflows.import_scores import import_scores
 from dashboard.compare.loader import _unlike
 from tests.dashboard.conftest import House, enter, open_page, words
 
@@ -27,9 +28,9 @@ def pair(built, tmp_path_factory):
         columns = Columns("label", "logit", "study_id", "image_id", "patient_id", "bone", "split")
         for name, part in (("alone", frame), ("noisy", noisy), ("other-truth", noisy.assign(label=1 - noisy["label"]))):
             part.to_csv(house.home / f"{name}.csv", index=False)
-            import_scores(house.home / f"{name}.csv", name, columns, is_logit=True)
+            import_scores(house.home / f"{name}.csv", name, columns, scale="logit")
         import_scores(
-            house.home / "noisy.csv", "rival", Columns("label", "logit", image="image_id"), is_logit=True, data="demo"
+            house.home / "noisy.csv", "rival", Columns("label", "logit", image="image_id"), scale="logit", data="demo"
         )
     return house, frame, noisy
 

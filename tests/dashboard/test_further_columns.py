@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from core.data.label_levels import LabelRule
-from core.scores.imports import Columns, import_scores, imported_predictions, read_imported
+from core.scores.import_frame import Columns
+from core.scores.imports import imported_predictions, read_imported
 from core.scores.index_columns import study_columns, study_groups
+from core.workflows.import_scores import import_scores
 from dashboard.errors import filters
 from tests.dashboard.conftest import open_page, words
 

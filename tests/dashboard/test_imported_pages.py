@@ -7,8 +7,9 @@ import pytest
 
 from core.data.index import build_index, read_dataset, write_dataset
 from core.paths import predictions_folder
-from core.scores.imports import Columns, import_scores
+from core.scores.import_frame import Columns
 from core.scores.predictions import read_file
+from core.workflows.import_scores import import_scores
 from dashboard.page_list import page_named
 from tests.dashboard.conftest import PAGES, House, enter, open_page, words
 
@@ -21,9 +22,9 @@ def imported(built, tmp_path, monkeypatch):
     frame = read_file(predictions_folder("demo") / "alpha.parquet")
     frame.to_csv(tmp_path / "scores.csv", index=False)
     columns = Columns("label", "logit", "study_id", "image_id", "patient_id", "bone", "split")
-    import_scores(tmp_path / "scores.csv", "other", columns, is_logit=True)
+    import_scores(tmp_path / "scores.csv", "other", columns, scale="logit")
     import_scores(
-        tmp_path / "scores.csv", "matched", Columns("label", "logit", image="image_id"), is_logit=True, data="demo"
+        tmp_path / "scores.csv", "matched", Columns("label", "logit", image="image_id"), scale="logit", data="demo"
     )
 
 
@@ -66,7 +67,7 @@ def test_with_imported_scores_only_no_demo_is_made(built, tmp_path, monkeypatch)
     read_file(built.home / "predictions" / "demo" / "alpha.parquet").to_csv(tmp_path / "scores.csv", index=False)
     enter(House(tmp_path / "home", tmp_path / "none"), monkeypatch)
     columns = Columns("label", "logit", "study_id", "image_id", "patient_id", "bone", "split")
-    import_scores(tmp_path / "scores.csv", "other", columns, is_logit=True)
+    import_scores(tmp_path / "scores.csv", "other", columns, scale="logit")
     app = open_page("overview", data="")
     assert not app.exception and app.selectbox(key="data").options == ["other (scores only)"]
     assert not (tmp_path / "home" / "phantoms").exists()

@@ -27,7 +27,9 @@ from core.data.index import SourceTables, build_index, read_dataset, read_earlie
 from core.data.input_spec import InputSpec
 from core.data.pixels import UnreadableImage, read_grey
 from core.errors import OverreadError
-from core.scores.imports import Columns, import_scores, imported_predictions
+from core.scores.import_frame import Columns
+from core.scores.imports import imported_predictions
+from core.workflows.import_scores import import_scores
 from tests.refusals import refused
 
 RAMP = np.linspace(0, 4095, 64 * 48).reshape(64, 48).astype(np.uint16)

@@ -12,6 +12,7 @@ from core.data.label_levels import LabelRule
 from core.review.verdict_files import with_study_columns
 from tests.conftest import write_radiograph
 from tests.refusals import refused
+from tests.test_command_line import core
 
 
 @pytest.mark.parametrize(
@@ -148,3 +149,16 @@ def test_a_second_index_keeps_the_label_level_while_it_fits(tmp_path, workspace)
     table.to_csv(folder / "labels.csv", index=False)
     level, rule, codes = index()
     assert (level, rule) == ("image", "any") and "label-level-not-kept" in codes
+
+
+def test_the_index_command_refuses_changed_labels(tmp_path, workspace):
+    folder = manifest(tmp_path / "set")
+    core(workspace, "index", folder, "--name", "set")
+    before = read_index("set")
+    table = pd.read_csv(folder / "labels.csv")
+    table.assign(label=1 - table["label"]).to_csv(folder / "labels.csv", index=False)
+    said = core(workspace, "index", folder, "--name", "set", status=1)
+    assert "labels-changed" in said and "6 of 6" in said
+    pd.testing.assert_frame_equal(read_index("set"), before)
+    core(workspace, "index", folder, "--name", "set", "--allow-lost-labels")
+    assert "labels-changed" in [note.code for note in read_dataset("set").notes()]

@@ -5,12 +5,14 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from core.data import file_facts as room
-from core.data.index import build_index, read_earlier_index, read_index, write_dataset
+from core.data.index import build_index, read_dataset, read_earlier_index, read_index, write_dataset
 from core.data.split import assign_folds, assign_splits, linked_group_ids
 from tests.conftest import write_radiograph
 
@@ -177,3 +179,27 @@ def test_copies_of_two_patients_stay_in_one_split():
     patient = pd.Series(["a", "b", None, "c"], dtype="str")
     groups = linked_group_ids(patient, pd.Series(["a/1", "b/1", "s", "c/1"]), pd.Series(["x", "x", "y", "z"]))
     assert groups.tolist() == ["a+1", "a+1", "copies:y", "c"]
+
+
+def test_files_that_an_earlier_version_inspected_are_inspected_again(tmp_path, workspace, monkeypatch):
+    root = tmp_path / "set"
+    for number in range(3):
+        write_radiograph(root / f"{number}.png", np.random.default_rng(number), False)
+        Image.open(root / f"{number}.png").save(root / f"{number}.jpg")
+    data = (root / "1.jpg").read_bytes()
+    (root / "1.jpg").write_bytes(data[: len(data) // 2] + b"\xff\xd9")
+    (root / "labels.csv").write_text("path,label,bone\n0.jpg,0,wrist\n1.jpg,0,wrist\n2.jpg,0,wrist\n")
+    age(root)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(room.jpeg, "is_truncated", lambda data: False)
+        assert len(index_again(root).frame) == 3
+    same_version = index_again(root)
+    assert len(same_version.frame) == 3 and not same_version.unreadable
+    file = read_dataset("set").folder / "files.parquet"
+    table = pq.read_table(file)
+    pq.write_table(table.replace_schema_metadata({b"source": table.schema.metadata[b"source"]}), file)
+    splits = read_index("set").set_index("image_id")["split"]
+    again = index_again(root)
+    assert [row["path"] for row in again.unreadable] == ["1.jpg"]
+    assert again.changes == {"added": 0, "changed": 0, "unchanged": 2, "removed": 1}
+    assert (read_index("set").set_index("image_id")["split"] == splits.drop("1.jpg")).all()

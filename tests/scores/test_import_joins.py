@@ -6,7 +6,10 @@ import pandas as pd
 import pytest
 
 from core.data.index import build_index, read_index, write_dataset
-from core.scores.imports import Columns, JoinOptions, import_scores, imported_predictions, read_imported
+from core.scores.import_frame import Columns
+from core.scores.import_join import JoinOptions
+from core.scores.imports import imported_predictions, read_imported
+from core.workflows.import_scores import import_scores
 from tests.refusals import refused
 
 COLUMNS = Columns("y", "p", image="image")

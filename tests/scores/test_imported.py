@@ -17,16 +17,12 @@ from core.metrics.ranking import auroc
 from core.metrics.studies import study_table
 from core.metrics.thresholds import choose
 from core.schema import PREDICTIONS, check
-from core.scores.imports import (
-    Columns,
-    import_scores,
-    imported_predictions,
-    list_imported,
-    read_imported,
-    threshold_in_file,
-)
+from core.scores.import_frame import Columns
+from core.scores.import_join import JoinOptions
+from core.scores.imports import imported_predictions, list_imported, read_imported, threshold_in_file
 from core.scores.loading import CHOICE_SPLITS, split_scores
 from core.scores.source import find_source, list_sources
+from core.workflows.import_scores import import_scores
 from tests.metrics.examples import P, Y
 from tests.refusals import refused
 
@@ -90,7 +86,7 @@ def test_t20_through_the_import(tmp_path, workspace):
 
 def test_logits_are_kept_unchanged(tmp_path, workspace):
     logits = np.array([-3.5, 0.0, 0.25, 12.0])
-    frame = kept(tmp_path, pd.DataFrame({"y": [0, 0, 1, 1], "p": logits}), is_logit=True)
+    frame = kept(tmp_path, pd.DataFrame({"y": [0, 0, 1, 1], "p": logits}), scale="logit")
     assert (frame["logit"] == logits).all() and "probability" not in frame
     assert (study_table(frame)["score"] == expit(logits)).all()
 
@@ -199,13 +195,14 @@ def test_empty_cells_at_the_end_and_blank_lines_are_ignored(tmp_path, workspace,
 
 
 def test_doubts_are_noted_and_nothing_is_changed(tmp_path, workspace, table):
-    kept(tmp_path, table, ALL, is_logit=True)
+    kept(tmp_path, table, ALL, scale="logit")
     assert "every value of p is between 0 and 1" in " ".join(read_imported("other").notes)
     both = table.assign(y=[0, 1, 1, 1, 0, 0, 1, 1], split=np.where(table["study"] == 1, "tune", "test"))
-    kept(tmp_path, both, ALL, labels=LabelRule("study"))
+    accept = JoinOptions(allow_lost_labels=True)
+    kept(tmp_path, both, ALL, labels=LabelRule("study"), options=accept)
     notes = " ".join(read_imported("other").notes)
     assert "1 studies have both labels" in notes and "2 patients are in more than one split (first: 'a')" in notes
-    kept(tmp_path, table.assign(y=1, p=0.5), ALL)
+    kept(tmp_path, table.assign(y=1, p=0.5), ALL, options=accept)
     notes = " ".join(read_imported("other").notes)
     assert "every known label is the same" in notes and "every score is the same" in notes
     facts = evaluate(split_scores("other", split="test")[0])
@@ -215,17 +212,17 @@ def test_doubts_are_noted_and_nothing_is_changed(tmp_path, workspace, table):
 def test_numbers_that_are_not_logits_would_lose_their_order(tmp_path, workspace):
     frame = pd.DataFrame({"y": [0, 1, 1], "p": [3.0, 120.5, 419.2]})
     with refused("logits-saturated", "from 3 to 419.2", "1 of its 3", "--raw"):
-        kept(tmp_path, frame, is_logit=True)
-    read = kept(tmp_path, frame, raw=True)
+        kept(tmp_path, frame, scale="logit")
+    read = kept(tmp_path, frame, scale="raw")
     assert list(read["given"]) == [3.0, 120.5, 419.2] and list(study_table(read)["score"]) == [0.25, 0.5, 0.75]
     assert "only the order of p is used" in " ".join(read_imported("other").notes)
-    with refused("options-exclusive"):
-        kept(tmp_path, frame, raw=True, is_logit=True)
+    with refused("scale-unknown", "odds", "raw"):
+        kept(tmp_path, frame, scale="odds")
 
 
 def test_a_few_saturated_logits_are_noted(tmp_path, workspace):
     logits = np.r_[np.linspace(-60, 20, 400), 45.0, 46.0]
-    read = kept(tmp_path, pd.DataFrame({"y": np.arange(402) % 2, "p": logits}), is_logit=True)
+    read = kept(tmp_path, pd.DataFrame({"y": np.arange(402) % 2, "p": logits}), scale="logit")
     assert (read["logit"] == logits).all() and len(read["logit"].unique()) == 402
     assert "1 of the 402 distinct logits become the same probability" in " ".join(read_imported("other").notes)
 
@@ -236,7 +233,7 @@ def test_a_raw_marker_keeps_its_order_and_its_thresholds(tmp_path, workspace, se
     random = np.random.default_rng(seed)
     label = random.integers(0, 2, 300)
     marker = np.round(np.exp(random.normal(3 + label, 2)), 1)
-    read = kept(tmp_path, pd.DataFrame({"y": label, "p": marker}), raw=True)
+    read = kept(tmp_path, pd.DataFrame({"y": label, "p": marker}), scale="raw")
     assert evaluate(read)["auroc"] == auroc(marker, label).value
     studies = study_table(read)
     for rule in ("youden", "sensitivity>=0.8", "cost=3"):

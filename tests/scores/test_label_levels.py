@@ -10,7 +10,9 @@ from sklearn.metrics import roc_auc_score
 from core.data.label_levels import LabelRule, label_studies
 from core.metrics.evaluation import evaluate, evaluate_images
 from core.metrics.studies import study_table
-from core.scores.imports import Columns, import_scores, imported_predictions, read_imported
+from core.scores.import_frame import Columns
+from core.scores.imports import imported_predictions, read_imported
+from core.workflows.import_scores import import_scores
 from tests.refusals import refused
 from tests.test_command_line import core
 
@@ -197,6 +199,31 @@ def test_the_command_states_the_rule_and_adds_figures_by_radiograph(tmp_path, wo
     assert (found["image"]["n"], found["image"]["n_abnormal"], found["image"]["level"]) == (4, 1, "image")
     assert [group["sex"] for group in found["groups"]] == ["F"]
     assert [(group["sex"], group["n"]) for group in found["image"]["groups"]] == [("F", 3), ("M", 1)]
+
+
+def test_a_second_import_keeps_the_label_level_and_the_rule(tmp_path, workspace):
+    found, _ = kept(tmp_path, table(), labels=LabelRule("image", "all"))
+    assert (found.label_level, found.study_rule) == ("image", "all")
+    again, frame = kept(tmp_path, table())
+    assert (again.label_level, again.study_rule) == ("image", "all") and frame["label"].eq(0).all()
+    assert "label-level-kept" in [note.code for note in again.notes]
+    asked, frame = kept(tmp_path, table(), labels=LabelRule(rule="any"))
+    assert (asked.label_level, asked.study_rule) == ("image", "any") and frame["label"].tolist() == [1, 1, 0, 0]
+
+
+def test_the_command_keeps_the_rule_and_refuses_changed_labels(tmp_path, workspace):
+    file = tmp_path / "scores.csv"
+    table().to_csv(file, index=False)
+    options = ["--label", "label", "--score", "score", "--study", "study", "--image", "image", "--patient", "patient"]
+    import_again = ["import-predictions", file, "--name", "x", *options]
+    core(workspace, *import_again, "--label-level", "image", "--study-rule", "all")
+    made = json.loads(core(workspace, *import_again, "--json"))
+    assert (made["label_level"], made["study_rule"]) == ("image", "all")
+    table().assign(label=[0, 0, 1, 0]).to_csv(file, index=False)
+    done = core(workspace, *import_again, status=1)
+    assert "labels-changed" in done and "2 of 4" in done
+    made = json.loads(core(workspace, *import_again, "--allow-lost-labels", "--json"))
+    assert "labels-changed" in [note["code"] for note in made["notes"]]
 
 
 def test_figures_by_radiograph_need_labels_of_radiographs(tmp_path, workspace):

@@ -15,11 +15,12 @@ from core.metrics.studies import study_table
 from core.metrics.thresholds import Choice
 from core.scores import operating_points as op
 from core.scores.decisions import decisions
-from core.scores.imports import Columns, import_scores
+from core.scores.import_frame import Columns
 from core.scores.loading import split_scores
 from core.scores.source import find_source
 from core.scores.verification_log import LOOKS
 from core.scores.view import View
+from core.workflows.import_scores import import_scores
 from core.workflows.thresholds import Criterion, choose_threshold
 from core.workflows.verify import verify
 from tests.refusals import refused

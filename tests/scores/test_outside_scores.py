@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from core.data.index import build_index, read_index, write_dataset
 from core.metrics.evaluation import evaluate
 from core.metrics.ranking import auroc
-from core.scores.imports import Columns, JoinOptions, import_scores, imported_predictions, read_imported
+from core.scores.import_frame import Columns
+from core.scores.import_join import JoinOptions
+from core.scores.imports import imported_predictions, read_imported
 from core.scores.loading import split_scores
+from core.workflows.import_scores import import_scores
 from tests.refusals import refused
 
 PREFIXES = ["", "MURA-v1.1/", "/home/x/MURA-v1.1/", "C:\\sets\\MURA-v1.1\\"]
@@ -121,7 +124,7 @@ PLAIN = Columns("y", "p", image="i")
 TURNED = Columns("y", "p", image="i", invert=True)
 
 
-@pytest.mark.parametrize("scale", [{}, {"is_logit": True}, {"raw": True}])
+@pytest.mark.parametrize("scale", [{}, {"scale": "logit"}, {"scale": "raw"}])
 def test_the_wrong_way_round_is_noted_and_can_be_turned(tmp_path, workspace, scale):
     table = ranked().assign(p=lambda rows: 1 - rows["p"] if not scale else -rows["p"])
     about, _ = imported(tmp_path, table, PLAIN, **scale)

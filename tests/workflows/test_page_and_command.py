@@ -16,13 +16,14 @@ from core.review.database import transaction
 from core.review.store import add_verdict, open_store
 from core.review.vocabulary import Verdict
 from core.review.walkthroughs import WalkthroughCase, create_walkthrough, list_walkthroughs, read_walkthrough
-from core.scores.imports import Columns, import_scores
+from core.scores.import_frame import Columns
 from core.scores.json_values import json_values
 from core.scores.operating_points import POINTS
 from core.scores.predictions import store_predictions
 from core.scores.source import find_source
 from core.scores.verification_log import LOOKS
 from core.scores.view import View, changes_since, view_from_record
+from core.workflows.import_scores import import_scores
 from dashboard.calibration import loader as calibration_loader
 from dashboard.compare import loader as compare_loader
 from dashboard.shared import loaders
