@@ -33,6 +33,7 @@ def explain(
     """Map which parts of one radiograph change the logit, and check whether each map can be trusted."""
     from core.errors import OverreadError
     from core.explain.export import write_npz
+    from core.explain.map_record import MapRecord
     from core.explain.map_values import DEFAULT_PAIR, MapSettings
     from core.models.checkpoint import read_checkpoint
     from core.scores.loading import split_scores
@@ -50,7 +51,8 @@ def explain(
         with progress_bar() as progress:
             split_scores(str(described.folder), data, progress=progress)
     source, settings = maps.source_of_radiograph(described, known), MapSettings(layer, baseline)
-    finding, records = maps.known_finding(source, known.image_id), []
+    finding = maps.known_finding(source, known.image_id)
+    records: list[MapRecord] = []
     for name in method or DEFAULT_PAIR:
         task = maps.radiograph_task(source, (str(image), known.sha1), name, settings)
         records += maps.make_records(source, task, device).values()

@@ -11,6 +11,7 @@ import torch
 
 from core.data.index import read_dataset
 from core.data.input_spec import InputSpec
+from core.errors import OverreadError
 from core.explain.attribution import attribute_study
 from core.explain.faithfulness import CheckPart, check_parts
 from core.explain.map_record import MapKey, MapRecord, MapTask
@@ -80,8 +81,10 @@ class MapMaker:
         if record is None:
             self.make_maps()
             record = read_record(key, None)
-        if record is None or record.complete:
-            return record is not None
+        if record is None:
+            raise OverreadError("The map could not be kept; free some disk space.", code="map-not-kept")
+        if record.complete or record.attribution is None:
+            return True
         study = StudyView(self.pixels, place, self._task.aggregation) if self._task.aggregation else None
         settings, done = self._settings(key), self._done.setdefault(key, [])
         parts = check_parts(self._classifier, self.pixels[place], record.attribution, settings, study, self._cancelled)

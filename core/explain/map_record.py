@@ -97,11 +97,12 @@ class MapRecord:
 
     def to_dict(self, finding: np.ndarray | None = None) -> dict:
         """Plain values for JSON, without the map."""
-        facts = {"method": self.key.method, "verdict": self.verdict}
         if self.attribution is None:
             return {"method": self.key.method, "refused": self.refused}
+        facts: dict = {"method": self.key.method, "verdict": self.verdict}
         facts |= {"logit": self.attribution.value, "note": self.attribution.note, "layer": self.attribution.layer}
-        return facts | (self.report_with(finding).to_dict() if self.report else {})
+        report = self.report_with(finding)
+        return facts | (report.to_dict() if report else {})
 
 
 @dataclass(frozen=True)

@@ -50,13 +50,14 @@ def network_auroc(source: Source) -> tuple[float, float] | None:
 def radiograph_task(source: Source, file: tuple[str, str], method: str, settings: MapSettings | None = None) -> MapTask:
     """The task of the map of one radiograph's own logit. file: path and SHA-1. settings.baseline may be 'mean'."""
     mean_of = dataset_reference(source.dataset) if source.dataset else ""
-    return map_task(source.model, [file], method, settings or MapSettings(), "", mean_of)
+    return map_task(_checkpoint_of(source), [file], method, settings or MapSettings(), "", mean_of)
 
 
 def study_task(source: Source, files: pd.DataFrame, method: str = FILM_METHOD, aggregation: str = "") -> MapTask:
     """The task of the maps of a study's views, for its score. files: path and sha1 of each; default: its own rule."""
-    pairs = [(f"{source.dataset.root}/{path}", sha1) for path, sha1 in zip(files["path"], files["sha1"])]
-    return map_task(source.model, pairs, method, aggregation=aggregation or _own_aggregation(source))
+    root = _dataset_of(source).root
+    pairs = [(f"{root}/{path}", sha1) for path, sha1 in zip(files["path"], files["sha1"])]
+    return map_task(_checkpoint_of(source), pairs, method, aggregation=aggregation or _own_aggregation(source))
 
 
 def read_maps(source: Source, task: MapTask) -> dict[str, MapRecord | None]:
@@ -69,8 +70,9 @@ def make_records(
 ) -> dict[str, MapRecord]:
     """The complete record of each radiograph of a task by SHA-1, in this process. Kept records need no network."""
     kept = read_maps(source, task)
-    if all(record and record.complete for record in kept.values()):
-        return kept
+    complete = {sha1: record for sha1, record in kept.items() if record and record.complete}
+    if len(complete) == len(kept):
+        return complete
     from core.explain.make_maps import make_records as make
 
     return {record.key.sha1: record for record in make(_network(task, device), task, network_auroc(source), cancelled)}
@@ -135,7 +137,7 @@ def known_finding(source: Source, image_id: str) -> np.ndarray | None:
     """The mask of a radiograph's known finding in the network's input, bool [s, s]; None where none is known."""
     if not source.dataset or not image_id:
         return None
-    return known_findings(source.dataset).mask(image_id, source.model.input_spec)
+    return known_findings(source.dataset).mask(image_id, _checkpoint_of(source).input_spec)
 
 
 def find_radiograph(image: Path, checkpoint: Checkpoint, data: str = "") -> KnownRadiograph:
@@ -215,8 +217,22 @@ def _arguments(source: Source, sample: TrustSample) -> dict:
 
 @lru_cache(maxsize=64)
 def _own_aggregation(source: Source) -> str:
-    scores = read_predictions(source.model, source.dataset)
+    scores = read_predictions(_checkpoint_of(source), _dataset_of(source))
     return own_aggregation(scores) if scores is not None else "mean"
+
+
+def _checkpoint_of(source: Source) -> Checkpoint:
+    if isinstance(source.model, Checkpoint):
+        return source.model
+    raise OverreadError(
+        f"{source.name or source.data} has no network, which maps need; choose a checkpoint.", code="network-missing"
+    )
+
+
+def _dataset_of(source: Source) -> Dataset:
+    if source.dataset:
+        return source.dataset
+    raise OverreadError(f"Maps of studies need a data set beside {source.name}; choose one.", code="data-set-missing")
 
 
 def _network(task: MapTask, device: str):
