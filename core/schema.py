@@ -106,3 +106,17 @@ def bone_order(bones) -> list[str]:
     """Names of bones in the order of every chart: MURA's seven in their fixed order, then other regions by name."""
     found = set(bones)
     return [bone for bone in MURA_BONES if bone in found] + sorted(found - set(MURA_BONES))
+
+
+def split_order(splits) -> list[str]:
+    """Names of splits in the order of every list: valid, test, tune, train, then others by name.
+
+    A part of a split, such as `valid:choose`, follows that split.
+    """
+    known = ("valid", "test", "tune", "train")
+
+    def place(split: str) -> tuple:
+        whole = split.split(":")[0]
+        return (known.index(whole) if whole in known else len(known)), whole, split
+
+    return sorted(set(splits), key=place)

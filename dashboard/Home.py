@@ -14,31 +14,50 @@ def main() -> None:
     import streamlit as st
 
     from dashboard.page_list import PAGES, page_named
-    from dashboard.shared import first_start, loaders, login, selection, widgets
+    from dashboard.shared import address, first_start, loaders, login, selection, visitor, widgets
 
     st.set_page_config(page_title="Overread", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")
     widgets.style()
     sections: dict[str, list] = {}
     for record in PAGES:
+        first = record is PAGES[0]
         drawn = st.Page(
-            record.path, title=record.title, icon=record.icon, url_path=record.name, default=record is PAGES[0]
+            # The first page is at the root of the address; its own name leads there.
+            record.path,
+            title=record.title,
+            icon=record.icon,
+            url_path="first" if first else record.name,
+            default=first,
         )
         sections.setdefault(record.section, []).append(drawn)
+    top = sections[PAGES[0].section][0]
+
+    def open_first() -> None:
+        st.switch_page(top, query_params={name: st.query_params.get_all(name) for name in st.query_params})
+
+    sections[PAGES[0].section].append(
+        st.Page(open_first, title=PAGES[0].title, url_path=PAGES[0].name, visibility="hidden")
+    )
     page = st.navigation(sections, expanded=True)
     if not login.passed():
         return
+    address.begin(page)
+    if page.url_path == PAGES[0].name:
+        page.run()
+    address.check_path([record.name for record in PAGES])
     with widgets.guarded():
         if not loaders.choosable():
             first_start.make_demo()
         with loaders.one_look():
-            with st.sidebar:
-                view = selection.draw(page)
+            view = selection.draw(page)
+            address.draw_notes()
             if why := selection.unavailable(page_named(page.title), view):
                 widgets.heading(page.title, None)
                 widgets.empty("Not for these scores", why)
             else:
                 page.run()
+    visitor.remember_browser()
 
 
 # Making phantoms starts processes that import this file under another name; they must not run the app.

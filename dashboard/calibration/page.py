@@ -12,7 +12,7 @@ from dashboard.calibration import loader, words
 from dashboard.calibration.charts import reliability
 from dashboard.shared import scoring, selection, widgets
 from dashboard.shared.scope import scope
-from dashboard.shared.selection import SPLITS, bone_name
+from dashboard.shared.selection import bone_name
 from dashboard.shared.study_tables import Tables
 
 KEPT = {"bind": "query-params", "persist_state": "session"}
@@ -20,7 +20,7 @@ METHODS = {"Temperature": "temperature", "Platt": "platt"}
 HELP = {
     "method": "Temperature scaling divides the score's log-odds by one number (Guo 2017). Platt scaling also shifts "
     "them (Platt 1999). Neither changes the ranking.",
-    "fit_split": "The scaling is fitted on all bones of this split and evaluated on the split in the sidebar.",
+    "fit_split": "The scaling is fitted on all bones of this split and evaluated on the split at the top of the page.",
 }
 
 
@@ -52,7 +52,7 @@ def draw_page() -> None:
 def draw_choice(view: View) -> tuple[str, str, int]:
     """The split to fit on ('' where there is no other), the method, and the number of bins shown."""
     scored, _ = scope(view.source)
-    others = [split for split in ("tune", *SPLITS) if split in scored and split != view.split]
+    others = [split for split in ("tune", *scored) if split in scored and split != view.split]
     others = list(dict.fromkeys(others))
     if st.session_state.get("fit_split") not in others:
         st.session_state.pop("fit_split", None)

@@ -68,7 +68,7 @@ def draw_threshold(view: View, other: Source) -> float:
         locked, origin = DEFAULT_THRESHOLD, str(error)
     threshold = st.number_input(
         f"Threshold of {other.name}", 0.0, 1.0, DEFAULT_THRESHOLD, 0.001, format="%.4f", key="other_threshold",
-        width=250, help="The first model's threshold is in the sidebar.", **KEPT,
+        width=250, help="The first model's threshold is at the top of the page.", **KEPT,
     )  # fmt: skip
     if origin.startswith("locked") and locked != threshold:
         st.button(f"Use the operating point {locked:.4f}", key="other_locked", on_click=_take, args=(locked,))

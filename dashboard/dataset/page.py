@@ -9,12 +9,12 @@ from core.data.index import Dataset
 from core.data.label_levels import RULE_WORDS
 from core.data.pixels import UnreadableImage
 from core.paths import home
-from core.schema import bone_order
+from core.schema import bone_order, split_order
 from dashboard.dataset import charts
 from dashboard.shared import dataset_tables as tables
 from dashboard.shared import loaders, selection, widgets
 from dashboard.shared.join_report import draw_folded_join_report
-from dashboard.shared.selection import SPLITS, bone_name
+from dashboard.shared.selection import bone_name
 
 # The chart of detail takes this many radiographs.
 MEASURED = 48
@@ -31,7 +31,7 @@ def draw_page() -> None:
     draw_balance(dataset)
     sizes = tables.file_sizes(dataset, view.bone)
     if sizes.empty:
-        widgets.empty(f"No radiograph of {bone_name(view.bone).lower()}", "Choose another bone in the sidebar.")
+        widgets.empty(f"No radiograph of {bone_name(view.bone).lower()}", "Choose another bone at the top of the page.")
         return
     left, right = st.columns([2, 3])
     with left:
@@ -95,7 +95,7 @@ def draw_balance(dataset: Dataset) -> None:
     )
     counts = tables.counts(dataset, level)
     bones = bone_order(counts["bone"].unique())
-    splits = [split for split in reversed(SPLITS) if split in set(counts["split"])]
+    splits = split_order(counts["split"])[::-1]
     with st.grid(len(splits), min_column_width=300):
         for split in splits:
             figure = charts.label_balance(counts[counts["split"] == split], level, split, bones)

@@ -27,7 +27,7 @@ def model_row_html(view: View, chosen: bool) -> str:
     smalls = "".join(f"<small>{escape(line)}</small>" for line in about)
     cells = [f"<td><b>{escape(view.source.name)}</b>{smalls}</td>"]
     if loaders.predictions(view.source) is None:
-        what_to_do = "choose it in the sidebar, then open Threshold or Errors"
+        what_to_do = "choose it at the top, then open Threshold or Errors"
         width = 4 + len(headline_rates())
         cells.append(f'<td colspan="{width}">Not scored on this data set yet<small>{what_to_do}</small></td>')
     else:

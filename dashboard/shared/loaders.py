@@ -19,6 +19,7 @@ from core.errors import OverreadError, reason_of
 from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import Checkpoint, checkpoint_folders, list_checkpoints
+from core.scores.first_shown import preferred_source
 from core.scores.index_columns import study_groups as study_groups_of
 from core.scores.predictions import read_predictions
 from core.scores.source import Source, source_of
@@ -51,12 +52,10 @@ def sources(dataset: Dataset) -> dict[str, Source]:
     return {name: source_of(model, dataset) for name, model in {**own, **imported}.items()}
 
 
-def preferred(dataset: Dataset) -> str | None:
-    """The model to show first: one that was trained on this data set, else one that has scored it, else any."""
-    found = sources(dataset)
-    scored = [name for name, source in found.items() if source.is_scored]
-    own = [name for name in scored if _trained_on(found[name]) == dataset.name]
-    return next(iter([*own, *scored, *found]), None)
+def preferred(dataset: Dataset, reader: str) -> str | None:
+    """The name of the model that this reader sees first; None where there is none."""
+    found = preferred_source(dataset, reader, sources(dataset).values())
+    return found.name if found else None
 
 
 @looked_up_once
@@ -178,7 +177,8 @@ def _predictions(source: Source) -> pd.DataFrame | None:
 @cached_resource(max_entries=64)
 def _studies(cohort: View) -> pd.DataFrame:
     rows = predictions(cohort.source)
-    return study_table(rows[(rows["split"] == cohort.split) & (rows["bone"].eq(cohort.bone) if cohort.bone else True)])
+    chosen = rows[(rows["split"] == cohort.split) & (rows["bone"].eq(cohort.bone) if cohort.bone else True)]
+    return study_table(chosen, cohort.aggregation)
 
 
 @cached_resource(max_entries=8)
@@ -203,10 +203,6 @@ def _truth(file: FileStamp) -> pd.DataFrame:
             f"{file.path} cannot be read ({reason}). Draw the phantoms again to see their truth.",
             code="truth-unreadable",
         ) from error
-
-
-def _trained_on(source: Source) -> str:
-    return source.model.manifest.get("dataset", "") if source.kind == "checkpoint" else ""
 
 
 def _uri(jpeg: bytes) -> str:

@@ -1,14 +1,14 @@
 """Which splits and bones can be chosen. Every page asks on every run, so the answer is cached."""
 
 from core.errors import OverreadError
-from core.schema import bone_order
+from core.schema import bone_order, split_order
 from core.scores.source import Source, source_of
 from dashboard.shared import loaders
 from dashboard.shared.cache import cached_data
 
 
-def scope(source: Source) -> tuple[frozenset[str], list[str]]:
-    """The splits that are scored (else those of the index) and the bones, in their order."""
+def scope(source: Source) -> tuple[list[str], list[str]]:
+    """The splits that are scored (else those of the index) and the bones, both in their order."""
     try:
         return _scope(source)
     except OverreadError:
@@ -17,7 +17,7 @@ def scope(source: Source) -> tuple[frozenset[str], list[str]]:
 
 
 @cached_data(max_entries=64)
-def _scope(source: Source) -> tuple[frozenset[str], list[str]]:
+def _scope(source: Source) -> tuple[list[str], list[str]]:
     scored = loaders.predictions(source)
     rows = scored if source.dataset.kind == "scores" else loaders.index(source.dataset)
-    return frozenset((rows if scored is None else scored)["split"].unique()), list(bone_order(rows["bone"].unique()))
+    return split_order((rows if scored is None else scored)["split"].unique()), bone_order(rows["bone"].unique())

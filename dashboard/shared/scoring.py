@@ -45,7 +45,7 @@ def require_scores(view: View) -> pd.DataFrame:
     if rows.empty:
         widgets.empty(
             f"No radiograph of {bone_name(view.bone).lower()} in the split {view.split}",
-            "Choose another bone or split in the sidebar.",
+            "Choose another bone or split at the top of the page.",
         )
         st.stop()
     return rows.reset_index(drop=True)

@@ -15,7 +15,6 @@ from core.workflows.thresholds import Criterion, choose_threshold
 from core.workflows.verify import verify
 from dashboard.shared import loaders, widgets
 from dashboard.shared.scope import scope
-from dashboard.shared.selection import SPLITS
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold.rule import Answer, optimism_warning
 
@@ -92,7 +91,7 @@ def side_by_side_html(found: dict) -> str:
 
 def _draw_lock_form(view: View, tables: Tables, answer: Answer) -> None:
     if view.bone:
-        widgets.note("An operating point is for all bones. Choose all bones in the sidebar to lock one.")
+        widgets.note("An operating point is for all bones. Choose all bones at the top to lock one.")
         return
     rule, choice = what_to_lock(view, tables, answer)
     with st.form("lock", border=True):
@@ -128,12 +127,12 @@ def _draw_verification(source: Source, points: list[OperatingPoint]) -> None:
     names = {point.id: _title(point) for point in newest}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.selectbox(
-            f"Operating point ({len(points)} locked)", list(names), format_func=names.get, key="point",
+            f"Operating point ({len(points)} locked)", list(names), format_func=names.get, key="verify_point",
             bind="query-params", persist_state="session", width="stretch",
         )  # fmt: skip
         point = next(found for found in points if found.id == wanted)
         scored_splits, _ = scope(source)
-        others = [split for split in SPLITS if split in scored_splits and split != point.split]
+        others = [split for split in scored_splits if split != point.split]
         split = st.selectbox("Verify on", others, key="verify_on", bind="query-params", width=130) if others else None
         pressed = st.button(f"Verify on {split}", key="verify_now", disabled=split is None)
     reference = str(loaders.predictions(source)["dataset"].iloc[0])

@@ -51,8 +51,6 @@ def test_the_address_names_data_set_and_model_also_by_default(house):
     assert {"data", "model"} <= set(app.query_params)
     app = open_page("threshold", model="beta", bone="wrist")
     assert app.selectbox(key="model").value == "beta" and app.selectbox(key="bone").value == "wrist"
-    app = open_page("threshold", model="not there")
-    assert not app.exception and app.selectbox(key="model").value == "alpha"
 
 
 def test_the_first_model_is_one_that_has_scored_the_set(built, tmp_path, monkeypatch):

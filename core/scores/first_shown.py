@@ -1,0 +1,124 @@
+"""Which data set and model a reader sees first: what this reader used last, else what was decided, else what is best.
+
+The choice of each reader is one small file of the workspace, named by a hash of the reader.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.data.index import Dataset
+from core.errors import OverreadError
+from core.paths import home, write_atomically
+from core.scores.imports import list_imported
+from core.scores.learning import learned
+from core.scores.operating_points import OperatingPoint, read_points
+from core.scores.predictions import dataset_reference
+from core.scores.source import Source, list_sources, same_dataset, source_of
+
+MOST_MODELS = 200  # data sets that the file of one reader keeps
+
+
+@dataclass(frozen=True)
+class LastUsed:
+    """The data set that a reader chose last, and the model chosen last on each data set, by their names."""
+
+    data: str = ""
+    models: Mapping[str, str] = field(default_factory=dict)
+
+
+def last_used(reader: str) -> LastUsed:
+    """What this reader chose last; nothing for an unknown reader, or where the file cannot be used."""
+    if not reader:
+        return LastUsed()
+    try:
+        stored = json.loads(_file(reader).read_text(encoding="utf-8"))
+        models = {str(data): str(model) for data, model in stored["models"].items()}
+        return LastUsed(str(stored["data"]), models)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return LastUsed()
+
+
+def remember_use(reader: str, data: str, model: str = "") -> None:
+    """Store that this reader chose a data set, and a model on it where one is named."""
+    if not reader:
+        return
+    models = dict(last_used(reader).models)
+    if model:
+        models.pop(data, None)
+        models[data] = model  # the newest last
+    kept = dict(list(models.items())[-MOST_MODELS:])
+    content = json.dumps({"data": data, "models": kept})
+    write_atomically(_file(reader), lambda new: new.write_text(content, encoding="utf-8"))
+
+
+def preferred_source(dataset: Dataset, reader: str = "", found: Iterable[Source] | None = None) -> Source | None:
+    """The source to show first on a data set; None where there is none.
+
+    The one that this reader used last; else, among those that have scored the data set, the one whose operating point
+    was locked last (those of this data set first); else the one with the highest lower bound of its tuning AUROC.
+    """
+    sources = list(_sources_on(dataset) if found is None else found)
+    used = last_used(reader).models.get(dataset.name)
+    return next((source for source in sources if source.name == used), None) or max(sources, key=_worth, default=None)
+
+
+def preferred_dataset(datasets: Mapping[str, Dataset], reader: str = "") -> str:
+    """The name of the data set to show first.
+
+    Last used; else the one that an operating point was locked on last; else real before phantom, the newest first.
+    """
+    used = last_used(reader).data
+    if used in datasets:
+        return used
+    locked = {reference.split("@")[-1]: date for date, reference in sorted(_locked())}
+    hashes = {name: dataset_reference(dataset).split("@")[-1] for name, dataset in datasets.items()}
+
+    def worth(name: str) -> tuple:
+        return locked.get(hashes[name], ""), not datasets[name].phantom, datasets[name].created
+
+    return max(datasets, key=worth)
+
+
+def tuning_bound(source: Source) -> float:
+    """The lower bound of the tuning AUROC of the epoch that was kept; NaN where none was recorded."""
+    found = learned(source.model)
+    return found.tuning.low if found else math.nan
+
+
+def standing_points(source: Source) -> list[OperatingPoint]:
+    """The operating points of a source that can be used, oldest first; empty where the list was altered."""
+    try:
+        return read_points(source)
+    except OverreadError:
+        return []
+
+
+def _worth(source: Source) -> tuple:
+    """What decides between two sources on a data set; the larger is shown first."""
+    points = standing_points(source)
+    here = [point.date for point in points if same_dataset(source, point.dataset)]
+    locked = (2, max(here)) if here else (1, max(point.date for point in points)) if points else (0, "")
+    bound, manifest = tuning_bound(source), getattr(source.model, "manifest", {})
+    trained_here = bool(source.data) and manifest.get("dataset") == source.data
+    created = str(manifest.get("created") or getattr(source.model, "created", ""))
+    return source.is_scored, locked, trained_here, -math.inf if math.isnan(bound) else bound, created
+
+
+def _locked() -> list[tuple[str, str]]:
+    """The date and the data set of every operating point."""
+    return [(point.date, point.dataset) for source in list_sources() for point in standing_points(source)]
+
+
+def _sources_on(dataset: Dataset) -> list[Source]:
+    if dataset.kind == "scores":
+        return [source_of(found, dataset) for found in list_imported() if found.predictions_hash == dataset.index_hash]
+    fitting = [source_of(source.model, dataset) for source in list_sources()]
+    return [source for source in fitting if source.kind == "checkpoint" or same_dataset(source, source.belongs_to)]
+
+
+def _file(reader: str) -> Path:
+    return home() / "readers" / f"{hashlib.sha256(reader.encode(errors='surrogatepass')).hexdigest()[:32]}.json"
