@@ -16,6 +16,7 @@ from core.commands import (
     explain,
     review,
     scores,
+    serving,
     thresholds,
     training,
     walkthroughs,
@@ -45,6 +46,9 @@ COMMANDS = (
     review.label_audit,
     explain.explain,
     explain.trust,
+    serving.read,
+    serving.serve,
+    serving.token,
     data.demo,
 )
 
@@ -58,6 +62,7 @@ for command in COMMANDS:
     app.command()(command)
 app.add_typer(review.verdicts, name="verdicts")
 app.add_typer(review.labels, name="labels")
+app.add_typer(serving.decisions, name="decisions")
 app.add_typer(walkthroughs.walkthrough, name="walkthrough")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-BASE = {"errors", "schema", "paths", "device", "plural"}
+BASE = {"errors", "schema", "paths", "device", "plural", "version"}
 BELOW_SCORES = BASE | {"data", "models", "metrics"}
 BELOW_WORKFLOWS = BELOW_SCORES | {"audit", "explain", "jobs", "phantom", "review", "scores", "training"}
 MAY_IMPORT = {
@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "review": BASE | {"data", "metrics", "scores", "review"},
     "jobs": BASE | {"jobs"},
     "workflows": BELOW_WORKFLOWS | {"workflows"},
+    "serving": BELOW_WORKFLOWS | {"workflows", "serving"},
     "demo": BELOW_WORKFLOWS | {"workflows"},
 }
 

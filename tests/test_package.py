@@ -11,6 +11,7 @@ import tomllib
 
 from packaging.requirements import Requirement
 
+from core.version import VERSION
 from tests.conftest import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
@@ -39,7 +40,7 @@ def built_metadata(folder):
 
 def test_the_version_is_the_newest_release_of_the_changelog():
     releases = re.findall(r"^## (\d+\.\d+\.\d+)", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert releases[0] == PROJECT["project"]["version"]
+    assert releases[0] == VERSION
 
 
 def test_the_console_script_is_the_entry_of_python_m_core():

@@ -8,6 +8,7 @@ import secrets
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -78,8 +79,8 @@ _TAGS = (
 )
 
 
-def read_header(path: Path) -> dict:
-    """Bone, view, modality, ids and HEADER_COLUMNS from the header of one file, as text.
+def read_header(path: Path | BinaryIO) -> dict:
+    """Bone, view, modality, ids and HEADER_COLUMNS from the header of one file (its path, or opened), as text.
 
     UnreadableImage if it is not a radiograph.
 
@@ -87,6 +88,7 @@ def read_header(path: Path) -> dict:
     """
     from pydicom import dcmread
 
+    name = path if isinstance(path, Path) else "the file"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -96,13 +98,13 @@ def read_header(path: Path) -> dict:
             region = _region(dataset)
             tags = {name: "" if is_missing(text) else text for name, text in tags.items()}
     except OSError as error:
-        raise UnreadableImage(path, (error.strerror or str(error)).lower()) from error
+        raise UnreadableImage(name, (error.strerror or str(error)).lower()) from error
     except DAMAGE as error:
-        raise UnreadableImage(path, f"its DICOM header is damaged ({decoder_message(error)})") from error
+        raise UnreadableImage(name, f"its DICOM header is damaged ({decoder_message(error)})") from error
     modality = tags["Modality"].upper()
     if modality not in MODALITIES:
         raise UnreadableImage(
-            path, f"its modality is {modality or 'missing'}; expected a radiograph ({', '.join(sorted(MODALITIES))})"
+            name, f"its modality is {modality or 'missing'}; expected a radiograph ({', '.join(sorted(MODALITIES))})"
         )
     part = "".join(tags["BodyPartExamined"].upper().split()) or region
     side = (tags["ImageLaterality"] or tags["Laterality"]).upper()

@@ -174,6 +174,15 @@ def study_table(predictions: pd.DataFrame, aggregation: str = "") -> pd.DataFram
     return table
 
 
+def score_of_views(logits: np.ndarray, attention: np.ndarray | None = None, aggregation: str = "") -> float:
+    """The score of one study from its radiographs, [n] each, as `study_table` computes it, without a table."""
+    order = np.lexsort((logits,) if attention is None else (attention, logits))
+    ordered = np.asarray(logits, np.float64)[order]
+    weights = None if attention is None else np.asarray(attention, np.float64)[order]
+    views = Views(ordered, expit(ordered), np.zeros(1, np.int64), np.array([len(ordered)]), weights)
+    return float(AGGREGATIONS[aggregation or ("mean" if attention is None else "attention")](views)[0])
+
+
 def image_table(predictions: pd.DataFrame) -> pd.DataFrame:
     """The columns of STUDIES with one row a radiograph: its own score and `image_label`; study_id is the image's id.
 

@@ -10,10 +10,10 @@ import streamlit as st
 
 from core.explain.map_values import DEFAULT_PAIR
 from core.explain.method_list import METHOD_LIST
+from core.explain.overlay import PALETTES, POLARITIES
 from core.metrics.evaluation import errors_first, outcome_table
 from core.scores.view import View
 from dashboard.shared import loaders
-from dashboard.shared.overlay import PALETTES, POLARITIES
 
 MOST_LISTED = 300
 

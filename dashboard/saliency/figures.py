@@ -4,9 +4,9 @@ from html import escape
 
 import numpy as np
 
+from core.explain.overlay import SIDES, is_blank, outline_png, overlay_png, palette_of
 from dashboard.saliency.controls import Look
 from dashboard.shared import loaders, widgets
-from dashboard.shared.overlay import SIDES, is_blank, outline_png, overlay_png, palette_of
 
 
 def radiograph_html(pixels: np.ndarray) -> str:

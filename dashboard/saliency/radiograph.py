@@ -10,12 +10,12 @@ import streamlit as st
 from scipy.special import expit
 
 from core.errors import OverreadError
+from core.explain.overlay import sheet_png
 from core.scores.view import View
 from core.workflows.trust import network_auroc
 from dashboard.saliency import check_results, controls, figures
 from dashboard.shared import loaders, maps, theme, widgets
 from dashboard.shared.case.similar_studies import draw_similar_studies
-from dashboard.shared.overlay import sheet_png
 
 
 @dataclass(frozen=True)

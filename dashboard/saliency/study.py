@@ -8,13 +8,13 @@ import streamlit as st
 from scipy.special import expit
 
 from core.errors import OverreadError
+from core.explain.overlay import full_strength
 from core.metrics.studies import aggregations_of
 from core.plural import count_text
 from core.scores.view import View
 from core.workflows.trust import network_auroc
 from dashboard.saliency import check_results, controls, figures
 from dashboard.shared import loaders, maps, theme, widgets
-from dashboard.shared.overlay import full_strength
 
 # Each check runs the network on the whole study, so only the views with the highest scores are checked.
 MOST_CHECKED = 4

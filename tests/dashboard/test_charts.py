@@ -9,6 +9,7 @@ from PIL import Image
 
 from core.data.balance import balance_table, file_sizes_table, views_table
 from core.data.resize_loss import resize_loss_summary, resize_loss_table
+from core.explain.overlay import is_blank, overlay_png, strength
 from core.metrics.calibration import reliability_table
 from core.metrics.counts import counts_table
 from core.metrics.decision import net_benefit_table
@@ -19,7 +20,6 @@ from dashboard.compare import charts as curves
 from dashboard.dataset import charts as dataset
 from dashboard.runs import charts as history
 from dashboard.shared import theme
-from dashboard.shared.overlay import is_blank, overlay_png, strength
 from dashboard.threshold import charts as decision
 
 SCORES, LABELS = [0.9, 0.8, 0.6, 0.4, 0.3, 0.1], [1, 1, 0, 1, 0, 0]

@@ -13,6 +13,7 @@ from core.data.index import read_dataset
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
 from core.explain.attribution import attribute
+from core.explain.overlay import PALETTES, full_strength, outline_png, overlay, palette_of, sheet_png
 from core.explain.private_copy import count_hooks, private_copy
 from core.models.checkpoint import read_checkpoint
 from core.models.networks import build
@@ -21,7 +22,6 @@ from core.scores.source import source_of
 from core.workflows.trust import check_methods
 from dashboard.saliency.charts import insertion_deletion_curves
 from dashboard.shared import maps
-from dashboard.shared.overlay import PALETTES, full_strength, outline_png, overlay, palette_of, sheet_png
 from tests.dashboard.conftest import open_page, words
 
 

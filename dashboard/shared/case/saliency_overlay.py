@@ -6,10 +6,10 @@ import streamlit as st
 
 from core.data.pixels import from_square
 from core.errors import OverreadError
+from core.explain.overlay import full_strength, overlay_png
 from core.review.cases import neutral_name
 from core.scores.source import Source
 from dashboard.shared import loaders, maps
-from dashboard.shared.overlay import full_strength, overlay_png
 
 METHOD, AGGREGATION = "hires_cam", "mean"
 EXPLANATION = (

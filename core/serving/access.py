@@ -1,0 +1,44 @@
+"""Who may use a route, and until when an answer is needed."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from fastapi import Header
+from starlette.exceptions import HTTPException
+
+from core.errors import OverreadError
+from core.serving.service import Service
+from core.serving.tokens import Token, find_token
+
+Authorize = Callable[..., Awaitable[None]]
+
+
+def allow(tokens: Sequence[Token], scope: str) -> Authorize:
+    """A dependency that lets a request pass if its token has the scope, or if no tokens are configured."""
+
+    async def check(authorization: str = Header("", include_in_schema=False)) -> None:
+        if not tokens:
+            return
+        token = find_token(tokens, authorization)
+        if token is None:
+            raise HTTPException(401, "Send a known token: Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"})
+        if not token.allows(scope):
+            raise HTTPException(403, f"This token has not the scope {scope!r}.")
+
+    return check
+
+
+def deadline_of(milliseconds: str, service: Service) -> float:
+    """The deadline by `time.monotonic`. milliseconds: of the header X-Deadline-Ms, '' for the service's own limit."""
+    most = service.limits.seconds
+    if milliseconds:
+        try:
+            wanted = float(milliseconds) / 1e3
+        except ValueError:
+            wanted = -1.0
+        if not 0 < wanted < float("inf"):
+            raise OverreadError(
+                f"X-Deadline-Ms is {milliseconds[:20]!r}; expected milliseconds above 0.", code="deadline-invalid"
+            )
+        most = min(most, wanted)
+    return time.monotonic() + most

@@ -1,0 +1,94 @@
+"""Run the service: uvicorn on one port, logs on standard error, a graceful stop."""
+
+import ipaddress
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from core.errors import OverreadError
+from core.serving.app import create_app
+from core.serving.decision_log import DecisionLog, default_folder
+from core.serving.limits import Limits
+from core.serving.points import NO_POINT
+from core.serving.reader import load
+from core.serving.service import Service, served_models
+from core.serving.tokens import read_tokens
+
+_log = logging.getLogger("overread.serving")
+_GRACE = 60  # seconds for requests in progress, after a stop was asked for
+
+
+@dataclass(frozen=True)
+class ServiceOptions:
+    """What the command `serve` was asked for. points: of each served checkpoint."""
+
+    checkpoints: tuple[str, ...]
+    points: tuple[str, ...]
+    shadows: tuple[str, ...]
+    host: str
+    port: int
+    tokens: Path | None
+    log: bool
+    waiting: int
+    device: str
+
+
+def make_service(options: ServiceOptions) -> Service:
+    """The service, its networks loaded. OverreadError where a checkpoint or an operating point cannot be used."""
+    limits = Limits(waiting=options.waiting)
+    readers = [load(name, options.points, options.device, limits) for name in options.checkpoints]
+    # A shadow's own decisions are in the log where it has an operating point.
+    shadows = [load(name, ("latest",), options.device, limits) for name in options.shadows]
+    names = [reader.name for reader in readers]
+    if len(set(names)) < len(names):
+        raise OverreadError(
+            f"Two checkpoints have the name {next(name for name in names if names.count(name) > 1)}; "
+            "expected different names.",
+            code="model-repeated",
+        )
+    models = {served.reader.name: served for served in served_models(readers)}
+    log = DecisionLog(default_folder()) if options.log else None
+    return Service(models, tuple(served_models(shadows)), limits, log)
+
+
+def run_service(options: ServiceOptions) -> None:
+    """Serve until the process is asked to stop; requests in progress are finished."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    tokens = read_tokens(options.tokens)
+    service = make_service(options)
+    for served in service.models.values():
+        thresholds = served.reader.pinned
+        point = ", ".join(one.id for one in thresholds.points)
+        _log.info("serving %s, %s", served.reader.checkpoint.reference, f"operating point {point}" if point else (
+            "without decisions" if options.points == (NO_POINT,) else thresholds.unavailable
+        ))  # fmt: skip
+    if not tokens and not is_loopback(options.host):
+        _log.warning(
+            "%s can be reached from other machines and no tokens are configured: everyone may send studies. "
+            "Pass --tokens FILE.",
+            options.host,
+        )
+    config = uvicorn.Config(
+        create_app(service, tokens),
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        access_log=False,  # it would write addresses, and with them names of models that clients made up
+        timeout_graceful_shutdown=_GRACE,
+        timeout_keep_alive=30,
+        h11_max_incomplete_event_size=64 * 1024,
+        server_header=False,
+    )
+    _log.info("listening on http://%s:%s", options.host, options.port)
+    uvicorn.Server(config).run()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

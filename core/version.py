@@ -1,0 +1,3 @@
+"""The version of Overread. `pyproject.toml` reads it here."""
+
+VERSION = "0.2.0"
