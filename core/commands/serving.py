@@ -51,6 +51,8 @@ def read(
         lines.append(f"study: score {answer.score:.3f}, {answer.decision or 'no decision'}. {answer.why}")
     if answer.thresholds.points:
         lines.append(f"operating point {facts['point']['id']}: {answer.thresholds.guarantee}")
+    elif not point:
+        lines.append(f'Lock one with: python -m core threshold {model} --rule "sensitivity>=0.95" --lock --author WHO')
     print_result(facts, as_json, "\n".join(lines))
     if answer.score is None:
         raise typer.Exit(1)
@@ -71,15 +73,21 @@ def serve(
         typer.Option(metavar="CHECKPOINT", help="Also score every study with this checkpoint, for the log alone."),
     ] = None,
     log: Annotated[bool, typer.Option("--log", help="Append every decision to the log in the workspace.")] = False,
+    archive: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="DICOMweb address of an archive: the report of each DICOM study that was sent is stored there.",
+        ),
+    ] = "",
     waiting: Annotated[int, typer.Option(help="Studies that may wait or be computed at once.", min=1)] = 64,
     device: Device = "",
 ) -> None:
     """Serve checkpoints over HTTP: scores, and decisions at their locked operating points."""
     from core.serving.run import ServiceOptions, run_service
 
-    options = ServiceOptions(
-        tuple(checkpoint), tuple(point or ("latest",)), tuple(shadow or ()), host, port, tokens, log, waiting, device
-    )
+    names, points, shadows = tuple(checkpoint), tuple(point or ("latest",)), tuple(shadow or ())
+    options = ServiceOptions(names, points, shadows, host, port, tokens, log, waiting, device, archive)
     run_service(options)
 
 

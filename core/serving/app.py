@@ -15,8 +15,10 @@ from starlette.exceptions import HTTPException
 from core.errors import OverreadError
 from core.serving import api_text
 from core.serving.access import Authorize, allow, deadline_of
+from core.serving.dicomweb import add_dicomweb
 from core.serving.forms import group_by_folder, is_true, read_form
 from core.serving.inference_protocol import add_protocol
+from core.serving.outbox import Outbox
 from core.serving.problems import problem, problem_of
 from core.serving.service import Service, StudyRequest
 from core.serving.tokens import Token
@@ -25,14 +27,18 @@ from core.version import VERSION
 _log = logging.getLogger("overread.serving")
 
 
-def create_app(service: Service, tokens: Sequence[Token] = ()) -> FastAPI:
+def create_app(service: Service, tokens: Sequence[Token] = (), outbox: Outbox | None = None) -> FastAPI:
     """The application. Without tokens every client may use it, so it should then listen on this machine only."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI):
         await asyncio.to_thread(service.start)
+        if outbox:
+            outbox.start()
         yield
         await service.stop()
+        if outbox:
+            await asyncio.to_thread(outbox.stop)
 
     app = FastAPI(
         title="Overread",
@@ -50,6 +56,7 @@ def create_app(service: Service, tokens: Sequence[Token] = ()) -> FastAPI:
     _add_studies(app, service, allow(tokens, "score"))
 
     add_protocol(app, service, allow(tokens, "read"), allow(tokens, "score"))
+    add_dicomweb(app, service, outbox, allow(tokens, "score"))
     return app
 
 

@@ -26,10 +26,7 @@ def find_thresholds(source: Source, wanted: Sequence[str] = (LATEST,), precision
     if wanted == (NO_POINT,):
         return Thresholds(unavailable="No decision was asked for.")
     if wanted == (LATEST,) and not read_points(source):
-        return Thresholds(
-            unavailable=f"No operating point is locked for {source.name}, so no decision can be given. Lock one on "
-            f'the Threshold page, or with: python -m core threshold {source.name} --rule "sensitivity>=0.95" --lock'
-        )
+        return Thresholds(unavailable=f"No operating point is locked for {source.name}, so no decision can be given.")
     if len(wanted) > 2:
         raise OverreadError(
             f"{count_text(len(wanted), 'operating point')} were named; expected one, or two with a zone between.",

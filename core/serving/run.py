@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,21 +10,24 @@ from pathlib import Path
 import uvicorn
 
 from core.errors import OverreadError
+from core.paths import home
 from core.serving.app import create_app
 from core.serving.decision_log import DecisionLog, default_folder
 from core.serving.limits import Limits
+from core.serving.outbox import Outbox, post_to_archive
 from core.serving.points import NO_POINT
 from core.serving.reader import load
 from core.serving.service import Service, served_models
 from core.serving.tokens import read_tokens
 
 _log = logging.getLogger("overread.serving")
+ARCHIVE_TOKEN = "OVERREAD_ARCHIVE_TOKEN"
 _GRACE = 60  # seconds for requests in progress, after a stop was asked for
 
 
 @dataclass(frozen=True)
 class ServiceOptions:
-    """What the command `serve` was asked for. points: of each served checkpoint."""
+    """What the command `serve` was asked for. points: of each served checkpoint. archive: a DICOMweb address."""
 
     checkpoints: tuple[str, ...]
     points: tuple[str, ...]
@@ -34,6 +38,7 @@ class ServiceOptions:
     log: bool
     waiting: int
     device: str
+    archive: str = ""
 
 
 def make_service(options: ServiceOptions) -> Service:
@@ -71,8 +76,12 @@ def run_service(options: ServiceOptions) -> None:
             "Pass --tokens FILE.",
             options.host,
         )
+    outbox = None
+    if options.archive:
+        post = post_to_archive(options.archive, os.environ.get(ARCHIVE_TOKEN, ""))
+        outbox = Outbox(home() / "outbox", post)
     config = uvicorn.Config(
-        create_app(service, tokens),
+        create_app(service, tokens, outbox),
         host=options.host,
         port=options.port,
         log_level="warning",

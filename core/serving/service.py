@@ -20,6 +20,7 @@ import torch
 from core.device import move_to_device
 from core.errors import OverreadError
 from core.explain.attribution_target import MapCancelled
+from core.explain.map_record import MapRecord
 from core.models.checkpoint import load_model
 from core.serving.answers import StudyAnswer
 from core.serving.batching import Batcher, TooLate
@@ -50,10 +51,10 @@ class Busy(OverreadError):
 
 
 class NothingUsable(OverreadError):
-    """No radiograph of a study could be used. answer: says why for each."""
+    """No radiograph of a study could be used. answer: says why for each of `views`."""
 
-    def __init__(self, answer: StudyAnswer):
-        self.answer = answer
+    def __init__(self, answer: StudyAnswer, views: Sequence[DecodedView]):
+        self.answer, self.views = answer, tuple(views)
         super().__init__(answer.why, code="study-unusable")
 
 
@@ -78,6 +79,15 @@ class StudyRequest:
     bone: str = ""
     deadline: float = float("inf")
     maps: bool = False
+
+
+@dataclass(frozen=True)
+class StudyReading:
+    """An answer, the decoded views it is about in the same order, and their maps by SHA-1."""
+
+    answer: StudyAnswer
+    views: tuple[DecodedView, ...]
+    maps: dict[str, MapRecord]
 
 
 @dataclass
@@ -156,6 +166,10 @@ class Service:
 
     async def read(self, request: StudyRequest) -> StudyAnswer:
         """The answer for one study. Raises NothingUsable, TooLate, or OverreadError for a study that cannot be read."""
+        return (await self.read_views(request)).answer
+
+    async def read_views(self, request: StudyRequest) -> StudyReading:
+        """The answer for one study, with its decoded views and its maps. Raises what `read` raises."""
         started = time.monotonic()
         served = self.find(request.model)
         reader = served.reader
@@ -169,11 +183,11 @@ class Service:
         if not len(pixels):
             answer = reader.answer(views, pixels)
             self.measurements.unusable(view.code for view in views)
-            raise NothingUsable(answer)
+            raise NothingUsable(answer, views)
         outputs = await asyncio.wrap_future(served.least_busy().submit(pixels, request.deadline))
         answer = reader.answer(views, outputs)
-        if request.maps:
-            answer = await self._with_maps(answer, views, request, reader)
+        maps = await self._make_maps(views, request, reader) if request.maps else {}
+        answer = with_maps(answer, views, maps)
         ended = time.monotonic()
         answer = answer.timed(
             decode=(decoded - started) * 1e3, score=(ended - decoded) * 1e3, total=(ended - started) * 1e3
@@ -188,23 +202,20 @@ class Service:
             task = asyncio.create_task(self._shadow(request))
             self._background.add(task)
             task.add_done_callback(self._background.discard)
-        return answer
+        return StudyReading(answer, tuple(views), maps)
 
-    async def _with_maps(
-        self, answer: StudyAnswer, views: list[DecodedView], request: StudyRequest, reader: Reader
-    ) -> StudyAnswer:
-        """The answer with maps, made one study at a time beside the scoring; they end where the deadline passes."""
+    async def _make_maps(self, views: list[DecodedView], request: StudyRequest, reader: Reader) -> dict[str, MapRecord]:
+        """The maps of a study, made one study at a time beside the scoring; they end where the deadline passes."""
         if self._maps_waiting >= _MOST_MAPS:
             raise Busy(max(1, round(self._maps_waiting * _SECONDS_OF_MAPS)))
         self._maps_waiting += 1
         try:
             call = partial(study_maps, reader, views, lambda: time.monotonic() > request.deadline)
-            records = await asyncio.get_running_loop().run_in_executor(self._mapper, call)
+            return await asyncio.get_running_loop().run_in_executor(self._mapper, call)
         except MapCancelled as error:
             raise TooLate from error
         finally:
             self._maps_waiting -= 1
-        return with_maps(answer, views, records)
 
     async def _shadow(self, request: StudyRequest) -> None:
         """Score a study with the shadow models, for the log alone; no failure of theirs reaches a client."""

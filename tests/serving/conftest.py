@@ -77,12 +77,14 @@ def serving(checkpoint, tmp_path):
     """Starts a service and gives its client. log: whether it has one. Its decoders are threads: they start at once."""
     started = []
 
-    def start(limits=Limits(), tokens=(), log=False, readers=None, shadows=(), make_pool=ThreadPoolExecutor):
+    def start(
+        limits=Limits(), tokens=(), log=False, readers=None, shadows=(), make_pool=ThreadPoolExecutor, outbox=None
+    ):
         readers = readers or [load(checkpoint.folder, limits=limits)]
         models = {served.reader.name: served for served in served_models(readers)}
         kept = DecisionLog(tmp_path / "log") if log else None
-        service = Service(models, tuple(served_models(shadows)), limits, kept, decoders=1, make_pool=make_pool)
-        client = TestClient(create_app(service, tokens), raise_server_exceptions=False)
+        service = Service(models, tuple(served_models(shadows)), limits, kept, decoders=1, make_pool=ThreadPoolExecutor)
+        client = TestClient(create_app(service, tokens, outbox), raise_server_exceptions=False)
         client.__enter__()
         started.append(client)
         return client

@@ -43,7 +43,6 @@ class VerdictCase:
     image_ids: dict[str, str] = field(default_factory=dict)
     blind: bool = False
     walkthrough_id: str | None = None
-    round: str | None = None
     kind: str = "review"
 
 
@@ -172,7 +171,6 @@ def _enter_verdict(
         threshold=case.threshold,
         score=case.score,
         walkthrough_id=case.walkthrough_id,
-        round=case.round,
         id=press,
         **fields,
     )
