@@ -7,11 +7,12 @@ forgotten. The reports are kept until the configured archive has them.
 import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from pydicom import Dataset
 from python_multipart.exceptions import MultipartParseError
-from python_multipart.multipart import MultipartCallbacks, MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from core.data.dicom import DAMAGE
 from core.data.dicom_files import is_dicom
@@ -106,7 +107,7 @@ def split_related(kind: str, body: bytes) -> list[bytes]:
             code="media-type-unsupported",
         )
     parts: list[list[bytes]] = []
-    callbacks: MultipartCallbacks = {
+    callbacks: Any = {
         "on_part_begin": lambda: parts.append([]),
         "on_part_data": lambda data, start, end: parts[-1].append(data[start:end]),
     }
