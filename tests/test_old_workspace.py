@@ -12,8 +12,9 @@ from core.data.labels import read_labels
 from core.models.checkpoint import list_checkpoints, read_checkpoint
 from core.review.database import open_store
 from core.review.label_revisions import find_revision, list_revisions, revision_table
+from core.review.reading_state import read_state
 from core.review.store import entries_table, list_reviewers, verdicts_table
-from core.review.walkthroughs import list_walkthroughs, read_position, read_walkthrough
+from core.review.walkthroughs import list_walkthroughs, read_walkthrough
 from core.scores.imports import imported_predictions, list_imported
 from core.scores.operating_points import find_point, read_points
 from core.scores.predictions import dataset_reference, read_predictions
@@ -95,7 +96,7 @@ def test_the_walkthrough_opens_in_its_newest_version(old):
     assert (walk.name, walk.author, walk.version, walk.made_from) == ("Monday", "Ana", 2, "missed studies")
     assert [case.study_id for case in walk.cases] == [STUDIES[1], STUDIES[0], STUDIES[2]]
     assert (walk.cases[0].stratum, walk.cases[0].probability) == ("errors", 0.5)
-    assert walk.cases[1].note == "look at the joint" and read_position(store, row.id).place == 2
+    assert walk.cases[1].note == "look at the joint" and read_state(store, walk).place == 2
 
 
 def test_the_label_revision_opens_and_its_file_is_unaltered(old):

@@ -36,6 +36,16 @@ def make(
         Path | None,
         typer.Option(metavar="FILE", help="Use these studies instead, one a line; a note may follow: study | note."),
     ] = None,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Hide label, score and others' verdicts until the lead reveals a case.")
+    ] = False,
+    alone_first: Annotated[
+        bool, typer.Option("--alone-first", help="Each reads all cases alone and blind before all read together.")
+    ] = False,
+    counts_only: Annotated[
+        bool, typer.Option("--counts-only", help="Show how many readers have answered, not who.")
+    ] = False,
+    seconds: Annotated[int, typer.Option(help="Time for a case in seconds (default: no limit).", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
     """Make a walkthrough of a model's errors, or of studies named in a file."""
@@ -43,6 +53,7 @@ def make(
 
     from core.data.index import read_dataset, read_index
     from core.review.store import open_store
+    from core.review.walkthroughs import ReadingPlan
     from core.scores.source import find_source
     from core.scores.view import View
     from core.workflows.walkthroughs import (
@@ -54,14 +65,16 @@ def make(
     )
 
     view = View(find_source(model, read_dataset(data)), split, bone, threshold=threshold)
+    plan = ReadingPlan(blind, alone_first, not counts_only, seconds)
     if studies:
         known = set(read_index(data)["study_id"])
-        made = make_walkthrough_of(open_store(), view, name, author, read_cases(studies.read_text("utf-8")), known)
+        cases_read = read_cases(studies.read_text("utf-8"))
+        made = make_walkthrough_of(open_store(), view, name, author, cases_read, known, plan)
     else:
         with progress_bar() as progress:
             candidates = candidates_of(view, outcome, progress)
         draw = Draw(cases, controls, at_random, seed)
-        made = make_walkthrough(open_store(), view, name, author, candidates, draw)
+        made = make_walkthrough(open_store(), view, name, author, candidates, draw, plan)
     print_result(asdict(made), as_json, f"{made.name}: {len(made.cases)} cases; made from: {made.made_from}")
 
 

@@ -161,8 +161,21 @@ def _check_schema(store: Store, connection: sql.Connection) -> None:
             "Use the version of Overread that wrote it. Nothing in it was changed.",
             code="database-version",
         )
-    for added in (tables.records, tables.boxes):
-        added.create(connection, checkfirst=True)
+    _add_what_is_newer(connection)
+
+
+def _add_what_is_newer(connection: sql.Connection) -> None:
+    """Add the tables, columns and indexes that a database of an earlier release lacks. Earlier releases ignore them."""
+    tables.metadata.create_all(connection)
+    write = connection.dialect.identifier_preparer
+    for column in tables.ADDED_COLUMNS:
+        table = column.table
+        if column.name not in {known["name"] for known in sql.inspect(connection).get_columns(table.name)}:
+            kind = column.type.compile(connection.dialect)
+            column_name = write.format_column(column)
+            connection.execute(sql.DDL(f"ALTER TABLE {write.format_table(table)} ADD COLUMN {column_name} {kind}"))
+    for index in tables.ADDED_INDEXES:
+        index.create(connection, checkfirst=True)
 
 
 def _check_place(store: Store) -> None:

@@ -105,7 +105,9 @@ def _undo(connection: sql.Connection, entry_id: str, reviewer: str, name: str) -
         raise OverreadError(
             f"The entry {entry_id} was already undone or replaced. Nothing was changed.", code="entry-superseded"
         )
-    same = ("dataset", "study_id", "kind", "given_label", "walkthrough_id", "score_visible", "label_visible")
+    same = (
+        "dataset", "study_id", "kind", "given_label", "walkthrough_id", "round", "score_visible", "label_visible",
+    )  # fmt: skip
     return insert_entry(
         connection,
         {
@@ -223,11 +225,18 @@ def verdicts_table(
 
 
 def entries_table(
-    store: Store, dataset: str = "", *, study_id: str = "", upto: int | None = None, after: int = 0
+    store: Store,
+    dataset: str = "",
+    *,
+    study_id: str = "",
+    walkthrough_id: str = "",
+    upto: int | None = None,
+    after: int = 0,
 ) -> pd.DataFrame:
     """Every entry in order, undos included, with `blind` and `read`. after: only later ones than this sequence."""
     query = _ENTRIES.where(_TABLE.c.sequence > after).order_by(_TABLE.c.sequence)
-    for column, value in ((_TABLE.c.dataset, dataset), (_TABLE.c.study_id, study_id)):
+    named = {"dataset": dataset, "study_id": study_id, "walkthrough_id": walkthrough_id}
+    for column, value in ((_TABLE.c[name], value) for name, value in named.items()):
         query = query.where(column == value) if value else query
     if upto is not None:
         query = query.where(_TABLE.c.sequence <= upto)

@@ -10,6 +10,7 @@ import pandas as pd
 from core.data.spreadsheet import guarded
 from core.metrics.intervals import FEWEST, Estimate, undefined, without_interval
 from core.review.agreement import latest_reads
+from core.review.cases import neutral_name
 from core.review.walkthroughs import Walkthrough
 
 COLUMNS = (
@@ -51,6 +52,18 @@ def summary_table(walkthrough: Walkthrough, verdicts: pd.DataFrame, studies: pd.
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def masked(table: pd.DataFrame, hidden: set[str]) -> pd.DataFrame:
+    """The table without all that gives away the cases that are still read blind: only place and bone stay."""
+    rows = table["study_id"].isin(hidden)
+    done = table.copy()
+    done.loc[rows, "study_id"] = done.loc[rows, "study_id"].map(neutral_name)
+    for name in ("label", "outcome", "stratum", "case_note", "reads", "adjudicated", "notes"):
+        done.loc[rows, name] = ""
+    done.loc[rows, ["score", "probability"]] = np.nan
+    done.loc[rows, "action"] = "not revealed yet"
+    return done
 
 
 def decisions(verdicts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -38,10 +38,12 @@ verdicts = sql.Table(
     sql.Column("walkthrough_id", sql.Text),
     sql.Column("created", sql.Text, nullable=False, index=True),
     sql.Column("supersedes", sql.Text, index=True),
+    sql.Column("round", sql.Text),
     sql.Index("verdicts_of_study", "dataset", "study_id"),
+    sql.Index("verdicts_of_walkthrough", "walkthrough_id"),
     sqlite_autoincrement=True,
 )
-# Added after version 1 was released. It is made in older databases when they are opened.
+# Where the findings are, as JSON.
 boxes = sql.Table(
     "verdict_boxes",
     metadata,
@@ -67,12 +69,50 @@ versions = sql.Table(
     sql.Column("author", sql.Text, nullable=False),
     sql.Column("created", sql.Text, nullable=False),
 )
-# Added after version 1 was released. It is made in older databases when they are opened.
 records = sql.Table(
     "walkthrough_records",
     metadata,
     sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
     sql.Column("record", sql.Text, nullable=False),
+)
+# The studies and films of a walkthrough as they were when it was made, as JSON.
+snapshots = sql.Table(
+    "walkthrough_snapshots",
+    metadata,
+    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
+    sql.Column("snapshot", sql.Text, nullable=False),
+)
+# Each step of the lead, with the state after it.
+steps = sql.Table(
+    "walkthrough_steps",
+    metadata,
+    sql.Column("sequence", sql.Integer, sql.Identity(), primary_key=True),
+    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), nullable=False, index=True),
+    sql.Column("kind", sql.Text, nullable=False),
+    sql.Column("lead", sql.Text, nullable=False),
+    sql.Column("place", sql.Integer, nullable=False),
+    sql.Column("study_id", sql.Text, nullable=False),
+    sql.Column("round", sql.Text, nullable=False),
+    sql.Column("when_answered", sql.Text, nullable=False),
+    sql.Column("since", sql.Text, nullable=False),
+    sql.Column("created", sql.Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+# What somebody will do after the meeting; closing one is a second row.
+actions = sql.Table(
+    "walkthrough_actions",
+    metadata,
+    sql.Column("sequence", sql.Integer, sql.Identity(), primary_key=True),
+    sql.Column("id", sql.Text, nullable=False),
+    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), nullable=False, index=True),
+    sql.Column("kind", sql.Text, nullable=False),
+    sql.Column("text", sql.Text, nullable=False),
+    sql.Column("owner", sql.Text, nullable=False),
+    sql.Column("due", sql.Text, nullable=False),
+    sql.Column("author", sql.Text, nullable=False),
+    sql.Column("created", sql.Text, nullable=False),
+    sql.UniqueConstraint("id", "kind"),
+    sqlite_autoincrement=True,
 )
 cases = sql.Table(
     "walkthrough_cases",
@@ -88,6 +128,7 @@ cases = sql.Table(
         ["walkthrough_id", "version"], ["walkthrough_versions.walkthrough_id", "walkthrough_versions.version"]
     ),
 )
+# Of versions before the steps; read where a walkthrough has none.
 positions = sql.Table(
     "walkthrough_positions",
     metadata,
@@ -129,3 +170,7 @@ revision_labels = sql.Table(
     sql.Column("verdict_ids", sql.Text, nullable=False),
     sql.ForeignKeyConstraint(["dataset", "number"], ["label_revisions.dataset", "label_revisions.number"]),
 )
+
+# Added to existing tables after version 1 was released.
+ADDED_COLUMNS = (verdicts.c.round,)
+ADDED_INDEXES = tuple(index for index in verdicts.indexes if index.name == "verdicts_of_walkthrough")

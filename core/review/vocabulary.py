@@ -29,6 +29,7 @@ READINGS = ("abnormal", "normal")
 SUBTYPES = ("fracture", "hardware", "degenerative", "other")
 CONFIDENCES = ("low", "medium", "high")
 KINDS = ("review", "adjudication")
+ROUNDS = ("alone", "together")  # of a walkthrough: each reader by themselves, then all with the lead
 READS = ("abnormal", "normal", "unreadable", "out_of_scope")
 NOTE_LIMIT, TEXT_LIMIT, NAME_LIMIT = 4_000, 1_000, 100  # characters
 _CHOICES = {
@@ -37,6 +38,7 @@ _CHOICES = {
     "subtype": SUBTYPES,
     "confidence": CONFIDENCES,
     "kind": KINDS,
+    "round": ROUNDS,
 }
 _TEXTS = ("id", "dataset", "study_id", "image_id", "view", "checkpoint", "walkthrough_id", "supersedes")
 
@@ -48,9 +50,10 @@ class Verdict:
     given_label: the study's label in the index, 1.0, 0.0 or None; entries never change it. kind: 'adjudication' for a
     third reader who decides between others. image_id, view: the radiograph that shows the finding. score_visible,
     label_visible: whether the reader could see them; a read without both was blind. checkpoint, threshold, score: the
-    model's, if it was shown. id: chosen by the caller, so that repeating a request does not add a second entry.
-    supersedes: the id of the reader's own earlier entry that this one replaces. boxes: where the finding is, as the
-    JSON text of `core.review.boxes`; None without any.
+    model's, if it was shown. walkthrough_id, round: the walkthrough it was entered in, and its round. id: chosen by the
+    caller, so that repeating a request does not add a second entry. supersedes: the id of the reader's own earlier
+    entry that this one replaces. boxes: where the finding is, as the JSON text of `core.review.boxes`; None without
+    any.
     """
 
     dataset: str
@@ -71,6 +74,7 @@ class Verdict:
     threshold: float | None = None
     score: float | None = None
     walkthrough_id: str | None = None
+    round: str | None = None
     supersedes: str | None = None
     boxes: str | None = None
     id: str = field(default_factory=lambda: str(uuid4()))

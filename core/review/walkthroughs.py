@@ -1,11 +1,10 @@
-"""Walkthroughs: named, ordered lists of cases with notes, the presenter's case, and the participants.
+"""Walkthroughs: named, ordered lists of cases with notes, how they are to be read, and the cases as they were then.
 
-A list is never changed in place: another order or note is a new version, and older versions are kept. Only the current
-places of presenter and participants are overwritten.
+A list is never changed in place: another order or note is a new version, and older versions are kept.
+`core.review.reading_state` has the lead's steps and the participants.
 """
 
 import json
-import time
 from dataclasses import asdict, dataclass, field
 from uuid import uuid4
 
@@ -19,7 +18,6 @@ from core.review.database import Store, transaction
 from core.review.store import register_reviewer, timestamp
 from core.review.vocabulary import NOTE_LIMIT, TEXT_LIMIT, checked_text
 
-PRESENT_SECONDS = 15.0  # a participant who has not reported for longer has left
 CASES_LIMIT = 5_000
 
 
@@ -34,8 +32,26 @@ class WalkthroughCase:
 
 
 @dataclass(frozen=True)
+class ReadingPlan:
+    """How a walkthrough is read, by everyone.
+
+    blind: label, score, outcome and others' verdicts are hidden until the lead reveals a case. alone_first: before
+    reading together, each reads all cases alone and blind. show_names: the readers who have answered are named, not
+    only counted. seconds: time for a case; 0 for no limit.
+    """
+
+    blind: bool = False
+    alone_first: bool = False
+    show_names: bool = True
+    seconds: int = 0
+
+
+@dataclass(frozen=True)
 class Walkthrough:
-    """The newest version of a list. record: the view it is read in and how it was drawn; {} for older walkthroughs."""
+    """The newest version of a list.
+
+    record: the view it is read in, how it was drawn and how it is read; {} for walkthroughs of early releases.
+    """
 
     id: str
     name: str
@@ -47,14 +63,10 @@ class Walkthrough:
     cases: tuple[WalkthroughCase, ...]
     record: dict = field(default_factory=dict, hash=False)
 
-
-@dataclass(frozen=True)
-class Position:
-    """The presenter's case. sequence grows with every move; place counts from 1."""
-
-    sequence: int
-    place: int
-    presenter: str
+    @property
+    def plan(self) -> ReadingPlan:
+        """How it is read; open and together where nothing else was chosen."""
+        return ReadingPlan(**self.record.get("reading", {}))
 
 
 def sample_cases(
@@ -82,8 +94,12 @@ def create_walkthrough(
     cases: list[WalkthroughCase],
     made_from: str = "",
     record: dict | None = None,
+    snapshot: dict | None = None,
 ) -> Walkthrough:
-    """Store a new walkthrough. OverreadError for a name that is taken or an invalid list."""
+    """Store a new walkthrough. OverreadError for a name that is taken or an invalid list.
+
+    record: JSON values for `Walkthrough.record`. snapshot: the studies as they are now, by `core.review.snapshots`.
+    """
     name = (checked_text((name or "").strip(), "name of the walkthrough", 200, needed=True)) or ""
     _check_cases(cases)
     with transaction(store, write=True) as connection:
@@ -101,6 +117,9 @@ def create_walkthrough(
         if record:
             values = {"walkthrough_id": row["id"], "record": json.dumps(record)}
             connection.execute(tables.records.insert().values(**values))
+        if snapshot:
+            values = {"walkthrough_id": row["id"], "snapshot": json.dumps(snapshot, allow_nan=False)}
+            connection.execute(tables.snapshots.insert().values(**values))
     return read_walkthrough(store, row["id"])
 
 
@@ -179,50 +198,6 @@ def read_walkthrough(store: Store, walkthrough_id: str) -> Walkthrough:
         cases=tuple(WalkthroughCase(*case) for case in found),
         record=json.loads(record) if record else {},
     )
-
-
-def move_presenter(store: Store, walkthrough_id: str, place: int, presenter: str) -> Position:
-    """Move the presenter, and everyone who follows, to a place in the list. The last to move is the presenter."""
-    table = tables.positions
-    own = table.c.walkthrough_id == walkthrough_id
-    with transaction(store, write=True) as connection:
-        before = connection.execute(sql.select(table.c.sequence).where(own)).scalar()
-        values = {"place": int(place), "presenter": presenter, "changed": timestamp(), "sequence": (before or 0) + 1}
-        if before is None:
-            connection.execute(table.insert().values(walkthrough_id=walkthrough_id, **values))
-        else:
-            connection.execute(table.update().where(own).values(**values))
-    return Position(values["sequence"], values["place"], presenter)
-
-
-def read_position(store: Store, walkthrough_id: str) -> Position | None:
-    """The presenter's place; None before anyone has presented."""
-    table = tables.positions
-    query = sql.select(table.c.sequence, table.c.place, table.c.presenter)
-    with transaction(store) as connection:
-        row = connection.execute(query.where(table.c.walkthrough_id == walkthrough_id)).first()
-    return Position(*row) if row else None
-
-
-def report_presence(store: Store, walkthrough_id: str, name: str, place: int, following: bool) -> None:
-    """Record that a participant is present, and at which case."""
-    table = tables.participants
-    own = (table.c.walkthrough_id == walkthrough_id) & (table.c.name == name)
-    values = {"place": int(place), "following": following, "seen": time.time()}
-    with transaction(store, write=True) as connection:
-        if connection.execute(table.update().where(own).values(**values)).rowcount == 0:
-            connection.execute(table.insert().values(walkthrough_id=walkthrough_id, name=name, **values))
-
-
-def participants_table(store: Store, walkthrough_id: str) -> pd.DataFrame:
-    """The participants present now: name, place, following."""
-    table = tables.participants
-    query = sql.select(table.c.name, table.c.place, table.c.following).where(
-        table.c.walkthrough_id == walkthrough_id, table.c.seen > time.time() - PRESENT_SECONDS
-    )
-    with transaction(store) as connection:
-        rows = connection.execute(query.order_by(table.c.name)).all()
-    return pd.DataFrame(rows, columns=["name", "place", "following"])
 
 
 def _add_version(connection, walkthrough_id: str, version: int, author: str, cases, made_from: str) -> None:

@@ -1,4 +1,4 @@
-"""Make a walkthrough: choose studies, mix in correctly classified ones, and store the view they are read in."""
+"""Make a walkthrough (choose studies, mix in correctly classified ones, store how they are read) and open it again."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -6,13 +6,27 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import pandas as pd
 
+from core.data.index import read_dataset, read_index
 from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
 from core.metrics.studies import study_table
+from core.review.cases import Cases, indexed_cases
 from core.review.database import Store
-from core.review.walkthroughs import Walkthrough, WalkthroughCase, create_walkthrough, sample_cases
+from core.review.snapshots import differences, snapshot_of
+from core.review.walkthroughs import (
+    ReadingPlan,
+    Walkthrough,
+    WalkthroughCase,
+    create_walkthrough,
+    list_walkthroughs,
+    read_walkthrough,
+    sample_cases,
+)
+from core.scores.imports import imported_predictions
 from core.scores.loading import split_scores
-from core.scores.view import ALL_BONES, View, changes_since
+from core.scores.predictions import read_predictions
+from core.scores.source import Source, source_of
+from core.scores.view import ALL_BONES, View, changes_since, view_from_record
 
 # What a user names -> the outcome in `outcome_table`, and its title on screen.
 OUTCOMES = {
@@ -101,13 +115,20 @@ def draw_cases(candidates: Candidates, draw: Draw) -> list[WalkthroughCase]:
 
 
 def make_walkthrough(
-    store: Store, view: View, name: str, author: str, candidates: Candidates, draw: Draw
+    store: Store,
+    view: View,
+    name: str,
+    author: str,
+    candidates: Candidates,
+    draw: Draw,
+    plan: ReadingPlan = ReadingPlan(),
 ) -> Walkthrough:
-    """Draw cases from the candidates and store them as a walkthrough with its view and its draw.
+    """Draw cases from the candidates and store them as a walkthrough with its view, its draw and how it is read.
 
     OverreadError for a name that is taken, an author that is missing, or a list without cases.
     """
-    record = {"view": view.record(), "draw": {"list": candidates.title, **asdict(draw.resolved(candidates))}}
+    drawn = {"list": candidates.title, **asdict(draw.resolved(candidates))}
+    record = {"view": view.record(), "draw": drawn, "reading": asdict(plan)}
     cases = draw_cases(candidates, draw)
     return _store(store, view, name, author, cases, f"{candidates.title}, {_words(view)}", record)
 
@@ -119,7 +140,13 @@ def read_cases(text: str) -> list[WalkthroughCase]:
 
 
 def make_walkthrough_of(
-    store: Store, view: View, name: str, author: str, cases: Sequence[WalkthroughCase], known: set[str]
+    store: Store,
+    view: View,
+    name: str,
+    author: str,
+    cases: Sequence[WalkthroughCase],
+    known: set[str],
+    plan: ReadingPlan = ReadingPlan(),
 ) -> Walkthrough:
     """Store studies that were typed by hand as a walkthrough. known: the studies of the data set.
 
@@ -132,23 +159,60 @@ def make_walkthrough_of(
             "Correct the list. Nothing was made.",
             code="studies-unknown",
         )
-    return _store(store, view, name, author, list(cases), "by hand", {"view": view.record(), "draw": None})
+    record = {"view": view.record(), "draw": None, "reading": asdict(plan)}
+    return _store(store, view, name, author, list(cases), "by hand", record)
 
 
-def changes_since_made(walkthrough: Walkthrough, view: View) -> list[str]:
-    """How a view differs from the one that a walkthrough was made in, one sentence each.
+def find_walkthrough(store: Store, data: str, name: str) -> Walkthrough:
+    """The walkthrough of this name on a data set. OverreadError lists the known names."""
+    known = list_walkthroughs(store, data).set_index("name")["id"]
+    if name not in known.index:
+        names = ", ".join(known.index[:10]) or "none"
+        raise OverreadError(
+            f"{data} has no walkthrough {name[:100]!r} (found: {names}). Choose one of these, or make it first.",
+            code="walkthrough-missing",
+        )
+    return read_walkthrough(store, known[name])
 
-    Empty if nothing differs, or if the walkthrough is from a version that stored no view.
+
+def own_view(walkthrough: Walkthrough, find: Callable[[str, str], Source]) -> View | None:
+    """The view that a walkthrough was made in, with its source as it is now; without a model where that is gone.
+
+    None for a walkthrough of an early release, which stored no view. find: (data, model) -> Source, or OverreadError.
     """
     if not walkthrough.record:
-        return []
+        return None
     made = walkthrough.record["view"]
-    if made["source"]["name"] != view.source.name:
-        return [f"Made with the scores of {made['source']['name']}; these are the scores of {view.source.name}."]
-    sentences = changes_since(made, view)
-    if made["threshold"] != view.threshold:
-        sentences.append(f"Made at threshold {made['threshold']:g}; the threshold is now {view.threshold:g}.")
-    return sentences
+    try:
+        return view_from_record(made, find)
+    except OverreadError:
+        return view_from_record(made, lambda data, model: source_of(None, read_dataset(data)))
+
+
+def cases_now(view: View, studies: Sequence[str] | None = None) -> Cases:
+    """The cases of a view's data set, of every split, with the scores that are stored now. studies: only these."""
+    source = view.source
+    index = read_index(source.data)
+    if source.kind == "imported":
+        scores = imported_predictions(source.model)
+    else:
+        scores = read_predictions(source.model, source.dataset) if source.model else None
+    if studies is not None:
+        index = index[index["study_id"].isin(studies)]
+        scores = None if scores is None else scores[scores["study_id"].isin(studies)]
+    return indexed_cases(index, scores, view.threshold)
+
+
+def changes_since_made(walkthrough: Walkthrough, view: View, then: Cases | None, now: Cases) -> list[str]:
+    """What differs since a walkthrough was made, one sentence each; empty if nothing does.
+
+    view: `own_view`. then: its stored cases, None if it stored none. now: the cases as they are now.
+    """
+    made = walkthrough.record["view"]["source"]
+    if made["name"] and not view.source.model:
+        return [f"The scores of {made['name']} are not here any more."]
+    sentences = changes_since(walkthrough.record["view"], view)
+    return sentences + (differences(then, now) if then is not None else [])
 
 
 def _store(store, view: View, name: str, author: str, cases, made_from: str, record: dict) -> Walkthrough:
@@ -156,7 +220,9 @@ def _store(store, view: View, name: str, author: str, cases, made_from: str, rec
         raise OverreadError(
             "A walkthrough needs an author. Type your name first, or pass --author.", code="author-missing"
         )
-    return create_walkthrough(store, view.source.data, name, author, cases, made_from, record)
+    studies = [case.study_id for case in cases]
+    snapshot = snapshot_of(cases_now(view, studies), studies)
+    return create_walkthrough(store, view.source.data, name, author, cases, made_from, record, snapshot)
 
 
 def _words(view: View) -> str:

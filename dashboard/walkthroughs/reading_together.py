@@ -1,155 +1,226 @@
-"""An open walkthrough: one reader presents; the others follow within a second, or go through the cases on their own."""
+"""An open walkthrough: one reader leads, the others follow within a second; or each reads alone first."""
 
 import time
 
-import pandas as pd
 import streamlit as st
 
 from core.errors import OverreadError
-from core.review import walkthroughs
+from core.review import reading_state
 from core.review.cases import neutral_name
-from core.review.walkthroughs import Position, Walkthrough
-from dashboard.shared import widgets
+from core.review.reading_state import ALONE, REVEAL, WHEN_ANSWERED, ReadingState
+from core.review.vocabulary import reviewer_key
+from core.review.walkthroughs import Walkthrough
+from dashboard.shared import address, widgets
+from dashboard.shared.address import Number
 from dashboard.shared.case import loader, reader_name
-from dashboard.shared.case.case_view import ReadingSession, draw_case
+from dashboard.shared.case.case_view import draw_case
+from dashboard.walkthroughs.opened import Opened
+from dashboard.walkthroughs.reading_status import Status, read_status, status_text
+from dashboard.walkthroughs.reveal import draw_reveal
 
-POLL_SECONDS = 1.0  # between two checks of the presenter's place
+POLL_SECONDS = 1.0  # between two looks at the lead's step
 REPORT_SECONDS = 5.0  # between two reports of the reader's own presence
 
 
-def draw_walkthrough(walkthrough: Walkthrough, session: ReadingSession) -> None:
-    """The case at the place in the address, the steps to the others, and the readers who are present."""
-    place, cases = _choose_place(walkthrough), len(walkthrough.cases)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        for label, step, shortcut in (("Previous", -1, "Left"), ("Next", 1, "Right")):
-            st.button(
-                label,
-                key=f"walk_{label.lower()}",
-                on_click=_go,
-                args=(walkthrough, place + step),
-                disabled=not 1 <= place + step <= cases,
-                shortcut=shortcut,
-            )
-        st.number_input(
-            "Case",
-            1,
-            cases,
-            key="place",
-            bind="query-params",
-            label_visibility="collapsed",
-            width=120,
-            on_change=_lead_to_chosen,
-            args=(walkthrough,),
-        )
-        st.markdown(f"of {cases:,}", width="content")
-        presenting = st.toggle(
-            "Present", key="presenting", disabled=not session.reader, on_change=_lead_to_chosen, args=(walkthrough,)
-        )
-        following = st.toggle("Follow", value=True, key="following", disabled=presenting) and not presenting
-    st.progress(place / cases)
-    _draw_presence(walkthrough, session.reader, place, following)
-    _draw_case_at(walkthrough, session, place, stay=presenting or (following and _has_presenter()))
+def draw_walkthrough(opened: Opened, reader: str) -> None:
+    """The case of this reader, the controls of the lead, and who is present and has answered."""
+    walkthrough, state = opened.walkthrough, st.session_state
+    status = read_status(loader.store(), walkthrough, reader)
+    with st.container(horizontal=True, vertical_alignment="center", key="walk_controls"):
+        follows = _draw_follow(status)
+        place = _choose_place(status, follows)
+        _draw_steps(walkthrough, status, place, follows)
+        study = walkthrough.cases[place - 1].study_id
+        hidden = status.state.hides(walkthrough, study)
+        _draw_lead_controls(walkthrough, status, study, hidden)
+    state["walk_seen"] = status.state.sequence
+    _draw_status(opened, reader, place, follows)
+    if not hidden and (status.state.finished or study in status.state.revealed):
+        draw_reveal(opened, status, study)
+    if error := state.pop("walk_error", None):
+        st.error(error)
+    stay = (status.leads and status.together) or follows
+    _draw_case_at(opened, status.state, place, reader, stay)
 
 
-def _draw_case_at(walkthrough: Walkthrough, session: ReadingSession, place: int, stay: bool) -> None:
-    case = walkthrough.cases[place - 1]
-    if case.note:
+def _draw_case_at(opened: Opened, state: ReadingState, place: int, reader: str, stay: bool) -> None:
+    walkthrough, case = opened.walkthrough, opened.walkthrough.cases[place - 1]
+    hidden = state.hides(walkthrough, case.study_id)
+    # A note may name what is to be found.
+    if case.note and not hidden:
         widgets.note(case.note)
-    if case.study_id not in session.cases.table.index:
+    if case.study_id not in opened.cases.table.index:
+        name = neutral_name(case.study_id) if hidden else case.study_id[:200]
         widgets.empty(
             f"Case {place} is not in {walkthrough.dataset} any more",
-            f"The data set was indexed again without {case.study_id[:200]!r}. Its verdicts are kept. Go to the next "
-            "case.",
+            f"The data set was indexed again without {name!r}. Its verdicts are kept. Go to the next case.",
         )
         return
-    listed = [listed.study_id for listed in walkthrough.cases]
     draw_case(
-        session,
+        opened.session(reader, hidden),
         case.study_id,
-        listed,
+        [listed.study_id for listed in walkthrough.cases],
         lambda name: _open_case(walkthrough, name),
         stay=stay,
         walkthrough_id=walkthrough.id,
+        round=state.round,
     )
 
 
+def _draw_follow(status: Status) -> bool:
+    """The switch of a reader who does not lead. Returns whether this page moves with the lead now."""
+    if not status.together or status.leads:
+        return False
+    wanted = st.toggle("Follow", value=True, key="following", help="Your page shows the case that the lead has opened.")
+    return bool(wanted and status.lead_present)
+
+
+def _draw_steps(walkthrough: Walkthrough, status: Status, place: int, follows: bool) -> None:
+    cases = len(walkthrough.cases)
+    for label, step, shortcut in (("Previous", -1, "Left"), ("Next", 1, "Right")):
+        st.button(
+            label,
+            key=f"walk_{label.lower()}",
+            on_click=_go,
+            args=(walkthrough, place + step),
+            disabled=follows or not 1 <= place + step <= cases,
+            shortcut=shortcut,
+        )
+    st.number_input(
+        "Case", 1, cases, key="place", bind="query-params", label_visibility="collapsed", width=120,
+        on_change=_go_to_chosen, args=(walkthrough,), disabled=follows,
+    )  # fmt: skip
+    st.markdown(f"of {cases:,}", width="content")
+
+
+def _draw_lead_controls(walkthrough: Walkthrough, status: Status, study: str, hidden: bool) -> None:
+    state, reader = status.state, status.reader
+    if not status.leads:
+        other = f" from {state.lead}" if state.lead and status.lead_present else ""
+        st.button(
+            f"Take the lead{other}" if state.lead else "Lead",
+            key="take_lead",
+            icon=":material/co_present:",
+            disabled=not reader,
+            on_click=_act,
+            args=(reading_state.take_lead, walkthrough),
+            help="Everyone who follows sees the case that you open." if reader else "Type your name first.",
+        )
+        return
+    if state.finished:
+        return
+    if state.round == ALONE:
+        st.button(
+            "Read together", key="read_together", type="primary", on_click=_act,
+            args=(reading_state.start_together, walkthrough),
+            help="Ends the round in which each reads alone, and opens the first case for everyone.",
+        )  # fmt: skip
+        return
+    if hidden or study not in state.revealed:
+        st.button(
+            "Reveal", key="reveal", type="primary", shortcut="V", on_click=_act,
+            args=(reading_state.reveal_case, walkthrough, study),
+            help="Shows label, score, map and everyone's verdicts to all.",
+        )  # fmt: skip
+    with st.popover("More", key="lead_more"):
+        st.segmented_control(
+            "When all have answered",
+            WHEN_ANSWERED,
+            default=state.when_answered,
+            required=True,
+            key="when_answered",
+            format_func=str.capitalize,
+            on_change=_choose_when_answered,
+            args=(walkthrough,),
+        )
+        st.button(
+            "Finish the reading", key="finish", on_click=_act, args=(reading_state.finish_reading, walkthrough),
+            help="Reveals every case. The minutes then have all figures.",
+        )  # fmt: skip
+
+
 @st.fragment(run_every=POLL_SECONDS)
-def _draw_presence(walkthrough: Walkthrough, reader: str, place: int, following: bool) -> None:
-    """Who presents and who is present. A follower's page moves to the presenter's case."""
-    state, store = st.session_state, loader.store()
+def _draw_status(opened: Opened, reader: str, place: int, follows: bool) -> None:
+    """Who leads, who has answered and the time, each second. A step of the lead runs the whole page again."""
+    state, store, walkthrough = st.session_state, loader.store(), opened.walkthrough
     try:
-        position = walkthroughs.read_position(store, walkthrough.id)
         if reader and time.monotonic() - state.get("walk_reported", 0) > REPORT_SECONDS:
             state["walk_reported"] = time.monotonic()
-            walkthroughs.report_presence(store, walkthrough.id, reader, place, following)
-        present = walkthroughs.participants_table(store, walkthrough.id)
+            reading_state.report_presence(store, walkthrough.id, reader, place, follows)
+        status = _react(read_status(store, walkthrough, reader), walkthrough)
     except OverreadError as error:
         widgets.note(str(error))
         return
-    if position and position.sequence > state.get("walk_seen", -1):
-        state["walk_seen"] = position.sequence
-        inside = 1 <= position.place <= len(walkthrough.cases)
-        if following and position.presenter != reader and inside and position.place != place:
-            state["walk_to"] = position.place
-            st.rerun()
-    presenter = position.presenter if position and position.presenter in set(present["name"]) else ""
-    state["walk_presented"] = bool(presenter)
-    widgets.note(presence_text(position, presenter, present))
+    if status.state.sequence != state.get("walk_seen") or status.lead_present != state.get("walk_lead_present"):
+        state["walk_lead_present"] = status.lead_present
+        st.rerun()
+    widgets.note(status_text(status, walkthrough, place))
 
 
-def presence_text(position: Position | None, presenter: str, present: pd.DataFrame) -> str:
-    """One line on the presenter and all present readers. presenter: '' where the last one has left."""
-    first = f"{presenter} presents case {position.place}. " if presenter else ""
-    readers = []
-    for row in present.itertuples(index=False):
-        if position and row.name == position.presenter:
-            readers.append(row.name)
-        else:
-            readers.append(f"{row.name} follows" if row.following else f"{row.name} at case {row.place}")
-    return first + ("Here: " + ", ".join(readers) + "." if readers else "No reader has typed a name yet.")
+def _react(status: Status, walkthrough: Walkthrough) -> Status:
+    """On the lead's page: reveal or go on once all have answered, if the lead wants that."""
+    state, store = status.state, loader.store()
+    study = walkthrough.cases[state.place - 1].study_id
+    waits = not status.leads or not status.together or state.finished or not status.all_answered(study)
+    if waits or state.when_answered == reading_state.WAIT:
+        return status
+    if state.when_answered == REVEAL:
+        if study not in state.revealed:
+            reading_state.reveal_case(store, walkthrough, status.reader, study)
+    elif state.place < len(walkthrough.cases):
+        reading_state.move_to(store, walkthrough, status.reader, state.place + 1, after=state.sequence)
+    return read_status(store, walkthrough, status.reader)
 
 
-def _has_presenter() -> bool:
-    return bool(st.session_state.get("walk_presented"))
-
-
-def _choose_place(walkthrough: Walkthrough) -> int:
-    """The place to draw: the presenter's, or else that of the address, limited to the list."""
-    state = st.session_state
+def _choose_place(status: Status, follows: bool) -> int:
+    """The place to draw: the lead's for who leads or follows, else that of this reader or of the address."""
+    state, walkthrough = st.session_state, status.walkthrough
     if state.get("walk_of") != walkthrough.id:
         state["walk_of"], state["walk_reported"] = walkthrough.id, 0
-        # A link with a place opens there; a follower moves with the presenter's next step.
-        linked = "place" in st.query_params
-        position = walkthroughs.read_position(loader.store(), walkthrough.id) if linked else None
-        state["walk_seen"] = position.sequence if position else -1
+        state.pop("walk_to", None)
     asked = state.pop("walk_to", None) or state.get("place")
+    if follows or (status.leads and status.together):
+        asked = status.state.place
+    cases = Number(1, len(walkthrough.cases), whole=True)
+    key = address.key("place", cases)
     if asked is None:
-        try:
-            asked = int(float(st.query_params.get("place", 1)))
-        except ValueError:
-            asked = 1
+        asked = address.value(key, cases) or 1
     state["place"] = min(max(int(asked), 1), len(walkthrough.cases))
+    state["walk_lead_present"] = status.lead_present
     return state["place"]
 
 
 def _go(walkthrough: Walkthrough, place: int) -> None:
+    """Open a case: for everyone if this reader leads the round together, else on this page only."""
+    store, reader = loader.store(), reader_name.reader_name()
     st.session_state["walk_to"] = place
-    _lead(walkthrough, place)
+    try:
+        state = reading_state.read_state(store, walkthrough)
+        if reader and state.round != ALONE and reviewer_key(state.lead) == reviewer_key(reader):
+            reading_state.move_to(store, walkthrough, reader, place)
+            reading_state.report_presence(store, walkthrough.id, reader, place, False)
+    except OverreadError as error:
+        st.session_state["walk_error"] = str(error)
 
 
-def _lead_to_chosen(walkthrough: Walkthrough) -> None:
-    _lead(walkthrough, int(st.session_state.get("place") or 1))
+def _go_to_chosen(walkthrough: Walkthrough) -> None:
+    _go(walkthrough, int(st.session_state.get("place") or 1))
 
 
-def _lead(walkthrough: Walkthrough, place: int) -> None:
-    """Move the followers to a place, if the reader presents."""
+def _act(step, walkthrough: Walkthrough, *more) -> None:
+    """A step of this reader: leading, revealing, starting a round, finishing."""
     reader = reader_name.reader_name()
-    if st.session_state.get("presenting") and reader:
-        try:
-            walkthroughs.move_presenter(loader.store(), walkthrough.id, place, reader)
-            walkthroughs.report_presence(loader.store(), walkthrough.id, reader, place, False)
-        except OverreadError as error:
-            st.session_state["verdict_error"] = str(error)
+    try:
+        step(loader.store(), walkthrough, reader, *more)
+        reading_state.report_presence(
+            loader.store(), walkthrough.id, reader, int(st.session_state.get("place") or 1), False
+        )
+    except OverreadError as error:
+        st.session_state["walk_error"] = str(error)
+
+
+def _choose_when_answered(walkthrough: Walkthrough) -> None:
+    _act(reading_state.choose_when_answered, walkthrough, st.session_state["when_answered"])
 
 
 def _open_case(walkthrough: Walkthrough, name: str) -> None:

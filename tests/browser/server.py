@@ -32,11 +32,12 @@ READY = """() => document.querySelector('[data-testid=stApp]')?.getAttribute('da
 
 
 @contextmanager
-def serve(home: Path) -> Iterator[str]:
-    """`streamlit run dashboard/Home.py` on a free port; yields its address and ends with its process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def serve(home: Path, port: int = 0, database: str = "") -> Iterator[str]:
+    """`streamlit run dashboard/Home.py` on a free port; yields its address and ends with its process.
+
+    port: a server that was stopped starts again at the same one. database: OVERREAD_DATABASE_URL.
+    """
+    port = port or free_port()
     command = [
         sys.executable,
         "-m",
@@ -53,7 +54,11 @@ def serve(home: Path) -> Iterator[str]:
     log = Path(home) / "server.log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            command, cwd=REPOSITORY, env={**os.environ, "OVERREAD_HOME": str(home)}, stdout=out, stderr=out
+            command,
+            cwd=REPOSITORY,
+            env={**os.environ, "OVERREAD_HOME": str(home), "OVERREAD_DATABASE_URL": database},
+            stdout=out,
+            stderr=out,
         )
     try:
         address = f"http://127.0.0.1:{port}"
@@ -62,6 +67,13 @@ def serve(home: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def wait_until_up(address: str, process: subprocess.Popen, log: Path, seconds: float = 60) -> None:

@@ -185,14 +185,24 @@ def test_a_walkthrough_is_made_from_the_list_with_correctly_classified_studies(w
     app.number_input(key="walk_cases").set_value(2).run()
     app.number_input(key="walk_controls").set_value(1).run()
     app.button(key="walk_make").click().run()
-    assert not app.exception and "Monday was made." in words(app)
+    assert not app.exception
     store = open_store()
     walk = walkthroughs.read_walkthrough(store, walkthroughs.list_walkthroughs(store, "demo")["id"].iloc[0])
     assert [case.study_id for case in walk.cases if case.stratum == "chosen"] == studies[:2]
     mixed = [case for case in walk.cases if case.stratum == "agreements"]
     assert len(mixed) == 1 and 0 < mixed[0].probability < 0.5
-    app.button(key="walk_make").click().run()
-    assert "already" in app.error[0].value
+    # It opens at once.
+    assert app.number_input(key="place").value == 1 and app.session_state["walk"] == "Monday"
+    again = open_page("errors")
+    again.text_input(key="reviewer").set_value("Ana").run()
+    again.text_input(key="walk_name").set_value("Monday").run()
+    again.button(key="walk_make").click().run()
+    assert "already" in again.error[0].value
+    # Without a name it gets one that says nothing of the outcome.
+    again.text_input(key="walk_name").set_value("").run()
+    again.button(key="walk_make").click().run()
+    names = set(walkthroughs.list_walkthroughs(store, "demo")["name"]) - {"Monday"}
+    assert len(names) == 1 and names.pop().startswith("All bones, ")
 
 
 def test_a_walkthrough_is_read_in_order_and_a_missing_case_gives_a_message(workspace, films):

@@ -14,11 +14,7 @@ from core.review.walkthroughs import (
     WalkthroughCase,
     create_walkthrough,
     list_walkthroughs,
-    move_presenter,
-    participants_table,
-    read_position,
     read_walkthrough,
-    report_presence,
     revise_walkthrough,
     sample_cases,
 )
@@ -54,19 +50,6 @@ def test_a_list_keeps_its_order_its_notes_and_its_older_versions(store):
     with refused("walkthrough-missing"):
         read_walkthrough(store, "nowhere")
     assert len(list_walkthroughs(store, "demo")) == 1
-
-
-def test_presenter_and_participants(store):
-    made = create_walkthrough(store, "demo", "Monday", "Ana", [WalkthroughCase("s0"), WalkthroughCase("s1")])
-    assert read_position(store, made.id) is None and participants_table(store, made.id).empty
-    first, second = move_presenter(store, made.id, 1, "Ana"), move_presenter(store, made.id, 2, "Ana")
-    assert read_position(store, made.id) == second and second.sequence > first.sequence
-    report_presence(store, made.id, "Ben", 1, True)
-    report_presence(store, made.id, "Ben", 2, False)
-    report_presence(store, made.id, "Ana", 2, False)
-    assert participants_table(store, made.id).to_dict("list") == {
-        "name": ["Ana", "Ben"], "place": [2, 2], "following": [False, False],
-    }  # fmt: skip
 
 
 def test_random_controls_correct_the_adjudicated_rates():

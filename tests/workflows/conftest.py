@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.__main__ import app
-from tests.dashboard.conftest import House, built, enter  # noqa: F401
+from tests.dashboard.conftest import House, built, enter, films  # noqa: F401
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The page and the command line write the same record: every workflow is done both ways and compared."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from core.review.walkthroughs import WalkthroughCase, create_walkthrough, list_w
 from core.scores.import_frame import Columns
 from core.scores.json_values import json_values
 from core.scores.operating_points import POINTS
-from core.scores.predictions import store_predictions
+from core.scores.predictions import read_predictions, store_predictions
 from core.scores.source import find_source
 from core.scores.verification_log import LOOKS
 from core.scores.view import View, changes_since, view_from_record
@@ -184,8 +185,31 @@ def test_opening_a_walkthrough_restores_the_view_it_was_made_in(own):
     assert not app.exception
     chosen = (app.selectbox(key="model").value, app.selectbox(key="split").value, app.slider(key="threshold").value)
     assert chosen == ("alpha", "valid", 0.4)
+    # The walkthrough keeps its own view, whatever is selected afterwards.
     app.slider(key="threshold").set_value(0.6).run()
-    assert "Made at threshold 0.4; the threshold is now 0.6." in words(app)
+    app.selectbox(key="model").set_value("beta").run()
+    assert not app.exception and "alpha" in words(app) and "threshold 0.400" in words(app)
+
+
+def test_a_walkthrough_shows_its_cases_as_they_were_and_as_they_are(own, films):
+    run_command("walkthrough", "make", "Monday", *ALPHA, "--cases", 2)
+    source = find_source("alpha", read_dataset("demo"))
+    app = open_page("walkthroughs", walk="Monday")
+    assert "Missed" in words(app) and "another score" not in words(app)
+    scores = read_predictions(source.model, source.dataset)
+    # The missed studies are found by the new scores, and their films would once have changed places.
+    store_predictions(scores.assign(logit=scores["logit"] + 9.0), source.model, source.dataset)
+    before = [film["src"] for film in films[-1]]
+    app = open_page("walkthroughs", walk="Monday")
+    assert "2 studies have another score." in words(app) and "Missed" in words(app)
+    app.segmented_control(key="when").set_value("As it is now").run()
+    assert not app.exception and "Found" in words(app) and "Missed" not in words(app)
+    assert [film["src"] for film in films[-1]] == before
+    # The scores can be gone altogether.
+    shutil.rmtree(own.checkpoints / "alpha")
+    app = open_page("walkthroughs", walk="Monday")
+    assert not app.exception and "The scores of alpha are not here any more." in words(app)
+    assert "Missed" in words(app)
 
 
 def test_a_record_says_what_has_changed_since(own):

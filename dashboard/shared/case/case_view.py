@@ -20,13 +20,24 @@ from dashboard.shared.selection import bone_name
 
 @dataclass(frozen=True)
 class ReadingSession:
-    """A reader and the cases to read. reader: '' while the name is unknown. second: the second model, if any."""
+    """A reader and the cases to read. reader: '' while the name is unknown. second: the second model, if any.
+
+    reference: whose scores the cases have, as stored with a verdict; by default those of the view. present_network:
+    whether they are of the network as it is now, so that its maps belong to them.
+    """
 
     view: View
     cases: Cases
     reader: str
     blind: bool
     second: Source | None = None
+    reference: str = ""
+    present_network: bool = True
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether maps may be shown: they give the score away, and need the network that gave it."""
+        return not self.blind and self.present_network and self.view.source.has_network
 
 
 def draw_case(
@@ -39,7 +50,7 @@ def draw_case(
 ) -> None:
     """Draw one case. After a verdict `open_case` gets the name of the next one in `listed`, unless `stay`.
 
-    entry_fields: more fields of `VerdictCase` (kind, walkthrough_id).
+    entry_fields: more fields of `VerdictCase` (kind, walkthrough_id, round).
     """
     view, blind = session.view, session.blind
     name_of = neutral_name if blind else str
@@ -58,7 +69,7 @@ def draw_case(
         _number(row["label"]),
         _number(row["score"]),
         view.threshold,
-        view.source.reference or None,
+        session.reference or view.source.reference or None,
         image_ids,
         blind,
         **entry_fields,
@@ -66,11 +77,13 @@ def draw_case(
     with right:
         next_name = None if stay or after is None else name_of(after)
         keys = verdict_panel.draw_verdict_panel(case, session.reader, next_name, open_case)
-        if not blind and view.source.has_network:
+        if session.has_maps:
             saliency_overlay.draw_saliency_button(study)
-    if not blind:
+    if session.has_maps:
         _draw_saliency_links(image_ids)
+    if not blind:
         similar_studies.draw_patient_studies(session.cases, study, view)
+    if session.has_maps:
         similar_studies.draw_similar_studies(view.source, study)
     if after:
         _load_ahead(session, after, study, ["ArrowRight", *keys])
@@ -85,7 +98,7 @@ def _draw_films(session: ReadingSession, study: str, files: pd.DataFrame) -> dic
         widgets.note(str(error))
         shown, image_ids = films_of_study(replace(dataset, phantom=False), files, session.view, session.blind)
     explanation = ""
-    if not session.blind and source.has_network and saliency_overlay.is_asked(study):
+    if session.has_maps and saliency_overlay.is_asked(study):
         shown, explanation = saliency_overlay.overlay_maps(shown, source, files)
     films.draw_films(shown, neutral_name(study))
     if explanation:

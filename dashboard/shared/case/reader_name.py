@@ -7,7 +7,7 @@ from core.review.vocabulary import reviewer_name
 from dashboard.shared import widgets
 from dashboard.shared.case import remembered_reader
 
-KEY = "reviewer"
+KEY, KEPT = "reviewer", "reviewer_kept"
 
 
 def draw_reader_field() -> str:
@@ -15,6 +15,9 @@ def draw_reader_field() -> str:
     if logged_in := _logged_in_name():
         widgets.note(f"Reader: {logged_in}")
         return logged_in
+    # Set again, since a page that opens another one by itself drops the state of its fields.
+    if known := st.session_state.get(KEY) or st.session_state.get(KEPT):
+        st.session_state[KEY] = known
     typed = st.text_input(
         "Your name",
         key=KEY,
@@ -24,7 +27,7 @@ def draw_reader_field() -> str:
         label_visibility="collapsed",
         width=210,
     )
-    reader = reader_name()
+    st.session_state[KEPT] = reader = reader_name()
     if not reader and typed and typed.strip():
         widgets.note("This name cannot be stored. Type another.")
     return reader
@@ -43,7 +46,7 @@ def reader_name() -> str:
 def recall_reader() -> None:
     """Store the typed name in the browser, or fetch the name stored there before. Draws nothing visible."""
     if not _logged_in_name():
-        typed = st.session_state.get(KEY) or ""
+        typed = st.session_state.get(KEY) or st.session_state.get(KEPT) or ""
         remembered_reader.remember_reader(typed, not typed, _use_stored_name)
 
 

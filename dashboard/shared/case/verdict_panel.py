@@ -43,6 +43,7 @@ class VerdictCase:
     image_ids: dict[str, str] = field(default_factory=dict)
     blind: bool = False
     walkthrough_id: str | None = None
+    round: str | None = None
     kind: str = "review"
 
 
@@ -171,6 +172,7 @@ def _enter_verdict(
         threshold=case.threshold,
         score=case.score,
         walkthrough_id=case.walkthrough_id,
+        round=case.round,
         id=press,
         **fields,
     )

@@ -1,12 +1,13 @@
 """The forms that make a walkthrough: from the list of the Errors page, or from typed studies."""
 
 from collections.abc import Callable
+from datetime import date
 
 import streamlit as st
 
 from core.errors import OverreadError
 from core.review.cases import Cases
-from core.review.walkthroughs import Walkthrough
+from core.review.walkthroughs import ReadingPlan, Walkthrough, list_walkthroughs
 from core.scores.view import View
 from core.workflows.walkthroughs import (
     Candidates,
@@ -16,18 +17,23 @@ from core.workflows.walkthroughs import (
     make_walkthrough_of,
     read_cases,
 )
-from dashboard.shared import widgets
 from dashboard.shared.case import loader, reader_name
+from dashboard.shared.selection import bone_name
 
 FIRST, AT_RANDOM = "the first of this list", "at random"
+OPEN, BLIND = "open", "blind until revealed"
+CASES = 10
 
 
 def draw_form_for_list(view: View, cases: Cases, listed: list[str], title: str) -> None:
     """The form for the listed studies, with correctly classified ones mixed in on request. title: the list's name."""
+    if name := st.session_state.pop("walk_open", ""):
+        # An empty mapping would clear the parameters of the selectors.
+        st.switch_page("walkthroughs/page.py", query_params={"walk": name})
     with st.popover("Make a walkthrough", icon=":material/groups:"):
-        st.text_input("Name", key="walk_name", max_chars=200)
+        _draw_name("walk_name", view)
         st.number_input(
-            f"Cases, of {len(listed):,} in this list", 1, len(listed), min(20, len(listed)), key="walk_cases"
+            f"Cases, of {len(listed):,} in this list", 1, len(listed), min(CASES, len(listed)), key="walk_cases"
         )
         st.segmented_control(
             "Which",
@@ -47,8 +53,9 @@ def draw_form_for_list(view: View, cases: Cases, listed: list[str], title: str) 
             help="Figures after reading only errors are too good. Correctly classified studies correct them; each is "
             "weighted by the inverse of its probability of being drawn.",
         )
+        _draw_plan("walk")
         st.button(
-            "Make walkthrough",
+            "Make and open",
             type="primary",
             key="walk_make",
             on_click=_make_from_list,
@@ -61,10 +68,11 @@ def draw_form_for_list(view: View, cases: Cases, listed: list[str], title: str) 
 def draw_form_for_typed_studies(view: View, cases: Cases) -> None:
     """The form for studies that are typed, one a line."""
     with st.expander("Make one from typed studies"):
-        st.text_input("Name", key="hand_name", max_chars=200)
+        _draw_name("hand_name", view)
         st.text_area("One study a line. A note may follow after a bar: study | note", key="hand_cases", height=140)
+        _draw_plan("hand")
         st.button(
-            "Make walkthrough",
+            "Make and open",
             type="primary",
             key="hand_make",
             on_click=_make_from_text,
@@ -73,32 +81,79 @@ def draw_form_for_typed_studies(view: View, cases: Cases) -> None:
 
 
 def draw_result() -> None:
-    """Whether the last attempt to make a walkthrough succeeded."""
+    """Why the last attempt to make a walkthrough failed."""
     if error := st.session_state.pop("walk_error", None):
         st.error(error)
-    if name := st.session_state.get("walk_made"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            widgets.note(f"{name} was made.")
-            st.page_link("walkthroughs/page.py", label="Open it", query_params={"walk": name})
+
+
+def default_name(view: View, taken: set[str], day: date) -> str:
+    """A name that is free and says nothing of the outcome, which a blind reader must not know: `Wrist, 27 Nov 2026`."""
+    name = f"{bone_name(view.bone)}, {day.day} {day:%b %Y}"
+    number = 2
+    while (found := name if number == 2 else f"{name} ({number - 1})") in taken:
+        number += 1
+    return found
+
+
+def _draw_name(key: str, view: View) -> None:
+    st.text_input("Name", key=key, max_chars=200, placeholder=_free_name(view))
+
+
+def _draw_plan(form: str) -> None:
+    """How everyone reads: what is hidden, one or two rounds, names, and time."""
+    st.segmented_control(
+        "Label, score and others' verdicts",
+        (OPEN, BLIND),
+        default=OPEN,
+        required=True,
+        key=f"{form}_mode",
+        help="Blind until revealed: nobody sees them, in any place of the page, until the lead reveals the case.",
+    )
+    st.toggle(
+        "Read alone first, then together",
+        key=f"{form}_alone",
+        help="In the first round each reads all cases alone and blind. What changes in the second round is kept.",
+    )
+    with st.expander("Names and time"):
+        st.toggle("Show who has answered", value=True, key=f"{form}_names", help="Else only how many.")
+        st.number_input("Seconds for a case; 0 for no limit", 0, 3600, 0, 30, key=f"{form}_seconds")
+
+
+def _plan(form: str) -> ReadingPlan:
+    state = st.session_state
+    return ReadingPlan(
+        state[f"{form}_mode"] == BLIND,
+        bool(state[f"{form}_alone"]),
+        bool(state[f"{form}_names"]),
+        int(state[f"{form}_seconds"]),
+    )
+
+
+def _free_name(view: View) -> str:
+    taken = set(list_walkthroughs(loader.store(), view.source.data)["name"])
+    return default_name(view, taken, date.today())
 
 
 def _make_from_list(view: View, candidates: Candidates) -> None:
     state = st.session_state
     draw = Draw(int(state["walk_cases"]), int(state["walk_controls"]), state["walk_which"] == AT_RANDOM)
-    _make(lambda author: make_walkthrough(loader.store(), view, state["walk_name"], author, candidates, draw))
+    name = state["walk_name"] or _free_name(view)
+    made = _make(lambda author: make_walkthrough(loader.store(), view, name, author, candidates, draw, _plan("walk")))
+    state["walk_open"] = made
 
 
 def _make_from_text(view: View, known: set[str]) -> None:
     state = st.session_state
-    cases = read_cases(state["hand_cases"])
-    _make(lambda author: make_walkthrough_of(loader.store(), view, state["hand_name"], author, cases, known))
+    cases, name = read_cases(state["hand_cases"]), state["hand_name"] or _free_name(view)
+    made = _make(lambda author: make_walkthrough_of(loader.store(), view, name, author, cases, known, _plan("hand")))
+    if made:
+        state["walk"] = made
 
 
-def _make(make: Callable[[str], Walkthrough]) -> None:
-    state = st.session_state
-    state["walk_made"] = ""
+def _make(make: Callable[[str], Walkthrough]) -> str:
+    """The name of the walkthrough that was made; '' where it failed."""
     try:
-        # Stays in the state, since the link must survive further runs of the page.
-        state["walk_made"] = make(reader_name.reader_name()).name
+        return make(reader_name.reader_name()).name
     except OverreadError as error:
-        state["walk_error"] = str(error)
+        st.session_state["walk_error"] = str(error)
+        return ""
