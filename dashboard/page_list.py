@@ -31,6 +31,7 @@ class Page:
 PAGES = (
     Page("overview", "Overview", ":material/home:", ""),
     Page("dataset", "Dataset", ":material/bar_chart:", "Data", needs_images=True),
+    Page("import_scores", "Import scores", ":material/upload_file:", "Data"),
     Page("audit", "Audit", ":material/fact_check:", "Data", needs_images=True),
     Page("augmentation", "Augmentation", ":material/tune:", "Data", needs_images=True),
     Page("runs", "Runs", ":material/show_chart:", "Model", needs_images=True, needs_network=True),

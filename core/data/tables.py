@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from core.data.spreadsheet import unguarded
 from core.errors import OverreadError, reason_of
 
 _DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "'|'", ",": "commas"}
+MOST_BYTES = 2 << 30  # of decompressed text
 _SAMPLE_ROWS, _SAMPLE_CHARACTERS = 500, 1 << 18
 _DAMAGE = (
     OSError, ValueError, TypeError, LookupError, RuntimeError, MemoryError, OverflowError, EOFError, zlib.error,
@@ -183,9 +185,13 @@ def _decoded(cell):
 def _decompressed(content: bytes, file: Path) -> bytes:
     if content.startswith(_COMPRESSED[".zip"]):
         return _unzipped(content, file)
-    for suffix, opened in ((".gz", gzip), (".bz2", bz2), (".xz", lzma)):
-        if content.startswith(_COMPRESSED[suffix]) or file.suffix.lower() == suffix:
-            return opened.decompress(content)
+    ending, packed = file.suffix.lower(), io.BytesIO(content)
+    if content.startswith(_COMPRESSED[".gz"]) or ending == ".gz":
+        return _bounded(gzip.open(packed), file)
+    if content.startswith(_COMPRESSED[".bz2"]) or ending == ".bz2":
+        return _bounded(bz2.open(packed), file)
+    if content.startswith(_COMPRESSED[".xz"]) or ending == ".xz":
+        return _bounded(lzma.open(packed), file)
     if file.suffix.lower() in (".zip", ".xlsx", ".xls", ".ods") or content.startswith(b"\xd0\xcf\x11\xe0"):
         raise _not_text(file)
     return content
@@ -196,10 +202,23 @@ def _unzipped(content: bytes, file: Path) -> bytes:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
             if len(names) == 1 and names[0] != "[Content_Types].xml":
-                return archive.read(names[0])
+                with archive.open(names[0]) as text:
+                    return _bounded(text, file)
     except (zipfile.BadZipFile, RuntimeError):
         pass
     raise _not_text(file)
+
+
+def _bounded(text: Any, file: Path) -> bytes:
+    """All of a decompressed text. OverreadError where it is longer than any table of radiographs."""
+    content = text.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise OverreadError(
+            f"{file} has more than {MOST_BYTES >> 30} GB when it is decompressed; expected a table of radiographs or "
+            "studies. Leave out columns that are not needed, or divide it.",
+            code="table-too-large",
+        )
+    return content
 
 
 def _not_text(file: Path) -> OverreadError:

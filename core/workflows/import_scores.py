@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock
 
 from core.data.datasets import read_dataset, study_label_counts
 from core.data.earlier_index import check_labels_kept
@@ -133,9 +134,21 @@ def prepare_import(
     return ImportPreview(frame, imported, (folder / DESCRIPTION).exists())
 
 
-def keep_import(preview: ImportPreview) -> ImportedScores:
-    """Store scores as they were prepared, in place of older scores of that name."""
-    return store_import(preview.frame, preview.imported)
+def keep_import(preview: ImportPreview, replace_earlier: bool = True) -> ImportedScores:
+    """Store scores as they were prepared. replace_earlier: in place of scores of that name.
+
+    OverreadError for a name that is taken, also where that happened since.
+    """
+    name = preview.imported.name
+    folder = imported_folder(name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{name}.lock")):
+        if (folder / DESCRIPTION).exists() and not replace_earlier:
+            raise OverreadError(
+                f"There are imported scores {name!r} already. Choose another --name, or replace them.",
+                code="name-taken",
+            )
+        return store_import(preview.frame, preview.imported)
 
 
 def first_figures(frame: pd.DataFrame) -> list[FirstFigures]:

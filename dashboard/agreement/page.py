@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.metrics.intervals import study_word
 from core.review.agreement import agreement_table, disagreements, latest_reads, pair_table
+from dashboard.agreement.import_verdicts import draw_import
 from dashboard.shared import clicks, scoring, selection, widgets
 from dashboard.shared.case import cards, loader, open_study, reader_name
 from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
@@ -46,6 +47,7 @@ def draw_case_or_tables(session: ReadingSession) -> None:
             return
         draw_agreement(verdicts, session.cases.table)
         draw_undecided(session, undecided)
+        draw_import(session.view.source.data)
 
 
 def draw_agreement(verdicts: pd.DataFrame, studies: pd.DataFrame) -> None:

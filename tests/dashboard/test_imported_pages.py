@@ -10,7 +10,7 @@ from core.paths import predictions_folder
 from core.scores.import_frame import Columns
 from core.scores.predictions import read_file
 from core.workflows.import_scores import import_scores
-from dashboard.page_list import page_named
+from dashboard.page_list import PAGES as RECORDS
 from tests.dashboard.conftest import PAGES, House, enter, open_page, words
 
 
@@ -33,7 +33,7 @@ def test_every_page_opens_with_scores_without_radiographs(imported, page):
     app = open_page(page, data="other (scores only)")
     assert not app.exception and len(app.title) == 1
     assert app.selectbox(key="data").value == "other (scores only)" and app.selectbox(key="model").value == "other"
-    assert ("has no radiographs" in words(app)) == page_named(page.capitalize()).needs_images
+    assert ("has no radiographs" in words(app)) == next(one for one in RECORDS if one.name == page).needs_images
 
 
 @pytest.mark.parametrize("page", PAGES)

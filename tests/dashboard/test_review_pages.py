@@ -256,6 +256,25 @@ def test_a_third_reader_decides_where_two_differ(workspace):
     assert "0 studies on which readers differ" in words(app)
 
 
+def test_verdicts_are_imported_with_the_report_of_their_join(workspace):
+    one, other = missed()[:2]
+    add_verdict(open_store(), Verdict("demo", one, "Ana", "true_miss", given_label=1.0))
+    rows = f"study_id,reviewer,verdict\n{one},Ben,label_wrong\n{other},Ben,true_miss\nnobody/1,Ben,true_miss\n"
+    app = open_page("agreement")
+    app.file_uploader[0].set_value(("reads.csv", rows.encode(), "text/csv")).run()
+    app.button(key="import_verdicts").click().run()
+    (said,) = [box.value for box in app.error]
+    assert "nobody/1" in said and "'Leave invalid rows out'" in said and "--" not in said
+    assert verdicts_table(open_store(), reviewer="Ben").empty
+    app.checkbox(key="verdicts_skip").check().run()
+    app.button(key="import_verdicts").click().run()
+    assert not app.exception and app.success[0].value == "2 entries imported, 0 known before, 1 row left out."
+    joins = next(table.value for table in app.dataframe if "Rows matched" in table.value).iloc[0]
+    assert (joins["Rows matched"], joins["Rows that match nothing"]) == (2, 1)
+    assert "1 study on which readers differ" in words(app)
+    assert sorted(verdicts_table(open_store(), reviewer="Ben")["study_id"]) == sorted([one, other])
+
+
 def test_planted_wrong_labels_are_ranked_and_corrected_in_a_revision(workspace):
     app = open_page("labels")
     assert not app.exception and "Suspicious labels" in words(app)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from core import jobs
 from core.audit.audit import audit_file
-from core.data.index import read_dataset
+from core.data.index import read_dataset, read_index
 from core.data.labels import read_labels
 from core.paths import predictions_folder
 from core.review import tables
@@ -263,3 +263,31 @@ def test_a_comparison_has_the_same_figures(own):
     by_command = run_command("compare", "alpha", "beta", *common)
     assert by_page.facts and json_values(by_page.facts) == {name: by_command[name] for name in by_page.facts}
     assert json_values(by_page.changed.to_dict("records")) == by_command["discordant"]
+
+
+def test_imported_scores_are_the_same_record(own, tmp_path):
+    """Percentages with labels of their own, matched to a data set by paths with another folder before them."""
+    known = read_index("demo")[["image_id", "label"]].assign(p=lambda frame: 100 * (0.3 + 0.4 * frame["label"]))
+    known["image_id"] = "elsewhere/" + known["image_id"]
+    known.rename(columns={"label": "truth"}).to_csv(tmp_path / "scores.csv", index=False)
+    app = open_page("import_scores")
+    app.segmented_control(key="scores_origin").set_value("On the server").run()
+    app.text_input[-1].set_value(str(tmp_path / "scores.csv")).run()
+    fields = {one.label: one for one in [*app.selectbox, *app.text_input, *app.checkbox, *app.multiselect]}
+    assert fields["Percentages"].value is True  # guessed
+    fields["Match to"].set_value("demo")
+    fields["Labels are of"].set_value("image")
+    fields["A study is abnormal if"].set_value("all")
+    fields["Name"].set_value("other")
+    app.run()
+    assert not press(app, "Keep these scores").exception
+    by_page = json.loads((own.home / "imported" / "other" / "imported.json").read_text())
+    frame = pd.read_parquet(own.home / "imported" / "other" / "predictions.parquet")
+    shutil.rmtree(own.home / "imported" / "other")
+    columns = ("--score", "p", "--label", "truth", "--image", "image_id", "--percent")
+    rule = ("--label-level", "image", "--study-rule", "all", "--data", "demo")
+    run_command("import-predictions", tmp_path / "scores.csv", "--name", "other", *columns, *rule)
+    by_command = json.loads((own.home / "imported" / "other" / "imported.json").read_text())
+    assert without(by_page, *TIMES) == without(by_command, *TIMES)
+    assert by_page["joins"][0]["matched"] == len(known) and by_page["label_level"] == "image"
+    pd.testing.assert_frame_equal(frame, pd.read_parquet(own.home / "imported" / "other" / "predictions.parquet"))
