@@ -1,4 +1,4 @@
-"""Commands for walkthroughs: walkthrough make, walkthrough list."""
+"""Commands for walkthroughs: walkthrough make, walkthrough list, walkthrough minutes."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from core.commands.console import Json, Name, print_result, progress_bar
+from core.plural import count_text
 
 walkthrough = typer.Typer(no_args_is_help=True, help="Lists of studies that readers go through together.")
 
@@ -87,3 +88,37 @@ def list_all(data: Name, as_json: Json = False) -> None:
     rows = list_walkthroughs(open_store(), data).to_dict("records")
     lines = [f"{row['name']}: {row['cases']} cases, by {row['author']} on {row['created'][:10]}" for row in rows]
     print_result({"walkthroughs": rows}, as_json, "\n".join(lines) or f"There is no walkthrough of {data}.")
+
+
+@walkthrough.command("minutes")
+def write_minutes(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the walkthrough.")],
+    data: Name,
+    out: Annotated[Path, typer.Option(help="HTML file to write; a CSV file is written beside it.")],
+    as_json: Json = False,
+) -> None:
+    """Write the minutes of a walkthrough: who was there, each case with its films and verdicts, and what changed."""
+    from core.data.index import read_dataset
+    from core.review.store import open_store
+    from core.scores.source import find_source
+    from core.workflows import minutes
+    from core.workflows.walkthroughs import find_walkthrough
+
+    store = open_store()
+    with progress_bar() as progress:
+        collected = minutes.collect_minutes(
+            store,
+            find_walkthrough(store, data, name),
+            lambda named, model: find_source(model, read_dataset(named)),
+            progress,
+        )
+    page, table = minutes.write_minutes(collected, out)
+    facts = {
+        "file": str(page),
+        "table": str(table),
+        "cases": len(collected.cases),
+        "hidden": collected.hidden,
+        "participants": list(collected.participants),
+    }
+    counts = f"{count_text(len(collected.cases), 'case')}, {count_text(len(collected.participants), 'participant')}"
+    print_result(facts, as_json, f"{counts}, in {page} and {table.name}")

@@ -1,13 +1,8 @@
-"""The summary of a walkthrough: its cases with the reads, adjudicated rates, as CSV and as one HTML file."""
-
-import csv
-import io
-from html import escape
+"""The summary of a walkthrough: its cases with the reads and what to do with their labels, and adjudicated rates."""
 
 import numpy as np
 import pandas as pd
 
-from core.data.spreadsheet import guarded
 from core.metrics.intervals import FEWEST, Estimate, undefined, without_interval
 from core.review.agreement import latest_reads
 from core.review.cases import neutral_name
@@ -95,40 +90,6 @@ def adjudicated_figures(table: pd.DataFrame, threshold: float, seed: int = 0) ->
     }
 
 
-def summary_csv(table: pd.DataFrame) -> str:
-    """The table as CSV that a spreadsheet can open safely."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(
-        ["" if cell != cell else guarded(cell) for cell in row] for row in table[list(COLUMNS)].itertuples(index=False)
-    )
-    return out.getvalue()
-
-
-def summary_html(walkthrough: Walkthrough, table: pd.DataFrame, figures: dict[str, Estimate], facts: list[str]) -> str:
-    """A self-contained HTML page; texts of readers and data sets are escaped."""
-    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in COLUMNS)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_shown(cell))}</td>" for cell in row) + "</tr>"
-        for row in table[list(COLUMNS)].itertuples(index=False)
-    )
-    lines = "".join(f"<li>{escape(fact)}</li>" for fact in [*facts, *[_figure(*item) for item in figures.items()]])
-    actions = table["action"].value_counts()
-    counts = "".join(f"<li>{escape(name)}: {count}</li>" for name, count in actions.items() if name)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(walkthrough.name)}</title>'
-        "<style>body{font:15px/1.45 system-ui,sans-serif;margin:2rem;color:#1a222d}table{border-collapse:collapse;"
-        "font-size:.85rem}td,th{border:1px solid #d3dae2;padding:.3rem .5rem;text-align:left;vertical-align:top;"
-        "overflow-wrap:anywhere;max-width:22rem;white-space:pre-wrap}</style>"
-        f"<h1>{escape(walkthrough.name)}</h1><p>{escape(walkthrough.dataset)}, {len(table)} cases, made by "
-        f"{escape(walkthrough.author)} on {escape(walkthrough.created[:10])}"
-        f"{escape(': ' + walkthrough.made_from if walkthrough.made_from else '')}. For research use only.</p>"
-        f"<ul>{lines}</ul><h2>Actions</h2><ul>{counts}</ul>"
-        f"<h2>Cases</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></html>"
-    )
-
-
 def _action(indexed: bool, readers: int, adjudicated: str, label: float | None) -> str:
     if not indexed:
         return "no longer in the index"
@@ -158,15 +119,3 @@ def _weighted(right, among, weight, strata, word: str, seed: int) -> Estimate:
         found = np.where(below > 0, drawn @ (weight * right * among) / below, np.nan)
     low, high = np.nanpercentile(found, [2.5, 97.5])
     return Estimate(value, float(low), float(high), count)
-
-
-def _figure(name: str, estimate: Estimate) -> str:
-    words = name.replace("_unweighted", ", not weighted").replace("_", " ").capitalize() + ", adjudicated"
-    if estimate.value != estimate.value:
-        return f"{words}: {estimate.why}"
-    interval = f" ({100 * estimate.low:.1f}-{100 * estimate.high:.1f})" if estimate.low == estimate.low else ""
-    return f"{words}: {100 * estimate.value:.1f}%{interval}, n = {estimate.n}"
-
-
-def _shown(cell) -> str:
-    return "" if cell != cell else f"{cell:.3f}" if isinstance(cell, float) else str(cell)

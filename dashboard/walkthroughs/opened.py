@@ -45,7 +45,7 @@ def open_walkthrough(walkthrough: Walkthrough, selected: View) -> Opened:
 
     selected: used for walkthroughs of early releases, which stored no view.
     """
-    view = own_view(walkthrough, _find)
+    view = own_view(walkthrough, find_source)
     if view is None:
         widgets.note("This walkthrough is of an early release, which stored no scores: it shows the selected ones.")
         return Opened(walkthrough, selected, loader.all_studies(selected), selected.source.reference)
@@ -74,7 +74,8 @@ def own_words(opened: Opened) -> list[str]:
     return [name or "no model", view.split, f"{point}threshold {view.threshold:.3f}"]
 
 
-def _find(data: str, name: str) -> Source:
+def find_source(data: str, name: str) -> Source:
+    """The scores of this name on a data set. OverreadError where there are none."""
     found = loaders.sources(loaders.datasets()[data]).get(name)
     if found is None:
         raise OverreadError(f"{data} has no scores of {name!r}.", code="source-unknown")

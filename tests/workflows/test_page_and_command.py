@@ -14,6 +14,7 @@ from core.data.labels import read_labels
 from core.paths import predictions_folder
 from core.review import tables
 from core.review.database import transaction
+from core.review.reading_state import reveal_case, take_lead
 from core.review.store import add_verdict, open_store
 from core.review.vocabulary import Verdict
 from core.review.walkthroughs import WalkthroughCase, create_walkthrough, list_walkthroughs, read_walkthrough
@@ -25,10 +26,12 @@ from core.scores.source import find_source
 from core.scores.verification_log import LOOKS
 from core.scores.view import View, changes_since, view_from_record
 from core.workflows.import_scores import import_scores
+from core.workflows.walkthroughs import find_walkthrough
 from dashboard.calibration import loader as calibration_loader
 from dashboard.compare import loader as compare_loader
 from dashboard.shared import loaders
 from tests.dashboard.conftest import made_up_scores, open_page, words
+from tests.refusals import refused
 from tests.workflows.conftest import run_command
 
 ALPHA = ("--model", "alpha", "--data", "demo", "--author", "Ana")
@@ -210,6 +213,34 @@ def test_a_walkthrough_shows_its_cases_as_they_were_and_as_they_are(own, films):
     app = open_page("walkthroughs", walk="Monday")
     assert not app.exception and "The scores of alpha are not here any more." in words(app)
     assert "Missed" in words(app)
+
+
+def test_minutes_are_the_same_file_and_have_only_who_was_there(own, tmp_path):
+    run_command("walkthrough", "make", "Monday", *ALPHA, "--cases", 2, "--blind")
+    store, walk = open_store(), stored("Monday")
+    first, second = (case.study_id for case in walk.cases)
+    for reader, study, walkthrough_id in (("Ben", first, walk.id), ("Stranger", first, None)):
+        add_verdict(store, Verdict("demo", study, reader, reading="normal", walkthrough_id=walkthrough_id))
+    take_lead(store, walk, "Ana")
+    reveal_case(store, walk, "Ana", first)
+    app = open_page("walkthroughs", walk="Monday", part="Summary")
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.text_input(key="action_text").set_value("Ask <b>again</b>")
+    app.text_input(key="action_owner").set_value("Ben")
+    press(app, "Add")
+    # Of the case that is still read blind, nothing is shown but its place.
+    assert first in words(app) and second not in words(app) and "1 case not revealed yet" in words(app)
+    app.button(key="minutes").click().run()
+    assert not app.exception
+    facts = run_command("walkthrough", "minutes", "Monday", "--data", "demo", "--out", tmp_path / "minutes.html")
+    page, table = (tmp_path / name for name in ("minutes.html", "minutes.csv"))
+    assert app.session_state["minutes_made"] == (walk.id, page.read_text(), table.read_text())
+    assert (facts["cases"], facts["hidden"], facts["table"]) == (1, 1, str(table))
+    text = page.read_text()
+    assert "Stranger" not in text and "Ben" in facts["participants"] and "Ask &lt;b&gt;again" in text
+    assert second not in text and text.count("data:image/jpeg;base64,") >= 1
+    with refused("walkthrough-missing", "'Friday'", "Monday"):
+        find_walkthrough(store, "demo", "Friday")
 
 
 def test_a_record_says_what_has_changed_since(own):
