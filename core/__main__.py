@@ -13,6 +13,7 @@ from core.commands import (
     checkpoints,
     compare,
     data,
+    download,
     explain,
     review,
     scores,
@@ -27,6 +28,7 @@ from core.errors import OverreadError
 COMMANDS = (
     data.phantom,
     data.index,
+    download.download,
     cache.cache,
     audit.audit,
     training.train,

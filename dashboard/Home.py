@@ -47,12 +47,13 @@ def main() -> None:
         page.run()
     address.check_path([record.name for record in PAGES])
     with widgets.guarded():
-        if not loaders.choosable():
+        wanted = page_named(page.title)
+        if wanted.needs_data and not loaders.choosable():
             first_start.make_demo()
         with loaders.one_look():
-            view = selection.draw(page)
+            view = selection.draw(page) if loaders.choosable() else None
             address.draw_notes()
-            if why := selection.unavailable(page_named(page.title), view):
+            if view and (why := selection.unavailable(wanted, view)):
                 widgets.heading(page.title, None)
                 widgets.empty("Not for these scores", why)
             else:

@@ -11,7 +11,8 @@ class Page:
     """One page. `name` is its folder below `dashboard/` and its address.
 
     needs_images: it shows radiographs, so it cannot open scores without radiographs. needs_network: it runs a network,
-    so it cannot open imported scores. needs_scores: it evaluates stored scores.
+    so it cannot open imported scores. needs_scores: it evaluates stored scores. needs_data: it is about the chosen data
+    set, so it cannot open before there is one.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Page:
     needs_images: bool = False
     needs_network: bool = False
     needs_scores: bool = False
+    needs_data: bool = True
 
     @property
     def path(self) -> str:
@@ -30,6 +32,7 @@ class Page:
 
 PAGES = (
     Page("overview", "Overview", ":material/home:", ""),
+    Page("add_data", "Add data", ":material/add_photo_alternate:", "Data", needs_data=False),
     Page("dataset", "Dataset", ":material/bar_chart:", "Data", needs_images=True),
     Page("import_scores", "Import scores", ":material/upload_file:", "Data"),
     Page("audit", "Audit", ":material/fact_check:", "Data", needs_images=True),

@@ -60,6 +60,10 @@ def index(
     label_level: LabelLevel = "",
     study_rule: StudyRule = "",
     table: Annotated[str, typer.Option(help="The table that lists the radiographs, where a folder has several.")] = "",
+    guess_columns: Annotated[
+        bool,
+        typer.Option("--guess-columns", help="Take columns of other names by their likeness, and say which."),
+    ] = False,
     new: Annotated[bool, typer.Option("--new", help="Refuse a name that a data set has already.")] = False,
     preview: Annotated[
         bool,
@@ -95,6 +99,7 @@ def index(
         folds,
         seed,
         table,
+        guess_columns,
         new,
     )
     with progress_bar() as progress:

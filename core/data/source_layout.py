@@ -61,10 +61,11 @@ class SourceLayout:
 
 @dataclass(frozen=True)
 class TableColumns:
-    """The columns of a table, its first rows as text, and {our name: its name} as guessed."""
+    """The columns of a table, its first rows as text, and {our name: its name} as known, and as guessed beyond that."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    known: dict[str, str] = field(default_factory=dict)
     guess: dict[str, str] = field(default_factory=dict)
 
 
@@ -101,7 +102,7 @@ def table_columns(file: Path, most_bytes: int = 256 << 20) -> TableColumns:
     table = read_table(file)
     columns = tuple(map(str, table.frame.columns))
     rows = tuple(tuple(map(str, row)) for row in table.frame.head(5).itertuples(index=False))
-    return TableColumns(columns, rows, guess_columns(table))
+    return TableColumns(columns, rows, known_columns(table), guess_columns(table))
 
 
 def check_rows(file: Path, most: int = 1_000_000) -> None:
@@ -121,13 +122,19 @@ def check_rows(file: Path, most: int = 1_000_000) -> None:
         )
 
 
+def known_columns(table: Table) -> dict[str, str]:
+    """{our name: the table's} for the columns that `core.data.manifest` finds by itself."""
+    found = {name: table.find(*names) for name, names in NAMES.items()}
+    return {name: column for name, column in found.items() if column}
+
+
 def guess_columns(table: Table) -> dict[str, str]:
     """{our name: the table's} for the columns that `core.data.manifest` would not find by itself."""
     columns, found = list(map(str, table.frame.columns)), {}
-    known = {name: next((own for own in names if table.find(own)), None) for name, names in NAMES.items()}
-    taken = {table.find(own) for own in known.values() if own}
+    known = known_columns(table)
+    taken = set(known.values())
     for name, guesses in _GUESSES.items():
-        if known[name]:
+        if name in known:
             continue
         free = [column for column in columns if column not in taken]
         match = next(

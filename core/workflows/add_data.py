@@ -25,7 +25,7 @@ from core.data.index import IndexResult, SourceTables, build_index, write_datase
 from core.data.joins import JoinReport, check_differences
 from core.data.label_levels import LabelRule
 from core.data.notes import Note
-from core.data.source_layout import find_layout
+from core.data.source_layout import SourceLayout, check_rows, find_layout, table_columns
 from core.data.uploads import packed_upload, upload_folder
 from core.errors import OverreadError
 from core.schema import bone_order
@@ -48,11 +48,12 @@ _SHOWN = 50  # entries of each list of problems in a preview
 
 @dataclass(frozen=True)
 class Prepared:
-    """A source that was read, ready to be written as a data set. kind: one of `source_layout.KINDS`."""
+    """A source that was read, ready to be written as a data set. columns: {our name: the table's}, also as guessed."""
 
     request: DataRequest
     indexed: IndexResult
-    kind: str
+    layout: SourceLayout
+    columns: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Preview:
     """
 
     kind: str
+    columns: dict[str, str]
     radiographs: int
     studies: int
     patients: int
@@ -80,11 +82,19 @@ class Preview:
 def prepare(request: DataRequest, progress: Progress | None = None) -> Prepared:
     """Unpack and read a source, without writing a data set."""
     refuse_taken(request)
-    source, kind, labels, notes = _located(request, progress)
+    layout, notes = _located(request, progress)
+    source, columns = layout.source, dict(request.columns)
+    if request.new and layout.table:
+        check_rows(layout.table)
+    if request.guess_columns and layout.kind == "manifest" and layout.table:
+        guess = {ours: theirs for ours, theirs in table_columns(layout.table).guess.items() if ours not in columns}
+        columns |= guess
+        named = ", ".join(f"{ours} is {theirs!r}" for ours, theirs in guess.items())
+        notes = [*notes, *([Note(f"columns taken by their likeness: {named}", "columns-guessed")] if guess else [])]
     rule = LabelRule(request.label_level, request.study_rule)
     tables = SourceTables(
-        request.columns,
-        labels,
+        columns,
+        layout.labels,
         check_differences(request.match_ignoring),
         request.allow_unmatched,
         rule,
@@ -96,7 +106,7 @@ def prepare(request: DataRequest, progress: Progress | None = None) -> Prepared:
         keep_facts(request.name, source, indexed.facts)
     before = earlier_labels(request.name)
     kept = check_labels_kept(indexed.frame, before, f"the earlier index {request.name}", request.allow_lost_labels)
-    return Prepared(request, replace(indexed, notes=[*indexed.notes, *notes, *kept]), kind)
+    return Prepared(request, replace(indexed, notes=[*indexed.notes, *notes, *kept]), layout, columns)
 
 
 def commit(prepared: Prepared) -> Dataset:
@@ -121,7 +131,8 @@ def preview_of(prepared: Prepared) -> Preview:
             splits.append({"split": split, "patients": rows["patient_id"].nunique(), **_counts(rows)})
     problems = {kind: _listed(getattr(indexed, kind)) for kind in PROBLEMS}
     return Preview(
-        kind=prepared.kind,
+        kind="fracatlas" if prepared.layout.kind == "fracatlas" else indexed.kind,
+        columns=prepared.columns,
         radiographs=len(frame),
         studies=frame["study_id"].nunique(),
         patients=frame["patient_id"].nunique(),
@@ -138,26 +149,32 @@ def preview_of(prepared: Prepared) -> Preview:
     )
 
 
-def _located(request: DataRequest, progress: Progress | None) -> tuple[Path, str, Path | None, list[Note]]:
-    """The source that is indexed, its kind, the table of labels beside it, and notes. A zip is unpacked first."""
+def _located(request: DataRequest, progress: Progress | None) -> tuple[SourceLayout, list[Note]]:
+    """What is at the source, and notes. A zip is unpacked first."""
     source = Path(request.source)
     packed = source.is_file() and is_zip(source)
     place = _unpacked(request, progress) if packed or not source.exists() else source
-    labels = Path(request.labels) if request.labels else None
-    unusual = place.is_dir() and not labels and not request.table and not packed
-    if unusual and (place / "labels.csv").is_file():
-        return place, "manifest", None, []  # `build_index` itself knows such a folder
+    layout = _layout(place, request)
+    if request.labels:
+        layout = replace(layout, labels=Path(request.labels))
+    if layout.kind != "fracatlas":
+        return layout, []
+    notes = fracatlas.write_manifest(layout.source)
+    return replace(layout, source=layout.source / fracatlas.MANIFEST), notes
+
+
+def _layout(place: Path, request: DataRequest) -> SourceLayout:
+    """The layout of a place. Where it is none of those known, the place itself: `build_index` says what it lacks."""
     if not place.exists():
-        return place, "manifest", labels, []  # `build_index` says that it does not exist
+        return SourceLayout(place, "manifest")
     try:
-        layout = find_layout(place, place / request.table if request.table else None)
+        found = find_layout(place, place / request.table if request.table else None)
     except OverreadError as error:
-        if error.code == "source-not-recognised" or (error.code == "table-open" and labels):
-            return place, "dicom", labels, []
+        if error.code == "source-not-recognised" or (error.code == "table-open" and request.labels):
+            return SourceLayout(place, "dicom")
         raise
-    if layout.kind == "fracatlas":
-        return layout.source / fracatlas.MANIFEST, "fracatlas", labels, fracatlas.write_manifest(layout.source)
-    return layout.source, layout.kind, labels or layout.labels, []
+    # The folder itself, as earlier indexes of it were made: they keep their splits only if the source is the same.
+    return replace(found, source=place) if found.source == place / "labels.csv" else found
 
 
 def _unpacked(request: DataRequest, progress: Progress | None) -> Path:

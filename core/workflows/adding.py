@@ -90,6 +90,13 @@ def unfinished() -> list[DataRequest]:
     return found
 
 
+def lately_added(most: int = 5) -> list[str]:
+    """Names of the data sets that were added last, the newest first."""
+    added = [job for job in jobs.list_jobs() if job.kind in ("index", "download") and job.state == "done"]
+    done = [job for job in added if not job.arguments.get("preview")]
+    return list(dict.fromkeys(job.arguments["name"] for job in done))[:most]
+
+
 def discard(name: str) -> None:
     """Stop the job of an unfinished data set, and remove its upload and all that was kept for it."""
     job = find_job(name)

@@ -17,10 +17,10 @@ from core.paths import checked_name, home, write_atomically
 
 @dataclass(frozen=True)
 class DataRequest:
-    """What is to be indexed, and how; each field but the last two is an option of `python -m core index`.
+    """What is to be indexed, and how; each field is an option of `python -m core index`.
 
     source: a folder, a table or a zip. columns: {our name: the table's}. table: one of several tables at the source,
-    as a path below it. new: refuse a name that exists.
+    as a path below it. guess_columns: take columns of other names by their likeness. new: refuse a name that exists.
     """
 
     source: str
@@ -36,6 +36,7 @@ class DataRequest:
     folds: int = 10
     seed: int = 0
     table: str = ""
+    guess_columns: bool = False
     new: bool = False
 
 

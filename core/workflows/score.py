@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from core import jobs
+from core.errors import OverreadError
 from core.scores.decisions import write_decisions
 from core.scores.loading import split_scores
 from core.scores.operating_points import OperatingPoint
@@ -42,10 +44,36 @@ def score(
     tta: "AugmentedDraws | None" = None,
     point: OperatingPoint | None = None,
 ) -> ScoringResult:
-    """Score the data set of a checkpoint's source and store the scores.
+    """Score the data set of a checkpoint's source and store the scores: a job that every page can see and stop.
 
     splits: by default every split but those the checkpoint learned from. out: by default in the workspace. Needs torch.
+    Nothing is stored if it is stopped. OverreadError where another process scores this data set with this checkpoint.
     """
+    with jobs.at_work("score", _arguments(source, splits), source.record()) as reporter:
+        return _score(source, splits, jobs.stoppable(reporter, progress), device, out, tta, point)
+
+
+def enqueue_scoring(source: Source, splits: list[str] | None = None) -> jobs.Job:
+    """Queue `python -m core predict`. OverreadError where a job scores this data set with this checkpoint already."""
+    return jobs.enqueue("score", _arguments(source, splits), source.record())
+
+
+def find_scoring_job(source: Source) -> jobs.Job | None:
+    """The newest job that scores this index with these weights, running or ended; None without one."""
+    return jobs.find("score", digest=source.digest, index_hash=source.index_hash)
+
+
+def _arguments(source: Source, splits: list[str] | None) -> dict:
+    if source.kind != "checkpoint" or not source.dataset:
+        raise OverreadError(
+            f"{source.name or 'No model'} on {source.data or 'no data set'} cannot be scored; expected a checkpoint "
+            "and a data set with radiographs. Choose both.",
+            code="nothing-to-score",
+        )
+    return {"checkpoint": str(source.folder), "data": source.data, "splits": list(splits or ())}
+
+
+def _score(source: Source, splits, progress, device: str, out: Path | None, tta, point) -> ScoringResult:
     from core.scores.predict import predict
 
     checkpoint, dataset = source.model, source.dataset

@@ -8,8 +8,10 @@ import streamlit as st
 from core.errors import OverreadError
 from core.scores.source import Source
 from core.scores.view import View
+from core.workflows.score import enqueue_scoring, find_scoring_job
 from dashboard.shared import loaders, study_tables, widgets
 from dashboard.shared.case import loader
+from dashboard.shared.job_status import draw_job
 from dashboard.shared.selection import bone_name
 
 
@@ -84,17 +86,20 @@ def offer_scoring(source: Source) -> None:
         f"Score its {len(loaders.index(source.dataset)):,} radiographs now, or in a terminal:",
         f"python -m core predict {shlex.quote(source.name)} --data {shlex.quote(source.data)}",
     )
-    if st.button("Score now", type="primary", key="score_now"):
-        score_now(source)
-        st.rerun()
+    draw_scoring(source, "Score now", "score_now")
 
 
-def score_now(source: Source) -> None:
-    """Score a data set, with progress, and store the scores."""
-    advance = widgets.progress("Loading the network")
-    from core.workflows.score import score
-
-    def progress(done: int, total: int, message: str) -> None:
-        advance(done / max(total, 1), f"{message}: {done:,} of {total:,}")
-
-    score(source, progress=progress)
+def draw_scoring(source: Source, label: str, key: str) -> None:
+    """Draw the job that scores a source, and the button that queues one."""
+    active = draw_job(
+        lambda: find_scoring_job(source),
+        lambda job: f"Scoring {source.data} with {source.name}",
+        "Scores are stored only when all are there.",
+    )
+    if st.button(label, type="primary", key=key, disabled=active, icon=":material/play_arrow:"):
+        try:
+            enqueue_scoring(source)
+        except OverreadError as error:
+            st.error(str(error))
+        else:
+            st.rerun()

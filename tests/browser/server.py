@@ -14,7 +14,9 @@ from pathlib import Path
 from dashboard import page_list
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PAGES = tuple(page.name for page in page_list.PAGES)
+# The pages about the chosen data set; the others open without one, and show none.
+PAGES = tuple(page.name for page in page_list.PAGES if page.needs_data)
+OTHER_PAGES = tuple(page.name for page in page_list.PAGES if not page.needs_data)
 QUIET = (
     "--headless",
     "--no-sandbox",

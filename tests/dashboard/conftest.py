@@ -19,7 +19,8 @@ from core.scores.view import View
 from dashboard import page_list
 
 HOME = Path(__file__).resolve().parents[2] / "dashboard" / "Home.py"
-PAGES = tuple(page.name for page in page_list.PAGES)
+# The pages about the chosen data set; the others open without one, and show none.
+PAGES = tuple(page.name for page in page_list.PAGES if page.needs_data)
 
 
 @dataclass(frozen=True)

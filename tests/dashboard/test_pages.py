@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import jobs
 from core.data.index import build_index, read_dataset, write_dataset
 from core.data.joins import JoinReport
 from core.metrics.evaluation import outcome_table
@@ -142,7 +143,11 @@ def test_scoring_from_the_page_shows_the_scores(built, tmp_path, monkeypatch):
     shutil.copytree(built.home / "datasets", own.home / "datasets")
     enter(own, monkeypatch)
     app = open_page("errors", data="cold")
-    app.button(key="score_now").click().run()
+    monkeypatch.setattr("core.jobs.queue.start_worker", lambda lane: None)
+    assert not app.button(key="score_now").click().run().exception
+    assert app.button(key="score_now").disabled and app.button(key="stop_score")
+    jobs.work("scores")
+    app.run()
     assert not app.exception and read_file(own.home / "predictions" / "cold" / "alpha.parquet")["logit"].notna().all()
     assert "Phantom" not in words(app) and app.pills(key="bone_chip").value == "all bones"
 

@@ -86,10 +86,12 @@ def test_a_verification_is_the_same_record(own):
     assert without(logged, *TIMES) == without(json.loads(log.read_text()), *TIMES)
 
 
-def test_scoring_stores_the_same_scores(own):
+def test_scoring_stores_the_same_scores(own, monkeypatch):
+    monkeypatch.setattr("core.jobs.queue.start_worker", lambda lane: None)
     file = predictions_folder("cold") / "alpha.parquet"
     app = open_page("errors", data="cold", model="alpha")
     assert not app.button(key="score_now").click().run().exception
+    jobs.work("scores")
     by_page = pd.read_parquet(file)
     file.unlink()
     facts = run_command("predict", "alpha", "--data", "cold")

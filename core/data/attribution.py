@@ -1,0 +1,48 @@
+"""Whose work a data set is: title, authors, licence and link, stored beside its index and shown wherever the set is."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from core.paths import dataset_folder, write_atomically
+
+FILE = "attribution.json"
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What a licence such as CC BY asks to name."""
+
+    title: str
+    authors: str
+    licence: str
+    licence_link: str
+    link: str
+    citation: str = ""
+
+    def line(self) -> str:
+        """One line for a page or an export."""
+        return f"{self.title}, {self.short_authors()}, {self.licence}, {self.link}"
+
+    def short_authors(self) -> str:
+        """The first author, with 'et al.' for more than two."""
+        names = self.authors.split("; ")
+        return f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
+
+
+def attribution_file(name: str) -> Path:
+    """The file of a data set's attribution."""
+    return dataset_folder(name) / FILE
+
+
+def read_attribution(name: str) -> Attribution | None:
+    """The attribution of a data set; None where none is stored, as for a team's own radiographs."""
+    try:
+        return Attribution(**json.loads(attribution_file(name).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_attribution(name: str, attribution: Attribution) -> None:
+    """Store the attribution of a data set."""
+    write_atomically(attribution_file(name), lambda path: path.write_text(json.dumps(asdict(attribution), indent=1)))

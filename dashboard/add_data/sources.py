@@ -1,0 +1,88 @@
+"""Where radiographs come from: an upload, or a folder or zip on the server."""
+
+import re
+from pathlib import Path
+
+import streamlit as st
+
+from core.data.uploads import check_name_free, store_upload
+from core.errors import OverreadError
+from core.workflows import adding
+from core.workflows.data_request import DataRequest
+from dashboard.shared import address, widgets
+from dashboard.shared.address import Choice
+
+UPLOAD, SERVER = "Upload", "On the server"
+MOST_MEGABYTES = 500
+WHAT = (
+    "A MURA tree, images with a table (path, label, bone), or DICOM files. Larger than "
+    f"{MOST_MEGABYTES} MB: copy it to the server, and choose '{SERVER}'."
+)
+
+
+def draw_sources() -> None:
+    """Draw the choice of a source, and the button that looks at it."""
+    key = address.key("origin", Choice((UPLOAD, SERVER)))
+    origin = st.segmented_control("From", [UPLOAD, SERVER], default=UPLOAD, required=True, key=key, bind="query-params")
+    if origin == UPLOAD:
+        draw_upload()
+    else:
+        draw_server()
+
+
+def draw_upload() -> None:
+    """Draw the uploader. Its files are in memory until they are stored, and its key changes then, to free them."""
+    round_ = st.session_state.setdefault("upload_round", 0)
+    files = st.file_uploader(
+        "A zip, or several files",
+        accept_multiple_files=True,
+        key=f"upload_{round_}",
+        max_upload_size=MOST_MEGABYTES,
+        help=WHAT,
+    )
+    if not files:
+        widgets.note(WHAT)
+        return
+    name = draw_name(suggested_name(files[0].name if len(files) == 1 else "data"))
+    if st.button("Look at it", type="primary", key="look_upload"):
+        try:
+            check_name_free(name)
+            with st.spinner("Storing the files"):
+                stored = store_upload(name, [(file.name, file) for file in files])
+            st.session_state["upload_round"] += 1
+            look(DataRequest(str(stored), name, guess_columns=True, new=True))
+        except OverreadError as error:
+            st.error(str(error))
+
+
+def draw_server() -> None:
+    """Draw the fields for a folder, a table or a zip that the server can read."""
+    path = st.text_input("Folder, table or zip", key="server_path", placeholder="/data/MURA-v1.1")
+    if not path:
+        widgets.note("A path on the machine that runs Overread. A folder stays where it is; a zip is unpacked.")
+        return
+    name = draw_name(suggested_name(Path(path.strip()).name))
+    if st.button("Look at it", type="primary", key="look_server"):
+        try:
+            check_name_free(name)
+            look(DataRequest(str(Path(path.strip()).expanduser()), name, guess_columns=True, new=True))
+        except OverreadError as error:
+            st.error(str(error))
+
+
+def draw_name(suggestion: str) -> str:
+    """Draw the field for the name of the new data set."""
+    return st.text_input("Name of the data set", suggestion, key=f"name_{suggestion}", max_chars=100, width=360).strip()
+
+
+def look(request: DataRequest) -> None:
+    """Queue a look at a source, and show it from the next run on."""
+    adding.enqueue_look(request)
+    st.session_state["adding_next"] = request.name
+    st.rerun()
+
+
+def suggested_name(file: str) -> str:
+    """A name for a data set from that of a file: `MURA-v1.1.zip` gives `mura-v1.1`."""
+    stem = re.sub(r"\.(zip|csv|tsv|parquet|pq|dcm|png|jpe?g)$", "", file.rsplit("/", 1)[-1], flags=re.IGNORECASE)
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._").lower()[:60] or "data"

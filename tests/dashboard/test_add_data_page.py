@@ -1,0 +1,177 @@
+"""The Add data page: an upload or a folder is looked at, changed, added and scored, also in an empty workspace."""
+
+import zipfile
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from core import jobs, paths
+from core.data.index import list_datasets, read_dataset, read_index
+from core.data.uploads import upload_folder
+from core.workflows import adding
+from core.workflows.data_request import DataRequest
+from dashboard.add_data.preview import splits_words
+from dashboard.add_data.sources import MOST_MEGABYTES, suggested_name
+from dashboard.shared import first_start
+from tests.conftest import REPOSITORY, write_radiograph
+from tests.dashboard.conftest import HOME, words, write_checkpoint
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch):
+    monkeypatch.setattr("core.jobs.queue.start_worker", lambda lane: None)
+
+
+def open_page(**query: str) -> AppTest:
+    """The page in a workspace that may be empty. The first run, of the Overview, ends where it would make the demo."""
+    app = AppTest.from_file(HOME, default_timeout=60)
+    for key, value in query.items():
+        app.query_params[key] = value
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(first_start, "make_demo", st.stop)
+        app.run()
+    return app.switch_page("add_data/page.py").run()
+
+
+def zipped(folder, file):
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in sorted(folder.rglob("*.*")):
+            archive.write(path, path.relative_to(folder.parent))
+    return file
+
+
+def look(app: AppTest, source, name: str = "") -> AppTest:
+    app.segmented_control(key="origin").set_value("On the server").run()
+    app.text_input(key="server_path").set_value(str(source)).run()
+    if name:
+        next(field for field in app.text_input if field.label == "Name of the data set").set_value(name).run()
+    return app.button(key="look_server").click().run()
+
+
+def test_from_an_empty_workspace_to_scores(workspace, mura, tmp_path):
+    app = open_page()
+    assert not app.exception and not list_datasets() and "Setting up" not in words(app)
+    with zipped(mura, tmp_path / "My Tree.zip").open("rb") as file:
+        app.file_uploader(key="upload_0").upload("My Tree.zip", file.read(), "application/zip").run()
+    assert not app.button(key="look_upload").click().run().exception
+    assert app.selectbox(key="adding").value == "my-tree" and "Reading my-tree" in app.get("progress")[0].proto.text
+    assert app.file_uploader(key="upload_1").value in (None, [])  # the memory of the upload is free
+    jobs.work("data")
+    app.run()
+    text = words(app)
+    assert "a MURA tree" in text and ">60<" in text and "Look again" not in [button.label for button in app.button]
+    assert not list_datasets()
+    app.button(key="add").click().run()
+    jobs.work("data")
+    app.run()
+    assert not app.exception and "my-tree is added" in words(app) and len(read_index("my-tree")) == 60
+    assert app.selectbox(key="data").value == "my-tree"
+    write_checkpoint(paths.home() / "checkpoints" / "alpha", read_dataset("my-tree"), seed=1)
+    app.run()
+    assert app.selectbox(key="score_with").value == "alpha"
+    assert not app.button(key="score_added").click().run().exception
+    jobs.work("scores")
+    app.run()
+    app.button(key="open_errors").click().run()
+    assert not app.exception and app.title[0].value == "Errors" and app.selectbox(key="data").value == "my-tree"
+
+
+def test_columns_are_guessed_shown_and_changed(workspace, tmp_path):
+    for number in range(10):
+        write_radiograph(tmp_path / "set" / f"{number}.png", np.random.default_rng(number), number % 2 == 0)
+    rows = [f"{number}.png,{int(number % 2 == 0)},hand,elbow,p{number}" for number in range(10)]
+    (tmp_path / "set" / "list.csv").write_text("\n".join(["File,Abnormal,Region,Other,Subject", *rows]))
+    app = look(open_page(), tmp_path / "set")
+    jobs.work("data")
+    app.run()
+    chosen = {ours: app.selectbox(key=f"column_{ours}").value for ours in ("path", "label", "bone", "patient", "study")}
+    assert chosen == {"path": "File", "label": "Abnormal", "bone": "Region", "patient": "Subject", "study": "none"}
+    assert adding.read_preview(adding.unfinished()[0]).bones[0]["bone"] == "hand"
+    app.selectbox(key="column_bone").set_value("Other")
+    app.slider(key="valid_share").set_value(40)
+    next(button for button in app.button if button.label == "Look again").click().run()
+    jobs.work("data")
+    app.run()
+    found = adding.read_preview(adding.unfinished()[0])
+    assert (found.bones[0]["bone"], {row["split"]: row["patients"] for row in found.splits}) == (
+        "elbow",
+        {"train": 6, "valid": 4},
+    )
+    app.button(key="add").click().run()
+    jobs.work("data")
+    frame = read_index("set")
+    assert set(frame["bone"]) == {"elbow"} and (frame["split"] == "valid").sum() == 4
+
+
+def test_a_table_whose_columns_cannot_be_guessed_is_mapped_by_hand(workspace, tmp_path):
+    write_radiograph(tmp_path / "set" / "a.png", np.random.default_rng(0), True)
+    write_radiograph(tmp_path / "set" / "b.png", np.random.default_rng(1), False)
+    (tmp_path / "set" / "list.csv").write_text("one,two,three\na.png,1,hand\nb.png,0,hand\n")
+    app = look(open_page(), tmp_path / "set")
+    jobs.work("data")
+    app.run()
+    assert "lacks the column(s)" in words(app) and "add" not in {button.key for button in app.button}
+    for ours, theirs in (("label", "two"), ("bone", "three")):
+        app.selectbox(key=f"column_{ours}").set_value(theirs)
+    next(button for button in app.button if button.label == "Look again").click().run()
+    jobs.work("data")
+    app.run()
+    assert app.button(key="add") and adding.read_preview(adding.unfinished()[0]).radiographs == 2
+
+
+def test_another_visitor_continues_what_the_first_one_left(workspace, mura):
+    look(open_page(), mura, "tree")
+    jobs.work("data")
+    other = open_page(adding="tree")
+    assert not other.exception and other.button(key="add")
+    again = look(open_page(), mura, "tree")
+    assert not again.exception
+    other.button(key="discard").click().run()
+    assert not other.exception and not adding.unfinished()
+
+
+def test_a_name_that_is_taken_and_a_place_that_is_nothing_are_one_sentence_each(workspace, mura, tmp_path):
+    adding.add(DataRequest(str(mura), "tree"))
+    app = look(open_page(), mura, "tree")
+    assert "There is a data set named tree already" in app.error[0].value
+    app = look(open_page(), tmp_path / "nowhere", "new")
+    jobs.work("data")
+    app.run()
+    assert "does not exist" in words(app) and not app.exception
+    app = look(open_page(), mura, "not/a name")
+    assert "cannot be a folder" in app.error[0].value
+
+
+def test_a_zip_bomb_is_one_sentence_and_is_discarded(workspace, tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", b"\0" * 300_000_000)
+    app = open_page()
+    app.file_uploader(key="upload_0").upload("bomb.zip", (tmp_path / "bomb.zip").read_bytes(), "application/zip").run()
+    app.button(key="look_upload").click().run()
+    jobs.work("data")
+    app.run()
+    assert "a zip bomb does" in words(app) and not upload_folder("bomb").exists()
+    app.button(key="discard").click().run()
+    assert not app.exception and not adding.unfinished()
+    left = [path.name for path in (workspace / "uploads").iterdir() if path.suffix != ".lock"]
+    assert left == []
+
+
+def test_the_servers_limit_is_the_pages():
+    config = (REPOSITORY / ".streamlit" / "config.toml").read_text()
+    assert f"maxUploadSize = {MOST_MEGABYTES}\n" in config
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("MURA-v1.1.zip", "mura-v1.1"), ("My Set (2).ZIP", "my-set-2"), ("../x.csv", "x"), ("---.zip", "data")],
+)
+def test_a_name_is_suggested_from_the_file(file, name):
+    assert suggested_name(file) == name
+
+
+def test_words_on_splits(workspace, mura):
+    found = adding.look(DataRequest(str(mura), "tree"))
+    assert splits_words(adding.read_preview(found.request)) == "as the source has them"
