@@ -21,6 +21,13 @@ def patient_notes(patient: pd.Series) -> list[Note]:
 
 
 def _crowded(known: pd.Series) -> list[Note]:
+    """A note if one patient has a fifth of the rows, or a twentieth and ten times as many as other patients.
+
+    In real sets the patient with the most radiographs has .05% of them (2,013 knees), .16% (GRAZPEDWRI-DX, 24 of
+    15,395) and .82% (NIH ChestX-ray14, 184 of 22,433), so a twentieth is six times the largest share. The share alone
+    would not do for small sets, and the number compared with other patients not for large ones: it is 184 times theirs
+    in the NIH set, where most patients have one radiograph.
+    """
     counts = known.value_counts()
     if counts.empty:
         return []

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data import dicom_files, earlier_index, manifest, mura
+from core.data import earlier_index
 from core.data.datasets import (
     DESCRIPTION_KEY,
     PROBLEM_KINDS,
@@ -29,11 +29,9 @@ from core.data.earlier_index import EarlierIndex, read_earlier_index
 from core.data.file_facts import FileFacts, Progress, StoredFacts, inspect_files
 from core.data.identities import identity_notes, split_notes
 from core.data.joins import JoinReport
-from core.data.label_levels import LabelledRows, LabelRule, StoredRule, label_studies
-from core.data.label_table import LabelTable
 from core.data.notes import Note, note_rows
+from core.data.source_rows import SourceTables, label_rows, read_source
 from core.data.split import assign_folds, assign_splits, group_ids, linked_group_ids
-from core.data.tables import read_table
 from core.errors import OverreadError
 from core.paths import dataset_folder, unwritable, write_atomically
 from core.schema import INDEX, check
@@ -53,23 +51,6 @@ __all__ = [
     "read_index",
     "write_dataset",
 ]
-
-
-@dataclass(frozen=True)
-class SourceTables:
-    """How the tables of a source are read.
-
-    columns: {our name: the manifest's name}. labels: a table of labels for a folder of DICOM. ignoring: differences of
-    ids that do not matter (`core.data.joins.DIFFERENCES`). allow_unmatched: go on if no row of the labels matches.
-    rule: what the labels are about; stored: the same of an earlier index of the name.
-    """
-
-    columns: dict[str, str] = field(default_factory=dict)
-    labels: Path | None = None
-    ignoring: tuple[str, ...] = ()
-    allow_unmatched: bool = False
-    rule: LabelRule = LabelRule()
-    stored: StoredRule | None = None
 
 
 @dataclass(frozen=True)
@@ -98,21 +79,6 @@ class IndexResult:
     notes: list[Note] = field(default_factory=list)
     label_level: str = ""
     study_rule: str = ""
-
-
-@dataclass(frozen=True)
-class _Source:
-    """The rows of a source before its files are read."""
-
-    frame: pd.DataFrame
-    root: Path
-    kind: str
-    rejected: list[dict] = field(default_factory=list)
-    stray: list[dict] = field(default_factory=list)
-    conflicts: list[dict] = field(default_factory=list)
-    links: dict[str, str] = field(default_factory=dict)
-    joins: list[JoinReport] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -153,9 +119,9 @@ def build_index(
             "least 0.",
             code="split-settings-invalid",
         )
-    rows = _read_source(source, tables)
+    rows = read_source(source, tables)
     # Before files are read, so that an unreadable radiograph still counts for the label of its study.
-    labelled = _label_rows(rows, tables, source)
+    labelled = label_rows(rows, tables, source)
     rows = replace(rows, frame=labelled.frame)
     paths = rows.frame["path"].tolist()
     # Facts of files whose names would identify the patient are never kept.
@@ -233,74 +199,6 @@ def write_dataset(name: str, result: IndexResult) -> Dataset:
     write_atomically(folder / "index.parquet", lambda path: pq.write_table(table, path))
     write_atomically(folder / "dataset.json", lambda path: path.write_text(description))
     return dataset
-
-
-def _read_source(source: Path, tables: SourceTables) -> _Source:
-    if source.is_dir() and (root := mura.mura_root(source)):
-        rows, stray = mura.list_radiographs(root)
-        return _Source(mura.index_rows(rows), root, "mura", stray=stray, conflicts=mura.csv_conflicts(root, rows))
-    file = source / "labels.csv" if source.is_dir() else source
-    if source.is_dir() and (tables.labels or not _is_manifest(file, tables.columns)):
-        found = dicom_files.list_dicom_files(source)
-        if found.files:
-            from core.data import dicom_rows  # loads pydicom, so only when there is DICOM to read
-
-            given = tables.labels or (file if file.is_file() else None)
-            table = dicom_files.read_labels(given)
-            labels = None if table is None else LabelTable(table, tables.ignoring, tables.allow_unmatched)
-            in_headers = dicom_rows.read_rows(source, found.files, labels, found.stray)
-            return _Source(
-                in_headers.frame,
-                source,
-                "dicom",
-                in_headers.left_out,
-                in_headers.stray,
-                in_headers.conflicts,
-                in_headers.links,
-                in_headers.joins,
-                in_headers.notes,
-            )
-    if not file.is_file():
-        raise OverreadError(
-            f"{source} contains neither MURA's folders (train/XR_WRIST/...) nor labels.csv nor DICOM files. Give the "
-            "MURA folder, a manifest with the columns path, label and bone, or a folder of DICOM.",
-            code="source-not-recognised",
-        )
-    listed = manifest.read_manifest(file, tables.columns, tables.ignoring)
-    return _Source(
-        listed.frame,
-        file.parent,
-        "manifest",
-        listed.rejected,
-        conflicts=listed.conflicts,
-        joins=listed.joins,
-        notes=listed.notes,
-    )
-
-
-def _label_rows(rows: _Source, tables: SourceTables, source: Path) -> LabelledRows:
-    """The rows with the labels of their studies. MURA's folders label studies, whatever their contents."""
-    if rows.kind != "mura":
-        return label_studies(rows.frame, tables.rule, source.name, tables.stored)
-    if tables.rule.level == "image":
-        raise OverreadError(
-            f"{source} is in MURA's layout, whose folders label studies; expected --label-level study. For labels of "
-            "single radiographs, index a manifest with the columns path, label and bone.",
-            code="label-level-mura",
-        )
-    return LabelledRows(rows.frame, "study", "", [])
-
-
-def _is_manifest(file: Path, columns: dict[str, str]) -> bool:
-    """Whether labels.csv has a path and a bone column; without them it labels a folder of DICOM by DICOM's own ids."""
-    if not file.is_file():
-        return False
-    try:
-        table = read_table(file)
-    except OverreadError:
-        return True  # read_manifest reports the problem
-    bones = [columns["bone"]] if "bone" in columns else manifest.NAMES["bone"]
-    return bool(table.find(columns.get("path", "path")) and table.find(*bones))
 
 
 def _completed(

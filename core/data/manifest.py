@@ -232,4 +232,6 @@ def _study_ids(
         return frame["image_id"]
     patient = frame["patient_id"].fillna("")
     named = patient.where(patient == "", patient + "/") + frame["bone"] + "/" + study
-    return frame["image_id"].where(study == "", named)
+    named, found = mura_paths.studies_with_paths(frame["image_id"].where(study == "", named), places, "study")
+    notes += found
+    return named

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from core.data.notes import Note
+
+SHOWN = 3
 _PATH = re.compile(
     r"(?:^|/)(?:(?P<split>train|valid|test)/)?XR_(?P<bone>[A-Za-z]+)/(?P<patient>[^/]+)/"
     r"(?P<study>study[^_/]+)(?:_(?P<label>positive|negative))?(?:/+(?P<image>[^/]+))?/*$",
@@ -80,3 +83,28 @@ def parse_study_id(text: str) -> MuraPath | None:
     if not found:
         return None
     return MuraPath(found[1], found[2], found[3], found[4], None, None, text)
+
+
+def studies_with_paths(named: pd.Series, places: list[MuraPath | None], column: str) -> tuple[pd.Series, list[Note]]:
+    """Study ids where a column names studies and paths in MURA's layout do too.
+
+    Where both divide the radiographs alike, the ids are the paths', as in the index of a MURA tree. Otherwise the
+    column is used, since it was named, and a note has three examples.
+    """
+    pairs = pd.DataFrame({"named": named, "path": [place.study_id if place else None for place in places]})
+    known = pairs.dropna().drop_duplicates()
+    if known.empty:
+        return named, []
+    joined = known.groupby("named")["path"].agg(list)
+    divided = known.groupby("path")["named"].agg(list)
+    joined, divided = joined[joined.map(len) > 1], divided[divided.map(len) > 1]
+    if not len(joined) and not len(divided):
+        return pairs["path"].fillna(named).astype("str"), []
+    first = [f"{name!r}: {', '.join(paths[:2])}" for name, paths in joined.items()]
+    first += [f"{path!r}: {', '.join(names[:2])}" for path, names in divided.items()]
+    text = (
+        f"the column {column} and the paths divide the radiographs into different studies: {len(joined):,} of its "
+        f"studies join studies of the paths, and it divides {len(divided):,} of theirs (first: "
+        f"{'; '.join(first[:SHOWN])}); the column is used"
+    )
+    return named, [Note(text, "studies-contradict-paths")]

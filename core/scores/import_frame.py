@@ -196,6 +196,8 @@ def _ids(
         study = image
     else:
         study = _full_study_ids(given_study, frame, columns, notes)
+        study, found = mura_paths.studies_with_paths(study, places, columns.study)
+        notes += found
     if given_image is None and given_study is not None:
         image = study
     expected = "each radiograph once" if columns.image else "each study once; name its radiographs with --image"

@@ -328,10 +328,24 @@ def test_labels_by_study_instance_and_path(archive, workspace, tmp_path):
         build_index(archive, SourceTables(labels=tmp_path / "none.csv"))
 
 
-def test_a_manifest_may_list_dicom(archive, workspace):
-    (archive / "labels.csv").write_text("path,label,bone\n1/IM1,1,wrist\n2/IM1.dcm,0,elbow\n")
+def test_a_manifest_that_lists_dicom_without_ids_takes_them_from_the_headers(archive, workspace):
+    (archive / "labels.csv").write_text("path,label,bone\n1/IM1,1,wrist\n1/IM2,1,wrist\n2/IM1.dcm,0,elbow\n")
     indexed = build_index(archive)
-    assert indexed.kind == "manifest" and len(indexed.frame) == 2 and not indexed.unreadable
+    frame = indexed.frame.set_index("path")
+    assert indexed.kind == "dicom" and len(frame) == 4 and "dicom-listed" in [note.code for note in indexed.notes]
+    assert frame.loc["1/IM1", "study_id"] == frame.loc["1/IM2", "study_id"]
+    assert frame["patient_id"].nunique() == 2 and frame.loc["2/IM1.dcm", "bone"] == "elbow"
+    assert frame["label"].fillna(-1).to_dict() == {"1/IM1": 1, "1/IM2": 1, "2/IM1.dcm": 0, "3/x": -1}
+    listed = build_index(archive / "labels.csv")  # the table itself: only what it lists
+    assert listed.kind == "manifest" and len(listed.frame) == 3
+    assert "dicom-headers-unused" in [note.code for note in listed.notes]
+
+
+def test_a_manifest_of_dicom_with_ids_of_its_own_stays_one(archive, workspace):
+    (archive / "labels.csv").write_text("path,label,bone,patient\n1/IM1,1,wrist,a\n2/IM1.dcm,0,elbow,b\n")
+    indexed = build_index(archive)
+    assert indexed.kind == "manifest" and indexed.frame["patient_id"].tolist() == ["a", "b"]
+    assert not {"dicom-listed", "dicom-headers-unused"} & {note.code for note in indexed.notes}
 
 
 def test_a_repeated_instance_is_a_conflict(archive, workspace):

@@ -4,10 +4,13 @@ import shutil
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from core.data.index import build_index
 from core.data.manifest import read_manifest
 from core.data.mura_paths import parse
+from core.scores.import_frame import Columns
+from core.workflows.import_scores import prepare_import
 
 PATH = "valid/XR_WRIST/patient11185/study1_positive/image2.png"
 
@@ -70,3 +73,35 @@ def test_radiographs_without_a_study_are_noted(tmp_path):
     pd.DataFrame({"path": ["a.png", "b.png"], "bone": "hip", "label": 0}).to_csv(tmp_path / "m.csv", index=False)
     notes = read_manifest(tmp_path / "m.csv", {}).notes
     assert [note.code for note in notes] == ["studies-unnamed"] and notes[0].startswith("2 radiographs")
+
+
+STUDIES = [f"valid/XR_WRIST/patient{patient}/study{study}_positive" for patient in (1, 2) for study in (1, 2)]
+IMAGES = [f"{study}/image{view}.png" for study in STUDIES for view in (1, 2)]
+BY_PATH = [f"valid/wrist/patient{patient}/study{study}" for patient in (1, 2) for study in (1, 2) for _ in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("aabbccdd", ()),  # one name for each study of the paths
+        ("11221122", ()),  # numbers within a patient, whom the path names
+        ("aaaabbbb", ("2 of its studies", "divides 0", "patient1/study1")),
+        ("abbbccdd", ("1 of its studies", "divides 1", "'valid/wrist/patient1/study1'")),
+    ],
+)
+def test_a_study_column_beside_mura_paths_agrees_or_is_noted(tmp_path, workspace, named, words):
+    rows = pd.DataFrame({"path": IMAGES, "study": list(named), "score": 0.5, "label": 1})
+    rows.assign(score=[0.1 * place for place in range(8)]).to_csv(tmp_path / "scores.csv", index=False)
+    made = prepare_import(tmp_path / "scores.csv", "x", Columns("label", "score", study="study", image="path"))
+    for image in IMAGES:
+        (tmp_path / image).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (40, 40), 9).save(tmp_path / image)
+    rows.to_csv(tmp_path / "labels.csv", index=False)
+    listed = read_manifest(tmp_path / "labels.csv", {})
+    for studies, notes in ((made.frame["study_id"], made.imported.notes), (listed.frame["study_id"], listed.notes)):
+        found = [note for note in notes if note.code == "studies-contradict-paths"]
+        assert len(found) == bool(words) and all(word in found[0] for word in words)
+        if words:
+            assert [name.rpartition("/")[2] for name in studies] == list(named)
+        else:
+            assert studies.tolist() == BY_PATH
