@@ -111,6 +111,7 @@ def test_modules_that_pages_need_to_open_load_without_torch():
         "core.workflows.audit_job",
         "core.workflows.trust",
         "core.explain.mean_radiograph",
+        "core.workflows.map_service",
     ]
     code = f"import sys, {', '.join(rooms)}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

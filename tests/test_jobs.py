@@ -270,3 +270,32 @@ def test_a_run_that_fails_says_why(tree, tmp_path):
     job = enqueue_run("original-cnn-64", "tree", str(tmp_path / "out"), [*SHORT, "holdout_fold=9"])
     wait(lambda: state(job) == "failed")
     assert "old 9" in now(job).message
+
+
+def test_queued_work_has_the_lowest_priority(workspace, monkeypatch):
+    """The worker's process gives way, with all that it starts, also against other sessions of the machine."""
+    from core.jobs import worker
+
+    started = []
+    monkeypatch.setattr(worker.subprocess, "Popen", lambda command, **options: started.append((command, options)))
+    start_worker("light")
+    ((command, options),) = started
+    assert "run_worker('light')" in command[-1] and options["start_new_session"]
+    child = "import os, pathlib; print(os.nice(0), *pathlib.Path('/proc/self').glob('autogroup'))"
+    code = (
+        "import pathlib, subprocess, sys; from core.jobs import worker; worker.work = lambda lane: "
+        f"subprocess.run([sys.executable, '-c', {child!r}]); worker.run_worker('light')\n"
+        "print(*(file.read_text() for file in pathlib.Path('/proc/self').glob('autogroup')))"
+    )
+    monkeypatch.undo()
+    done = _run_alone(code)
+    assert done.split()[0] == "19"
+    if "autogroup" in done:
+        assert done.rstrip().endswith("nice 19")
+
+
+def _run_alone(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, start_new_session=True
+    )
+    return done.stdout

@@ -1,10 +1,14 @@
 """A saliency map as a transparent picture over its radiograph."""
 
 import io
+from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
+
+from core.explain.map_record import MapRecord
+from core.explain.method_list import METHOD_LIST
 
 SIDES = "sides"
 # Palettes of even brightness steps, readable without colour: control points with linear steps between them.
@@ -63,18 +67,35 @@ def _upper(level: np.ndarray) -> np.ndarray:
 
 
 def overlay_png(
-    signed: np.ndarray, polarity: str, palette: str = SIDES, least: float = 0.0, top: float | None = None
+    record: MapRecord,
+    polarity: str,
+    palette: str = SIDES,
+    least: float = 0.0,
+    top: float | None = None,
+    fit: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> bytes:
-    """RGBA PNG; transparent where the map is zero or its strength is below `least` (0..1)."""
+    """The map of a record as RGBA PNG; transparent where it is zero or its strength is below `least` (0..1).
+
+    Whoever draws it shows the record's verdict beside it. fit: brings the map into the shape of its radiograph.
+    """
+    if record.attribution is None:
+        raise ValueError(f"a record without a map: {record.why}")
+    values, signed = record.attribution.map, record.attribution.signed
+    side = polarity if signed else "either way"
+    return png(overlay(fit(values) if fit else values, side, palette_of(palette, signed), least, top))
+
+
+def png(picture: np.ndarray) -> bytes:
+    """A picture uint8 [h, w, 4] as PNG."""
     buffer = io.BytesIO()
-    Image.fromarray(overlay(signed, polarity, palette, least, top), "RGBA").save(buffer, "PNG")
+    Image.fromarray(picture, "RGBA").save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def overlay(
     signed: np.ndarray, polarity: str, palette: str = SIDES, least: float = 0.0, top: float | None = None
 ) -> np.ndarray:
-    """The picture of `overlay_png` as uint8 [s, s, 4]. The palette `sides` gives each kind of evidence its hue."""
+    """The colours of a map as uint8 [s, s, 4]. The palette `sides` gives each kind of evidence its hue."""
     level = strength(signed, polarity, top)
     place = _upper(level)
     colours = PALETTES[palette][place]
@@ -96,9 +117,7 @@ def outline_png(mask: np.ndarray, side: int) -> bytes:
     dash = (rows + columns) // (4 * wide) % 2
     picture = np.zeros((side, side, 4), np.uint8)
     picture[border] = np.where(dash[border][:, None], [255, 255, 255, 255], [14, 17, 22, 255])
-    buffer = io.BytesIO()
-    Image.fromarray(picture, "RGBA").save(buffer, "PNG")
-    return buffer.getvalue()
+    return png(picture)
 
 
 def palette_of(palette: str, signed: bool) -> str:
@@ -106,21 +125,36 @@ def palette_of(palette: str, signed: bool) -> str:
     return "magma" if palette == SIDES and not signed else palette
 
 
-def sheet_png(
-    pixels: np.ndarray, maps: list[tuple[np.ndarray, bool]], look: tuple[str, str, float], opacity: float
-) -> bytes:
-    """The radiograph and its maps side by side as PNG. look: polarity, palette, least strength.
+def sheet_png(pixels: np.ndarray, records: list[MapRecord], look: tuple[str, str, float], opacity: float) -> bytes:
+    """The radiograph and its maps side by side as PNG, each map above its method and verdict.
 
-    maps: each with whether it is signed. They are resized to the radiograph.
+    look: polarity, palette, least strength. The maps are resized to the radiograph.
     """
     film = np.repeat(pixels[..., None], 3, axis=2).astype(np.float32)
-    row, (polarity, palette, least) = [film], look
-    for values, signed in maps:
-        fitted = Image.fromarray(np.asarray(values, np.float32)).resize(pixels.shape[::-1], Image.Resampling.BILINEAR)
-        side = polarity if signed else "either way"
-        over = overlay(np.asarray(fitted), side, palette_of(palette, signed), least).astype(np.float32)
+    row, (polarity, palette, least), side = [_captioned(film, "", "")], look, pixels.shape[::-1]
+    for record in records:
+        picture = Image.open(io.BytesIO(overlay_png(record, polarity, palette, least, fit=_resized(side))))
+        over = np.asarray(picture).astype(np.float32)
         alpha = opacity * over[..., 3:] / 255
-        row.append(film * (1 - alpha) + over[..., :3] * alpha)
+        drawn = film * (1 - alpha) + over[..., :3] * alpha
+        row.append(_captioned(drawn, METHOD_LIST[record.key.method].title, record.verdict))
     buffer = io.BytesIO()
     Image.fromarray(np.concatenate(row, axis=1).round().astype(np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def _resized(side: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray]:
+    def fit(values: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(np.asarray(values, np.float32)).resize(side, Image.Resampling.BILINEAR))
+
+    return fit
+
+
+def _captioned(film: np.ndarray, title: str, verdict: str) -> np.ndarray:
+    """A picture float [h, w, 3] with two lines of text below it."""
+    size = max(9, film.shape[1] // 24)
+    strip = Image.new("RGB", (film.shape[1], round(3.2 * size)), "white")
+    pen, font = ImageDraw.Draw(strip), ImageFont.load_default(size)
+    pen.text((size // 2, size // 3), title, "black", font)
+    pen.text((size // 2, round(1.7 * size)), verdict, "black", font)
+    return np.concatenate([film, np.asarray(strip).astype(np.float32)])

@@ -9,6 +9,7 @@ import time
 from filelock import FileLock, Timeout
 
 from core.jobs.kinds import KINDS
+from core.jobs.priority import give_way
 from core.jobs.records import Job, held, job_file, list_jobs, log_of, stored_state, write_state
 from core.paths import REPOSITORY, home
 
@@ -20,7 +21,7 @@ def start_worker(lane: str) -> None:
     """Start the process that works through a lane. It ends at once where the lane has a worker already."""
     with job_file(f"worker-{lane}", "log").open("a") as log:
         subprocess.Popen(
-            [sys.executable, "-c", f"from core.jobs.worker import work; work({lane!r})"],
+            [sys.executable, "-c", f"from core.jobs.worker import run_worker; run_worker({lane!r})"],
             cwd=REPOSITORY,
             env={**os.environ, "OVERREAD_HOME": str(home())},
             stdin=subprocess.DEVNULL,
@@ -28,6 +29,12 @@ def start_worker(lane: str) -> None:
             stderr=log,
             start_new_session=True,
         )
+
+
+def run_worker(lane: str) -> None:
+    """Work through a lane in a process of its own, which gives way to everything that somebody waits for."""
+    give_way(whole_session=True)
+    work(lane)
 
 
 def work(lane: str) -> None:

@@ -83,5 +83,5 @@ def _described(record: MapRecord, top: float) -> dict:
     facts = {"method": record.key.method, "verdict": record.verdict, "why": record.why, "png": None}
     if record.attribution is None:
         return facts
-    picture = overlay_png(record.attribution.map, "either way", least=0.1, top=top or None)
+    picture = overlay_png(record, "either way", least=0.1, top=top or None)
     return facts | {"png": base64.b64encode(picture).decode()}

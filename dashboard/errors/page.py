@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.errors.filters import BLIND, NEAR, Filters, draw_filters, list_studies
-from dashboard.shared import clicks, scoring, selection, widgets
+from dashboard.shared import clicks, maps, scoring, selection, widgets
 from dashboard.shared.case import cards, open_study, reader_name, walkthrough_forms
 from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
 from dashboard.shared.case.case_view import ReadingSession, draw_case
@@ -15,6 +15,7 @@ PER_PAGE = 24
 
 def draw_page() -> None:
     view = selection.current()
+    maps.load_ahead(view.source)
     scoring.require_model(view)
     blind = is_blind()
     threshold = f"threshold {view.threshold:.3f}"

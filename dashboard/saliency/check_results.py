@@ -1,6 +1,4 @@
-"""The results of the checks of a map: a verdict, its reason, the curves and every single check."""
-
-from html import escape
+"""The results of the checks of maps in detail: the curves and every single check."""
 
 import pandas as pd
 import streamlit as st
@@ -8,36 +6,6 @@ import streamlit as st
 from dashboard.saliency import controls
 from dashboard.saliency.charts import insertion_deletion_curves
 from dashboard.shared import widgets
-
-# Word, sign and colour: each is enough by itself.
-MARKS = {
-    "holds up": ("holds", "\u2713", "This map holds up"),
-    "do not trust": ("fails", "\u2715", "Do not trust this map"),
-}
-_BETTER = {True: "yes", False: "no", None: "cannot be checked"}
-
-
-def verdict_html(report) -> str:
-    """A band below a picture. report: a TrustReport, the reason why there is none, or None while it is checked."""
-    if report is None:
-        return '<p class="verdict waits">Checking this map ...</p>'
-    if isinstance(report, str):
-        return '<p class="verdict waits">Not checked: do not trust this map</p>'
-    kind, sign, words = MARKS[report.verdict]
-    return f'<p class="verdict {kind}"><span aria-hidden="true">{sign}</span> {words}</p>'
-
-
-def reason_html(report) -> str:
-    """Whether the map is better than an edge detector, and the reason of the verdict; see `verdict_html`."""
-    if report is None:
-        return ""
-    if isinstance(report, str):
-        return f'<p class="trust"><span>{escape(report)}</span></p>'
-    failed = len(report.failed)
-    count = f"{failed} of {len(report.checks)} checks failed: " if failed else ""
-    why = report.why if failed else report.why[:1].upper() + report.why[1:]
-    better = f"Better than an edge detector on this image: <b>{_BETTER[report.better_than_edges]}</b>."
-    return f'<p class="trust"><span>{better}</span> <span>{count}{escape(why)}.</span></p>'
 
 
 def draw_details(reports: dict) -> None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from core.explain.map_record import MapRecord
 from core.explain.map_values import DEFAULT_PAIR
 from core.explain.method_list import METHOD_LIST
 from core.explain.overlay import PALETTES, POLARITIES
 from core.metrics.evaluation import errors_first, outcome_table
 from core.scores.view import View
-from dashboard.shared import loaders
+from dashboard.shared import loaders, trust_marks, widgets
 
 MOST_LISTED = 300
 
@@ -23,7 +24,8 @@ class Look:
     """How maps are drawn; no map is computed again for it.
 
     polarity: a name of POLARITIES. palette: a name of PALETTES. least: the weakest strength shown, 0..1.
-    network_pixels: whether the radiograph is shown in the network's pixels instead of larger ones.
+    network_pixels: whether the radiograph is shown in the network's pixels instead of larger ones. show_all: whether
+    maps are drawn that do not hold up.
     """
 
     polarity: str
@@ -31,6 +33,7 @@ class Look:
     least: float
     opacity: float
     network_pixels: bool = False
+    show_all: bool = False
 
 
 def choose_image(view: View, radiographs: pd.DataFrame) -> pd.Series:
@@ -125,7 +128,27 @@ def choose_look() -> Look:
         bind="query-params",
         help="Show the radiograph in the pixels that the network receives, instead of larger.",
     )
-    return Look(polarity, palette, least / 100, opacity / 100, network_pixels)
+    return Look(polarity, palette, least / 100, opacity / 100, network_pixels, wants_all())
+
+
+def wants_all() -> bool:
+    """Whether the reader wants to see maps that do not hold up."""
+    return bool(st.session_state.get("show_all"))
+
+
+def draw_plain_note(place, records: list[MapRecord]) -> None:
+    """Say once why films stay plain, with a toggle that draws their maps all the same."""
+    note = trust_marks.plain_note(records)
+    with place, st.container(horizontal=True, vertical_alignment="center"):
+        # Drawn in any case, since the address keeps only what is drawn.
+        st.toggle(
+            trust_marks.SHOW_ALL,
+            key="show_all",
+            bind="query-params",
+            help="Draw maps that failed their checks, each with its verdict.",
+        )
+        if note and not wants_all():
+            widgets.note(note)
 
 
 def choose_layer_and_baseline() -> tuple[str, str]:

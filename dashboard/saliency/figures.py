@@ -1,12 +1,26 @@
 """Radiographs with maps over them, as HTML."""
 
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 
-from core.explain.overlay import SIDES, is_blank, outline_png, overlay_png, palette_of
+from core.explain.map_record import MapRecord
+from core.explain.overlay import SIDES, is_blank, outline_png, overlay, overlay_png, png
 from dashboard.saliency.controls import Look
-from dashboard.shared import loaders, widgets
+from dashboard.shared import loaders, trust_marks, widgets
+
+
+@dataclass(frozen=True)
+class MapWords:
+    """What is written at a map, and how it is drawn: the known finding, the side of the film, the scale of a study."""
+
+    fact: str
+    small: str
+    finding: np.ndarray | None = None
+    side: int = 0
+    top: float | None = None
+    is_waiting: bool = True
 
 
 def radiograph_html(pixels: np.ndarray) -> str:
@@ -14,12 +28,32 @@ def radiograph_html(pixels: np.ndarray) -> str:
     return f'<img src="{loaders.picture_uri(pixels)}" alt="radiograph, fitted to the network\'s square">'
 
 
-def map_html(values: np.ndarray, look: Look, signed: bool = True, top: float | None = None) -> str:
-    """A map as a layer over its radiograph. top: the value of full strength, by default the map's own."""
-    polarity = look.polarity if signed else "either way"
-    palette = palette_of(look.palette, signed)
-    layer = loaders.overlay_uri(overlay_png(values, polarity, palette, look.least, top))
-    return f'<img class="over" src="{layer}" alt="" style="opacity:var(--opacity)">'
+def map_html(record: MapRecord, look: Look, top: float | None = None) -> str:
+    """The map of a record as a layer over its radiograph. top: the value of full strength, by default the map's own."""
+    return _layer(overlay_png(record, look.polarity, look.palette, look.least, top))
+
+
+def mean_html(mean: np.ndarray, look: Look) -> str:
+    """A mean map as a layer; the caption beside it says what the checks of its method found."""
+    return _layer(png(overlay(mean, look.polarity, look.palette, look.least)))
+
+
+def _layer(picture: bytes) -> str:
+    return f'<img class="over" src="{loaders.overlay_uri(picture)}" alt="" style="opacity:var(--opacity)">'
+
+
+def map_figure_html(title: str, under: str, record: MapRecord, look: Look, words: MapWords) -> str:
+    """One map over its radiograph with its verdict; the film stays plain where the map does not hold up."""
+    layer = "" if trust_marks.is_plain(record, look.show_all) else map_html(record, look, words.top)
+    pointing = trust_marks.pointing_words(record, words.finding)
+    return figure_html(
+        title,
+        under + layer + outline_html(words.finding, words.side),
+        words.fact,
+        " ".join(part for part in (words.small, pointing) if part),
+        trust_marks.reason_html(record),
+        trust_marks.verdict_html(record, words.is_waiting),
+    )
 
 
 def outline_html(finding: np.ndarray | None, side: int) -> str:

@@ -1,5 +1,6 @@
 """The mean map of missed studies beside that of found studies, and the single maps below."""
 
+import math
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -11,10 +12,14 @@ import streamlit as st
 from scipy.special import expit
 
 from core.errors import OverreadError
+from core.explain.map_record import UNCHECKED, MapRecord, MapTask
+from core.explain.map_values import Attribution
+from core.explain.trust_report import HOLDS_UP
 from core.metrics.evaluation import outcome_table
 from core.plural import count_text
 from core.scores.source import Source
 from core.scores.view import View
+from core.workflows.trust import radiograph_task
 from dashboard.saliency import controls, figures
 from dashboard.shared import loaders, maps, widgets
 from dashboard.shared.selection import bone_name
@@ -27,9 +32,9 @@ MOST_FAST, MOST_MAPS, MOST_SHOWN = 200, 24, 24
 
 @dataclass(frozen=True)
 class OutcomeMaps:
-    """The maps of one outcome, float [s, s] each, with their pixels and their rows of PREDICTIONS, in one order."""
+    """The records of one outcome, with their pixels and their rows of PREDICTIONS, in one order."""
 
-    maps: list
+    records: list
     pixels: list
     rows: pd.DataFrame
 
@@ -60,15 +65,15 @@ def draw_mean_maps(view: View, radiographs: pd.DataFrame) -> None:
     for title, group in groups.items():
         sample = spread_out(group.sort_values("logit"), MOST_FAST if method in FAST_METHODS else MOST_MAPS)
         made = make_maps(view.source, sample, method, title)
-        if not made.maps:
+        if not made.records:
             why = "every map was refused" if len(group) else "no such study at this threshold"
             means.append(figures.figure_html(title, '<p class="refused">No map</p>', "n = 0", why))
             continue
-        mean, radiograph = mean_map(list(zip(made.maps, made.pixels)))
+        mean, radiograph = mean_map([(one.attribution.map, film) for one, film in zip(made.records, made.pixels)])
         layers = figures.radiograph_html((255 * np.clip(radiograph, 0, 1)).astype(np.uint8))
-        layers += figures.map_html(mean, look)
-        count = f"n = {len(made.maps)} of {count_text(len(group), 'radiograph')}"
-        means.append(figures.figure_html(title, layers, count, ""))
+        layers += figures.mean_html(mean, look)
+        count = f"n = {len(made.records)} of {count_text(len(group), 'radiograph')}"
+        means.append(figures.figure_html(title, layers, count, verdicts_text(made.records)))
         singles[title] = single_maps(view, made, look)
     st.html(figures.grid_html(means, look))
     widgets.note(
@@ -82,32 +87,49 @@ def draw_mean_maps(view: View, radiographs: pd.DataFrame) -> None:
         st.html(figures.grid_html(shown, look, "tiny"))
 
 
-def make_maps(source: Source, rows: pd.DataFrame, method: str, title: str) -> OutcomeMaps:
-    """The maps of radiographs that can be decoded and that the method does not refuse."""
-    from core.explain.map_values import DEFAULT_SETTINGS
+def verdicts_text(records: list[MapRecord]) -> str:
+    """How many maps of a mean hold up, of those that were checked."""
+    verdicts = [record.verdict for record in records]
+    checked = len(verdicts) - verdicts.count(UNCHECKED)
+    if not checked:
+        return "none of these maps is checked yet"
+    return f"{verdicts.count(HOLDS_UP)} of {count_text(checked, 'checked map')} hold up"
 
-    spec, pixels, readable = source.model.input_spec, [], []
-    for place, path in enumerate(rows["path"]):
+
+def make_maps(source: Source, rows: pd.DataFrame, method: str, title: str) -> OutcomeMaps:
+    """The maps of radiographs that can be decoded and that the method does not refuse. Kept records have verdicts."""
+    spec, index = source.model.input_spec, loaders.index(source.dataset).set_index("image_id")["sha1"]
+    files = [(f"{source.dataset.root}/{path}", index[image]) for path, image in zip(rows["path"], rows["image_id"])]
+    pixels, readable = [], []
+    for place, (path, _) in enumerate(files):
         try:
-            pixels.append(spec.pixels(f"{source.dataset.root}/{path}"))
+            pixels.append(spec.pixels(path))
             readable.append(place)
         except OverreadError:
             continue  # the Audit page lists it
-    rows = rows.iloc[readable]
+    rows, tasks = rows.iloc[readable], [radiograph_task(source, files[place], method) for place in readable]
+    records = [next(iter(maps.find_maps(source, task).records.values())) for task in tasks]
     if method in FAST_METHODS and pixels:
-        return OutcomeMaps(list(maps.cam_maps(source.model, np.stack(pixels), method).astype(np.float32)), pixels, rows)
-    bar, made, kept = st.empty(), [], []
+        made = maps.cam_maps(source.model, np.stack(pixels), method).astype(np.float32)
+        # The same maps in one pass; those that are not kept have no verdict yet.
+        records = [record or fast_record(task, values) for record, task, values in zip(records, tasks, made)]
+        return OutcomeMaps(records, pixels, rows)
+    bar = st.empty()
     with bar:
         advance = widgets.progress("Making the maps")
-    for place in range(len(rows)):
-        advance(place / len(rows), f"{title}, {place} of {len(rows)}")
-        try:
-            made.append(maps.attribution(source.model, pixels[place], method, DEFAULT_SETTINGS).map)
-            kept.append(place)
-        except OverreadError:
-            continue  # the level of one radiograph shows the reason
+    found: dict = {}
+    for found in maps.follow_maps(source, tasks, places=[]):
+        done = sum(not known.is_waiting(set()) for known in found.values())
+        advance(done / max(len(tasks), 1), f"{title}, {done} of {len(tasks)}")
     bar.empty()
-    return OutcomeMaps(made, [pixels[place] for place in kept], rows.iloc[kept])
+    records = [next(iter(found[task].records.values())) for task in tasks]
+    kept = [place for place, record in enumerate(records) if record and record.attribution]
+    return OutcomeMaps([records[place] for place in kept], [pixels[place] for place in kept], rows.iloc[kept])
+
+
+def fast_record(task: MapTask, values: np.ndarray) -> MapRecord:
+    """The unchecked record of a map that was made together with many others."""
+    return MapRecord(task.keys[0], Attribution(task.method, values, math.nan, "this radiograph's logit", ""))
 
 
 def single_maps(view: View, made: OutcomeMaps, look: controls.Look) -> list[str]:
@@ -117,8 +139,10 @@ def single_maps(view: View, made: OutcomeMaps, look: controls.Look) -> list[str]
     shown = []
     rows = made.rows.assign(place=range(len(made.rows)))
     for row in spread_out(rows, MOST_SHOWN).itertuples():
-        layers = figures.radiograph_html(made.pixels[row.place]) + figures.map_html(made.maps[row.place], look)
+        layers = figures.radiograph_html(made.pixels[row.place]) + figures.map_html(made.records[row.place], look)
         link = f"saliency?{urlencode(view.address(level='Radiograph', image=row.image_id))}"
         name = f'<a href="{escape(link)}" target="_self">{escape(Path(row.image_id).name)}</a>'
-        shown.append(widgets.film(layers, f"{name}<span>{expit(row.logit):.3f}</span>"))
+        shown.append(
+            widgets.film(layers, f"{name}<span>{expit(row.logit):.3f}</span>", made.records[row.place].verdict)
+        )
     return shown

@@ -1,5 +1,6 @@
 """The level of a study: the map of every view for the study's score, on one scale, which shows the decisive view."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,27 +8,33 @@ import pandas as pd
 import streamlit as st
 from scipy.special import expit
 
-from core.errors import OverreadError
+from core.explain.map_record import MapTask
 from core.explain.overlay import full_strength
 from core.metrics.studies import aggregations_of
 from core.plural import count_text
 from core.scores.view import View
-from core.workflows.trust import network_auroc
-from dashboard.saliency import check_results, controls, figures
+from core.workflows.trust import study_task
+from dashboard.saliency import controls, figures
 from dashboard.shared import loaders, maps, theme, widgets
 
-# Each check runs the network on the whole study, so only the views with the highest scores are checked.
-MOST_CHECKED = 4
+
+@dataclass(frozen=True)
+class StudySheet:
+    """The views of a study, rows of PREDICTIONS with the `sha1` of each file. shown, masks: in the order of rows."""
+
+    rows: pd.DataFrame
+    shown: list
+    masks: list
+    look: controls.Look
+    task: MapTask
 
 
 def draw_study(view: View, radiographs: pd.DataFrame) -> None:
-    """Draw the maps of all views of one study at once, and the result of each check as soon as it is known."""
-    from core.explain.faithfulness import Evidence
-    from core.explain.score_functions import StudyView
-
-    dataset, checkpoint = view.dataset, view.source.model
+    """Draw the maps of all views of one study as soon as they are made, and the result of each check when known."""
+    dataset, source = view.dataset, view.source
     study = controls.choose_study(view)
     rows = radiographs[radiographs["study_id"] == study.name]
+    rows = rows.assign(sha1=[loaders.file_hash(dataset, image) for image in rows["image_id"]])
     left, right = st.columns(2)
     with left:
         method = controls.choose_method()
@@ -38,66 +45,67 @@ def draw_study(view: View, radiographs: pd.DataFrame) -> None:
         bind="query-params",
         help="The rule that combines the scores of the views into one.",
     )
-    look, spec = controls.choose_look(), checkpoint.input_spec
-    pixels = np.stack([spec.pixels(f"{dataset.root}/{path}") for path in rows["path"]])
-    hashes = [loaders.file_hash(dataset, image) for image in rows["image_id"]]
-    try:
-        attributions = maps.study_attribution(checkpoint, pixels, method, aggregation)
-    except OverreadError as error:
-        widgets.empty("This map is refused", str(error))
-        return
-    findings = maps.known_findings(dataset)
-    masks = [findings.mask(image, spec) for image in rows["image_id"]]
+    look, spec, findings = controls.choose_look(), source.model.input_spec, maps.known_findings(dataset)
     shown = [
-        pixels[place] if look.network_pixels else maps.large_pixels(dataset.root, path, sha1, spec.fit, spec.size)
-        for place, (path, sha1) in enumerate(zip(rows["path"], hashes))
+        spec.pixels(f"{dataset.root}/{row.path}")
+        if look.network_pixels
+        else maps.large_pixels(dataset.root, row.path, row.sha1, spec.fit, spec.size)
+        for row in rows.itertuples()
     ]
+    masks = [findings.mask(image, spec) for image in rows["image_id"]]
+    sheet = StudySheet(rows, shown, masks, look, study_task(source, rows, method, aggregation))
     outcome = theme.OUTCOMES.get(study["outcome"], ("", "label unknown"))[1].lower()
-    widgets.caption(
-        f"{controls.method_titles()[method]} for the study's score {expit(attributions[0].value):.3f}",
-        f"{outcome}; {aggregation} over {count_text(len(rows), 'radiograph')}; {attributions[0].note}",
-    )
-    reports: dict[int, object] = {}
-    grid = st.empty()
-    grid.html(study_html(rows, shown, attributions, masks, look, reports))
+    title = st.empty()
+    words = f"{outcome}; {aggregation} over {count_text(len(rows), 'radiograph')}"
+    grid, notes = st.empty(), st.container()
     widgets.note("All views share one scale: a pale map moved the study's score little.")
-    auroc = network_auroc(view.source)
-    for place in sorted(checked_places(rows)):
-        try:
-            evidence = Evidence(masks[place], auroc)
-            reports[place] = maps.check_view_map(checkpoint, StudyView(pixels, place, aggregation), method, evidence)
-        except OverreadError as error:
-            reports[place] = str(error)
-        grid.html(study_html(rows, shown, attributions, masks, look, reports))
+    for found in maps.follow_maps(source, [sheet.task], checked_first(sheet)):
+        known = found[sheet.task]
+        if reason := refusal(known):
+            with title:
+                widgets.empty("This map is refused", reason)
+            return
+        if made := [record for record in known.records.values() if record]:
+            with title:
+                score = (
+                    f"{controls.method_titles()[method]} for the study's score {expit(made[0].attribution.value):.3f}"
+                )
+                widgets.caption(score, f"{words}; {made[0].attribution.note}")
+        grid.html(study_html(sheet, known))
+    controls.draw_plain_note(notes, [record for record in known.records.values() if record])
 
 
-def checked_places(rows: pd.DataFrame) -> set[int]:
-    """The places of the views whose maps are checked: those with the highest scores."""
-    return set(np.argsort(-rows["logit"].to_numpy(), kind="stable")[:MOST_CHECKED].tolist())
+def checked_first(sheet: StudySheet) -> list[int]:
+    """The places of the task's files, the view with the highest score first."""
+    logits = dict(zip(sheet.rows["sha1"], sheet.rows["logit"]))
+    return sorted(range(len(sheet.task.files)), key=lambda place: -logits[sheet.task.files[place][1]])
 
 
-def study_html(rows: pd.DataFrame, shown: list, attributions: list, masks: list, look, reports: dict) -> str:
-    """The views of a study with their maps and the results so far. All lists and `reports` follow the order of rows."""
-    top = full_strength(np.stack([one.map for one in attributions]))
-    parts = np.array([np.abs(one.map).sum() for one in attributions])
-    parts = parts / max(parts.sum(), 1e-12)
-    views = []
-    for place, row in enumerate(rows.itertuples()):
-        attribution, report = attributions[place], reports.get(place)
-        layers = figures.radiograph_html(shown[place]) + figures.map_html(
-            attribution.map, look, attribution.signed, top
+def refusal(known: maps.FoundMaps) -> str:
+    """Why there are no maps; '' where there are some, or may be soon."""
+    records = [record for record in known.records.values() if record]
+    return known.error if not records else records[0].refused
+
+
+def study_html(sheet: StudySheet, known: maps.FoundMaps) -> str:
+    """The views of a study with their maps and the results so far."""
+    made = {sha1: record for sha1, record in known.records.items() if record and record.attribution}
+    top = full_strength(np.stack([record.attribution.map for record in made.values()])) if made else None
+    parts = {sha1: float(np.abs(record.attribution.map).sum()) for sha1, record in made.items()}
+    total, views = max(sum(parts.values()), 1e-12), []
+    for place, row in enumerate(sheet.rows.itertuples()):
+        title, name = f"View {place + 1}", Path(row.image_id).name
+        radiograph, fact = figures.radiograph_html(sheet.shown[place]), f"score {expit(row.logit):.3f}"
+        if (record := made.get(row.sha1)) is None:
+            views.append(figures.figure_html(title, radiograph, fact, f"{name}; making the map ..."))
+            continue
+        words = figures.MapWords(
+            fact,
+            f"{name}; {parts[row.sha1] / total:.0%} of the study's map" + (f". {known.error}" if known.error else ""),
+            sheet.masks[place],
+            sheet.shown[place].shape[0],
+            top,
+            is_waiting=not known.error,
         )
-        layers += figures.outline_html(masks[place], shown[place].shape[0])
-        small = f"{Path(row.image_id).name}; {parts[place]:.0%} of the study's map"
-        checked = place in checked_places(rows)
-        views.append(
-            figures.figure_html(
-                f"View {place + 1}",
-                layers,
-                f"score {expit(row.logit):.3f}",
-                small,
-                check_results.reason_html(report) if checked else "",
-                check_results.verdict_html(report) if checked else "",
-            )
-        )
-    return figures.grid_html(views, look)
+        views.append(figures.map_figure_html(title, radiograph, record, sheet.look, words))
+    return figures.grid_html(views, sheet.look)

@@ -1,87 +1,102 @@
-"""Saliency maps and their checks, cached by the weights, the pixels and the settings."""
+"""Saliency maps on pages: records read from the workspace, and wishes for those that are missing."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import streamlit as st
 
 from core.data.index import Dataset
-from core.data.input_spec import InputSpec
+from core.explain.map_record import MapRecord, MapTask
 from core.models.checkpoint import Checkpoint
+from core.scores.source import Source
+from core.workflows import trust
+from core.workflows.map_service import map_service
 from dashboard.shared import loaders
 from dashboard.shared.cache import cached_data
 
 # Radiographs are shown with at least this many pixels a side.
 SHOWN_SIDE = 640
+# Seconds between two looks at what has been made, while a page waits.
+_LOOK_EVERY = 0.2
+
+
+@dataclass(frozen=True)
+class FoundMaps:
+    """What is known of a task: the record of each radiograph by SHA-1, None until its map is made, or an error."""
+
+    records: dict[str, MapRecord | None]
+    error: str = ""
+
+    @property
+    def stage(self) -> tuple:
+        """Changes each time more is known."""
+        return self.error, *(record.verdict if record else "" for record in self.records.values())
+
+    def is_waiting(self, hashes: set[str] | None = None) -> bool:
+        """Whether anything is missing: the maps of all, or the checks of these radiographs (None: of all)."""
+        return not self.error and any(
+            record is None or (not record.complete and (hashes is None or sha1 in hashes))
+            for sha1, record in self.records.items()
+        )
+
+
+def find_maps(source: Source, task: MapTask) -> FoundMaps:
+    """What is known of a task now."""
+    return FoundMaps(trust.read_maps(source, task), map_service().error(task))
+
+
+def want_maps(task: MapTask, places: list[int] | None = None, ahead: bool = False) -> None:
+    """Wish for the records of a task. The wish holds for seconds, so it ends with the visit.
+
+    places: of the radiographs whose maps are checked, by default all. ahead: made where there is nothing else to do.
+    """
+    reader = st.session_state.setdefault("map_reader", uuid.uuid4().hex)
+    map_service().want(reader, task, places, ahead)
+
+
+def load_ahead(source: Source) -> None:
+    """Start the process that makes maps and load the network in it, before the first map is asked for."""
+    if source.has_network:
+        map_service().load(str(source.folder))
+
+
+def follow_maps(
+    source: Source, tasks: list[MapTask], places: list[int] | None = None
+) -> Iterator[dict[MapTask, FoundMaps]]:
+    """Yield what is known of the tasks now, and again each time more is made, until nothing is missing.
+
+    This run of the page ends at once where the visitor changes something, and with it the wishes.
+    """
+    found = {task: find_maps(source, task) for task in tasks}
+    yield found
+    hashes = {task: None if places is None else {task.files[place][1] for place in places} for task in tasks}
+    while waiting := [task for task in tasks if found[task].is_waiting(hashes[task])]:
+        for task in waiting:
+            want_maps(task, places)
+        wait()
+        now = {task: find_maps(source, task) for task in waiting}
+        if any(now[task].stage != found[task].stage for task in waiting):
+            found = {**found, **now}
+            yield found
+
+
+def wait() -> None:
+    """Wait a moment until something is made; ends this run where the visitor has changed something."""
+    map_service().wait(_LOOK_EVERY)
+    end_outdated_run()
 
 
 def end_outdated_run() -> bool:
-    """End this run with Streamlit's own exception if the visitor has changed something meanwhile; else return False.
-
-    Passed as `cancelled`, so it is called before each pass through a network. Without it, the visitor would wait for
-    a map of a hundred passes that nobody looks at.
-    """
-    # Streamlit has no public name for this check. Without it, the map is finished first.
+    """End this run with Streamlit's own exception if the visitor has changed something meanwhile; else return False."""
+    # Streamlit has no public name for this check. Without it, the run waits for its maps first.
     from streamlit.runtime.scriptrunner_utils import script_run_context
 
     if check := getattr(script_run_context, "get_run_yield_check", lambda: None)():
         check()
     return False
-
-
-@cached_data(max_entries=128)
-def attribution(checkpoint: Checkpoint, pixels: np.ndarray, method: str, settings):
-    """The Attribution of one radiograph, uint8 [s, s]. settings: MapSettings.
-
-    MethodRefused where the method does not apply; an error is not cached.
-    """
-    from core.explain.attribution import attribute
-
-    return attribute(loaders.classifier(checkpoint), pixels, method, settings, end_outdated_run)
-
-
-@cached_data(max_entries=128)
-def check_map(checkpoint: Checkpoint, pixels: np.ndarray, method: str, settings, evidence):
-    """The TrustReport of that map. evidence: Evidence."""
-    from core.explain import faithfulness
-
-    return faithfulness.check_map(
-        loaders.classifier(checkpoint),
-        pixels,
-        attribution(checkpoint, pixels, method, settings),
-        evidence,
-        settings,
-        cancelled=end_outdated_run,
-    )
-
-
-@cached_data(max_entries=32, show_spinner="Making the maps of the study")
-def study_attribution(checkpoint: Checkpoint, pixels: np.ndarray, method: str, aggregation: str):
-    """One Attribution for each view, for the logit of the study's score. pixels: uint8 [n, s, s]."""
-    from core.explain.attribution import attribute_study
-
-    return attribute_study(loaders.classifier(checkpoint), pixels, method, aggregation, cancelled=end_outdated_run)
-
-
-@cached_data(max_entries=64)
-def check_view_map(checkpoint: Checkpoint, view, method: str, evidence):
-    """The TrustReport of the map of one view for its study's score. view: StudyView. evidence: Evidence."""
-    from core.explain import faithfulness
-
-    return faithfulness.check_map(
-        loaders.classifier(checkpoint),
-        view.views[view.place],
-        study_attribution(checkpoint, view.views, method, view.aggregation)[view.place],
-        evidence,
-        study=view,
-        cancelled=end_outdated_run,
-    )
-
-
-@cached_data(max_entries=8, show_spinner="Making the mean radiograph")
-def mean_radiograph(dataset: Dataset, spec: InputSpec) -> np.ndarray:
-    """The mean of up to 500 radiographs of a data set, at the network's input size."""
-    from core.explain.mean_radiograph import mean_radiograph as mean_of
-
-    return mean_of(dataset, spec)
 
 
 @cached_data(max_entries=64)
@@ -101,12 +116,10 @@ def cam_maps(checkpoint: Checkpoint, pixels: np.ndarray, method: str) -> np.ndar
     return cam_grid(network, pixels, fine=method == "hires_cam", cancelled=end_outdated_run).astype(np.float16)
 
 
-@cached_data(max_entries=8)
+@cached_data(max_entries=8, ttl=10)
 def known_findings(dataset: Dataset):
-    """The known places of abnormalities, AbnormalityMasks."""
-    from core.data.abnormality_masks import AbnormalityMasks
-
-    return AbnormalityMasks.of(dataset)
+    """The known places of abnormalities, AbnormalityMasks, with the boxes that readers drew up to seconds ago."""
+    return trust.known_findings(dataset)
 
 
 def checked_rows(checkpoint: Checkpoint) -> pd.DataFrame:

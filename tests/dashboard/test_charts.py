@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.data.balance import balance_table, file_sizes_table, views_table
 from core.data.resize_loss import resize_loss_summary, resize_loss_table
-from core.explain.overlay import is_blank, overlay_png, strength
+from core.explain.overlay import is_blank, overlay, png, strength
 from core.metrics.calibration import reliability_table
 from core.metrics.counts import counts_table
 from core.metrics.decision import net_benefit_table
@@ -150,7 +150,7 @@ def test_both_sides_of_a_map_share_one_scale():
 
 
 def test_the_overlay_is_transparent_where_the_map_is_zero():
-    picture = np.asarray(Image.open(io.BytesIO(overlay_png(np.array([[1.0, 0.0]]), "towards abnormal"))))
+    picture = np.asarray(Image.open(io.BytesIO(png(overlay(np.array([[1.0, 0.0]]), "towards abnormal")))))
     assert picture.shape == (1, 2, 4) and picture[0, 1, 3] == 0 and picture[0, 0, 3] == 255
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from core.explain.map_store import maps_folder
 from core.review import walkthroughs
 from core.review.cases import neutral_name
 from core.review.database import FILE, open_store
@@ -14,8 +15,10 @@ from core.review.store import add_verdict, verdicts_table
 from core.review.vocabulary import Verdict
 from core.scores.view import View
 from core.workflows.walkthroughs import sort_for_reading
+from dashboard.shared import maps
 from dashboard.shared.case import loader, verdict_panel
 from tests.dashboard.conftest import House, enter, open_page, words
+from tests.dashboard.maps_here import MapsHere
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
 
@@ -347,12 +350,25 @@ def test_two_presses_that_arrive_late_are_two_steps(workspace):
     assert app.text_input(key="study").value == third
 
 
-def test_saliency_is_laid_over_the_films_until_the_next_case(workspace, films):
+def test_saliency_is_laid_over_the_films_until_the_next_case(workspace, films, monkeypatch):
+    """The map first, with its checks under way; then the verdict, and plain films where no map holds up."""
+    shutil.rmtree(maps_folder(), ignore_errors=True)  # what other tests have made
+    service = MapsHere(checks=False)
+    monkeypatch.setattr(maps, "map_service", lambda: service)
     app = read(missed()[0])
     assert not any(film.get("over") for film in films[-1])
     app.button(key="saliency_button").click().run()
     assert not app.exception and all(film["over"].startswith("data:image/png") for film in films[-1])
-    assert "HiRes-CAM of the study" in words(app)
+    assert all("Checking this map" in film["note"] for film in films[-1])
+    assert "HiRes-CAM of the study" in words(app) and "Checking whether the maps hold up" in words(app)
+    service.checks = True
+    app.run()  # as the fragment does that follows the maps
+    app.run()
+    # The network is untrained, so no map holds up.
+    assert not any(film.get("over") for film in films[-1]) and "stay plain" in words(app)
+    assert all("Do not trust this map" in film["note"] for film in films[-1])
+    app.button(key="saliency_all").click().run()
+    assert all(film["over"] and "Do not trust this map" in film["note"] for film in films[-1])
     app.button(key="next").click().run()
     assert not any(film.get("over") for film in films[-1])
     app.toggle(key="blind").set_value(True).run()

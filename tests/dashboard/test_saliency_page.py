@@ -1,18 +1,22 @@
 """The Saliency page: each level, refused methods, and the verdict below each map."""
 
 import io
+import json
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from streamlit.runtime.scriptrunner_utils import script_run_context
+from typer.testing import CliRunner
 
 from core import jobs
-from core.data.index import read_dataset
+from core.__main__ import app as main
+from core.data.index import read_dataset, read_index
 from core.data.input_spec import InputSpec
-from core.errors import OverreadError
 from core.explain.attribution import attribute
+from core.explain.map_record import MapKey, MapRecord
+from core.explain.map_values import Attribution
 from core.explain.overlay import PALETTES, full_strength, outline_png, overlay, palette_of, sheet_png
 from core.explain.private_copy import count_hooks, private_copy
 from core.models.checkpoint import read_checkpoint
@@ -23,6 +27,7 @@ from core.workflows.trust import check_methods
 from dashboard.saliency.charts import insertion_deletion_curves
 from dashboard.shared import maps
 from tests.dashboard.conftest import open_page, words
+from tests.dashboard.maps_here import MapsHere
 
 
 def test_each_map_has_a_verdict_and_is_compared_with_an_edge_detector(house):
@@ -49,17 +54,51 @@ def test_an_unknown_layer_is_answered_with_the_nearest_names(house):
     assert not app.exception and "the nearest names are blocks.6" in words(app)
 
 
-def test_a_map_that_cannot_be_checked_is_shown_as_not_trusted(house, monkeypatch):
-    def too_large(*_, **__):
-        raise OverreadError("The trust check does not fit into memory at 64 px; close other work.")
+def source(house):
+    return source_of(read_checkpoint(house.checkpoints / "alpha"), read_dataset("demo"))
 
-    monkeypatch.setattr("core.explain.faithfulness.check_map", too_large)
+
+def test_a_map_that_cannot_be_checked_is_shown_as_not_trusted(house, monkeypatch):
+    service = MapsHere(checks=False, failure="The map check does not fit into memory at 32 px; close other programs.")
+    monkeypatch.setattr(maps, "map_service", lambda: service)
     for level in ("Radiograph", "Study"):
-        app = open_page("saliency", model="alpha", level=level, baseline="blur", method="Layer activation")
+        app = open_page("saliency", model="alpha", level=level, baseline="blur", method="VarGrad", methods="VarGrad")
         assert not app.exception
         shown = words(app)
         assert "Not checked: do not trust this map" in shown and "does not fit into memory" in shown
         assert "Checking this map" not in shown
+
+
+def test_the_page_and_the_command_have_one_verdict(house):
+    """The page first, then the command, and the other way round; the figures are the same to the last digit."""
+    app = open_page("saliency", model="alpha", methods="Gradient")
+    image = app.selectbox(key="image").value
+    row = read_index("demo").set_index("image_id").loc[image]
+    file = f"{read_dataset('demo').root}/{row['path']}"
+    for methods, first in (("Gradient", "page"), ("Input x gradient", "command")):
+        name = {"Gradient": "saliency", "Input x gradient": "input_x_gradient"}[methods]
+        if first == "page":
+            app = open_page("saliency", model="alpha", methods=methods, image=image)
+        done = CliRunner().invoke(main, ["explain", str(house.checkpoints / "alpha"), file, "--method", name, "--json"])
+        (told,) = json.loads(done.stdout)["maps"]
+        if first == "command":
+            app = open_page("saliency", model="alpha", methods=methods, image=image)
+        shown = words(app)
+        assert ("This map holds up" if told["verdict"] == "holds up" else "Do not trust this map") in shown
+        checks = app.dataframe[0].value.set_index("Check")
+        for check in told["checks"]:
+            assert checks.loc[check["name"], "Result"] == check["words"]
+        assert list(checks.index) == [check["name"] for check in told["checks"]]
+
+
+def test_a_film_stays_plain_where_its_map_does_not_hold_up(house):
+    """The network is untrained, so no map holds up; a reader may look at it all the same."""
+    app = open_page("saliency", model="alpha", methods="Gradient")
+    shown = words(app)
+    assert "Do not trust this map" in shown and "the film stays plain" in shown and 'alt="" style="opacity' not in shown
+    app.toggle(key="show_all").set_value(True).run()
+    shown = words(app)
+    assert "Do not trust this map" in shown and "the film stays plain" not in shown and 'alt="" style="opacity' in shown
 
 
 def test_a_visitor_who_changes_something_does_not_wait_for_the_map(monkeypatch):
@@ -109,15 +148,15 @@ def test_a_job_checks_a_cohort_and_stores_the_rows(house, monkeypatch):
 
 
 def test_every_visitor_sees_a_running_job_and_can_stop_it(house):
-    source = source_of(read_checkpoint(house.checkpoints / "alpha"), read_dataset("demo"))
+    about = source(house)
     asked = {
-        "checkpoint": str(source.folder),
+        "checkpoint": str(about.folder),
         "data": "demo",
         "split": "valid",
         "sample": 40,
         "methods": ["grad_cam"],
     }
-    with jobs.at_work("trust", asked, source.record()) as reporter:
+    with jobs.at_work("trust", asked, about.record()) as reporter:
         reporter.report(7, 40, "Grad-CAM on a radiograph")
         app = open_page("saliency", model="alpha", level="Cohort")
         assert not app.exception and app.button(key="check_sample").disabled
@@ -135,11 +174,13 @@ def test_the_maps_of_a_study_share_a_scale_and_weak_parts_are_hidden():
 
 
 def test_the_downloaded_picture_has_the_radiograph_and_each_map():
-    pixels = np.full((8, 8), 100, np.uint8)
-    maps = [(np.zeros((4, 4)), True), (np.ones((8, 8)), False)]
-    seen = np.asarray(Image.open(io.BytesIO(sheet_png(pixels, maps, ("either way", "grey", 0.0), 0.5))))
-    assert seen.shape == (8, 24, 3)
-    assert (seen[:, :16] == 100).all() and (seen[:, 16:] > 150).all()
+    pixels = np.full((80, 80), 100, np.uint8)
+    records = [record_of(np.zeros((4, 4)), True), record_of(np.ones((8, 8)), False)]
+    seen = np.asarray(Image.open(io.BytesIO(sheet_png(pixels, records, ("either way", "grey", 0.0), 0.5))))
+    assert seen.shape[1] == 240 and seen.shape[0] > 100
+    assert (seen[:80, :160] == 100).all() and (seen[:80, 160:] > 150).all()
+    # The verdict is written below each map, and nothing below the radiograph.
+    assert (seen[80:, :80] == 255).all() and (seen[80:, 80:160] < 255).any() and (seen[80:, 160:] < 255).any()
 
 
 def test_each_reference_and_each_map_is_one_line_in_each_panel():
@@ -150,6 +191,11 @@ def test_each_reference_and_each_map_is_one_line_in_each_panel():
     # The titles of the panels are above and the legend below, since they would overlap at one height.
     assert figure.layout.legend.y < 0 and figure.layout.legend.yanchor == "top" and figure.layout.margin.t > 30
     assert len(names) == 10 and names.count("Occlusion") == names.count("edge detector") == 2
+
+
+def record_of(values, signed: bool = True) -> MapRecord:
+    found = Attribution("saliency", values.astype(np.float32), 0.0, "this radiograph's logit", "", signed)
+    return MapRecord(MapKey("d", "{}", "s", "saliency"), found)
 
 
 def test_each_side_has_its_own_hue_and_an_unsigned_map_has_none():

@@ -78,7 +78,7 @@ def draw_case(
         next_name = None if stay or after is None else name_of(after)
         keys = verdict_panel.draw_verdict_panel(case, session.reader, next_name, open_case)
         if session.has_maps:
-            saliency_overlay.draw_saliency_button(study)
+            saliency_overlay.draw_saliency_button(study, view.source)
     if session.has_maps:
         _draw_saliency_links(image_ids)
     if not blind:
@@ -97,12 +97,13 @@ def _draw_films(session: ReadingSession, study: str, files: pd.DataFrame) -> dic
         # The films of a phantom set can be read even where its truth cannot.
         widgets.note(str(error))
         shown, image_ids = films_of_study(replace(dataset, phantom=False), files, session.view, session.blind)
-    explanation = ""
-    if session.has_maps and saliency_overlay.is_asked(study):
-        shown, explanation = saliency_overlay.overlay_maps(shown, source, files)
+    asked = session.has_maps and saliency_overlay.is_asked(study)
+    task, reason = None, ""
+    if asked:
+        shown, task, reason = saliency_overlay.overlay_maps(shown, source, files)
     films.draw_films(shown, neutral_name(study))
-    if explanation:
-        widgets.note(explanation)
+    if asked:
+        saliency_overlay.draw_saliency_note(source, task, reason)
     return image_ids
 
 

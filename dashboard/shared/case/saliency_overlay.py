@@ -1,4 +1,6 @@
-"""Saliency maps over the films of the open case, drawn when a reader asks for them."""
+"""Saliency maps over the films of the open case, drawn with their verdicts when a reader asks for them."""
+
+import time
 
 import numpy as np
 import pandas as pd
@@ -6,16 +8,19 @@ import streamlit as st
 
 from core.data.pixels import from_square
 from core.errors import OverreadError
+from core.explain.map_record import MapTask
 from core.explain.overlay import full_strength, overlay_png
 from core.review.cases import neutral_name
 from core.scores.source import Source
-from dashboard.shared import loaders, maps
+from core.workflows.trust import study_task
+from dashboard.shared import loaders, maps, trust_marks, widgets
 
-METHOD, AGGREGATION = "hires_cam", "mean"
 EXPLANATION = (
     "HiRes-CAM of the study's score: orange counts towards abnormal, blue towards normal. A pale view changed the "
     "score little."
 )
+# Seconds that the films wait for their maps; then they are drawn without, and again when the maps are made.
+_PATIENCE, _LOOK_EVERY = 1.0, 0.5
 
 
 def is_asked(study: str) -> bool:
@@ -23,7 +28,7 @@ def is_asked(study: str) -> bool:
     return st.session_state.get("saliency_of") == neutral_name(study)
 
 
-def draw_saliency_button(study: str) -> None:
+def draw_saliency_button(study: str, source: Source) -> None:
     """The button that shows or hides the maps of this study."""
     case, shown = neutral_name(study), is_asked(study)
     st.button(
@@ -34,30 +39,89 @@ def draw_saliency_button(study: str) -> None:
         args=("" if shown else case,),
         shortcut="S",
         width="stretch",
-        help="Lays HiRes-CAM of the study's score over each film. The Saliency page checks how far to trust such maps.",
+        help="Lays HiRes-CAM of the study's score over each film, with the verdict of its checks.",
     )
+    maps.load_ahead(source)
 
 
-def overlay_maps(films: list[dict], source: Source, files: pd.DataFrame) -> tuple[list[dict], str]:
-    """The films with `over`, a transparent picture of the map in the film's shape, and an explanation.
+def overlay_maps(films: list[dict], source: Source, files: pd.DataFrame) -> tuple[list[dict], MapTask | None, str]:
+    """The films with `over`, a transparent picture of the map in the film's shape, and the verdict in their notes.
 
-    files: the radiographs in the order of the films. Where no map can be made, the films are unchanged and the text is
-    the reason.
+    files: the radiographs in the order of the films. A film stays plain where its map does not hold up, unless the
+    reader wants it all the same. Returns the task, and the reason where no map can be made.
     """
-    checkpoint, spec = source.model, source.model.input_spec
     try:
-        pixels = np.stack([spec.pixels(f"{source.dataset.root}/{path}") for path in files["path"]])
-        attributions = maps.study_attribution(checkpoint, pixels, METHOD, AGGREGATION)
+        task = study_task(source, files)
+        found = _found_soon(source, task)
     except OverreadError as error:
-        return films, str(error)
+        return films, None, str(error)
+    made = {sha1: record for sha1, record in found.records.items() if record and record.attribution}
+    refused = next((record.refused for record in found.records.values() if record and record.refused), "")
+    if not made:
+        return films, task, refused or found.error
     # All views share one scale, so that a view that changed the score little is pale.
-    top = full_strength(np.stack([one.map for one in attributions]))
-    pictures = [
-        overlay_png(from_square(one.map, row.width, row.height, spec.fit), "either way", top=top)
-        for one, row in zip(attributions, files.itertuples())
-    ]
-    return [{**film, "over": loaders.overlay_uri(png)} for film, png in zip(films, pictures)], EXPLANATION
+    top = full_strength(np.stack([record.attribution.map for record in made.values()]))
+    drawn = []
+    for film, row in zip(films, files.itertuples()):
+        record = made[row.sha1]
+        words = "Not checked: do not trust this map" if found.error else trust_marks.verdict_words(record)
+        film = {**film, "note": " ".join(part for part in (film["note"], f"{words}.") if part)}
+        if not trust_marks.is_plain(record, _wants_all(task)):
+            picture = overlay_png(record, "either way", top=top, fit=_to_film(row, source.model.input_spec.fit))
+            film["over"] = loaders.overlay_uri(picture)
+        drawn.append(film)
+    return drawn, task, found.error
+
+
+def draw_saliency_note(source: Source, task: MapTask | None, reason: str) -> None:
+    """Say below the films what the maps show, or why they stay plain, and follow what is still being made."""
+    if task is None or reason:
+        widgets.note(reason)
+        return
+    found = maps.find_maps(source, task)
+    records = [record for record in found.records.values() if record and record.attribution]
+    plain = "" if _wants_all(task) else trust_marks.plain_note(records)
+    if plain:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            widgets.note(plain)
+            st.button(trust_marks.SHOW_ALL, key="saliency_all", on_click=_ask_all, args=(task,))
+    elif records:
+        widgets.note(EXPLANATION)
+    if found.is_waiting():
+        st.fragment(run_every=_LOOK_EVERY)(_follow)(source, task, found.stage)
+
+
+def _follow(source: Source, task: MapTask, stage: tuple) -> None:
+    """Wish for the maps as long as the reader looks, and draw the page again each time more is made."""
+    maps.want_maps(task)
+    found = maps.find_maps(source, task)
+    if found.stage != stage:
+        st.rerun()
+    made = all(found.records.values())
+    widgets.note("Checking whether the maps hold up ..." if made else "Making the maps ...")
+
+
+def _found_soon(source: Source, task: MapTask) -> maps.FoundMaps:
+    """What is known of a task as soon as its maps are made, or after some patience."""
+    found, until = maps.find_maps(source, task), time.monotonic() + _PATIENCE
+    while found.is_waiting(set()) and time.monotonic() < until:
+        maps.want_maps(task)
+        maps.wait()
+        found = maps.find_maps(source, task)
+    return found
+
+
+def _to_film(row, fit: str):
+    return lambda values: from_square(values, row.width, row.height, fit)
+
+
+def _wants_all(task: MapTask) -> bool:
+    return st.session_state.get("saliency_all_of") == task.keys[0].name
 
 
 def _ask(case: str) -> None:
     st.session_state["saliency_of"] = case
+
+
+def _ask_all(task: MapTask) -> None:
+    st.session_state["saliency_all_of"] = task.keys[0].name

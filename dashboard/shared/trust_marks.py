@@ -1,0 +1,67 @@
+"""The verdict on a map in words, the same on every page."""
+
+from html import escape
+
+from core.explain.map_record import REFUSED, UNCHECKED, MapRecord
+from core.explain.trust_report import DO_NOT_TRUST, HOLDS_UP
+
+# Class, sign and words: colour and sign are each enough by themselves.
+_MARKS = {
+    HOLDS_UP: ("holds", "\u2713", "This map holds up"),
+    DO_NOT_TRUST: ("fails", "\u2715", "Do not trust this map"),
+    UNCHECKED: ("waits", "", "Checking this map ..."),
+    REFUSED: ("waits", "", "This method is refused here"),
+}
+_BETTER = {True: "yes", False: "no", None: "cannot be checked"}
+SHOW_ALL = "Show it all the same"
+
+
+def is_plain(record: MapRecord, show_all: bool) -> bool:
+    """Whether a film stays plain: its map failed the checks, and the reader has not asked for it all the same."""
+    return record.verdict == DO_NOT_TRUST and not show_all
+
+
+def verdict_words(record: MapRecord) -> str:
+    """The verdict as a sentence without a full stop."""
+    return _MARKS[record.verdict][2]
+
+
+def verdict_html(record: MapRecord, is_waiting: bool = True) -> str:
+    """The band below a map. is_waiting: whether its checks are being made."""
+    kind, sign, words = _MARKS[record.verdict]
+    if record.verdict == UNCHECKED and not is_waiting:
+        words = "Not checked: do not trust this map"
+    return f'<p class="verdict {kind}"><span aria-hidden="true">{sign}</span> {words}</p>'
+
+
+def reason_html(record: MapRecord) -> str:
+    """Whether the map is better than an edge detector, and the reason of the verdict; '' until it is checked."""
+    report = record.report
+    if report is None:
+        return ""
+    failed = len(report.failed)
+    count = f"{failed} of {len(report.checks)} checks failed: " if failed else ""
+    why = report.why if failed else report.why[:1].upper() + report.why[1:]
+    better = f"Better than an edge detector on this image: <b>{_BETTER[report.better_than_edges]}</b>."
+    return f'<p class="trust"><span>{better}</span> <span>{count}{escape(why)}.</span></p>'
+
+
+def pointing_words(record: MapRecord, finding) -> str:
+    """Whether the map points at the known finding, as a sentence; '' where none is known or the map is unchecked."""
+    report = record.report_with(finding)
+    words = next((check.words for check in report.checks if check.name == "pointing"), "") if report else ""
+    return f"{words[:1].upper()}{words[1:]}." if words else ""
+
+
+def plain_note(records: list[MapRecord]) -> str:
+    """One calm sentence where films stay plain because no map, or only some, hold up; '' where none stays plain."""
+    failed = [record for record in records if record.verdict == DO_NOT_TRUST]
+    if not failed:
+        return ""
+    if len(failed) == len(records):
+        return (
+            "This map does not hold up, so the film stays plain."
+            if len(records) == 1
+            else "None of these maps holds up, so the films stay plain."
+        )
+    return f"{len(failed)} of {len(records)} maps do not hold up; their films stay plain."
