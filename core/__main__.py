@@ -33,6 +33,7 @@ COMMANDS = (
     audit.audit,
     training.train,
     training.sweep,
+    training.estimate,
     training.recipes,
     augmentation.augment_check,
     checkpoints.checkpoints,

@@ -16,6 +16,7 @@ from core.review.reading_state import read_state
 from core.review.store import entries_table, list_reviewers, verdicts_table
 from core.review.walkthroughs import list_walkthroughs, read_walkthrough
 from core.scores.imports import imported_predictions, list_imported
+from core.scores.learning import learned
 from core.scores.operating_points import find_point, read_points
 from core.scores.predictions import dataset_reference, read_predictions
 from core.scores.source import find_source
@@ -28,10 +29,10 @@ STUDIES = ["train/elbow/patient00010/study1", "train/finger/patient00003/study1"
 
 @pytest.fixture
 def old(workspace, tmp_path) -> Path:
-    """A copy of the old workspace, and of the shipped checkpoint with what was locked and verified then."""
+    """A copy of the old workspace, and of the checkpoint that shipped then, with what was locked and verified."""
     shutil.copytree(FIXTURE, workspace)
     folder = tmp_path / "checkpoints" / "original-cnn-64"
-    shutil.copytree(SHIPPED / "original-cnn-64", folder)
+    shutil.copytree(FIXTURE / "model", folder)
     for file in ("operating_points.json", "looks.jsonl"):
         shutil.copy(FIXTURE / "checkpoint" / file, folder / file)
     return workspace
@@ -125,4 +126,6 @@ def test_the_shipped_checkpoints_open(monkeypatch):
     whole, broken = list_checkpoints()
     assert {"original-cnn-64", "resnet-narrow-128"} <= {checkpoint.name for checkpoint in whole} and not broken
     for checkpoint in whole:
-        assert checkpoint.input_spec.size in (64, 128) and len(checkpoint.history()) and len(checkpoint.learned())
+        assert checkpoint.input_spec.size in (64, 128) and len(checkpoint.learned())
+        assert {"tune_accuracy", "tune_precision", "tune_recall"} <= set(checkpoint.history())
+        assert learned(checkpoint).enough

@@ -154,6 +154,30 @@ def sweep(
     )
 
 
+def estimate(
+    recipe: Annotated[str, typer.Argument(help="A named recipe; `python -m core recipes` lists them.")],
+    data: Name,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Setting of the recipe, as key=value; may be repeated.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=0, help="Networks of an ensemble (0: one network).")] = 0,
+    device: Device = "",
+    as_json: Json = False,
+) -> None:
+    """Estimate the time and memory of a training run from a few of its steps, before it starts."""
+    from dataclasses import asdict
+
+    from core.data.index import read_dataset
+    from core.training.recipe import with_settings
+    from core.training.recipes import named_recipe
+    from core.workflows.runs import estimate as measure
+
+    chosen, dataset = with_settings(named_recipe(recipe), settings or []), read_dataset(data)
+    with progress_bar() as progress:
+        found = measure(chosen, dataset, device, progress)
+    print_result({**asdict(found), "seconds": found.seconds(folds)}, as_json, f"{found.text(folds)} {found.basis}")
+
+
 def print_message(text: str) -> None:
     """Print a message of a run on standard error."""
     messages.print(text, markup=False)

@@ -102,7 +102,7 @@ def _missing(dataset: Dataset, distinct: pd.Series, spec, thumbnail: bool, measu
     hashes = distinct.index
     no = np.zeros(len(hashes), bool)
     square = ~hashes.isin(pixel_store.known(pixels_folder(dataset, spec), spec.size)) if spec else no
-    measured = ~hashes.isin(measure_store.read_measures(dataset).index) if measures else no
+    measured = ~hashes.isin(measure_store.complete_measures(dataset).index) if measures else no
     small = ~hashes.isin(thumbnails.hashes_with_thumbnail(dataset))
     rows = zip(hashes, distinct, square, small, measured)
     return [_Task(*row) for row in rows if row[2] or row[4] or (thumbnail and row[3])]

@@ -36,7 +36,14 @@ def read_measures(dataset: Dataset) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame(columns=list(_measures().MEASURES), index=pd.Index([], dtype="str", name="sha1"))
     table = pd.concat(frames)
-    return table[~table.index.duplicated()]
+    return table[~table.index.duplicated(keep="last")]
+
+
+def complete_measures(dataset: Dataset) -> pd.DataFrame:
+    """`read_measures` without the files that an earlier version measured before a measure was added."""
+    table = read_measures(dataset)
+    names = list(_measures().MEASURES)
+    return table.dropna(subset=names) if set(names) <= set(table) else table.iloc[:0]
 
 
 def add_measures(dataset: Dataset, rows: dict[str, dict]) -> None:
@@ -45,7 +52,9 @@ def add_measures(dataset: Dataset, rows: dict[str, dict]) -> None:
     fresh = pd.DataFrame.from_dict(rows, orient="index").rename_axis("sha1").reset_index()
     parts = sorted(folder.glob("*.parquet"))
     if len(parts) >= 16:
-        fresh = pd.concat([read_measures(dataset).reset_index(), fresh], ignore_index=True).drop_duplicates("sha1")
+        fresh = pd.concat([read_measures(dataset).reset_index(), fresh], ignore_index=True).drop_duplicates(
+            "sha1", keep="last"
+        )
     # Sorted by name the parts are in order of time, and no two processes use the same name.
     name = f"{time.time_ns():020}-{os.getpid()}.parquet"
     write_atomically(folder / name, lambda path: fresh.to_parquet(path, index=False))

@@ -33,6 +33,11 @@ def _trust_command(asked: dict) -> list[str]:
     return parts + [part for name in asked["methods"] for part in ("--method", name)]
 
 
+def _estimate_command(asked: dict) -> list[str]:
+    parts = ["estimate", asked["recipe"], "--data", asked["data"]]
+    return parts + [part for setting in asked["settings"] for part in ("--set", setting)]
+
+
 def _index_command(asked: dict) -> list[str]:
     parts = ["index", asked["source"], "--name", asked["name"]]
     parts += [part for ours, theirs in asked["columns"].items() for part in ("--column", f"{ours}={theirs}")]
@@ -53,6 +58,7 @@ def _score_command(asked: dict) -> list[str]:
 # A new kind is one entry here and one workflow that checks the request and calls `enqueue`.
 KINDS = {
     "training": Kind("training", _train_command, lambda asked: str(checkpoint_folder(asked["out"])), "training into"),
+    "estimate": Kind("estimates", _estimate_command, lambda asked: " ".join(_estimate_command(asked)[1:]), "timing"),
     "trust": Kind("light", _trust_command, lambda asked: asked["checkpoint"], "checking saliency maps of"),
     "audit": Kind("light", lambda asked: ["audit", asked["data"]], lambda asked: asked["data"], "auditing"),
     "index": Kind("data", _index_command, lambda asked: asked["name"], "adding the data set"),

@@ -31,7 +31,7 @@ from core.training.loop import train
 from core.training.margins import MARGINS, mean_margins, read_margins, write_margins
 from core.training.options import RunOptions
 from core.training.parallel import refuse_several_processes
-from core.training.preflight import exclusive_folder, run_manifest, training_rows
+from core.training.preflight import exclusive_folder, learned_before, run_manifest, training_rows
 from core.training.recipe import Recipe
 from core.training.state import STATE_FILE
 
@@ -50,6 +50,12 @@ def train_folds(
     refuse_several_processes("train --folds")
     index = training_rows(dataset, options.allow_overlap, recipe.labels)
     shares = _shares(index, folds)
+    if known := int(learned_before(index, recipe.weights).sum()):
+        raise OverreadError(
+            f"{recipe.weights} has learned from {known} of the {len(index)} training radiographs, so no fold would be "
+            "scored by a network that never saw it. Begin from other weights, or train without --folds.",
+            code="folds-start-learned",
+        )
     with exclusive_folder(out):
         if (out / MANIFEST).exists():
             raise OverreadError(f"{out} already holds a checkpoint; choose another --out.", code="checkpoint-exists")

@@ -17,6 +17,7 @@ from core.device import autocast_to, keep_freed_memory, move_to_device, training
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint, begin_checkpoint, read_checkpoint
 from core.models.networks import build, check_size, reads_studies
+from core.models.start_weights import weights_source
 from core.scores.classifier import Classifier
 from core.training.average import running_average, update_average
 from core.training.balance import effective_prior, sampling_weights
@@ -27,7 +28,15 @@ from core.training.margins import MarginSums, margin_table, write_margins
 from core.training.optim import ever_freezes, freeze, optimiser_for, set_rates
 from core.training.options import Progress, RunOptions
 from core.training.parallel import Team, current_team
-from core.training.preflight import check_folder, exclusive_folder, run_manifest, select_rows, training_rows
+from core.training.preflight import (
+    check_folder,
+    exclusive_folder,
+    learned_before,
+    run_manifest,
+    select_rows,
+    training_rows,
+    with_start,
+)
 from core.training.recipe import Recipe
 from core.training.samples import TrainingData, samples_of
 from core.training.state import STATE_FILE, Learner, RunState, load_state, match_manifest, read_state, save_state
@@ -71,7 +80,8 @@ def train(recipe: Recipe, dataset: Dataset, out: Path, options: RunOptions = Run
     nothing to learn from, or where the loss is no longer a number.
     """
     rows = select_rows(training_rows(dataset, options.allow_overlap, recipe.labels), recipe)
-    held_out = rows["fold"].to_numpy() == recipe.holdout_fold
+    # What the start weights have learned from cannot choose the epoch.
+    held_out = (rows["fold"].to_numpy() == recipe.holdout_fold) & ~learned_before(rows, recipe.weights)
     if not held_out.any() or held_out.all():
         raise OverreadError(
             f"Fold {recipe.holdout_fold} holds {int(held_out.sum())} of {len(rows)} training radiographs; choose a "
@@ -98,7 +108,7 @@ def _run(plan: Plan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint:
         keep_freed_memory()
     torch.manual_seed(recipe.seed)
     notes: list[str] = []
-    network = build(recipe.architecture, recipe.model_kwargs, recipe.weights, notes.append)
+    network = build(recipe.architecture, recipe.model_kwargs, weights_source(recipe.weights), notes.append)
     for note in notes:
         options.say(note)
     model = move_to_device(network, team.device)
@@ -181,7 +191,7 @@ def _begin(plan: Plan, model: nn.Module, precision: str, learned: pd.DataFrame, 
         return {}
     recipe = plan.recipe
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    manifest = begin_checkpoint(plan.out, recipe.to_json(), recipe.input_spec(), learned)
+    manifest = begin_checkpoint(plan.out, recipe.to_json(), recipe.input_spec(), with_start(learned, recipe.weights))
     manifest |= run_manifest(recipe, plan.dataset, parameters, precision)
     return manifest | ({"weights_notes": notes} if notes else {})
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
@@ -15,6 +16,7 @@ from core.data.labels import read_labels, relabelled
 from core.data.split import overlap_table
 from core.errors import OverreadError, reason_of
 from core.models.checkpoint import MANIFEST, RECIPE, read_manifest
+from core.models.start_weights import start_checkpoint
 from core.paths import unwritable
 from core.training.recipe import Recipe
 from core.training.state import STATE_FILE, read_state
@@ -67,6 +69,23 @@ def select_rows(index: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
             code="one-class-only",
         )
     return rows
+
+
+def learned_before(rows: pd.DataFrame, weights: str) -> np.ndarray:
+    """Whether the checkpoint that a recipe's `weights` names has learned from each row, bool [n]."""
+    start = start_checkpoint(weights)
+    if start is None:
+        return np.zeros(len(rows), bool)
+    return (rows["sha1"].map(start.learned()) == "train").to_numpy()
+
+
+def with_start(learned: pd.DataFrame, weights: str) -> pd.DataFrame:
+    """The rows of learned.parquet with those of the checkpoint that `weights` names: the new one knows them as well."""
+    start = start_checkpoint(weights)
+    if start is None:
+        return learned
+    before = start.learned().rename_axis("sha1").rename("part").reset_index()
+    return pd.concat([learned, before[~before["sha1"].isin(learned["sha1"]) | (before["part"] == "train")]])
 
 
 def check_folder(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> None:
@@ -140,7 +159,9 @@ def run_manifest(recipe: Recipe, dataset: Dataset, parameters: int, precision: s
     """The part of the manifest that is known before a run begins. parameters: their number in the network."""
     import timm
 
+    start = start_checkpoint(recipe.weights)
     return {
+        **({"start": start.reference} if start else {}),
         "dataset": dataset.name,
         "index_hash": dataset.index_hash,
         "phantom": dataset.phantom,

@@ -1,120 +1,110 @@
 """A recipe: every choice of a training run as a frozen value, and the settings that change it."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 
 from core.data.augment import PRESETS, Augmentation, find_augmentation
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
-
-_CHOICES = {
-    "optimiser": ("adamw", "sgd"),
-    "schedule": ("cosine", "plateau", "constant"),
-    "loss": ("bce", "focal"),
-    "precision": ("auto", "float32", "bfloat16"),
-    "balance": ("none", "sampler", "weight"),
-    "fit": ("pad", "crop", "stretch"),
-}
-_AT_LEAST = {
-    "size": 16,
-    "epochs": 1,
-    "batch_size": 2,
-    "accumulate": 1,
-    "head_epochs": 0,
-    "unfreeze_epochs": 0,
-    "freeze_stages": 0,
-    "patience": 0,
-    "holdout_fold": 0,
-    "seed": 0,
-}
+from core.training.settings import check_settings, setting
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every choice of a run.
-
-    weights: '' (random), 'timm' (its pretrained ones) or a file (.safetensors, .pth, .pt, .pth.tar, .ckpt, .bin).
-    size, fit: side of the square in pixels, and how a radiograph is fitted into it.
-    head_epochs: so many first epochs train only the head.
-    unfreeze_epochs: after those, one more stage learns each time so many epochs have passed, from the head down (Howard
-        2018); 0 lets all stages learn at once.
-    freeze_stages: so many first stages of the backbone never learn.
-    backbone_rate: learning rate of the backbone divided by that of the head.
-    layer_decay: learning rate of each stage divided by that of the next one.
-    warmup_epochs: the learning rate rises linearly from 0 during these.
-    schedule: 'cosine', 'constant', or 'plateau', which divides the rate by three after three epochs without a better
-        tuning AUROC.
-    accumulate: so many batches make one step.
-    clip_norm: largest norm of a step's gradient; 0 sets no limit.
-    ema: decay of the running mean of the weights, which is validated and saved instead of the last weights; 0 for none.
-    loss: 'bce' (cross-entropy) or 'focal' (Lin 2017) with focal_gamma.
-    patience: stop after so many epochs without a better one; 0 never stops.
-    precision: 'auto' is bfloat16 where the GPU or processor has instructions for it, otherwise float32.
-    balance: counted in studies. 'sampler' draws bones and labels equally often; 'weight' weighs the loss of each bone
-        as in the MURA paper.
-    holdout_fold: the fold of train that chooses the epoch.
-    left_out: folds of train that are not used at all, so that the network can be tested on them.
-    bones: train on these alone; empty for all.
-    labels: a revision of the labels after review, NUMBER@HASH; '' for the original labels.
-    compile: run the steps through torch.compile.
-    batch_size: in radiographs, or in studies for a network that weighs the views of a study (attention:NAME).
-    """
+    """Every choice of a run. Each field says what it means and may be (`core.training.settings`)."""
 
     name: str
-    architecture: str
-    model_kwargs: dict = field(default_factory=dict)
-    weights: str = ""
-    size: int = 64
-    fit: str = "pad"
-    augmentation: Augmentation = Augmentation()
-    optimiser: str = "adamw"
-    learning_rate: float = 1e-3
-    backbone_rate: float = 1.0
-    weight_decay: float = 0.01
-    schedule: str = "cosine"
-    warmup_epochs: float = 0.0
-    layer_decay: float = 1.0
-    clip_norm: float = 0.0
-    accumulate: int = 1
-    ema: float = 0.0
-    loss: str = "bce"
-    focal_gamma: float = 2.0
-    patience: int = 0
-    precision: str = "auto"
-    compile: bool = False
-    head_epochs: int = 0
-    unfreeze_epochs: int = 0
-    freeze_stages: int = 0
-    epochs: int = 10
-    batch_size: int = 32
-    label_smoothing: float = 0.0
-    balance: str = "none"
-    holdout_fold: int = 0
-    left_out: tuple = ()
-    bones: tuple = ()
-    labels: str = ""
-    seed: int = 0
+    architecture: str = setting(
+        MISSING, "The network, by its name here or in timm; attention:NAME weighs the views of a study.", "Network"
+    )
+    model_kwargs: dict = setting(dict, "Arguments of the network, as a JSON object.", "Network")
+    weights: str = setting(
+        "",
+        "Where the weights begin: empty for random ones, 'timm' for its pretrained ones (downloaded), the name of a "
+        "checkpoint, or a file (.safetensors, .pth, .pt, .pth.tar, .ckpt, .bin).",
+        "Network",
+    )
+    size: int = setting(64, "Side of the square in pixels that a radiograph is fitted into.", "Radiographs", low=16)
+    fit: str = setting(
+        "pad",
+        "How a radiograph is fitted: pad adds black, crop cuts the longer side, stretch distorts.",
+        "Radiographs",
+        choices=("pad", "crop", "stretch"),
+    )
+    augmentation: Augmentation = field(default=Augmentation())
+    optimiser: str = setting("adamw", "The rule that changes the weights.", "Learning", choices=("adamw", "sgd"))
+    learning_rate: float = setting(1e-3, "Size of the steps, for the head.", "Learning", above=0)
+    backbone_rate: float = setting(
+        1.0, "Learning rate of the backbone divided by that of the head.", "Learning", above=0, high=1
+    )
+    weight_decay: float = setting(0.01, "Pull of the weights towards zero; biases have none.", "Learning", low=0)
+    schedule: str = setting(
+        "cosine",
+        "How the rate falls. 'plateau' divides it by three after three epochs without a better tuning AUROC.",
+        "Learning",
+        choices=("cosine", "plateau", "constant"),
+    )
+    warmup_epochs: float = setting(0.0, "The learning rate rises linearly from 0 during these.", "Learning", low=0)
+    layer_decay: float = setting(
+        1.0, "Learning rate of each stage divided by that of the next one.", "Learning", above=0, high=1
+    )
+    clip_norm: float = setting(0.0, "Largest norm of a step's gradient; 0 sets no limit.", "Learning", low=0)
+    accumulate: int = setting(1, "So many batches make one step.", "Machine", low=1)
+    ema: float = setting(
+        0.0,
+        "Decay of the running mean of the weights, which is saved instead of the last weights; 0 for none.",
+        "Learning",
+        low=0,
+        below=1,
+    )
+    loss: str = setting("bce", "Cross-entropy, or focal loss (Lin 2017).", "Loss", choices=("bce", "focal"))
+    focal_gamma: float = setting(2.0, "How much the focal loss turns to hard radiographs.", "Loss", low=0)
+    patience: int = setting(0, "Stop after so many epochs without a better one; 0 never stops.", "Length", low=0)
+    precision: str = setting(
+        "auto",
+        "'auto' is bfloat16 where the GPU or processor has instructions for it, otherwise float32.",
+        "Machine",
+        choices=("auto", "float32", "bfloat16"),
+    )
+    compile: bool = setting(False, "Run the steps through torch.compile.", "Machine")
+    head_epochs: int = setting(0, "So many first epochs train only the head.", "Network", low=0)
+    unfreeze_epochs: int = setting(
+        0,
+        "After the epochs of the head, one more stage learns each time so many epochs have passed, from the head down "
+        "(Howard 2018); 0 lets all stages learn at once.",
+        "Network",
+        low=0,
+    )
+    freeze_stages: int = setting(0, "So many first stages of the backbone never learn.", "Network", low=0)
+    epochs: int = setting(10, "Passes over the radiographs; the best one is kept.", "Length", low=1)
+    batch_size: int = setting(
+        32, "Radiographs in a batch, or studies for a network that weighs the views of a study.", "Machine", low=2
+    )
+    label_smoothing: float = setting(0.0, "Share by which labels are drawn towards one half.", "Loss", low=0, below=1)
+    balance: str = setting(
+        "none",
+        "Counted in studies: 'sampler' draws bones and labels equally often; 'weight' weighs the loss of each bone as "
+        "in the MURA paper.",
+        "Loss",
+        choices=("none", "sampler", "weight"),
+    )
+    holdout_fold: int = setting(0, "The fold of train that chooses the epoch.", "Radiographs", low=0)
+    left_out: tuple = setting((), "Folds of train that are not used at all, to test the network on.", "Radiographs")
+    bones: tuple = setting((), "Train on these bones alone; none means all.", "Radiographs")
+    labels: str = setting(
+        "", "A revision of the labels after review, NUMBER@HASH; empty for the originals.", "Radiographs"
+    )
+    seed: int = setting(0, "Start of the random numbers.", "Machine", low=0, high=2**31)
 
     def __post_init__(self):
         # JSON has lists.
         object.__setattr__(self, "left_out", tuple(self.left_out))
         object.__setattr__(self, "bones", tuple(self.bones))
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise OverreadError(
-                    f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}.", code="setting-value"
-                )
-        for name, least in _AT_LEAST.items():
-            if getattr(self, name) < least:
-                raise OverreadError(f"{name} is {getattr(self, name)}; expected {least} or more.", code="setting-value")
-        if self.seed > 2**31 or not self.learning_rate > 0 or not 0 <= self.label_smoothing < 1:
+        check_settings(self)
+        if self.warmup_epochs > self.epochs:
             raise OverreadError(
-                "Expected seed up to 2**31, learning_rate above 0 and label_smoothing from 0 to below 1.",
-                code="setting-value",
-            )
-        if not 0 < self.backbone_rate <= 1 or not self.weight_decay >= 0 or not 0 <= self.warmup_epochs <= self.epochs:
-            raise OverreadError(
-                "Expected backbone_rate above 0 to 1, weight_decay from 0, warmup_epochs from 0 to epochs.",
+                f"warmup_epochs is {self.warmup_epochs:g} and epochs is {self.epochs}; expected warmup_epochs from 0 "
+                "to epochs.",
                 code="setting-value",
             )
         whole = all(isinstance(fold, int) and not isinstance(fold, bool) and fold >= 0 for fold in self.left_out)
@@ -135,16 +125,6 @@ class Recipe:
             raise OverreadError(
                 "loss is 'focal' and the augmentation mixes labels; expected loss=bce, or no mixing.",
                 code="mixing-unsupported",
-            )
-        if (
-            not 0 < self.layer_decay <= 1
-            or not 0 <= self.ema < 1
-            or not self.clip_norm >= 0
-            or not self.focal_gamma >= 0
-        ):
-            raise OverreadError(
-                "Expected layer_decay above 0 to 1, ema from 0 to below 1, clip_norm and focal_gamma from 0.",
-                code="setting-value",
             )
 
     def input_spec(self) -> InputSpec:
@@ -174,10 +154,10 @@ def with_settings(recipe: Recipe, settings: list[str]) -> Recipe:
 
     OverreadError lists the valid keys, or says which kind of value was expected.
     """
-    for setting in settings:
-        key, equals, text = setting.partition("=")
+    for change in settings:
+        key, equals, text = change.partition("=")
         if not equals:
-            raise OverreadError(f"--set {setting}: expected key=value.", code="setting-invalid")
+            raise OverreadError(f"--set {change}: expected key=value.", code="setting-invalid")
         recipe = _changed(recipe, key.strip(), text.strip())
     return recipe
 

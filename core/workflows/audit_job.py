@@ -4,18 +4,31 @@ from collections.abc import Callable
 
 from core import jobs
 from core.audit.audit import Audit, read_audit, run_audit
-from core.data.index import Dataset
+from core.data.index import Dataset, read_index
+from core.data.measure_store import complete_measures, read_measures
 
 
 def audit_dataset(dataset: Dataset, progress: Callable[[int, int, str], None] | None = None) -> Audit:
-    """The stored audit of this index, or a new one, which is stored.
+    """The stored audit of this index, or a new one, which is stored. Afterwards every radiograph has its measures.
 
-    A new audit is a job that every page can see and stop. OverreadError where another process audits the data set.
+    New work is a job that every page can see and stop. OverreadError where another process audits the data set.
     """
-    if found := read_audit(dataset):
+    found = read_audit(dataset)
+    if found and not measured_earlier(dataset):
         return found
     with jobs.at_work("audit", {"data": dataset.name}, _about(dataset)) as reporter:
-        return run_audit(dataset, jobs.stoppable(reporter, progress))
+        report = jobs.stoppable(reporter, progress)
+        if not found:
+            return run_audit(dataset, report)
+        from core.data.decode import decode
+
+        decode(dataset, read_index(dataset.name), measures=True, progress=report)
+        return found
+
+
+def measured_earlier(dataset: Dataset) -> bool:
+    """Whether an earlier version measured radiographs of this set, which lack a measure that was added since."""
+    return len(complete_measures(dataset)) < len(read_measures(dataset))
 
 
 def enqueue_audit(dataset: Dataset) -> jobs.Job:

@@ -8,12 +8,22 @@ import streamlit as st
 from core.data.augment import Augmentation, difference, list_named, save_named
 from core.data.augment.spec import MOST_CHARACTERS
 from core.errors import OverreadError
+from core.training.recipes import RECIPES
 from dashboard.augmentation import controls
 from dashboard.shared import widgets
 
 
 def draw_files(augmentation: Augmentation, dataset_name: str, recipe: str) -> None:
-    """Draw three folds: the file, the next run, the comparison."""
+    """Draw a button that starts a run with it, and three folds: the file, the command, the comparison."""
+    if st.button("Use in a run", key="use_in_run", icon=":material/show_chart:", width="stretch"):
+        st.switch_page(
+            "runs/page.py",
+            query_params={
+                "data": dataset_name,
+                **({"recipe": recipe} if recipe in RECIPES else {}),
+                "augmentation": augmentation.to_text(),
+            },
+        )
     with st.expander("File"):
         st.download_button(
             "Download as JSON",
@@ -27,7 +37,7 @@ def draw_files(augmentation: Augmentation, dataset_name: str, recipe: str) -> No
         # A new key after each file, so that the same file can be uploaded again.
         key = f"upload_{st.session_state.get('uploads', 0)}"
         st.file_uploader("Upload JSON", type="json", key=key, on_change=_choose_file, args=(key,))
-    with st.expander("Use for the next training run"):
+    with st.expander("Save, and use in a command"):
         draw_save(augmentation, dataset_name, recipe)
     with st.expander("Compare with another"):
         draw_comparison(augmentation)

@@ -1,4 +1,4 @@
-"""The Dataset page: counts by bone, split and label; views; image sizes; and the detail left at each input size."""
+"""The Dataset page: its radiographs as a grid; counts by bone, split and label; image sizes; detail at input sizes."""
 
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from core.data.pixels import UnreadableImage
 from core.paths import home
 from core.schema import bone_order, split_order
 from dashboard.dataset import charts
+from dashboard.dataset.film_grid import draw_radiographs
+from dashboard.shared import address, loaders, selection, widgets
 from dashboard.shared import dataset_tables as tables
-from dashboard.shared import loaders, selection, widgets
+from dashboard.shared.address import Choice, Number, Switch
 from dashboard.shared.join_report import draw_folded_join_report
-from dashboard.shared.selection import bone_name
 
 # The chart of detail takes this many radiographs.
 MEASURED = 48
@@ -23,15 +24,12 @@ MEASURED = 48
 def draw_page() -> None:
     view = selection.current()
     dataset = view.dataset
-    widgets.heading("Dataset", dataset, dataset.name, tables.totals(dataset), bone_name(view.bone), folder_of(dataset))
-    draw_problems(dataset)
-    draw_folded_join_report(dataset.joins(), dataset.notes())
-    draw_label_level(dataset)
-    draw_published(tables.published(dataset))
+    widgets.heading("Dataset", dataset, dataset.name, tables.totals(dataset), folder_of(dataset))
+    if draw_radiographs(view):
+        return
     draw_balance(dataset)
     sizes = tables.file_sizes(dataset, view.bone)
     if sizes.empty:
-        widgets.empty(f"No radiograph of {bone_name(view.bone).lower()}", "Choose another bone at the top of the page.")
         return
     left, right = st.columns([2, 3])
     with left:
@@ -39,6 +37,15 @@ def draw_page() -> None:
     with right:
         widgets.show_figure(charts.image_sizes(sizes, sizes.attrs["total"]), "sizes")
     draw_input_sizes(dataset, view.bone)
+    draw_about(dataset)
+
+
+def draw_about(dataset: Dataset) -> None:
+    """Draw what indexing found: files left out, joined tables, what the labels are about, published counts."""
+    draw_problems(dataset)
+    draw_folded_join_report(dataset.joins(), dataset.notes())
+    draw_label_level(dataset)
+    draw_published(tables.published(dataset))
 
 
 def folder_of(dataset: Dataset) -> str:
@@ -89,7 +96,7 @@ def draw_balance(dataset: Dataset) -> None:
         list(charts.UNITS),
         default="study",
         required=True,
-        key="level",
+        key=address.key("level", Choice(charts.UNITS)),
         bind="query-params",
         format_func=lambda level: charts.UNITS[level].capitalize(),
     )
@@ -97,8 +104,9 @@ def draw_balance(dataset: Dataset) -> None:
     bones = bone_order(counts["bone"].unique())
     splits = split_order(counts["split"])[::-1]
     with st.grid(len(splits), min_column_width=300):
+        largest = int(counts.groupby(["split", "bone"])["n"].sum().max())
         for split in splits:
-            figure = charts.label_balance(counts[counts["split"] == split], level, split, bones)
+            figure = charts.label_balance(counts[counts["split"] == split], level, split, bones, largest)
             widgets.show_figure(figure, f"balance_{split}")
     if level == "patient":
         widgets.note("A patient counts once for each bone examined, and is abnormal if any study of that bone is.")
@@ -115,7 +123,10 @@ def draw_input_sizes(dataset: Dataset, bone: str) -> None:
     widgets.caption("One radiograph at each input size", "letterboxed, as a network of that size receives it")
     rows = loaders.index(dataset)
     rows = rows[rows["bone"] == bone] if bone else rows
-    place = st.slider("Radiograph", 1, len(rows), 1, key="radiograph", bind="query-params") if len(rows) > 1 else 1
+    place = 1
+    if len(rows) > 1:
+        key = address.key("radiograph", Number(1, len(rows), whole=True))
+        place = st.number_input("Radiograph", 1, len(rows), 1, key=key, bind="query-params", width=200)
     row = rows.iloc[place - 1]
     try:
         pictures, table = tables.at_sizes(dataset, row)
@@ -133,7 +144,7 @@ def draw_input_sizes(dataset: Dataset, bone: str) -> None:
     cards.append(widgets.card([(pictures[-1], f"{row['bone']} at full size")], words))
     widgets.gallery(cards, "19rem", "16rem", crisp=True)
     widgets.note(str(row["image_id"]))
-    if st.toggle(f"Measure {MEASURED} radiographs", key="measure_sizes", bind="query-params"):
+    if st.toggle(f"Measure {MEASURED} radiographs", key=address.key("measure_sizes", Switch()), bind="query-params"):
         widgets.show_figure(charts.detail_left(tables.size_losses(dataset, bone, MEASURED)), "losses")
         widgets.note(
             "Edges: the energy of the gradient after the radiograph was reduced and enlarged again. A fine fracture "

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.models.checkpoint import Checkpoint
 from core.plural import count_text
+from core.scores.learning import learned
 from dashboard.runs import charts
 from dashboard.runs.training_jobs import draw_jobs
 from dashboard.shared import loaders, selection, widgets
@@ -23,11 +24,11 @@ def draw_page() -> None:
             "Start a run here or in a terminal; it appears after its first epoch.",
             f"python -m core train original-cnn-64 --data {shlex.quote(dataset.name)} --out original-cnn-64",
         )
-        draw_jobs(dataset)
+        draw_jobs(view)
         return
     checkpoint = view.source.model
     widgets.heading("Training runs", dataset if checkpoint.manifest.get("phantom") else None, checkpoint.name)
-    draw_jobs(dataset)
+    draw_jobs(view)
     others = [name for name in loaders.checkpoints()[0] if name != checkpoint.name]
     beside = (
         st.selectbox(
@@ -56,9 +57,10 @@ def draw_facts(checkpoint: Checkpoint) -> None:
     kept = rows[rows["best"]].iloc[-1] if rows["best"].any() else rows.iloc[-1]
     low, high = kept.get("tune_auroc_low"), kept.get("tune_auroc_high")
     interval = f"({low:.3f}-{high:.3f}), n = {int(kept['tune_studies']):,}" if pd.notna(low) else "no interval"
+    warning = learned(checkpoint).warning
     area = f"{kept['tune_auroc']:.3f}" if pd.notna(kept["tune_auroc"]) else "Not estimable"
     widgets.facts(
-        ("Held-out study AUROC", area, interval),
+        ("Held-out study AUROC", area, interval, *(("missed",) if warning else ())),
         ("Kept epoch", f"{int(kept['epoch'])}", f"of {len(rows)}; {checkpoint.recipe['epochs']} planned"),
         (
             "Time per epoch",
@@ -68,6 +70,8 @@ def draw_facts(checkpoint: Checkpoint) -> None:
         ("Parameters", f"{about.get('parameters', 0) / 1e6:.2f} M", checkpoint.recipe["architecture"]),
         ("Trained on", str(about.get("dataset", "unknown")), str(about.get("precision", ""))),
     )
+    if warning:
+        widgets.note(warning)
 
 
 def draw_curves(runs: list[Checkpoint]) -> None:

@@ -102,10 +102,18 @@ INDEX = pd.DataFrame(
 
 def test_balance_bars_add_up_and_show_the_unknown():
     counts = balance_table(INDEX, "study")
-    figure = dataset.label_balance(counts, "study", "train", ["wrist", "hand", "elbow"])
-    assert sum(sum(bar.x) for bar in figure.data) == 4
-    assert [bar.name for bar in figure.data] == ["Normal (2)", "Abnormal (1)", "Unknown (1)"]
+    figure = dataset.label_balance(counts, "study", "train", ["wrist", "hand", "elbow"], 900)
+    bars = [part for part in figure.data if part.type == "bar"]
+    assert sum(sum(bar.x) for bar in bars) == 4
+    assert [bar.name for bar in bars] == ["Normal (2)", "Abnormal (1)", "Unknown (1)"]
     assert list(figure.data[0].y) == ["Elbow", "Hand", "Wrist"]
+    # One scale for every split, and no marks between whole numbers.
+    assert figure.layout.xaxis.range[1] > 900 and figure.layout.xaxis.dtick == 500
+
+
+@pytest.mark.parametrize(("largest", "step"), [(1, 1), (3, 1), (9, 5), (40, 10), (900, 500), (36_000, 10_000)])
+def test_axes_of_counts_have_whole_steps(largest, step):
+    assert dataset.whole_step(largest) == step
 
 
 def test_views_per_study_and_sizes():
@@ -113,8 +121,8 @@ def test_views_per_study_and_sizes():
     assert dict(zip(views.x, views.y)) == {1: 3, 2: 1}
     table = file_sizes_table(INDEX)
     figure = dataset.image_sizes(table, len(INDEX))
-    assert sum(sum(part.customdata) for part in figure.data) == len(INDEX) == table["n"].sum()
-    assert f"{len(INDEX)} radiographs, {len(table)} sizes by bone" == figure.layout.title.subtitle.text
+    assert figure.data[0].customdata.sum() == len(INDEX) == table["n"].sum()
+    assert f"{len(INDEX)} radiographs, 5 sizes" == figure.layout.title.subtitle.text
     assert "shown: the most common, 1 radiograph" in dataset.image_sizes(table.tail(1), 5).layout.title.subtitle.text
 
 

@@ -206,6 +206,23 @@ def test_measures_are_made_once_and_parts_are_merged(tree, reads, monkeypatch):
     assert len(room.measures_table(tree, index)) == 60 and len(reads) == 120
 
 
+def test_a_measure_that_is_added_is_made_for_earlier_files_too(tree, reads, monkeypatch):
+    class FakeMeasures:
+        VERSION, MEASURES = 7, ("mean",)
+
+        @staticmethod
+        def measure(grey):
+            return dict.fromkeys(FakeMeasures.MEASURES, float(grey.mean()))
+
+    monkeypatch.setattr(measure_store, "_measures", lambda: FakeMeasures)
+    index = read_index("tree")[:5]
+    decode(tree, index, measures=True)
+    monkeypatch.setattr(FakeMeasures, "MEASURES", ("mean", "rows"))
+    assert len(measure_store.read_measures(tree)) == 5 and measure_store.complete_measures(tree).empty
+    decode(tree, index, measures=True)
+    assert len(reads) == 10 and len(measure_store.complete_measures(tree)) == 5
+
+
 def test_without_measures_the_table_is_empty_and_has_its_columns(tree, monkeypatch):
     class FakeMeasures:
         VERSION, MEASURES = 1, {"mean": "words"}

@@ -45,6 +45,15 @@ def test_metal_marks_and_films():
     assert measure(two)["films"] == 2 and measure(two.T)["films"] == 2
 
 
+def test_a_wire_over_the_bone_is_a_thin_bright_line_at_any_exposure():
+    plain, wired = limb(), limb()
+    wired[:, 150:153] = 240
+    assert measure(wired)["lines"] > measure(plain)["lines"] + 50
+    dark = (wired // 4).astype(np.uint8)
+    assert measure(dark)["lines"] == pytest.approx(measure(wired)["lines"], abs=12)
+    assert measure(40 + RNG.integers(0, 3, (200, 200)).astype(np.uint8))["lines"] == 0
+
+
 def test_blank_and_static_images_are_recognised():
     assert measure(np.full((100, 100), 40, np.uint8))["blank"] == 1
     static = measure(RNG.integers(0, 256, (200, 200)).astype(np.uint8))

@@ -1,6 +1,6 @@
 """Recipes, the settings that change them, and class balance."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pandas as pd
 import pytest
@@ -10,6 +10,7 @@ from core.errors import OverreadError
 from core.training.balance import effective_prior, loss_weights, sampling_weights, study_counts
 from core.training.recipe import Recipe, with_settings
 from core.training.recipes import RECIPES, named_recipe
+from core.training.settings import GROUPS, settings_of
 from tests.refusals import refused
 
 
@@ -39,7 +40,7 @@ def test_settings_change_values_and_keep_their_kind():
         ("learning_rate=fast", "setting-value", "a number"),
         ("epochs=0", "setting-value", "1 or more"),
         ("batch_size=1", "setting-value", "2 or more"),
-        ("weight_decay=-1", "setting-value", "weight_decay from 0"),
+        ("weight_decay=-1", "setting-value", "weight_decay 0 or more"),
         ("seed=99999999999999999999", "setting-value", "2**31"),
         ("balance=both", "setting-value", "none, sampler, weight"),
         ("augmentation=wild", "setting-value", "none, "),
@@ -51,6 +52,19 @@ def test_settings_change_values_and_keep_their_kind():
 def test_a_setting_that_is_not_valid_is_refused(setting, code, figure):
     with refused(code, figure):
         with_settings(named_recipe("original-cnn-64"), [setting])
+
+
+@pytest.mark.parametrize("text", ["nan", "-1", "1", "2"])
+def test_every_bound_refuses_what_is_outside_of_it(text):
+    with refused("setting-value", "label_smoothing", "0 to below 1"):
+        replace(named_recipe("original-cnn-64"), label_smoothing=float(text))
+
+
+def test_each_setting_says_what_it_means_and_is_in_a_group():
+    known = settings_of(Recipe)
+    assert set(known) == {one.name for one in fields(Recipe)} - {"name", "augmentation"}
+    assert all(one.words.endswith(".") and one.group in GROUPS for one in known.values())
+    assert known["backbone_rate"].bounds == "above 0 to 1" and known["epochs"].bounds == "1 or more"
 
 
 def test_an_augmentation_out_of_range_is_refused():

@@ -24,22 +24,22 @@ def outcome_card(view: View, study, files: pd.DataFrame, outcome: str, verdicts:
     return widgets.card(_pictures(view, study.bone, files), words, link, study.study_id)
 
 
-def label_card(view: View, study, files: pd.DataFrame, verdicts: str = "") -> str:
-    """A card with the given label first, and the score if there is one. It links to the Labels page."""
+def label_card(view: View, study, files: pd.DataFrame, verdicts: str = "", page: str = "labels") -> str:
+    """A card with the given label first, and the score if there is one. It links to the study on `page`."""
     score = widgets.score_bar(study["score"], view.threshold) if study["score"] == study["score"] else ""
     words = (
         f"<div><b>{escape(bone_name(study['bone']))}</b>{widgets.label_mark(study['label'])}</div><div>{score}</div>"
         f"<small>{escape(study['study_id'])}</small>{_tag(verdicts)}"
     )
-    link = "labels?" + urlencode(view.address(study=study["study_id"]))
+    link = f"{page}?" + urlencode(view.address(study=study["study_id"]))
     return widgets.card(_pictures(view, study["bone"], files), words, link, study["study_id"])
 
 
-def blind_card(view: View, study: str, bone: str, files: pd.DataFrame) -> str:
+def blind_card(view: View, study: str, bone: str, files: pd.DataFrame, page: str = "errors") -> str:
     """A card that shows neither label nor score, by its contents, its order of views or its link."""
     name = neutral_name(study)
     words = f"<div><b>{escape(bone_name(bone))}</b></div><small>{name}</small>"
-    link = "errors?" + urlencode(view.address(study=name, blind="true"))
+    link = f"{page}?" + urlencode(view.address(study=name, blind="true"))
     return widgets.card(_pictures(view, bone, files), words, link, name)
 
 

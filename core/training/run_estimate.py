@@ -1,0 +1,71 @@
+"""What a run would cost, as a value that is stored and shown with its basis. Needs no torch."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from core.data.index import Dataset
+from core.paths import home, write_atomically
+from core.training.options import duration_text
+from core.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class RunEstimate:
+    """Times in seconds, memory in bytes. steps, batch_size, device, precision: what they were measured on.
+
+    epoch_seconds: learning and validation; decode_seconds: of the files that are not in the pixel cache yet;
+    score_seconds: of the radiographs that the run does not learn from, at its end.
+    """
+
+    epochs: int
+    epoch_seconds: float
+    decode_seconds: float
+    score_seconds: float
+    memory_bytes: int
+    steps: int
+    batch_size: int
+    device: str
+    precision: str
+
+    def seconds(self, folds: int = 0) -> float:
+        """The whole run; with folds, of all their networks."""
+        networks = max(folds, 1)
+        return self.decode_seconds + networks * (self.epochs * self.epoch_seconds + self.score_seconds)
+
+    def text(self, folds: int = 0) -> str:
+        """`About 3 min: 15 epochs of 11 s each; 1.2 GB of memory.`"""
+        networks = f"{folds} networks of " if folds else ""
+        decoding = f", {duration_text(self.decode_seconds)} to decode" if self.decode_seconds >= 1 else ""
+        return (
+            f"About {duration_text(self.seconds(folds))}: {networks}{self.epochs} epochs of "
+            f"{duration_text(self.epoch_seconds)} each{decoding}; {self.memory_bytes / 1e9:.1f} GB of memory."
+        )
+
+    @property
+    def basis(self) -> str:
+        """What the figures were measured on."""
+        return (
+            f"Measured on {self.steps} steps of {self.batch_size} on this machine ({self.device}, {self.precision}). "
+            "Other work on it, a recipe that stops early or learns in stages makes the time differ."
+        )
+
+
+def estimate_file(recipe: Recipe, dataset: Dataset) -> Path:
+    """The file of the estimate of a recipe on an index."""
+    key = f"{recipe.to_json()}\n{dataset.name}\n{dataset.index_hash}"
+    return home() / "estimates" / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.json"
+
+
+def read_estimate(recipe: Recipe, dataset: Dataset) -> RunEstimate | None:
+    """The stored estimate; None where there is none that can be read."""
+    try:
+        return RunEstimate(**json.loads(estimate_file(recipe, dataset).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_estimate(recipe: Recipe, dataset: Dataset, found: RunEstimate) -> None:
+    """Store an estimate."""
+    write_atomically(estimate_file(recipe, dataset), lambda path: path.write_text(json.dumps(asdict(found))))
