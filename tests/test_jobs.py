@@ -16,6 +16,7 @@ from core.errors import OverreadError
 from core.jobs import find, list_jobs, log_of, queue, records, start_worker, stop
 from core.jobs.kinds import Kind
 from core.models.checkpoint import read_checkpoint
+from core.progress import progress_from
 from core.workflows.runs import enqueue_run, resume_run
 from tests.refusals import refused
 
@@ -108,7 +109,7 @@ def test_work_in_a_command_is_a_job_that_others_see_and_stop(quick):
     with jobs.at_work("audit", asked, {"data": "set"}) as reporter:
         reporter.report(3, 40, "Grad-CAM on a.png")
         seen = find("audit", data="set")
-        assert seen.state == "running" and seen.progress == {"done": 3, "total": 40, "what": "Grad-CAM on a.png"}
+        assert seen.state == "running" and progress_from(seen.progress).sentence() == "Grad-CAM on a.png: 3 of 40"
         with refused("job-busy", "3 of 40"):
             ask("pass")
         with refused("job-busy", "3 of 40"), jobs.at_work("audit", asked):

@@ -10,20 +10,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as DrawnProgress
 
 from core.paths import write_atomically
 from core.plural import count_text
+from core.progress import Progress, Tracker
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -64,39 +56,34 @@ def json_default(value) -> object:
     return value.item() if hasattr(value, "item") else str(value)
 
 
-class _Speed(ProgressColumn):
-    """Steps a second, once that is known."""
+class ProgressBar:
+    """A progress callable (done, total, what) that draws a line; it can also draw a `Progress` of the queue."""
 
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
+    def __init__(self, drawn: DrawnProgress):
+        self._drawn, self._task = drawn, drawn.add_task("", total=1.0)
+        self._tracker, self._before, self._written = Tracker(), (0, 0), 0.0
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        if done < self._before[0] or total != self._before[1]:
+            self._tracker = Tracker()  # without a plan of the steps, each count is work of its own
+        self._before = done, total
+        self.draw(self._tracker.report(done, total, what))
+
+    def draw(self, now: Progress) -> None:
+        """Draw a moment of the work."""
+        self._drawn.update(self._task, completed=now.fraction, description=now.sentence())
+        # A page that watches a run reads its progress from this file.
+        if (file := os.environ.get("OVERREAD_PROGRESS")) and time.monotonic() - self._written > 0.5:
+            self._written = time.monotonic()
+            write_atomically(Path(file), lambda path: path.write_text(now.to_json()))
 
 
 @contextmanager
-def progress_bar() -> Iterator:
+def progress_bar() -> Iterator[ProgressBar]:
     """A progress callable (done, total, what), drawn on standard error if that is a terminal."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Speed(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as drawn:
-        task, last, written = drawn.add_task("", total=None), "", 0.0
-
-        def step(done: int, total: int, what: str) -> None:
-            nonlocal last, written
-            if what != last:
-                drawn.reset(task)
-                last = what
-            drawn.update(task, completed=done, total=total, description=what)
-            # A page that watches a run reads its progress from this file.
-            if (file := os.environ.get("OVERREAD_PROGRESS")) and time.monotonic() - written > 0.5:
-                written, now = time.monotonic(), json.dumps({"done": done, "total": total, "what": what})
-                write_atomically(Path(file), lambda path: path.write_text(now))
-
-        yield step
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with DrawnProgress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as drawn:
+        yield ProgressBar(drawn)
 
 
 def threshold_text(threshold: float) -> str:

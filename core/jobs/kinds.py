@@ -11,13 +11,14 @@ class Kind:
     """A kind of job. lane: jobs of one lane run one after another. command: the arguments as a command line.
 
     occupies: the folder, checkpoint or data set that a job works on; two active jobs of a kind may not share it.
-    activity: the work in words, for messages.
+    activity: the work in words, for messages. steps: how the messages of its steps begin, in their order.
     """
 
     lane: str
     command: Callable[[dict], list[str]]
     occupies: Callable[[dict], str]
     activity: str
+    steps: tuple[str, ...] = ()
 
 
 def _train_command(asked: dict) -> list[str]:
@@ -55,18 +56,29 @@ def _score_command(asked: dict) -> list[str]:
     return parts + [part for split in asked["splits"] for part in ("--split", split)]
 
 
+def _scored(asked: dict) -> str:
+    return f"{asked['data']} with {asked['checkpoint']}"
+
+
+AUDIT = ("decoding", "comparing pairs", "aligning pairs", "predicting the label")
+INDEX = ("unpacking", "reading files")
+SCORE = ("decoding", "scoring")
+
 # A new kind is one entry here and one workflow that checks the request and calls `enqueue`.
 KINDS = {
     "training": Kind("training", _train_command, lambda asked: str(checkpoint_folder(asked["out"])), "training into"),
     "estimate": Kind("estimates", _estimate_command, lambda asked: " ".join(_estimate_command(asked)[1:]), "timing"),
     "trust": Kind("light", _trust_command, lambda asked: asked["checkpoint"], "checking saliency maps of"),
-    "audit": Kind("light", lambda asked: ["audit", asked["data"]], lambda asked: asked["data"], "auditing"),
-    "index": Kind("data", _index_command, lambda asked: asked["name"], "adding the data set"),
-    "score": Kind("scores", _score_command, lambda asked: f"{asked['data']} with {asked['checkpoint']}", "scoring"),
+    "audit": Kind("light", lambda asked: ["audit", asked["data"]], lambda asked: asked["data"], "auditing", AUDIT),
+    "index": Kind("data", _index_command, lambda asked: asked["name"], "adding the data set", INDEX),
+    "score": Kind(
+        "scores", _score_command, lambda asked: f"{asked['data']} with {asked['checkpoint']}", "scoring", SCORE
+    ),
     "download": Kind(
         "download",
         lambda asked: ["download", asked["set"], "--name", asked["name"]],
         lambda asked: asked["name"],
         "downloading",
+        ("downloading", *INDEX),
     ),
 }

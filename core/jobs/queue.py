@@ -1,11 +1,11 @@
 """Queue a job, or run a block of code as one."""
 
 import hashlib
-import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -14,6 +14,7 @@ from core.jobs.kinds import KINDS
 from core.jobs.records import Job, find_active, held, job_file, new_job, write_request, write_state
 from core.jobs.worker import start_worker
 from core.paths import write_atomically
+from core.progress import Progress, Report, Tracker, keep_rates, read_rates
 
 # Seconds between two writes of a job's progress.
 _REPORT_EVERY = 0.5
@@ -29,42 +30,58 @@ def enqueue(kind: str, arguments: dict, about: dict | None = None) -> Job:
 
 
 class Reporter:
-    """What running work says to the queue, and hears from it."""
+    """What running work says to the queue, and hears from it. size: of the work, such as the number of radiographs."""
 
-    def __init__(self, job_id: str, writes: bool):
-        self._id, self._writes, self._last = job_id, writes, 0.0
+    def __init__(self, job_id: str, kind: str, size: int = 0):
+        self._id, self._last = job_id, 0.0
+        self._tracker = Tracker(KINDS[kind].steps, read_rates(_rates_file(), kind), size)
 
-    def report(self, done: int, total: int, what: str) -> None:
-        """Publish the progress, twice a second at most."""
-        if self._writes and time.monotonic() - self._last > _REPORT_EVERY:
+    def report(self, done: int, total: int, what: str) -> Progress:
+        """Publish the progress, twice a second at most, and return it."""
+        now = self._tracker.report(done, total, what)
+        if time.monotonic() - self._last > _REPORT_EVERY:
             self._last = time.monotonic()
-            now = json.dumps({"done": done, "total": total, "what": what})
-            write_atomically(job_file(self._id, "progress.json"), lambda path: path.write_text(now))
+            write_atomically(job_file(self._id, "progress.json"), lambda path: path.write_text(now.to_json()))
+        return now
 
     def stop_requested(self) -> bool:
         """Whether somebody asked this job to stop."""
         return job_file(self._id, "stop").exists()
 
+    def keep_rates(self, kind: str) -> None:
+        """Keep what each step took, for the estimates of the next job of the kind."""
+        keep_rates(_rates_file(), kind, self._tracker.finish())
 
-def stoppable(reporter: Reporter, progress: Callable[[int, int, str], None] | None) -> Callable[[int, int, str], None]:
-    """A progress callable that also reports to the queue, and ends the work as Ctrl-C would if it should stop."""
+
+def stoppable(reporter: Reporter, progress: Report | None) -> Report:
+    """A progress callable that also reports to the queue, and ends the work as Ctrl-C would if it should stop.
+
+    A `progress` that can draw a `Progress` gets the queue's own, so that page and command show the same.
+    """
 
     def report(done: int, total: int, what: str) -> None:
         if reporter.stop_requested():
             raise KeyboardInterrupt
-        reporter.report(done, total, what)
-        if progress:
+        now = reporter.report(done, total, what)
+        if draw := getattr(progress, "draw", None):
+            draw(now)
+        elif progress:
             progress(done, total, what)
 
     return report
 
 
+def _rates_file() -> Path:
+    return job_file("rates", "json")
+
+
 @contextmanager
-def at_work(kind: str, arguments: dict, about: dict | None = None) -> Iterator[Reporter]:
+def at_work(kind: str, arguments: dict, about: dict | None = None, size: int = 0) -> Iterator[Reporter]:
     """Run the block as a job of this kind, which every page can see and stop.
 
     In a command that a worker started, the block is that job; in a command that a person started, it becomes a job of
-    its own, outside the lanes. OverreadError where another job works on the same folder or data set.
+    its own, outside the lanes. size: of the work, for its estimates. OverreadError where another job works on the same
+    folder or data set.
     """
     queued = os.environ.get("OVERREAD_JOB", "")
     job = new_job(kind, arguments, about)
@@ -79,16 +96,21 @@ def at_work(kind: str, arguments: dict, about: dict | None = None) -> Iterator[R
         _refuse_if_busy(job, find_active(job, other_than=queued) or job)
     try:
         if queued:
-            # The command's progress bar reports already, to OVERREAD_PROGRESS.
+            # The command's progress bar need not report, too.
+            os.environ.pop("OVERREAD_PROGRESS", None)
+            reporter = Reporter(queued, kind, size)
             with _recorded(queued):
-                yield Reporter(queued, writes=False)
+                yield reporter
+            reporter.keep_rates(kind)
             return
         with held(job.id):
             # Before the request, or a worker would take the job for a waiting one.
             write_state(job.id, "running")
             write_request(job)
+            reporter = Reporter(job.id, kind, size)
             with _recorded(job.id):
-                yield Reporter(job.id, writes=True)
+                yield reporter
+            reporter.keep_rates(kind)
     finally:
         busy.release()
 

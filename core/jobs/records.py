@@ -63,7 +63,7 @@ def list_jobs(kind: str = "") -> list[Job]:
     """Every job, or every job of one kind, the newest first. Files that cannot be read are skipped."""
     jobs = []
     for file in sorted(_folder().glob("*.json"), reverse=True):
-        if file.name.endswith((".state.json", ".progress.json")):
+        if file.name.endswith((".state.json", ".progress.json")) or file.name == "rates.json":
             continue
         with suppress(OSError, ValueError, TypeError, KeyError):
             job = _read_request(json.loads(file.read_text()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from core import jobs
+from core.data.index import read_index
 from core.errors import OverreadError
 from core.scores.decisions import write_decisions
 from core.scores.loading import split_scores
@@ -49,7 +50,7 @@ def score(
     splits: by default every split but those the checkpoint learned from. out: by default in the workspace. Needs torch.
     Nothing is stored if it is stopped. OverreadError where another process scores this data set with this checkpoint.
     """
-    with jobs.at_work("score", _arguments(source, splits), source.record()) as reporter:
+    with jobs.at_work("score", _arguments(source, splits), source.record(), len(read_index(source.data))) as reporter:
         return _score(source, splits, jobs.stoppable(reporter, progress), device, out, tta, point)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from core import jobs
+from core.progress import progress_from
 from dashboard.shared import widgets
 
 _ENDS = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
@@ -32,9 +33,8 @@ def _draw(find: Callable, describe: Callable, kept: str, was_active: bool) -> No
             reason = f": {job.message}" if job.message else ""
             widgets.note(f"The last job ({describe(job)}) {_ENDS[job.state]}{reason}. {kept}")
         return
-    progress = job.progress or {"done": 0, "total": 0, "what": ""}
-    done, total = progress["done"], progress["total"]
-    count = f"{done:,} of {total:,}; {progress['what']}" if total else job.state
+    now = progress_from(job.progress) if job.progress else None
     bar, button = st.columns([5, 1], vertical_alignment="center")
-    bar.progress(min(done / max(total, 1), 1.0), f"{describe(job)}: {count}")
+    words = now.sentence() if now else ("it begins" if job.state == "running" else "it waits for another job")
+    bar.progress(now.fraction if now else 0.0, f"{describe(job)}: {words}")
     button.button("Stop", key=f"stop_{job.kind}", help=kept, on_click=jobs.stop, args=(job.id,))

@@ -1,7 +1,6 @@
 """The elements that pages share: heading, figures with intervals, gallery, empty state, chart, error message."""
 
 import math
-import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from html import escape
@@ -15,6 +14,7 @@ from core.data.index import Dataset
 from core.data.spreadsheet import guarded_table
 from core.errors import OverreadError
 from core.metrics.intervals import Estimate
+from core.progress import Tracker
 from dashboard.shared import theme
 
 PHANTOM = "Phantom: synthetic, not a person"
@@ -145,13 +145,11 @@ def score_bar(score: float, threshold: float) -> str:
 
 def progress(first: str) -> Callable[[float, str], None]:
     """Draw a bar. Returns the callable that moves it: fraction done and a message; the bar adds the time left."""
-    bar, started = st.progress(0.0, first), time.monotonic()
+    bar, tracker = st.progress(0.0, first), Tracker()
 
     def advance(fraction: float, message: str) -> None:
-        fraction = min(max(fraction, 0.0), 1.0)
-        left = (time.monotonic() - started) * (1 - fraction) / max(fraction, 0.01)
-        # A guess from the first twentieth would be wrong by far too much.
-        bar.progress(fraction, f"{message}, about {left:,.0f} s left" if 0.05 < fraction < 1 else message)
+        now = tracker.report(round(1000 * min(max(fraction, 0.0), 1.0)), 1000, message)
+        bar.progress(now.fraction, ", ".join(filter(None, [message, now.left_text()])))
 
     return advance
 
