@@ -10,8 +10,12 @@ from core.commands.console import Aggregation, Json, messages, print_result, pro
 def calibrate(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A checkpoint, or imported scores.")],
     method: Annotated[str, typer.Option(help="Calibration to fit: temperature or platt.")] = "temperature",
-    fit_split: Annotated[str, typer.Option(help="Split on which the calibration is fitted.")] = "tune",
-    split: Annotated[str, typer.Option(help="Split on which the calibration is evaluated.")] = "valid",
+    fit_split: Annotated[
+        str, typer.Option(help="Split on which the calibration is fitted (default: tune, else one half of valid).")
+    ] = "",
+    split: Annotated[
+        str, typer.Option(help="Split on which it is evaluated (default: valid, or its other half).")
+    ] = "",
     data: Annotated[str, typer.Option("--data", help="Use the checkpoint's scores on this data set.")] = "",
     aggregation: Aggregation = "",
     bins: Annotated[

@@ -34,7 +34,8 @@ def threshold(
     ],
     bound: Bound = "wilson",
     split: Annotated[
-        str, typer.Option(help="Split on which the threshold is chosen (default: tune if it exists, else valid).")
+        str,
+        typer.Option(help="Split to choose on (default: tune, else valid:choose, which is one half of valid)."),
     ] = "",
     by: Annotated[str, typer.Option(help="Also choose for each group; bone is the usual one.")] = "",
     aggregation: Aggregation = "",
@@ -71,7 +72,9 @@ def threshold(
 
 def verify(
     name: Who,
-    split: Annotated[str, typer.Option(help="Split on which the operating point is verified.")] = "",
+    split: Annotated[
+        str, typer.Option(help="Split to verify on (default: valid, or valid:verify, the other half of it).")
+    ] = "",
     point: Annotated[str, typer.Option(help="Id of the operating point (default: the latest).")] = "latest",
     aggregation: Annotated[
         str, typer.Option(help="Must be the aggregation of the operating point (the default).")

@@ -11,12 +11,13 @@ import torch
 from scipy.special import expit
 
 from core.data.augment import Augmentation, apply
-from core.data.index import Dataset, read_index
+from core.data.index import Dataset
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint
 from core.paths import home, write_atomically
 from core.scores.classifier import Classifier, load_classifier
-from core.scores.predictions import effective_splits
+from core.scores.halves import in_split
+from core.scores.predictions import splits_for
 
 DRAWS = 64
 # Rows are written after so many radiographs, so an interruption loses fewer than that.
@@ -61,8 +62,8 @@ def score_stability(original: float, logits: np.ndarray, threshold: float) -> di
 
 def sample_radiographs(dataset: Dataset, checkpoint: Checkpoint, split: str, count: int) -> pd.DataFrame:
     """Up to `count` rows of the index, the same number for each bone, and the same rows every time."""
-    index = read_index(dataset.name)
-    rows = index[effective_splits(index, checkpoint) == split]
+    index = splits_for(checkpoint, dataset)
+    rows = index[in_split(index, split)]
     if rows.empty:
         raise OverreadError(
             f"{dataset.name} has no radiograph in the split {split} for {checkpoint.name}.", code="split-unknown"

@@ -5,16 +5,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.data.index import Dataset, read_dataset, read_index
+from core.data.index import Dataset, read_dataset
 from core.errors import OverreadError
 from core.models.checkpoint import PREDICTIONS
 from core.paths import home
+from core.scores.halves import in_split, known_splits, whole_of
 from core.scores.imports import imported_predictions
-from core.scores.predictions import effective_splits, read_file, read_predictions, store_predictions
+from core.scores.predictions import read_file, read_predictions, splits_for, store_predictions
 from core.scores.source import Source, find_source
 
-EVALUATION_SPLITS = ("valid",)  # the split that is evaluated where none is named
-CHOICE_SPLITS = ("tune", "valid")  # the splits that a threshold is chosen on where none is named, the first that exists
+
+def split_for_evaluation(rows: pd.DataFrame) -> str:
+    """The split that is evaluated where none is named: valid, else the only one; '' where several are left."""
+    known = set(rows["split"])
+    return "valid" if "valid" in known else next(iter(known)) if len(known) == 1 else ""
 
 
 def split_scores(
@@ -22,17 +26,17 @@ def split_scores(
     data: str = "",
     split: str = "",
     progress: Callable[[int, int, str], None] | None = None,
-    prefer: tuple[str, ...] = EVALUATION_SPLITS,
+    default: Callable[[pd.DataFrame], str] = split_for_evaluation,
 ) -> tuple[pd.DataFrame, str]:
     """PREDICTIONS of one split, and the name of that split. Computes only scores that are not stored.
 
     source: a source, its name, or a predictions file. data: by default the data set of the source; a checkpoint
-    without one is read by the scores it carries from its training. split: by default the first of `prefer` that
-    exists, else the only one.
+    without one is read by the scores it carries from its training. split: a split or a half of one
+    (`core.scores.halves`), by default what `default` returns for the rows.
     """
     if isinstance(source, str) and _is_file(source):
         frame = read_file(source)
-        return _rows_of(frame, source, _used_split(split, set(frame["split"]), source, prefer))
+        return _rows_of(frame, source, _used_split(split, frame, source, default))
     found = source if isinstance(source, Source) else find_source(source)
     if found.kind == "imported":
         frame = imported_predictions(found.model)
@@ -43,7 +47,7 @@ def split_scores(
                 f"with --data {data}.",
                 code="scores-of-other-dataset",
             )
-        return _rows_of(frame, found.name, _used_split(split, set(frame["split"]), found.name, prefer))
+        return _rows_of(frame, found.name, _used_split(split, frame, found.name, default))
     checkpoint, data = found.model, data or found.data
     if not data:
         if not (checkpoint.folder / PREDICTIONS).exists():
@@ -53,15 +57,15 @@ def split_scores(
                 code="checkpoint-without-scores",
             )
         frame = read_file(checkpoint.folder / PREDICTIONS)
-        return _rows_of(frame, found.name, _used_split(split, set(frame["split"]), found.name, prefer))
+        return _rows_of(frame, found.name, _used_split(split, frame, found.name, default))
     dataset = read_dataset(data)
     # From the index, not from the stored scores: else a scored training split could become the default.
-    used = _used_split(split, set(effective_splits(read_index(data), checkpoint)), data, prefer)
+    used = _used_split(split, splits_for(checkpoint, dataset), data, default)
     stored = read_predictions(checkpoint, dataset)
-    if stored is None or used not in set(stored["split"]):
+    if stored is None or whole_of(used) not in set(stored["split"]):
         from core.scores.predict import predict
 
-        stored = predict(checkpoint, dataset, [used], progress)
+        stored = predict(checkpoint, dataset, [whole_of(used)], progress)
         store_predictions(stored, checkpoint, dataset)
     return _rows_of(stored, found.name, used)
 
@@ -93,19 +97,17 @@ def _is_file(name: str) -> bool:
     return Path(name).suffix in {".parquet", ".pq", ".csv"}
 
 
-def _used_split(split: str, known: set[str], owner: str, prefer: tuple[str, ...]) -> str:
-    used = split or next((name for name in prefer if name in known), next(iter(known)) if len(known) == 1 else "")
-    if used not in known:
-        raise OverreadError(
-            f"{owner} has no split {used or ' and no split '.join(prefer)} "
-            f"(found: {', '.join(sorted(known)) or 'none'}); choose one with --split.",
-            code="split-unknown",
-        )
+def _used_split(split: str, rows: pd.DataFrame, owner: str, default: Callable[[pd.DataFrame], str]) -> str:
+    used = split or default(rows)
+    if used not in known_splits(rows):
+        found = ", ".join(sorted(set(rows["split"]))) or "none"
+        lacking = f"no split {used}" if used else "no split valid, which is the default"
+        raise OverreadError(f"{owner} has {lacking} (found: {found}); choose one with --split.", code="split-unknown")
     return used
 
 
 def _rows_of(frame: pd.DataFrame, owner: str, used: str) -> tuple[pd.DataFrame, str]:
-    rows = frame[frame["split"] == used].reset_index(drop=True)
+    rows = frame[in_split(frame, used)].reset_index(drop=True)
     if rows.empty:
         raise OverreadError(
             f"{owner} has no scores in the split {used}; none of its radiographs could be decoded.",

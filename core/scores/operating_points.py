@@ -16,6 +16,7 @@ import pandas as pd
 
 from core.errors import OverreadError
 from core.metrics.thresholds import Choice
+from core.scores.halves import overlapping
 from core.scores.json_values import json_values
 from core.scores.sealed_list import file_lock, hash_of, read_sealed, write_sealed
 from core.scores.source import Source
@@ -182,10 +183,12 @@ def check_applies(point: OperatingPoint, source: Source, aggregation: str = "", 
 
 def check_fresh(point: OperatingPoint, dataset: str, split: str, studies: pd.DataFrame) -> None:
     """OverreadError where a verification would use the very studies that the point was chosen on."""
-    if (point.dataset, point.split) == (dataset, split) or studies_hash(studies) == point.studies_hash:
+    same = point.dataset == dataset and overlapping(point.split, split)
+    if same or studies_hash(studies) == point.studies_hash:
+        part = "" if split == point.split else f", which shares studies with {split}"
         raise OverreadError(
-            f"The operating point {point.id} was chosen on the split {point.split} of {point.dataset}: its figures "
-            "there are too good (Leeflang 2008). Verify it on other studies, with --split or --data.",
+            f"The operating point {point.id} was chosen on the split {point.split} of {point.dataset}{part}: its "
+            "figures there are too good (Leeflang 2008). Verify it on other studies, with --split or --data.",
             code="verified-on-own-split",
         )
 

@@ -2,10 +2,11 @@
 
 import pandas as pd
 
-from core.data.index import read_dataset, read_index
+from core.data.index import read_dataset
 from core.errors import OverreadError
+from core.scores.halves import in_split
 from core.scores.imports import imported_predictions
-from core.scores.predictions import dataset_reference, effective_splits
+from core.scores.predictions import dataset_reference, splits_for
 from core.scores.source import Source
 
 
@@ -13,7 +14,7 @@ def split_rows(source: Source, dataset: str, split: str) -> pd.DataFrame | None:
     """patient_id and group_id of a split's radiographs; None if that data set (`name@hash8`) no longer exists."""
     if source.kind == "imported":
         rows = imported_predictions(source.model)
-        rows = rows[rows["split"] == split]
+        rows = rows[in_split(rows, split)]
     else:
         try:
             described = read_dataset(dataset.rsplit("@", 1)[0])
@@ -21,8 +22,8 @@ def split_rows(source: Source, dataset: str, split: str) -> pd.DataFrame | None:
             return None
         if dataset_reference(described) != dataset:
             return None
-        index = read_index(described.name)
-        rows = index[effective_splits(index, source.model) == split]
+        index = splits_for(source.model, described)
+        rows = index[in_split(index, split)]
     return rows[["patient_id", "group_id"]] if len(rows) else None
 
 

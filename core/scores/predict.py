@@ -13,6 +13,7 @@ from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint
 from core.schema import PREDICTIONS, check
 from core.scores.classifier import Classifier, load_classifier
+from core.scores.halves import known_splits, whole_of
 from core.scores.predictions import dataset_reference, effective_splits, knows, unlearned_by
 from core.scores.test_time_augmentation import AugmentedDraws, augmented_scores
 
@@ -39,8 +40,10 @@ def predict(
     index = read_index(dataset.name)
     index["split"], index["member"] = effective_splits(index, checkpoint), unlearned_by(index, checkpoint)
     known = set(index["split"])
-    wanted = splits or sorted(known - {"train"} if knows(index, checkpoint) else known)
-    if absent := [split for split in wanted if split not in known]:
+    asked = splits or (known - {"train"} if knows(index, checkpoint) else known)
+    # A half is scored with the whole of its split, so that the stored scores of a split are never half of it.
+    wanted = sorted(set(map(whole_of, asked)))
+    if absent := [split for split in asked if split not in known_splits(index)]:
         raise OverreadError(
             f"Data set {dataset.name} has no radiograph in the split {', '.join(absent)} for {checkpoint.name}; "
             f"it has {', '.join(sorted(known))}.",

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data.index import Dataset
+from core.data.index import Dataset, read_index
 from core.data.spreadsheet import csv_for_spreadsheets, unguarded
 from core.errors import OverreadError, reason_of
 from core.models.checkpoint import PREDICTIONS as FILE
@@ -32,6 +32,12 @@ def effective_splits(index: pd.DataFrame, checkpoint: Checkpoint) -> pd.Series:
     trained = part.eq("train").groupby(groups).transform("max")
     seen = part.notna().groupby(groups).transform("max")
     return index["split"].mask(seen, "tune").mask(trained, "train").astype("str")
+
+
+def splits_for(checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame:
+    """The index of a data set with the splits that hold for this checkpoint, as rows for `core.scores.halves`."""
+    index = read_index(dataset.name)
+    return index.assign(split=effective_splits(index, checkpoint), dataset=dataset_reference(dataset))
 
 
 def unlearned_by(index: pd.DataFrame, checkpoint: Checkpoint) -> np.ndarray:

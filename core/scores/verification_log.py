@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from core.errors import OverreadError, reason_of
 from core.paths import write_atomically
+from core.scores.halves import overlapping
 from core.scores.sealed_list import file_lock
 from core.scores.source import Source
 
@@ -32,11 +33,11 @@ def record_verification(source: Source, point_id: str, dataset: str, split: str)
 
 
 def verifications(source: Source, dataset: str, split: str) -> list[dict]:
-    """Every verification so far on this split of this data set, oldest first."""
+    """Every verification so far on any study of this split of this data set, oldest first."""
     path = source.file_to_read(LOOKS)
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return [row for row in rows if (row["dataset"], row["split"]) == (dataset, split)]
+        return [row for row in rows if row["dataset"] == dataset and overlapping(row["split"], split)]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -9,7 +10,8 @@ from core.errors import OverreadError
 from core.metrics.calibration import Calibration, calibration_facts, fit_calibration, improvement
 from core.metrics.intervals import Estimate
 from core.metrics.studies import labelled, own_aggregation, study_table
-from core.scores.loading import split_scores
+from core.scores.halves import overlapping, split_for_choosing, splits_for_verifying
+from core.scores.loading import split_for_evaluation, split_scores
 from core.scores.patient_overlap import shared_patients, shared_sentence
 from core.scores.source import Source
 
@@ -52,7 +54,7 @@ def evaluate_calibration(
 def calibrate(
     source: Source,
     method: str = "temperature",
-    splits: tuple[str, str] = ("tune", "valid"),
+    splits: tuple[str, str] = ("", ""),
     data: str = "",
     aggregation: str = "",
     bins: int = 10,
@@ -61,26 +63,23 @@ def calibrate(
     """method; temperature, or slope and intercept, with intervals; `fit` (where it was fitted); `before` and `after`
     (`calibration_facts` on the other split); log_loss_gain and brier_gain with intervals by patient; shared_patients.
 
-    splits: where it is fitted, and where it is evaluated. OverreadError where both are the same, or the scores are not
-    probabilities.
+    splits: where it is fitted, and where it is evaluated; by default the split for choosing a threshold and the one for
+    verifying it (`core.scores.halves`). OverreadError where they share studies, or the scores are not probabilities.
     """
     fit_split, split = splits
-    if fit_split == split:
-        raise OverreadError(
-            f"A calibration that is fitted and evaluated on the same split {split} looks better than it is; name two "
-            "splits, with --fit-split and --split.",
-            code="calibrated-on-own-split",
-        )
+    if fit_split and split and overlapping(fit_split, split):
+        raise _own_split(fit_split, split)
     if source.kind == "imported" and source.model.scale == "raw":
         raise OverreadError(
             f"The scores of {source.name} were imported with --raw: only their order is known, so there is no "
             "probability to calibrate. Import them as probabilities, or with --logit.",
             code="scores-not-probabilities",
         )
-    frames = [
-        _frame(source, data, name, option, progress)
-        for name, option in ((fit_split, "--fit-split"), (split, "--split"))
-    ]
+    fit_frame, fit_split = _frame(source, data, fit_split, "--fit-split", split_for_choosing, progress)
+    frame, split = _frame(source, data, split, "--split", partial(_evaluated_split, fit_split), progress)
+    if overlapping(fit_split, split):
+        raise _own_split(fit_split, split)
+    frames = fit_frame, frame
     aggregation = aggregation or own_aggregation(frames[0])
     fit_studies, studies = (labelled(study_table(frame, aggregation)) for frame in frames)
     fitted = fit(fit_studies, method)
@@ -107,9 +106,23 @@ def calibrate(
     }
 
 
-def _frame(source: Source, data: str, split: str, option: str, progress) -> pd.DataFrame:
+def _own_split(fit_split: str, split: str) -> OverreadError:
+    same = f"the same split {split}" if fit_split == split else f"{fit_split} and on {split}, which share studies,"
+    return OverreadError(
+        f"A calibration that is fitted and evaluated on {same} looks better than it is; name two splits, with "
+        "--fit-split and --split.",
+        code="calibrated-on-own-split",
+    )
+
+
+def _evaluated_split(fit_split: str, rows: pd.DataFrame) -> str:
+    """Where a calibration is evaluated if no split is named."""
+    return next(iter(splits_for_verifying(fit_split, rows["split"])), split_for_evaluation(rows))
+
+
+def _frame(source: Source, data: str, split: str, option: str, default, progress) -> tuple[pd.DataFrame, str]:
     try:
-        return split_scores(source, data, split, progress)[0]
+        return split_scores(source, data, split, progress, default)
     except OverreadError as error:
         # The same sentence, with the option that chooses this split.
         raise OverreadError(str(error).replace("with --split", f"with {option}"), code=error.code) from error

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from core.metrics.studies import own_aggregation, study_table
 from core.metrics.thresholds import Rule, choice_facts, choose, parse_rule
+from core.scores.halves import split_for_choosing
 from core.scores.imports import threshold_in_file
-from core.scores.loading import CHOICE_SPLITS, split_scores
+from core.scores.loading import split_scores
 from core.scores.operating_points import ChosenThreshold
 from core.scores.view import DEFAULT_THRESHOLD, View
 
@@ -30,11 +31,11 @@ def choose_threshold(
 ) -> ChosenThreshold:
     """The threshold that a criterion picks in a view, with its figures. An infeasible rule is an answer, not an error.
 
-    Every bone counts, and the view's own threshold does not matter. Its split is by default tune, else valid; its
-    aggregation by default the source's own. data: by default the data set of the source.
+    Every bone counts, and the view's own threshold does not matter. Its split is by default the one for choosing
+    (`core.scores.halves`); its aggregation by default the source's own. data: by default the data set of the source.
     """
     rule, source, prevalence = parse_rule(criterion.rule), view.source, criterion.prevalence
-    frame, used = split_scores(source, data, view.split, progress, CHOICE_SPLITS)
+    frame, used = split_scores(source, data, view.split, progress, split_for_choosing)
     aggregation = view.aggregation or own_aggregation(frame)
     studies = study_table(frame, aggregation)
     choice = choose(studies, rule, criterion.bound, prevalence)

@@ -1,13 +1,17 @@
 """Verify a locked operating point on studies it was not chosen on: both sets of figures side by side. No torch."""
 
 from collections.abc import Callable
+from functools import partial
+
+import pandas as pd
 
 from core.errors import OverreadError
 from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
 from core.metrics.thresholds import figures_at, two_thresholds
-from core.scores.loading import split_scores
-from core.scores.operating_points import check_applies, check_fresh, find_point, precision_of
+from core.scores.halves import splits_for_verifying
+from core.scores.loading import split_for_evaluation, split_scores
+from core.scores.operating_points import OperatingPoint, check_applies, check_fresh, find_point, precision_of
 from core.scores.patient_overlap import shared_patients, shared_sentence, split_rows
 from core.scores.source import Source
 from core.scores.verification_log import record_verification, verified_before_sentence
@@ -25,11 +29,11 @@ def verify(
     shared_patients (how many of its patients are also in the split of choice; None where that is not known).
 
     Each call is recorded as one more use of the split. OverreadError where the point was locked for other scores, or
-    the studies are those it was chosen on.
+    the studies are those it was chosen on. split: by default the best of `splits_for_verifying`.
     """
     point = find_point(source, wanted)
     check_applies(point, source, aggregation)
-    frame, used = split_scores(source, data, split, progress)
+    frame, used = split_scores(source, data, split, progress, partial(_default_split, point, data or source.data))
     check_applies(point, source, aggregation, precision_of(source, frame))
     dataset = str(frame["dataset"].iloc[0])
     studies = study_table(frame, point.aggregation)
@@ -63,3 +67,10 @@ def verify(
         "shared_patients": shared,
         "shared": shared_sentence(shared, studies["group_id"].nunique(), point.split, used),
     }  # fmt: skip
+
+
+def _default_split(point: OperatingPoint, data: str, rows: pd.DataFrame) -> str:
+    """Where a point is verified if no split is named. On another data set than its own, any split is fresh."""
+    if data and data != point.dataset.rsplit("@", 1)[0]:
+        return split_for_evaluation(rows)
+    return next(iter(splits_for_verifying(point.split, rows["split"])), split_for_evaluation(rows))

@@ -9,6 +9,7 @@ from core.data.augment import Augmentation
 from core.data.index import Dataset
 from core.data.input_spec import InputSpec
 from core.models.checkpoint import Checkpoint
+from core.scores.halves import in_split
 from dashboard.shared import loaders
 from dashboard.shared.cache import cached_data, cached_resource
 
@@ -125,10 +126,10 @@ def stored_draws(checkpoint: Checkpoint, dataset: Dataset, augmentation: Augment
 @cached_data(max_entries=16)
 def split_ids(dataset: Dataset, checkpoint: Checkpoint, split: str) -> set[str]:
     """The radiographs of a split; those that trained the checkpoint are in train, whatever the index says."""
-    from core.scores.predictions import effective_splits
+    from core.scores.predictions import splits_for
 
-    index = loaders.index(dataset)
-    return set(index.loc[effective_splits(index, checkpoint) == split, "image_id"])
+    index = splits_for(checkpoint, dataset)
+    return set(index.loc[in_split(index, split), "image_id"])
 
 
 @cached_data(max_entries=128)

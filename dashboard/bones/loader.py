@@ -6,6 +6,7 @@ from core.data import measure_store
 from core.data.index import Dataset
 from core.metrics.subgroups import Slices, by_thirds, by_views, slices_of
 from core.paths import cache_folder
+from core.scores.halves import in_split
 from core.scores.view import View
 from dashboard.shared import loaders
 from dashboard.shared.cache import FileStamp, cached_resource, stamp
@@ -50,7 +51,7 @@ def _slices(cohort: View, by: str, measure: str, files: tuple[FileStamp, ...]) -
 
 def _mean_by_study(cohort: View, measure: str) -> pd.Series:
     views = loaders.predictions(cohort.source)
-    views = views.loc[views["split"] == cohort.split, ["image_id", "study_id"]]
+    views = views.loc[in_split(views, cohort.split), ["image_id", "study_id"]]
     files = loaders.index(cohort.dataset)[["image_id", "sha1"]]
     values = measured(cohort.dataset)[measure]
     known = views.merge(files, on="image_id").assign(value=lambda rows: rows["sha1"].map(values))

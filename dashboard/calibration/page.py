@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import OverreadError
+from core.scores.halves import overlapping
 from core.scores.patient_overlap import shared_sentence
 from core.scores.view import View
 from dashboard.calibration import loader, words
@@ -52,7 +53,7 @@ def draw_page() -> None:
 def draw_choice(view: View) -> tuple[str, str, int]:
     """The split to fit on ('' where there is no other), the method, and the number of bins shown."""
     scored, _ = scope(view.source)
-    others = [split for split in ("tune", *scored) if split in scored and split != view.split]
+    others = [split for split in ("tune", *scored) if split in scored and not overlapping(split, view.split)]
     others = list(dict.fromkeys(others))
     if st.session_state.get("fit_split") not in others:
         st.session_state.pop("fit_split", None)

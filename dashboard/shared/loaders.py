@@ -20,6 +20,7 @@ from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import Checkpoint, checkpoint_folders, list_checkpoints
 from core.scores.first_shown import preferred_source
+from core.scores.halves import in_split
 from core.scores.index_columns import study_groups as study_groups_of
 from core.scores.predictions import read_predictions
 from core.scores.source import Source, source_of
@@ -177,14 +178,14 @@ def _predictions(source: Source) -> pd.DataFrame | None:
 @cached_resource(max_entries=64)
 def _studies(cohort: View) -> pd.DataFrame:
     rows = predictions(cohort.source)
-    chosen = rows[(rows["split"] == cohort.split) & (rows["bone"].eq(cohort.bone) if cohort.bone else True)]
+    chosen = rows[in_split(rows, cohort.split) & (rows["bone"].eq(cohort.bone) if cohort.bone else True)]
     return study_table(chosen, cohort.aggregation)
 
 
 @cached_resource(max_entries=8)
 def _study_groups(cohort: View) -> pd.DataFrame:
     rows = predictions(cohort.source)
-    return study_groups_of(rows[rows["split"] == cohort.split])
+    return study_groups_of(rows[in_split(rows, cohort.split)])
 
 
 @cached_data(max_entries=64)

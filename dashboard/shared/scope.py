@@ -2,13 +2,14 @@
 
 from core.errors import OverreadError
 from core.schema import bone_order, split_order
+from core.scores.halves import splits_offered
 from core.scores.source import Source, source_of
 from dashboard.shared import loaders
 from dashboard.shared.cache import cached_data
 
 
 def scope(source: Source) -> tuple[list[str], list[str]]:
-    """The splits that are scored (else those of the index) and the bones, both in their order."""
+    """The splits that are scored (else those of the index) with any halves, and the bones, both in their order."""
     try:
         return _scope(source)
     except OverreadError:
@@ -20,4 +21,4 @@ def scope(source: Source) -> tuple[list[str], list[str]]:
 def _scope(source: Source) -> tuple[list[str], list[str]]:
     scored = loaders.predictions(source)
     rows = scored if source.dataset.kind == "scores" else loaders.index(source.dataset)
-    return split_order((rows if scored is None else scored)["split"].unique()), bone_order(rows["bone"].unique())
+    return split_order(splits_offered(rows if scored is None else scored)), bone_order(rows["bone"].unique())

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import OverreadError
+from core.scores.halves import in_split
 from core.scores.source import Source
 from core.scores.view import View
 from core.workflows.score import enqueue_scoring, find_scoring_job
@@ -41,7 +42,7 @@ def require_scores(view: View) -> pd.DataFrame:
     if found is None:
         offer_scoring(view.source)
         st.stop()
-    rows = found[found["split"] == view.split]
+    rows = found[in_split(found, view.split)]
     if view.bone:
         rows = rows[rows["bone"] == view.bone]
     if rows.empty:

@@ -10,7 +10,7 @@ from core.scores.operating_points import OperatingPoint
 from core.scores.source import Source, source_of
 from core.scores.view import ALL_BONES, DEFAULT_THRESHOLD, View
 from dashboard.page_list import Page
-from dashboard.shared import address, loaders, widgets
+from dashboard.shared import address, choice_split, loaders, widgets
 from dashboard.shared.address import Choice, Number
 from dashboard.shared.case.reader_name import reader_name
 from dashboard.shared.plain import plain
@@ -21,7 +21,8 @@ BY_HAND = "by hand"
 OWN = "as the model says"
 HELP = {
     "split": "Which patients: train (the model learned from them), tune (kept out of train to choose the epoch), "
-    "valid and test (never used in training).",
+    "valid and test (never used in training). Without tune, one half of valid is for choosing a threshold "
+    "(valid:choose) and the other for verifying it (valid:verify).",
     "threshold": "A study is called abnormal if its score (mean probability over its radiographs) is at or above this.",
     "point": "A locked threshold of this model. Moving the threshold goes back to one that is set by hand.",
     "aggregation": "How the scores of a study's radiographs become the score of the study.",
@@ -45,6 +46,7 @@ def draw(page) -> View:
         _draw_select("Model", "model", models, lambda: loaders.preferred(datasets[name], _visitor()))
         source = current().source
         splits, bones = scope(source)
+        choice_split.open_split(page.url_path, source)
         st.selectbox(
             "Split",
             splits,

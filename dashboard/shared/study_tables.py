@@ -16,6 +16,7 @@ from core.metrics.studies import labelled
 from core.metrics.threshold_grid import ThresholdGrid, grid_counts
 from core.metrics.thresholds import PerBone, Rule, band_table
 from core.metrics.thresholds import per_bone as per_bone_of
+from core.scores.halves import in_split
 from core.scores.view import View
 from dashboard.shared import loaders
 from dashboard.shared.cache import cached_data, cached_resource
@@ -66,7 +67,7 @@ def _tables(cohort: View) -> Tables | None:
     rows = loaders.predictions(cohort.source)
     if rows is None:
         return None
-    if not ((rows["split"] == cohort.split) & (rows["bone"].eq(cohort.bone) if cohort.bone else True)).any():
+    if not (in_split(rows, cohort.split) & (rows["bone"].eq(cohort.bone) if cohort.bone else True)).any():
         return None
     studies = loaders.studies(cohort)
     known = labelled(studies)

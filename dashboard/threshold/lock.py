@@ -7,13 +7,14 @@ import streamlit as st
 from core.errors import OverreadError
 from core.metrics.rates import RATES, Rate, headline_rates, interval_text
 from core.metrics.thresholds import Choice, Rule, choose
+from core.scores.halves import splits_for_verifying, whole_of
 from core.scores.operating_points import OperatingPoint, lock, read_points
-from core.scores.source import Source
+from core.scores.source import Source, same_dataset
 from core.scores.verification_log import verifications, verified_before_sentence
 from core.scores.view import View
 from core.workflows.thresholds import Criterion, choose_threshold
 from core.workflows.verify import verify
-from dashboard.shared import loaders, widgets
+from dashboard.shared import choice_split, loaders, selection, widgets
 from dashboard.shared.scope import scope
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold.rule import Answer, optimism_warning
@@ -44,8 +45,11 @@ def draw_lock(view: View, tables: Tables, answer: Answer) -> None:
     if refused:
         widgets.empty("The operating points cannot be used", refused)
         return
-    if warning := optimism_warning(view, answer.rule):
-        widgets.note(warning)
+    wanted = choice_split.choice_split(view.source)
+    if warning := optimism_warning(view, wanted):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.warning(warning, icon=":material/swap_horiz:", width="stretch")
+            st.button(f"Choose on {wanted}", key="to_choice", on_click=selection.choose, kwargs={"split": wanted})
     _draw_lock_form(view, tables, answer)
     if not points:
         widgets.note(
@@ -131,8 +135,7 @@ def _draw_verification(source: Source, points: list[OperatingPoint]) -> None:
             bind="query-params", persist_state="session", width="stretch",
         )  # fmt: skip
         point = next(found for found in points if found.id == wanted)
-        scored_splits, _ = scope(source)
-        others = [split for split in scored_splits if split != point.split]
+        others = _splits_to_verify(source, point)
         split = st.selectbox("Verify on", others, key="verify_on", bind="query-params", width=130) if others else None
         pressed = st.button(f"Verify on {split}", key="verify_now", disabled=split is None)
     reference = str(loaders.predictions(source)["dataset"].iloc[0])
@@ -153,6 +156,14 @@ def _draw_verification(source: Source, points: list[OperatingPoint]) -> None:
             st.warning(f"{kept['shared'][0].upper()}{kept['shared'][1:]}.", icon=":material/group:")
     else:
         st.html(side_by_side_html({"chosen": {"split": point.split, **point.figures}, "verified": None}))
+
+
+def _splits_to_verify(source: Source, point: OperatingPoint) -> list[str]:
+    """The splits that a point may be verified on, never one before the split it was chosen on."""
+    scored, _ = scope(source)
+    if same_dataset(source, point.dataset) or source.kind == "imported":
+        return splits_for_verifying(point.split, scored)
+    return [split for split in scored if whole_of(split) not in ("train", "tune") and split == whole_of(split)]
 
 
 def _verify_and_remember(source: Source, point: OperatingPoint, split: str) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 from core.errors import OverreadError
 from core.metrics.counts import class_sizes
 from core.metrics.thresholds import Choice, Rule, choose
+from core.scores.halves import splits_for_verifying, whole_of
 from core.scores.view import View
 from dashboard.shared import selection, widgets
 from dashboard.shared.study_tables import Tables
@@ -61,13 +62,14 @@ def marks(answer: Answer) -> list[tuple[str, float]]:
     return [("rule out below", choice.threshold), ("rule in from", choice.high)]
 
 
-def optimism_warning(view: View, rule: Rule) -> str:
-    """Why a threshold chosen on this split should be verified on another; '' on a split made for choosing."""
-    if view.split in ("tune", "train") or rule.kind == "threshold":
+def optimism_warning(view: View, wanted: str) -> str:
+    """Why a threshold should be chosen on the split `wanted` instead of this one; '' where it is this one."""
+    if not wanted or view.split == wanted:
         return ""
+    verified = next(iter(splits_for_verifying(wanted, [whole_of(wanted), "valid", "test"])), "another split")
     return (
-        f"Figures on the split where a threshold was chosen are too good (Leeflang 2008). Choose on tune, lock, and "
-        f"verify on {view.split}."
+        f"This is not the split for choosing. A threshold chosen on {view.split} looks too good there "
+        f"(Leeflang 2008). Choose on {wanted} and verify on {verified}."
     )
 
 

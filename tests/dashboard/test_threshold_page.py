@@ -5,21 +5,25 @@ import math
 import shutil
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.metrics.counts import counts_of, counts_table
 from core.metrics.rates import rates_at
 from core.metrics.studies import study_table
 from core.metrics.thresholds import Choice, PerBone, band_table, choose, per_bone
 from core.paths import predictions_folder
+from core.scores.import_frame import Columns
 from core.scores.operating_points import POINTS, read_points
 from core.scores.predictions import read_file
 from core.scores.source import find_source
+from core.workflows.import_scores import import_scores
 from dashboard.shared.widgets import estimate_text
 from dashboard.threshold.bones import bones_html
 from dashboard.threshold.work import band_html, workload
-from tests.dashboard.conftest import House, enter, made_up_view, open_page, words
+from tests.dashboard.conftest import HOME, House, enter, made_up_view, open_page, words
 
 
 @pytest.fixture
@@ -174,3 +178,40 @@ def test_a_point_altered_by_one_digit_is_refused(own):
     app = open_page("threshold")
     assert not app.exception and "was altered after it was locked" in words(app)
     assert not [button for button in app.button if button.label == "Lock this threshold"]
+
+
+# ---- the split for choosing
+
+
+@pytest.fixture
+def halved(workspace, tmp_path):
+    """Imported scores of 200 patients without a split: thresholds are chosen on one half of valid."""
+    random = np.random.default_rng(0)
+    label = random.integers(0, 2, 200)
+    frame = pd.DataFrame({"y": label, "p": random.beta(2 + 2 * label, 4 - 2 * label).round(4)})
+    frame["study"], frame["patient"], frame["bone"] = np.arange(200), np.arange(200), "wrist"
+    frame.to_csv(tmp_path / "scores.csv", index=False)
+    columns = Columns("y", "p", study="study", patient="patient", bone="bone")
+    import_scores(tmp_path / "scores.csv", "outside", columns)
+    return "outside (scores only)"
+
+
+def test_the_page_opens_on_the_split_for_choosing_and_others_keep_theirs(halved):
+    app = AppTest.from_file(HOME, default_timeout=60)
+    app.query_params["data"] = halved
+    app.run()
+    assert app.selectbox(key="split").value == "valid"
+    app.switch_page("threshold/page.py").run()
+    assert not app.exception and app.selectbox(key="split").value == "valid:choose"
+    assert app.selectbox(key="split").options == ["valid", "valid:choose", "valid:verify"]
+    app.switch_page("bones/page.py").run()
+    assert not app.exception and app.selectbox(key="split").value == "valid"
+
+
+def test_a_link_keeps_its_split_and_the_page_offers_the_one_for_choosing(halved):
+    app = open_page("threshold", data=halved, split="valid:verify")
+    assert app.selectbox(key="split").value == "valid:verify"
+    assert "Choose on valid:choose and verify on valid:verify" in app.warning[-1].value
+    app.button(key="to_choice").click().run()
+    assert not app.exception and app.selectbox(key="split").value == "valid:choose"
+    assert not [one for one in app.button if one.key == "to_choice"]

@@ -17,10 +17,11 @@ from core.metrics.ranking import auroc
 from core.metrics.studies import study_table
 from core.metrics.thresholds import choose
 from core.schema import PREDICTIONS, check
+from core.scores.halves import split_for_choosing
 from core.scores.import_frame import Columns
 from core.scores.import_join import JoinOptions
 from core.scores.imports import imported_predictions, list_imported, read_imported, threshold_in_file
-from core.scores.loading import CHOICE_SPLITS, split_scores
+from core.scores.loading import split_scores
 from core.scores.source import find_source, list_sources
 from core.workflows.import_scores import import_scores
 from tests.metrics.examples import P, Y
@@ -56,7 +57,7 @@ def test_a_whole_table(tmp_path, workspace, table):
     assert list(studies["study_id"]) == ["a/wrist/1", "a/elbow/2", "b/wrist/1", "b/elbow/2"]
     assert list(studies["score"]) == pytest.approx([0.15, 0.7, 0.3, 0.45], abs=1e-15)
     assert list(studies["n_views"]) == [2] * 4 and list(studies["group_id"]) == ["a", "a", "b", "b"]
-    assert split_scores("other", prefer=CHOICE_SPLITS)[1] == "tune"
+    assert split_scores("other", default=split_for_choosing)[1] == "tune"
     with refused("split-unknown", "test, tune", "valid"):
         split_scores("other")
     about = read_imported("other")

@@ -18,6 +18,7 @@ from core.paths import home
 from core.review.cases import Cases, case_table, indexed_cases, sort_views, studies_by_quality, study_slices
 from core.review.label_issues import frame_from_features, out_of_fold_frame, rank_suspects
 from core.scores.embeddings import Embeddings, embeddings_files, neighbours, read_embeddings
+from core.scores.halves import in_split
 from core.scores.source import Source
 from core.scores.view import View
 from dashboard.shared import loaders
@@ -138,7 +139,7 @@ def _scored_views(cohort: View) -> tuple[pd.DataFrame, dict[str, slice], pd.Data
         raise _NotScored
     files = loaders.index(cohort.dataset)[["image_id", "sha1", "width", "height"]]
     # The index is on the left, since a join keeps the order of its left side.
-    views = sort_views(files.merge(predictions[predictions["split"] == cohort.split], on="image_id"))
+    views = sort_views(files.merge(predictions[in_split(predictions, cohort.split)], on="image_id"))
     return views, study_slices(views), loaders.studies(cohort)
 
 
