@@ -11,9 +11,9 @@ import pytest
 
 from core import paths
 from core.models.checkpoint import checkpoint_folders, read_checkpoint
-from core.scores.operating_points import POINTS, read_points
+from core.scores.operating_points import POINTS, read_points, withdraw
 from core.scores.source import find_source
-from core.scores.verification_log import LOOKS
+from core.scores.verification_log import LOOKS, record_verification, verifications
 from tests.conftest import REPOSITORY
 
 PARTS = ("core", "dashboard", "checkpoints", "pyproject.toml", ".gitignore", ".streamlit")
@@ -101,23 +101,13 @@ def test_old_places_are_read_and_their_chain_goes_on_in_the_workspace(workspace,
     before = {file: file.read_bytes() for file in beside.iterdir()}
     source = find_source("original-cnn-64")
     (old,) = read_points(source)
-    from dataclasses import asdict, replace
-
-    from core.scores.operating_points import SEALED
-    from core.scores.sealed_list import file_lock, hash_of, write_sealed
-    from core.scores.verification_log import record_verification, verifications
-
     (look,) = verifications(source, old.dataset, "train")
-    assert record_verification(source, old.id, old.dataset, "train") == [look]
-    assert len(verifications(source, old.dataset, "train")) == 2
-    again = replace(old, threshold=0.25, previous=old.hash, hash="")
-    again = replace(again, hash=hash_of(asdict(again), SEALED))
-    path = source.file_to_write(POINTS)
-    with file_lock(path):
-        write_sealed(path, [asdict(old), asdict(again)], SEALED)
-    assert read_points(source) == [old, again]
+    assert record_verification(source, old.id, old.dataset, "train", {"n": 3}) == [look]
+    assert [entry.get("figures") for entry in verifications(source, old.dataset, "train")] == [None, {"n": 3}]
+    ended = withdraw(source, old.id, "replaced", "Ana")
+    assert [point.withdrawn for point in read_points(source)] == [ended] and ended.previous == old.hash
     assert {file: file.read_bytes() for file in beside.iterdir()} == before
-    assert path.is_relative_to(workspace)
+    assert source.file_to_write(POINTS).is_relative_to(workspace)
 
 
 def test_a_checkpoint_trained_beside_the_shipped_ones_is_still_found(workspace):

@@ -131,7 +131,7 @@ def test_predict_applies_the_operating_point_of_its_own_scores_only(home, mura, 
     text = core(home, "predict", model, "--data", "tree", "--operating-point", "latest", status=1)
     assert "model" in text and "[no-operating-point]" in text
     rule = ("--data", "tree", "--rule", "youden")
-    facts = json.loads(core(home, "threshold", model, *rule, "--split", "train", "--lock", "--json"))
+    facts = json.loads(core(home, "threshold", model, *rule, "--split", "train", "--lock", "--author", "Ada", "--json"))
     out = tmp_path / "scores.parquet"
     arguments = ("predict", model, "--data", "tree", "--split", "valid", "--out", out, "--operating-point", "latest")
     found = json.loads(core(home, *arguments, "--json"))
@@ -235,7 +235,8 @@ def test_calibrate_fits_on_one_split_and_evaluates_on_another(home, imported, ta
     assert facts["shared_patients"] == 0 and facts["note"] == ""
     assert "log-loss lower by" in core(home, "calibrate", "other", "--split", "test")
     assert "[calibrated-on-own-split]" in core(home, "calibrate", "other", "--split", "tune", status=1)
-    assert "[split-unknown]" in core(home, "calibrate", "other", status=1)
+    by_default = json.loads(core(home, "calibrate", "other", "--json"))
+    assert (by_default["fit"]["split"], by_default["split"]) == ("tune", "test")
     assert "with --fit-split" in core(home, "calibrate", "other", "--fit-split", "train", "--split", "test", status=1)
 
 

@@ -7,7 +7,7 @@ import typer
 from core.commands.console import Aggregation, Json, print_result, progress_bar, studies_text, threshold_text
 
 Threshold = Annotated[
-    float | None, typer.Option(help="Threshold of this model (default: its latest locked one, else 0.5).", min=0, max=1)
+    float | None, typer.Option(help="Threshold of this model (default: its operating point, else 0.5).", min=0, max=1)
 ]
 
 

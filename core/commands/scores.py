@@ -108,8 +108,14 @@ def evaluate(
         ),
     ] = "",
     threshold: Annotated[
-        float, typer.Option(help="A study with at least this score is called abnormal.", min=0, max=1)
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            help="A study with at least this score is called abnormal (default: the operating point of these scores, "
+            "else 0.5).",
+            min=0,
+            max=1,
+        ),
+    ] = None,
     aggregation: Aggregation = "",
     level: Annotated[
         str,
@@ -135,6 +141,7 @@ def evaluate(
         raise typer.BadParameter(f"--level {level}: expected study or image.")
     with progress_bar() as progress:
         frame, used = split_scores(scored, data, split, progress)
+    threshold, origin, point = _threshold(scored, threshold, frame, used, aggregation)
     if by or level == "image":
         frame = with_index_columns(frame)
     facts = evaluate_scores(frame, threshold, by=by or None, aggregation=aggregation)
@@ -143,6 +150,8 @@ def evaluate(
         f"other rates at {threshold_text(facts['threshold'])}: {rates_text(facts, further_rates())}",
         *_group_lines(facts),
     ]
+    if origin != "stated":
+        lines.insert(1, f"threshold {threshold_text(threshold)}: {origin}")
     if labels:
         from core.review.label_revisions import with_revised_labels
 
@@ -157,7 +166,21 @@ def evaluate(
         facts |= {"image": evaluate_images(with_image_labels(frame), threshold, by or None)}
         lines += [_sentence(f"by radiograph, split {used}", facts["image"])]
         lines += [f"by radiograph, {line}" for line in _group_lines(facts["image"])]
+    facts |= {"threshold_from": origin, "operating_point": point}
     print_result({"split": used, **facts}, as_json, "\n".join(lines))
+
+
+def _threshold(scored: str, stated: float | None, frame, split: str, aggregation: str) -> tuple[float, str, str | None]:
+    """The threshold, where it is from, and the id of its operating point."""
+    from core.scores.source import find_source
+    from core.scores.threshold_in_use import threshold_in_use
+
+    if stated is not None:
+        return stated, "stated", None
+    if Path(scored).suffix in (".parquet", ".pq", ".csv"):
+        return 0.5, "a file of scores has no operating point, so 0.5", None
+    found = threshold_in_use(find_source(scored), str(frame["dataset"].iloc[0]), split, aggregation)
+    return found.threshold, found.words, found.point.id if found.point else None
 
 
 def import_predictions(

@@ -31,11 +31,10 @@ def threshold(
         typer.Option(
             help='Rule that picks the threshold, such as "sensitivity>=0.95" or "cost=5"; see docs/metrics.md.'
         ),
-    ],
+    ] = "",
     bound: Bound = "wilson",
     split: Annotated[
-        str,
-        typer.Option(help="Split to choose on (default: tune, else valid:choose, which is one half of valid)."),
+        str, typer.Option(help="Split to choose on (default: tune, else valid:choose, which is one half of valid).")
     ] = "",
     by: Annotated[str, typer.Option(help="Also choose for each group; bone is the usual one.")] = "",
     aggregation: Aggregation = "",
@@ -45,7 +44,13 @@ def threshold(
     ] = None,
     data: Data = "",
     lock: Annotated[bool, typer.Option("--lock", help="Lock the threshold as an operating point.")] = False,
-    author: Annotated[str, typer.Option(help="Name of the person who locks it.")] = "",
+    withdraw: Annotated[
+        str, typer.Option(metavar="ID", help="Withdraw this operating point; it stays in the list and is refused.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Reason for the withdrawal, in a sentence.")] = "",
+    author: Annotated[
+        str, typer.Option(envvar="OVERREAD_READER", help="Name of the person who locks or withdraws it.")
+    ] = "",
     note: Annotated[str, typer.Option(help="Reason for the choice, in a sentence.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -58,6 +63,13 @@ def threshold(
     from core.scores.view import View
     from core.workflows.thresholds import Criterion, choose_threshold
 
+    if withdraw:
+        if rule or lock:
+            raise typer.BadParameter("--withdraw ends an operating point; leave out --rule and --lock.")
+        _withdraw(name, withdraw, reason, author, as_json)
+        return
+    if not rule:
+        raise typer.BadParameter("--rule is missing; it picks the threshold, such as youden or sensitivity>=0.95.")
     parsed, source = parse_rule(rule), find_source(name)
     with progress_bar() as progress:
         view = View(source, split, aggregation=aggregation)
@@ -68,6 +80,17 @@ def threshold(
         facts["point"] = {"id": point.id, "hash": point.hash, "date": point.date, "author": point.author}
         facts["file"] = str(source.file_to_write(POINTS))
     print_result(json_values(facts), as_json, _sentence(facts))
+
+
+def _withdraw(name: str, wanted: str, reason: str, author: str, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from core.scores.operating_points import withdraw
+    from core.scores.source import find_source
+
+    ended = withdraw(find_source(name), wanted, reason, author)
+    facts = {"name": name, "point": {"id": ended.withdraws[:12], "hash": ended.withdraws, "withdrawn": asdict(ended)}}
+    print_result(facts, as_json, ended.sentence)
 
 
 def verify(
@@ -104,6 +127,7 @@ def _sentence(facts: dict) -> str:
     high = f" and {threshold_text(upper)}" if upper == upper else ""
     lines = [f"split {facts['split']}: threshold {threshold_text(facts['threshold'])}{high}; {facts['reason']}"]
     lines.append(f"at {threshold_text(facts['threshold'])}: {rates_text(facts, list(RATES.values()))}")
+    lines += [facts["cost_in_words"], *([facts["warning"]] if facts["warning"] else [])]
     for group in facts.get("groups", []):
         answer = (
             f"{threshold_text(group['threshold'])}; {group['reason']}"

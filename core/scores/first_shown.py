@@ -15,7 +15,7 @@ from core.errors import OverreadError
 from core.paths import home, write_atomically
 from core.scores.imports import list_imported
 from core.scores.learning import learned
-from core.scores.operating_points import OperatingPoint, read_points
+from core.scores.operating_points import OperatingPoint, usable_points
 from core.scores.predictions import dataset_reference
 from core.scores.source import Source, list_sources, same_dataset, source_of
 
@@ -92,7 +92,7 @@ def tuning_bound(source: Source) -> float:
 def standing_points(source: Source) -> list[OperatingPoint]:
     """The operating points of a source that can be used, oldest first; empty where the list was altered."""
     try:
-        return read_points(source)
+        return usable_points(source)
     except OverreadError:
         return []
 

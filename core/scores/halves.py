@@ -81,7 +81,10 @@ def half_by_group(rows: pd.DataFrame) -> pd.Series:
         return -len(cells), cells[0] if len(cells) == 1 else ("", 0), keys[group], group
 
     halves: dict[str, str] = {}
-    in_cell, in_bone, in_all = Counter(), Counter(), 0  # studies for choosing minus studies for verifying
+    # Studies for choosing minus studies for verifying.
+    in_cell: Counter[tuple[str, float]] = Counter()
+    in_bone: Counter[str] = Counter()
+    in_all = 0
     for group in sorted(cells_of, key=order):
         cells = Counter(cells_of[group])
         bones = Counter(bone for bone, _ in cells_of[group])

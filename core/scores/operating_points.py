@@ -24,7 +24,7 @@ from core.scores.view import View
 
 POINTS = "operating_points.json"
 # Facts about a choice that a locked point does not repeat among its figures.
-_NOT_FIGURES = ("name", "reference", "by", "groups", "shifted")
+_NOT_FIGURES = ("name", "reference", "by", "groups", "shifted", "cost_in_words", "warning")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class OperatingPoint:
 
     reference, digest: whose scores, by name and by SHA-256 of the weights or the imported predictions. dataset:
     `name@hash8` of the data set. studies_hash: of the studies, labels and scores it was chosen on. figures: its
-    figures on them. previous: the hash of the point before it.
+    figures on them. previous: the hash of the entry before it. withdrawn: why it must not be used any more.
     """
 
     reference: str
@@ -55,6 +55,7 @@ class OperatingPoint:
     note: str
     previous: str
     hash: str = ""
+    withdrawn: "Withdrawal | None" = None
 
     @property
     def id(self) -> str:
@@ -62,7 +63,28 @@ class OperatingPoint:
         return self.hash[:12]
 
 
-SEALED = tuple(field.name for field in fields(OperatingPoint) if field.name != "hash")
+@dataclass(frozen=True)
+class Withdrawal:
+    """The end of an operating point: an entry of its own in the list. withdraws: the hash of the point."""
+
+    withdraws: str
+    reason: str
+    author: str
+    date: str
+    previous: str
+    hash: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Who withdrew the point, when and why."""
+        reason = self.reason.strip().rstrip(".")
+        return (
+            f"The operating point {self.withdraws[:12]} was withdrawn by {self.author} on {self.date[:10]}: {reason}."
+        )
+
+
+SEALED = tuple(one.name for one in fields(OperatingPoint) if one.name not in ("hash", "withdrawn"))
+SEALED_WITHDRAWAL = tuple(one.name for one in fields(Withdrawal) if one.name != "hash")
 
 
 @dataclass(frozen=True)
@@ -95,9 +117,10 @@ def lock(chosen: ChosenThreshold, author: str = "", note: str = "") -> Operating
             "This rule calls nothing abnormal, so there is no threshold to lock; choose another rule.",
             code="nothing-called-abnormal",
         )
+    author = _named(author, "--author")
     path = source.file_to_write(POINTS)
     with file_lock(path):
-        before = read_points(source)
+        entries = _read_entries(source.file_to_read(POINTS))
         unsealed = OperatingPoint(
             reference=source.reference,
             kind=source.kind,
@@ -113,18 +136,32 @@ def lock(chosen: ChosenThreshold, author: str = "", note: str = "") -> Operating
             bound=choice.bound,
             prevalence=chosen.prevalence,
             figures=json_values({key: value for key, value in chosen.facts.items() if key not in _NOT_FIGURES}),
-            author=author.strip(),
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            author=author,
+            date=_now(),
             note=note.strip(),
-            previous=before[-1].hash if before else "",
+            previous=entries[-1]["hash"] if entries else "",
         )
-        point = replace(unsealed, hash=hash_of(asdict(unsealed), SEALED))
-        write_sealed(path, [asdict(one) for one in (*before, point)], SEALED)
-    return point
+        _check_new(unsealed, _points_of(entries))
+        return _append(path, entries, unsealed, SEALED)
+
+
+def withdraw(source: Source, wanted: str, reason: str, author: str) -> Withdrawal:
+    """Append that a point must not be used any more. The point stays in the list."""
+    author = _named(author, "--author")
+    if not reason.strip():
+        raise OverreadError(
+            "A withdrawal needs a reason, which is kept beside the point; pass --reason.", code="reason-missing"
+        )
+    path = source.file_to_write(POINTS)
+    with file_lock(path):
+        point = find_point(source, wanted)
+        entries = _read_entries(source.file_to_read(POINTS))
+        unsealed = Withdrawal(point.hash, reason.strip(), author, _now(), entries[-1]["hash"])
+        return _append(path, entries, unsealed, SEALED_WITHDRAWAL)
 
 
 def read_points(source: Source) -> list[OperatingPoint]:
-    """Every operating point of a source, oldest first, each checked against its seals; empty where none is locked.
+    """Every operating point of a source, withdrawn ones too, oldest first; empty where none is locked.
 
     OverreadError names what was altered.
     """
@@ -133,33 +170,52 @@ def read_points(source: Source) -> list[OperatingPoint]:
 
 def read_points_file(path: Path) -> list[OperatingPoint]:
     """`read_points` of a file."""
-    return [OperatingPoint(**record) for record in read_sealed(path, SEALED)]
+    return _points_of(_read_entries(path))
+
+
+def usable_points(source: Source) -> list[OperatingPoint]:
+    """The operating points of a source that were not withdrawn, oldest first."""
+    return [point for point in read_points(source) if not point.withdrawn]
 
 
 def find_point(source: Source, wanted: str = "latest") -> OperatingPoint:
-    """The operating point with this id (or its first digits), or the latest one."""
+    """The operating point with this id (or its first digits), or the latest one. OverreadError if it was withdrawn."""
     points = read_points(source)
-    if not points:
+    usable = [point for point in points if not point.withdrawn]
+    if not points or (wanted in ("", "latest") and not usable):
+        ended = points[-1].withdrawn if points else None
+        withdrawn = f" {ended.sentence}" if ended else ""
         raise OverreadError(
-            f"{source.name} has no operating point yet; lock one with: python -m core threshold {source.name} "
-            '--rule "sensitivity>=0.95" --lock',
+            f"{source.name} has no operating point {'in use' if points else 'yet'}; lock one with: python -m core "
+            f'threshold {source.name} --rule "sensitivity>=0.95" --lock --author NAME.{withdrawn}',
             code="no-operating-point",
         )
     if wanted in ("", "latest"):
-        return points[-1]
+        return usable[-1]
     found = [point for point in points if point.hash.startswith(wanted)]
     if len(found) != 1:
-        known = ", ".join(point.id for point in points)
+        known = ", ".join(point.id for point in usable) or "none"
         count = "no operating point" if not found else "more than one operating point"
         raise OverreadError(
             f"{source.name} has {count} {wanted!r}; it has {known}. Name one, or 'latest'.",
             code="operating-point-unknown",
         )
+    check_standing(found[0])
     return found[0]
 
 
+def check_standing(point: OperatingPoint) -> None:
+    """OverreadError where a point was withdrawn."""
+    if point.withdrawn:
+        raise OverreadError(
+            f"{point.withdrawn.sentence} It cannot be used any more. Lock another one, or name another.",
+            code="operating-point-withdrawn",
+        )
+
+
 def check_applies(point: OperatingPoint, source: Source, aggregation: str = "", precision: str = "") -> None:
-    """OverreadError where a point was not locked for these scores, this aggregation or this precision."""
+    """OverreadError where a point was withdrawn, or locked for other scores, aggregation or precision."""
+    check_standing(point)
     if point.digest != source.digest:
         raise OverreadError(
             f"The operating point {point.id} was locked for {point.reference}, not for {source.reference}: these are "
@@ -205,3 +261,48 @@ def precision_of(source: Source, frame: pd.DataFrame) -> str:
         return "as imported"
     recorded = frame["precision"].unique() if "precision" in frame else []
     return str(recorded[0]) if len(recorded) == 1 else "unknown"
+
+
+def _check_new(point: OperatingPoint, before: list[OperatingPoint]) -> None:
+    """OverreadError where the same threshold is locked already, by the same rule on the same studies."""
+    names = ("digest", "split", "studies_hash", "threshold", "threshold_high", "rule")
+    same = [getattr(point, name) for name in names]
+    for one in before:
+        if not one.withdrawn and [getattr(one, name) for name in names] == same:
+            raise OverreadError(
+                f"This threshold is locked already: {one.author or 'an unnamed author'} locked it on {one.date[:10]} "
+                f"as {one.id}, by the same rule on the same studies. Use that one, or withdraw it first.",
+                code="point-duplicate",
+            )
+
+
+def _read_entries(path: Path) -> list[dict]:
+    return read_sealed(path, SEALED, SEALED_WITHDRAWAL)
+
+
+def _append(path: Path, entries: list[dict], unsealed, names: tuple[str, ...]):
+    """Seal a point or a withdrawal, write it after the entries, and return it with its hash."""
+    sealed = replace(unsealed, hash=hash_of(asdict(unsealed), names))
+    record = {name: value for name, value in asdict(sealed).items() if name in (*names, "hash")}
+    write_sealed(path, [*entries, record], SEALED, SEALED_WITHDRAWAL)
+    return sealed
+
+
+def _points_of(entries: list[dict]) -> list[OperatingPoint]:
+    ended = {entry["withdraws"]: Withdrawal(**entry) for entry in entries if "withdraws" in entry}
+    points = [OperatingPoint(**entry) for entry in entries if "withdraws" not in entry]
+    return [replace(point, withdrawn=ended.get(point.hash)) for point in points]
+
+
+def _named(author: str, option: str) -> str:
+    if not author.strip():
+        raise OverreadError(
+            f"An operating point is locked and withdrawn by a person whose name is kept; pass {option} NAME, or set "
+            "OVERREAD_READER.",
+            code="author-missing",
+        )
+    return author.strip()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

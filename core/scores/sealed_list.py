@@ -17,10 +17,10 @@ from core.paths import unwritable, write_atomically
 FORMAT = 1
 
 
-def read_sealed(path: Path, names: Sequence[str]) -> list[dict]:
+def read_sealed(path: Path, *kinds: Sequence[str]) -> list[dict]:
     """The records of a file, oldest first, each checked against its seals; empty where there is no file.
 
-    names: the sealed fields. OverreadError names the record and the fields that were altered.
+    kinds: the sealed fields of each kind of record. OverreadError names the record and the fields that were altered.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_float=_exact)
@@ -39,16 +39,17 @@ def read_sealed(path: Path, names: Sequence[str]) -> list[dict]:
         ) from error
     records: list[dict] = []
     for number, entry in enumerate(entries, 1):
+        names = _fields_of(entry, kinds)
         if altered := altered_fields(entry, names):
             raise OverreadError(
-                f"{path}: operating point {number} of {len(entries)} was altered after it was locked: "
+                f"{path}: entry {number} of {len(entries)} was altered after it was locked: "
                 f"{', '.join(altered)} {'does' if len(altered) == 1 else 'do'} not match the seal. Restore the file, "
                 "or move it away and lock again. No operating point in it is applied.",
                 code="operating-point-altered",
             )
         if entry["previous"] != (records[-1]["hash"] if records else ""):
             raise OverreadError(
-                f"{path}: operating point {number} does not follow the one before it: an entry was removed, moved or "
+                f"{path}: entry {number} does not follow the one before it: an entry was removed, moved or "
                 "added by hand. Restore the file, or move it away and lock again. No operating point in it is applied.",
                 code="operating-points-broken-chain",
             )
@@ -56,12 +57,12 @@ def read_sealed(path: Path, names: Sequence[str]) -> list[dict]:
     return records
 
 
-def write_sealed(path: Path, records: Iterable[dict], names: Sequence[str]) -> None:
+def write_sealed(path: Path, records: Iterable[dict], *kinds: Sequence[str]) -> None:
     """Write the records with their seals. Hold `file_lock` from reading to writing."""
-    points = [
-        {"id": record["hash"][:12], **record, "seals": {name: _seal(name, record[name]) for name in names}}
-        for record in records
-    ]
+    points = []
+    for record in records:
+        seals = {name: _seal(name, record[name]) for name in _fields_of(record, kinds)}
+        points.append({"id": record["hash"][:12], **record, "seals": seals})
     content = json.dumps({"format": FORMAT, "points": points}, indent=1)
     write_atomically(path, lambda new: new.write_text(content + "\n", encoding="utf-8"))
 
@@ -94,6 +95,12 @@ def file_lock(path: Path) -> FileLock:
     except OSError as error:
         raise unwritable(path, error) from error
     return FileLock(lock_file)
+
+
+def _fields_of(entry, kinds: tuple[Sequence[str], ...]) -> Sequence[str]:
+    """The fields of the kind of record that this is: the one with most of them."""
+    present = set(entry) if isinstance(entry, dict) else set()
+    return max(kinds, key=lambda names: len(present & set(names)) / len(names))
 
 
 def _exact(text: str) -> float | str:

@@ -12,10 +12,10 @@ from core.scores.source import Source
 LOOKS = "looks.jsonl"
 
 
-def record_verification(source: Source, point_id: str, dataset: str, split: str) -> list[dict]:
+def record_verification(source: Source, point_id: str, dataset: str, split: str, figures: dict) -> list[dict]:
     """Add a verification to the log. Returns the earlier ones on this split, of any operating point, oldest first.
 
-    dataset: `name@hash8`.
+    dataset: `name@hash8`. figures: those of the verification, as JSON values.
     """
     path = source.file_to_write(LOOKS)
     with file_lock(path):
@@ -25,6 +25,7 @@ def record_verification(source: Source, point_id: str, dataset: str, split: str)
             "point": point_id,
             "dataset": dataset,
             "split": split,
+            "figures": figures,
         }
         before = source.file_to_read(LOOKS)
         text = before.read_text(encoding="utf-8") if before.exists() else ""
@@ -34,10 +35,22 @@ def record_verification(source: Source, point_id: str, dataset: str, split: str)
 
 def verifications(source: Source, dataset: str, split: str) -> list[dict]:
     """Every verification so far on any study of this split of this data set, oldest first."""
+    rows = _read(source)
+    return [row for row in rows if row["dataset"] == dataset and overlapping(row["split"], split)]
+
+
+def verifications_of(source: Source, point_id: str) -> list[dict]:
+    """Every verification of one operating point, oldest first. Entries of earlier versions have no figures."""
+    return [row for row in _read(source) if row["point"] == point_id]
+
+
+def _read(source: Source) -> list[dict]:
     path = source.file_to_read(LOOKS)
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return [row for row in rows if row["dataset"] == dataset and overlapping(row["split"], split)]
+        if missing := [row for row in rows if not {"date", "point", "dataset", "split"} <= set(row)]:
+            raise ValueError(f"an entry lacks a field: {missing[0]}")
+        return rows
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError, KeyError) as error:

@@ -7,36 +7,16 @@ from core.errors import OverreadError
 from core.metrics.compare import MatchedStudies, compare, discordant_table, match_studies
 from core.metrics.studies import own_aggregation, study_table
 from core.scores.loading import split_scores
-from core.scores.operating_points import check_applies, read_points
 from core.scores.source import Source
-from core.scores.view import DEFAULT_THRESHOLD
+from core.scores.threshold_in_use import threshold_in_use
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two sources, with its threshold; without one, the latest locked threshold is taken, else 0.5."""
+    """One of the two sources, with its threshold; without one, `threshold_in_use` says which is taken."""
 
     source: Source
     threshold: float | None = None
-
-
-def locked_threshold(source: Source, aggregation: str = "") -> tuple[float, str]:
-    """The latest locked threshold of a source, and a few words on where it is from; 0.5 where nothing is locked.
-
-    OverreadError where the operating point has two thresholds, or was locked for another aggregation.
-    """
-    points = read_points(source)
-    if not points:
-        return DEFAULT_THRESHOLD, f"nothing is locked, so {DEFAULT_THRESHOLD:g}"
-    point = points[-1]
-    check_applies(point, source, aggregation)
-    if point.threshold_high is not None:
-        raise OverreadError(
-            f"The operating point {point.id} of {source.name} has two thresholds ({point.threshold:g} and "
-            f"{point.threshold_high:g}), and a comparison needs one. State it with --threshold-a or --threshold-b.",
-            code="two-thresholds",
-        )
-    return point.threshold, f"locked as {point.id} on {point.split} of {point.dataset.rsplit('@', 1)[0]}"
 
 
 def match_sources(
@@ -46,10 +26,10 @@ def match_sources(
     data: str = "",
     aggregation: str = "",
     progress: Callable[[int, int, str], None] | None = None,
-) -> tuple[MatchedStudies, str, list[str]]:
-    """The studies of one split that both sources scored, the name of the split, and the aggregation of each.
+) -> tuple[MatchedStudies, str, list[str], str]:
+    """The studies of one split that both sources scored, the split, the aggregation of each, and the data set.
 
-    OverreadError for scores of two data sets.
+    The data set is `name@hash8`, '' where none is named. OverreadError for scores of two data sets.
     """
     data = data or next((source.belongs_to.rsplit("@", 1)[0] for source in (a, b) if source.belongs_to), "")
     frames, used = [], split
@@ -70,7 +50,8 @@ def match_sources(
             code="scores-of-two-datasets",
         )
     aggregations = [aggregation or own_aggregation(frame) for frame in frames]
-    return match_studies(*(study_table(frame, way) for frame, way in zip(frames, aggregations))), used, aggregations
+    matched = match_studies(*(study_table(frame, way) for frame, way in zip(frames, aggregations)))
+    return matched, used, aggregations, next(iter(references), "")
 
 
 def compare_sources(
@@ -88,17 +69,26 @@ def compare_sources(
         raise OverreadError(
             f"{a.source.name} and {b.source.name} are the same scores; name two models to compare.", code="same-scores"
         )
+    matched, used_split, aggregations, reference = match_sources(a.source, b.source, split, data, aggregation, progress)
     used = {}
     for name, side in (("a", a), ("b", b)):
-        stated = side.threshold is not None
-        threshold, origin = (side.threshold, "stated") if stated else locked_threshold(side.source, aggregation)
+        threshold, origin, point = side.threshold, "stated", None
+        if threshold is None:
+            found = threshold_in_use(side.source, reference, used_split, aggregation)
+            threshold, origin, point = found.threshold, found.words, found.point
+            if point and point.threshold_high is not None:
+                raise OverreadError(
+                    f"The operating point {point.id} of {side.source.name} has two thresholds ({point.threshold:g} and "
+                    f"{point.threshold_high:g}), and a comparison needs one. State it with --threshold-{name}.",
+                    code="two-thresholds",
+                )
         used[name] = {
             "name": side.source.name,
             "reference": side.source.reference,
             "threshold": threshold,
             "threshold_from": origin,
+            "operating_point": point.id if point else None,
         }
-    matched, used_split, aggregations = match_sources(a.source, b.source, split, data, aggregation, progress)
     thresholds = used["a"]["threshold"], used["b"]["threshold"]
     return {
         **used,

@@ -4,8 +4,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from core.metrics.counts import counts_at, counts_of
 from core.metrics.studies import own_aggregation, study_table
-from core.metrics.thresholds import Rule, choice_facts, choose, parse_rule
+from core.metrics.thresholds import Rule, choice_facts, choose, cost_sentence, parse_rule, too_costly
 from core.scores.halves import split_for_choosing
 from core.scores.imports import threshold_in_file
 from core.scores.loading import split_scores
@@ -44,6 +45,9 @@ def choose_threshold(
     facts["threshold_given"] = (
         threshold_in_file(frame, studies, choice.threshold) if source.kind == "imported" else None
     )
+    counts = counts_of(studies)
+    facts["cost_in_words"] = cost_sentence(counts_at(counts, choice.threshold), prevalence) if choice.feasible else ""
+    facts["warning"] = too_costly(counts, rule, choice)
     threshold = float(choice.threshold) if math.isfinite(choice.threshold) else DEFAULT_THRESHOLD
     chosen = View(source, used, aggregation=aggregation, threshold=threshold)
     return ChosenThreshold(chosen, frame, studies, choice, rule.text, prevalence, facts)

@@ -10,6 +10,7 @@ from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
 from core.metrics.thresholds import figures_at, two_thresholds
 from core.scores.halves import splits_for_verifying
+from core.scores.json_values import json_values
 from core.scores.loading import split_for_evaluation, split_scores
 from core.scores.operating_points import OperatingPoint, check_applies, check_fresh, find_point, precision_of
 from core.scores.patient_overlap import shared_patients, shared_sentence, split_rows
@@ -53,7 +54,8 @@ def verify(
             verified |= {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
     chosen_rows = split_rows(source, point.dataset, point.split) if point.dataset == dataset else None
     shared = shared_patients(chosen_rows, studies)
-    earlier = record_verification(source, point.id, dataset, used)
+    figures = {name: value for name, value in verified.items() if name not in ("split", "dataset")}
+    earlier = record_verification(source, point.id, dataset, used, json_values(figures))
     return {
         "reference": source.reference,
         "point": {"id": point.id, "hash": point.hash, "threshold": point.threshold, "rule": point.rule,

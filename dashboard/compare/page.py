@@ -5,11 +5,11 @@ import streamlit as st
 from core.errors import OverreadError
 from core.metrics.compare import sentences
 from core.scores.source import Source
+from core.scores.threshold_in_use import ThresholdInUse, threshold_in_use
 from core.scores.view import DEFAULT_THRESHOLD, View
-from core.workflows.compare import locked_threshold
 from dashboard.compare import changes, charts, loader
 from dashboard.compare.tables import bones_html, measures_html
-from dashboard.shared import scoring, selection, widgets
+from dashboard.shared import loaders, scoring, selection, widgets
 from dashboard.shared.selection import bone_name
 
 KEPT = {"bind": "query-params", "persist_state": "session"}
@@ -63,15 +63,18 @@ def draw_other(names: list[str]) -> str:
 def draw_threshold(view: View, other: Source) -> float:
     """The second model's threshold, with two shortcuts: its operating point, and the first model's sensitivity."""
     try:
-        locked, origin = locked_threshold(other)
+        locked = threshold_in_use(other, str(loaders.predictions(other)["dataset"].iloc[0]), view.split)
     except OverreadError as error:
-        locked, origin = DEFAULT_THRESHOLD, str(error)
+        locked = ThresholdInUse(DEFAULT_THRESHOLD, None, str(error))
     threshold = st.number_input(
-        f"Threshold of {other.name}", 0.0, 1.0, DEFAULT_THRESHOLD, 0.001, format="%.4f", key="other_threshold",
+        f"Threshold of {other.name}", 0.0, 1.0, min(locked.threshold, 1.0), 0.001, format="%.4f", key="other_threshold",
         width=250, help="The first model's threshold is at the top of the page.", **KEPT,
     )  # fmt: skip
-    if origin.startswith("locked") and locked != threshold:
-        st.button(f"Use the operating point {locked:.4f}", key="other_locked", on_click=_take, args=(locked,))
+    if locked.point and locked.threshold != threshold:
+        st.button(
+            f"Use the operating point {locked.threshold:.4f}", key="other_locked", on_click=_take,
+            args=(min(locked.threshold, 1.0),), help=f"{locked.words[0].upper()}{locked.words[1:]}.",
+        )  # fmt: skip
     alike = loader.equally_sensitive(view, other)
     if 0 <= alike <= 1 and alike != threshold:
         st.button(

@@ -7,7 +7,9 @@ from core.errors import OverreadError
 from core.metrics.studies import aggregations_of
 from core.scores.first_shown import preferred_dataset, remember_use, standing_points
 from core.scores.operating_points import OperatingPoint
+from core.scores.predictions import dataset_reference
 from core.scores.source import Source, source_of
+from core.scores.threshold_in_use import point_in_use
 from core.scores.view import ALL_BONES, DEFAULT_THRESHOLD, View
 from dashboard.page_list import Page
 from dashboard.shared import address, choice_split, loaders, widgets
@@ -134,6 +136,7 @@ def _draw_threshold(source: Source) -> None:
     state = st.session_state
     ids = [BY_HAND, *reversed(points)]
     address.key("point", Choice(ids, "operating point"))
+    _take_point_in_use(source, points)
     _follow_point(points)
     threshold = float(state.get("threshold", DEFAULT_THRESHOLD))
     point = state.get("point")
@@ -161,6 +164,19 @@ def _draw_threshold(source: Source) -> None:
             bind="query-params",
             help=HELP["aggregation"],
         )
+
+
+def _take_point_in_use(source: Source, points: dict[str, OperatingPoint]) -> None:
+    """Without a threshold in the address, or from a point of another model, take the model's own operating point."""
+    state = st.session_state
+    before, state["point_of"] = state.get("point_of"), (source.data, source.name)
+    first = before is None and "threshold" not in state and not {"threshold", "point"} & set(st.query_params)
+    moved = before not in (None, state["point_of"]) and state.get("followed") and state["followed"] not in points
+    if not points or not (first or moved):
+        return
+    found = point_in_use(source, dataset_reference(source.dataset))
+    if found and found.threshold_high is None:
+        state["point"] = found.id
 
 
 def _follow_point(points: dict[str, OperatingPoint]) -> None:

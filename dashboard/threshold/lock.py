@@ -1,62 +1,44 @@
-"""Lock a threshold as an operating point on one split, and verify it on another."""
+"""Locking a threshold is an act: a dialogue shows its figures, its cost and what else could be locked, and asks who."""
 
 import math
+from html import escape
 
 import streamlit as st
 
 from core.errors import OverreadError
-from core.metrics.rates import RATES, Rate, headline_rates, interval_text
-from core.metrics.thresholds import Choice, Rule, choose
-from core.scores.halves import splits_for_verifying, whole_of
-from core.scores.operating_points import OperatingPoint, lock, read_points
-from core.scores.source import Source, same_dataset
-from core.scores.verification_log import verifications, verified_before_sentence
+from core.metrics.counts import counts_at
+from core.metrics.rates import RATES, headline_rates, rates_at
+from core.metrics.thresholds import Choice, Rule, choose, cost_sentence, same_or_better, too_costly
+from core.scores.learning import learned
+from core.scores.operating_points import lock
 from core.scores.view import View
 from core.workflows.thresholds import Criterion, choose_threshold
-from core.workflows.verify import verify
-from dashboard.shared import choice_split, loaders, selection, widgets
-from dashboard.shared.scope import scope
+from dashboard.shared import choice_split, selection, widgets
+from dashboard.shared.case.reader_name import draw_reader_field, reader_name
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold.rule import Answer, optimism_warning
 
-
-def points_of(source: Source) -> tuple[list[OperatingPoint], str]:
-    """The operating points, oldest first; or why their file is refused."""
-    try:
-        return read_points(source), ""
-    except OverreadError as error:
-        return [], str(error)
-
-
-def marks(points: list[OperatingPoint]) -> list[tuple[str, float]]:
-    """The latest operating point as lines on the panel."""
-    if not points:
-        return []
-    last = points[-1]
-    if last.threshold_high is None:
-        return [("locked", last.threshold)]
-    return [("locked: rule out", last.threshold), ("locked: rule in", last.threshold_high)]
+OPEN = "locking"  # whether the dialogue is open
+SHOWN = [*(rate.name for rate in headline_rates()), "ppv", "npv", "alerts_per_100"]
 
 
 def draw_lock(view: View, tables: Tables, answer: Answer) -> None:
-    """The form that locks, and every operating point, each to be verified on another split."""
-    widgets.caption("Operating points", "chosen on one split, verified on another")
-    points, refused = points_of(view.source)
-    if refused:
-        widgets.empty("The operating points cannot be used", refused)
-        return
+    """The button that opens the dialogue, with the threshold that would be locked, or why there is none."""
     wanted = choice_split.choice_split(view.source)
     if warning := optimism_warning(view, wanted):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.warning(warning, icon=":material/swap_horiz:", width="stretch")
             st.button(f"Choose on {wanted}", key="to_choice", on_click=selection.choose, kwargs={"split": wanted})
-    _draw_lock_form(view, tables, answer)
-    if not points:
-        widgets.note(
-            "Nothing is locked yet. In a terminal, predict --operating-point latest applies the latest operating point."
-        )
+    if view.bone:
+        widgets.note("An operating point is for all bones. Choose all bones at the top to lock one.")
         return
-    _draw_verification(view.source, points)
+    rule, choice = what_to_lock(view, tables, answer)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(width="stretch"):
+            st.html(f'<p class="answer"><b>{_threshold_words(choice)}</b> {_by(rule)}, on {escape(view.split)}.</p>')
+        st.button("Lock this threshold", key="lock_open", type="primary", icon=":material/lock:", on_click=_open)
+    if st.session_state.get(OPEN):
+        draw_dialogue(view, tables, answer)
 
 
 def what_to_lock(view: View, tables: Tables, answer: Answer) -> tuple[Rule, Choice]:
@@ -69,54 +51,76 @@ def what_to_lock(view: View, tables: Tables, answer: Answer) -> tuple[Rule, Choi
     return by_hand, choose(tables.counts, by_hand, "none")
 
 
-def side_by_side_html(found: dict) -> str:
-    """The same figures on the split of choice and on the split of verification, beside each other."""
-    sides = [("Chosen on", found["chosen"]), ("Verified on", found["verified"])]
-    cells = []
-    for words, row in sides:
-        if row is None:
-            cells.append(
-                '<div><div class="name">No verification on screen</div>'
-                '<div class="rest">Verify it on another split to see the figures there.</div></div>'
-            )
-            continue
-        rates = {
-            rate.name: f'<div class="pair"><span>{rate.heading}</span> {_rate_html(row, rate)}</div>'
-            for rate in RATES.values()
-            if rate.name in row  # a point locked before a rate was added has no value for it
-        }
-        lines = "".join(rates.pop(rate.name, "") for rate in headline_rates())
-        lines += f"<details><summary>Other rates</summary>{''.join(rates.values())}</details>"
-        missed = f"{row['fn']:,} of {row['n_abnormal']:,} abnormal studies missed, {row['fp']:,} false alarms"
-        head = f"{words} {row['split']}, {row['n']:,} studies"
-        cells.append(f'<div><div class="name">{head}</div>{lines}<div class="rest">{missed}</div></div>')
-    return f'<div class="facts sides">{"".join(cells)}</div>'
+def _open() -> None:
+    st.session_state[OPEN] = True
 
 
-def _draw_lock_form(view: View, tables: Tables, answer: Answer) -> None:
-    if view.bone:
-        widgets.note("An operating point is for all bones. Choose all bones at the top to lock one.")
-        return
+def _close() -> None:
+    st.session_state[OPEN] = False
+
+
+@st.dialog("Lock this threshold", width="large", icon=":material/lock:", on_dismiss=_close)
+def draw_dialogue(view: View, tables: Tables, answer: Answer) -> None:
+    """The rule, its figures at a prevalence, its cost in words, what would be the same or better, and who locks it."""
     rule, choice = what_to_lock(view, tables, answer)
-    with st.form("lock", border=True):
-        words = _threshold_words(choice)
-        st.html(f'<p class="answer"><b>{words}</b> by the rule {rule.text}, chosen on {view.split}.</p>')
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            author = st.text_input("Author", key="lock_author", width=210)
-            note = st.text_input("Note", key="lock_note", placeholder="Reason for this threshold", width="stretch")
-            sent = st.form_submit_button("Lock this threshold", type="primary")
-    if not sent:
-        return
-    if not author.strip():
-        st.warning("Enter an author: the author is part of the record.", icon=":material/person:")
-        return
+    studies = f"{len(tables.studies):,} studies of {view.split}"
+    st.html(f'<p class="answer"><b>{_threshold_words(choice)}</b> {_by(rule)}, on {escape(studies)}.</p>')
+    for warning in _warnings(view, tables, rule, choice):
+        st.warning(warning, icon=":material/warning:")
+    prevalence = _draw_prevalence(rule, answer)
+    where = "as in these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
+    widgets.caption("Figures", where)
+    rates = rates_at(tables.counts, choice.threshold, prevalence)
+    widgets.facts(*[(RATES[name].heading, *widgets.estimate_text(rates[name], RATES[name].format)) for name in SHOWN])
+    st.html(f'<p class="answer">{cost_sentence(counts_at(tables.counts, choice.threshold), prevalence)}</p>')
+    if others := same_or_better(tables.counts, choice.threshold, prevalence):
+        widgets.caption("The same, or better")
+        st.html("<ul class='others'>" + "".join(f"<li>{escape(line)}</li>" for line in others) + "</ul>")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        reader = draw_reader_field()
+        note = st.text_input("Reason for this threshold", key="lock_note", width="stretch")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        pressed = st.button("Lock", key="lock_now", type="primary", disabled=not reader)
+        if st.button("Cancel", key="lock_cancel"):
+            _close()
+            st.rerun()
+        if not reader:
+            widgets.note("Enter your name: who locked it is part of the record.")
+    if pressed:
+        _lock(view, Criterion(rule, choice.bound, prevalence), note or "")
+
+
+def _draw_prevalence(rule: Rule, answer: Answer) -> float | None:
+    """The prevalence of the clinic. A rule that depends on it keeps the one that the rule was computed with."""
+    if rule.kind in ("alerts", "cost"):
+        return answer.prevalence
+    stated = st.number_input(
+        "Prevalence where it will be used (%)", 0.1, 99.9,
+        value=None if answer.prevalence is None else 100 * answer.prevalence, step=0.5, format="%.1f",
+        key="lock_prevalence", width=270, placeholder="as in these studies",
+    )  # fmt: skip
+    return None if stated is None else float(f"{stated:g}e-2")
+
+
+def _warnings(view: View, tables: Tables, rule: Rule, choice: Choice) -> list[str]:
+    found = learned(view.source.model)
+    every = (
+        found.warning if found else "",
+        optimism_warning(view, choice_split.choice_split(view.source)),
+        too_costly(tables.counts, rule, choice),
+    )
+    return [warning for warning in every if warning]
+
+
+def _lock(view: View, criterion: Criterion, note: str) -> None:
     try:
-        criterion = Criterion(rule, choice.bound, answer.prevalence)
-        point = lock(choose_threshold(view, criterion), author, note)
+        point = lock(choose_threshold(view, criterion), reader_name(), note)
     except OverreadError as error:
         st.error(str(error), icon=":material/block:")
         return
-    st.session_state["locked_now"] = point.id
+    _close()
+    if point.threshold_high is None:
+        selection.choose_and_rerun(point=point.id, threshold=min(point.threshold, 1.0))
     st.rerun()
 
 
@@ -126,65 +130,5 @@ def _threshold_words(choice: Choice) -> str:
     return f"Rule out below {choice.threshold:.6g}, rule in from {choice.high:.6g}"
 
 
-def _draw_verification(source: Source, points: list[OperatingPoint]) -> None:
-    newest = list(reversed(points))
-    names = {point.id: _title(point) for point in newest}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = st.selectbox(
-            f"Operating point ({len(points)} locked)", list(names), format_func=names.get, key="verify_point",
-            bind="query-params", persist_state="session", width="stretch",
-        )  # fmt: skip
-        point = next(found for found in points if found.id == wanted)
-        others = _splits_to_verify(source, point)
-        split = st.selectbox("Verify on", others, key="verify_on", bind="query-params", width=130) if others else None
-        pressed = st.button(f"Verify on {split}", key="verify_now", disabled=split is None)
-    reference = str(loaders.predictions(source)["dataset"].iloc[0])
-    about = [f"Rule {point.rule}", f"by {point.author or 'an unnamed author'}", point.date[:10], point.note]
-    widgets.note(" · ".join(part for part in about if part))
-    if split is None:
-        widgets.note("These scores have no other split to verify it on.")
-    elif earlier := verified_before_sentence(split, verifications(source, reference, split)):
-        st.warning(
-            f"{earlier.capitalize()}. Each further verification makes it a weaker test.", icon=":material/visibility:"
-        )
-    if pressed and split:
-        _verify_and_remember(source, point, split)
-    kept = st.session_state.get("verified")
-    if kept and kept["point"]["id"] == wanted:
-        st.html(side_by_side_html(kept))
-        if kept["shared"]:
-            st.warning(f"{kept['shared'][0].upper()}{kept['shared'][1:]}.", icon=":material/group:")
-    else:
-        st.html(side_by_side_html({"chosen": {"split": point.split, **point.figures}, "verified": None}))
-
-
-def _splits_to_verify(source: Source, point: OperatingPoint) -> list[str]:
-    """The splits that a point may be verified on, never one before the split it was chosen on."""
-    scored, _ = scope(source)
-    if same_dataset(source, point.dataset) or source.kind == "imported":
-        return splits_for_verifying(point.split, scored)
-    return [split for split in scored if whole_of(split) not in ("train", "tune") and split == whole_of(split)]
-
-
-def _verify_and_remember(source: Source, point: OperatingPoint, split: str) -> None:
-    # Kept for this visit, since showing the figures again is not another verification.
-    try:
-        found = verify(source, split, point.id, "" if source.kind == "imported" else source.data)
-    except OverreadError as error:
-        st.error(str(error), icon=":material/block:")
-        return
-    st.session_state["verified"] = found
-
-
-def _title(point: OperatingPoint) -> str:
-    """`0.4312 chosen on tune, 2026-11-24, 3f2a...`"""
-    high = "" if point.threshold_high is None else f" to {point.threshold_high:.4f}"
-    return f"{point.threshold:.4f}{high}, chosen on {point.split}, {point.date[:10]}, {point.id}"
-
-
-def _rate_html(row: dict, rate: Rate) -> str:
-    """`92.1% (88.6-94.6)`, or Not estimable."""
-    value, *interval = interval_text(row, rate.name, rate.format).split(" (")
-    if value == "not estimable":
-        return "<b>Not estimable</b>"
-    return f"<b>{value}</b>" + (f" <small>({interval[0]}</small>" if interval else "")
+def _by(rule: Rule) -> str:
+    return "set by hand" if rule.kind == "threshold" else f"by the rule {escape(rule.text)}"

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.shared import scoring, selection, widgets
 from dashboard.shared.selection import bone_name
-from dashboard.threshold import bones, lock, panel, rule, work
+from dashboard.threshold import bones, lock, panel, points, rule, work
 
 
 def draw_page() -> None:
@@ -13,8 +13,8 @@ def draw_page() -> None:
     widgets.heading("Threshold", view.dataset, view.source.name, f"{view.split} studies", bone_name(view.bone))
     tables = scoring.require_tables(view)
     answer = rule.draw_rule(view, tables)
-    points, _ = lock.points_of(view.source)
-    marks = [*lock.marks(points), *rule.marks(answer)]
+    locked, refused = points.points_of(view.source)
+    marks = [*points.marks(locked), *rule.marks(answer)]
     # The panel is above its settings on the page, and is drawn after them.
     place = st.container()
     axis = panel.draw_settings()
@@ -23,7 +23,13 @@ def draw_page() -> None:
     widgets.note(panel.resolution(tables))
     left, right = st.columns(2, gap="large")
     with left:
-        lock.draw_lock(view, tables, answer)
+        widgets.caption("Operating points", "chosen on one split, verified on another")
+        if refused:
+            widgets.empty("The operating points cannot be used", refused)
+        else:
+            lock.draw_lock(view, tables, answer)
+        if locked:
+            points.draw_points(view.source, locked)
     with right:
         work.draw_band(view)
     bones.draw_bones(view, tables, answer)

@@ -7,11 +7,12 @@ import streamlit as st
 
 from core.errors import OverreadError
 from core.metrics.counts import class_sizes
-from core.metrics.thresholds import Choice, Rule, choose
+from core.metrics.thresholds import Choice, Rule, choose, too_costly
 from core.scores.halves import splits_for_verifying, whole_of
 from core.scores.view import View
 from dashboard.shared import selection, widgets
 from dashboard.shared.study_tables import Tables
+from dashboard.threshold import targets
 
 KEPT = {"bind": "query-params", "persist_state": "session"}
 RULES = {
@@ -49,6 +50,10 @@ def draw_rule(view: View, tables: Tables) -> Answer:
         st.warning(str(error), icon=":material/block:")
         return Answer(rule, Choice(math.nan, False, str(error), rule.text), prevalence)
     _draw_answer(view, rule, choice)
+    if costly := too_costly(tables.counts, rule, choice):
+        st.warning(f"{costly} Look at what other targets cost.", icon=":material/warning:")
+    if rule.kind in targets.KINDS:
+        targets.draw_targets(view, rule, bound, prevalence)
     return Answer(rule, choice, prevalence)
 
 

@@ -10,15 +10,16 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.metrics.counts import counts_of, counts_table
+from core.metrics.counts import counts_at, counts_of, counts_table
 from core.metrics.rates import rates_at
 from core.metrics.studies import study_table
-from core.metrics.thresholds import Choice, PerBone, band_table, choose, per_bone
+from core.metrics.thresholds import Choice, PerBone, band_table, choose, cost_sentence, per_bone
 from core.paths import predictions_folder
 from core.scores.import_frame import Columns
 from core.scores.operating_points import POINTS, read_points
 from core.scores.predictions import read_file
 from core.scores.source import find_source
+from core.scores.verification_log import verifications_of
 from core.workflows.import_scores import import_scores
 from dashboard.shared.widgets import estimate_text
 from dashboard.threshold.bones import bones_html
@@ -137,8 +138,10 @@ def valid_like():
 
 
 def lock(app, author: str = "A. Reader"):
-    app.text_input(key="lock_author").set_value(author)
-    return next(button for button in app.button if button.label == "Lock this threshold").click().run()
+    """Open the dialogue and lock as this reader."""
+    app.button(key="lock_open").click().run()
+    app.text_input(key="reviewer").set_value(author).run()
+    return app.button(key="lock_now").click().run()
 
 
 def test_the_page_locks_the_threshold_of_the_panel(own):
@@ -147,18 +150,55 @@ def test_the_page_locks_the_threshold_of_the_panel(own):
     (point,) = read_points(find_source("alpha"))
     assert (point.threshold, point.rule, point.split, point.author) == (0.45, "threshold=0.45", "valid", "A. Reader")
     assert point.figures["n_abnormal"] > 0 and "Chosen on valid" in words(app)
-    app = open_page("threshold", rule="Youden")
+    # The locked point is the one in use from then on.
+    assert app.selectbox(key="point").value == point.id
+    app = open_page("threshold", rule="Youden", threshold="0.3")
     app.button(key="rule_use").click().run()
     lock(app)
     assert [point.rule for point in read_points(find_source("alpha"))] == ["threshold=0.45", "youden"]
 
 
-def test_a_lock_needs_an_author(own):
-    app = lock(open_page("threshold"), " ")
-    assert not app.exception and "author" in app.warning[-1].value and not read_points(find_source("alpha"))
+def test_the_dialogue_says_what_the_threshold_costs_and_needs_a_reader(own):
+    app = open_page("threshold", threshold="0.45", prevalence="5.0")
+    app.button(key="lock_open").click().run()
+    at = counts_at(counts_of(valid()), 0.45)
+    assert not app.exception and cost_sentence(at, 0.05) in words(app) and "at a prevalence of 5.0%" in words(app)
+    assert "calls the same studies abnormal" in words(app) and app.button(key="lock_now").disabled
+    # `alpha` has an interval of its tuning AUROC that begins at .5.
+    assert any("learned anything" in warning.value for warning in app.warning)
+    app.number_input(key="lock_prevalence").set_value(20.0).run()
+    assert cost_sentence(at, 0.2) in words(app) and not read_points(find_source("alpha"))
+    app.button(key="lock_cancel").click().run()
+    assert not app.exception and not [one for one in app.button if one.key == "lock_now"]
 
 
-def test_verified_figures_are_beside_those_of_the_choice_and_verifications_are_counted(own):
+def test_a_field_never_locks(own):
+    app = open_page("threshold")
+    app.button(key="lock_open").click().run()
+    app.text_input(key="reviewer").set_value("Ana").run()
+    app.text_input(key="lock_note").set_value("why").run()
+    assert not app.exception and not read_points(find_source("alpha"))
+
+
+def test_a_duplicate_is_refused_and_a_withdrawn_point_is_not_used(own):
+    app = lock(open_page("threshold", threshold="0.45"))
+    (point,) = read_points(find_source("alpha"))
+    app = lock(open_page("threshold", threshold="0.45"))
+    assert not app.exception and point.id in app.error[0].value and len(read_points(find_source("alpha"))) == 1
+    app = open_page("threshold")
+    assert app.selectbox(key="point").value == point.id and app.slider(key="threshold").value == 0.45
+    app.button(key="withdraw_open").click().run()
+    app.text_input(key="reviewer").set_value("Ana").run()
+    assert app.button(key="withdraw_now").disabled
+    app.text_input(key="withdraw_reason").set_value("wrong prevalence").run()
+    app.button(key="withdraw_now").click().run()
+    assert not app.exception and "wrong prevalence" in app.error[0].value
+    (ended,) = read_points(find_source("alpha"))
+    assert ended.withdrawn.author == "Ana" and app.selectbox(key="point").value != point.id
+    assert not [one for one in app.button if one.key in ("verify_now", "point_use")]
+
+
+def test_verified_figures_are_beside_those_of_the_choice_and_verifications_are_listed(own):
     app = lock(open_page("threshold", threshold="0.45", split="train"))
     app.selectbox(key="verify_on").set_value("valid").run()
     app.button(key="verify_now").click().run()
@@ -167,6 +207,9 @@ def test_verified_figures_are_beside_those_of_the_choice_and_verifications_are_c
     assert shown in words(app).split("Verified on valid")[1]
     again = open_page("threshold", split="train")
     assert any("already used for verification once" in warning.value for warning in again.warning)
+    # The stored verification is shown again without another one.
+    assert "Verified on valid" in words(again)
+    assert len(verifications_of(find_source("alpha"), read_points(find_source("alpha"))[0].id)) == 1
 
 
 def test_a_point_altered_by_one_digit_is_refused(own):
@@ -177,7 +220,7 @@ def test_a_point_altered_by_one_digit_is_refused(own):
     file.write_text(json.dumps(content))
     app = open_page("threshold")
     assert not app.exception and "was altered after it was locked" in words(app)
-    assert not [button for button in app.button if button.label == "Lock this threshold"]
+    assert not [button for button in app.button if button.key == "lock_open"]
 
 
 # ---- the split for choosing

@@ -18,6 +18,7 @@ from core.scores.decisions import decisions
 from core.scores.import_frame import Columns
 from core.scores.loading import split_scores
 from core.scores.source import find_source
+from core.scores.threshold_in_use import threshold_in_use
 from core.scores.verification_log import LOOKS
 from core.scores.view import View
 from core.workflows.import_scores import import_scores
@@ -209,3 +210,81 @@ def test_an_unreadable_verification_log_is_not_taken_for_a_fresh_split(scored):
     (scored.folder / LOOKS).write_text("{")
     with refused("verification-log-unreadable"):
         verify(scored, "test")
+
+
+# ---- locked once, by somebody, and withdrawn with a reason
+
+
+def test_a_lock_needs_an_author(scored):
+    with refused("author-missing"):
+        locked(scored, author=" ")
+    assert op.read_points(scored) == []
+
+
+def test_the_same_threshold_cannot_be_locked_twice(scored):
+    point = locked(scored)
+    with refused("point-duplicate", point.id, "Ada"):
+        locked(scored, author="Ben")
+    assert op.read_points(scored) == [point]
+    op.withdraw(scored, point.id, "wrong prevalence", "Ben")
+    again = locked(scored, author="Ben")
+    assert again.threshold == point.threshold and op.usable_points(scored) == [again]
+
+
+def test_a_withdrawn_point_stays_in_the_list_and_nothing_uses_it(scored):
+    first, second = locked(scored), locked(scored, "youden")
+    ended = op.withdraw(scored, second.id, "the scanner was replaced.", "Ben")
+    assert (ended.reason, ended.author, ended.withdraws) == ("the scanner was replaced.", "Ben", second.hash)
+    points = op.read_points(scored)
+    assert points == [first, replace(second, withdrawn=ended)]
+    assert op.find_point(scored) == first and op.usable_points(scored) == [first]
+    for use in (
+        lambda: op.find_point(scored, second.id),
+        lambda: op.check_applies(points[1], scored),
+        lambda: verify(scored, "test", second.id),
+        lambda: op.withdraw(scored, second.id, "again", "Ben"),
+    ):
+        with refused("operating-point-withdrawn", "Ben", "the scanner was replaced"):
+            use()
+    assert threshold_in_use(scored).point == first
+    op.withdraw(scored, first.id, "as well", "Ada")
+    with refused("no-operating-point", second.id, "the scanner was replaced"):
+        op.find_point(scored)
+    assert threshold_in_use(scored).words == "nothing is locked, so 0.5"
+
+
+def test_a_withdrawal_needs_a_reason_and_an_author(scored):
+    point = locked(scored)
+    with refused("reason-missing"):
+        op.withdraw(scored, point.id, " ", "Ben")
+    with refused("author-missing"):
+        op.withdraw(scored, point.id, "why", "")
+    assert op.usable_points(scored) == [point]
+
+
+@pytest.mark.parametrize("field", [*op.SEALED_WITHDRAWAL, "hash", "id"])
+def test_a_withdrawal_altered_by_hand_is_refused(scored, field):
+    op.withdraw(scored, locked(scored).id, "why", "Ben")
+    locked(scored, "youden")
+    file = scored.folder / op.POINTS
+    content = json.loads(file.read_text())
+    content["points"][1][field] = "something else"
+    file.write_text(json.dumps(content))
+    with refused("operating-point-altered", field):
+        op.read_points(scored)
+    del content["points"][1]
+    file.write_text(json.dumps(content))
+    with refused("operating-points-broken-chain"):
+        op.read_points(scored)
+
+
+def test_the_threshold_in_use_says_where_it_is_from(scored):
+    point = locked(scored)
+    here = threshold_in_use(scored, point.dataset, "test")
+    assert (here.threshold, here.point) == (point.threshold, point)
+    assert here.words == f"operating point {point.id}, chosen on tune of {point.dataset.split('@')[0]}"
+    assert threshold_in_use(scored, point.dataset, "tune").words.endswith("so the figures here are too good")
+    assert threshold_in_use(scored, "elsewhere@00000000").words.endswith("which is another data set")
+    assert threshold_in_use(scored, aggregation="max").point is None
+    locked(scored, "rule_out sensitivity>=0.9 rule_in specificity>=0.9")
+    assert threshold_in_use(scored).threshold == 0.5 and "two thresholds" in threshold_in_use(scored).words

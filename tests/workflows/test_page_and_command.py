@@ -53,9 +53,10 @@ def press(app, label: str):
 
 def lock_on_page(**query: str):
     app = open_page("threshold", **query)
-    app.text_input(key="lock_author").set_value("Ana")
-    app.text_input(key="lock_note").set_value("for the night")
-    app = press(app, "Lock this threshold")
+    app.button(key="lock_open").click().run()
+    app.text_input(key="reviewer").set_value("Ana")
+    app.text_input(key="lock_note").set_value("for the night").run()
+    app.button(key="lock_now").click().run()
     assert not app.exception
     return app
 

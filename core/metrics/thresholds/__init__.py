@@ -6,6 +6,7 @@ locks it.
 
 from core.metrics.thresholds.bands import band_table, two_thresholds
 from core.metrics.thresholds.bones import FEWEST_ABNORMAL, PerBone, per_bone
+from core.metrics.thresholds.costs import TARGETS, cost_sentence, same_or_better, target_costs, too_costly
 from core.metrics.thresholds.report import choice_facts, figures_at
 from core.metrics.thresholds.rules import NONE, Rule, check_bound, parse_rule
 from core.metrics.thresholds.search import (
@@ -25,8 +26,33 @@ from core.metrics.thresholds.search import (
 )
 
 __all__ = [
-    "FEWEST_ABNORMAL", "NONE", "Choice", "PerBone", "Rule", "at_most_alerts", "band_table", "bayes_threshold",
-    "cheapest", "check_bound", "choice_facts", "choose", "conformal", "conformal_of", "figures_at", "fixed",
-    "highest_threshold", "lowest_threshold", "misses_allowed", "parse_rule", "per_bone", "positives_needed",
-    "two_thresholds", "youden",
+    "FEWEST_ABNORMAL",
+    "NONE",
+    "TARGETS",
+    "Choice",
+    "PerBone",
+    "Rule",
+    "at_most_alerts",
+    "band_table",
+    "bayes_threshold",
+    "cheapest",
+    "check_bound",
+    "choice_facts",
+    "choose",
+    "conformal",
+    "conformal_of",
+    "cost_sentence",
+    "figures_at",
+    "fixed",
+    "highest_threshold",
+    "lowest_threshold",
+    "misses_allowed",
+    "parse_rule",
+    "per_bone",
+    "positives_needed",
+    "same_or_better",
+    "target_costs",
+    "too_costly",
+    "two_thresholds",
+    "youden",
 ]  # fmt: skip

@@ -1,0 +1,53 @@
+"""What other targets would cost, beside the rule: one click sets each."""
+
+import math
+from html import escape
+
+import streamlit as st
+
+from core.metrics.thresholds import Rule, target_costs
+from core.scores.view import View
+from dashboard.shared import study_tables, widgets
+from dashboard.shared.cache import cached_data
+
+# The rate that each target costs, and the class whose studies can show the target.
+KINDS = {"sensitivity": ("specificity", "abnormal"), "specificity": ("sensitivity", "normal")}
+
+
+def draw_targets(view: View, rule: Rule, bound: str, prevalence: float | None) -> None:
+    """One column a target: its button, and what it costs."""
+    rows = _costs(view.cohort, rule.kind, bound, prevalence)
+    other, of_class = KINDS[rule.kind]
+    where = "as in these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
+    what = "" if bound == "none" else " as the lower bound"
+    widgets.caption("Cost of each target", f"{rule.kind}{what}; alerts per 100 studies {where}")
+    for column, row in zip(st.columns(len(rows), gap="small"), rows):
+        with column:
+            st.button(
+                f"{100 * row['target']:g}%", key=f"target_{row['target']:g}", width="stretch",
+                disabled=math.isclose(row["target"], rule.value), on_click=_take, args=(rule.kind, row["target"]),
+                help=f"Set the target to {100 * row['target']:g}%.",
+            )  # fmt: skip
+            st.html(cost_html(row, other, of_class))
+
+
+def cost_html(row: dict, other: str, of_class: str) -> str:
+    """The other rate with its interval, the alerts and the studies needed; or why the target cannot be met."""
+    needed = f"{row['needed']:,} {of_class} studies needed"
+    if not row["feasible"]:
+        return f'<div class="cost"><b>Not feasible</b><small>{escape(needed)}</small></div>'
+    value, rest = widgets.estimate_text(row["other"])
+    alerts = "" if math.isnan(row["alerts"]) else f"<small>{row['alerts']:.1f} alerts</small>"
+    return (
+        f'<div class="cost"><small>{other}</small><b>{value}</b><small>{escape(rest)}</small>{alerts}'
+        f"<small>{escape(needed)}</small></div>"
+    )
+
+
+def _take(kind: str, target: float) -> None:
+    st.session_state[f"{kind}_target"] = float(f"{100 * target:g}")
+
+
+@cached_data(max_entries=32)
+def _costs(cohort: View, kind: str, bound: str, prevalence: float | None) -> list[dict]:
+    return target_costs(study_tables.tables(cohort).counts, kind, bound, prevalence)
