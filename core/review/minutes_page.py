@@ -29,7 +29,8 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; ma
 dt { color: #4d5966; } dd { margin: 0; }
 article { border-top: 1px solid #d3dae2; padding: .9rem 0; break-inside: avoid; }
 .films { display: flex; flex-wrap: wrap; gap: .6rem; margin: .4rem 0; }
-figure { margin: 0; max-width: 32%; } figcaption { font-size: .82em; color: #4d5966; }
+.case { display: grid; grid-template-columns: 3fr 2fr; gap: .2rem 1.2rem; align-items: start; }
+figure { margin: 0; max-width: 48%; } figcaption { font-size: .82em; color: #4d5966; }
 .film { position: relative; display: inline-block; background: #000; line-height: 0; }
 .film img { max-width: 100%; max-height: 15rem; display: block; }
 .film i { position: absolute; border: 2px solid #b07400; }
@@ -150,7 +151,7 @@ def _case(case: MinutedCase) -> str:
     return (
         f"<article><h3>{case.place}. {_breakable(case.study_id)}</h3>"
         f'<p class="line">{escape(", ".join(fact for fact in (case.bone, *facts) if fact))}</p>{note}'
-        f'<div class="films">{films}</div>{_reads(case)}'
+        f'<div class="case"><div class="films">{films}</div><div>{_reads(case)}</div></div>{_notes(case)}'
         f'<p>Decision: <span class="decision">{escape(decision)}</span>. {escape(case.action.capitalize())}.</p>'
         "</article>"
     )
@@ -174,12 +175,15 @@ def _reads(case: MinutedCase) -> str:
         return "<p>Not read.</p>"
     body = "".join(
         f"<tr><td>{escape(read.reader)}</td><td>{escape(read.before.replace('_', ' '))}</td>"
-        f'<td{_changed(read)}>{escape(read.after.replace("_", " "))}</td><td class="note">{escape(read.note)}</td></tr>'
+        f"<td{_changed(read)}>{escape(read.after.replace('_', ' '))}</td></tr>"
         for read in case.reads
     )
-    return (
-        "<table><thead><tr><th>Reader</th><th>Before</th><th>After</th><th>Note</th></tr></thead>"
-        f"<tbody>{body}</tbody></table>"
+    return f"<table><thead><tr><th>Reader</th><th>Before</th><th>After</th></tr></thead><tbody>{body}</tbody></table>"
+
+
+def _notes(case: MinutedCase) -> str:
+    return "".join(
+        f'<p class="note">{escape(read.reader)}: {escape(read.note)}</p>' for read in case.reads if read.note
     )
 
 

@@ -71,7 +71,7 @@ def own_words(opened: Opened) -> list[str]:
     view, made = opened.view, opened.walkthrough.record.get("view", {})
     name = made.get("source", {}).get("name") or view.source.name
     point = f"operating point {view.point}, " if view.point else ""
-    return [name or "no model", view.split, f"{point}threshold {view.threshold:.3f}"]
+    return [f"this walkthrough: {name or 'no model'}", view.split, f"{point}threshold {view.threshold:.3f}"]
 
 
 def find_source(data: str, name: str) -> Source:

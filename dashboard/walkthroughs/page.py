@@ -10,7 +10,7 @@ from dashboard.shared import address, loaders, scoring, selection, widgets
 from dashboard.shared.address import Choice
 from dashboard.shared.case import loader, reader_name, walkthrough_forms
 from dashboard.shared.scope import scope
-from dashboard.walkthroughs.opened import Opened, open_walkthrough, own_words
+from dashboard.walkthroughs.opened import open_walkthrough, own_words
 from dashboard.walkthroughs.reading_together import draw_walkthrough
 from dashboard.walkthroughs.summary import draw_summary
 
@@ -31,7 +31,8 @@ def draw_page() -> None:
     heading = st.container()
     with st.container(key="silent"):
         reader_name.recall_reader()
-    with st.container(horizontal=True, vertical_alignment="center"):
+    line = st.container(horizontal=True, vertical_alignment="center", gap="small", key="walk_line")
+    with line:
         st.selectbox(
             "Walkthrough",
             walkthroughs["name"].tolist(),
@@ -40,7 +41,7 @@ def draw_page() -> None:
             bind="query-params",
             placeholder="Open a walkthrough",
             label_visibility="collapsed",
-            width=360,
+            width=230,
         )
         reader = reader_name.draw_reader_field()
         part = _choose_part() if walkthrough else ""
@@ -55,13 +56,8 @@ def draw_page() -> None:
     opened = open_walkthrough(walkthrough, view)
     with heading:
         widgets.heading("Walkthroughs", view.dataset, *own_words(opened))
-    draw_part(opened, reader, part)
-
-
-def draw_part(opened: Opened, reader: str, part: str) -> None:
-    """The cases of a walkthrough, or its summary."""
     if part == "Cases":
-        draw_walkthrough(opened, reader)
+        draw_walkthrough(opened, reader, line)
     else:
         draw_summary(opened, reader)
 

@@ -46,6 +46,11 @@ class Status:
         """Whether all read one case, by the lead."""
         return self.state.round == TOGETHER
 
+    @property
+    def moves_all(self) -> bool:
+        """Whether a step of this reader moves everyone who follows."""
+        return self.leads and self.together and not self.state.finished
+
     def who_answered(self, study: str) -> tuple[dict[str, str], dict[str, str]]:
         """The readers who have answered a study in this round, and those who are expected to, by key.
 

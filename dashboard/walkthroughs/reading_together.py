@@ -1,8 +1,10 @@
 """An open walkthrough: one reader leads, the others follow within a second; or each reads alone first."""
 
 import time
+from html import escape
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import OverreadError
 from core.review import reading_state
@@ -12,7 +14,7 @@ from core.review.vocabulary import reviewer_key
 from core.review.walkthroughs import Walkthrough
 from dashboard.shared import address, widgets
 from dashboard.shared.address import Number
-from dashboard.shared.case import loader, reader_name
+from dashboard.shared.case import loader, reader_name, saliency_overlay
 from dashboard.shared.case.case_view import draw_case
 from dashboard.walkthroughs.opened import Opened
 from dashboard.walkthroughs.reading_status import Status, read_status, status_text
@@ -22,11 +24,11 @@ POLL_SECONDS = 1.0  # between two looks at the lead's step
 REPORT_SECONDS = 5.0  # between two reports of the reader's own presence
 
 
-def draw_walkthrough(opened: Opened, reader: str) -> None:
-    """The case of this reader, the controls of the lead, and who is present and has answered."""
+def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
+    """The case of this reader, and who is present and has answered. line: takes the steps and the lead's controls."""
     walkthrough, state = opened.walkthrough, st.session_state
     status = read_status(loader.store(), walkthrough, reader)
-    with st.container(horizontal=True, vertical_alignment="center", key="walk_controls"):
+    with line:
         follows = _draw_follow(status)
         place = _choose_place(status, follows)
         _draw_steps(walkthrough, status, place, follows)
@@ -34,12 +36,19 @@ def draw_walkthrough(opened: Opened, reader: str) -> None:
         hidden = status.state.hides(walkthrough, study)
         _draw_lead_controls(walkthrough, status, study, hidden)
     state["walk_seen"] = status.state.sequence
-    _draw_status(opened, reader, place, follows)
-    if not hidden and (status.state.finished or study in status.state.revealed):
-        draw_reveal(opened, status, study)
+    revealed = not hidden and (status.state.finished or study in status.state.revealed)
+    # The key is that of the style sheet, which shows the room also in the presenter view.
+    with st.container(key="walk_room"):
+        _draw_status(opened, reader, place, follows)
+        if revealed:
+            draw_reveal(opened, status, study)
+    if revealed and state.get("walk_shown") != (place, study):
+        # The map belongs to what is revealed; a reader can hide it again.
+        state["walk_shown"] = place, study
+        saliency_overlay.ask_for(study)
     if error := state.pop("walk_error", None):
         st.error(error)
-    stay = (status.leads and status.together) or follows
+    stay = status.moves_all or follows
     _draw_case_at(opened, status.state, place, reader, stay)
 
 
@@ -69,7 +78,7 @@ def _draw_case_at(opened: Opened, state: ReadingState, place: int, reader: str, 
 
 def _draw_follow(status: Status) -> bool:
     """The switch of a reader who does not lead. Returns whether this page moves with the lead now."""
-    if not status.together or status.leads:
+    if not status.together or status.leads or status.state.finished:
         return False
     wanted = st.toggle("Follow", value=True, key="following", help="Your page shows the case that the lead has opened.")
     return bool(wanted and status.lead_present)
@@ -87,7 +96,7 @@ def _draw_steps(walkthrough: Walkthrough, status: Status, place: int, follows: b
             shortcut=shortcut,
         )
     st.number_input(
-        "Case", 1, cases, key="place", bind="query-params", label_visibility="collapsed", width=120,
+        "Case", 1, cases, key="place", bind="query-params", label_visibility="collapsed", width=70,
         on_change=_go_to_chosen, args=(walkthrough,), disabled=follows,
     )  # fmt: skip
     st.markdown(f"of {cases:,}", width="content")
@@ -95,6 +104,8 @@ def _draw_steps(walkthrough: Walkthrough, status: Status, place: int, follows: b
 
 def _draw_lead_controls(walkthrough: Walkthrough, status: Status, study: str, hidden: bool) -> None:
     state, reader = status.state, status.reader
+    if state.finished:
+        return
     if not status.leads:
         other = f" from {state.lead}" if state.lead and status.lead_present else ""
         st.button(
@@ -107,8 +118,6 @@ def _draw_lead_controls(walkthrough: Walkthrough, status: Status, study: str, hi
             help="Everyone who follows sees the case that you open." if reader else "Type your name first.",
         )
         return
-    if state.finished:
-        return
     if state.round == ALONE:
         st.button(
             "Read together", key="read_together", type="primary", on_click=_act,
@@ -118,7 +127,7 @@ def _draw_lead_controls(walkthrough: Walkthrough, status: Status, study: str, hi
         return
     if hidden or study not in state.revealed:
         st.button(
-            "Reveal", key="reveal", type="primary", shortcut="V", on_click=_act,
+            "Reveal", key="reveal", type="primary", shortcut="A", on_click=_act,
             args=(reading_state.reveal_case, walkthrough, study),
             help="Shows label, score, map and everyone's verdicts to all.",
         )  # fmt: skip
@@ -154,7 +163,7 @@ def _draw_status(opened: Opened, reader: str, place: int, follows: bool) -> None
     if status.state.sequence != state.get("walk_seen") or status.lead_present != state.get("walk_lead_present"):
         state["walk_lead_present"] = status.lead_present
         st.rerun()
-    widgets.note(status_text(status, walkthrough, place))
+    st.html(f'<p class="note wide">{escape(status_text(status, walkthrough, place))}</p>')
 
 
 def _react(status: Status, walkthrough: Walkthrough) -> Status:
@@ -179,7 +188,7 @@ def _choose_place(status: Status, follows: bool) -> int:
         state["walk_of"], state["walk_reported"] = walkthrough.id, 0
         state.pop("walk_to", None)
     asked = state.pop("walk_to", None) or state.get("place")
-    if follows or (status.leads and status.together):
+    if follows or status.moves_all:
         asked = status.state.place
     cases = Number(1, len(walkthrough.cases), whole=True)
     key = address.key("place", cases)
@@ -196,7 +205,8 @@ def _go(walkthrough: Walkthrough, place: int) -> None:
     st.session_state["walk_to"] = place
     try:
         state = reading_state.read_state(store, walkthrough)
-        if reader and state.round != ALONE and reviewer_key(state.lead) == reviewer_key(reader):
+        leads = reader and reviewer_key(state.lead) == reviewer_key(reader)
+        if leads and state.round != ALONE and not state.finished:
             reading_state.move_to(store, walkthrough, reader, place)
             reading_state.report_presence(store, walkthrough.id, reader, place, False)
     except OverreadError as error:

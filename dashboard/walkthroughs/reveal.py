@@ -25,10 +25,9 @@ DECISIONS = {
 
 def draw_reveal(opened: Opened, status: Status, study: str) -> None:
     """Label and verdicts of a revealed case; the lead's page also has the buttons of the decision."""
-    _draw_verdicts(opened, study)
-    if status.leads and status.together:
-        with st.container(horizontal=True, vertical_alignment="center", key="decision"):
-            st.markdown("The room decides", width="content")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="reveal"):
+        _draw_verdicts(opened, study)
+        if status.leads and status.together:
             press = uuid4()
             for name, fields in DECISIONS.items():
                 st.button(
@@ -36,6 +35,7 @@ def draw_reveal(opened: Opened, status: Status, study: str) -> None:
                     key=f"decide_{name.lower().replace(' ', '_')}",
                     on_click=_decide,
                     args=(opened, study, fields, str(uuid5(press, name))),
+                    help="The decision of the room counts in the minutes and in revisions of the labels.",
                 )
 
 
@@ -57,6 +57,8 @@ def _draw_verdicts(opened: Opened, study: str) -> None:
         cells.append(
             f'<div class="decided"><small>The room decided</small><b>{escape(last["read"].replace("_", " "))}</b></div>'
         )
+    if not len(decided):
+        cells.append('<div class="decided"><small>The room decides</small><b>not yet</b></div>')
     st.html(f'<div class="reveal" aria-label="Verdicts side by side">{"".join(cells)}</div>')
 
 

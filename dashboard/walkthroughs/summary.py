@@ -2,12 +2,14 @@
 
 from html import escape
 
+import pandas as pd
 import streamlit as st
 
 from core.errors import OverreadError
 from core.plural import count_text
 from core.review import summary
 from core.review.actions import Action, add_action, close_action, list_actions
+from core.review.minutes import changes_of_list, weighted_words
 from core.review.minutes_page import minutes_csv, minutes_html
 from core.review.reading_state import read_state
 from core.review.store import entries_table, with_in_force
@@ -40,7 +42,9 @@ def draw_minutes(opened: Opened) -> None:
     """The button that collects the minutes, then their files."""
     walkthrough, state = opened.walkthrough, st.session_state
     if st.button("Make the minutes", key="minutes", type="primary", icon=":material/description:"):
-        advance = widgets.progress("Collecting the minutes")
+        bar = st.empty()
+        with bar:
+            advance = widgets.progress("Collecting the minutes")
         try:
             minutes = collect_minutes(
                 loader.store(),
@@ -51,6 +55,7 @@ def draw_minutes(opened: Opened) -> None:
         except OverreadError as error:
             st.error(str(error))
             return
+        bar.empty()
         state["minutes_made"] = walkthrough.id, minutes_html(minutes), minutes_csv(minutes)
     made = state.get("minutes_made")
     if made and made[0] == walkthrough.id:
@@ -86,20 +91,13 @@ def draw_actions(opened: Opened, reader: str) -> None:
 
 
 def draw_cases(opened: Opened, hidden: set[str]) -> None:
-    """The adjudicated figures, and a table of all cases."""
+    """The figures as labelled and as adjudicated, and a table of all cases."""
     walkthrough, view = opened.walkthrough, opened.view
     verdicts = with_in_force(entries_table(loader.store(), walkthrough_id=walkthrough.id))
     studies = opened.cases.table[["study_id", "bone", "label", "score", "outcome"]]
     table = summary.summary_table(walkthrough, verdicts[verdicts["in_force"]], studies)
-    figures = summary.adjudicated_figures(table[~table["study_id"].isin(hidden)], view.threshold)
-    widgets.caption("Cases", "as adjudicated by the readers of this walkthrough")
-    for name in ("sensitivity", "specificity"):
-        weighted = widgets.sentence(f"{name.capitalize()}, weighted", figures[name])
-        unweighted, _ = widgets.estimate_text(figures[f"{name}_unweighted"])
-        estimable = unweighted != "Not estimable"
-        widgets.note(f"{weighted}; not weighted: {unweighted}" if estimable else f"{weighted}.")
-    if (table["stratum"] == "chosen").any() and not hidden:
-        widgets.note("Cases were chosen by their score, so these figures describe this list only, not the split.")
+    widgets.caption("Cases", "as labelled, and as adjudicated by the readers of this walkthrough")
+    draw_changes(table[~table["study_id"].isin(hidden)], view.threshold)
     table = summary.masked(table, hidden)
     head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in SHOWN)
     body = "".join(
@@ -109,6 +107,21 @@ def draw_cases(opened: Opened, hidden: set[str]) -> None:
     st.html(
         f'<div class="table tight summary"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
+
+
+def draw_changes(table: pd.DataFrame, threshold: float) -> None:
+    """Sensitivity and specificity before and after, in the words of the minutes."""
+    rows = "".join(
+        f"<tr><td><b>{escape(one.name)}</b></td><td>{escape(one.before)}</td><td>{escape(one.after)}</td></tr>"
+        for one in changes_of_list(table, threshold)
+    )
+    head = "<tr><th></th><th>As labelled</th><th>As adjudicated</th></tr>"
+    st.html(f'<div class="table tight"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>')
+    if (table["stratum"] == "chosen").any():
+        widgets.note("Cases were chosen by their score, so these figures describe this list only, not the split.")
+    else:
+        for sentence in weighted_words(summary.adjudicated_figures(table, threshold)):
+            widgets.note(sentence)
 
 
 def _action_words(action: Action) -> str:

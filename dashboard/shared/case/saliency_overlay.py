@@ -28,6 +28,11 @@ def is_asked(study: str) -> bool:
     return st.session_state.get("saliency_of") == neutral_name(study)
 
 
+def ask_for(study: str) -> None:
+    """Show the maps of this study, as its button does."""
+    _ask(neutral_name(study))
+
+
 def draw_saliency_button(study: str, source: Source) -> None:
     """The button that shows or hides the maps of this study."""
     case, shown = neutral_name(study), is_asked(study)

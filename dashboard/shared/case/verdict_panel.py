@@ -134,6 +134,11 @@ def _draw_verdicts(case: VerdictCase, reader: str, open_case: Callable[[str], No
 def _entry_name(row) -> str:
     """The name on screen of an entry's verdict, or else of its read."""
     verdict = VERDICT_NAMES.get(row.verdict) if isinstance(row.verdict, str) else None
+    if row.verdict == "true_miss" and row.given_label == row.given_label and row.score == row.score:
+        # As on its key: the label is right, so the model's call was the error.
+        called = row.score >= row.threshold
+        if called != (row.given_label == 1):
+            return "True false alarm" if called else "True miss"
     return verdict or READ_NAMES.get(row.read, row.read)
 
 
