@@ -69,7 +69,7 @@ def restore_view(walkthrough: Walkthrough) -> None:
     st.session_state["view_restored"] = walkthrough.id
     made = walkthrough.record["view"]
     source = loaders.sources(loaders.datasets()[walkthrough.dataset]).get(made["source"]["name"])
-    chosen = {"threshold": made["threshold"]}
+    chosen = {"threshold": made["threshold"], **({"point": made["point"]} if made["point"] else {})}
     if source:
         splits, bones = scope(source)
         options = {"split": splits, "bone": [ALL_BONES, *bones]}

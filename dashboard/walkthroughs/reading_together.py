@@ -9,13 +9,14 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import OverreadError
 from core.review import reading_state
 from core.review.cases import neutral_name
-from core.review.reading_state import ALONE, REVEAL, WHEN_ANSWERED, ReadingState
+from core.review.reading_state import ALONE, REVEAL, WHEN_ANSWERED
 from core.review.vocabulary import reviewer_key
 from core.review.walkthroughs import Walkthrough
 from dashboard.shared import address, widgets
 from dashboard.shared.address import Number
 from dashboard.shared.case import loader, reader_name, saliency_overlay
-from dashboard.shared.case.case_view import draw_case
+from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
+from dashboard.shared.case.case_view import ReadingSession, draw_case
 from dashboard.walkthroughs.opened import Opened
 from dashboard.walkthroughs.reading_status import Status, read_status, status_text
 from dashboard.walkthroughs.reveal import draw_reveal
@@ -33,7 +34,7 @@ def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
         place = _choose_place(status, follows)
         _draw_steps(walkthrough, status, place, follows)
         study = walkthrough.cases[place - 1].study_id
-        hidden = status.state.hides(walkthrough, study)
+        hidden = status.state.hides(walkthrough, study) or _chooses_blind(walkthrough)
         _draw_lead_controls(walkthrough, status, study, hidden)
     state["walk_seen"] = status.state.sequence
     revealed = not hidden and (status.state.finished or study in status.state.revealed)
@@ -49,31 +50,38 @@ def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
     if error := state.pop("walk_error", None):
         st.error(error)
     stay = status.moves_all or follows
-    _draw_case_at(opened, status.state, place, reader, stay)
+    _draw_case_at(opened, opened.session(reader, hidden), place, stay, status.state.round)
 
 
-def _draw_case_at(opened: Opened, state: ReadingState, place: int, reader: str, stay: bool) -> None:
+def _draw_case_at(opened: Opened, session: ReadingSession, place: int, stay: bool, round_: str) -> None:
     walkthrough, case = opened.walkthrough, opened.walkthrough.cases[place - 1]
-    hidden = state.hides(walkthrough, case.study_id)
     # A note may name what is to be found.
-    if case.note and not hidden:
+    if case.note and not session.blind:
         widgets.note(case.note)
     if case.study_id not in opened.cases.table.index:
-        name = neutral_name(case.study_id) if hidden else case.study_id[:200]
+        name = neutral_name(case.study_id) if session.blind else case.study_id[:200]
         widgets.empty(
             f"Case {place} is not in {walkthrough.dataset} any more",
             f"The data set was indexed again without {name!r}. Its verdicts are kept. Go to the next case.",
         )
         return
     draw_case(
-        opened.session(reader, hidden),
+        session,
         case.study_id,
         [listed.study_id for listed in walkthrough.cases],
         lambda name: _open_case(walkthrough, name),
         stay=stay,
         walkthrough_id=walkthrough.id,
-        round=state.round,
+        round=round_,
     )
+
+
+def _chooses_blind(walkthrough: Walkthrough) -> bool:
+    """Whether this reader reads blind by an own choice, which only walkthroughs of early releases leave to them."""
+    if "reading" in walkthrough.record:
+        return False
+    draw_blind_switch()
+    return is_blind()
 
 
 def _draw_follow(status: Status) -> bool:
