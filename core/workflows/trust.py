@@ -56,7 +56,7 @@ def radiograph_task(source: Source, file: tuple[str, str], method: str, settings
 def study_task(source: Source, files: pd.DataFrame, method: str = FILM_METHOD, aggregation: str = "") -> MapTask:
     """The task of the maps of a study's views, for its score. files: path and sha1 of each; default: its own rule."""
     root = _dataset_of(source).root
-    pairs = [(f"{root}/{path}", sha1) for path, sha1 in zip(files["path"], files["sha1"])]
+    pairs = [(str(Path(root) / path), sha1) for path, sha1 in zip(files["path"], files["sha1"])]
     return map_task(_checkpoint_of(source), pairs, method, aggregation=aggregation or _own_aggregation(source))
 
 
