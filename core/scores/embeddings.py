@@ -142,11 +142,24 @@ def neighbours(found: Embeddings, study_id: str, count: int = 10, same_bone: boo
     if own is None:
         return found.rows.iloc[:0].assign(similarity=np.zeros(0))
     part = found.of_bone[found.rows["bone"].iat[own[0]]] if same_bone else slice(0, len(found.rows))
-    study, group, bone = (found.codes[name] for name in ("study_id", "group_id", "bone"))
+    group, bone = found.codes["group_id"], found.codes["bone"]
     allowed = found.comparable[part] & (group[part] != group[own[0]])
     if same_bone:
         allowed &= bone[part] == bone[own[0]]
-    alike = (found.vectors[part] @ found.vectors[own].T).max(axis=1)
+    return _nearest(found, found.vectors[own], part, allowed, count)
+
+
+def neighbours_of_vectors(found: Embeddings, vectors: np.ndarray, bone: str = "", count: int = 10) -> pd.DataFrame:
+    """`neighbours` of radiographs that are in no index. vectors: float32 [views, width]. bone: '' for every bone."""
+    part = found.of_bone.get(bone, slice(0, len(found.rows)))
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return _nearest(found, vectors / np.where(lengths > 0, lengths, 1), part, found.comparable[part], count)
+
+
+def _nearest(found: Embeddings, own: np.ndarray, part: slice, allowed: np.ndarray, count: int) -> pd.DataFrame:
+    """The nearest of the allowed rows of a part, one row a study. own: float32 [views, width], of length 1."""
+    study = found.codes["study_id"]
+    alike = (found.vectors[part] @ own.T).max(axis=1)
     alike[~allowed] = -np.inf
     # Take more of the best radiographs until they belong to enough studies.
     enough, most = 4 * count, int(allowed.sum())
