@@ -141,7 +141,7 @@ def open_case(browser, address: str, name: str):
     page = context.new_page()
     page.add_init_script(f"localStorage.setItem('overread.reviewer', '{name}')")
     page.goto(f"{address}/errors?data=archive&split=valid&threshold=0.9")
-    page.wait_for_function("() => document.querySelector('.st-key-reviewer input')?.value")
+    page.wait_for_function("() => document.querySelector('.st-key-reader')?.innerText")
     settle(page)
     page.locator(".gallery a.card").first.click()
     page.wait_for_selector(".viewer .films img")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from core.data.film_box import FilmBox, film_box
 from core.data.index import Dataset, list_datasets, read_index
 from core.data.pixels import UnreadableImage, read_grey
 from core.data.split import overlap_table
@@ -130,9 +131,13 @@ def thumbnail_uri(dataset: Dataset, path: str, sha1: str) -> str:
 
 
 @cached_data(max_entries=64)
-def film_uri(root: str, path: str, sha1: str) -> str:
-    """The radiograph at its full resolution as a data URI. UnreadableImage where it cannot be decoded."""
-    return picture_uri(read_grey(Path(root) / path))
+def film_uri(root: str, path: str, sha1: str) -> tuple[str, FilmBox]:
+    """The radiograph at its full resolution as a data URI, and the part inside its borders.
+
+    UnreadableImage where it cannot be decoded.
+    """
+    grey = read_grey(Path(root) / path)
+    return picture_uri(grey), film_box(grey)
 
 
 def picture_uri(grey) -> str:

@@ -50,4 +50,6 @@ def _word() -> str:
 
 
 def _cookie(name: str) -> str:
-    return st.context.cookies.get(name, "")
+    kept = st.context.cookies.get(name, "")
+    # Outside of a browser, as in Streamlit's own test of pages, the context holds no text.
+    return kept if isinstance(kept, str) else ""

@@ -52,7 +52,7 @@ def films(monkeypatch) -> list[list[dict]]:
     from dashboard.shared.case import films as component
 
     sent: list[list[dict]] = []
-    monkeypatch.setattr(component, "draw_films", lambda shown, case, key="films": sent.append(shown))
+    monkeypatch.setattr(component, "draw_films", lambda shown, case, **more: sent.append(shown))
     return sent
 
 

@@ -8,6 +8,7 @@ from core.serving.decoding import Upload
 from core.serving.reader import load
 from core.workflows.keep_case import NAME
 from tests.dashboard.conftest import open_page, words
+from tests.reading import read_as
 from tests.serving.conftest import png
 
 
@@ -52,6 +53,6 @@ def test_nothing_is_kept_until_it_is_asked_for(app, house):
     assert not (house.home / NAME).exists()
     assert app.button(key="read_keep").disabled
     app.selectbox(key="read_bone").select("wrist")
-    app.text_input(key="reviewer").set_value("Ada").run()
+    read_as(app, "Ada")
     app.button(key="read_keep").click().run()
     assert "Kept as" in app.success[0].value and list(read_index(NAME)["bone"]) == ["wrist"]

@@ -19,6 +19,7 @@ from dashboard.shared import maps
 from dashboard.shared.case import loader, verdict_panel
 from tests.dashboard.conftest import House, enter, open_page, words
 from tests.dashboard.maps_here import MapsHere
+from tests.reading import read_as
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
 
@@ -54,7 +55,7 @@ def test_a_verdict_is_stored_with_its_details_and_the_next_case_opens(workspace)
     first, second = missed()[:2]
     app = read(first)
     assert app.button(key=key_of(first, "label_wrong")).disabled
-    app.text_input(key="reviewer").set_value("  Ana  Ruiz ").run()
+    read_as(app, "  Ana  Ruiz ")
     app.text_area(key=f"note_{neutral_name(first)}").set_value(HOSTILE).run()
     app.button(key=key_of(first, "label_wrong")).click().run()
     assert not app.exception and app.text_input(key="study").value == second
@@ -77,7 +78,7 @@ def test_a_verdict_is_stored_with_its_details_and_the_next_case_opens(workspace)
 def test_a_note_of_100_kb_is_refused_and_stays_in_its_field(workspace):
     study = missed()[0]
     app = read(study)
-    app.text_input(key="reviewer").set_value("Ana").run()
+    read_as(app, "Ana")
     app.text_area(key=f"note_{neutral_name(study)}").set_value("n" * 100_000).run()
     app.button(key=key_of(study, "true_miss")).click().run()
     assert "100,000" in app.error[0].value and "4,000" in app.error[0].value
@@ -92,7 +93,7 @@ def test_a_blind_page_and_its_address_hide_label_score_and_file(workspace, films
     app = read(study)
     app.toggle(key="blind").set_value(True).run()
     assert app.text_input(key="study").value == neutral_name(study)
-    app.text_input(key="reviewer").set_value("Ana").run()
+    read_as(app, "Ana")
     page = words(app)
     assert study not in page and "Missed" not in page and "seen before" not in page and "Truth" not in page
     assert all(film["score"] is None and not film["details"] and not film["note"] for film in films[-1])
@@ -161,7 +162,7 @@ def test_a_locked_database_keeps_the_case_open_and_gives_a_message(workspace, mo
     study = missed()[0]
     monkeypatch.setattr("core.review.database.open_store", lambda url: open_store(url, timeout=0.2))
     app = read(study)
-    app.text_input(key="reviewer").set_value("Ana").run()
+    read_as(app, "Ana")
     holder = sqlite3.connect(workspace.home / FILE, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     app.button(key=key_of(study, "true_miss")).click().run()
@@ -183,7 +184,7 @@ def test_a_walkthrough_is_made_from_the_list_with_correctly_classified_studies(w
     app = open_page("errors")
     app.button(key="walk_make").click().run()
     assert "Type your name first" in app.error[0].value
-    app.text_input(key="reviewer").set_value("Ana").run()
+    read_as(app, "Ana")
     app.text_input(key="walk_name").set_value("Monday").run()
     app.number_input(key="walk_cases").set_value(2).run()
     app.number_input(key="walk_controls").set_value(1).run()
@@ -197,7 +198,7 @@ def test_a_walkthrough_is_made_from_the_list_with_correctly_classified_studies(w
     # It opens at once.
     assert app.number_input(key="place").value == 1 and app.session_state["walk"] == "Monday"
     again = open_page("errors")
-    again.text_input(key="reviewer").set_value("Ana").run()
+    read_as(again, "Ana")
     again.text_input(key="walk_name").set_value("Monday").run()
     again.button(key="walk_make").click().run()
     assert "already" in again.error[0].value
@@ -218,7 +219,7 @@ def test_a_walkthrough_is_read_in_order_and_a_missing_case_gives_a_message(works
     ]
     walk = walkthroughs.create_walkthrough(store, "demo", "Monday", "Ana", cases)
     app = open_page("walkthroughs", reviewer="Ana")
-    app.text_input(key="reviewer").set_value("Ana").run()
+    read_as(app, "Ana")
     app.button(key=f"open_{walk.id}").click().run()
     assert not app.exception and app.number_input(key="place").value == 1
     assert "&lt;script&gt;" in words(app) and "<script>" not in words(app)
@@ -250,7 +251,7 @@ def test_a_third_reader_decides_where_two_differ(workspace):
     app = open_page("agreement")
     assert not app.exception and "1 study on which readers differ" in words(app)
     assert "Ana: normal; Ben: abnormal" in words(app)
-    app.text_input(key="reviewer").set_value("Cleo").run()
+    read_as(app, "Cleo")
     app.text_input(key="study").set_value(study).run()
     app.button(key=key_of(study, "abnormal")).click().run()
     row = verdicts_table(store, reviewer="Cleo").iloc[0]
@@ -281,7 +282,7 @@ def test_verdicts_are_imported_with_the_report_of_their_join(workspace):
 def test_planted_wrong_labels_are_ranked_and_corrected_in_a_revision(workspace):
     app = open_page("labels")
     assert not app.exception and "Suspicious labels" in words(app)
-    app.text_input(key="reviewer").set_value("Ana").run()
+    read_as(app, "Ana")
     assert app.button(key="accept").disabled
     shown = words(app)
     first = re.search(r'data-study="([^"]+)"', shown).group(1)
@@ -331,7 +332,7 @@ def test_a_callback_that_runs_twice_gives_one_entry_and_one_undo(workspace, monk
         once = getattr(verdict_panel, name)
         monkeypatch.setattr(verdict_panel, name, lambda *args, once=once: (once(*args), once(*args)))
     app = read(first)
-    app.text_input(key="reviewer").set_value("Ana").run()
+    read_as(app, "Ana")
     app.text_area(key=f"note_{neutral_name(first)}").set_value("a fissure").run()
     for study in missed()[:2]:
         app.button(key=key_of(study, "label_wrong")).click().run()

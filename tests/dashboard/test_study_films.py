@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.data.film_box import WHOLE
 from dashboard.shared.case import study_films
 
 FILES = pd.DataFrame(
@@ -17,7 +18,7 @@ FILES = pd.DataFrame(
 @pytest.fixture
 def films(monkeypatch):
     monkeypatch.setattr(study_films.loaders, "truth", lambda dataset: None)
-    monkeypatch.setattr(study_films.loaders, "film_uri", lambda *which: "uri")
+    monkeypatch.setattr(study_films.loaders, "film_uri", lambda *which: ("uri", WHOLE))
 
     def shown(files, blind=False):
         return study_films.films_of_study(SimpleNamespace(root=""), files, SimpleNamespace(threshold=0.5), blind)[0]

@@ -25,6 +25,7 @@ from dashboard.shared.widgets import estimate_text
 from dashboard.threshold.bones import bones_html
 from dashboard.threshold.work import band_html, workload
 from tests.dashboard.conftest import HOME, House, enter, made_up_view, open_page, words
+from tests.reading import read_as
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def valid_like():
 def lock(app, author: str = "A. Reader"):
     """Open the dialogue and lock as this reader."""
     app.button(key="lock_open").click().run()
-    app.text_input(key="reviewer").set_value(author).run()
+    read_as(app, author)
     return app.button(key="lock_now").click().run()
 
 
@@ -175,7 +176,7 @@ def test_the_dialogue_says_what_the_threshold_costs_and_needs_a_reader(own):
 def test_a_field_never_locks(own):
     app = open_page("threshold")
     app.button(key="lock_open").click().run()
-    app.text_input(key="reviewer").set_value("Ana").run()
+    read_as(app, "Ana")
     app.text_input(key="lock_note").set_value("why").run()
     assert not app.exception and not read_points(find_source("alpha"))
 
@@ -188,7 +189,7 @@ def test_a_duplicate_is_refused_and_a_withdrawn_point_is_not_used(own):
     app = open_page("threshold")
     assert app.selectbox(key="point").value == point.id and app.slider(key="threshold").value == 0.45
     app.button(key="withdraw_open").click().run()
-    app.text_input(key="reviewer").set_value("Ana").run()
+    read_as(app, "Ana")
     assert app.button(key="withdraw_now").disabled
     app.text_input(key="withdraw_reason").set_value("wrong prevalence").run()
     app.button(key="withdraw_now").click().run()

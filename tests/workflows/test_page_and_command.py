@@ -31,6 +31,7 @@ from dashboard.calibration import loader as calibration_loader
 from dashboard.compare import loader as compare_loader
 from dashboard.shared import loaders
 from tests.dashboard.conftest import made_up_scores, open_page, words
+from tests.reading import read_as
 from tests.refusals import refused
 from tests.workflows.conftest import run_command
 
@@ -54,7 +55,7 @@ def press(app, label: str):
 def lock_on_page(**query: str):
     app = open_page("threshold", **query)
     app.button(key="lock_open").click().run()
-    app.text_input(key="reviewer").set_value("Ana")
+    read_as(app, "Ana")
     app.text_input(key="lock_note").set_value("for the night").run()
     app.button(key="lock_now").click().run()
     assert not app.exception
@@ -132,7 +133,7 @@ def test_accepted_labels_are_the_same_revision(own):
     store = open_store()
     add_verdict(store, Verdict("demo", study, reviewer="Ana", verdict="label_wrong", given_label=1.0))
     app = open_page("labels")
-    app.text_input(key="reviewer").set_value("Ana").run()
+    read_as(app, "Ana")
     app.button(key="accept").click().run()
     by_page = app.session_state["revision"]
     facts = run_command("labels", "accept", "--data", "demo", "--author", "Ben")
@@ -155,7 +156,7 @@ def stored(name: str):
 def test_a_walkthrough_is_the_same_record(own):
     for which, flags in (("the first of this list", ()), ("at random", ("--at-random",))):
         app = open_page("errors", threshold="0.6")
-        app.text_input(key="reviewer").set_value("Ana").run()
+        read_as(app, "Ana")
         app.segmented_control(key="walk_which").set_value(which).run()
         app.text_input(key="walk_name").set_value(f"page, {which}").run()
         app.number_input(key="walk_cases").set_value(3).run()
@@ -173,7 +174,7 @@ def test_studies_named_by_hand_are_the_same_record(own, tmp_path):
     first, second = missed()[:2]
     text = f"{second} | look at the scaphoid\n\n{first}\n"
     app = open_page("walkthroughs")
-    app.text_input(key="reviewer").set_value("Ana").run()
+    read_as(app, "Ana")
     app.text_input(key="hand_name").set_value("page").run()
     app.text_area(key="hand_cases").set_value(text).run()
     assert not app.button(key="hand_make").click().run().exception
@@ -227,7 +228,7 @@ def test_minutes_are_the_same_file_and_have_only_who_was_there(own, tmp_path):
     take_lead(store, walk, "Ana")
     reveal_case(store, walk, "Ana", first)
     app = open_page("walkthroughs", walk="Monday", part="Summary")
-    app.text_input(key="reviewer").set_value("Ana").run()
+    read_as(app, "Ana")
     app.text_input(key="action_text").set_value("Ask <b>again</b>")
     app.text_input(key="action_owner").set_value("Ben")
     press(app, "Add")

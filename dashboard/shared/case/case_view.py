@@ -14,6 +14,7 @@ from core.scores.source import Source
 from core.scores.view import View
 from dashboard.shared import theme, widgets
 from dashboard.shared.case import films, loader, saliency_overlay, similar_studies, verdict_panel
+from dashboard.shared.case.finding_boxes import boxes_to_show
 from dashboard.shared.case.study_films import films_of_study
 from dashboard.shared.selection import bone_name
 
@@ -60,8 +61,10 @@ def draw_case(
     if not blind:
         _draw_facts(row, view, _second_score(session, study))
     left, right = st.columns([4, 1], gap="medium")
-    with left:
-        image_ids = _draw_films(session, study, files)
+    where = f"{place + 1:,} of {len(listed):,}" if place is not None else ""
+    # The keys are those of the presenter view's style sheet.
+    with left, st.container(key="case_films"):
+        image_ids = _draw_films(session, study, files, where)
     case = verdict_panel.VerdictCase(
         view.source.data,
         study,
@@ -74,9 +77,9 @@ def draw_case(
         blind,
         **entry_fields,
     )
-    with right:
+    with right, st.container(key="case_panel"):
         next_name = None if stay or after is None else name_of(after)
-        keys = verdict_panel.draw_verdict_panel(case, session.reader, next_name, open_case)
+        keys = verdict_panel.draw_verdict_panel(case, session.reader, next_name, open_case, stay)
         if session.has_maps:
             saliency_overlay.draw_saliency_button(study, view.source)
     if session.has_maps:
@@ -89,7 +92,7 @@ def draw_case(
         _load_ahead(session, after, study, ["ArrowRight", *keys])
 
 
-def _draw_films(session: ReadingSession, study: str, files: pd.DataFrame) -> dict[str, str]:
+def _draw_films(session: ReadingSession, study: str, files: pd.DataFrame, where: str) -> dict[str, str]:
     source, dataset = session.view.source, session.view.dataset
     try:
         shown, image_ids = films_of_study(dataset, files, session.view, session.blind)
@@ -101,7 +104,7 @@ def _draw_films(session: ReadingSession, study: str, files: pd.DataFrame) -> dic
     task, reason = None, ""
     if asked:
         shown, task, reason = saliency_overlay.overlay_maps(shown, source, files)
-    films.draw_films(shown, neutral_name(study))
+    films.draw_films(shown, neutral_name(study), place=where, **_boxes(session, study, image_ids))
     if asked:
         saliency_overlay.draw_saliency_note(source, task, reason)
     return image_ids
@@ -110,11 +113,17 @@ def _draw_films(session: ReadingSession, study: str, files: pd.DataFrame) -> dic
 def _load_ahead(session: ReadingSession, after: str, study: str, keys: list[str]) -> None:
     view = session.view
     try:
-        shown, _ = films_of_study(view.dataset, session.cases.views_of(after), view, session.blind)
+        shown, image_ids = films_of_study(view.dataset, session.cases.views_of(after), view, session.blind)
     except OverreadError:
         return
     if shown:
-        films.load_ahead(shown, neutral_name(after), neutral_name(study), keys)
+        boxes = _boxes(session, after, image_ids)
+        films.load_ahead(shown, neutral_name(after), neutral_name(study), keys, **boxes)
+
+
+def _boxes(session: ReadingSession, study: str, image_ids: dict[str, str]) -> dict:
+    view = session.view
+    return boxes_to_show(view.source.data, study, list(image_ids.values()), session.reader, session.blind)
 
 
 def _draw_facts(study: pd.Series, view: View, second: tuple[str, float] | None) -> None:

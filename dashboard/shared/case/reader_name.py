@@ -1,53 +1,76 @@
-"""The reader's name: typed once on the first review page, or known from the login."""
+"""The reader's name: typed and confirmed once on the first review page, or known from the login.
+
+The field is part of a form, so what is typed counts only when it is confirmed. A known name is text, not a field, so no
+key that is meant for a case can change it.
+"""
 
 import streamlit as st
 
 from core.errors import OverreadError
 from core.review.vocabulary import reviewer_name
-from dashboard.shared import widgets
+from dashboard.shared import visitor, widgets
 from dashboard.shared.case import remembered_reader
 
-KEY, KEPT = "reviewer", "reviewer_kept"
+# The confirmed name. It is no widget's state, so no page that lacks the field drops it.
+READER = "reviewer"
+FIELD, NEXT = "reader_field", "reader_next"
 
 
 def draw_reader_field() -> str:
-    """Draw the name field, or the name of a logged-in reader. Returns the name, '' while it is unknown."""
-    if logged_in := _logged_in_name():
-        widgets.note(f"Reader: {logged_in}")
-        return logged_in
-    # Set again, since a page that opens another one by itself drops the state of its fields.
-    if known := st.session_state.get(KEY) or st.session_state.get(KEPT):
-        st.session_state[KEY] = known
-    typed = st.text_input(
-        "Your name",
-        key=KEY,
-        max_chars=100,
-        persist_state="session",
-        placeholder="Your name",
-        label_visibility="collapsed",
-        width=210,
-    )
-    st.session_state[KEPT] = reader = reader_name()
-    if not reader and typed and typed.strip():
-        widgets.note("This name cannot be stored. Type another.")
+    """Draw the form of the name, or the name. Returns the name, '' while it is unknown."""
+    reader = reader_name()
+    if not reader:
+        _draw_form()
+    elif _logged_in_name():
+        widgets.note(f"Reader: {reader}")
+    else:
+        with st.container(horizontal=True, vertical_alignment="center", key="reader", width="content"):
+            widgets.note(f"Reader: {reader}")
+            _draw_change()
     return reader
 
 
 def reader_name() -> str:
     """The reader's name, also in a callback; '' while it is unknown."""
-    if logged_in := _logged_in_name():
-        return logged_in
-    try:
-        return reviewer_name(st.session_state.get(KEY) or "")
-    except OverreadError:
-        return ""
+    return _logged_in_name() or st.session_state.get(READER) or visitor.stored_name()
 
 
 def recall_reader() -> None:
-    """Store the typed name in the browser, or fetch the name stored there before. Draws nothing visible."""
+    """Store the confirmed name in the browser, or fetch the name stored there before. Draws nothing visible."""
     if not _logged_in_name():
-        typed = st.session_state.get(KEY) or st.session_state.get(KEPT) or ""
-        remembered_reader.remember_reader(typed, not typed, _use_stored_name)
+        known = reader_name()
+        remembered_reader.remember_reader(known, not known, _use)
+
+
+def _draw_form() -> None:
+    with st.form("reader_form", border=False, width=340), st.container(horizontal=True):
+        st.text_input(
+            "Reader", key=FIELD, max_chars=100, placeholder="Your name", label_visibility="collapsed", width=210
+        )
+        st.form_submit_button("Read as", key="reader_confirm", on_click=_confirm, args=(FIELD,))
+    if st.session_state.pop("reader_refused", False):
+        widgets.note("This name cannot be stored. Type another.")
+
+
+def _draw_change() -> None:
+    """The form of another name, which Enter does not send: from then on, verdicts are stored under that name."""
+    with (
+        st.popover("Change", type="tertiary"),
+        st.form("reader_change_form", border=False, enter_to_submit=False, clear_on_submit=True),
+    ):
+        st.text_input("Another reader", key=NEXT, max_chars=100)
+        st.form_submit_button("Read under this name", key="reader_change", on_click=_confirm, args=(NEXT,))
+
+
+def _confirm(field: str) -> None:
+    _use(st.session_state.get(field) or "")
+
+
+def _use(name: str) -> None:
+    try:
+        st.session_state[READER] = reviewer_name(name)
+    except OverreadError:
+        st.session_state["reader_refused"] = True
 
 
 def _logged_in_name() -> str:
@@ -56,7 +79,3 @@ def _logged_in_name() -> str:
     if not getattr(user, "is_logged_in", False):
         return ""
     return str(user.get("name") or user.get("email") or user.get("sub") or "")
-
-
-def _use_stored_name(name: str) -> None:
-    st.session_state[KEY] = name

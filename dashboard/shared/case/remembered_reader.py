@@ -7,8 +7,11 @@ import streamlit as st
 _SCRIPT = """
 export default function ({ data, setTriggerValue }) {
   try {
-    if (data.name) localStorage.setItem('overread.reviewer', data.name);
-    else if (data.ask) {
+    if (data.name) {
+      localStorage.setItem('overread.reviewer', data.name);
+      // With the cookie, the first run of the next visit knows the name.
+      document.cookie = `overread_reader=${encodeURIComponent(data.name)}; path=/; max-age=31536000; SameSite=Lax`;
+    } else if (data.ask) {
       const name = localStorage.getItem('overread.reviewer');
       if (name) setTriggerValue('name', name);
     }

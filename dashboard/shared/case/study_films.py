@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from core.data.film_box import WHOLE
 from core.data.index import Dataset
 from core.data.pixels import UnreadableImage
 from core.metrics.studies import attention_weights
@@ -27,9 +28,9 @@ def films_of_study(dataset: Dataset, files: pd.DataFrame, view: View, blind: boo
         image_ids[title] = row.image_id
         note = truth_text(truth.loc[row.image_id]) if truth is not None and row.image_id in truth.index else ""
         try:
-            uri = loaders.film_uri(dataset.root, row.path, row.sha1)
+            uri, box = loaders.film_uri(dataset.root, row.path, row.sha1)
         except UnreadableImage as error:
-            uri, note = "", "This radiograph cannot be decoded." if blind else str(error)
+            uri, box, note = "", WHOLE, "This radiograph cannot be decoded." if blind else str(error)
         scored = not blind and row.logit == row.logit
         details = f"{row.image_id}, {row.width} x {row.height} px"
         if weighted:
@@ -44,6 +45,9 @@ def films_of_study(dataset: Dataset, files: pd.DataFrame, view: View, blind: boo
                 "highest": scored and not weighted and place == drove,
                 "note": note,
                 "details": "" if blind else details,
+                "width": int(row.width),
+                "height": int(row.height),
+                "box": list(box),
             }
         )
     return films, image_ids

@@ -9,11 +9,13 @@ import streamlit as st
 
 from core.data.index import Dataset
 from core.errors import OverreadError
+from core.review.boxes import read_boxes
 from core.review.cases import neutral_name
 from core.review.store import add_verdict_once, latest_entry, undo_latest
 from core.review.vocabulary import CONFIDENCES, SUBTYPES, Verdict, reviewer_key
 from dashboard.shared import widgets
 from dashboard.shared.case import loader
+from dashboard.shared.case.finding_boxes import boxes_to_store
 
 VERDICT_NAMES = {
     "true_miss": "Label right",
@@ -63,11 +65,12 @@ def verdict_choices(case: VerdictCase) -> list[tuple[dict, str, str]]:
 
 
 def draw_verdict_panel(
-    case: VerdictCase, reader: str, next_name: str | None, open_case: Callable[[str], None]
+    case: VerdictCase, reader: str, next_name: str | None, open_case: Callable[[str], None], stay: bool = False
 ) -> list[str]:
     """Draw the panel. After a verdict `open_case(next_name)` runs, unless the reader switched that off.
 
-    Returns the keys that lead to the next case.
+    stay: the case stays open after a verdict, so there is nothing to switch. Returns the keys that lead to the next
+    case.
     """
     if error := st.session_state.pop("verdict_error", None):
         st.error(error)
@@ -87,7 +90,9 @@ def draw_verdict_panel(
             )
     _draw_details(case, name)
     _draw_verdicts(case, reader, open_case)
-    moves = st.toggle("Keep moving after a verdict", value=True, key="keep_moving", persist_state="session")
+    moves = not stay and st.toggle(
+        "Keep moving after a verdict", value=True, key="keep_moving", persist_state="session"
+    )
     return [key for _, _, key in choices] if reader and next_name and moves else []
 
 
@@ -144,6 +149,8 @@ def _entry_name(row) -> str:
 
 def _entry_html(row) -> str:
     details = [part for part in (row.subtype, row.view, row.confidence) if isinstance(part, str)]
+    if boxes := read_boxes(row.boxes):
+        details.append(f"{len(boxes)} {'box' if len(boxes) == 1 else 'boxes'}")
     blind = " (blind)" if row.blind else ""
     note = f"<q>{escape(row.note[:NOTE_SHOWN])}{'...' if len(row.note) > NOTE_SHOWN else ''}</q>" if row.note else ""
     return f"<b>{escape(row.reviewer)}</b>{blind}: {escape(', '.join([_entry_name(row), *details]))} {note}"
@@ -178,6 +185,7 @@ def _enter_verdict(
         score=case.score,
         walkthrough_id=case.walkthrough_id,
         round=case.round,
+        boxes=boxes_to_store(case.dataset, case.study_id, list(case.image_ids.values()), reader),
         id=press,
         **fields,
     )

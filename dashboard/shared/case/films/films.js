@@ -1,56 +1,82 @@
 const states = new WeakMap();
+const PLAIN = { window: 100, level: 50, zoom: 100, x: 0.5, y: 0.5, inverted: false };
+const SHARED = ['window', 'level', 'zoom', 'x', 'y', 'inverted', 'whole', 'fill', 'count', 'first'];
+const ENLARGED = 2.5;
 
-function make(name, text, kind) {
-  const element = document.createElement(name);
-  if (text !== undefined) element.textContent = text;
-  if (kind) element.className = kind;
-  return element;
-}
-
-function figure(film) {
-  const out = make('figure', undefined, film.highest ? 'highest' : '');
-  const frame = make('div', undefined, 'film');
-  if (film.src) {
-    // ahead.js has decoded it if this was the next case.
-    const image = film.image ?? make('img');
-    if (!film.image) image.src = film.src;
-    image.alt = film.alt;
-    image.draggable = false;
-    frame.append(image);
-    if (film.over) {
-      const map = make('img', undefined, 'over');
-      map.src = film.over;
-      map.alt = '';
-      map.draggable = false;
-      frame.append(map);
-    }
-  } else frame.append(make('p', film.note));
-  const caption = make('figcaption');
-  const head = make('div', undefined, 'head');
-  head.append(make('b', film.title));
-  if (film.score !== null) {
-    const bar = make('span', undefined, 'bar');
-    bar.setAttribute('role', 'img');
-    bar.setAttribute('aria-label', `score ${film.score.toFixed(3)}, threshold ${film.threshold.toFixed(3)}`);
-    const filled = make('i'), tick = make('u');
-    filled.style.width = `${100 * film.score}%`;
-    tick.style.left = `${100 * film.threshold}%`;
-    bar.append(filled, tick);
-    head.append(bar, make('span', film.score.toFixed(3)));
-  }
-  caption.append(head);
-  if (film.highest) caption.append(make('small', 'Highest score of the study'));
-  if (film.src && film.note) caption.append(make('small', film.note));
-  if (film.details) caption.append(make('small', film.details));
-  out.append(frame, caption);
-  return out;
-}
-
-export default function ({ parentElement, data }) {
+export default function ({ parentElement, data, setStateValue }) {
   const find = (where) => parentElement.querySelector(where);
-  const look = states.get(parentElement) ?? { window: 100, level: 50, zoom: 100, x: 0, y: 0, inverted: false, case: null, drawn: '', turn: -1, waiting: null };
+  const look = states.get(parentElement) ?? {
+    ...PLAIN, whole: false, fill: false, count: 0, first: 0, spot: null, case: null, drawn: '', turn: -1, waiting: null,
+    films: [], boxes: [], drafts: {}, theirs: [], selected: -1, boxing: false, sent: '', pointer: null,
+  };
   states.set(parentElement, look);
+  const viewer = find('.viewer'), holder = find('.films');
   const sliders = { window: find('.window'), level: find('.level'), zoom: find('.zoom') };
+  const isWide = () => document.body.dataset.presenter === 'true';
+  const say = (words) => { find('.said').textContent = words; };
+
+  // Which radiographs are on screen: all, or `count` of them from `first` on.
+  const visible = () => {
+    const places = look.films.map((_, place) => place);
+    if (!look.count || look.count >= places.length) return places;
+    return places.slice(look.first, look.first + look.count);
+  };
+  const space = () => {
+    const width = holder.clientWidth;
+    if (!isWide()) {
+      // On a phone each film is as wide as the screen, and the page scrolls.
+      if (width < 500) return [width, 10 * innerHeight];
+      const scrolled = document.querySelector('[data-testid=stMain]')?.scrollTop ?? 0;
+      const below = innerHeight - holder.getBoundingClientRect().top - scrolled - 8;
+      return [width, clamp(below, 0.4 * innerHeight, Math.min(0.75 * innerHeight, 900))];
+    }
+    const panel = document.querySelector('.st-key-case_panel');
+    const bottom = panel ? panel.getBoundingClientRect().top : innerHeight;
+    return [width, Math.max(160, bottom - holder.getBoundingClientRect().top)];
+  };
+
+  const layOut = () => {
+    const [width, height] = space(), places = visible(), wide = isWide();
+    if (!width || !places.length) return;
+    const packed = arrange(places.map((place) => aspectOf(look.films[place], look.whole)), width, height, wide);
+    const extra = wide && !look.fill ? leftOver(packed.frames, width, height) : null;
+    const frames = (wide && !extra) || look.fill ? stretched(packed.frames, width, height) : packed.frames;
+    const name = JSON.stringify([look.case, places, wide, Boolean(extra), packed.rows]);
+    if (holder.dataset.laid !== name) {
+      holder.dataset.laid = name;
+      const figures = places.map((place) => look.figures[place]);
+      // Outside of the presenter view captions are below the films, so rows follow each other.
+      const lines = wide ? [places.map((_, at) => at)] : packed.rows;
+      holder.replaceChildren(...lines.map((line) => {
+        const row = make('div', undefined, 'row');
+        row.append(...line.map((at) => figures[at]));
+        return row;
+      }));
+      if (extra) holder.firstChild.append(detail(look.films[spotted()], spotted()));
+    }
+    holder.classList.toggle('packed', wide);
+    holder.style.height = wide ? `${height}px` : '';
+    [...holder.querySelectorAll('figure')].forEach((element, at) => {
+      const frame = (element.frame = frames[at] ?? extra);
+      Object.assign(element.style, { width: `${frame.width}px`, left: `${frame.left}px`, top: `${frame.top}px` });
+      element.firstChild.style.height = `${frame.height}px`;
+    });
+    apply();
+  };
+  // The radiograph that the enlarged copy shows: where the pointer is or was, else the one with the highest score.
+  const spotted = () => {
+    const shown = visible(), highest = look.films.findIndex((film) => film.highest);
+    return shown.includes(look.spot?.film) ? look.spot.film : shown.includes(highest) ? highest : shown[0];
+  };
+  const followSpot = () => {
+    const large = holder.querySelector('figure.detail'), place = spotted();
+    if (!large || Number(large.firstChild.dataset.place) === place) return;
+    const next = detail(look.films[place], place);
+    Object.assign(next.style, { width: large.style.width, left: large.style.left, top: large.style.top });
+    next.firstChild.style.height = large.firstChild.style.height;
+    next.frame = large.frame;
+    large.replaceWith(next);
+  };
 
   const apply = () => {
     // Grey value v becomes (v - (level - window / 2)) / window, clipped to 0..1; inverted, 1 minus that.
@@ -61,136 +87,166 @@ export default function ({ parentElement, data }) {
       part.setAttribute('intercept', intercept);
     });
     const plain = look.window === 100 && look.level === 50 && !look.inverted;
-    if (look.zoom === 100) look.x = look.y = 0;
-    parentElement.querySelectorAll('.film img').forEach((image) => {
-      image.style.filter = plain || image.className ? 'none' : 'url(#overread-window)';
-      image.style.transform = `translate(${look.x}px, ${look.y}px) scale(${look.zoom / 100})`;
+    if (look.zoom === 100 && !look.fill) look.x = look.y = 0.5;
+    followSpot();
+    holder.querySelectorAll('figure').forEach((element) => {
+      const shown = element.querySelector('.shown');
+      if (!shown || !element.frame) return;
+      const large = element.classList.contains('detail'), film = look.films[Number(element.firstChild.dataset.place)];
+      const zoom = (look.zoom / 100) * (large ? ENLARGED : 1);
+      const [left, top, right, bottom] = region(film, look.whole), spot = look.spot?.film === spotted() ? look.spot : null;
+      const centre = large && spot ? [(spot.x - left) / (right - left), (spot.y - top) / (bottom - top)] : [look.x, look.y];
+      const at = placed(film, element.frame, look, centre, zoom);
+      Object.assign(shown.style, {
+        width: `${at.width}px`, height: `${at.height}px`,
+        transform: `translate(${element.frame.width / 2 - at.x * at.width * zoom}px, ${element.frame.height / 2 - at.y * at.height * zoom}px) scale(${zoom})`,
+      });
+      shown.style.setProperty('--zoom', zoom);
+      Object.assign(shown.firstChild.style, {
+        width: `${100 / (right - left)}%`, height: `${100 / (bottom - top)}%`,
+        left: `${(-100 * left) / (right - left)}%`, top: `${(-100 * top) / (bottom - top)}%`,
+      });
+      shown.querySelectorAll('img').forEach((image) => {
+        image.style.filter = plain || image.className ? 'none' : 'url(#overread-window)';
+      });
+      drawLayer(shown.querySelector('.layer'), Number(element.firstChild.dataset.place));
     });
     for (const [name, slider] of Object.entries(sliders)) {
       slider.value = look[name];
-      slider.nextElementSibling.textContent = `${Math.round(look[name])}%`;
+      slider.parentElement.querySelector('output').textContent = `${Math.round(look[name])}%`;
     }
-    find('.invert').setAttribute('aria-pressed', look.inverted);
+    const pressed = { invert: look.inverted, whole: look.whole, fill: look.fill, box: look.boxing, wide: isWide() };
+    for (const [name, value] of Object.entries(pressed)) find(`button.${name}`).setAttribute('aria-pressed', value);
+    const count = find('button.count'), many = look.films.length;
+    count.hidden = many < 2;
+    count.textContent = !look.count || look.count >= many ? 'All views'
+      : look.count === 1 ? `View ${look.first + 1} of ${many}` : `Views ${look.first + 1} and ${look.first + 2} of ${many}`;
+    viewer.classList.toggle('boxing', look.boxing);
+    find('.steps').hidden = !isWide();
+    find('.place').textContent = look.data?.place ?? '';
+    globalThis.dispatchEvent(new CustomEvent('overread-view'));
   };
+
+  const drawLayer = (layer, place) => {
+    const wanted = [
+      ...look.theirs.map((one, at) => ({ ...one, own: false, at })),
+      ...look.boxes.map((one, at) => ({ ...one, own: true, at })),
+    ].filter((one) => one.film === place);
+    const drawn = JSON.stringify(wanted.map((one) => [one.own, one.at, one.name, look.boxing]));
+    if (layer.dataset.drawn !== drawn) {
+      layer.dataset.drawn = drawn;
+      layer.replaceChildren(...wanted.map((one) => boxElement(
+        one, one.own && look.boxing, `${one.own ? 'Your box' : `Box of ${one.name}`} on ${look.films[place].title}`)));
+      if (look.boxing) layer.querySelectorAll('.own').forEach((element) => {
+        element.addEventListener('focus', () => { look.selected = Number(element.dataset.box); mark(); });
+      });
+    }
+    wanted.forEach((one, at) => placeBox(layer.children[at], one.box));
+    mark();
+    let dot = layer.parentElement.querySelector('.pointer');
+    const here = look.pointer && look.pointer.film === place;
+    if (!here) dot?.remove();
+    else {
+      if (!dot) layer.parentElement.append(dot = make('div', undefined, 'pointer'));
+      Object.assign(dot.style, { left: `${100 * look.pointer.x}%`, top: `${100 * look.pointer.y}%` });
+    }
+  };
+  const mark = () => holder.querySelectorAll('.own').forEach((element) => {
+    element.classList.toggle('selected', Number(element.dataset.box) === look.selected);
+  });
+
   const set = (changes) => {
     Object.assign(look, changes);
-    look.window = Math.min(200, Math.max(5, look.window));
-    look.level = Math.min(100, Math.max(0, look.level));
-    look.zoom = Math.min(800, Math.max(100, look.zoom));
+    look.window = clamp(look.window, 5, 200);
+    look.level = clamp(look.level, 0, 100);
+    look.zoom = clamp(look.zoom, 100, 800);
+    look.x = clamp(look.x, 0, 1);
+    look.y = clamp(look.y, 0, 1);
+    const many = look.films.length;
+    look.count = look.count >= many ? 0 : look.count;
+    look.first = clamp(look.first, 0, Math.max(0, many - (look.count || many)));
+    if (['whole', 'fill', 'count', 'first'].some((name) => name in changes)) layOut();
+    else apply();
+  };
+  const setWide = (wide) => {
+    if (wide) document.body.dataset.presenter = 'true';
+    else delete document.body.dataset.presenter;
+    scrollTo(0, 0);
+    say(wide ? 'Presenter view. P or Escape leaves it.' : 'Presenter view closed.');
+    requestAnimationFrame(layOut);
+  };
+
+  const sendBoxes = () => {
+    const sent = JSON.stringify([look.case, look.boxes]);
+    if (sent === look.sent) return;
+    look.sent = sent;
+    setStateValue('boxes', { case: look.case, boxes: look.boxes.map(({ film, box }) => ({ film, box })) });
+  };
+  const setBoxes = (boxes, selected) => {
+    look.boxes = look.drafts[look.case] = boxes;
+    look.selected = selected;
     apply();
   };
 
-  const draw = (name, films) => {
+  const draw = (shown) => {
+    const { case: name, films } = shown;
     const drawn = JSON.stringify(films.map((film) => [film.src.length, film.over?.length, film.title, film.score, film.threshold, film.details, film.note]));
-    if (look.case !== name || look.drawn !== drawn) {
-      find('.films').replaceChildren(...films.map(figure));
-      if (look.case !== name) Object.assign(look, { zoom: 100, x: 0, y: 0 });
-      Object.assign(look, { case: name, drawn });
+    const another = look.case !== name;
+    if (another || look.drawn !== drawn) {
+      Object.assign(look, { films, figures: films.map(figure), case: name, drawn });
+      holder.dataset.laid = '';
+      if (another) Object.assign(look, { zoom: 100, x: 0.5, y: 0.5, spot: null, mine: null, first: 0, selected: -1, boxing: false, pointer: null });
       // The tests and the benchmark read here which case is shown.
-      find('.viewer').dataset.case = name;
+      viewer.dataset.case = name;
     }
-    apply();
+    if (another) {
+      // Boxes that are drawn but not yet stored stay, also while another case is open, and the page must know them.
+      const stored = shown.own ?? [], draft = look.drafts[name];
+      Object.assign(look, { boxes: draft ?? stored, sent: JSON.stringify([name, stored]) });
+      if (draft) sendBoxes();
+    }
+    look.theirs = shown.theirs ?? [];
+    layOut();
   };
   // Each run of the page sends the open case; until then a case opened by a key stays.
+  look.data = data;
   if (look.turn !== data.turn) {
     look.turn = data.turn;
-    draw(data.case, data.films);
+    draw(data);
     delete document.body.dataset.waiting;
-  } else apply();
+  } else layOut();
 
   // A new run of the page calls this again without ending the previous call; two listeners would invert twice.
   look.calls?.abort();
   const calls = (look.calls = new AbortController()), listen = { signal: calls.signal };
+  const viewerParts = { find, look, holder, set, setWide, isWide, setBoxes, sendBoxes, visible, say, draw, parentElement, listen };
   for (const [name, slider] of Object.entries(sliders)) {
     slider.addEventListener('input', () => set({ [name]: Number(slider.value) }), listen);
   }
-  find('.invert').addEventListener('click', () => set({ inverted: !look.inverted }), listen);
-  find('.reset').addEventListener('click', () => set({ window: 100, level: 50, zoom: 100, x: 0, y: 0, inverted: false }), listen);
-  const films = find('.films');
-  films.addEventListener('wheel', (event) => {
-    if (!event.target.closest('.film')) return;
-    event.preventDefault();
-    set({ zoom: look.zoom * Math.exp(-event.deltaY / 400) });
-  }, { ...listen, passive: false });
-  let from = null;
-  films.addEventListener('pointerdown', (event) => {
-    if (!event.target.closest('.film')) return;
-    from = { ...look, px: event.clientX, py: event.clientY, windows: event.shiftKey || event.button === 2 };
-    event.target.setPointerCapture(event.pointerId);
-  }, listen);
-  films.addEventListener('pointermove', (event) => {
-    if (!from) return;
-    const dx = event.clientX - from.px, dy = event.clientY - from.py;
-    if (from.windows) set({ window: from.window + dx / 3, level: from.level + dy / 4 });
-    else if (look.zoom > 100) set({ x: from.x + dx, y: from.y + dy });
-  }, listen);
-  for (const name of ['pointerup', 'pointercancel']) films.addEventListener(name, () => { from = null; }, listen);
-  films.addEventListener('contextmenu', (event) => { if (event.target.closest('.film')) event.preventDefault(); }, listen);
-  films.addEventListener('dblclick', () => set({ zoom: look.zoom > 100 ? 100 : 250 }), listen);
-  // The films of the next case are loaded already: show them at once, before the page answers.
-  const showNext = (key) => {
-    const next = globalThis.overreadAhead;
-    if (!next || next.after !== look.case || !next.keys.includes(key)) return;
-    const from = look.turn, since = Date.now();
-    document.body.dataset.waiting = 'true';
-    draw(next.case, next.films);
-    const timer = setInterval(() => {
-      if (look.turn !== from || !parentElement.isConnected) return clearInterval(timer);
-      // The page did not get the key press: show the page's case again.
-      const idle = document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning';
-      if (Date.now() - since < 3000 || !idle) return;
-      clearInterval(timer);
-      draw(look.data.case, look.data.films);
-      delete document.body.dataset.waiting;
-    }, 250);
+  listenToPointers(viewerParts);
+  listenToKeys(viewerParts);
+  const resized = new ResizeObserver(layOut);
+  resized.observe(holder);
+  addEventListener('resize', layOut, listen);
+  // What a presenter shows to followers, and what a follower is shown (stage.js).
+  globalThis.overreadView = {
+    read: () => ({ case: look.case, ...Object.fromEntries(SHARED.map((name) => [name, look[name]])), wide: isWide(), pointer: look.mine ?? null,
+      boxes: look.boxes.map(({ film, box }) => ({ film, box })) }),
+    show: (view, presenter) => {
+      if (view.case !== look.case) return;
+      if (view.wide !== isWide()) setWide(view.wide);
+      look.pointer = view.pointer;
+      look.spot = view.pointer ?? look.spot;
+      const others = look.theirs.filter((one) => one.name !== presenter);
+      look.theirs = [...others, ...(view.boxes ?? []).map((one) => ({ ...one, name: presenter }))];
+      set(Object.fromEntries(SHARED.filter((name) => name in view).map((name) => [name, view[name]])));
+    },
   };
-  look.data = data;
-  // A verdict belongs to the case on screen. While the page still has the keys of another case, a press waits.
-  const verdicts = () => [...document.querySelectorAll('[class*="st-key-enter_"]')];
-  const ofThisCase = (element) => element.className.includes(`st-key-enter_${look.case}_`);
-  const ready = () => verdicts().length > 0 && verdicts().every(ofThisCase);
-  const wait = (event) => {
-    if (look.waiting) return;
-    const { key, code, keyCode } = event, of = look.case, until = Date.now() + 5000;
-    look.waiting = setInterval(() => {
-      const gone = Date.now() > until || !parentElement.isConnected || look.case !== of;
-      if (!gone && !ready()) return;
-      clearInterval(look.waiting);
-      look.waiting = null;
-      if (!gone) document.body.dispatchEvent(new KeyboardEvent('keydown', { key, code, keyCode, bubbles: true, composed: true }));
-    }, 20);
+  globalThis.overreadStage?.();
+  return () => {
+    calls.abort();
+    resized.disconnect();
+    // The presenter view belongs to an open case.
+    setTimeout(() => { if (!document.querySelector('.st-key-case_films')) delete document.body.dataset.presenter; }, 500);
   };
-  const stop = (event) => {
-    event.preventDefault();
-    event.stopImmediatePropagation();
-  };
-  window.addEventListener('keydown', (event) => {
-    const target = event.composedPath()[0];
-    if (event.ctrlKey || event.metaKey || event.altKey || target.closest?.('input, textarea, [contenteditable=true]')) return;
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (key === 'i') set({ inverted: !look.inverted });
-    if (key === '+' || key === '=') set({ zoom: look.zoom * 1.25 });
-    if (key === '-') set({ zoom: look.zoom / 1.25 });
-    if (key === '0') set({ window: 100, level: 50, zoom: 100, x: 0, y: 0, inverted: false });
-    const isVerdict = /^[1-9u]$/.test(key);
-    // A key that is held down counts once.
-    if (isVerdict && event.repeat) return stop(event);
-    if (isVerdict && !ready()) {
-      wait(event);
-      return stop(event);
-    }
-    showNext(key);
-  }, { ...listen, capture: true });
-  window.addEventListener('click', (event) => {
-    const verdict = event.target.closest?.('[class*="st-key-enter_"]');
-    if (!verdict || !event.target.closest('button:not(:disabled)')) return;
-    if (!ready()) return stop(event);
-    showNext(String(1 + verdicts().indexOf(verdict)));
-  }, { ...listen, capture: true });
-  // A clicked switch keeps the focus, and would then get the keys instead of the case.
-  document.addEventListener('pointerup', () => setTimeout(() => {
-    const holder = document.activeElement;
-    if (holder?.type === 'checkbox' || holder?.type === 'range') holder.blur();
-  }, 60), listen);
-  return () => calls.abort();
 }

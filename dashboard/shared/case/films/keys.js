@@ -1,0 +1,150 @@
+// The keys of the viewer and of the verdicts. A key pressed in a field belongs to the field, and to nothing else.
+const FIELD = 'input:not([type=range]):not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=true]';
+const STEP = 0.01;
+
+function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, sendBoxes, visible, say, draw, parentElement, listen }) {
+  // The films of the next case are loaded already: show them at once, before the page answers.
+  const showNext = (key) => {
+    const next = globalThis.overreadAhead;
+    if (!next || next.after !== look.case || !next.keys.includes(key)) return;
+    const from = look.turn, since = Date.now();
+    document.body.dataset.waiting = 'true';
+    draw(next);
+    const timer = setInterval(() => {
+      if (look.turn !== from || !parentElement.isConnected) return clearInterval(timer);
+      // The page did not get the key press: show the page's case again.
+      const idle = document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning';
+      if (Date.now() - since < 3000 || !idle) return;
+      clearInterval(timer);
+      draw(look.data);
+      delete document.body.dataset.waiting;
+    }, 250);
+  };
+  // A verdict belongs to the case on screen. While the page still has the keys of another case, a press waits.
+  const verdicts = () => [...document.querySelectorAll('[class*="st-key-enter_"]')];
+  const ofThisCase = (element) => element.className.includes(`st-key-enter_${look.case}_`);
+  const ready = () => verdicts().length > 0 && verdicts().every(ofThisCase);
+  const wait = (event) => {
+    if (look.waiting) return;
+    const { key, code, keyCode } = event, of = look.case, until = Date.now() + 5000;
+    look.waiting = setInterval(() => {
+      const gone = Date.now() > until || !parentElement.isConnected || look.case !== of;
+      if (!gone && !ready()) return;
+      clearInterval(look.waiting);
+      look.waiting = null;
+      if (!gone) document.body.dispatchEvent(new KeyboardEvent('keydown', { key, code, keyCode, bubbles: true, composed: true }));
+    }, 20);
+  };
+  const stop = (event) => {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  };
+
+  const step = (by) => {
+    const many = look.films.length;
+    set({ count: look.count || 1, first: clamp(look.first + (look.count ? by : 0), 0, many - 1) });
+  };
+  const newBox = () => {
+    const place = visible()[0], [left, top, right, bottom] = region(look.films[place], look.whole);
+    const wide = (0.1 * (right - left)) / (look.zoom / 100), tall = (0.1 * (bottom - top)) / (look.zoom / 100);
+    const [x, y] = [left + look.x * (right - left), top + look.y * (bottom - top)];
+    setBoxes([...look.boxes, { film: place, box: rounded([x - wide, y - tall, x + wide, y + tall]) }], look.boxes.length);
+    sendBoxes();
+    focusBox();
+  };
+  const focusBox = () => holder.querySelector(`.own[data-box="${look.selected}"]`)?.focus();
+  // Keys while boxes are drawn. Returns whether the key was one of them.
+  const boxKey = (event, key) => {
+    const one = look.boxes[look.selected];
+    if (key === 'Escape') set({ boxing: false, selected: -1 });
+    else if (key === 'Enter') newBox();
+    else if (one && (key === 'Delete' || key === 'Backspace')) {
+      setBoxes(look.boxes.filter((_, at) => at !== look.selected), -1);
+      sendBoxes();
+    } else if (one && key.startsWith('Arrow')) {
+      const [dx, dy] = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[key];
+      const box = event.shiftKey ? dragged('se', one.box, [0, 0], [dx, dy]) : moved(one.box, dx, dy);
+      if (!largeEnough(box)) return true;
+      setBoxes(look.boxes.map((other, at) => (at === look.selected ? { ...other, box } : other)), look.selected);
+      clearTimeout(look.later);
+      look.later = setTimeout(sendBoxes, 400);
+    } else return false;
+    return true;
+  };
+
+  const acts = {
+    i: () => set({ inverted: !look.inverted }),
+    '+': () => set({ zoom: look.zoom * 1.25 }),
+    '=': () => set({ zoom: look.zoom * 1.25 }),
+    '-': () => set({ zoom: look.zoom / 1.25 }),
+    0: () => set({ ...PLAIN }),
+    p: () => setWide(!isWide()),
+    a: () => set(nextCount(look)),
+    f: () => set({ fill: !look.fill }),
+    w: () => set({ whole: !look.whole }),
+    ',': () => step(-1),
+    '.': () => step(1),
+    '[': () => set({ window: look.window - 5 }),
+    ']': () => set({ window: look.window + 5 }),
+    '{': () => set({ level: look.level - 5 }),
+    '}': () => set({ level: look.level + 5 }),
+    '?': () => showKeys(find),
+    b: () => {
+      set({ boxing: !look.boxing, selected: look.boxes.length - 1 });
+      if (look.boxing) focusBox();
+      say(look.boxing ? 'Drag a box around the finding, or press Enter for one. Escape ends it.' : '');
+    },
+  };
+  window.addEventListener('keydown', (event) => {
+    const target = event.composedPath()[0];
+    if (target.closest?.(FIELD)) return leaveField(event, target);
+    if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const onButton = (key === 'Enter' || key === ' ') && target.closest?.('button, a, summary, [role=tab]');
+    if (onButton || (target.type === 'range' && key.startsWith('Arrow'))) return undefined;
+    if (look.boxing && boxKey(event, key)) return stop(event);
+    if (key === 'Escape' && isWide()) {
+      setWide(false);
+      return stop(event);
+    }
+    if (event.shiftKey && key.startsWith('Arrow')) {
+      const by = 0.1 / (look.zoom / 100);
+      set({ x: look.x + by * ((key === 'ArrowRight') - (key === 'ArrowLeft')), y: look.y + by * ((key === 'ArrowDown') - (key === 'ArrowUp')) });
+      return stop(event);
+    }
+    acts[key]?.();
+    const isVerdict = /^[1-9u]$/.test(key);
+    // A key that is held down counts once.
+    if (isVerdict && event.repeat) return stop(event);
+    if (isVerdict) {
+      clearTimeout(look.later);
+      sendBoxes();
+    }
+    if (isVerdict && !ready()) {
+      wait(event);
+      return stop(event);
+    }
+    showNext(key);
+    return undefined;
+  }, { ...listen, capture: true });
+  window.addEventListener('click', (event) => {
+    const verdict = event.target.closest?.('[class*="st-key-enter_"]');
+    if (!verdict || !event.target.closest('button:not(:disabled)')) return;
+    if (!ready()) return stop(event);
+    showNext(String(1 + verdicts().indexOf(verdict)));
+  }, { ...listen, capture: true });
+  // A clicked switch keeps the focus, and would then get the keys instead of the case.
+  document.addEventListener('pointerup', () => setTimeout(() => {
+    const holds = document.activeElement;
+    if (holds?.type === 'checkbox' || holds?.type === 'range') holds.blur();
+  }, 60), listen);
+}
+
+// Enter stores what a field of one line has and leaves it, Escape leaves any field: the next key is the case's again.
+function leaveField(event, target) {
+  const oneLine = target.matches?.('input') && target.getAttribute('role') !== 'combobox';
+  if (event.key === 'Escape') {
+    target.blur();
+    event.stopImmediatePropagation();
+  } else if (event.key === 'Enter' && oneLine) setTimeout(() => target.blur());
+}

@@ -1,0 +1,70 @@
+"""What the browser tests of reading share: a small workspace, and questions to the film viewer."""
+
+from pathlib import Path
+
+import pytest
+
+from core.data.index import build_index, write_dataset
+from core.models.checkpoint import list_checkpoints
+from core.phantom import write_phantoms
+from core.review.database import open_store
+from core.review.store import verdicts_table
+from core.scores.predict import predict
+from core.scores.predictions import store_predictions
+from tests.browser.server import settle
+
+# The viewer is inside a component, and its elements are found by playwright but not by document.querySelector.
+VIEWER = "[...document.querySelectorAll('*')].map(e => e.shadowRoot).find(r => r?.querySelector('.viewer'))"
+# Shares of the window that the drawn parts of the films cover, and their boxes in pixels.
+DRAWN = f"""() => [...{VIEWER}.querySelectorAll('.film')].filter(film => film.querySelector('.shown')).map(film => {{
+    const frame = film.getBoundingClientRect(), shown = film.querySelector('.shown').getBoundingClientRect();
+    const left = Math.max(frame.left, shown.left, 0), right = Math.min(frame.right, shown.right, innerWidth);
+    const top = Math.max(frame.top, shown.top, 0), bottom = Math.min(frame.bottom, shown.bottom, innerHeight);
+    return [left, top, Math.max(left, right), Math.max(top, bottom)];
+}})"""
+
+
+def make_workspace(home: Path) -> Path:
+    """A small phantom set scored by one checkpoint."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OVERREAD_HOME", str(home))
+        write_phantoms(home / "phantoms", 40, 3, valid_fraction=0.5)
+        dataset = write_dataset("demo", build_index(home / "phantoms" / "MURA-v1.1"))
+        checkpoint = list_checkpoints()[0][0]
+        store_predictions(predict(checkpoint, dataset), checkpoint, dataset)
+    return home
+
+
+def stored_verdicts(home, **filters):
+    """The verdicts of the workspace."""
+    return verdicts_table(open_store(f"sqlite:///{home}/review.sqlite"), **filters)
+
+
+def open_case(page) -> str:
+    """The name of the open case, from its films."""
+    return page.locator(".viewer").get_attribute("data-case")
+
+
+def open_card(page, place: int = 0) -> str:
+    """Open a card of the gallery; returns the name of the case."""
+    page.locator(".gallery a.card").nth(place).click()
+    page.wait_for_selector(".viewer .films img")
+    settle(page)
+    return open_case(page)
+
+
+def wait_for_another(page, case: str) -> None:
+    """Return once another case than this one is shown and the page has answered."""
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelector('.viewer')?.dataset.case)"
+        ".some(shown => shown && shown !== before) && !document.body.dataset.waiting",
+        arg=case,
+    )
+    settle(page)
+
+
+def area_share(page) -> float:
+    """The share of the window that the drawn films cover."""
+    size = page.viewport_size
+    area = sum((right - left) * (bottom - top) for left, top, right, bottom in page.evaluate(DRAWN))
+    return area / (size["width"] * size["height"])

@@ -1,0 +1,318 @@
+"""The presenter view, boxes, and keys that never go astray, in a real browser."""
+
+import shutil
+
+import pytest
+
+from core.models.checkpoint import list_checkpoints
+from core.review.boxes import read_boxes
+from tests.browser.reading import (
+    DRAWN,
+    VIEWER,
+    area_share,
+    make_workspace,
+    open_card,
+    open_case,
+    stored_verdicts,
+    wait_for_another,
+)
+from tests.browser.server import chromium, serve, settle
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium; apt-get install chromium"),
+    pytest.mark.skipif(not list_checkpoints()[0], reason="no checkpoint ships in checkpoints/"),
+]
+ERRORS = "/errors?threshold=1.0"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return make_workspace(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def address(home):
+    with serve(home) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def open_as(browser, address):
+    """Open a page in a separate browser context per reader: open_as(path, name, width, height) -> page."""
+    contexts = []
+
+    def open_page(path: str, name: str = "", width: int = 1440, height: int = 900):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="dark")
+        contexts.append(context)
+        page = context.new_page()
+        if name:
+            page.add_init_script(f"localStorage.setItem('overread.reviewer', {name!r})")
+        page.goto(f"{address}{path}")
+        settle(page)
+        return page
+
+    yield open_page
+    for context in contexts:
+        for page in context.pages:
+            assert page.locator(".stException").count() == 0, page.locator(".stException").first.inner_text()
+        context.close()
+
+
+def focused(page) -> str:
+    """Tag and label of the element with the focus, also inside the viewer."""
+    return page.evaluate(
+        "() => { let e = document.activeElement; while (e?.shadowRoot?.activeElement) e = e.shadowRoot.activeElement;"
+        "return `${e?.tagName} ${e?.getAttribute('aria-label') ?? e?.innerText ?? ''}`; }"
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1920, 1080)])
+def test_films_cover_seven_tenths_of_the_window_in_presenter_view(open_as, width, height):
+    page = open_as(ERRORS, "Ana", width, height)
+    case = open_card(page)
+    before = area_share(page)
+    page.keyboard.press("p")
+    page.wait_for_function("() => document.body.dataset.presenter === 'true'")
+    page.wait_for_timeout(200)
+    for _ in range(3):
+        assert area_share(page) >= 0.7 > before
+        assert not page.locator("[data-testid=stSidebar]").is_visible()
+        # The verdict keys are seen and the films do not cover them.
+        keys = page.locator(".st-key-verdict_keys button").all()
+        assert len(keys) == 5
+        lowest = max(bottom for *_, bottom in page.evaluate(DRAWN))
+        assert all(lowest <= key.bounding_box()["y"] < height for key in keys)
+        page.keyboard.press("ArrowRight")
+        wait_for_another(page, case)
+        case = open_case(page)
+    page.keyboard.press("Escape")
+    page.wait_for_function("() => !document.body.dataset.presenter")
+    # The first Escape leaves the view, the second one the case.
+    assert open_case(page) == case and page.locator("[data-testid=stSidebar]").is_visible()
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".gallery a.card")
+
+
+def test_one_two_or_all_radiographs_by_key_and_borders_on_request(open_as):
+    page = open_as(f"{ERRORS}&views=3", "Ana")
+    if not page.locator(".gallery a.card").count():
+        pytest.skip("no study of these phantoms has three radiographs")
+    open_card(page)
+    films = page.locator(".viewer figure:not(.detail)")
+    assert films.count() == 3
+    page.keyboard.press("a")
+    assert films.count() == 1 and page.locator(".viewer button.count").inner_text() == "View 1 of 3"
+    page.keyboard.press(".")
+    assert page.locator(".viewer button.count").inner_text() == "View 2 of 3"
+    page.keyboard.press("a")
+    assert films.count() == 2
+    page.keyboard.press("a")
+    assert films.count() == 3
+    shares = f"() => [...{VIEWER}.querySelectorAll('.plane')].map(plane => parseFloat(plane.style.width))"
+    cropped = page.evaluate(shares)
+    page.keyboard.press("w")
+    assert page.evaluate(shares) == [100, 100, 100] and all(share >= 100 for share in cropped)
+
+
+def test_the_wheel_keeps_the_point_under_the_pointer(open_as):
+    page = open_as(ERRORS, "Ana")
+    open_card(page)
+    left, top, right, bottom = page.evaluate(DRAWN)[0]
+    x, y = left + 0.3 * (right - left), top + 0.6 * (bottom - top)
+    point = f"""([x, y]) => {{ const r = {VIEWER}.querySelector('.shown').getBoundingClientRect();
+        return [(x - r.left) / r.width, (y - r.top) / r.height]; }}"""
+    page.mouse.move(x, y)
+    before = page.evaluate(point, [x, y])
+    page.mouse.wheel(0, -400)
+    page.wait_for_function(f"() => Number({VIEWER}.querySelector('input.zoom').value) > 200")
+    assert page.evaluate(point, [x, y]) == pytest.approx(before, abs=0.005)
+
+
+def draw_box(page, film: int, corners) -> list[float]:
+    """Drag a box over shares of a drawn film; returns the box in shares of the whole film."""
+    left, top, right, bottom = page.evaluate(DRAWN)[film]
+    x = [left + share * (right - left) for share in corners[::2]]
+    y = [top + share * (bottom - top) for share in corners[1::2]]
+    page.mouse.move(x[0], y[0])
+    page.mouse.down()
+    page.mouse.move(x[1], y[1], steps=3)
+    page.mouse.up()
+    settle(page)
+    whole = f"""(film) => {{ const r = {VIEWER}.querySelectorAll('.plane')[film].getBoundingClientRect();
+        return [r.left, r.top, r.width, r.height]; }}"""
+    from_left, from_top, width, height = page.evaluate(whole, film)
+    return [
+        (x[0] - from_left) / width, (y[0] - from_top) / height, (x[1] - from_left) / width, (y[1] - from_top) / height,
+    ]  # fmt: skip
+
+
+def test_a_box_is_part_of_the_verdict_and_hidden_from_blind_readers(open_as, home):
+    ana = open_as(ERRORS, "Ana")
+    case = open_card(ana)
+    ana.keyboard.press("b")
+    expected = draw_box(ana, 0, (0.3, 0.3, 0.5, 0.6))
+    # A click is no box.
+    draw_box(ana, 0, (0.7, 0.7, 0.7, 0.7))
+    path = ana.url.split("/errors")[1]
+    ana.keyboard.press("1")
+    wait_for_another(ana, case)
+    entry = stored_verdicts(home, reviewer="Ana").iloc[0]
+    (box,) = read_boxes(entry["boxes"])
+    assert entry["study_id"] in path.replace("%2F", "/") and box.image_id.startswith(("MURA", entry["study_id"][:4]))
+    assert (box.x0, box.y0, box.x1, box.y1) == pytest.approx(expected, abs=0.01)
+
+    # The reader sees it again, and adjusts it by keys alone: moved, then made larger.
+    ana.keyboard.press("ArrowLeft")
+    wait_for_another(ana, open_case(ana))
+    assert open_case(ana) == case and ana.locator(".viewer .box-of.own").count() == 1
+    ana.keyboard.press("b")
+    assert "Your box" in focused(ana)
+    ana.keyboard.press("ArrowRight")
+    ana.keyboard.press("Shift+ArrowDown")
+    ana.keyboard.press("1")
+    wait_for_another(ana, case)
+    (adjusted,) = read_boxes(stored_verdicts(home, reviewer="Ana").iloc[0]["boxes"])
+    assert adjusted.x0 == pytest.approx(box.x0 + 0.01) and adjusted.y0 == box.y0
+    assert adjusted.y1 == pytest.approx(box.y1 + 0.01)
+    history = stored_verdicts(home, reviewer="Ana", history=True)
+    assert [read_boxes(text) for text in history["boxes"]] == [(box,), (adjusted,)]
+
+    ben = open_as(f"/errors{path}", "Ben")
+    ben.wait_for_selector(".viewer .films img")
+    assert ben.locator(".viewer .box-of.theirs").inner_text() == "Ana"
+    # Others' boxes are not Ben's to store.
+    ben.keyboard.press("1")
+    wait_for_another(ben, case)
+    assert not read_boxes(stored_verdicts(home, reviewer="Ben").iloc[0]["boxes"])
+    cleo = open_as(f"/errors?threshold=1.0&study={case}&blind=true", "Cleo")
+    cleo.wait_for_selector(".viewer .films img")
+    assert cleo.locator(".viewer .box-of").count() == 0 and "Ana" not in cleo.locator(".viewer").inner_text()
+
+
+def test_a_box_is_drawn_and_removed_by_keys_alone(open_as, home):
+    page = open_as(ERRORS, "Dora")
+    case = open_card(page, 1)
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    assert page.locator(".viewer .box-of.own").count() == 1
+    page.keyboard.press("Delete")
+    assert page.locator(".viewer .box-of").count() == 0
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    assert page.locator(".viewer button.box").get_attribute("aria-pressed") == "false" and open_case(page) == case
+    # A box that is drawn and not stored is still there after another case.
+    page.keyboard.press("ArrowRight")
+    wait_for_another(page, case)
+    other = open_case(page)
+    page.keyboard.press("ArrowLeft")
+    wait_for_another(page, other)
+    assert page.locator(".viewer .box-of.own").count() == 1
+    page.keyboard.press("1")
+    wait_for_another(page, case)
+    assert len(read_boxes(stored_verdicts(home, reviewer="Dora").iloc[0]["boxes"])) == 1
+
+
+def test_verdict_keys_are_in_the_first_screen_of_a_phone(open_as):
+    page = open_as(ERRORS, "Ana", 400, 800)
+    open_card(page)
+    for view in ("open case", "presenter view"):
+        keys = [key.bounding_box() for key in page.locator(".st-key-verdict_keys button").all()]
+        assert len(keys) == 5, view
+        assert all(key["y"] >= 0 and key["y"] + key["height"] <= 800 for key in keys), view
+        assert all(key["x"] >= 0 and key["x"] + key["width"] <= 400 and key["height"] >= 24 for key in keys), view
+        page.keyboard.press("p")
+        page.wait_for_timeout(200)
+
+
+def test_keys_typed_into_a_field_enter_no_verdict_and_a_name_is_changed_only_when_confirmed(open_as, home):
+    page = open_as(ERRORS)
+    field = page.locator(".st-key-reader_field input")
+    field.click()
+    page.keyboard.type("Eva2")
+    page.locator(".stMain h1").click()
+    settle(page)
+    # A name that is typed but not confirmed counts for nothing.
+    assert page.locator(".st-key-reader").count() == 0
+    field.fill("Eva")
+    field.press("Enter")
+    page.wait_for_selector(".st-key-reader")
+    case = open_card(page)
+    # No field is left that a key could be typed into.
+    page.keyboard.press("2")
+    wait_for_another(page, case)
+    assert stored_verdicts(home, reviewer="Eva")["verdict"].tolist() == ["label_wrong"]
+    case = open_case(page)
+    page.get_by_text("Subtype, view, confidence, note").click()
+    note = page.locator("[class*=st-key-note_] textarea")
+    note.click()
+    page.keyboard.type("12 b p u")
+    assert note.input_value() == "12 b p u" and open_case(page) == case
+    page.keyboard.press("Escape")
+    assert open_case(page) == case and not focused(page).startswith("TEXTAREA")
+    page.locator(".st-key-study input").click()
+    page.keyboard.type("1")
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(100)
+    assert not focused(page).startswith("INPUT")
+    settle(page)
+    assert len(stored_verdicts(home, reviewer="Eva", history=True)) == 1
+    page.locator(".st-key-reader button").first.click()
+    another = page.get_by_label("Another reader")
+    another.fill("Fay")
+    another.press("Enter")
+    settle(page)
+    assert page.locator(".st-key-reader").inner_text().startswith("Reader: Eva")
+    page.get_by_role("button", name="Read under this name").click()
+    page.wait_for_function("() => document.querySelector('.st-key-reader')?.innerText.startsWith('Reader: Fay')")
+
+
+def test_keys_under_load_enter_one_verdict_each_and_type_nothing(open_as, home, address, browser):
+    """Four other readers keep the server busy while one reads ten cases as fast as the keys go."""
+    others = [open_as(ERRORS, f"Busy {number}") for number in range(4)]
+    for other in others:
+        open_card(other)
+    page = open_as(ERRORS, "Gus")
+    case = open_card(page)
+    count = 8
+    for place in range(count):
+        for other in others:
+            other.keyboard.press("ArrowRight" if place % 2 == 0 else "ArrowLeft")
+        page.keyboard.press("12345"[place % 5])
+        page.wait_for_function(
+            f"before => {VIEWER}?.querySelector('.viewer').dataset.case !== before", arg=case, timeout=30_000
+        )
+        case = open_case(page)
+    page.wait_for_function("() => !document.body.dataset.waiting", timeout=30_000)
+    settle(page)
+    entries = stored_verdicts(home, reviewer="Gus", history=True)
+    assert entries["study_id"].nunique() == len(entries) == count
+    assert page.locator(".st-key-reader").inner_text().startswith("Reader: Gus")
+
+
+def test_every_action_has_a_label_and_a_visible_focus(open_as):
+    page = open_as(ERRORS, "Ana")
+    open_card(page)
+    named = "every(e => (e.getAttribute('aria-label') ?? e.innerText).trim())"
+    assert page.evaluate(f"() => [...{VIEWER}.querySelectorAll('button, input')].{named}")
+    page.locator(".viewer button.wide").focus()
+    page.keyboard.press("Tab")
+    outline = f"() => getComputedStyle({VIEWER}.activeElement).outlineWidth"
+    assert focused(page).startswith("BUTTON") and page.evaluate(outline) == "2px"
+    page.keyboard.press("?")
+    assert page.locator(".viewer .keys").is_visible()
+    page.keyboard.press("]")
+    page.keyboard.press("}")
+    assert page.locator(".viewer input.window").input_value() == "105"
+    assert page.locator(".viewer input.level").input_value() == "55"
+    page.keyboard.press("+")
+    before = page.evaluate(f"() => {VIEWER}.querySelector('.shown').style.transform")
+    page.keyboard.press("Shift+ArrowRight")
+    assert page.evaluate(f"() => {VIEWER}.querySelector('.shown').style.transform") != before
