@@ -1,16 +1,31 @@
-"""The demo: phantoms, indexed and scored by the shipped checkpoints, so that the first start needs no data."""
+"""The demo: phantoms, indexed, scored by the shipped checkpoints, audited and with a walkthrough and saliency maps.
 
+The first start needs no data, and no page of the demo is empty.
+"""
+
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
+from core.audit.audit import read_audit
 from core.data.index import Dataset, build_index, list_datasets, read_dataset, read_index, write_dataset
+from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint, list_checkpoints
 from core.paths import home
 from core.phantom import write_phantoms
 from core.scores.predictions import read_predictions, store_predictions
+from core.scores.source import source_of
+from core.scores.view import View
+from core.workflows.audit_job import enqueue_audit, find_audit_job
+from core.workflows.walkthroughs import Candidates, Draw, candidates_of, make_walkthrough
 
 # Most patients are in valid, since no network is trained on the demo and every bone should have enough studies.
 NAME, PATIENTS, SEED, VALID = "demo", 260, 2026, 0.7
+# The walkthrough of the demo: the most confident misses of the first model, with some correct studies among them.
+WALKTHROUGH, AUTHOR, CASES, CONTROLS = "First misses", "Overread", 8, 2
+# So many cases of each model have their saliency maps kept.
+MAPS = 4
 Tell = Callable[[float, str], None]  # (fraction done, activity)
 
 
@@ -22,30 +37,79 @@ def demo_ready() -> bool:
     return not any(_lacks_scores(checkpoint, dataset) for checkpoint in list_checkpoints()[0])
 
 
-def ensure_demo(tell: Tell = lambda fraction, what: None) -> Dataset:
-    """Make the missing parts of the demo. A complete demo returns at once."""
-    if demo_ready():
-        return read_dataset(NAME)
+def ensure_demo(tell: Tell = lambda fraction, what: None, wait: bool = True) -> Dataset:
+    """Make the missing parts of the demo. A complete demo returns at once.
+
+    The audit is a job of its own, which begins while the demo is being scored; the Audit page shows its progress.
+    wait: return only when it has ended.
+    """
+    dataset = read_dataset(NAME) if demo_ready() else _scored_demo(lambda fraction, what: tell(0.8 * fraction, what))
+    _begin_audit(dataset)
+    _fill_pages(dataset, lambda fraction, what: tell(0.8 + 0.15 * fraction, what))
+    while wait and (job := find_audit_job(dataset)) and job.active:
+        progress = job.progress or {"done": 0, "total": 1}
+        tell(0.95 + 0.05 * progress["done"] / max(progress["total"], 1), "auditing")
+        time.sleep(0.3)
+    tell(1.0, "ready")
+    return dataset
+
+
+def _begin_audit(dataset: Dataset) -> None:
+    """Queue the audit, unless it is stored, under way, or was stopped by somebody."""
+    if read_audit(dataset) is None and find_audit_job(dataset) is None:
+        with suppress(OverreadError):  # another process has just queued it
+            enqueue_audit(dataset)
+
+
+def _fill_pages(dataset: Dataset, tell: Tell) -> None:
+    """The walkthrough, and the maps of each model's first cases; their checks are made when a map is opened.
+
+    What cannot be made is left out, and its page says why.
+    """
+    from core.workflows.trust import keep_maps
+
+    views = [View(source_of(checkpoint, dataset), "valid") for checkpoint in list_checkpoints()[0]]
+    for number, view in enumerate(views):
+        with suppress(OverreadError):
+            candidates = candidates_of(view, "missed")
+            if not number:
+                _make_walkthrough(view, candidates)
+            part = _part(tell, number / len(views), (number + 1) / len(views), "making saliency maps")
+            keep_maps(view, list(candidates.listed[:MAPS]), part, checks=False)
+
+
+def _make_walkthrough(view: View, candidates: Candidates) -> None:
+    """The walkthrough of the demo, where the data set has none."""
+    from core.review.database import open_store
+    from core.review.walkthroughs import list_walkthroughs
+
+    store = open_store()
+    if list_walkthroughs(store, view.source.data).empty:
+        make_walkthrough(store, view, WALKTHROUGH, AUTHOR, candidates, Draw(CASES, CONTROLS))
+
+
+def _scored_demo(tell: Tell) -> Dataset:
+    """The demo set with the scores of every whole checkpoint."""
     # Loading torch and drawing phantoms (in other processes) each take seconds, so they run at the same time.
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(_load_torch)
-        drawing = _part(tell, 0.0, 0.55, "drawing phantoms")
+        drawing = _part(tell, 0.0, 0.7, "drawing phantoms")
         report = write_phantoms(home() / "phantoms" / NAME, PATIENTS, SEED, drawing, valid_fraction=VALID)
         if NAME in {dataset.name for dataset in list_datasets()}:
             dataset = read_dataset(NAME)
         else:
             dataset = write_dataset(
-                NAME, build_index(report.folder, progress=_part(tell, 0.55, 0.6, "indexing phantoms"))
+                NAME, build_index(report.folder, progress=_part(tell, 0.7, 0.75, "indexing phantoms"))
             )
+        _begin_audit(dataset)
         loading.result()
     from core.scores.predict import predict
 
     checkpoints = [checkpoint for checkpoint in list_checkpoints()[0] if _lacks_scores(checkpoint, dataset)]
     for number, checkpoint in enumerate(checkpoints):
-        low = 0.6 + 0.4 * number / len(checkpoints)
-        part = _part(tell, low, low + 0.4 / len(checkpoints), f"scoring with {checkpoint.name}")
+        low = 0.75 + 0.25 * number / len(checkpoints)
+        part = _part(tell, low, low + 0.25 / len(checkpoints), f"scoring with {checkpoint.name}")
         store_predictions(predict(checkpoint, dataset, progress=part), checkpoint, dataset)
-    tell(1.0, "ready")
     return dataset
 
 

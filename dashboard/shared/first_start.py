@@ -22,5 +22,5 @@ def make_demo() -> None:
     from core.demo import ensure_demo
 
     with _MAKING:
-        ensure_demo(advance)
+        ensure_demo(advance, wait=False)
     st.rerun()

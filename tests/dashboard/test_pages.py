@@ -190,7 +190,7 @@ def test_without_a_data_set_the_demo_is_made_first(built, tmp_path, monkeypatch)
     enter(House(tmp_path / "home", built.checkpoints), monkeypatch)
     made = []
 
-    def ensure_demo(advance):
+    def ensure_demo(advance, wait):
         advance(0.5, "drawing phantoms")
         made.append(shutil.copytree(built.home / "datasets", tmp_path / "home" / "datasets"))
 
