@@ -7,6 +7,7 @@ import pandas as pd
 from core.plural import count_text
 from core.review.database import Store
 from core.review.reading_state import (
+    ALONE,
     TOGETHER,
     ReadingState,
     answers,
@@ -62,6 +63,13 @@ class Status:
         if not any(lead in readers for readers in self.answered.values()) and len(expected) > 1:
             expected.pop(lead, None)
         return done, expected
+
+    def first_unanswered(self) -> int:
+        """The first place that this reader has not answered in the round alone; 1 in any other case."""
+        key = reviewer_key(self.reader) if self.reader else ""
+        places = enumerate(self.walkthrough.cases, 1)
+        still = (place for place, case in places if key not in self.answered.get((ALONE, case.study_id), {}))
+        return 1 if self.together or not key else next(still, 1)
 
     def all_answered(self, study: str) -> bool:
         """Whether everyone who is expected to has answered a study in this round."""

@@ -34,7 +34,10 @@ def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
         place = _choose_place(status, follows)
         _draw_steps(walkthrough, status, place, follows)
         study = walkthrough.cases[place - 1].study_id
-        hidden = status.state.hides(walkthrough, study) or _chooses_blind(walkthrough)
+        hidden = status.state.hides(walkthrough, study)
+        if _is_own_choice(walkthrough):
+            draw_blind_switch()
+            hidden = hidden or is_blind()
         _draw_lead_controls(walkthrough, status, study, hidden)
     state["walk_seen"] = status.state.sequence
     revealed = not hidden and (status.state.finished or study in status.state.revealed)
@@ -49,11 +52,10 @@ def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
         saliency_overlay.ask_for(study)
     if error := state.pop("walk_error", None):
         st.error(error)
-    stay = status.moves_all or follows
-    _draw_case_at(opened, opened.session(reader, hidden), place, stay, status.state.round)
+    _draw_case_at(opened, opened.session(reader, hidden), place, status, follows)
 
 
-def _draw_case_at(opened: Opened, session: ReadingSession, place: int, stay: bool, round_: str) -> None:
+def _draw_case_at(opened: Opened, session: ReadingSession, place: int, status: Status, follows: bool) -> None:
     walkthrough, case = opened.walkthrough, opened.walkthrough.cases[place - 1]
     # A note may name what is to be found.
     if case.note and not session.blind:
@@ -70,18 +72,17 @@ def _draw_case_at(opened: Opened, session: ReadingSession, place: int, stay: boo
         case.study_id,
         [listed.study_id for listed in walkthrough.cases],
         lambda name: _open_case(walkthrough, name),
-        stay=stay,
+        stay=status.moves_all or follows,
+        steps=not follows,
+        hides=lambda study: status.state.hides(walkthrough, study) or (_is_own_choice(walkthrough) and is_blind()),
         walkthrough_id=walkthrough.id,
-        round=round_,
+        round=status.state.round,
     )
 
 
-def _chooses_blind(walkthrough: Walkthrough) -> bool:
-    """Whether this reader reads blind by an own choice, which only walkthroughs of early releases leave to them."""
-    if "reading" in walkthrough.record:
-        return False
-    draw_blind_switch()
-    return is_blind()
+def _is_own_choice(walkthrough: Walkthrough) -> bool:
+    """Whether each reader chooses to read blind: walkthroughs of early releases leave it to them."""
+    return "reading" not in walkthrough.record
 
 
 def _draw_follow(status: Status) -> bool:
@@ -201,7 +202,7 @@ def _choose_place(status: Status, follows: bool) -> int:
     cases = Number(1, len(walkthrough.cases), whole=True)
     key = address.key("place", cases)
     if asked is None:
-        asked = address.value(key, cases) or 1
+        asked = address.value(key, cases) or status.first_unanswered()
     state["place"] = min(max(int(asked), 1), len(walkthrough.cases))
     state["walk_lead_present"] = status.lead_present
     return state["place"]

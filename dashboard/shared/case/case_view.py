@@ -47,11 +47,14 @@ def draw_case(
     listed: list[str],
     open_case: Callable[[str], None],
     stay: bool = False,
+    steps: bool = True,
+    hides: Callable[[str], bool] | None = None,
     **entry_fields,
 ) -> None:
     """Draw one case. After a verdict `open_case` gets the name of the next one in `listed`, unless `stay`.
 
-    entry_fields: more fields of `VerdictCase` (kind, walkthrough_id, round).
+    steps: whether the right arrow key opens the next one. hides: whether another study is read blind; by default as
+    this one. entry_fields: more fields of `VerdictCase` (kind, walkthrough_id, round).
     """
     view, blind = session.view, session.blind
     name_of = neutral_name if blind else str
@@ -89,7 +92,9 @@ def draw_case(
     if session.has_maps:
         similar_studies.draw_similar_studies(view.source, study)
     if after:
-        _load_ahead(session, after, study, ["ArrowRight", *keys])
+        # The next films are in the browser before their case is opened, so nothing of a hidden one may be with them.
+        ahead = replace(session, blind=hides(after)) if hides else session
+        _load_ahead(ahead, after, study, [*["ArrowRight"] * steps, *keys])
 
 
 def _draw_films(session: ReadingSession, study: str, files: pd.DataFrame, where: str) -> dict[str, str]:
