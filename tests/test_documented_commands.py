@@ -14,7 +14,7 @@ from tests.conftest import REPOSITORY
 
 PAGES = [
     file.relative_to(REPOSITORY).as_posix()
-    for pattern in ("*.md", "docs/*.md", "checkpoints/README.md")
+    for pattern in ("*.md", "docs/*.md", "docs/how-to/*.md", "checkpoints/README.md")
     for file in sorted(REPOSITORY.glob(pattern))
 ]
 PROGRAM = typer.main.get_command(app)

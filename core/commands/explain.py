@@ -31,6 +31,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Map which parts of one radiograph change the logit, and check whether each map can be trusted."""
+    from core.data.attribution import attribution_line
     from core.errors import OverreadError
     from core.explain.export import write_npz
     from core.explain.map_record import MapRecord
@@ -57,7 +58,7 @@ def explain(
         task = maps.radiograph_task(source, (str(image), known.sha1), name, settings)
         records += maps.make_records(source, task, device).values()
     if out:
-        write_npz(out, pixels, records, finding)
+        write_npz(out, pixels, records, finding, attribution_line(source.data))
     lines = [f"{record.key.method}: {_line(record.to_dict(finding))}" for record in records]
     facts = {"image": str(image), "checkpoint": described.reference, "data": source.data}
     results = {**facts, "maps": [record.to_dict(finding) for record in records]}

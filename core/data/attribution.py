@@ -1,6 +1,8 @@
 """Whose work a data set is: title, authors, licence and link, stored beside its index and shown wherever the set is."""
 
 import json
+import struct
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +30,24 @@ class Attribution:
         """The first author, with 'et al.' for more than two."""
         names = self.authors.split("; ")
         return f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
+
+
+def attribution_line(name: str) -> str:
+    """The line to name with a data set's radiographs; '' where none is stored."""
+    found = read_attribution(name)
+    return found.line() if found else ""
+
+
+def with_attribution(png: bytes, name: str) -> bytes:
+    """A PNG that contains radiographs of a data set, with its attribution as a text; the same bytes without one."""
+    line = attribution_line(name)
+    if not line:
+        return png
+    # iTXt: a keyword, no compression, no language, no translation, and UTF-8.
+    body = b"iTXt" + b"Source\0\0\0\0\0" + line.encode()
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    end = png.rindex(b"\0\0\0\0IEND")
+    return png[:end] + chunk + png[end:]
 
 
 def attribution_file(name: str) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.data.attribution import Attribution
 from core.data.cells import read_labels, text_of
 from core.data.notes import Note
 from core.data.tables import read_table
@@ -21,6 +22,16 @@ FOLDERS = {"Fractured": 1, "Non_fractured": 0}
 BONES = ("hand", "leg", "hip", "shoulder")
 VIEWS = ("frontal", "lateral", "oblique")
 KEPT = ("hardware", "multiscan", "fracture_count", *VIEWS)
+ATTRIBUTION = Attribution(
+    "FracAtlas",
+    "Iftekharul Abedeen; Md. Ashiqur Rahman; Fatema Zohra Prottyasha; Tasnim Ahmed; Tareque Mohmud Chowdhury; "
+    "Swakkhar Shatabda",
+    "CC BY 4.0",
+    "https://creativecommons.org/licenses/by/4.0/",
+    "https://doi.org/10.6084/m9.figshare.22363012",
+    "Abedeen I. et al. FracAtlas: A Dataset for Fracture Classification, Localization and Segmentation of "
+    "Musculoskeletal Radiographs. Sci Data 10, 521 (2023).",
+)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from core.data import fracatlas
 from core.data.archives import is_zip, unpack
+from core.data.attribution import read_attribution, write_attribution
 from core.data.datasets import Dataset, study_label_counts
 from core.data.earlier_index import (
     EarlierIndex,
@@ -113,6 +114,9 @@ def commit(prepared: Prepared) -> Dataset:
     """Write the data set, whole or not at all, and remove what was kept for adding it."""
     refuse_taken(prepared.request)
     name = prepared.request.name
+    if prepared.layout.kind == "fracatlas" and read_attribution(name) is None:
+        # Before the index, so that the set is never shown without it.
+        write_attribution(name, fracatlas.ATTRIBUTION)
     dataset = write_dataset(name, prepared.indexed)
     shutil.rmtree(adding_folder(name), ignore_errors=True)
     packed_upload(name).unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core import jobs
+from core.data import fracatlas
 from core.data.archives import is_zip
 from core.data.attribution import Attribution, write_attribution
 from core.data.download import Patience, RemoteFile, download, file_md5, read_json
@@ -43,16 +44,7 @@ FRACATLAS = PublicSet(
     "fracatlas",
     "https://api.figshare.com/v2/articles/22363012",
     338_000_000,
-    Attribution(
-        "FracAtlas",
-        "Iftekharul Abedeen; Md. Ashiqur Rahman; Fatema Zohra Prottyasha; Tasnim Ahmed; Tareque Mohmud Chowdhury; "
-        "Swakkhar Shatabda",
-        "CC BY 4.0",
-        "https://creativecommons.org/licenses/by/4.0/",
-        "https://doi.org/10.6084/m9.figshare.22363012",
-        "Abedeen I. et al. FracAtlas: A Dataset for Fracture Classification, Localization and Segmentation of "
-        "Musculoskeletal Radiographs. Sci Data 10, 521 (2023).",
-    ),
+    fracatlas.ATTRIBUTION,
 )
 SETS = {FRACATLAS.name: FRACATLAS}
 MURA_STEPS = (

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from core.data.attribution import read_attribution
 from core.data.index import Dataset
 from core.data.label_levels import RULE_WORDS
 from core.data.pixels import UnreadableImage
@@ -42,10 +43,20 @@ def draw_page() -> None:
 
 def draw_about(dataset: Dataset) -> None:
     """Draw what indexing found: files left out, joined tables, what the labels are about, published counts."""
+    draw_attribution(dataset)
     draw_problems(dataset)
     draw_folded_join_report(dataset.joins(), dataset.notes())
     draw_label_level(dataset)
     draw_published(tables.published(dataset))
+
+
+def draw_attribution(dataset: Dataset) -> None:
+    """Draw whose work the radiographs are, with all authors, where that is stored."""
+    known = read_attribution(dataset.name)
+    if known:
+        widgets.note(f"{known.title} by {known.authors}. {known.licence}, {known.licence_link}. {known.link}")
+        if known.citation:
+            widgets.note(f"Cite: {known.citation}")
 
 
 def folder_of(dataset: Dataset) -> str:

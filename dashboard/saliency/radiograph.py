@@ -9,13 +9,14 @@ import pandas as pd
 import streamlit as st
 from scipy.special import expit
 
+from core.data.attribution import attribution_line, with_attribution
 from core.explain.map_record import MapRecord, MapTask
 from core.explain.map_values import MapSettings
 from core.explain.overlay import sheet_png
 from core.scores.view import View
 from core.workflows.trust import radiograph_task
 from dashboard.saliency import check_results, controls, figures
-from dashboard.shared import loaders, maps, theme, trust_marks, widgets
+from dashboard.shared import loaders, maps, selection, theme, trust_marks, widgets
 from dashboard.shared.case.similar_studies import draw_similar_studies
 
 
@@ -110,15 +111,18 @@ def draw_downloads(sheet: Sheet, pixels: np.ndarray) -> None:
         return
     from core.explain.export import npz_bytes
 
-    name = Path(sheet.row["image_id"]).stem
+    name, data = Path(sheet.row["image_id"]).stem, selection.current().source.data
     with st.container(horizontal=True):
         st.download_button(
             "Download PNG",
-            lambda: sheet_png(
-                sheet.shown,
-                [record for record in records if not trust_marks.is_plain(record, look.show_all)],
-                (look.polarity, look.palette, look.least),
-                look.opacity,
+            lambda: with_attribution(
+                sheet_png(
+                    sheet.shown,
+                    [record for record in records if not trust_marks.is_plain(record, look.show_all)],
+                    (look.polarity, look.palette, look.least),
+                    look.opacity,
+                ),
+                data,
             ),
             f"{name}-saliency.png",
             "image/png",
@@ -127,7 +131,7 @@ def draw_downloads(sheet: Sheet, pixels: np.ndarray) -> None:
         )
         st.download_button(
             "Download NPZ",
-            lambda: npz_bytes(pixels, records, sheet.finding),
+            lambda: npz_bytes(pixels, records, sheet.finding, attribution_line(data)),
             f"{name}-saliency.npz",
             "application/octet-stream",
             icon=":material/data_array:",

@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from core.data.attribution import read_attribution
 from core.data.index import Dataset
 from core.data.spreadsheet import guarded_table
 from core.errors import OverreadError
@@ -30,7 +31,18 @@ def heading(title: str, dataset: Dataset | None, *facts: str) -> None:
     st.title(title, anchor=False)
     words = [f'<span class="phantom">{PHANTOM}</span>'] if dataset and dataset.phantom else []
     words += [escape(fact) for fact in facts if fact]
-    st.html(f'<p class="line">{" &middot; ".join(words)}</p>')
+    words += [attribution_html(dataset)] if dataset else []
+    st.html(f'<p class="line">{" &middot; ".join(filter(None, words))}</p>')
+
+
+def attribution_html(dataset: Dataset) -> str:
+    """Whose work a data set is, as a link to its record; '' where none is stored."""
+    known = read_attribution(dataset.name)
+    if known is None:
+        return ""
+    line = escape(f"{known.title}, {known.short_authors()}, {known.licence}")
+    link = known.link if known.link.startswith("https://") else ""
+    return f'<a href="{escape(link)}" target="_blank" rel="noopener">{line}</a>' if link else line
 
 
 def estimate_text(estimate: Estimate, kind: str = "percent") -> tuple[str, str]:

@@ -155,6 +155,7 @@ def test_the_real_set_is_indexed_as_published(workspace, shared, tmp_path):
     listed = pd.read_csv(source / "labels.csv").set_index("path")
     frame = read_index("frac").set_index("path")
     both = frame.join(listed, rsuffix="_listed", how="inner")
+    assert read_attribution("frac").licence == "CC BY 4.0"
     assert facts["radiographs"] == 80 and len(both) > 70
     assert (both["label"] == both["label_listed"]).all() and (both["bone"] == both["body_part"]).all()
     assert json.dumps(facts["notes"]).count("fracatlas-no-file") == 1
