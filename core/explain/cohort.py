@@ -16,7 +16,7 @@ from core.explain.make_maps import make_records
 from core.explain.map_record import MapRecord, MapTask
 from core.explain.methods import METHODS
 from core.explain.regions import find_regions
-from core.explain.trust_report import network_knows
+from core.explain.trust_report import HOLDS_UP, network_knows
 from core.models.checkpoint import Checkpoint
 from core.paths import home
 from core.scores.classifier import Classifier
@@ -157,13 +157,16 @@ def trust_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a method: n, refused, judged, better (than an edge detector, of `judged`), medians, verdict and why.
 
     `advantage`: the median of the map's figure minus the edge detector's. `hits`: how many of the `pointed` maps point
-    at the known finding; `chance` is the share that would by luck. The verdict is 'do not use' where at most half of
-    the maps beat the edge detector, where shuffled weights give similar maps, or where every radiograph was refused.
+    at the known finding; `chance` is the share that would by luck. `held`, `held_hits`: the same of the maps that hold
+    up, which shows whether the verdict on a map says anything about where it points. The verdict is 'do not use' where
+    at most half of the maps beat the edge detector, where shuffled weights give similar maps, or where every radiograph
+    was refused.
     """
     table = []
     for name, group in rows.groupby("method", sort=False):
         judged, pointed = group[group["better_than_edges"].notna()], group[group["pointing"].notna()]
         better = int(judged["better_than_edges"].astype(bool).sum())
+        held = pointed[pointed["verdict"] == HOLDS_UP]
         reason = _reason_against(group, judged, better)
         table.append(
             {
@@ -179,6 +182,8 @@ def trust_table(rows: pd.DataFrame) -> pd.DataFrame:
                 "pointed": len(pointed),
                 "hits": int(pointed["pointing"].astype(float).sum()),
                 "chance": pointed["chance"].astype(float).mean(),
+                "held": len(held),
+                "held_hits": int(held["pointing"].astype(float).sum()),
                 "seconds": group["seconds"].median(),
                 "verdict": "do not use" if reason else "usable",
                 "why": reason,

@@ -12,7 +12,7 @@ from core.scores.view import View
 from core.workflows.walkthroughs import sort_for_reading
 from dashboard.overview.loader import set_facts
 from dashboard.overview.models import model_row_html
-from dashboard.shared import clicks, loaders, selection, widgets
+from dashboard.shared import clicks, loaders, maps, selection, widgets
 from dashboard.shared.case import cards, open_study
 from dashboard.shared.selection import bone_name
 
@@ -21,6 +21,7 @@ ARROW = ":material/arrow_forward:"
 
 def draw_page() -> None:
     view = selection.current()
+    maps.load_ahead(view.source)
     widgets.heading(
         "Overview", view.dataset, view.source.data, "Research use only: not a medical device, not for diagnosis."
     )

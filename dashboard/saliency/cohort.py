@@ -44,7 +44,8 @@ def draw_methods(view: View) -> None:
             "Better than edges: share of the checked maps whose strongest squares move the score sooner than those of "
             "an edge detector. Likeness: median rank correlation with the maps of shuffled weights; near 1, the method "
             "shows the same for any network. On the finding: the strongest place is within reach of the known "
-            "abnormality; a random place would be in the share given as chance."
+            "abnormality; a random place would be in the share given as chance. The next column has the same share of "
+            "the maps that hold up."
         )
     draw_check_job(view)
 
@@ -71,6 +72,7 @@ def shown_table(table: pd.DataFrame) -> pd.DataFrame:
                 f"{share(k, n)}; chance {100 * c:.0f}%" if n else "-"
                 for k, n, c in zip(table["hits"], table["pointed"], table["chance"])
             ],
+            "Of maps that hold up": [share(k, n) if n else "-" for k, n in zip(table["held_hits"], table["held"])],
             "Seconds": [_two_decimals(value) for value in table["seconds"]],
         }
     )

@@ -21,16 +21,22 @@ def is_plain(record: MapRecord, show_all: bool) -> bool:
     return record.verdict == DO_NOT_TRUST and not show_all
 
 
-def verdict_words(record: MapRecord) -> str:
-    """The verdict as a sentence without a full stop."""
-    return _MARKS[record.verdict][2]
+NOT_CHECKED = "Not checked: do not trust this map"
+
+
+def verdict_mark(record: MapRecord, is_waiting: bool = True) -> dict[str, str]:
+    """The verdict for the film viewer, {kind, words}. is_waiting: whether its checks are being made."""
+    kind, sign, words = _MARKS[record.verdict]
+    if record.verdict == UNCHECKED and not is_waiting:
+        words = NOT_CHECKED
+    return {"kind": kind, "words": f"{sign} {words}".strip()}
 
 
 def verdict_html(record: MapRecord, is_waiting: bool = True) -> str:
     """The band below a map. is_waiting: whether its checks are being made."""
     kind, sign, words = _MARKS[record.verdict]
     if record.verdict == UNCHECKED and not is_waiting:
-        words = "Not checked: do not trust this map"
+        words = NOT_CHECKED
     return f'<p class="verdict {kind}"><span aria-hidden="true">{sign}</span> {words}</p>'
 
 

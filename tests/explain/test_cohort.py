@@ -110,10 +110,11 @@ def test_the_sample_is_deterministic_and_covers_both_labels_and_every_bone():
 
 def test_the_table_equals_counts_by_hand():
     base = {"refused": None, "randomisation": 0.1, "stability": 0.9, "outside": 0.2, "seconds": 1.0}
-    base |= {"model": 0.8, "model_low": 0.7}
+    base |= {"model": 0.8, "model_low": 0.7, "verdict": "do not trust"}
     frame = pd.DataFrame(
         [
-            {**base, "method": "a", "better_than_edges": True, "edges": 0.5, "pointing": 1.0, "chance": 0.1},
+            {**base, "method": "a", "better_than_edges": True, "edges": 0.5, "pointing": 1.0, "chance": 0.1}
+            | {"verdict": "holds up"},
             {**base, "method": "a", "better_than_edges": True, "edges": 0.3, "pointing": 0.0, "chance": 0.3},
             {**base, "method": "a", "better_than_edges": None, "edges": None, "pointing": None, "chance": None},
             {**base, "method": "b", "better_than_edges": False, "edges": -0.2, "pointing": None, "chance": None},
@@ -123,6 +124,7 @@ def test_the_table_equals_counts_by_hand():
     )
     table = trust_table(frame).set_index("method")
     assert table.loc["a", ["n", "judged", "better", "pointed", "hits"]].tolist() == [3, 2, 2, 2, 1]
+    assert table.loc["a", ["held", "held_hits"]].tolist() == [1, 1] and table.loc["b", "held"] == 0
     assert table.loc["a", "chance"] == pytest.approx(0.2) and table.loc["a", "advantage"] == pytest.approx(0.4)
     assert table["verdict"].to_dict() == {"a": "usable", "b": "do not use", "c": "do not use"}
     assert "shuffled weights" in table.loc["c", "why"] and "0 of 1" in table.loc["b", "why"]
@@ -132,7 +134,7 @@ def test_the_table_equals_counts_by_hand():
 def test_no_method_is_usable_on_a_network_without_a_sufficient_auroc(value, low):
     """Occlusion finds what moves the score of random weights too, so beating the edges does not make it usable."""
     row = {"method": "occlusion", "refused": None, "better_than_edges": True, "edges": 0.5, "randomisation": 0.1}
-    row |= {name: None for name in ("stability", "outside", "pointing", "chance", "seconds")}
+    row |= {name: None for name in ("stability", "outside", "pointing", "chance", "seconds", "verdict")}
     table = trust_table(pd.DataFrame([{**row, "model": value, "model_low": low}] * 3))
     assert table.loc[0, "verdict"] == "do not use" and "network" in table.loc[0, "why"]
     known = trust_table(pd.DataFrame([{**row, "model": 0.8, "model_low": 0.7}] * 3))

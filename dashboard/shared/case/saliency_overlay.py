@@ -50,7 +50,7 @@ def draw_saliency_button(study: str, source: Source) -> None:
 
 
 def overlay_maps(films: list[dict], source: Source, files: pd.DataFrame) -> tuple[list[dict], MapTask | None, str]:
-    """The films with `over`, a transparent picture of the map in the film's shape, and the verdict in their notes.
+    """The films with `over`, a transparent picture of the map in the film's shape, and `verdict`, how far to trust it.
 
     files: the radiographs in the order of the films. A film stays plain where its map does not hold up, unless the
     reader wants it all the same. Returns the task, and the reason where no map can be made.
@@ -69,8 +69,9 @@ def overlay_maps(films: list[dict], source: Source, files: pd.DataFrame) -> tupl
     drawn = []
     for film, row in zip(films, files.itertuples()):
         record = made[row.sha1]
-        words = "Not checked: do not trust this map" if found.error else trust_marks.verdict_words(record)
-        film = {**film, "note": " ".join(part for part in (film["note"], f"{words}.") if part)}
+        why = f"Map: {record.why}." if record.why else ""
+        note = " ".join(part for part in (film["note"], why) if part)
+        film = {**film, "note": note, "verdict": trust_marks.verdict_mark(record, not found.error)}
         if not trust_marks.is_plain(record, _wants_all(task)):
             picture = overlay_png(record, "either way", top=top, fit=_to_film(row, source.model.input_spec.fit))
             film["over"] = loaders.overlay_uri(picture)

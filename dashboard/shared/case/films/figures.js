@@ -27,6 +27,8 @@ function frameOf(film, place, image) {
   plane.append(make('div', undefined, 'layer'));
   shown.append(plane);
   frame.append(shown);
+  // On the film, since the caption may be below the first screen.
+  if (film.verdict) frame.append(make('p', film.verdict.words, `verdict ${film.verdict.kind}`));
   return frame;
 }
 

@@ -190,7 +190,7 @@ export default function ({ parentElement, data, setStateValue }) {
 
   const draw = (shown) => {
     const { case: name, films } = shown;
-    const drawn = JSON.stringify(films.map((film) => [film.src.length, film.over?.length, film.title, film.score, film.threshold, film.details, film.note]));
+    const drawn = JSON.stringify(films.map((film) => [film.src.length, film.over?.length, film.title, film.score, film.threshold, film.details, film.note, film.verdict?.words]));
     const another = look.case !== name;
     if (another || look.drawn !== drawn) {
       Object.assign(look, { films, figures: films.map(figure), case: name, drawn });
