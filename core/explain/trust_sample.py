@@ -1,6 +1,7 @@
 """Checks of maps on a sample of a data set."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 
@@ -44,7 +45,7 @@ def check_sample(
     spec, findings = checkpoint.input_spec, AbnormalityMasks.of(dataset)
     cohort = Cohort(
         rows.assign(sha1=rows["image_id"].map(index["sha1"])),
-        lambda row, method: map_task(checkpoint, [(f"{dataset.root}/{row['path']}", row["sha1"])], method),
+        lambda row, method: map_task(checkpoint, [(str(Path(dataset.root) / row["path"]), row["sha1"])], method),
         lambda row: findings.mask(row["image_id"], spec),
     )
     classifier = load_classifier(checkpoint, device)

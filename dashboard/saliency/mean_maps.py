@@ -99,7 +99,9 @@ def verdicts_text(records: list[MapRecord]) -> str:
 def make_maps(source: Source, rows: pd.DataFrame, method: str, title: str) -> OutcomeMaps:
     """The maps of radiographs that can be decoded and that the method does not refuse. Kept records have verdicts."""
     spec, index = source.model.input_spec, loaders.index(source.dataset).set_index("image_id")["sha1"]
-    files = [(f"{source.dataset.root}/{path}", index[image]) for path, image in zip(rows["path"], rows["image_id"])]
+    files = [
+        (str(Path(source.dataset.root) / path), index[image]) for path, image in zip(rows["path"], rows["image_id"])
+    ]
     pixels, readable = [], []
     for place, (path, _) in enumerate(files):
         try:

@@ -45,7 +45,7 @@ def draw_radiograph(view: View, radiographs: pd.DataFrame) -> None:
     dataset, source = view.dataset, view.source
     spec = source.model.input_spec
     row = controls.choose_image(view, radiographs)
-    sha1, path = loaders.file_hash(dataset, row["image_id"]), f"{dataset.root}/{row['path']}"
+    sha1, path = loaders.file_hash(dataset, row["image_id"]), str(Path(dataset.root) / row["path"])
     methods = controls.choose_methods()
     stage = st.container(key="stage")
     with stage.container(key="look"):

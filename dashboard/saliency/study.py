@@ -47,7 +47,7 @@ def draw_study(view: View, radiographs: pd.DataFrame) -> None:
     )
     look, spec, findings = controls.choose_look(), source.model.input_spec, maps.known_findings(dataset)
     shown = [
-        spec.pixels(f"{dataset.root}/{row.path}")
+        spec.pixels(Path(dataset.root) / row.path)
         if look.network_pixels
         else maps.large_pixels(dataset.root, row.path, row.sha1, spec.fit, spec.size)
         for row in rows.itertuples()

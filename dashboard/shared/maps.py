@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -104,7 +105,7 @@ def large_pixels(root: str, path: str, sha1: str, fit: str, size: int) -> np.nda
     """The radiograph fitted as for the network, with at least SHOWN_SIDE pixels a side."""
     from core.data.pixels import read_grey, to_square
 
-    return to_square(read_grey(f"{root}/{path}"), max(size, SHOWN_SIDE), fit)
+    return to_square(read_grey(Path(root) / path), max(size, SHOWN_SIDE), fit)
 
 
 @cached_data(max_entries=16)
