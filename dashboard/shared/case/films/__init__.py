@@ -17,9 +17,10 @@ def draw_films(films: list[dict], case: str, key: str = KEY, **more) -> None:
     """Draw films, each {src, alt, title, score, threshold, highest, note, details, width, height, box}.
 
     score None hides the score. box: the part inside the film's borders. `over` adds a picture over the film that moves
-    with it; `verdict`, {kind, words}, says on the film how far to trust it. case: the neutral name of the study. A new case starts without zoom and keeps window and inversion. The
-    verdict keys have the same name in their class; a press counts only if both names are equal. more: `own` and
-    `theirs`, boxes {film, box} of the reader and {film, box, name} of others, and `place`, the place in the list.
+    with it; `verdict`, {kind, words}, says on the film how far to trust it. case: the neutral name of the study. A new
+    case starts without zoom and keeps window and inversion. The verdict keys have the same name in their class; a press
+    counts only if both names are equal. more: `own` and `theirs`, boxes {film, box} of the reader and {film, box, name}
+    of others, and `place`, the place in the list.
     """
     mount = st.components.v2.component(
         "overread.films", html=_read("films.html"), css=_read("films.css"), js="".join(_read(name) for name in _SCRIPTS)
