@@ -14,7 +14,7 @@ def main() -> None:
     import streamlit as st
 
     from dashboard.page_list import PAGES, page_named
-    from dashboard.shared import address, first_start, loaders, login, selection, visitor, widgets
+    from dashboard.shared import address, exposure, first_start, loaders, login, pending, selection, visitor, widgets
 
     st.set_page_config(page_title="Overread", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")
@@ -46,6 +46,7 @@ def main() -> None:
     if page.url_path == PAGES[0].name:
         page.run()
     address.check_path([record.name for record in PAGES])
+    pending.reapply()
     with widgets.guarded():
         wanted = page_named(page.title)
         if wanted.needs_data and not loaders.choosable():
@@ -53,6 +54,8 @@ def main() -> None:
         with loaders.one_look():
             view = selection.draw(page) if loaders.choosable() else None
             address.draw_notes()
+            if page is top:
+                exposure.draw_warning()
             if view and (why := selection.unavailable(wanted, view)):
                 widgets.heading(page.title, None)
                 widgets.empty("Not for these scores", why)
@@ -64,3 +67,14 @@ def main() -> None:
 # Making phantoms starts processes that import this file under another name; they must not run the app.
 if __name__ == "__main__":
     main()
+elif __name__ == "Home":
+    # `streamlit run` imports this file under its own name to serve it, and runs it as a script for each page.
+    import streamlit as st
+
+    sys.path.insert(0, str(HERE.parent))
+    from dashboard.policy import MIDDLEWARE
+    from dashboard.shared import exposure
+
+    if warning := exposure.warning():
+        print(f"Warning: {warning}", file=sys.stderr, flush=True)
+    app = st.App(HERE / "Home.py", middleware=MIDDLEWARE)

@@ -42,12 +42,12 @@ def choose_name() -> str:
     if state.get("adding") not in options:
         state["adding"] = None
     return (
-        st.selectbox(
+        address.bound(
+            st.selectbox,
             "Being added, or just added",
             options,
             index=None,
             key=key,
-            bind="query-params",
             placeholder="Choose one to continue",
             width=360,
         )

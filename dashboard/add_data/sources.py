@@ -23,7 +23,7 @@ WHAT = (
 def draw_sources() -> None:
     """Draw the choice of a source, and the button that looks at it."""
     key = address.key("origin", Choice((UPLOAD, SERVER)))
-    origin = st.segmented_control("From", [UPLOAD, SERVER], default=UPLOAD, required=True, key=key, bind="query-params")
+    origin = address.bound(st.segmented_control, "From", [UPLOAD, SERVER], default=UPLOAD, required=True, key=key)
     if origin == UPLOAD:
         draw_upload()
     else:

@@ -8,7 +8,7 @@ import streamlit as st
 from core.metrics.intervals import study_word
 from core.review.agreement import agreement_table, disagreements, latest_reads, pair_table
 from dashboard.agreement.import_verdicts import draw_import
-from dashboard.shared import clicks, scoring, selection, widgets
+from dashboard.shared import address, clicks, scoring, selection, widgets
 from dashboard.shared.case import cards, loader, open_study, reader_name
 from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
 from dashboard.shared.case.case_view import ReadingSession, draw_case
@@ -52,9 +52,7 @@ def draw_case_or_tables(session: ReadingSession) -> None:
 
 def draw_agreement(verdicts: pd.DataFrame, studies: pd.DataFrame) -> None:
     """Raw agreement and kappa with intervals and n, per bone and per pair of readers."""
-    chosen = st.segmented_control(
-        "Reads", list(READS), default="All reads", required=True, key="reads", bind="query-params"
-    )
+    chosen = address.bound(st.segmented_control, "Reads", list(READS), default="All reads", required=True, key="reads")
     reads = latest_reads(verdicts, READS[chosen])
     if not reads["study_id"].duplicated().any():
         widgets.empty(

@@ -10,7 +10,7 @@ from core.data.index import Dataset
 from core.data.spreadsheet import csv_for_spreadsheets
 from dashboard.audit.charts import shortcut_areas
 from dashboard.audit.loader import measured
-from dashboard.shared import loaders, widgets
+from dashboard.shared import address, loaders, widgets
 
 PER_PAGE = 24
 # The number of radiographs drawn on one card.
@@ -43,7 +43,7 @@ def draw_cards(dataset: Dataset, audit: Audit, key: str) -> None:
     widgets.gallery(makers.get(key, _quality)(dataset, rows, part, key), "17rem" if key in makers else "13rem")
     if pages > 1:
         with st.container(horizontal_alignment="center"):
-            st.pagination(pages, key="audit_page", bind="query-params")
+            address.bound(st.pagination, pages, key="audit_page")
 
 
 def entries_of(audit: Audit, key: str) -> list:

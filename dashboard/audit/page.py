@@ -13,7 +13,7 @@ from core.plural import count_text
 from core.workflows.audit_job import enqueue_audit, find_audit_job
 from dashboard.audit.galleries import draw_gallery
 from dashboard.audit.loader import audit
-from dashboard.shared import clicks, selection, widgets
+from dashboard.shared import address, clicks, selection, widgets
 from dashboard.shared.job_status import draw_job
 
 TONES = {"fail": "missed", "alarm": "abnormal", "note": "unknown", "pass": "normal"}
@@ -79,9 +79,7 @@ def choose_finding(findings: list[Finding]) -> Finding | None:
     clicks.on_card(lambda title: st.session_state.update(finding=title))
     if not titles:
         return None
-    title = st.selectbox(
-        "Finding", list(titles), key="finding", bind="query-params", label_visibility="collapsed", width=420
-    )
+    title = address.bound(st.selectbox, "Finding", list(titles), key="finding", label_visibility="collapsed", width=420)
     return titles[title]
 
 

@@ -3,16 +3,14 @@
 The text is the value. A slider changes only its own field, so the other fields keep all their digits.
 """
 
-from contextlib import suppress
 from dataclasses import replace
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from core.data.augment import LIMITS, PRESETS, Augmentation, list_named
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint
-from dashboard.shared import loaders, widgets
+from dashboard.shared import address, loaders, widgets
 
 # Field, label with its unit, factor from the stored to the shown number, and the slider's step.
 CONTROLS = {
@@ -57,10 +55,10 @@ def choose_augmentation(checkpoint: Checkpoint | None) -> Augmentation:
         key="preset",
         on_change=_choose_named,
     )
-    text = st.text_input(
+    text = address.bound(
+        st.text_input,
         "Specification",
         key="spec",
-        bind="query-params",
         help="The whole augmentation, also in the address: NAME:NUMBER, separated by commas, or 'none'.",
     )
     augmentation = last_valid(text)
@@ -80,20 +78,12 @@ def choose_augmentation(checkpoint: Checkpoint | None) -> Augmentation:
 
 def set_first_text(checkpoint: Checkpoint | None) -> None:
     """On each visit: the text of the address, else of the last visit, else the model's own augmentation, else light."""
-    if "spec" in st.session_state or "spec" in st.query_params:
+    if "spec" in st.session_state or address.given("spec"):
         return
     own = Augmentation.from_dict(checkpoint.recipe.get("augmentation", {})) if checkpoint else PRESETS["none"]
     # Without an augmentation, all samples would be the same.
     own = PRESETS["light"] if own == PRESETS["none"] else own
-    set_first_value("spec", st.session_state.get("spec_valid", own.to_text()))
-
-
-def set_first_value(key: str, value: str) -> None:
-    """Set the first value of a widget that is bound to the address, which leaves a default out of the address."""
-    st.session_state[key] = value
-    # Once the widget is bound, Streamlit writes the address and refuses this.
-    with suppress(StreamlitAPIException):
-        st.query_params[key] = value
+    address.set_first("spec", st.session_state.get("spec_valid", own.to_text()))
 
 
 def last_valid(text: str) -> Augmentation:

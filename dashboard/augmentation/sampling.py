@@ -13,8 +13,9 @@ from core.metrics.evaluation import outcome_table
 from core.models.checkpoint import Checkpoint
 from core.scores.source import Source
 from core.scores.view import View
-from dashboard.augmentation import controls, loader
-from dashboard.shared import loaders, theme, widgets
+from dashboard.augmentation import loader
+from dashboard.shared import address, loaders, theme, widgets
+from dashboard.shared.address import Text
 
 MOST_LISTED = 300
 ANY = "Any"
@@ -51,25 +52,25 @@ def choose_sampling(view: View, augmentation: Augmentation) -> Sampling:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = ANY
         if outcomes is not None:
-            kind = st.segmented_control(
+            kind = address.bound(
+                st.segmented_control,
                 "Outcome",
                 [ANY, *OUTCOMES],
                 default=ANY,
                 required=True,
                 key="original",
-                bind="query-params",
                 wrap=True,
             )
         row = choose_image(view, outcomes, OUTCOMES.get(kind, ""))
-        count = st.slider("Samples", 4, 24, 12, 4, key="count", width=150, bind="query-params")
-        seed = st.number_input(
+        count = address.bound(st.slider, "Samples", 4, 24, 12, 4, key="count", width=150)
+        seed = address.bound(
+            st.number_input,
             "Seed",
             0,
             2**31 - 1,
             0,
             key="seed",
             width=130,
-            bind="query-params",
             help="The same seed gives the same samples, here and in training.",
         )
         st.button("Draw again", key="roll", icon=":material/casino:", on_click=_new_seed, help="Take another seed.")
@@ -88,14 +89,14 @@ def choose_image(view: View, outcomes: pd.Series | None, wanted: str) -> pd.Seri
         widgets.note("No radiograph has this outcome; the list shows all of them.")
         rows = index
     options = rows["image_id"].head(MOST_LISTED).tolist()
-    name = st.session_state.get("image") or st.query_params.get("image")
+    name = st.session_state.get("image") or address.value("image", Text())
     if name not in options and wanted == "" and (index["image_id"] == name).any():
         options = [name, *options]
     if name not in options:
         name = first_with_contrast(view, rows)
-        controls.set_first_value("image", name)
-    picked = st.selectbox(
-        "Radiograph", options, index=None, key="image", bind="query-params", width=300,
+        address.set_first("image", name)
+    picked = address.bound(st.selectbox,
+        "Radiograph", options, index=None, key="image", width=300,
         help=f"Up to {MOST_LISTED} of this bone and outcome. The address can name any other.",
     )  # fmt: skip
     return index[index["image_id"] == (picked or name)].iloc[0]

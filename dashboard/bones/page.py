@@ -13,10 +13,10 @@ from core.metrics.subgroups import Slices, slice_words
 from core.scores.view import View
 from dashboard.bones import loader, table
 from dashboard.bones.charts import dot_and_whisker
-from dashboard.shared import loaders, scoring, selection, study_tables, widgets
+from dashboard.shared import address, loaders, scoring, selection, study_tables, widgets
 from dashboard.shared.selection import bone_name
 
-KEPT = {"bind": "query-params", "persist_state": "session"}
+KEPT = {"persist_state": "session"}
 BY = {"Bone": "bone", "Number of views": "views", "Quality": "measure", "Other column": "column"}
 
 
@@ -59,10 +59,14 @@ def draw_page() -> None:
 def draw_choice(view: View) -> tuple[str, str]:
     """The kind of slices, and the measure for slices by quality; both are kept in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        by = BY[st.segmented_control("Slices by", list(BY), default="Bone", required=True, key="slices", **KEPT)]
+        by = BY[
+            address.bound(
+                st.segmented_control, "Slices by", list(BY), default="Bone", required=True, key="slices", **KEPT
+            )
+        ]
         if by == "column":
             columns = list(loaders.study_groups(view))
-            chosen = st.selectbox("Column", columns, key="column", width=210, **KEPT) if columns else ""
+            chosen = address.bound(st.selectbox, "Column", columns, key="column", width=210, **KEPT) if columns else ""
             return by, chosen or ""
         if by != "measure":
             return by, ""
@@ -70,7 +74,7 @@ def draw_choice(view: View) -> tuple[str, str]:
         names = [name for name in MEASURES if name in measured]
         if not names or measured.empty:
             return by, ""
-        measure = st.selectbox("Measure", names, key="measure", width=210, **KEPT)
+        measure = address.bound(st.selectbox, "Measure", names, key="measure", width=210, **KEPT)
     widgets.note(f"{measure}: {MEASURES[measure]}. Mean over a study's radiographs, cut into thirds.")
     return by, measure
 

@@ -11,12 +11,12 @@ from core.scores.patient_overlap import shared_sentence
 from core.scores.view import View
 from dashboard.calibration import loader, words
 from dashboard.calibration.charts import reliability
-from dashboard.shared import scoring, selection, widgets
+from dashboard.shared import address, scoring, selection, widgets
 from dashboard.shared.scope import scope
 from dashboard.shared.selection import bone_name
 from dashboard.shared.study_tables import Tables
 
-KEPT = {"bind": "query-params", "persist_state": "session"}
+KEPT = {"persist_state": "session"}
 METHODS = {"Temperature": "temperature", "Platt": "platt"}
 HELP = {
     "method": "Temperature scaling divides the score's log-odds by one number (Guo 2017). Platt scaling also shifts "
@@ -60,11 +60,20 @@ def draw_choice(view: View) -> tuple[str, str, int]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         fit_split = ""
         if others:
-            fit_split = st.selectbox("Fitted on", others, key="fit_split", width=150, help=HELP["fit_split"], **KEPT)
-        method = st.segmented_control(
-            "Scaling", list(METHODS), default="Temperature", required=True, key="method", help=HELP["method"], **KEPT
+            fit_split = address.bound(
+                st.selectbox, "Fitted on", others, key="fit_split", width=150, help=HELP["fit_split"], **KEPT
+            )
+        method = address.bound(
+            st.segmented_control,
+            "Scaling",
+            list(METHODS),
+            default="Temperature",
+            required=True,
+            key="method",
+            help=HELP["method"],
+            **KEPT,
         )
-        bins = st.number_input("Bins", 2, 50, 10, 1, key="bins", width=130, **KEPT)
+        bins = address.bound(st.number_input, "Bins", 2, 50, 10, 1, key="bins", width=130, **KEPT)
     return fit_split, METHODS[method], int(bins)
 
 

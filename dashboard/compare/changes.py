@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.plural import count_text
 from core.scores.view import View
-from dashboard.shared import clicks, loaders, scoring, theme, widgets
+from dashboard.shared import address, clicks, loaders, scoring, theme, widgets
 from dashboard.shared.case.cards import with_file_facts
 from dashboard.shared.selection import bone_name
 
@@ -33,8 +33,8 @@ def draw_changes(view: View, changed: pd.DataFrame, second: Second) -> None:
     if changed.empty:
         widgets.note("Both models call every study alike.")
         return
-    change = st.segmented_control(
-        "Studies", ["Fixed", "Broken"], default="Fixed", required=True, key="change", bind="query-params",
+    change = address.bound(st.segmented_control,
+        "Studies", ["Fixed", "Broken"], default="Fixed", required=True, key="change",
         persist_state="session",
         help=f"Fixed: {first} is wrong and {second.name} right. Broken: the reverse.",
     )  # fmt: skip
@@ -67,7 +67,7 @@ def draw_cards(view: View, rows: pd.DataFrame, second: Second) -> None:
         )
     if pages > 1:
         with st.container(horizontal_alignment="center"):
-            st.pagination(pages, key="changed_page", bind="query-params")
+            address.bound(st.pagination, pages, key="changed_page")
 
 
 def card_html(view: View, study, files: pd.DataFrame, second: Second) -> str:

@@ -9,10 +9,10 @@ from core.scores.threshold_in_use import ThresholdInUse, threshold_in_use
 from core.scores.view import DEFAULT_THRESHOLD, View
 from dashboard.compare import changes, charts, loader
 from dashboard.compare.tables import bones_html, measures_html
-from dashboard.shared import loaders, scoring, selection, widgets
+from dashboard.shared import address, loaders, scoring, selection, widgets
 from dashboard.shared.selection import bone_name
 
-KEPT = {"bind": "query-params", "persist_state": "session"}
+KEPT = {"persist_state": "session"}
 
 
 def draw_page() -> None:
@@ -57,7 +57,7 @@ def draw_other(names: list[str]) -> str:
     """The selector of the second model, kept in the address."""
     if st.session_state.get("other") not in names:
         st.session_state.pop("other", None)
-    return st.selectbox("Compare with", names, key="other", width=300, **KEPT)
+    return address.bound(st.selectbox, "Compare with", names, key="other", width=300, **KEPT)
 
 
 def draw_threshold(view: View, other: Source) -> float:

@@ -65,7 +65,7 @@ def draw_grid(view: View, rows: pd.DataFrame, filters: Filters, places: np.ndarr
     widgets.gallery([_card(view, shown.iloc[[place]], filters) for place in range(len(shown))], "11rem", "8.5rem")
     if pages > 1:
         with st.container(horizontal_alignment="center"):
-            st.pagination(pages, key=address.key("page", Number(1, pages, whole=True)), bind="query-params")
+            address.bound(st.pagination, pages, key=address.key("page", Number(1, pages, whole=True)))
 
 
 def draw_measuring(dataset: Dataset, rows: pd.DataFrame) -> None:

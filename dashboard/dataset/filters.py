@@ -18,7 +18,7 @@ from dashboard.shared.address import Choice
 from dashboard.shared.selection import bone_name
 
 LABELS = {name: value for value, (name, _) in theme.LABELS.items()} | {theme.UNKNOWN[0]: None}
-IN_ADDRESS = {"bind": "query-params", "persist_state": "session"}
+IN_ADDRESS = {"persist_state": "session"}
 INDEX_ORDER = "order of the index"
 SHAPE = "shape share"
 ORDERS = {**MEASURES, SHAPE: "share of the bone's radiographs of nearly the same shape"}
@@ -51,7 +51,8 @@ def draw_filters(view: View, rows: pd.DataFrame, blind: bool) -> Filters:
     """Draw the faults, label, bones and, behind one button, the other filters and the order."""
     measured = "p50" in rows and bool(rows["p50"].notna().any())
     with st.container(horizontal=True, vertical_alignment="center", key="filters"):
-        fault = st.pills(
+        fault = address.bound(
+            st.pills,
             "Fault",
             list(FAULTS),
             key=address.key("fault", Choice(FAULTS, "fault")),
@@ -60,7 +61,8 @@ def draw_filters(view: View, rows: pd.DataFrame, blind: bool) -> Filters:
             disabled=not measured,
             **IN_ADDRESS,
         )
-        label = st.segmented_control(
+        label = address.bound(
+            st.segmented_control,
             "Label",
             ["Any label", *LABELS],
             default="Any label",
@@ -124,7 +126,8 @@ def _draw_more_filters(dataset: Dataset, rows: pd.DataFrame, blind: bool, measur
     active = sum(bool(state.get(key)) and state.get(key) != "any" for key in ("part", "group", "order"))
     with st.popover(f"Filters and order ({active})" if active else "Filters and order", icon=":material/filter_list:"):
         splits = [split for split in ("train", "valid", "test") if split in set(rows["split"])]
-        split = st.selectbox(
+        split = address.bound(
+            st.selectbox,
             "Split of the index",
             ["any", *splits],
             key=address.key("part", Choice(["any", *splits], "split")),
@@ -133,7 +136,8 @@ def _draw_more_filters(dataset: Dataset, rows: pd.DataFrame, blind: bool, measur
         )
         column, group = ("", "") if blind else _draw_column_filter(dataset)
         orders = ORDERS if measured else {SHAPE: ORDERS[SHAPE]}
-        order = st.selectbox(
+        order = address.bound(
+            st.selectbox,
             "Order by",
             list(orders),
             index=None,
@@ -146,7 +150,8 @@ def _draw_more_filters(dataset: Dataset, rows: pd.DataFrame, blind: bool, measur
         )
         if order in orders:
             st.caption(orders[order])
-        end = st.segmented_control(
+        end = address.bound(
+            st.segmented_control,
             "First",
             ["lowest", "highest"],
             default="lowest",
@@ -169,11 +174,17 @@ def _draw_column_filter(dataset: Dataset) -> tuple[str, str]:
     found = loader.groups(dataset)
     if not found:
         return "", ""
-    column = st.selectbox(
-        "Column", list(found), key=address.key("column", Choice(found, "column")), on_change=close_list, **IN_ADDRESS
+    column = address.bound(
+        st.selectbox,
+        "Column",
+        list(found),
+        key=address.key("column", Choice(found, "column")),
+        on_change=close_list,
+        **IN_ADDRESS,
     )
     names = list(found[column].cat.categories)
-    group = st.selectbox(
+    group = address.bound(
+        st.selectbox,
         f"Only {column}",
         ["any", *names],
         key=address.key("group", Choice(["any", *names], "group")),

@@ -102,13 +102,13 @@ def draw_published(table: pd.DataFrame | None) -> None:
 
 def draw_balance(dataset: Dataset) -> None:
     """Draw one chart for each split with the same rows, then the share of abnormal radiographs in training."""
-    level = st.segmented_control(
+    level = address.bound(
+        st.segmented_control,
         "Count",
         list(charts.UNITS),
         default="study",
         required=True,
         key=address.key("level", Choice(charts.UNITS)),
-        bind="query-params",
         format_func=lambda level: charts.UNITS[level].capitalize(),
     )
     counts = tables.counts(dataset, level)
@@ -137,7 +137,7 @@ def draw_input_sizes(dataset: Dataset, bone: str) -> None:
     place = 1
     if len(rows) > 1:
         key = address.key("radiograph", Number(1, len(rows), whole=True))
-        place = st.number_input("Radiograph", 1, len(rows), 1, key=key, bind="query-params", width=200)
+        place = address.bound(st.number_input, "Radiograph", 1, len(rows), 1, key=key, width=200)
     row = rows.iloc[place - 1]
     try:
         pictures, table = tables.at_sizes(dataset, row)
@@ -155,7 +155,7 @@ def draw_input_sizes(dataset: Dataset, bone: str) -> None:
     cards.append(widgets.card([(pictures[-1], f"{row['bone']} at full size")], words))
     widgets.gallery(cards, "19rem", "16rem", crisp=True)
     widgets.note(str(row["image_id"]))
-    if st.toggle(f"Measure {MEASURED} radiographs", key=address.key("measure_sizes", Switch()), bind="query-params"):
+    if address.bound(st.toggle, f"Measure {MEASURED} radiographs", key=address.key("measure_sizes", Switch())):
         widgets.show_figure(charts.detail_left(tables.size_losses(dataset, bone, MEASURED)), "losses")
         widgets.note(
             "Edges: the energy of the gradient after the radiograph was reduced and enlarged again. A fine fracture "

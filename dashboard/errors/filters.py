@@ -22,7 +22,7 @@ from core.schema import bone_order
 from core.scores.source import Source
 from core.scores.view import ALL_BONES, View
 from core.workflows.walkthroughs import sort_for_reading
-from dashboard.shared import loaders, selection, theme
+from dashboard.shared import address, loaders, selection, theme
 from dashboard.shared.case import loader
 from dashboard.shared.case.verdict_panel import VERDICT_NAMES
 from dashboard.shared.selection import bone_name
@@ -48,7 +48,7 @@ QUALITY = {
 }
 SAME_CALL = "same call"
 CALLS = ("any", SAME_CALL, "other call")
-IN_ADDRESS = {"bind": "query-params", "persist_state": "session"}
+IN_ADDRESS = {"persist_state": "session"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def draw_filters(view: View, cases: Cases, blind: bool, changed: Callable[[], No
     changed: runs when a filter changes.
     """
     with st.container(horizontal=True, vertical_alignment="center", key="filters"):
-        chosen = st.segmented_control(
+        chosen = address.bound(
+            st.segmented_control,
             "Outcome",
             [*OUTCOMES, NEAR_NAME],
             default="Missed",
@@ -139,8 +140,11 @@ def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> 
         bool(state.get(key)) and state.get(key) != "any" for key in ("views", "quality", "verdict", "call", "group")
     )
     with st.popover(f"Filters ({active})" if active else "Filters", icon=":material/filter_list:"):
-        views = st.pills("Radiographs in the study", list(VIEW_COUNTS), key="views", on_change=changed, **IN_ADDRESS)
-        quality = st.selectbox(
+        views = address.bound(
+            st.pills, "Radiographs in the study", list(VIEW_COUNTS), key="views", on_change=changed, **IN_ADDRESS
+        )
+        quality = address.bound(
+            st.selectbox,
             "Quality of a radiograph",
             list(QUALITY),
             key="quality",
@@ -150,10 +154,17 @@ def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> 
             **IN_ADDRESS,
         )
         column, group = _draw_column_filter(view, changed, blind)
-        verdict = st.selectbox(
-            "Verdict", list(VERDICT_FILTERS), key="verdict", on_change=changed, disabled=blind, **IN_ADDRESS
+        verdict = address.bound(
+            st.selectbox,
+            "Verdict",
+            list(VERDICT_FILTERS),
+            key="verdict",
+            on_change=changed,
+            disabled=blind,
+            **IN_ADDRESS,
         )
-        other = st.selectbox(
+        other = address.bound(
+            st.selectbox,
             "Second model",
             others,
             index=0 if others else None,
@@ -163,7 +174,8 @@ def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> 
             help="Shown beside the first model, with its call at the same threshold.",
             **IN_ADDRESS,
         )
-        call = st.segmented_control(
+        call = address.bound(
+            st.segmented_control,
             "Second model's call",
             CALLS,
             default="any",
@@ -189,14 +201,14 @@ def _draw_column_filter(view: View, changed: Callable[[], None], blind: bool) ->
     found = loaders.study_groups(view)
     if found.empty or not len(found.columns):
         return "", ""
-    column = st.selectbox(
+    column = address.bound(st.selectbox,
         "Column", list(found), key="column", on_change=changed, disabled=blind,
         help="A column of the manifest or of the imported table. Studies whose radiographs differ are in no group.",
         **IN_ADDRESS,
     )  # fmt: skip
     names = [str(name) for name in found[column].cat.categories if (found[column] == name).any()]
-    group = st.selectbox(
-        f"Only {column}", ["any", *names], key="group", on_change=changed, disabled=blind, **IN_ADDRESS
+    group = address.bound(
+        st.selectbox, f"Only {column}", ["any", *names], key="group", on_change=changed, disabled=blind, **IN_ADDRESS
     )
     return ("", "") if blind or group in (None, "any") else (column, group)
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.errors.filters import BLIND, NEAR, Filters, draw_filters, list_studies
-from dashboard.shared import clicks, maps, scoring, selection, widgets
+from dashboard.shared import address, clicks, maps, scoring, selection, widgets
 from dashboard.shared.case import cards, open_study, reader_name, walkthrough_forms
 from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
 from dashboard.shared.case.case_view import ReadingSession, draw_case
@@ -73,7 +73,7 @@ def draw_list(session: ReadingSession, listed: list[str], filters: Filters) -> N
     widgets.gallery(card_list(session, shown))
     if pages > 1:
         with st.container(horizontal_alignment="center"):
-            st.pagination(pages, key="page", bind="query-params")
+            address.bound(st.pagination, pages, key="page")
 
 
 def card_list(session: ReadingSession, studies: list[str]) -> list[str]:

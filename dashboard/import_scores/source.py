@@ -14,13 +14,13 @@ KINDS = ["csv", "tsv", "txt", "parquet", "pq", "gz", "bz2", "xz", "zip"]
 
 def choose_file() -> Path | None:
     """Draw the choice of a table. Returns None until one is chosen. OverreadError where an upload cannot be stored."""
-    origin = st.segmented_control(
+    origin = address.bound(
+        st.segmented_control,
         "From",
         [UPLOAD, SERVER],
         default=UPLOAD,
         required=True,
         key=address.key("scores_origin", Choice([UPLOAD, SERVER])),
-        bind="query-params",
     )
     return _uploaded() if origin == UPLOAD else _on_server()
 

@@ -9,7 +9,7 @@ from core.review.cases import Cases
 from core.review.label_issues import ORDERS, noise_rates, precision_at
 from core.scores.view import View
 from dashboard.labels.revisions import draw_revisions
-from dashboard.shared import clicks, loaders, scoring, selection, widgets
+from dashboard.shared import address, clicks, loaders, scoring, selection, widgets
 from dashboard.shared.case import cards, loader, open_study, reader_name
 from dashboard.shared.case.case_view import ReadingSession, draw_case
 from dashboard.shared.case.verdict_panel import verdict_summaries
@@ -58,7 +58,7 @@ def draw_case_or_list(session: ReadingSession, ranked: pd.DataFrame | None) -> N
 def draw_filters(view: View) -> pd.DataFrame | None:
     """Draw the filters and a summary. Returns the ranked studies that pass; None without scores or features."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        basis = st.selectbox("Ranked from", (BY_SCORES, BY_FEATURES), key="by", bind="query-params", width=290)
+        basis = address.bound(st.selectbox, "Ranked from", (BY_SCORES, BY_FEATURES), key="by", width=290)
         order = st.selectbox(
             "Order",
             ORDERS[:3],
@@ -68,13 +68,13 @@ def draw_filters(view: View) -> pd.DataFrame | None:
             persist_state="session",
             help="The noise rate mixes both kinds of wrong label by their estimated number (Northcutt 2021).",
         )
-        given = st.segmented_control(
-            "Given label", list(GIVEN_LABELS), default="both", required=True, key="given", bind="query-params"
+        given = address.bound(
+            st.segmented_control, "Given label", list(GIVEN_LABELS), default="both", required=True, key="given"
         )
-        suspects_only = st.toggle(
+        suspects_only = address.bound(
+            st.toggle,
             "Suspects only",
             key="only",
-            bind="query-params",
             help="The other label is as likely as for studies that have it (confident learning, Northcutt 2021).",
         )
     ranked = loader.suspects(view.source, basis == BY_FEATURES, order)
@@ -122,7 +122,7 @@ def draw_list(view: View, cases: Cases, ranked: pd.DataFrame) -> None:
         widgets.empty("No study passes the filters", "Widen the filters.")
     if pages > 1:
         with st.container(horizontal_alignment="center"):
-            st.pagination(pages, key="page", bind="query-params")
+            address.bound(st.pagination, pages, key="page")
 
 
 def draw_precision(dataset: Dataset, ranked: pd.DataFrame) -> None:

@@ -13,7 +13,7 @@ from core.metrics.studies import labelled
 from core.review.label_revisions import RULES, decided_labels, find_revision, list_revisions
 from core.scores.view import View
 from core.workflows.accept_labels import accept_labels
-from dashboard.shared import loaders, widgets
+from dashboard.shared import address, loaders, widgets
 from dashboard.shared.case import loader
 
 
@@ -36,8 +36,8 @@ def draw_revisions(view: View, reader: str) -> None:
         )
         revisions = list_revisions(loader.store(), view.source.data)
         names = [revision.reference for revision in reversed(revisions)]
-        wanted = st.selectbox(
-            "Revision", names, key="revision", bind="query-params", index=0 if names else None, placeholder="None yet"
+        wanted = address.bound(
+            st.selectbox, "Revision", names, key="revision", index=0 if names else None, placeholder="None yet"
         )
     if wanted:
         revision = find_revision(loader.store(), view.source.data, wanted)

@@ -11,14 +11,14 @@ from core.plural import count_text
 from core.scores.learning import learned
 from dashboard.runs import charts
 from dashboard.runs.training_jobs import draw_jobs
-from dashboard.shared import loaders, selection, widgets
+from dashboard.shared import address, loaders, selection, widgets
 
 
 def draw_page() -> None:
     view = selection.current()
     dataset = view.dataset
     if view.source.model is None:
-        widgets.heading("Training runs", dataset, dataset.name)
+        widgets.heading("Runs", dataset, dataset.name)
         widgets.empty(
             "There is no checkpoint yet",
             "Start a run here or in a terminal; it appears after its first epoch.",
@@ -27,16 +27,16 @@ def draw_page() -> None:
         draw_jobs(view)
         return
     checkpoint = view.source.model
-    widgets.heading("Training runs", dataset if checkpoint.manifest.get("phantom") else None, checkpoint.name)
+    widgets.heading("Runs", dataset if checkpoint.manifest.get("phantom") else None, checkpoint.name)
     draw_jobs(view)
     others = [name for name in loaders.checkpoints()[0] if name != checkpoint.name]
     beside = (
-        st.selectbox(
+        address.bound(
+            st.selectbox,
             "Compare with",
             others,
             index=None,
             key="beside",
-            bind="query-params",
             placeholder="Choose another run",
             width=360,
         )

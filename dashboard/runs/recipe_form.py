@@ -23,9 +23,7 @@ PLAYGROUND = "from the Augmentation page"
 
 def choose_recipe() -> str:
     """Draw the choice of a named recipe, with its description. Returns its name."""
-    name = st.selectbox(
-        "Recipe", list(RECIPES), key=address.key("recipe", Choice(RECIPES, "recipe")), bind="query-params"
-    )
+    name = address.bound(st.selectbox, "Recipe", list(RECIPES), key=address.key("recipe", Choice(RECIPES, "recipe")))
     st.caption(DESCRIPTIONS[name])
     return name
 

@@ -14,7 +14,8 @@ from core.explain.method_list import METHOD_LIST
 from core.explain.overlay import PALETTES, POLARITIES
 from core.metrics.evaluation import errors_first, outcome_table
 from core.scores.view import View
-from dashboard.shared import loaders, trust_marks, widgets
+from dashboard.shared import address, loaders, trust_marks, widgets
+from dashboard.shared.address import Text
 
 MOST_LISTED = 300
 
@@ -44,12 +45,12 @@ def choose_image(view: View, radiographs: pd.DataFrame) -> pd.Series:
     )
     options = _list_options("image", "image_id", rows, view.bone)
     # Without a default, since Streamlit leaves a default out of the address, and the first option may change.
-    chosen = st.selectbox(
+    chosen = address.bound(
+        st.selectbox,
         "Radiograph",
         options,
         index=None,
         key="image",
-        bind="query-params",
         help="Missed studies first, then false alarms.",
     )
     return rows.set_index("image_id", drop=False).loc[chosen or options[0]]
@@ -59,21 +60,21 @@ def choose_study(view: View) -> pd.Series:
     """One study with its outcome, named by its id; missed studies with the lowest scores are listed first."""
     studies = _outcomes(view)
     options = _list_options("study", "study_id", studies, view.bone)
-    chosen = st.selectbox("Study", options, index=None, key="study", bind="query-params", help="Missed studies first.")
+    chosen = address.bound(st.selectbox, "Study", options, index=None, key="study", help="Missed studies first.")
     return studies.set_index("study_id").loc[chosen or options[0]]
 
 
 def choose_methods() -> list[str]:
     """Several methods, in the order of the registry."""
     titles = method_titles()
-    chosen = st.pills(
+    chosen = address.bound(
+        st.pills,
         "Methods",
         list(titles),
         selection_mode="multi",
         default=list(DEFAULT_PAIR),
         key="methods",
         format_func=titles.get,
-        bind="query-params",
         wrap=True,
         help=_describe_methods(),
     )
@@ -83,8 +84,8 @@ def choose_methods() -> list[str]:
 def choose_method() -> str:
     """One method."""
     titles = method_titles()
-    return st.selectbox(
-        "Method", list(titles), key="method", format_func=titles.get, bind="query-params", help=_describe_methods()
+    return address.bound(
+        st.selectbox, "Method", list(titles), key="method", format_func=titles.get, help=_describe_methods()
     )
 
 
@@ -96,22 +97,23 @@ def method_titles() -> dict[str, str]:
 def choose_look() -> Look:
     """The controls of a Look."""
     first, second, third, fourth, fifth = st.columns([3, 3, 3, 3, 2], vertical_alignment="bottom")
-    polarity = first.selectbox(
+    polarity = address.bound(
+        first.selectbox,
         "Evidence",
         list(POLARITIES)[::-1],
         key="polarity",
-        bind="query-params",
         help="The evidence that is shown: for abnormal, for normal, or both by their strength.",
     )
-    palette = second.selectbox(
+    palette = address.bound(
+        second.selectbox,
         "Colours",
         list(PALETTES),
         key="palette",
-        bind="query-params",
         help="sides: orange is evidence for abnormal, blue for normal. The others show the strength alone.",
     )
-    opacity = third.slider("Opacity", 0, 100, 60, 5, key="opacity", format="%d%%", bind="query-params")
-    least = fourth.slider(
+    opacity = address.bound(third.slider, "Opacity", 0, 100, 60, 5, key="opacity", format="%d%%")
+    least = address.bound(
+        fourth.slider,
         "Weakest shown",
         0,
         95,
@@ -119,13 +121,12 @@ def choose_look() -> Look:
         5,
         key="least",
         format="%d%%",
-        bind="query-params",
         help="Weaker parts of a map are hidden; in per cent of its strongest part.",
     )
-    network_pixels = fifth.toggle(
+    network_pixels = address.bound(
+        fifth.toggle,
         "Raw input",
         key="network_pixels",
-        bind="query-params",
         help="Show the radiograph in the pixels that the network receives, instead of larger.",
     )
     return Look(polarity, palette, least / 100, opacity / 100, network_pixels, wants_all())
@@ -141,10 +142,10 @@ def draw_plain_note(place, records: list[MapRecord]) -> None:
     note = trust_marks.plain_note(records)
     with place, st.container(horizontal=True, vertical_alignment="center"):
         # Drawn in any case, since the address keeps only what is drawn.
-        st.toggle(
+        address.bound(
+            st.toggle,
             trust_marks.SHOW_ALL,
             key="show_all",
-            bind="query-params",
             help="Draw maps that failed their checks, each with its verdict.",
         )
         if note and not wants_all():
@@ -155,18 +156,18 @@ def choose_layer_and_baseline() -> tuple[str, str]:
     """The layer of a CAM ('' for the method's own choice) and the name of a baseline."""
     with st.expander("Layer and baseline"):
         left, right = st.columns(2)
-        layer = left.text_input(
+        layer = address.bound(
+            left.text_input,
             "Layer of a CAM",
             key="layer",
-            bind="query-params",
             placeholder="chosen by the method",
             help="The name of a module of the network.",
         )
-        baseline = right.selectbox(
+        baseline = address.bound(
+            right.selectbox,
             "Baseline",
             ["black", "blur", "grey", "mean"],
             key="baseline",
-            bind="query-params",
             help="The picture without evidence that a method compares with. mean: the mean of this data set.",
         )
     return layer.strip(), baseline
@@ -180,7 +181,7 @@ def _list_options(key: str, column: str, rows: pd.DataFrame, bone: str) -> list[
     """The names to choose from, of a bone where it has any. Sets the first where the address names none of `rows`."""
     of_bone = rows[rows["bone"] == bone] if bone else rows
     options = errors_first(rows if of_bone.empty else of_bone)[column].head(MOST_LISTED).tolist()
-    wanted = st.session_state.get(key) or st.query_params.get(key)
+    wanted = st.session_state.get(key) or address.value(key, Text())
     if wanted in set(rows[column]):
         return options if wanted in options else [wanted, *options]
     st.session_state[key] = options[0]

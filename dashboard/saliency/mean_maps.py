@@ -21,7 +21,7 @@ from core.scores.source import Source
 from core.scores.view import View
 from core.workflows.trust import radiograph_task
 from dashboard.saliency import controls, figures
-from dashboard.shared import loaders, maps, widgets
+from dashboard.shared import address, loaders, maps, widgets
 from dashboard.shared.selection import bone_name
 
 # These methods make all maps in one pass.
@@ -50,10 +50,10 @@ def draw_mean_maps(view: View, radiographs: pd.DataFrame) -> None:
     rows = radiographs[radiographs["study_id"].isin(studies.index)]
     outcomes = rows["study_id"].map(studies["outcome"])
     groups = {"Missed": rows[outcomes == "FN"], "Found": rows[outcomes == "TP"]}
-    if not st.toggle(
+    if not address.bound(
+        st.toggle,
         "Make the mean maps",
         key="means",
-        bind="query-params",
         help=f"From up to {MOST_FAST} radiographs of each outcome with a CAM, {MOST_MAPS} with other methods.",
     ):
         counts = [f"{title}: {count_text(len(group), 'radiograph')}" for title, group in groups.items()]

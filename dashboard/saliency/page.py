@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard.saliency.cohort import draw_cohort
 from dashboard.saliency.radiograph import draw_radiograph
 from dashboard.saliency.study import draw_study
-from dashboard.shared import scoring, selection, widgets
+from dashboard.shared import address, scoring, selection, widgets
 
 LEVELS = {
     "Radiograph": (draw_radiograph, "explains the logit of one radiograph"),
@@ -18,7 +18,7 @@ def draw_page() -> None:
     view = selection.current()
     scoring.require_model(view)
     place = st.container()
-    level = st.segmented_control("Level", list(LEVELS), default="Radiograph", key="level", bind="query-params")
+    level = address.bound(st.segmented_control, "Level", list(LEVELS), default="Radiograph", key="level")
     draw_level, words = LEVELS[level or "Radiograph"]
     with place:
         size = view.source.model.input_spec.size

@@ -15,7 +15,7 @@ from core.plural import count_text
 from core.scores.view import View
 from core.workflows.trust import study_task
 from dashboard.saliency import controls, figures
-from dashboard.shared import loaders, maps, theme, widgets
+from dashboard.shared import address, loaders, maps, theme, widgets
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ def draw_study(view: View, radiographs: pd.DataFrame) -> None:
     left, right = st.columns(2)
     with left:
         method = controls.choose_method()
-    aggregation = right.selectbox(
+    aggregation = address.bound(
+        right.selectbox,
         "Study score",
         aggregations_of(radiographs),
         key="pooling",
-        bind="query-params",
         help="The rule that combines the scores of the views into one.",
     )
     look, spec, findings = controls.choose_look(), source.model.input_spec, maps.known_findings(dataset)

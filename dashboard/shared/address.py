@@ -1,14 +1,16 @@
 """The query values of an address: one typed parser with a default. A value that cannot be used is named on the page.
 
-Every widget that keeps its value in the address gets its key from here:
-`st.slider("Bins", 5, 20, 10, key=address.key("bins", Number(5, 20, whole=True)), bind="query-params")`.
-Values that no widget holds are read with `value`. Nothing else reads `st.query_params`.
+Every widget that keeps its value in the address is drawn by `bound`, which takes the kind of the value from the widget:
+`address.bound(st.slider, "Bins", 5, 20, 10, key="bins")`. Values that no widget holds are read with `value`. Nothing
+else reads `st.query_params`.
 """
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from inspect import signature
 from urllib.parse import unquote, urlsplit
 
 import streamlit as st
@@ -18,20 +20,23 @@ from dashboard.shared import widgets
 
 PATH = "page of the address"  # the name of the note on a page that does not exist
 SHOWN = 80  # characters of a refused value in its note
-LONGEST = 500  # characters of a text
+LONGEST = 4_000  # characters of a text
+MOST = 1e15  # of a number without a limit of its own; larger whole numbers are not exact in a browser
 MOST_DROPS = 20  # of one parameter in a session: a page that wrote a bad value itself must not run for ever
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a list of words. what: the noun for the note, such as 'model'; else the name of the parameter."""
+    """One of a list of words, or several (`many`). what: the noun for the note, such as 'model'."""
 
     options: tuple[str, ...]
     what: str = ""
+    many: bool = False
 
-    def __init__(self, options: Iterable, what: str = "") -> None:
+    def __init__(self, options: Iterable, what: str = "", many: bool = False) -> None:
         object.__setattr__(self, "options", tuple(map(str, options)))
         object.__setattr__(self, "what", what)
+        object.__setattr__(self, "many", many)
 
     def parse(self, text: str) -> str:
         """The word itself. ValueError says in words what was expected."""
@@ -128,10 +133,11 @@ def read(name: str, given: list[str], kind: Kind) -> tuple[object, Note | None]:
     """
     if not given:
         return None, None
+    if getattr(kind, "many", False):
+        return _read_many(name, given, kind)
     text = given[-1]
     if text == "" and not isinstance(kind, Text):
-        return None, Note(name, f"The address has {name} without a value, so its default is shown.")
-    what = kind.what or name
+        return None, Note(name, f"The address has {name} without a value, so it is not used.")
     try:
         found = kind.parse(text)
     except ValueError as error:
@@ -139,25 +145,53 @@ def read(name: str, given: list[str], kind: Kind) -> tuple[object, Note | None]:
         near = kind.nearest(text)
         offer = f" The nearest is {near!r}." if near else ""
         if kind.what:
-            return None, Note(name, f"The address names the {what} {shown!r}, which is not here.{offer}", near)
-        return None, Note(name, f"The address has {name}={shown!r}, which {error}; its default is shown.{offer}", near)
+            return None, Note(name, f"The address names the {kind.what} {shown!r}, which is not here.{offer}", near)
+        return None, Note(name, f"The address has {name}={shown!r}, which {error}, so it is not used.{offer}", near)
     if len(set(given)) > 1:
         return found, Note(name, f"The address has {name} {len(given)} times; the last value is shown.")
     return found, None
 
 
 def key(name: str, kind: Kind) -> str:
-    """The key of a widget with bind="query-params", after its value in the address was checked.
+    """Check the value that a widget with bind="query-params" will take from the address; returns its key.
 
     A value that cannot be used is taken out of the address, and the page runs again with a note.
     """
     state, given = st.session_state, st.query_params.get_all(name)
+    state["address_kinds"][name] = kind
     if given == state["address_seen"].get(name):
         return name
     found, note = _judge(name, kind, given)
     if note and found is None:
         _drop(name)
     return name
+
+
+def bound(draw: Callable, *given, **named):
+    """Draw a widget whose value is kept in the address under its key, after the value there was checked."""
+    key(named["key"], kind_of(draw, *given, **named))
+    return draw(*given, bind="query-params", **named)
+
+
+def kind_of(draw: Callable, *given, **named) -> Kind:
+    """The kind of value that a widget holds: from its options, its range, or that it is a switch or a text."""
+    call = signature(draw).bind(*given, **named)
+    call.apply_defaults()
+    asked = call.arguments
+    if "options" in asked:
+        shown = asked.get("format_func") or str
+        many = asked.get("selection_mode") == "multi"
+        return Choice([shown(option) for option in asked["options"]], many=many)
+    if "num_pages" in asked:
+        return Number(1, max(asked["num_pages"], 1), whole=True)
+    if "min_value" in asked:
+        low, high, value = asked["min_value"], asked["max_value"], asked["value"]
+        whole = all(isinstance(one, int | str | None) for one in (low, high, value, asked["step"]))
+        least, most = (-MOST if low is None else low), (MOST if high is None else high)
+        return Number(least, most, whole=whole)
+    if "max_chars" in asked:
+        return Text(asked["max_chars"] or LONGEST)
+    return Switch()
 
 
 def drop(name: str, sentence: str) -> None:
@@ -168,14 +202,28 @@ def drop(name: str, sentence: str) -> None:
 
 def value(name: str, kind: Kind):
     """The value of a parameter that no widget holds; None where its default is to be used."""
+    st.session_state["address_kinds"].setdefault(name, kind)
     return _judge(name, kind, st.query_params.get_all(name))[0]
+
+
+def given(name: str) -> bool:
+    """Whether the address has this parameter, with any value."""
+    return name in st.query_params
+
+
+def set_first(name: str, text: str) -> None:
+    """Set the first value of a bound widget, also in the address, where Streamlit leaves a default out."""
+    st.session_state[name] = text
+    # Once the widget is bound, Streamlit writes the address and refuses this.
+    with suppress(StreamlitAPIException):
+        st.query_params[name] = text
 
 
 def begin(page) -> None:
     """Call once a run before any value is read. Notes of another page are gone."""
     state = st.session_state
     if state.get("address_path") != page.url_path:
-        state["address_notes"], state["address_seen"] = {}, {}
+        state["address_notes"], state["address_seen"], state["address_kinds"] = {}, {}, {}
     state["address_page"], state["address_path"] = page, page.url_path
     state.setdefault("address_dropped", {})
 
@@ -206,6 +254,12 @@ def draw_notes() -> None:
             if note.nearest:
                 st.button("Show the nearest", key=f"address_near_{note.name}", on_click=_take, args=(note,))
             st.button("Hide", key=f"address_hide_{note.name}", type="tertiary", on_click=notes.pop, args=(note.name,))
+
+
+def _read_many(name: str, given: list[str], kind: Choice) -> tuple[object, Note | None]:
+    """Several words, each once. One that is unknown refuses them all, so that the page shows what its note says."""
+    unknown = next((text for text in given if text not in kind.options), None)
+    return (list(dict.fromkeys(given)), None) if unknown is None else read(name, [unknown], Choice(kind.options))
 
 
 def _judge(name: str, kind: Kind, given: list[str]) -> tuple[object, Note | None]:

@@ -12,7 +12,7 @@ from core.scores.source import Source, source_of
 from core.scores.threshold_in_use import point_in_use
 from core.scores.view import ALL_BONES, DEFAULT_THRESHOLD, View
 from dashboard.page_list import Page
-from dashboard.shared import address, choice_split, loaders, widgets
+from dashboard.shared import address, choice_split, loaders, pending, widgets
 from dashboard.shared.address import Choice, Number
 from dashboard.shared.case.reader_name import reader_name
 from dashboard.shared.plain import plain
@@ -102,7 +102,7 @@ def choose(**values) -> None:
     if "threshold" in values and not values.get("point"):
         values["point"] = BY_HAND
     for name, value in values.items():
-        st.session_state[name] = value
+        pending.put(name, value)
 
 
 def choose_and_rerun(**values) -> None:

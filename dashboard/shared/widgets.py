@@ -16,7 +16,7 @@ from core.data.spreadsheet import guarded_table
 from core.errors import OverreadError
 from core.metrics.intervals import Estimate
 from core.progress import Tracker
-from dashboard.shared import theme
+from dashboard.shared import pending, theme
 
 PHANTOM = "Phantom: synthetic, not a person"
 
@@ -170,6 +170,7 @@ def progress(first: str) -> Callable[[float, str], None]:
 def guarded():
     """Show an OverreadError as a message; any other exception is a bug and is shown as one."""
     try:
-        yield
+        with pending.until_drawn():
+            yield
     except OverreadError as error:
         empty("This cannot be shown", str(error))

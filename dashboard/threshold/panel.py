@@ -7,12 +7,12 @@ import streamlit as st
 from core.metrics.counts import class_sizes
 from core.metrics.threshold_grid import grid_at
 from core.scores.view import View
-from dashboard.shared import selection, study_tables, widgets
+from dashboard.shared import address, selection, study_tables, widgets
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold import live_panel
 from dashboard.threshold.rule import share
 
-KEPT = {"bind": "query-params", "persist_state": "session"}
+KEPT = {"persist_state": "session"}
 
 
 def draw_settings() -> str:
@@ -23,7 +23,7 @@ def draw_settings() -> str:
             "Exact threshold", 0.0, 1.0, value=None, step=0.001, format="%.4f", key="threshold_exact",
             on_change=_take_exact, width=170, help=selection.HELP["threshold"],
         )  # fmt: skip
-        return st.segmented_control(
+        return address.bound(st.segmented_control,
             "Score axis", live_panel.AXES, default="probability", required=True, key="axis",
             help="Log-odds spread scores that crowd near 0 or 1.", **KEPT,
         )  # fmt: skip

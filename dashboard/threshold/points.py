@@ -11,7 +11,7 @@ from core.scores.operating_points import OperatingPoint, read_points, withdraw
 from core.scores.source import Source, same_dataset
 from core.scores.verification_log import verifications, verifications_of, verified_before_sentence
 from core.workflows.verify import verify
-from dashboard.shared import loaders, selection, widgets
+from dashboard.shared import address, loaders, selection, widgets
 from dashboard.shared.case.reader_name import draw_reader_field, reader_name
 from dashboard.shared.scope import scope
 
@@ -45,15 +45,15 @@ def draw_points(source: Source, points: list[OperatingPoint]) -> None:
         st.session_state.pop("verify_point", None)
     standing = sum(not point.withdrawn for point in points)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = st.selectbox(
+        wanted = address.bound(st.selectbox,
             f"Operating point ({standing} of {len(points)} in use)", list(names),
-            format_func=names.get, key="verify_point", bind="query-params", persist_state="session", width="stretch",
+            format_func=names.get, key="verify_point", persist_state="session", width="stretch",
         )  # fmt: skip
         point = next(found for found in points if found.id == wanted)
         others = [] if point.withdrawn else splits_to_verify(source, point)
         if st.session_state.get("verify_on") not in others:
             st.session_state.pop("verify_on", None)
-        split = st.selectbox("Verify on", others, key="verify_on", bind="query-params", width=150) if others else None
+        split = address.bound(st.selectbox, "Verify on", others, key="verify_on", width=150) if others else None
         pressed = bool(split) and st.button(f"Verify on {split}", key="verify_now")
     about = [f"Rule {point.rule}", f"by {point.author or 'an unnamed author'}", point.date[:10], point.note]
     widgets.note(" · ".join(part for part in about if part))

@@ -10,11 +10,11 @@ from core.metrics.counts import class_sizes
 from core.metrics.thresholds import Choice, Rule, choose, too_costly
 from core.scores.halves import splits_for_verifying, whole_of
 from core.scores.view import View
-from dashboard.shared import selection, widgets
+from dashboard.shared import address, selection, widgets
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold import targets
 
-KEPT = {"bind": "query-params", "persist_state": "session"}
+KEPT = {"persist_state": "session"}
 RULES = {
     "Sensitivity first": "The highest threshold whose lower 95% bound on sensitivity meets the target: the fewest "
     "false alarms among all thresholds that meet it.",
@@ -86,7 +86,7 @@ def share(part: int, rest: int) -> str:
 def _draw_inputs(view: View, tables: Tables) -> tuple[Rule, str, float | None]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         about = "\n\n".join(f"**{name}.** {what}" for name, what in RULES.items())
-        name = st.selectbox("Constraint", list(RULES), key="rule", width=190, help=about, **KEPT)
+        name = address.bound(st.selectbox, "Constraint", list(RULES), key="rule", width=190, help=about, **KEPT)
         rule, bound = _read_rule(name, view)
         prevalence = _draw_prevalence(tables)
     return rule, bound, prevalence
@@ -153,12 +153,12 @@ def _draw_bound() -> str:
         "What must meet the target: the lower 95% bound (Wilson 1927, or the longer one of Clopper and Pearson 1934), "
         "or, with None, the observed share."
     )
-    return BOUNDS[st.selectbox("Lower bound", list(BOUNDS), key="bound", width=150, help=about, **KEPT)]
+    return BOUNDS[address.bound(st.selectbox, "Lower bound", list(BOUNDS), key="bound", width=150, help=about, **KEPT)]
 
 
 def _draw_prevalence(tables: Tables) -> float | None:
     abnormal, normal = class_sizes(tables.counts)
-    stated = st.number_input(
+    stated = address.bound(st.number_input,
         "Prevalence where used (%)", 0.1, 99.9, value=None, step=0.5, format="%.1f", key="prevalence", width=195,
         placeholder=f"here {share(abnormal, normal)}" if abnormal + normal else "unknown here",
         help="Abnormal studies per 100 where the model will be used. Predictive values, alerts and workload depend on "
@@ -171,8 +171,18 @@ def _draw_prevalence(tables: Tables) -> float | None:
 def _draw_number(
     label: str, key: str, value: float | None, low: float, high: float, placeholder: str | None = None
 ) -> float | None:
-    return st.number_input(
-        label, low, high, value=value, step=1.0, format="%.1f", key=key, width=170, placeholder=placeholder, **KEPT
+    return address.bound(
+        st.number_input,
+        label,
+        low,
+        high,
+        value=value,
+        step=1.0,
+        format="%.1f",
+        key=key,
+        width=170,
+        placeholder=placeholder,
+        **KEPT,
     )
 
 

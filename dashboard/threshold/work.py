@@ -12,12 +12,12 @@ from core.metrics.decision import net_benefit_table
 from core.metrics.intervals import Estimate
 from core.metrics.rates import RATES, rates_at
 from core.scores.view import View
-from dashboard.shared import study_tables, widgets
+from dashboard.shared import address, study_tables, widgets
 from dashboard.shared.selection import bone_name
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold import charts, live_panel
 
-KEPT = {"bind": "query-params", "persist_state": "session"}
+KEPT = {"persist_state": "session"}
 OF = 1000  # the workload is given per so many studies
 
 
@@ -78,7 +78,9 @@ def draw_band(view: View) -> None:
     widgets.caption("Band between two thresholds", "studies in it, and the trade-off of misses for false alarms")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         low, high = (
-            st.number_input(label, 0.0, 1.0, value=value, step=0.01, format="%.4f", key=key, width=170, **KEPT)
+            address.bound(
+                st.number_input, label, 0.0, 1.0, value=value, step=0.01, format="%.4f", key=key, width=170, **KEPT
+            )
             for label, key, value in (("From", "band_low", 0.4), ("Up to", "band_high", 0.5))
         )
     if low > high:

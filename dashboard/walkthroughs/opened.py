@@ -12,7 +12,6 @@ from core.scores.source import Source
 from core.scores.view import View
 from core.workflows.walkthroughs import changes_since_made, own_view
 from dashboard.shared import address, loaders, widgets
-from dashboard.shared.address import Choice
 from dashboard.shared.case import loader
 from dashboard.shared.case.case_view import ReadingSession
 
@@ -58,8 +57,7 @@ def open_walkthrough(walkthrough: Walkthrough, selected: View) -> Opened:
         widgets.note(sentence)
     if then is None:
         return Opened(walkthrough, view, now, view.source.reference)
-    key = address.key("when", Choice((THEN, NOW)))
-    if st.segmented_control("Shown", (THEN, NOW), default=THEN, required=True, key=key, bind="query-params") == NOW:
+    if address.bound(st.segmented_control, "Shown", (THEN, NOW), default=THEN, required=True, key="when") == NOW:
         return Opened(walkthrough, view, now, view.source.reference)
     made = walkthrough.record["view"]["source"]
     reference = f"{made['name']}@{made['digest'][:8]}" if made["name"] else ""

@@ -38,7 +38,6 @@ def draw_page() -> None:
             walkthroughs["name"].tolist(),
             index=None,
             key=key,
-            bind="query-params",
             placeholder="Open a walkthrough",
             label_visibility="collapsed",
             width=230,
@@ -96,14 +95,14 @@ def draw_list(walkthroughs: pd.DataFrame) -> None:
 
 
 def _choose_part() -> str:
-    return st.segmented_control(
+    return address.bound(
+        st.segmented_control,
         "Show",
         PARTS,
         default="Cases",
         required=True,
-        key=address.key("part", Choice(PARTS)),
+        key="part",
         label_visibility="collapsed",
-        bind="query-params",
     )
 
 

@@ -104,8 +104,8 @@ def _draw_steps(walkthrough: Walkthrough, status: Status, place: int, follows: b
             disabled=follows or not 1 <= place + step <= cases,
             shortcut=shortcut,
         )
-    st.number_input(
-        "Case", 1, cases, key="place", bind="query-params", label_visibility="collapsed", width=70,
+    address.bound(st.number_input,
+        "Case", 1, cases, key="place", label_visibility="collapsed", width=70,
         on_change=_go_to_chosen, args=(walkthrough,), disabled=follows,
     )  # fmt: skip
     st.markdown(f"of {cases:,}", width="content")

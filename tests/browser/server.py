@@ -34,9 +34,10 @@ READY = """() => document.querySelector('[data-testid=stApp]')?.getAttribute('da
 
 
 @contextmanager
-def serve(home: Path, port: int = 0, database: str = "") -> Iterator[str]:
+def serve(home: Path, *flags: str, port: int = 0, database: str = "", **environment: str) -> Iterator[str]:
     """`streamlit run dashboard/Home.py` on a free port; yields its address and ends with its process.
 
+    The address is that of the configuration: this machine only. flags, environment: more options and variables.
     port: a server that was stopped starts again at the same one. database: OVERREAD_DATABASE_URL.
     """
     port = port or free_port()
@@ -48,20 +49,14 @@ def serve(home: Path, port: int = 0, database: str = "") -> Iterator[str]:
         "dashboard/Home.py",
         "--server.port",
         str(port),
-        "--server.address",
-        "127.0.0.1",
         "--server.fileWatcherType",
         "none",
+        *flags,
     ]
     log = Path(home) / "server.log"
     with log.open("w") as out:
-        process = subprocess.Popen(
-            command,
-            cwd=REPOSITORY,
-            env={**os.environ, "OVERREAD_HOME": str(home), "OVERREAD_DATABASE_URL": database},
-            stdout=out,
-            stderr=out,
-        )
+        variables = {**os.environ, "OVERREAD_HOME": str(home), "OVERREAD_DATABASE_URL": database, **environment}
+        process = subprocess.Popen(command, cwd=REPOSITORY, env=variables, stdout=out, stderr=out)
     try:
         address = f"http://127.0.0.1:{port}"
         wait_until_up(address, process, log)

@@ -104,7 +104,7 @@ def test_a_meeting_survives_a_lead_who_leaves_and_a_server_that_restarts(home, d
             wait_for_words(page, f"Here: {name}" if name == "Ana" else name)
             return page
 
-        with serve(home, port, database):
+        with serve(home, port=port, database=database):
             ana, ben, cleo = join("Ana"), join("Ben"), join("Cleo")
             # Each reads alone and blind, at an own pace.
             for key, place in (("1", 2), ("2", 3)):
@@ -131,7 +131,7 @@ def test_a_meeting_survives_a_lead_who_leaves_and_a_server_that_restarts(home, d
             before = entries_table(store)
             assert before["round"].tolist() == ["alone"] * 3 + ["together"] * 2
 
-        with serve(home, port, database):
+        with serve(home, port=port, database=database):
             # Everyone comes back to the case by themselves; who joins late lands on it.
             for page in (ben, cleo):
                 wait_for_words(page, "Here: Ben, Cleo")

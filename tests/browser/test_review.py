@@ -269,3 +269,21 @@ def test_a_link_opens_after_the_login_that_it_led_to(open_as, address):
     settle(page)
     assert page.locator(".stMain h1").inner_text() == "Errors"
     assert page.evaluate("sessionStorage.getItem('overread.wanted')") is None
+
+
+def test_a_card_clicked_at_once_opens_while_the_browser_returns_the_stored_name(open_as, browser, address):
+    """On the first visit the browser returns the name in a second run, which may interrupt that of the click."""
+    for _ in range(4):
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        page = context.new_page()
+        page.add_init_script("localStorage.setItem('overread.reviewer', 'Flo')")
+        page.goto(f"{address}/errors?threshold=1.0")
+        page.locator(".gallery a.card").first.click()
+        page.wait_for_selector(".viewer .films img", timeout=30_000)
+        settle(page)
+        assert page.get_by_text("Reader: Flo").is_visible() and "study=" in page.url
+        # The next visit knows the name in its first run.
+        again = context.new_page()
+        again.goto(f"{address}/errors?threshold=1.0")
+        again.get_by_text("Reader: Flo").wait_for()
+        context.close()

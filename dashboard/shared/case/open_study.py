@@ -5,7 +5,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.review.cases import Cases, neutral_name
-from dashboard.shared import widgets
+from dashboard.shared import address, pending, widgets
+from dashboard.shared.address import Text
 
 
 def choose_study(cases: Cases, blind: bool, listed: list[str]) -> str:
@@ -14,16 +15,17 @@ def choose_study(cases: Cases, blind: bool, listed: list[str]) -> str:
     In blind mode the field and the address have the neutral name.
     """
     state = st.session_state
-    typed = (state["study"] if "study" in state else st.query_params.get("study")) or ""
+    pending.reapply("study")
+    typed = (state["study"] if "study" in state else address.value("study", Text())) or ""
     study = typed if typed in cases.table.index else cases.by_neutral_name.get(typed, "")
     if study:
         # Set before the field is drawn, so that a name that may contain the label is never in the address.
         state["study"] = neutral_name(study) if blind else study
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.text_input(
+        address.bound(
+            st.text_input,
             "Open a study",
             key="study",
-            bind="query-params",
             placeholder="Open a study by its name",
             label_visibility="collapsed",
             width=360,
@@ -48,12 +50,12 @@ def draw_missing_study() -> bool:
 
 def open_study(study: str) -> None:
     """Open a study by its name. Call it only before its field is drawn, as in a callback."""
-    st.session_state["study"] = study
+    pending.put("study", study)
 
 
 def close_study() -> None:
     """Return to the list. Call it only in a callback."""
-    st.session_state["study"] = ""
+    pending.put("study", "")
 
 
 def _draw_steps(study: str, listed: list[str], name_of: Callable[[str], str]) -> None:
