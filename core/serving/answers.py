@@ -18,7 +18,8 @@ _CALLS = ("normal", "refer", "abnormal")
 class ViewAnswer:
     """One radiograph. score: P(abnormal) in 0..1; logit and score are None where it is not usable, and `why` says why.
 
-    saliency: the map and the verdict on it, where maps were asked for.
+    grey: mean and standard deviation of its grey levels in 0..1, as the network sees it. saliency: the map and the
+    verdict on it, where maps were asked for.
     """
 
     file: str
@@ -28,6 +29,8 @@ class ViewAnswer:
     why: str
     code: str = field(default="", compare=False)
     digest: str = field(default="", compare=False)
+    sha1: str = field(default="", compare=False)
+    grey: tuple[float, float] | None = field(default=None, compare=False)
     saliency: dict | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict:
@@ -129,7 +132,9 @@ def answer_study(
     for view in views:
         value = float(next(found)[0]) if view.usable else None
         score = None if value is None else float(expit(value))
-        answers.append(ViewAnswer(view.file, score, value, view.usable, view.why, view.code, view.digest))
+        grey = None if view.pixels is None else (float(view.pixels.mean()) / 255, float(view.pixels.std()) / 255)
+        facts = (view.usable, view.why, view.code, view.digest, view.sha1, grey)
+        answers.append(ViewAnswer(view.file, score, value, *facts))
     left_out = sum(not view.usable for view in views)
     if left_out == len(views):
         why = "No radiograph of the study can be used: " + "; ".join(f"{view.file}: {view.why}" for view in views[:3])

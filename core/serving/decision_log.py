@@ -24,7 +24,8 @@ from core.serving.answers import StudyAnswer
 LINES, HEAD = "decisions.jsonl", "decisions.head.json"
 _FIELDS = (
     "number", "time", "model", "digest", "precision", "point", "threshold", "threshold_high", "aggregation", "input",
-    "views", "unusable", "score", "logit", "decision", "shadow", "bone", "latency_ms", "version", "previous",
+    "views", "unusable", "brightness", "contrast", "score", "logit", "decision", "shadow", "bone",
+    "latency_ms", "version", "previous",
 )  # fmt: skip
 
 
@@ -164,7 +165,9 @@ def _record(answer: StudyAnswer, shadow: bool, bone: str) -> dict:
         "threshold_high": point.get("threshold_high"),
         "aggregation": point.get("aggregation", ""),
         "input": hashlib.sha256("".join(digests).encode()).hexdigest(),
-        "views": [[view.digest, view.logit] for view in answer.views],
+        "views": [[view.digest, view.sha1, view.logit] for view in answer.views],
+        "brightness": _mean([view.grey[0] for view in answer.views if view.grey]),
+        "contrast": _mean([view.grey[1] for view in answer.views if view.grey]),
         "unusable": sorted(view.code for view in answer.views if not view.usable),
         "score": answer.score,
         "logit": answer.logit,
@@ -174,6 +177,10 @@ def _record(answer: StudyAnswer, shadow: bool, bone: str) -> dict:
         "latency_ms": answer.timing_ms.get("total"),
         "version": VERSION,
     }
+
+
+def _mean(values: list[float]) -> float | None:
+    return round(sum(values) / len(values), 6) if values else None
 
 
 def _hash(record: dict) -> str:

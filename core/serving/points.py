@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from core.errors import OverreadError
 from core.metrics.thresholds import NONE
 from core.plural import count_text
-from core.scores.operating_points import OperatingPoint, check_applies, find_point, read_points
+from core.scores.operating_points import OperatingPoint, check_applies, find_point, usable_points
 from core.scores.source import Source
 from core.serving.answers import Thresholds
 
@@ -25,7 +25,7 @@ def find_thresholds(source: Source, wanted: Sequence[str] = (LATEST,), precision
     wanted = tuple(wanted) or (LATEST,)
     if wanted == (NO_POINT,):
         return Thresholds(unavailable="No decision was asked for.")
-    if wanted == (LATEST,) and not read_points(source):
+    if wanted == (LATEST,) and not usable_points(source):
         return Thresholds(unavailable=f"No operating point is locked for {source.name}, so no decision can be given.")
     if len(wanted) > 2:
         raise OverreadError(

@@ -183,6 +183,7 @@ class Service:
         if not len(pixels):
             answer = reader.answer(views, pixels)
             self.measurements.unusable(view.code for view in views)
+            await self._append(answer, request.bone)
             raise NothingUsable(answer, views)
         outputs = await asyncio.wrap_future(served.least_busy().submit(pixels, request.deadline))
         answer = reader.answer(views, outputs)
@@ -193,11 +194,7 @@ class Service:
             decode=(decoded - started) * 1e3, score=(ended - decoded) * 1e3, total=(ended - started) * 1e3
         )
         self.measurements.answered(answer, ended - started)
-        if self.log:
-            # The answer is given only once it is in the log.
-            await asyncio.get_running_loop().run_in_executor(
-                self._writer, partial(self.log.append, answer, bone=request.bone)
-            )
+        await self._append(answer, request.bone)
         if self.shadows:
             task = asyncio.create_task(self._shadow(request))
             self._background.add(task)
@@ -217,6 +214,12 @@ class Service:
         finally:
             self._maps_waiting -= 1
 
+    async def _append(self, answer: StudyAnswer, bone: str, shadow: bool = False) -> None:
+        """Log an answer. It is given only once it is on the disk."""
+        if self.log:
+            call = partial(self.log.append, answer, shadow=shadow, bone=bone)
+            await asyncio.get_running_loop().run_in_executor(self._writer, call)
+
     async def _shadow(self, request: StudyRequest) -> None:
         """Score a study with the shadow models, for the log alone; no failure of theirs reaches a client."""
         for served in self.shadows:
@@ -228,10 +231,7 @@ class Service:
                     continue
                 outputs = await asyncio.wrap_future(served.least_busy().submit(pixels))
                 answer = served.reader.answer(views, outputs).timed(total=(time.monotonic() - started) * 1e3)
-                if self.log:
-                    await asyncio.get_running_loop().run_in_executor(
-                        self._writer, partial(self.log.append, answer, shadow=True, bone=request.bone)
-                    )
+                await self._append(answer, request.bone, shadow=True)
             except Exception:  # noqa: BLE001 - counted, since nobody waits for it
                 self.measurements.refused("shadow-failed")
 

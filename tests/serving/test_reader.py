@@ -14,7 +14,7 @@ from core.data.index import read_index
 from core.metrics.studies import AGGREGATIONS, score_of_views, study_table
 from core.models.checkpoint import read_checkpoint
 from core.scores.decisions import decisions
-from core.scores.operating_points import POINTS, read_points
+from core.scores.operating_points import POINTS, read_points, withdraw
 from core.scores.predict import predict
 from core.scores.source import source_of
 from core.serving.decoding import Upload, decode_view
@@ -200,3 +200,13 @@ def test_a_deflated_bomb_is_refused_without_unpacking_it(checkpoint):
     bomb = deflated[:start] + packer.compress(bytes(3_000_000)) + packer.flush()
     found = decode_view(Upload("1", bomb), spec, Limits(file_bytes=1_000_000))
     assert found.code == "file-too-large"
+
+
+def test_a_point_that_was_withdrawn_is_no_longer_applied(checkpoint, point):
+    reader, upload = load(checkpoint.folder), [Upload("1.png", png())]
+    withdraw(reader.source, point.id, "chosen on the wrong split", "Ada")
+    answer = reader.read(upload)
+    assert answer.decision is None and "chosen on the wrong split" in answer.why and answer.score is not None
+    assert load(checkpoint.folder).read(upload).decision is None
+    with refused("operating-point-withdrawn"):
+        load(checkpoint.folder, (point.id,))

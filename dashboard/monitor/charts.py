@@ -1,0 +1,48 @@
+"""Charts of the service's traffic: studies and alerts a day, and the CUSUM of alerts."""
+
+import math
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.plural import count_text
+from core.serving.monitor import LIMIT
+from dashboard.shared import theme
+
+
+def studies_a_day(table: pd.DataFrame) -> go.Figure:
+    """Bars of studies, and of those that could not be read. table: `daily_table`."""
+    total = int(table["studies"].sum())
+    count = f"{count_text(total, 'study')} in {count_text(len(table), 'day')}"
+    figure = theme.figure("Studies a day", count, "", "Studies", 240)
+    figure.add_bar(x=table["day"], y=table["studies"] - table["unusable"], name="read", marker_color=theme.NORMAL)
+    figure.add_bar(x=table["day"], y=table["unusable"], name="not usable", marker_color=theme.MISSED)
+    return figure.update_layout(barmode="stack", showlegend=bool(table["unusable"].sum()))
+
+
+def alert_rate(table: pd.DataFrame, expected: float) -> go.Figure:
+    """The share of alerts a day with Wilson's interval, and the expected share."""
+    rows = table[table["decided"] > 0]
+    count = f"{int(rows['alerts'].sum()):,} of {count_text(int(rows['decided'].sum()), 'decision')}"
+    figure = theme.figure("Share of alerts a day", count, "", "Alerts", 240)
+    bars = {"array": rows["high"] - rows["rate"], "arrayminus": rows["rate"] - rows["low"], "symmetric": False}
+    figure.add_scatter(
+        x=rows["day"],
+        y=rows["rate"],
+        mode="markers",
+        marker={"color": theme.TEXT, "size": 8},
+        error_y={"type": "data", "color": theme.TEXT, "thickness": 1.5, "width": 0, **bars},
+        customdata=rows[["alerts", "decided"]],
+        hovertemplate="%{x|%d %b}: %{y:.1%}, %{customdata[0]:.0f} of %{customdata[1]:.0f}<extra></extra>",
+    )
+    if not math.isnan(expected):
+        figure.add_hline(y=expected, line={"color": theme.THRESHOLD, "dash": "dot"})
+    return figure.update_yaxes(tickformat=".0%", rangemode="tozero").update_layout(showlegend=False)
+
+
+def cusum_chart(times: pd.Series, paths: pd.DataFrame) -> go.Figure:
+    """Both CUSUMs over the decisions; above the limit they alarm."""
+    figure = theme.figure("Control chart of alerts", "CUSUM for doubled and halved odds of an alert", "", "CUSUM", 240)
+    figure.add_scatter(x=times, y=paths["upper"], name="more alerts", line={"color": theme.ABNORMAL, "width": 1.5})
+    figure.add_scatter(x=times, y=paths["lower"], name="fewer alerts", line={"color": theme.NORMAL, "width": 1.5})
+    return figure.add_hline(y=LIMIT, line={"color": theme.MISSED, "dash": "dot"})
