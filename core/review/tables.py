@@ -98,6 +98,15 @@ steps = sql.Table(
     sql.Column("created", sql.Text, nullable=False),
     sqlite_autoincrement=True,
 )
+# What the presenter shows on the films now, as JSON.
+stages = sql.Table(
+    "walkthrough_stages",
+    metadata,
+    sql.Column("walkthrough_id", sql.Text, sql.ForeignKey("walkthroughs.id"), primary_key=True),
+    sql.Column("sequence", sql.Integer, nullable=False),
+    sql.Column("presenter", sql.Text, nullable=False),
+    sql.Column("view", sql.Text, nullable=False),
+)
 # What somebody will do after the meeting; closing one is a second row.
 actions = sql.Table(
     "walkthrough_actions",

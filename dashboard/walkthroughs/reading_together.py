@@ -14,7 +14,7 @@ from core.review.vocabulary import reviewer_key
 from core.review.walkthroughs import Walkthrough
 from dashboard.shared import address, widgets
 from dashboard.shared.address import Number
-from dashboard.shared.case import loader, reader_name, saliency_overlay
+from dashboard.shared.case import loader, reader_name, saliency_overlay, stage
 from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
 from dashboard.shared.case.case_view import ReadingSession, draw_case
 from dashboard.walkthroughs.opened import Opened
@@ -52,6 +52,10 @@ def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
         saliency_overlay.ask_for(study)
     if error := state.pop("walk_error", None):
         st.error(error)
+    if status.moves_all:
+        stage.send_stage(walkthrough.id, reader, hidden)
+    elif follows:
+        stage.show_stage(walkthrough.id, status.state.lead)
     _draw_case_at(opened, opened.session(reader, hidden), place, status, follows)
 
 
@@ -140,6 +144,7 @@ def _draw_lead_controls(walkthrough: Walkthrough, status: Status, study: str, hi
             args=(reading_state.reveal_case, walkthrough, study),
             help="Shows label, score, map and everyone's verdicts to all.",
         )  # fmt: skip
+    stage.draw_mirror_switch(walkthrough.id, reader)
     with st.popover("More", key="lead_more"):
         st.segmented_control(
             "When all have answered",

@@ -4,8 +4,15 @@ import shutil
 
 import pytest
 
+from core.data.index import read_dataset
 from core.models.checkpoint import list_checkpoints
 from core.review.boxes import read_boxes
+from core.review.database import open_store
+from core.review.stage import read_stage
+from core.review.walkthroughs import ReadingPlan
+from core.scores.source import source_of
+from core.scores.view import View
+from core.workflows.walkthroughs import Draw, candidates_of, make_walkthrough
 from tests.browser.reading import (
     DRAWN,
     VIEWER,
@@ -316,3 +323,68 @@ def test_every_action_has_a_label_and_a_visible_focus(open_as):
     before = page.evaluate(f"() => {VIEWER}.querySelector('.shown').style.transform")
     page.keyboard.press("Shift+ArrowRight")
     assert page.evaluate(f"() => {VIEWER}.querySelector('.shown').style.transform") != before
+
+
+ZOOM = f"() => Number({VIEWER}?.querySelector('input.zoom').value)"
+
+
+def test_the_presenters_view_is_mirrored_to_followers_and_survives_a_reload(open_as, home, monkeypatch):
+    """Zoom, window, layout, pointer and boxes reach a follower without a run of the follower's page."""
+    monkeypatch.setenv("OVERREAD_HOME", str(home))
+    view = View(source_of(list_checkpoints()[0][0], read_dataset("demo")), "valid", threshold=1.0)
+    store, plan = open_store(f"sqlite:///{home}/review.sqlite"), ReadingPlan(blind=False, alone_first=False)
+    make_walkthrough(store, view, "Mirror", "Ana", candidates_of(view, "missed"), Draw(3), plan)
+    ana = open_as("/walkthroughs?walk=Mirror", "Ana")
+    ana.locator(".st-key-take_lead button:not(:disabled)").first.click()
+    ana.locator(".st-key-mirror label").first.click()
+    settle(ana)
+    ben = open_as("/walkthroughs?walk=Mirror", "Ben")
+    ben.wait_for_selector(".viewer .films img")
+    settle(ben)
+    left, top, right, bottom = ana.evaluate(DRAWN)[0]
+    ana.mouse.move((left + right) / 2, (top + bottom) / 2)
+    ana.mouse.wheel(0, -300)
+    ana.wait_for_function(f"() => ({ZOOM})() > 150")
+    ben.wait_for_function(f"wanted => ({ZOOM})() === wanted", arg=ana.evaluate(ZOOM), timeout=30_000)
+    ben.wait_for_selector(".viewer .pointer", timeout=30_000)
+    ana.keyboard.press("i")
+    ana.keyboard.press("]")
+    ana.keyboard.press("b")
+    draw_box(ana, 0, (0.45, 0.45, 0.55, 0.6))
+    ben.wait_for_selector(".viewer .box-of.theirs", timeout=30_000)
+    assert ben.locator(".viewer .box-of.theirs").inner_text() == "Ana"
+    assert ben.locator(".viewer .invert").get_attribute("aria-pressed") == "true"
+    assert ben.locator(".viewer input.window").input_value() == "105"
+    # The box is the presenter's: the follower's verdict does not have it.
+    ben.keyboard.press("1")
+    ben.wait_for_selector(".verdicts")
+    assert not read_boxes(stored_verdicts(home, reviewer="Ben").iloc[-1]["boxes"])
+    ana.keyboard.press("Escape")
+    ana.keyboard.press("p")
+    ben.wait_for_function("() => document.body.dataset.presenter === 'true'", timeout=30_000)
+    assert area_share(ben) >= 0.6
+    # Someone who comes later, or again, sees the same.
+    ben.reload()
+    settle(ben)
+    ben.wait_for_selector(".viewer .films img")
+    ben.wait_for_function(f"wanted => ({ZOOM})() === wanted", arg=ana.evaluate(ZOOM), timeout=30_000)
+
+
+def test_a_blind_reading_mirrors_neither_pointer_nor_boxes(open_as, home, monkeypatch):
+    monkeypatch.setenv("OVERREAD_HOME", str(home))
+    view = View(source_of(list_checkpoints()[0][0], read_dataset("demo")), "valid", threshold=1.0)
+    store, plan = open_store(f"sqlite:///{home}/review.sqlite"), ReadingPlan(blind=True, alone_first=False)
+    walkthrough = make_walkthrough(store, view, "Blind", "Ana", candidates_of(view, "missed"), Draw(2), plan)
+    ana = open_as("/walkthroughs?walk=Blind", "Ana")
+    ana.locator(".st-key-take_lead button:not(:disabled)").first.click()
+    ana.locator(".st-key-mirror label").first.click()
+    settle(ana)
+    ana.keyboard.press("b")
+    draw_box(ana, 0, (0.4, 0.4, 0.6, 0.6))
+    ana.keyboard.press("i")
+    for _ in range(150):
+        found = read_stage(store, walkthrough.id)
+        if found and found.view and found.view["inverted"]:
+            break
+        ana.wait_for_timeout(100)
+    assert found.view["inverted"] and found.view["pointer"] is None and found.view["boxes"] == []
