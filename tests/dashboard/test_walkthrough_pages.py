@@ -25,6 +25,7 @@ from dashboard.shared import loaders
 from dashboard.shared.case import films as component
 from dashboard.walkthroughs.reading_status import Status, read_status, status_text
 from tests.dashboard.conftest import House, enter, open_page, words
+from tests.reading import read_as
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def make(**plan):
 
 def open_as(reader: str, **query: str):
     app = open_page("walkthroughs", walk="Monday", **query)
-    app.text_input(key="reviewer").set_value(reader).run()
+    read_as(app, reader)
     assert not app.exception
     return app
 
