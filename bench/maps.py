@@ -6,6 +6,7 @@ new, so nothing is kept. Two rows for each condition in bench/results/maps.csv.
 """
 
 import asyncio
+import csv
 import datetime
 import itertools
 import os
@@ -21,7 +22,7 @@ from urllib.parse import urlencode
 import numpy as np
 import torch
 
-from bench.pairs import keep
+from bench.pairs import RESULTS
 from bench.thresholds import hardware
 from core import jobs
 from core.data.index import build_index, read_index, write_dataset
@@ -149,11 +150,24 @@ def rows_of(condition: str, times: list[tuple[float, float]]) -> list[dict]:
     return rows
 
 
+def keep(rows: list[dict]) -> None:
+    """Append the rows to bench/results/maps.csv and print them."""
+    file = RESULTS / "maps.csv"
+    new = not file.exists()
+    with file.open("a", newline="") as opened:
+        writer = csv.DictWriter(opened, fieldnames=list(rows[0]))
+        if new:
+            writer.writeheader()
+        writer.writerows(rows)
+    for row in rows:
+        print(f"{row['median']} s (worst {row['worst']} s), n = {row['n']}, load {row['load']}: {row['what']}")
+
+
 def main(cases: str = "8") -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         os.environ["OVERREAD_HOME"] = str(home)
-        keep(asyncio.run(run(home, make_workspace(home), int(cases))), "maps.csv")
+        keep(asyncio.run(run(home, make_workspace(home), int(cases))))
 
 
 if __name__ == "__main__":

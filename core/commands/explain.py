@@ -52,6 +52,11 @@ def explain(
         with progress_bar() as progress:
             split_scores(str(described.folder), data, progress=progress)
     source, settings = maps.source_of_radiograph(described, known), MapSettings(layer, baseline)
+    if source.dataset and maps.network_auroc(source) is None:
+        messages.print(
+            f"{described.name} has no scores of {source.data}, so no map is trusted; --data {source.data} scores it.",
+            markup=False,
+        )
     finding = maps.known_finding(source, known.image_id)
     records: list[MapRecord] = []
     for name in method or DEFAULT_PAIR:

@@ -20,7 +20,7 @@ EXPLANATION = (
     "score little."
 )
 # Seconds that the films wait for their maps; then they are drawn without, and again when the maps are made.
-_PATIENCE, _LOOK_EVERY = 1.0, 0.5
+_PATIENCE, _LOOK_EVERY = 3.0, 0.5
 
 
 def is_asked(study: str) -> bool:
