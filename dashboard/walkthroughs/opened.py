@@ -53,11 +53,15 @@ def open_walkthrough(walkthrough: Walkthrough, selected: View) -> Opened:
     changes = changes_since_made(walkthrough, view, then, now)
     if not changes:
         return Opened(walkthrough, view, now, view.source.reference)
-    for sentence in changes:
-        widgets.note(sentence)
-    if then is None:
-        return Opened(walkthrough, view, now, view.source.reference)
-    if address.bound(st.segmented_control, "Shown", (THEN, NOW), default=THEN, required=True, key="when") == NOW:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        widgets.note(" ".join(changes))
+        if then is None:
+            return Opened(walkthrough, view, now, view.source.reference)
+        shown = address.bound(
+            st.segmented_control, "Shown", (THEN, NOW), default=THEN, required=True, key="when",
+            label_visibility="collapsed",
+        )  # fmt: skip
+    if shown == NOW:
         return Opened(walkthrough, view, now, view.source.reference)
     made = walkthrough.record["view"]["source"]
     reference = f"{made['name']}@{made['digest'][:8]}" if made["name"] else ""

@@ -23,6 +23,8 @@ def draw_page() -> None:
     known = Choice(walkthroughs["name"], "walkthrough")
     key = address.key("walk", known)
     name = st.session_state.get(key) or address.value(key, known) or ""
+    if name:
+        st.session_state[key] = name  # a run that ends before the field is drawn would lose it
     walkthrough = read_walkthrough(loader.store(), walkthroughs.set_index("name").at[name, "id"]) if name else None
     if walkthrough is None:
         scoring.require_model(view)
