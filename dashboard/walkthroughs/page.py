@@ -35,7 +35,8 @@ def draw_page() -> None:
         reader_name.recall_reader()
     line = st.container(horizontal=True, vertical_alignment="center", gap="small", key="walk_line")
     with line:
-        st.selectbox(
+        address.bound(
+            st.selectbox,
             "Walkthrough",
             walkthroughs["name"].tolist(),
             index=None,
