@@ -39,12 +39,13 @@ def set_stage(store: Store, walkthrough_id: str, presenter: str, view: dict | No
     own = table.c.walkthrough_id == walkthrough_id
     with transaction(store, write=True) as connection:
         before = connection.execute(sql.select(table.c.sequence).where(own)).scalar()
-        values = {"sequence": (before or 0) + 1, "presenter": name, "view": json.dumps(kept)}
+        sequence = int(before or 0) + 1
+        values = {"sequence": sequence, "presenter": name, "view": json.dumps(kept)}
         if before is None:
             connection.execute(table.insert().values(walkthrough_id=walkthrough_id, **values))
         else:
             connection.execute(table.update().where(own).values(**values))
-    return Stage(values["sequence"], name, kept)
+    return Stage(sequence, name, kept)
 
 
 def read_stage(store: Store, walkthrough_id: str) -> Stage | None:
