@@ -124,6 +124,8 @@ def _load_ahead(session: ReadingSession, after: str, study: str, keys: list[str]
     if shown:
         boxes = _boxes(session, after, image_ids)
         films.load_ahead(shown, neutral_name(after), neutral_name(study), keys, **boxes)
+    if session.has_maps:
+        saliency_overlay.make_ahead(view.source, session.cases.views_of(after))
 
 
 def _boxes(session: ReadingSession, study: str, image_ids: dict[str, str]) -> dict:
