@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from core.errors import OverreadError
+from core.plural import count_text
 
 MURA_BONES = ("finger", "hand", "wrist", "forearm", "elbow", "humerus", "shoulder")
 
@@ -76,7 +77,8 @@ def _check_column(values: pd.Series, column: Column, name: str, source: str) -> 
     present = values.dropna()
     if not column.nullable and len(present) < len(values):
         raise OverreadError(
-            f"{source}: column {name} has {len(values) - len(present)} empty cells; every row needs a value.",
+            f"{source}: column {name} has {count_text(len(values) - len(present), 'empty cell')}; every row needs a "
+            "value.",
             code="cell-empty",
         )
     if len(present) and column.kind == "whole" and not pd.api.types.is_integer_dtype(values):

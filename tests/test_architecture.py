@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "data": BASE | {"data"},
     "phantom": BASE | {"data", "phantom"},
     "models": BASE | {"data", "models"},
-    "metrics": {"errors", "schema", "metrics"},
+    "metrics": {"errors", "schema", "plural", "metrics"},
     "scores": BELOW_SCORES | {"scores"},
     "audit": BASE | {"data", "metrics", "audit"},
     "training": BELOW_SCORES | {"scores", "training"},

@@ -201,7 +201,7 @@ def test_compare_pairs_two_models_at_their_own_thresholds(home, imported, table)
         == sum(group["fixed"] + group["broken"] for group in facts["groups"])
     )
     text = core(home, "compare", "other", "worse", "--split", "test")
-    assert "other ranks better" in text and "left out: 10 scored only by the first model" in text
+    assert "other ranks better" in text and "left out: 10 scored only by other" in text
     point = json.loads(core(home, "threshold", "worse", "--rule", "youden", "--lock", "--author", "A", "--json"))
     facts = json.loads(core(home, "compare", "other", "worse", "--split", "test", "--json"))
     assert facts["b"]["threshold"] == point["threshold"] and point["point"]["id"] in facts["b"]["threshold_from"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from core.audit.audit import QUALITY_CHECKS, Audit
-from core.plural import count_text
+from core.plural import count_clause, count_text
 
 MARKS = {"fail": "FAIL", "alarm": "ALARM", "note": "NOTE", "pass": "ok"}
 _ORDER = ("fail", "alarm", "note", "pass")
@@ -70,9 +70,10 @@ def _patient_overlap(audit: Audit) -> Finding:
         words = "cannot be judged: no patient is known; groups of copies are used instead"
         return Finding("overlap", title, "alarm", words)
     if without:
-        words = f"none of {audit.patients_known:,} known patients; {without:,} radiographs have no known patient"
+        words = f"none of {count_text(audit.patients_known, 'known patient')}; "
+        words += f"{count_clause(without, 'radiograph', 'have')} no known patient"
         return Finding("overlap", title, "alarm", words)
-    return Finding("overlap", title, "pass", f"none of {audit.patients_known:,} patients")
+    return Finding("overlap", title, "pass", f"none of {count_text(audit.patients_known, 'patient')}")
 
 
 def _copies_across_studies(audit: Audit) -> Finding:

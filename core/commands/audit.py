@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from core.commands.console import Json, print_result, progress_bar
+from core.plural import count_text
 
 
 def audit(
@@ -22,6 +23,6 @@ def audit(
         found = audit_dataset(dataset, progress)
     facts = found.to_dict()
     lines = [f"{line.mark} {line.title}: {line.words}" for line in list_findings(found)]
-    print_result(facts, as_json, "\n".join([f"{name}, {found.radiographs} radiographs", *lines]))
+    print_result(facts, as_json, "\n".join([f"{name}, {count_text(found.radiographs, 'radiograph')}", *lines]))
     if found.failed:
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ import typer
 
 from core.commands.console import Json, messages, print_result, progress_bar
 from core.errors import OverreadError
+from core.plural import count_text
 
 
 def cache(
@@ -52,16 +53,20 @@ def cache(
     }
     print_result(facts, as_json, sentence(facts))
     if failed and not ready:
-        raise OverreadError(f"None of the {len(index)} radiographs of {name} could be decoded.", code="nothing-decoded")
+        raise OverreadError(
+            f"None of the {count_text(len(index), 'radiograph')} of {name} could be decoded.", code="nothing-decoded"
+        )
 
 
 def sentence(facts: dict) -> str:
     """The result in words."""
     stored = (
-        f"{facts['radiographs']} radiographs at {facts['size']} px ({facts['fit']}), {facts['bytes'] / 1e6:,.1f} MB"
+        f"{count_text(facts['radiographs'], 'radiograph')} at {facts['size']} px ({facts['fit']}), "
+        f"{facts['bytes'] / 1e6:,.1f} MB"
     )
     failed = f"; {len(facts['failed'])} failed" if facts["failed"] else ""
     if not facts["decoded"]:
         return f"Nothing to do: {stored} are stored already{failed}"
-    pace = f"{facts['decoded']} files decoded in {facts['seconds']:.1f} s, {facts['images_per_second']:.0f} images/s"
+    seconds, pace = f"{facts['seconds']:.1f} s", f"{facts['images_per_second']:.0f} images/s"
+    pace = f"{count_text(facts['decoded'], 'file')} decoded in {seconds}, {pace}"
     return f"{stored}; {pace}{failed}"

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from core.commands.console import Aggregation, Json, messages, print_result, progress_bar
+from core.plural import count_text
 
 
 def calibrate(
@@ -38,11 +39,12 @@ def calibrate(
 def _lines(facts: dict) -> list[str]:
     keys = ("temperature",) if facts["method"] == "temperature" else ("slope", "intercept")
     fitted = ", ".join(f"{key} {_interval(facts, key)}" for key in keys)
-    lines = [f"{fitted}, fitted on {facts['fit']['split']} ({facts['fit']['n']:,} studies)"]
+    lines = [f"{fitted}, fitted on {facts['fit']['split']} ({count_text(facts['fit']['n'], 'study')})"]
     for side in ("before", "after"):
         part = facts[side]
         lines.append(
-            f"{side} on {facts['split']} ({part['n']:,} studies): slope {_interval(part, 'slope')}, intercept "
+            f"{side} on {facts['split']} ({count_text(part['n'], 'study')}): slope {_interval(part, 'slope')}, "
+            "intercept "
             f"{_interval(part, 'intercept')}, Brier {part['brier']:.4f}, log-loss {part['log_loss']:.4f}, "
             f"ECE {part['ece']:.4f} ({part['bins']} bins)"
         )

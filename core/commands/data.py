@@ -138,8 +138,9 @@ def index(
     print_result(
         facts,
         as_json,
-        f"{name}{' (preview)' * preview}: {facts['radiographs']} radiographs, {facts['studies']} studies, "
-        f"{facts['patients']} known patients; "
+        f"{name}{' (preview)' * preview}: {count_text(facts['radiographs'], 'radiograph')}, "
+        f"{count_text(facts['studies'], 'study')}, "
+        f"{count_text(facts['patients'], 'known patient')}; "
         f"{', '.join(f'{bone} {count}' for bone, count in facts['bones'].items())}; "
         f"{len(indexed.unreadable)} unreadable ({changed}); studies: {facts['abnormal']} abnormal, "
         f"{facts['normal']} normal, {facts['unknown']} unknown",

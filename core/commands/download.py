@@ -53,6 +53,6 @@ def download(
     print_result(
         facts,
         as_json,
-        f"{facts['name']}: {count_text(len(frame), 'radiograph')}, {facts['abnormal']} abnormal and {facts['normal']} "
-        f"normal studies, {unreadable}. {attribution.line()}",
+        f"{facts['name']}: {count_text(len(frame), 'radiograph')}, studies: {facts['abnormal']:,} abnormal and "
+        f"{facts['normal']:,} normal, {unreadable}. {attribution.line()}",
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from core.commands.console import Device, Json, Name, messages, print_result, progress_bar
+from core.plural import count_text
 
 
 def explain(
@@ -102,7 +103,7 @@ def trust(
     with progress_bar() as progress:
         rows = check_methods(source_of(described, dataset), wanted, device, progress)
     table = trust_table(rows)
-    messages.print(f"{rows['image_id'].nunique()} radiographs of {data}, {split}", markup=False)
+    messages.print(f"{count_text(rows['image_id'].nunique(), 'radiograph')} of {data}, {split}", markup=False)
     listed = [{key: _json(value) for key, value in row.items()} for row in table.to_dict("records")]
     lines = [
         f"{row['method']}: {row['verdict']}{', ' + row['why'] if row['why'] else ''}; better than an edge detector on "

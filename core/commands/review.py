@@ -8,6 +8,7 @@ import typer
 
 from core.commands.console import Device, Json, Name, messages, print_result, progress_bar
 from core.commands.joined import AllowUnmatched, print_joins
+from core.plural import count_text
 
 verdicts = typer.Typer(no_args_is_help=True, help="Export and import readers' verdicts as CSV.")
 Data = Annotated[str, typer.Option("--data", help="Name of a data set (default: all).")]
@@ -22,7 +23,7 @@ def export_verdicts(
     from core.review.verdict_files import export_csv
 
     count = export_csv(open_store(), out, data)
-    print_result({"file": str(out), "entries": count}, as_json, f"{count:,} entries in {out}")
+    print_result({"file": str(out), "entries": count}, as_json, f"{count_text(count, 'entry')} in {out}")
 
 
 @verdicts.command("import")
@@ -49,7 +50,8 @@ def import_verdicts(
     print_result(
         facts,
         as_json,
-        f"{done.imported:,} entries imported, {done.already:,} known before, {len(done.skipped):,} left out{readers}",
+        f"{count_text(done.imported, 'entry')} imported, {done.already:,} known before, {len(done.skipped):,} left "
+        f"out{readers}",
     )
 
 
@@ -100,7 +102,9 @@ def embed(
         found = compute_embeddings(described, dataset, progress, device)
     file = embeddings_files(described, dataset)[0]
     facts = {"file": str(file), "radiographs": len(found.rows), "width": found.vectors.shape[1]}
-    print_result(facts, as_json, f"{facts['radiographs']:,} radiographs as {facts['width']} numbers each, in {file}")
+    print_result(
+        facts, as_json, f"{count_text(facts['radiographs'], 'radiograph')} as {facts['width']} numbers each, in {file}"
+    )
 
 
 def label_audit(
@@ -156,7 +160,8 @@ def label_audit(
         **outside,
     }
     lines = [
-        f"{len(table):,} studies by {ranked.basis}; {facts['suspects']:,} suspects (confident learning, Northcutt 2021)"
+        f"{count_text(len(table), 'study')} by {ranked.basis}; {facts['suspects']:,} suspects (confident learning, "
+        "Northcutt 2021)"
     ]
     lines += [
         f"{row.rank}. {row.study_id}: labelled {'abnormal' if row.label else 'normal'}, score {row.score:.3f}"

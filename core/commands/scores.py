@@ -70,14 +70,16 @@ def predict(
         done = score(source_of(described, dataset), split, progress, device, out, wanted, point)
     if done.left_out:
         first = f"{done.left_out[0]['path']}: {done.left_out[0]['reason']}"
-        messages.print(f"{len(done.left_out)} radiographs could not be decoded (first: {first})", markup=False)
+        messages.print(
+            f"{count_text(len(done.left_out), 'radiograph')} could not be decoded (first: {first})", markup=False
+        )
     facts = {
         "file": str(done.file),
         "radiographs": len(done.scores),
         "splits": sorted(set(done.scores["split"])),
         "left_out": done.left_out,
     }
-    lines = [f"{len(done.scores)} radiographs scored by {described.reference}, in {done.file}"]
+    lines = [f"{count_text(len(done.scores), 'radiograph')} scored by {described.reference}, in {done.file}"]
     if wanted:
         facts |= {"tta": wanted.augmentation.to_dict(), "tta_hash": wanted.augmentation.hash(), "draws": draws}
         facts["gain"] = json_values(done.gain)

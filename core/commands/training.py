@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from core.commands.console import Device, Json, Name, messages, print_result, progress_bar
+from core.plural import count_text
 
 
 def train(
@@ -200,5 +201,5 @@ def recipes() -> None:
     from core.training.recipes import DESCRIPTIONS, RECIPES
 
     for recipe in RECIPES.values():
-        facts = f"{recipe.architecture}, {recipe.size} px, {recipe.epochs} epochs"
+        facts = f"{recipe.architecture}, {recipe.size} px, {count_text(recipe.epochs, 'epoch')}"
         typer.echo(f"{recipe.name}: {facts}. {DESCRIPTIONS[recipe.name]}")

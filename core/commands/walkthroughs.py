@@ -76,7 +76,9 @@ def make(
             candidates = candidates_of(view, outcome, progress)
         draw = Draw(cases, controls, at_random, seed)
         made = make_walkthrough(open_store(), view, name, author, candidates, draw, plan)
-    print_result(asdict(made), as_json, f"{made.name}: {len(made.cases)} cases; made from: {made.made_from}")
+    print_result(
+        asdict(made), as_json, f"{made.name}: {count_text(len(made.cases), 'case')}; made from: {made.made_from}"
+    )
 
 
 @walkthrough.command("list")
@@ -86,7 +88,10 @@ def list_all(data: Name, as_json: Json = False) -> None:
     from core.review.walkthroughs import list_walkthroughs
 
     rows = list_walkthroughs(open_store(), data).to_dict("records")
-    lines = [f"{row['name']}: {row['cases']} cases, by {row['author']} on {row['created'][:10]}" for row in rows]
+    lines = [
+        f"{row['name']}: {count_text(row['cases'], 'case')}, by {row['author']} on {row['created'][:10]}"
+        for row in rows
+    ]
     print_result({"walkthroughs": rows}, as_json, "\n".join(lines) or f"There is no walkthrough of {data}.")
 
 

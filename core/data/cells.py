@@ -9,6 +9,7 @@ from core.data.missing import blank_missing, is_missing
 from core.data.notes import Note
 from core.data.tables import Table
 from core.errors import OverreadError
+from core.plural import count_text
 
 # Pairs of words for abnormal and normal, in lower case.
 LABEL_PAIRS = (
@@ -94,10 +95,11 @@ def read_splits(text: pd.Series, allowed: tuple[str, ...], name: str, table: Tab
     counts = text[bad & ~text.isin([word for word in words if is_missing(word)])].value_counts()
     lost = [word for word, count in counts.items() if count >= max(2, 0.05 * len(text))]
     if len(text) and (bad.all() or lost):
-        which = ", ".join(f"{word!r} ({counts[word]:,} rows)" for word in lost[:3]) or "no word for a split"
+        which = ", ".join(f"{word!r} ({count_text(counts[word], 'row')})" for word in lost[:3]) or "no word for a split"
         advice = " 'dev' may mean either, so it is not guessed." if {"dev"} & {word.lower() for word in lost} else ""
         raise OverreadError(
-            f"{table.file}: in {int(bad.sum()):,} of {len(text):,} rows the column {name} has none of the words "
+            f"{table.file}: in {int(bad.sum()):,} of {count_text(len(text), 'row')} the column {name} has none of "
+            "the words "
             f"{', '.join(allowed)} ({first_rows(bad, text, table)}); found {which}, and a whole split would be "
             f"lost.{advice} Rename these values, or remove the column to have splits made here.",
             code="split-lost",
@@ -167,7 +169,8 @@ def check_rows(bad, what: str, shown: pd.Series, expected: str, table: Table) ->
     count = int(np.asarray(bad, dtype=bool).sum())
     if count:
         raise OverreadError(
-            f"{table.file}: in {count:,} of {len(shown):,} rows {what} ({first_rows(bad, shown, table)}); expected "
+            f"{table.file}: in {count:,} of {count_text(len(shown), 'row')} {what} "
+            f"({first_rows(bad, shown, table)}); expected "
             f"{expected}.",
             code="rows-invalid",
         )

@@ -26,6 +26,7 @@ from core.data.pixels import read_grey, to_square
 from core.data.unreadable import UnreadableImage
 from core.errors import OverreadError
 from core.paths import cache_folder, unwritable
+from core.plural import count_text
 
 Progress = Callable[[int, int, str], None]
 _COMMIT_EVERY = 256
@@ -274,7 +275,8 @@ def _check_not_all_failed(dataset: Dataset, distinct: pd.Series, tasks: list[_Ta
         return
     first = tasks[0]
     raise OverreadError(
-        f"None of the {len(distinct)} radiographs below {dataset.root} can be read (first: {first.paths[0]}: "
+        f"None of the {count_text(len(distinct), 'radiograph')} below {dataset.root} can be read (first: "
+        f"{first.paths[0]}: "
         f"{failed[first.sha1]}). Put the folder back, or index it again in its new place.",
         code="no-readable-radiograph",
     )

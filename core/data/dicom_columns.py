@@ -13,6 +13,7 @@ from core.data.joins import Key, join
 from core.data.missing import is_missing
 from core.data.notes import Note
 from core.data.tables import Table, simple_name
+from core.plural import count_clause, count_text
 
 # The tag of each further column. PatientAge has a unit, as in 014Y.
 HEADER_COLUMNS = {
@@ -49,7 +50,8 @@ def header_columns(headers: Sequence[dict], taken: Sequence[str] = ()) -> tuple[
             if bad := int((~valid & (text != "")).sum()):
                 notes.append(
                     Note(
-                        f"{bad:,} radiographs have a PatientAge without a unit; expected one such as 014Y, so it "
+                        f"{count_clause(bad, 'radiograph', 'have')} a PatientAge without a unit; expected one such as "
+                        "014Y, so it "
                         "counts as missing",
                         "age-without-unit",
                     )
@@ -99,7 +101,8 @@ def table_columns(
     for name, places in joined.disagreeing.items():
         notes.append(
             Note(
-                f"rows of {table.file.name} give {len(places):,} radiographs different values of {name}; none is used",
+                f"rows of {table.file.name} give {count_text(len(places), 'radiograph')} different values of "
+                f"{name}; none is used",
                 "column-contradicts",
             )
         )

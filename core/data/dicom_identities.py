@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from core.data.missing import is_missing
 from core.data.notes import Note
+from core.plural import count_clause
 
 # Facts that must agree, wherever both headers give them, before a patient id without an issuer is linked to one with.
 _PERSONAL = ("name", "birth", "sex")
@@ -32,7 +33,8 @@ def patient_keys(headers: Sequence[dict]) -> tuple[list[str], list[Note]]:
     if linked:
         notes.append(
             Note(
-                f"{len(linked):,} patient ids occur with and without an issuer; name, birth date and sex agree, so "
+                f"{count_clause(len(linked), 'patient id', 'occur')} with and without an issuer; name, birth date and "
+                "sex agree, so "
                 "each counts as one patient",
                 "patient-issuer-linked",
             )
@@ -40,15 +42,15 @@ def patient_keys(headers: Sequence[dict]) -> tuple[list[str], list[Note]]:
     if open_ids:
         notes.append(
             Note(
-                f"{open_ids:,} patient ids occur with and without an issuer, and name, birth date, sex or issuers "
-                "differ; they count as different patients, who may be in different splits",
+                f"{count_clause(open_ids, 'patient id', 'occur')} with and without an issuer, and name, birth date, "
+                "sex or issuers differ; they count as different patients, who may be in different splits",
                 "patient-issuer-differs",
             )
         )
     if several:
         notes.append(
             Note(
-                f"{several:,} patient ids occur with different issuers and count as different patients",
+                f"{count_clause(several, 'patient id', 'occur')} with different issuers: different patients",
                 "issuers-differ",
             )
         )
@@ -91,7 +93,7 @@ def study_parts(headers: Sequence[dict], bones: Sequence[str]) -> tuple[list[str
     if filled:
         notes.append(
             Note(
-                f"{filled:,} radiographs name no body part and have that of the others of their study",
+                f"{count_clause(filled, 'radiograph', 'name')} no body part: that of the others of the study is used",
                 "body-part-of-study",
             )
         )

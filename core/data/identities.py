@@ -4,6 +4,7 @@ import pandas as pd
 
 from core.data.mura_paths import is_study_number
 from core.data.notes import Note
+from core.plural import count_clause, count_text
 
 # 9.00E+09, also with a decimal comma, and the signs that a spreadsheet shows for a number that is too wide.
 _SPREADSHEET = r"[1-9](?:[.,]\d+)?[eE]\+\d{1,3}|[1-9][.,]\d+[eE]\d{1,3}|#{3,}|#(?:NAME\?|VALUE!|REF!|DIV/0!)"
@@ -39,10 +40,12 @@ def _crowded(known: pd.Series) -> list[Note]:
         return []
     return [
         Note(
-            f"the patient {counts.index[0][:60]!r} has {most:,} of {rows:,} radiographs ({most / rows:.0%}), other "
+            f"the patient {counts.index[0][:60]!r} has {most:,} of {count_text(rows, 'radiograph')} "
+            f"({most / rows:.0%}), other "
             f"patients about {usual:g}: the id may stand for 'unknown'; if so, leave it empty",
             "patient-implausible",
-            f"one patient has {most:,} of {rows:,} radiographs ({most / rows:.0%}), other patients about {usual:g}: "
+            f"one patient has {most:,} of {count_text(rows, 'radiograph')} ({most / rows:.0%}), other patients "
+            f"about {usual:g}: "
             "the id may stand for 'unknown'",
         )
     ]
@@ -77,7 +80,9 @@ def _nearly_equal(known: pd.Series) -> list[Note]:
         return []
     groups = plain[twice].nunique()
     pair = ids[plain == plain[twice].iloc[0]].tolist()[:2]
-    words = f"{groups:,} patient ids are written in several ways that differ in leading zeros or case only"
+    words = (
+        f"{count_clause(groups, 'patient id', 'are')} written in several ways that differ in leading zeros or case only"
+    )
     return [
         Note(
             f"{words} (first: {' and '.join(map(repr, pair))}); they count as different patients",
@@ -103,7 +108,8 @@ def split_notes(frame: pd.DataFrame, valid_fraction: float) -> list[Note]:
     if frame["label"].nunique() == 2 and valid["label"].nunique() < 2:
         return [
             Note(
-                f"the validation split has {valid['group_id'].nunique():,} of {groups:,} patients and not both labels; "
+                f"the validation split has {valid['group_id'].nunique():,} of {count_text(groups, 'patient')} and "
+                "not both labels; "
                 "figures cannot be computed on it",
                 "validation-split-one-label",
             )
@@ -127,7 +133,8 @@ def whole_study_names(study: pd.Series, patient: pd.Series, path: pd.Series) -> 
     if inside.any():
         notes.append(
             Note(
-                f"{int(inside.sum()):,} rows name a study such as {study[inside].iloc[0]!r} and no patient; the study "
+                f"{count_clause(int(inside.sum()), 'row', 'name')} a study such as {study[inside].iloc[0]!r} and no "
+                "patient; the study "
                 f"is the folder, such as {above[inside].iloc[0]!r}",
                 "study-name-alone",
             )
@@ -136,7 +143,8 @@ def whole_study_names(study: pd.Series, patient: pd.Series, path: pd.Series) -> 
         lone = alone & ~inside
         notes.append(
             Note(
-                f"{int(lone.sum()):,} rows name a study such as {study[lone].iloc[0]!r} without a patient or a folder; "
+                f"{count_clause(int(lone.sum()), 'row', 'name')} a study such as {study[lone].iloc[0]!r} without a "
+                "patient or a folder; "
                 "each of these radiographs is its own study; name the patients",
                 "study-name-alone",
             )

@@ -34,6 +34,7 @@ from core.data.source_rows import SourceTables, label_rows, read_source
 from core.data.split import assign_folds, assign_splits, group_ids, linked_group_ids
 from core.errors import OverreadError
 from core.paths import dataset_folder, unwritable, write_atomically
+from core.plural import count_text
 from core.schema import INDEX, check
 
 __all__ = [
@@ -114,7 +115,8 @@ def build_index(
         )
     if not 0 <= valid_fraction < 1 or folds < 2 or seed < 0:
         raise OverreadError(
-            f"Found the valid fraction {valid_fraction}, {folds} folds and the seed {seed}; expected a fraction from 0 "
+            f"Found the valid fraction {valid_fraction}, {count_text(folds, 'fold')} and the seed {seed}; expected "
+            "a fraction from 0 "
             "(no valid split, for out-of-fold scores of everything) to below 1, at least 2 folds and a seed of at "
             "least 0.",
             code="split-settings-invalid",

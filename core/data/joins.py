@@ -14,6 +14,7 @@ import pandas as pd
 
 from core.data.notes import Note
 from core.errors import OverreadError
+from core.plural import count_text
 
 SHOWN = 3  # examples of each kind
 _BEFORE_NUMBER = "".join(chr(sign) for sign in range(32, 127) if not chr(sign).isdigit())
@@ -143,7 +144,8 @@ def refuse_without_match(
     known = ", ".join(map(repr, joined.known)) or "none"
     offers = "".join(f" {note[0].upper()}{note[1:]}." for note in joined.notes if note.code == "join-near-match")
     raise OverreadError(
-        f"{source}: none of the {report.unmatched_rows:,} rows matches ({rows}); expected {expected} (such as {known})."
+        f"{source}: none of the {count_text(report.unmatched_rows, 'row')} matches ({rows}); expected {expected} "
+        f"(such as {known})."
         f"{offers} Correct the table, or pass --allow-unmatched to go on without it.",
         code=code,
     )
@@ -167,11 +169,13 @@ def near_matches(keys: list[Key], unmatched: np.ndarray, rows: pd.DataFrame) -> 
             options = " ".join(f"--match-ignoring {name}" for name in best[1])
             notes.append(
                 Note(
-                    f"{len(best[0]):,} of {len(places):,} rows that match nothing would match by {key.name} if {words} "
+                    f"{len(best[0]):,} of {count_text(len(places), 'row')} that match nothing would match by "
+                    f"{key.name} if {words} "
                     f"were ignored (row {rows.index[place]}: {key.rows[place][:60]!r} for {item[:60]!r}); if that is "
                     f"right, pass {options}",
                     "join-near-match",
-                    f"{len(best[0]):,} of {len(places):,} rows that match nothing would match by {key.name} if {words} "
+                    f"{len(best[0]):,} of {count_text(len(places), 'row')} that match nothing would match by "
+                    f"{key.name} if {words} "
                     "were ignored",
                 )
             )

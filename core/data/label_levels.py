@@ -11,6 +11,7 @@ import pandas as pd
 
 from core.data.notes import Note
 from core.errors import OverreadError
+from core.plural import count_text, share_clause
 
 LEVELS = ("image", "study")
 RULES = ("any", "all", "drop")
@@ -171,18 +172,15 @@ def _outcome_note(spread: pd.DataFrame, mixed: pd.Series, rule: str) -> Note:
     return Note(
         code="study-rule",
         text=f"{RULE_WORDS[rule]}: {int((found == 1).sum()):,} abnormal, {int((found == 0).sum()):,} normal and "
-        f"{int(found.isna().sum()):,} unlabelled studies, {int(mixed.sum()):,} of all with both labels{lacking}",
+        f"{count_text(int(found.isna().sum()), 'unlabelled study')}, {int(mixed.sum()):,} of all with both "
+        f"labels{lacking}",
     )
 
 
 def _mixed_words(mixed: pd.Series) -> str:
     names = ", ".join(map(str, mixed.index[mixed][:3]))
     count = int(mixed.sum())
-    return (
-        f"{count:,} of {len(mixed):,} studies have radiographs with different labels (first: {names})"
-        if count > 1
-        else f"1 of {len(mixed):,} studies has radiographs with different labels ({names})"
-    )
+    return f"{share_clause(count, len(mixed), 'study', 'have')} radiographs with different labels (first: {names})"
 
 
 def own_labels(frame: pd.DataFrame) -> pd.Series:
@@ -198,8 +196,8 @@ def known_image_labels(values: pd.Series) -> np.ndarray:
     bad = values.notna().to_numpy() & ~np.isin(found, (0.0, 1.0))
     if bad.any():
         raise OverreadError(
-            f"The column {IMAGE_LABEL} has {str(values[bad].iloc[0])[:40]!r} in {int(bad.sum()):,} of {len(values):,} "
-            "rows; expected 1 (abnormal), 0 (normal) or empty.",
+            f"The column {IMAGE_LABEL} has {str(values[bad].iloc[0])[:40]!r} in {int(bad.sum()):,} of "
+            f"{count_text(len(values), 'row')}; expected 1 (abnormal), 0 (normal) or empty.",
             code="image-label-invalid",
         )
     return found

@@ -12,6 +12,7 @@ from core.data.missing import blank_missing
 from core.data.notes import Note
 from core.data.tables import Table, simple_name
 from core.errors import OverreadError
+from core.plural import count_text, share_clause
 
 # By the column's name without spaces and signs: DICOM's name, the header's key, and the level of the key in a join.
 _KEYS = {
@@ -111,7 +112,7 @@ def _label_values(text: pd.Series, table: Table) -> list[float]:
     values, bad = read_labels(text)
     if bad.any():
         raise OverreadError(
-            f"{table.file}: in {int(bad.sum()):,} of {len(text):,} rows the label is not one "
+            f"{table.file}: in {int(bad.sum()):,} of {count_text(len(text), 'row')} the label is not one "
             f"({first_rows(bad, text, table)}); expected 1 (abnormal), 0 (normal), a pair of words such as positive "
             "and negative, or nothing. Correct that column.",
             code="label-invalid",
@@ -125,7 +126,8 @@ def _notes(joined: Joined, name: str, names: Sequence[str]) -> list[Note]:
         if column != "label":
             notes.append(
                 Note(
-                    f"rows of {name} give {len(places):,} radiographs different values of {column}; none is used",
+                    f"rows of {name} give {count_text(len(places), 'radiograph')} different values of {column}; "
+                    "none is used",
                     f"{column}-contradicts",
                 )
             )
@@ -133,7 +135,8 @@ def _notes(joined: Joined, name: str, names: Sequence[str]) -> list[Note]:
         lacking = [at for at, missing in enumerate(joined.values["split"].isna()) if missing]
         first = ", ".join(str(names[at]) for at in lacking[:3])
         raise OverreadError(
-            f"{len(lacking):,} of {len(joined.values):,} radiographs have no split in {name} (first: {first}), so its "
+            f"{share_clause(len(lacking), len(joined.values), 'radiograph', 'have')} no split in {name} (first: "
+            f"{first}), so its "
             "splits cannot be used; expected one for each. Add these rows, or remove the column split to have splits "
             "made here.",
             code="split-lost",

@@ -11,6 +11,7 @@ from core.data.augment.draws import inverse
 from core.data.index import Dataset, read_index
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
+from core.plural import count_text
 
 MOST_POINTS = 400
 _EPOCHS_PER_TABLE = 16
@@ -113,7 +114,7 @@ def retention_sentence(facts: dict, what: str = "known abnormalities") -> str:
         return "no radiograph of this set has a known location of its abnormality, so losses cannot be counted"
     return (
         f"keeps {_percent(facts['kept'])} of the area of {what}, loses it entirely in {_percent(facts['lost'])} of "
-        f"draws ({facts['radiographs']:,} radiographs, {facts['draws']} draws each)"
+        f"draws ({count_text(facts['radiographs'], 'radiograph')}, {count_text(facts['draws'], 'draw')} each)"
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from core.data.joins import JoinReport, Key, join
 from core.data.mura import IMAGE_EXTENSIONS
 from core.data.notes import Note
+from core.plural import count_text
 
 _MOST_FILES = 100_000  # listed to find files that rows nearly name
 
@@ -64,7 +65,8 @@ def join_files(
             first = ", ".join(repr(names[at]) for at in places[:3])
             notes.append(
                 Note(
-                    f"rows of {file.name} give {len(places):,} files different values of {name} (first: {first}); that "
+                    f"rows of {file.name} give {count_text(len(places), 'file')} different values of {name} (first: "
+                    f"{first}); that "
                     "of the first row is used",
                     f"{name}-contradicts",
                 )

@@ -19,6 +19,7 @@ from core.data.mura_paths import MuraPath
 from core.data.notes import Note
 from core.data.tables import Table, read_table
 from core.errors import OverreadError
+from core.plural import count_clause, count_text
 
 # Accepted names of each of our columns; `--column patient=NAME` takes precedence.
 NAMES = {
@@ -170,7 +171,7 @@ def _complete_from_paths(
         filled.append("study")
     if filled:
         read = ", ".join(sorted(filled))
-        notes.append(Note(f"{read} of {found:,} rows are read from their paths in MURA's layout", "mura-paths"))
+        notes.append(Note(f"read from paths in MURA's layout: {read} of {count_text(found, 'row')}", "mura-paths"))
     if label is None:
         return []
     return [
@@ -227,7 +228,12 @@ def _study_ids(
         notes += found
     alone = frame.index.size if study is None else int((study == "").sum())
     if alone:
-        notes.append(Note(f"{alone:,} radiographs name no study: each is taken as its own study", "studies-unnamed"))
+        notes.append(
+            Note(
+                f"{count_clause(alone, 'radiograph', 'name')} no study: each is taken as its own study",
+                "studies-unnamed",
+            )
+        )
     if study is None:
         return frame["image_id"]
     patient = frame["patient_id"].fillna("")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from core.data.notes import Note
+from core.plural import count_text
 
 SHOWN = 3
 _PATH = re.compile(
@@ -103,8 +104,8 @@ def studies_with_paths(named: pd.Series, places: list[MuraPath | None], column: 
     first = [f"{name!r}: {', '.join(paths[:2])}" for name, paths in joined.items()]
     first += [f"{path!r}: {', '.join(names[:2])}" for path, names in divided.items()]
     text = (
-        f"the column {column} and the paths divide the radiographs into different studies: {len(joined):,} of its "
-        f"studies join studies of the paths, and it divides {len(divided):,} of theirs (first: "
+        f"the column {column} and the paths divide the radiographs into different studies: it joins studies of the "
+        f"paths {count_text(len(joined), 'time')} and divides {count_text(len(divided), 'study')} of theirs (first: "
         f"{'; '.join(first[:SHOWN])}); the column is used"
     )
     return named, [Note(text, "studies-contradict-paths")]

@@ -116,7 +116,8 @@ def check_rows(file: Path, most: int = 1_000_000) -> None:
             lines += chunk.count(b"\n")
     if lines > most:
         raise OverreadError(
-            f"{file.name} has {lines:,} lines; at most {most:,} are indexed as one data set. Divide it, or index it "
+            f"{file.name} has {count_text(lines, 'line')}; at most {most:,} are indexed as one data set. Divide it, "
+            "or index it "
             "with python -m core index.",
             code="table-too-long",
         )

@@ -25,6 +25,7 @@ from core.data import mura_paths
 from core.data.notes import Note
 from core.data.spreadsheet import unguarded
 from core.errors import OverreadError, reason_of
+from core.plural import count_text, share_clause
 
 _DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "'|'", ",": "commas"}
 MOST_BYTES = 2 << 30  # of decompressed text
@@ -71,7 +72,8 @@ class Table:
             alike = [column for column in columns if simple_name(column) == simple_name(name)]
             if len(alike) > 1:
                 raise OverreadError(
-                    f"{self.file}: the name {name!r} fits {len(alike)} columns ({', '.join(alike)}). Write the name of "
+                    f"{self.file}: the name {name!r} fits {count_text(len(alike), 'column')} ({', '.join(alike)}). "
+                    "Write the name of "
                     "one of them exactly, or rename the others.",
                     code="column-ambiguous",
                 )
@@ -95,7 +97,7 @@ class Table:
         bad = np.flatnonzero(self.surplus | self.short)
         if len(bad):
             shown = ", ".join(
-                f"row {self.lines[row]} has {self.cell_counts[row]} cells: "
+                f"row {self.lines[row]} has {count_text(self.cell_counts[row], 'cell')}: "
                 f"{','.join(map(str, self.frame.iloc[row, : self.cell_counts[row]]))[:60]!r}"
                 for row in bad[:3]
             )
@@ -105,8 +107,10 @@ class Table:
                 else "text that contains the delimiter in quotes"
             )
             raise OverreadError(
-                f"{self.file}: {len(bad):,} of {len(self.frame):,} rows do not have one cell for each of the "
-                f"{self.frame.shape[1]} columns ({shown}). Write one cell for each column, with {advice}.",
+                f"{self.file}: {share_clause(len(bad), len(self.frame), 'row', 'do')} not have one cell for each "
+                "of the "
+                f"{count_text(self.frame.shape[1], 'column')} ({shown}). Write one cell for each column, with "
+                f"{advice}.",
                 code="table-cells",
             )
 

@@ -14,7 +14,7 @@ from core.data.archives import check_room, disk_error, safe_parts, size_text
 from core.data.datasets import list_datasets
 from core.errors import OverreadError
 from core.paths import checked_name, home
-from core.plural import count_text
+from core.plural import count_clause
 
 _CHUNK = 1 << 20
 _SPARE = 200 << 20
@@ -62,8 +62,8 @@ def store_upload(name: str, files: Iterable[tuple[str, BinaryIO]], limits: Uploa
         raise OverreadError("No file was uploaded; expected a zip, images with a CSV, or DICOM files.", code="no-file")
     if len(files) > limits.files:
         raise OverreadError(
-            f"{count_text(len(files), 'file')} were uploaded; at most {limits.files:,} are taken singly. Put them into "
-            "one zip.",
+            f"{count_clause(len(files), 'file', 'were')} uploaded; at most {limits.files:,} are taken singly. Put them "
+            "into one zip.",
             code="upload-too-many-files",
         )
     size = sum(_size(file) for _, file in files)

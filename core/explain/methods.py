@@ -12,6 +12,7 @@ from captum import attr
 from core.explain.layers import Layer, upsample
 from core.explain.method_registry import METHODS, WORST_GAP, MapRequest, MethodMap, MethodRefused, saliency_method
 from core.explain.suitability import deep_lift_fault, guided_backprop_fault
+from core.plural import count_text
 
 __all__ = ["METHODS", "fine_cells"]
 
@@ -90,7 +91,7 @@ def integrated_gradients(request: MapRequest) -> MethodMap:
         share = abs(float(values.detach().sum()) - change) / max(abs(change), 1e-6)
         if share <= WORST_GAP:
             break
-    note = f"{steps} steps from {request.baseline_name}; gap {share:.1%} of the change in logit"
+    note = f"{count_text(steps, 'step')} from {request.baseline_name}; gap {share:.1%} of the change in logit"
     return MethodMap(values, note, share)
 
 

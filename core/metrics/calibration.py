@@ -19,6 +19,7 @@ from core.metrics.intervals import (
     without_interval,
 )
 from core.metrics.ranking import one_class
+from core.plural import count_text
 
 _EDGE = np.finfo(np.float64).eps  # a probability of exactly 0 or 1 has no logit
 
@@ -179,7 +180,7 @@ def _check_maximum(x: np.ndarray, positive: np.ndarray, method: str) -> None:
     """OverreadError where the likelihood has no maximum."""
     if x.min() == x.max() or not x.any():
         raise OverreadError(
-            f"All {len(x):,} studies have the same score, so no calibration can be fitted; choose other scores.",
+            f"All scores are the same ({count_text(len(x), 'study')}), so no calibration can be fitted; choose others.",
             code="calibration-scores-equal",
         )
     up, down = x[positive], x[~positive]
@@ -188,7 +189,8 @@ def _check_maximum(x: np.ndarray, positive: np.ndarray, method: str) -> None:
     whole = sides.min() >= 0 or sides.max() <= 0
     if whole if method == "temperature" else up.min() >= down.max() or up.max() <= down.min():
         raise OverreadError(
-            f"The scores separate the {len(up):,} abnormal from the {len(down):,} normal studies, so no fit exists; "
+            f"The scores separate the {len(up):,} abnormal from the {count_text(len(down), 'normal study')}, so no "
+            "fit exists; "
             "fit on more studies.",
             code="calibration-separated",
         )

@@ -22,6 +22,7 @@ from core.metrics.intervals import (
 from core.metrics.ranking import auroc, auroc_difference
 from core.metrics.rates import RATES, Outcomes, flat_row, rates_of
 from core.metrics.subgroups import holm
+from core.plural import count_text, share_clause
 from core.schema import bone_order
 
 CONTRADICTED = 0.01  # with a larger share of labels that differ, the two models have different reference labels
@@ -42,14 +43,13 @@ class MatchedStudies:
     unlabelled: int
     contradicted: int
 
-    @property
-    def left_out(self) -> str:
-        """The number of studies left out and why, in words; '' where there are none."""
+    def left_out(self, one: str = "the first model", other: str = "the second model") -> str:
+        """The number of studies left out and why, in words; '' where there are none. one, other: the models' names."""
         parts = [
             f"{count:,} {words}"
             for count, words in (
-                (self.only_a, "scored only by the first model"),
-                (self.only_b, "scored only by the second model"),
+                (self.only_a, f"scored only by {one}"),
+                (self.only_b, f"scored only by {other}"),
                 (self.unlabelled, "without a known label"),
                 (self.contradicted, "with different labels"),
             )
@@ -68,7 +68,8 @@ def match_studies(studies_a: pd.DataFrame, studies_b: pd.DataFrame) -> MatchedSt
     if both.empty:
         first = [str(part["study_id"].iloc[0]) for part in (studies_a, studies_b) if len(part)]
         raise OverreadError(
-            f"No study was scored by both models: {len(studies_a):,} and {len(studies_b):,} studies, named for example "
+            f"No study was scored by both models: {len(studies_a):,} and {count_text(len(studies_b), 'study')}, "
+            "named for example "
             f"{' and '.join(map(repr, first)) or 'nothing'}. Compare two models on the same studies with the same ids.",
             code="no-shared-studies",
         )
@@ -78,7 +79,8 @@ def match_studies(studies_a: pd.DataFrame, studies_b: pd.DataFrame) -> MatchedSt
     if differ.sum() > CONTRADICTED * known.sum():
         name = both["study_id"].to_numpy()[differ][0]
         raise OverreadError(
-            f"{differ.sum():,} of {known.sum():,} studies have different labels for the two models (first: {name!r}); "
+            f"{share_clause(differ.sum(), known.sum(), 'study', 'have')} different labels for the two models "
+            f"(first: {name!r}); "
             f"expected at most {CONTRADICTED:.0%}. Import both with the same label column.",
             code="labels-contradict",
         )
@@ -217,7 +219,7 @@ def compare(
     studies = matched.studies
     draws = draws_within(len(studies)) if draws is None else draws
     numbers = {key: value for key, value in asdict(matched).items() if key != "studies"}
-    facts = {"level": "study", **numbers, "left_out": matched.left_out}
+    facts = {"level": "study", **numbers, "left_out": matched.left_out()}
     facts |= calling_facts(studies, threshold_a, threshold_b) | ranking_facts(studies, draws)
     facts |= {"patients": int(studies["group_id"].nunique()), "bootstrap_draws": draws}
     if by is None:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import OverreadError
+from core.plural import count_text
 
 MOST = 100  # groups; more belong to a column of ids or of free text
 FEW_VALUES = 8  # whole numbers with up to this many values, such as 0 and 1, are a group each
@@ -54,7 +55,8 @@ def with_groups(table: pd.DataFrame, values: pd.Series, grouping: Grouping) -> p
     if (count := len(groups.cat.categories)) > MOST:
         examples = ", ".join(map(str, groups.cat.categories[:3]))
         raise OverreadError(
-            f"The column {grouping.column!r} has {count:,} different values (first: {examples}); expected at most "
+            f"The column {grouping.column!r} has {count_text(count, 'different value')} (first: {examples}); "
+            "expected at most "
             f"{MOST} groups. Choose a column of categories, or cut points for numbers, as in age:10,14.",
             code="too-many-groups",
         )

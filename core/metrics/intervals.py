@@ -9,6 +9,7 @@ from scipy.special import bdtr, betaincinv, betaln, ndtri
 
 from core.errors import OverreadError
 from core.metrics.counts import checked
+from core.plural import count_text, share_clause
 
 FEWEST = 10  # with fewer studies of a class, a figure has no interval
 LOST = 0.05  # with a larger share of draws that lack a class, the bootstrap gives no interval
@@ -39,11 +40,11 @@ def without_interval(value: float, n: int, why: str) -> Estimate:
 def too_few(abnormal: int, normal: int, fewest: int = FEWEST) -> str:
     """Why classes of these sizes give no interval; '' if they do."""
     name, count = min(("abnormal", abnormal), ("normal", normal), key=lambda pair: pair[1])
-    return f"no interval: {count} {name} {study_word(count)}, {fewest} are needed" if count < fewest else ""
+    return f"no interval: {count_text(count, f'{name} study')}, {fewest} are needed" if count < fewest else ""
 
 
 def study_word(count: int) -> str:
-    """`study` or `studies`."""
+    """`study` or `studies`, for a count that is written apart from it."""
     return "study" if count == 1 else "studies"
 
 
@@ -243,7 +244,9 @@ def patient_bootstrap(
     if np.isnan(value):
         return undefined(len(groups), "not estimable on these studies")
     if patients < fewest:
-        return without_interval(value, len(groups), f"no interval: {patients} patients, {fewest} are needed")
+        return without_interval(
+            value, len(groups), f"no interval: {count_text(patients, 'patient')}, {fewest} are needed"
+        )
     found = bootstrap_draws(groups, statistic, draws, seed)
     return replace(percentile_interval(found, level), value=value, n=len(groups))
 
@@ -263,6 +266,8 @@ def percentile_interval(found: np.ndarray, level: float = 0.95) -> Estimate:
     lost = len(found) - len(kept)
     middle = float(np.median(kept)) if len(kept) else np.nan
     if lost > LOST * len(found) or not len(kept):
-        return without_interval(middle, len(kept), f"no interval: {lost} of {len(found)} draws lack a class")
+        return without_interval(
+            middle, len(kept), f"no interval: {share_clause(lost, len(found), 'draw', 'lack')} a class"
+        )
     low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(middle, float(low), float(high), len(kept))

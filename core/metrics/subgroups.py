@@ -16,13 +16,13 @@ from core.metrics.intervals import (
     auroc_statistic,
     bootstrap_draws,
     percentile_interval,
-    study_word,
     too_few,
     undefined,
     without_interval,
 )
 from core.metrics.ranking import one_class
 from core.metrics.studies import labelled
+from core.plural import count_text
 
 RESAMPLED = 5_000  # a gap is resampled up to here; above, its closed form agrees to the third digit
 WIDE = 0.2  # an interval wider than this shows little
@@ -80,7 +80,8 @@ def slice_words(row, name: str) -> str:
         return f"{name}: no labelled study."
     for count, word in ((abnormal, "abnormal"), (normal, "normal")):
         if count < FEWEST:
-            return f"{name}: {count or 'no'} {word} {study_word(count)}, too few for an interval ({FEWEST} are needed)."
+            found = count_text(count, f"{word} study") if count else f"no {word} studies"
+            return f"{name}: {found}, too few for an interval ({FEWEST} are needed)."
     wide = [
         f"with {count:,} {word} studies {key} may be anywhere from {row[f'{key}_low']:.1%} to {row[f'{key}_high']:.1%}"
         for key, count, word in (("sensitivity", abnormal, "abnormal"), ("specificity", normal, "normal"))

@@ -8,6 +8,7 @@ from scipy.special import logit
 
 from core.errors import OverreadError
 from core.metrics.counts import checked
+from core.plural import count_text
 from core.schema import bone_order
 
 POINTS = 1001  # four ways to place candidates take 250 each
@@ -41,7 +42,7 @@ def grid_counts(studies: pd.DataFrame, points: int = POINTS, by: str = "bone", g
     same share of the normal ones, apart from ties (with 1,001 points 0.4% of sensitivity and of specificity).
     """
     if points < 9:
-        raise OverreadError(f"The grid has {points} points; expected 9 or more.", code="grid-points")
+        raise OverreadError(f"The grid has {count_text(points, 'point')}; expected 9 or more.", code="grid-points")
     known = studies[studies["label"].notna()]
     values, positive = checked(known["score"], known["label"])
     distinct, place = np.unique(values, return_inverse=True)

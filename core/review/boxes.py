@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.errors import OverreadError
+from core.plural import count_text
 
 BOXES_LIMIT = 100  # boxes of one entry
 
@@ -47,7 +48,7 @@ def read_boxes(text: str | None) -> tuple[Box, ...]:
         ) from error
     if len(boxes) > BOXES_LIMIT:
         raise OverreadError(
-            f"The entry has {len(boxes):,} boxes; expected at most {BOXES_LIMIT}.", code="boxes-invalid"
+            f"The entry has {count_text(len(boxes), 'box')}; expected at most {BOXES_LIMIT}.", code="boxes-invalid"
         )
     return boxes
 

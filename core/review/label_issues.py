@@ -19,6 +19,7 @@ from core.data.tables import read_table
 from core.errors import OverreadError
 from core.metrics.intervals import Estimate, proportion, undefined
 from core.metrics.studies import labelled, study_table
+from core.plural import count_text
 from core.scores.embeddings import Embeddings
 
 ORDERS = ("noise_rate", "self_confidence", "margin", "aum")
@@ -40,7 +41,8 @@ def out_of_fold_frame(predictions: pd.DataFrame) -> pd.DataFrame:
     studies = labelled(study_table(rows))
     if studies["label"].nunique() < 2:
         raise OverreadError(
-            f"The network did not learn from {len(studies)} labelled studies, which lack abnormal or normal ones; "
+            f"The network did not learn from {count_text(len(studies), 'labelled study')}, which lack abnormal or "
+            "normal ones; "
             "expected both. Score more studies.",
             code="one-label-only",
         )
@@ -59,7 +61,8 @@ def frame_from_margins(margins: pd.DataFrame, dataset: Dataset, scores: pd.DataF
     )
     if known.empty:
         raise OverreadError(
-            f"None of the {len(margins)} studies with logged margins is in {dataset.name} with its label. Name the "
+            f"None of the {count_text(len(margins), 'study')} with logged margins is in {dataset.name} with its "
+            "label. Name the "
             "data set that the checkpoint learned from.",
             code="margins-of-other-data",
         )
@@ -103,7 +106,8 @@ def read_out_of_fold(
     if joined.disagreeing:
         first = studies[min(min(places) for places in joined.disagreeing.values())]
         raise OverreadError(
-            f"{file} gives {joined.report.contradictions:,} studies different scores (first: {first!r}). Keep one row "
+            f"{file} gives {count_text(joined.report.contradictions, 'study')} different scores (first: {first!r}). "
+            "Keep one row "
             "of each study.",
             code="study-repeated",
         )
@@ -117,7 +121,9 @@ def read_out_of_fold(
     known = _studies(index).merge(scored, on="study_id")
     notes = [*table.notes, *joined.notes]
     if left := len(scored) - len(known):
-        notes.append(Note(f"{left:,} studies with a score have no label and are left out", "studies-unlabelled"))
+        notes.append(
+            Note(f"left out: {count_text(left, 'study')} with a score and without a label", "studies-unlabelled")
+        )
     return known[[*COLUMNS, *[name for name in rows if name != "score"]]], joined.report, notes
 
 
@@ -136,8 +142,9 @@ def frame_from_features(embeddings: Embeddings, folds: int = 5, seed: int = 0, p
     studies = _studies(embeddings.rows)
     if studies["label"].nunique() < 2 or studies["group_id"].nunique() < 2 * folds:
         raise OverreadError(
-            f"{len(studies)} labelled studies of {studies['group_id'].nunique()} patients cannot be divided into "
-            f"{folds} folds with both labels. Label more studies.",
+            f"{count_text(len(studies), 'labelled study')} of "
+            f"{count_text(studies['group_id'].nunique(), 'patient')} cannot be divided into "
+            f"{count_text(folds, 'fold')} with both labels. Label more studies.",
             code="too-few-for-folds",
         )
     where = embeddings.places

@@ -20,6 +20,7 @@ from core.data.spreadsheet import guarded, unguarded
 from core.data.tables import read_table
 from core.errors import OverreadError
 from core.paths import write_atomically
+from core.plural import count_text
 from core.review import tables
 from core.review.database import Store, transaction
 from core.review.store import COLUMNS, insert_entry, verdicts_table
@@ -207,7 +208,7 @@ def _records(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
         line = int(table.lines[place])
         if incomplete[place]:
             raise OverreadError(
-                f"{file.name}, line {line}: expected {len(names)} cells as in the header, found "
+                f"{file.name}, line {line}: expected {count_text(len(names), 'cell')} as in the header, found "
                 f"{table.cell_counts[place]}; the file may be truncated. Nothing was imported.",
                 code="verdict-row-incomplete",
             )

@@ -11,6 +11,7 @@ from core.data import mura_paths
 from core.data.index import list_datasets, read_index
 from core.data.joins import SHOWN, JoinReport, Key, join, refuse_without_match
 from core.data.notes import Note
+from core.plural import count_text
 from core.review.vocabulary import reviewer_key
 
 _READ = ("verdict", "reading")
@@ -47,7 +48,7 @@ def with_index_ids(rows: list[tuple[int, dict]], dataset: str, file: Path) -> tu
         own = place and (known.get(place.study_id) or known.get(place.study_key))
         count += bool(own)
         found.append((line, {**record, "study_id": own} if own else record))
-    text = f"{file.name}: the studies of {count:,} rows are read from their paths in MURA's layout"
+    text = f"{file.name}: read from paths in MURA's layout: the studies of {count_text(count, 'row')}"
     return found, [Note(text, "mura-paths")] if count else []
 
 

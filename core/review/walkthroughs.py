@@ -13,6 +13,7 @@ import pandas as pd
 import sqlalchemy as sql
 
 from core.errors import OverreadError
+from core.plural import count_text
 from core.review import tables
 from core.review.database import Store, transaction
 from core.review.store import register_reviewer, timestamp
@@ -218,7 +219,8 @@ def _add_version(connection, walkthrough_id: str, version: int, author: str, cas
 def _check_cases(cases: list[WalkthroughCase]) -> None:
     if not 1 <= len(cases) <= CASES_LIMIT:
         raise OverreadError(
-            f"The walkthrough has {len(cases):,} cases; expected 1 to {CASES_LIMIT:,}.", code="walkthrough-size"
+            f"The walkthrough has {count_text(len(cases), 'case')}; expected 1 to {CASES_LIMIT:,}.",
+            code="walkthrough-size",
         )
     names = [case.study_id for case in cases]
     if len(set(names)) < len(names):

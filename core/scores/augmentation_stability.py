@@ -15,6 +15,7 @@ from core.data.index import Dataset
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint
 from core.paths import home, write_atomically
+from core.plural import count_text
 from core.scores.classifier import Classifier, load_classifier
 from core.scores.halves import in_split
 from core.scores.predictions import splits_for
@@ -105,7 +106,7 @@ def stability_rows(
     made = []
     for done, row in enumerate(missing.itertuples(), 1):
         if progress:
-            progress(done - 1, len(missing), f"{sample.draws} draws of each radiograph")
+            progress(done - 1, len(missing), f"{count_text(sample.draws, 'draw')} of each radiograph")
         try:
             pixels = checkpoint.input_spec.pixels(f"{dataset.root}/{row.path}")
         except OverreadError:

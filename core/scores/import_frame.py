@@ -15,6 +15,7 @@ from core.data.mura_paths import MuraPath
 from core.data.notes import Note
 from core.data.tables import Table
 from core.errors import OverreadError
+from core.plural import count_clause, count_text
 from core.scores import score_checks
 
 SCALES = ("probability", "logit", "raw")
@@ -102,7 +103,7 @@ def _facts(places: list[MuraPath | None], columns: Columns, notes: list[Note]) -
             found[name] = pd.Series(values, dtype="str")
     read = [*found, *(name for name in ("label", "study") if not getattr(columns, name))]
     if count:
-        text = f"{', '.join(sorted(read))} of {count:,} rows are read from their paths in MURA's layout"
+        text = f"read from paths in MURA's layout: {', '.join(sorted(read))} of {count_text(count, 'row')}"
         notes.append(Note(text, "mura-paths"))
     return found
 
@@ -133,7 +134,8 @@ def _labels(
         first = ", ".join(f"row {table.lines[place]}" for place in differ[:3])
         notes.append(
             Note(
-                f"{len(differ):,} labels in {columns.label} contradict the paths, which end in positive or negative "
+                f"the paths contradict {count_text(len(differ), 'label')} in {columns.label}; they end in positive "
+                "or negative "
                 f"({first}); the column is used",
                 "labels-contradict-paths",
             )
@@ -217,8 +219,8 @@ def _full_study_ids(study: pd.Series, frame: pd.DataFrame, columns: Columns, not
         owners = frame.groupby(study)["patient_id"].nunique()
         if shared := int((owners > 1).sum()):
             first = owners[owners > 1].index[0]
-            text = f"{shared:,} study ids belong to more than one patient (first: {first!r}); each patient"
-            notes.append(Note(f"{text} with such an id has its own", "study-ids-shared"))
+            text = f"{count_clause(shared, 'study id', 'belong')} to more than one patient (first: {first!r})"
+            notes.append(Note(f"{text}; each patient with such an id has its own", "study-ids-shared"))
     named = patient.where(patient == "", patient + "/")
     return (named + frame["bone"] + "/" + study if columns.bone else named + study).astype("str")
 
@@ -228,7 +230,8 @@ def check_study_splits(frame: pd.DataFrame, file: Path) -> None:
     if sides.duplicated().any():
         across = sides[sides.duplicated()].unique()
         raise OverreadError(
-            f"{file}: {len(across):,} studies are in more than one split (first: {across[0]!r}); expected every "
+            f"{file}: {count_clause(len(across), 'study', 'are')} in more than one split (first: {across[0]!r}); "
+            "expected every "
             "radiograph of a study in the same split.",
             code="study-in-two-splits",
         )
@@ -244,14 +247,16 @@ def _check_saturation(scores: np.ndarray, name: str, file: Path, notes: list[Not
     if 0 < lost <= SATURATED * len(values):
         notes.append(
             Note(
-                f"{lost:,} of the {len(values):,} distinct logits become the same probability as another one",
+                f"{lost:,} of the {count_clause(len(values), 'distinct logit', 'become')} the same probability as "
+                "another one",
                 "logits-saturated",
             )
         )
     elif lost:
         raise OverreadError(
             f"{file}: column {name} ranges from {values[0]:g} to {values[-1]:g}. As logits, {lost:,} of its "
-            f"{len(values):,} values would become the same probability as another and lose their order; logits are "
+            f"{count_text(len(values), 'value')} would become the same probability as another and lose their order; "
+            "logits are "
             "between -30 and 30. "
             "If only the order has a meaning, pass --raw instead of --logit.",
             code="logits-saturated",

@@ -15,6 +15,7 @@ from core.data.missing import blank_missing
 from core.data.notes import Note
 from core.data.tables import Table
 from core.errors import OverreadError
+from core.plural import count_clause, count_text, share_clause
 from core.scores import dataset_match
 from core.scores.import_frame import Columns, check_study_splits
 from core.scores.predictions import dataset_reference
@@ -148,18 +149,19 @@ def match_to_dataset(
         first = ", ".join(example["key"] for example in matched.report.examples if example["kind"] == "unmatched_rows")
         notes.append(
             Note(
-                f"{missing:,} of {len(frame):,} rows are not {kind} of {data} and are left out (first: {first})",
+                f"{share_clause(missing, len(frame), 'row', 'match')} none of the {kind} of {data}; left out (first: "
+                f"{first})",
                 "rows-unmatched",
             )
         )
     if of_studies:
-        text = f"{len(np.unique(rows)):,} scores are per study: each radiograph of a study gets its study's score"
+        text = f"each radiograph gets its study's score: {count_text(len(np.unique(rows)), 'score')} of studies"
         notes.append(Note(text, "scores-per-study"))
     frame, known = frame.loc[rows].reset_index(drop=True), index.iloc[places].reset_index(drop=True)
     if known["image_id"].duplicated().any():
         twice = known["image_id"][known["image_id"].duplicated()]
         raise OverreadError(
-            f"{file}: {twice.nunique():,} radiographs of {data} are named by more than one row (first: "
+            f"{file}: more than one row names {count_text(twice.nunique(), 'radiograph')} of {data} (first: "
             f"{twice.iloc[0]!r}); expected each radiograph once. Remove the other rows.",
             code="rows-invalid",
         )
@@ -175,7 +177,9 @@ def match_to_dataset(
     elif lacking := int((frame["label"].isna() & known["label"].notna()).sum()):
         own = IMAGE_LABEL if dataset.label_level == "image" and IMAGE_LABEL in known else "label"
         frame["label"] = frame["label"].fillna(known[own])
-        notes.append(Note(f"{lacking:,} rows have no label and get that of {data}", "labels-of-data-set"))
+        notes.append(
+            Note(f"{count_clause(lacking, 'row', 'have')} no label: that of {data} is used", "labels-of-data-set")
+        )
     check_study_splits(frame, file)
     return frame, dataset_reference(dataset), matched.report
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from core.data.archives import check_room, disk_error, size_text
 from core.errors import OverreadError
 from core.paths import home
+from core.plural import count_text
 
 MOST_MEGABYTES = 200
 MOST_ROWS = 500_000
@@ -82,7 +83,8 @@ def check_table(file: Path) -> None:
         ) from error
     if rows > MOST_ROWS:
         raise OverreadError(
-            f"{file.name} has {rows:,} rows; at most {MOST_ROWS:,} are read on this page. Import it with python -m "
+            f"{file.name} has {count_text(rows, 'row')}; at most {MOST_ROWS:,} are read on this page. Import it "
+            "with python -m "
             "core import-predictions, or divide it.",
             code="table-too-long",
         )

@@ -4,6 +4,7 @@ import pandas as pd
 
 from core.data.index import read_dataset
 from core.errors import OverreadError
+from core.plural import count_text
 from core.scores.halves import in_split
 from core.scores.imports import imported_predictions
 from core.scores.predictions import dataset_reference, splits_for
@@ -45,6 +46,6 @@ def shared_sentence(shared: int | None, total: int, chosen: str, read: str) -> s
         return ""
     verb = "is" if shared == 1 else "are"
     return (
-        f"{shared:,} of {total:,} patients of the split {read} {verb} also in {chosen}, the split of choice: the "
-        "figures may be too good"
+        f"{shared:,} of {count_text(total, 'patient')} of the split {read} {verb} also in {chosen}, the split of "
+        "choice: the figures may be too good"
     )

@@ -10,6 +10,7 @@ from core.data.notes import Note
 from core.data.tables import Table, simple_name
 from core.errors import OverreadError
 from core.metrics.ranking import auroc
+from core.plural import count_clause, count_text
 
 TOLERANCE = 1e-6  # how far rounding may carry a probability out of 0..1
 WRONG_WAY = 0.4  # an AUROC below this, with its interval below .5, is called the wrong way round
@@ -33,7 +34,7 @@ def clipped(scores: np.ndarray, columns, table: Table, notes: list[Note]) -> np.
             table,
         )
     if near.any():
-        text = f"{int(near.sum()):,} values of {columns.score} are outside 0 to 1 by rounding and are clipped"
+        text = f"clipped: {count_text(int(near.sum()), 'value')} of {columns.score} outside 0 to 1 by rounding"
         notes.append(Note(text, "scores-clipped"))
     return np.clip(scores, 0, 1)
 
@@ -108,7 +109,7 @@ def _repeats_label(rows: pd.DataFrame) -> str:
         return ""
     if known.groupby("label")["score"].nunique().max() > 1:
         return ""
-    return f"the score is a copy of the label in all {len(known):,} labelled rows; name the model's column"
+    return f"the score is a copy of the label in all {count_text(len(known), 'labelled row')}; name the model's column"
 
 
 def _constant_bones(rows: pd.DataFrame, name: str) -> list[Note]:
@@ -118,7 +119,7 @@ def _constant_bones(rows: pd.DataFrame, name: str) -> list[Note]:
     equal = found.index[(found["size"] >= FEW) & (found["nunique"] == 1)]
     if not len(equal):
         return []
-    shown = ", ".join(f"{bone} ({int(found.loc[bone, 'size']):,} rows)" for bone in equal[:3])
+    shown = ", ".join(f"{bone} ({count_text(int(found.loc[bone, 'size']), 'row')})" for bone in equal[:3])
     text = f"every value of {name} is the same in {shown}: no threshold separates the studies there"
     return [Note(text, "scores-constant-in-bone")]
 
@@ -132,7 +133,9 @@ def _wrong_way(rows: pd.DataFrame, columns) -> list[Note]:
     whole = _area_if_wrong(studies)
     advice = "leave --invert out" if columns.invert else "is this the probability of normal? Use --invert"
     if whole is not None:
-        text = f"scores rank the wrong way round (AUROC {_short(whole)} on {len(studies):,} studies); {advice}"
+        text = (
+            f"scores rank the wrong way round (AUROC {_short(whole)} on {count_text(len(studies), 'study')}); {advice}"
+        )
         return [Note(text, "scores-wrong-way")]
     bones = {bone: area for bone, own in studies.groupby("bone") if (area := _area_if_wrong(own)) is not None}
     if not bones:
@@ -164,14 +167,14 @@ def note_label_differences(frame: pd.DataFrame, data: str, notes: list[Note]) ->
     label = frame["image_id"].map(known)
     differ = int(((frame["label"] != label) & frame["label"].notna() & label.notna()).sum())
     if differ:
-        text = f"{differ:,} labels differ from those of {data}; the labels of the file are used"
+        text = f"{count_clause(differ, 'label', 'differ')} from those of {data}; the labels of the file are used"
         notes.append(Note(text, "labels-differ"))
 
 
 def note_doubts(frame: pd.DataFrame, columns, notes: list[Note]) -> None:
     """Add remarks on missing studies and patients, contradictory labels, shared patients and doubtful scores."""
     if not columns.study and (frame["study_id"] == frame["image_id"]).all():
-        notes.append(Note(f"{len(frame):,} radiographs, each taken as its own study", "studies-unnamed"))
+        notes.append(Note(f"{count_text(len(frame), 'radiograph')}, each taken as its own study", "studies-unnamed"))
     if not frame["patient_id"].notna().any():
         notes.append(
             Note(
@@ -181,13 +184,14 @@ def note_doubts(frame: pd.DataFrame, columns, notes: list[Note]) -> None:
         )
     spread = frame.groupby("study_id", sort=False)["label"].agg(["min", "max"])
     if both := int((spread["min"] != spread["max"])[spread["min"].notna()].sum()):
-        notes.append(Note(f"{both:,} studies have both labels and count as unlabelled", "labels-contradict"))
+        notes.append(Note(f"{count_clause(both, 'study', 'have')} both labels: unlabelled", "labels-contradict"))
     sides = frame.drop_duplicates(["group_id", "split"])["group_id"]
     if crossing := int(sides[sides.duplicated()].nunique()):
         first = sides[sides.duplicated()].iloc[0]
         notes.append(
             Note(
-                f"{crossing:,} patients are in more than one split (first: {first!r}): figures may be too good",
+                f"{count_clause(crossing, 'patient', 'are')} in more than one split (first: {first!r}): figures may be "
+                "too good",
                 "patients-in-two-splits",
             )
         )

@@ -10,6 +10,7 @@ from core.data.augment import Augmentation, apply
 from core.errors import OverreadError
 from core.metrics.ranking import auroc_difference
 from core.metrics.studies import labelled, study_table
+from core.plural import count_clause
 from core.scores.classifier import Classifier
 
 
@@ -29,7 +30,9 @@ class AugmentedDraws:
                 code="augmentation-mixes",
             )
         if self.draws < 1:
-            raise OverreadError(f"{self.draws} draws were asked for; expected 1 or more.", code="draws-out-of-range")
+            raise OverreadError(
+                f"{count_clause(self.draws, 'draw', 'were')} asked for; expected 1 or more.", code="draws-out-of-range"
+            )
 
 
 def augmented_scores(

@@ -154,13 +154,15 @@ def check_one_study(views: Sequence[DecodedView]) -> tuple[str, str]:
     patients = {view.identity.patient for view in views} - {""}
     if len(patients) > 1:
         return (
-            f"The DICOM files are of {len(patients)} patients, by their headers; expected one. Send each study alone.",
+            f"The DICOM files are of {count_text(len(patients), 'patient')}, by their headers; expected one. Send "
+            "each study alone.",
             "patients-mixed",
         )
     studies = {view.identity.study for view in views} - {""}
     if len(studies) > 1:
         return (
-            f"The DICOM files are of {len(studies)} studies, by their headers; expected one. Send each study alone.",
+            f"The DICOM files are of {count_text(len(studies), 'study')}, by their headers; expected one. Send each "
+            "study alone.",
             "studies-mixed",
         )
     bones = sorted({view.bone for view in views if view.usable} - {""})

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from core.errors import OverreadError
+from core.plural import count_text
 from core.serving import api_text
 from core.serving.access import Authorize, allow, deadline_of
 from core.serving.dicomweb import add_dicomweb
@@ -164,7 +165,8 @@ def _add_studies(app: FastAPI, service: Service, may_score: Authorize) -> None:
             studies = group_by_folder(uploads)
         if len(studies) > service.limits.studies:
             raise OverreadError(
-                f"The batch has {len(studies)} studies; at most {service.limits.studies} are read at once.",
+                f"The batch has {count_text(len(studies), 'study')}; at most {service.limits.studies} are read at "
+                "once.",
                 code="batch-too-large",
             )
 

@@ -18,6 +18,7 @@ import pandas as pd
 from core.data.spreadsheet import csv_for_spreadsheets
 from core.errors import OverreadError, reason_of
 from core.paths import home, unwritable, write_atomically
+from core.plural import count_clause
 from core.scores.sealed_list import file_lock
 from core.serving.answers import StudyAnswer
 
@@ -141,7 +142,9 @@ def verify_log(folder: Path) -> LogReport:
     if lines == expected and previous != head["hash"]:
         return LogReport(lines, "the last line is not the one that was written last")
     # One line more than the head is a kill between the two writes.
-    return LogReport(lines, "" if lines <= expected + 1 else f"{lines - expected:,} lines were added by hand")
+    return LogReport(
+        lines, "" if lines <= expected + 1 else f"{count_clause(lines - expected, 'line', 'were')} added by hand"
+    )
 
 
 def log_table(folder: Path) -> pd.DataFrame:

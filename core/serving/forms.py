@@ -7,6 +7,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from core.errors import OverreadError
+from core.plural import count_text
 from core.serving.decoding import Upload
 from core.serving.limits import Limits
 
@@ -43,7 +44,8 @@ async def read_form(request: Request, limits: Limits, files: int) -> tuple[list[
     except MultiPartException as error:
         if "Too many files" in error.message:
             raise OverreadError(
-                f"The request has more than {files} files, the most that are read at once.", code="study-too-large"
+                f"The request has more than {count_text(files, 'file')}, the most that are read at once.",
+                code="study-too-large",
             ) from error
         raise OverreadError(
             "The form is malformed; expected multipart/form-data with the field 'files'.", code="request-malformed"

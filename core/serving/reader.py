@@ -12,6 +12,7 @@ from core.device import scoring_precision
 from core.errors import OverreadError
 from core.models.checkpoint import PREDICTIONS, Checkpoint, read_checkpoint
 from core.paths import file_stamp
+from core.plural import count_text
 from core.scores.classifier import Classifier, load_classifier
 from core.scores.operating_points import POINTS
 from core.scores.predictions import read_file
@@ -167,7 +168,7 @@ def check_count(count: int, limits: Limits) -> None:
         )
     if count > limits.files:
         raise OverreadError(
-            f"The study has {count:,} files; at most {limits.files} are read. Send each study by itself.",
+            f"The study has {count_text(count, 'file')}; at most {limits.files} are read. Send each study by itself.",
             code="study-too-large",
         )
 

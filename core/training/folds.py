@@ -25,6 +25,7 @@ from core.models.checkpoint import (
     save_weights,
     write_manifest,
 )
+from core.plural import count_text
 from core.scores.predict import predict
 from core.scores.predictions import store_predictions
 from core.training.loop import train
@@ -52,7 +53,8 @@ def train_folds(
     shares = _shares(index, folds)
     if known := int(learned_before(index, recipe.weights).sum()):
         raise OverreadError(
-            f"{recipe.weights} has learned from {known} of the {len(index)} training radiographs, so no fold would be "
+            f"{recipe.weights} has learned from {known} of the {count_text(len(index), 'training radiograph')}, so "
+            "no fold would be "
             "scored by a network that never saw it. Begin from other weights, or train without --folds.",
             code="folds-start-learned",
         )
@@ -82,7 +84,8 @@ def _shares(index: pd.DataFrame, folds: int) -> list[tuple[int, ...]]:
     found = sorted(index["fold"].unique().tolist())
     if not 2 <= folds <= len(found):
         raise OverreadError(
-            f"--folds is {folds} and the index has {len(found)} folds in train; expected 2 to {len(found)}, "
+            f"--folds is {folds} and the index has {count_text(len(found), 'fold')} in train; expected 2 to "
+            f"{len(found)}, "
             "or index again with more --folds.",
             code="folds-out-of-range",
         )

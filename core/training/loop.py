@@ -18,6 +18,7 @@ from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint, begin_checkpoint, read_checkpoint
 from core.models.networks import build, check_size, reads_studies
 from core.models.start_weights import weights_source
+from core.plural import count_text
 from core.scores.classifier import Classifier
 from core.training.average import running_average, update_average
 from core.training.balance import effective_prior, sampling_weights
@@ -84,7 +85,8 @@ def train(recipe: Recipe, dataset: Dataset, out: Path, options: RunOptions = Run
     held_out = (rows["fold"].to_numpy() == recipe.holdout_fold) & ~learned_before(rows, recipe.weights)
     if not held_out.any() or held_out.all():
         raise OverreadError(
-            f"Fold {recipe.holdout_fold} holds {int(held_out.sum())} of {len(rows)} training radiographs; choose a "
+            f"Fold {recipe.holdout_fold} holds {int(held_out.sum())} of "
+            f"{count_text(len(rows), 'training radiograph')}; choose a "
             f"holdout_fold from 0 to {rows['fold'].max()}, or index more data.",
             code="fold-unusable",
         )
@@ -167,17 +169,18 @@ def _load(
     places = cache.rows_of(rows["image_id"])
     if cache.failed:
         first = f"{cache.failed[0]['path']}: {cache.failed[0]['reason']}"
-        say(f"{len(cache.failed)} radiographs could not be decoded and are left out (first: {first})")
+        say(f"left out: {count_text(len(cache.failed), 'radiograph')} that could not be decoded (first: {first})")
     rows, held_out, places = rows[places >= 0], held_out[places >= 0], places[places >= 0]
     learn, tune = rows[~held_out].reset_index(drop=True), rows[held_out].reset_index(drop=True)
     if learn["label"].nunique() < 2:
         raise OverreadError(
-            f"All {len(learn)} radiographs to learn from have one label; expected normal and abnormal ones.",
+            f"{count_text(len(learn), 'radiograph')} to learn from, all of one label; expected both labels.",
             code="one-class-only",
         )
     samples = samples_of(learn, by_study)
     say(
-        f"learning from {len(learn)} radiographs of {learn['study_id'].nunique()} studies, choosing the epoch on "
+        f"learning from {count_text(len(learn), 'radiograph')} of "
+        f"{count_text(learn['study_id'].nunique(), 'study')}, choosing the epoch on "
         f"{tune['study_id'].nunique()}; effective prior of abnormal {effective_prior(samples.rows, recipe.balance):.3f}"
     )
     data = TrainingData(samples, learn["image_id"].to_numpy(), cache.pixels, places[~held_out])

@@ -15,6 +15,7 @@ from torch import nn
 
 from core.device import pick_device
 from core.errors import OverreadError
+from core.plural import count_text
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class Team:
         except RuntimeError as error:
             if self.size > 1 and any(word in str(error) for word in ("gloo", "NCCL", "Connection closed")):
                 raise OverreadError(
-                    f"Another of the {self.size} training processes has ended. The last full epoch is kept; continue "
+                    f"Another of the {count_text(self.size, 'training process')} has ended. The last full epoch is "
+                    "kept; continue "
                     "with --resume.",
                     code="process-lost",
                 ) from error

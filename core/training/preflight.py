@@ -18,6 +18,7 @@ from core.errors import OverreadError, reason_of
 from core.models.checkpoint import MANIFEST, RECIPE, read_manifest
 from core.models.start_weights import start_checkpoint
 from core.paths import unwritable
+from core.plural import count_clause, count_text
 from core.training.recipe import Recipe
 from core.training.state import STATE_FILE, read_state
 
@@ -33,7 +34,8 @@ def training_rows(dataset: Dataset, allow_overlap: bool = False, labels: str = "
         shown = ", ".join(f"{row.group_id} in {row.splits}" for row in crossing.head(5).itertuples())
         more = f" and {len(crossing) - 5} more" if len(crossing) > 5 else ""
         raise OverreadError(
-            f"{len(crossing)} patients of {dataset.name} are in more than one split ({shown}{more}); expected each in "
+            f"More than one split has {count_text(len(crossing), 'patient')} of {dataset.name} ({shown}{more}); "
+            "expected each in "
             "one. Move all radiographs of a patient to one side and index again, or train with "
             "--allow-patient-overlap.",
             code="patient-overlap",
@@ -45,7 +47,8 @@ def training_rows(dataset: Dataset, allow_overlap: bool = False, labels: str = "
     ]
     if index["label"].nunique() < 2:
         raise OverreadError(
-            f"The split train of {dataset.name} has {len(index)} labelled radiographs, all of one label or none; "
+            f"The split train of {dataset.name} has {count_text(len(index), 'labelled radiograph')}, all of one "
+            "label or none; "
             "expected normal and abnormal ones.",
             code="one-class-only",
         )
@@ -64,7 +67,8 @@ def select_rows(index: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     rows = rows[~rows["fold"].isin(recipe.left_out)].reset_index(drop=True)
     if rows["label"].nunique() < 2:
         raise OverreadError(
-            f"{len(rows)} labelled radiographs remain for training, all of one label or none; expected normal and "
+            f"{count_clause(len(rows), 'labelled radiograph', 'remain')} for training, all of one label or none; "
+            "expected normal and "
             "abnormal ones. Leave out fewer folds, or name other bones.",
             code="one-class-only",
         )

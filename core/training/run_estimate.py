@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.data.index import Dataset
 from core.paths import home, write_atomically
+from core.plural import count_text
 from core.training.options import duration_text
 from core.training.recipe import Recipe
 
@@ -36,10 +37,10 @@ class RunEstimate:
 
     def text(self, folds: int = 0) -> str:
         """`About 3 min: 15 epochs of 11 s each; 1.2 GB of memory.`"""
-        networks = f"{folds} networks of " if folds else ""
+        networks = f"{count_text(folds, 'network')} of " if folds else ""
         decoding = f", {duration_text(self.decode_seconds)} to decode" if self.decode_seconds >= 1 else ""
         return (
-            f"About {duration_text(self.seconds(folds))}: {networks}{self.epochs} epochs of "
+            f"About {duration_text(self.seconds(folds))}: {networks}{count_text(self.epochs, 'epoch')} of "
             f"{duration_text(self.epoch_seconds)} each{decoding}; {self.memory_bytes / 1e9:.1f} GB of memory."
         )
 
@@ -47,7 +48,8 @@ class RunEstimate:
     def basis(self) -> str:
         """What the figures were measured on."""
         return (
-            f"Measured on {self.steps} steps of {self.batch_size} on this machine ({self.device}, {self.precision}). "
+            f"Measured on {count_text(self.steps, 'step')} of {self.batch_size} on this machine ({self.device}, "
+            f"{self.precision}). "
             "Other work on it, a recipe that stops early or learns in stages makes the time differ."
         )
 

@@ -22,6 +22,7 @@ from core.metrics.studies import labelled, study_table
 from core.metrics.subgroups import holm
 from core.models.checkpoint import MANIFEST, PREDICTIONS, RECIPE, Checkpoint, read_checkpoint, read_manifest
 from core.paths import checked_name, checkpoint_folder, home, write_atomically
+from core.plural import count_text
 from core.scores.predictions import read_file
 from core.training.loop import train
 from core.training.options import RunOptions
@@ -96,7 +97,8 @@ def run_sweep(
     points = grid_points(recipe, grid)
     if len(points) * seeds > MOST_RUNS:
         raise OverreadError(
-            f"The grid asks for {len(points) * seeds} runs; expected {MOST_RUNS} at most.", code="grid-too-large"
+            f"The grid asks for {count_text(len(points) * seeds, 'run')}; expected {MOST_RUNS} at most.",
+            code="grid-too-large",
         )
     runs = []
     for number, (point, seed) in enumerate(itertools.product(points, range(seeds)), 1):
@@ -139,7 +141,8 @@ def compare_runs(runs: list[tuple[GridPoint, Checkpoint]], split: str = "tune") 
         base = base[base["bone"].isin(set.intersection(*bones))]
     if base["label"].nunique() < 2:
         raise OverreadError(
-            f"The studies of {split} that all {len(runs)} runs scored do not have both labels; compare the runs on "
+            f"The studies of {split} that all {count_text(len(runs), 'run')} scored do not have both labels; "
+            "compare the runs on "
             "another --split, or train each bone in a sweep of its own.",
             code="one-class-only",
         )

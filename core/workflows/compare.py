@@ -95,5 +95,6 @@ def compare_sources(
         "split": used_split,
         "aggregation": " and ".join(dict.fromkeys(aggregations)),
         **compare(matched, *thresholds, by),
+        "left_out": matched.left_out(a.source.name, b.source.name),
         "discordant": discordant_table(matched.studies, *thresholds).to_dict("records"),
     }

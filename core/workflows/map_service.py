@@ -23,8 +23,6 @@ from core.paths import REPOSITORY, home
 
 # Seconds that a reader's wish holds, unless it is repeated.
 LEASE = 3.0
-# The same of what is made ahead, which the page wishes for only once.
-AHEAD_LEASE = 60.0
 # Seconds without work after which the process ends, and its memory is free again.
 IDLE = 900.0
 # Seconds for which a failed task is not tried again.
@@ -49,8 +47,7 @@ class MapService:
         with self._changed:
             if self._error(task):
                 return
-            until = time.monotonic() + (AHEAD_LEASE if ahead else LEASE)
-            self._schedule.want(reader, task, until, places, ahead)
+            self._schedule.want(reader, task, time.monotonic() + LEASE, places, ahead)
             self._start()
             self._changed.notify_all()
 

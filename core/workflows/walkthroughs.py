@@ -10,6 +10,7 @@ from core.data.index import read_dataset, read_index
 from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
 from core.metrics.studies import study_table
+from core.plural import share_clause
 from core.review.cases import Cases, indexed_cases
 from core.review.database import Store
 from core.review.snapshots import differences, snapshot_of
@@ -155,7 +156,8 @@ def make_walkthrough_of(
     unknown = [case.study_id for case in cases if case.study_id not in known]
     if unknown:
         raise OverreadError(
-            f"{len(unknown)} of {len(cases)} studies are not in {view.source.data} (first: {unknown[0][:100]!r}). "
+            f"{share_clause(len(unknown), len(cases), 'study', 'are')} not in {view.source.data} (first: "
+            f"{unknown[0][:100]!r}). "
             "Correct the list. Nothing was made.",
             code="studies-unknown",
         )

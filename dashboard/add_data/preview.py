@@ -53,7 +53,7 @@ def draw_figures(request: DataRequest, found: Preview) -> None:
     labelled = found.labels["abnormal"] + found.labels["normal"]
     unreadable = found.problems["unreadable"]["count"]
     widgets.facts(
-        ("Radiographs", f"{found.radiographs:,}", f"{len(found.bones)} bones"),
+        ("Radiographs", f"{found.radiographs:,}", count_text(len(found.bones), "bone")),
         ("Studies", f"{found.studies:,}", f"{found.radiographs / found.studies:.1f} radiographs each"),
         patients_cell(found),
         abnormal_cell(found, labelled),

@@ -5,7 +5,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from core.metrics.intervals import study_word
+from core.plural import count_text
 from core.review.agreement import agreement_table, disagreements, latest_reads, pair_table
 from dashboard.agreement.import_verdicts import draw_import
 from dashboard.shared import address, clicks, scoring, selection, widgets
@@ -90,7 +90,7 @@ def draw_agreement(verdicts: pd.DataFrame, studies: pd.DataFrame) -> None:
 def draw_undecided(session: ReadingSession, undecided: pd.DataFrame) -> None:
     """The studies on which readers differ, the oldest first."""
     cases = session.cases
-    widgets.caption("For a third reader", f"{len(undecided):,} {study_word(len(undecided))} on which readers differ")
+    widgets.caption("For a third reader", f"{count_text(len(undecided), 'study')} on which readers differ")
     html = []
     for row in undecided.head(MOST_CARDS).itertuples():
         if row.study_id not in cases.table.index:

@@ -41,7 +41,7 @@ def draw_figures(figures: dict) -> None:
     flips = figures["flips"]
     widgets.facts(
         ("Original score", f"{figures['original']:.3f}", "without augmentation"),
-        ("Mean score", f"{figures['mean']:.3f}", f"n = {figures['draws']} draws"),
+        ("Mean score", f"{figures['mean']:.3f}", f"n = {count_text(figures['draws'], 'draw')}"),
         ("Spread", f"{figures['spread']:.3f}", f"95% of draws: {figures['low']:.3f}-{figures['high']:.3f}"),
         ("Decision flips", f"{100 * flips:.0f}%", "of draws, at the threshold", *(["missed"] if flips else [])),
     )

@@ -4,6 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.metrics.rates import RATES
+from core.plural import count_text
 from dashboard.shared import theme
 
 _FORMATS = {"percent": ".1%", "ratio": ".3f", "number": ".1f"}
@@ -15,7 +16,7 @@ def dot_and_whisker(groups: pd.DataFrame, pooled: dict, measure: str) -> go.Figu
     rows, colour = groups.iloc[::-1], _COLOURS.get(measure, theme.TEXT)
     title, form = ("AUROC", ".3f") if measure == "auroc" else (RATES[measure].title, _FORMATS[RATES[measure].format])
     figure = theme.figure(
-        title, f"{int(groups['n'].sum()):,} studies, 95% intervals", title, height=80 + 30 * len(rows)
+        title, f"{count_text(int(groups['n'].sum()), 'study')}, 95% intervals", title, height=80 + 30 * len(rows)
     )
     names = [f"{name} ({n:,})" for name, n in zip(rows["name"], rows["n"])]
     value, low, high = rows[measure], rows[f"{measure}_low"], rows[f"{measure}_high"]

@@ -10,6 +10,7 @@ from core.metrics.compare import p_words
 from core.metrics.intervals import Estimate
 from core.metrics.rates import headline_rates
 from core.metrics.subgroups import Slices, slice_words
+from core.plural import count_text
 from core.scores.view import View
 from dashboard.bones import loader, table
 from dashboard.bones.charts import dot_and_whisker
@@ -112,7 +113,7 @@ def draw_verdict(slices: Slices, rows: pd.DataFrame, names: dict, bone: str) -> 
     html = "".join(f'<p class="answer">{line}</p>' for line in lines)
     st.html(html or '<p class="answer"><b>No slice</b> ranks differently from the other studies beyond chance.</p>')
     within = f", {bone_name(bone)} only" if bone else ""
-    widgets.note(f"p adjusted for {len(tested)} slices (Holm){within}.")
+    widgets.note(f"p adjusted for {count_text(len(tested), 'slice')} (Holm){within}.")
 
 
 def draw_forest(rows: pd.DataFrame, pooled: dict) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.plural import count_text
 from dashboard.shared import theme
 
 
@@ -11,7 +12,11 @@ def reliability(table: pd.DataFrame, title: str) -> go.Figure:
     """From calibration.reliability_table: one point a bin with Wilson's interval, larger for more studies."""
     rows = table[table["n"] > 0]
     figure = theme.figure(
-        title, f"{int(rows['n'].sum()):,} studies in {len(table)} bins", "Mean score of the bin", "Share abnormal", 360
+        title,
+        f"{count_text(int(rows['n'].sum()), 'study')} in {len(table)} bins",
+        "Mean score of the bin",
+        "Share abnormal",
+        360,
     )
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"color": theme.MUTED, "dash": "dot"}, hoverinfo="skip", showlegend=False

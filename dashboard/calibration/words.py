@@ -2,6 +2,8 @@
 
 import math
 
+from core.plural import count_text
+
 FIGURES = (
     ("Slope", "slope", 2, "1 is right"),
     ("Intercept", "intercept", 2, "0 is right"),
@@ -24,7 +26,9 @@ def verdict(before: dict, found, fit_split: str, split: str) -> list[str]:
     else:
         parameters = f"Slope {interval(fitted.slope, 3)}, intercept {interval(fitted.intercept, 3)}"
     gain = found.gains["log_loss"]
-    lines.append(f"<b>After</b> {parameters}, fitted on {fitted.n:,} studies of {fit_split}. {sentence(found.after)}")
+    lines.append(
+        f"<b>After</b> {parameters}, fitted on {count_text(fitted.n, 'study')} of {fit_split}. {sentence(found.after)}"
+    )
     if math.isnan(gain.low):
         lines.append(f"<b>Gain</b> The log-loss changes by {-gain.value:+.4f}; {gain.why or 'no interval'}.")
     elif gain.low > 0:

@@ -3,6 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.plural import count_text
 from dashboard.shared import theme
 
 # Neither model takes a colour that means a class: the first is solid, the second dashed and muted.
@@ -11,7 +12,9 @@ _LINES = ((theme.TEXT, "solid", "diamond"), (theme.MUTED, "dash", "diamond-open"
 
 def roc(tables: dict[str, pd.DataFrame], here: dict[str, tuple[float, float]], n: int) -> go.Figure:
     """From ranking.roc_table by model; `here` holds sensitivity and specificity at each one's threshold."""
-    figure = theme.figure("ROC", f"{n:,} studies", "1 - specificity (false alarms among normal studies)", "Sensitivity")
+    figure = theme.figure(
+        "ROC", count_text(n, "study"), "1 - specificity (false alarms among normal studies)", "Sensitivity"
+    )
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"color": theme.LINE, "dash": "dot"}, hoverinfo="skip", showlegend=False
     )
@@ -29,7 +32,10 @@ def precision_recall(
     """From ranking.precision_recall_table by model; `here` holds sensitivity and PPV at each one's threshold; `share`
     abnormal is the precision of chance."""
     figure = theme.figure(
-        "Precision and recall", f"{n:,} studies", "Sensitivity (recall)", "Positive predictive value (precision)"
+        "Precision and recall",
+        count_text(n, "study"),
+        "Sensitivity (recall)",
+        "Positive predictive value (precision)",
     )
     figure.add_scatter(
         x=[0, 1], y=[share, share], mode="lines", line={"color": theme.LINE, "dash": "dot"}, hoverinfo="skip",

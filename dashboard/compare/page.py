@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.errors import OverreadError
 from core.metrics.compare import sentences
+from core.plural import count_text
 from core.scores.source import Source
 from core.scores.threshold_in_use import ThresholdInUse, threshold_in_use
 from core.scores.view import DEFAULT_THRESHOLD, View
@@ -48,7 +49,9 @@ def draw_page() -> None:
     draw_verdict(found, called, one, other.name)
     draw_curves(found, called, one, other.name)
     if len(called.bones) > 1:
-        widgets.caption("By bone", f"{one} minus {other.name}; p adjusted for {len(called.bones)} bones (Holm)")
+        widgets.caption(
+            "By bone", f"{one} minus {other.name}; p adjusted for {count_text(len(called.bones), 'bone')} (Holm)"
+        )
         st.html(bones_html(called.bones, view, {"other": other.name, "other_threshold": repr(threshold)}))
     changes.draw_changes(view, called.changed, changes.Second(other.name, threshold))
 
@@ -89,8 +92,8 @@ def draw_verdict(found: loader.Pair, called: loader.Called, one: str, other: str
     lines = sentences(called.facts, one, other)
     for name, line in zip(("Ranking", "Abnormal studies", "Normal studies"), lines):
         st.html(f'<p class="answer"><b>{name}</b> {widgets.escape(line)}</p>')
-    if found.matched.left_out:
-        widgets.note(found.matched.left_out.capitalize() + ".")
+    if left_out := found.matched.left_out(one, other):
+        widgets.note(f"{left_out[:1].upper()}{left_out[1:]}.")
     st.html(measures_html(called.facts, one, other))
 
 

@@ -24,7 +24,7 @@ def measures_html(facts: dict, one: str, other: str) -> str:
     unpaired = [(rate.title, rate.name, rate.format) for rate in RATES.values() if not rate.share_of]
     models = ("", one, other, f"{one} minus {other}")
     first = _table(
-        _head(*models, "Right only in the first", "Right only in the second", "p"),
+        _head(*models, f"Only {one} right", f"Only {other} right", "p"),
         [_row(title, [*_values(facts, key, kind, True), *_changes(facts, key)]) for title, key, kind in paired],
     )
     rest = _table(_head(*models), [_row(title, _values(facts, key, kind, False)) for title, key, kind in unpaired])

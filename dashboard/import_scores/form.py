@@ -10,6 +10,7 @@ import streamlit as st
 from core.data.index import list_datasets
 from core.data.joins import DIFFERENCES
 from core.data.label_levels import LabelRule
+from core.plural import count_text
 from core.scores.import_frame import NAMED, Columns
 from core.scores.import_guess import BY_NAME, Guess
 from core.scores.import_join import JoinOptions
@@ -40,7 +41,9 @@ class ImportRequest:
 def draw_form(file: FileStamp) -> ImportRequest | None:
     """Draw the table's first rows and the choices. Returns None until a score and a name are chosen."""
     table = loader.table_of(file)
-    widgets.caption(Path(file.path).name, f"{len(table.frame):,} rows, {table.frame.shape[1]} columns")
+    widgets.caption(
+        Path(file.path).name, f"{count_text(len(table.frame), 'row')}, {count_text(table.frame.shape[1], 'column')}"
+    )
     widgets.draw_table(table.frame.head(SHOWN).astype("str"), key="scores_head")
     guesses = loader.column_guesses(file)
     named = _draw_columns(file, list(map(str, table.frame.columns)), {guess.option: guess.value for guess in guesses})

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from core.data.index import Dataset
-from core.metrics.intervals import study_word
+from core.plural import count_text
 from core.review.cases import Cases
 from core.review.label_issues import ORDERS, noise_rates, precision_at
 from core.scores.view import View
@@ -82,8 +82,8 @@ def draw_filters(view: View) -> pd.DataFrame | None:
         return None
     wrong = noise_rates(ranked["score"].to_numpy(), ranked["label"].to_numpy())["number"]
     widgets.note(
-        f"{len(ranked):,} labelled {study_word(len(ranked))}; {int(ranked['suspect'].sum()):,} are suspect, and about "
-        f"{wrong:.0f} labels are estimated to be wrong. A weaker model gives a higher estimate."
+        f"{count_text(len(ranked), 'labelled study')}; suspect: {int(ranked['suspect'].sum()):,}; estimated to be "
+        f"wrong: about {wrong:.0f}. A weaker model gives a higher estimate."
     )
     if view.bone:
         ranked = ranked[ranked["bone"] == view.bone]
@@ -106,7 +106,7 @@ def draw_reason(ranked: pd.DataFrame | None, study: str) -> None:
 def draw_list(view: View, cases: Cases, ranked: pd.DataFrame) -> None:
     """A page of cards; on phantoms also the number of flipped labels among the first k."""
     draw_precision(view.dataset, ranked)
-    widgets.caption("Suspicious labels", f"{len(ranked):,} {study_word(len(ranked))}, the most suspicious first")
+    widgets.caption("Suspicious labels", f"{count_text(len(ranked), 'study')}, the most suspicious first")
     pages = max(1, -(-len(ranked) // PER_PAGE))
     page = min(st.session_state.get("page", 1), pages)
     shown = ranked["study_id"].iloc[(page - 1) * PER_PAGE : page * PER_PAGE]

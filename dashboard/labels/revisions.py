@@ -6,10 +6,10 @@ import streamlit as st
 from core.data.labels import read_labels, relabelled
 from core.errors import OverreadError
 from core.metrics.counts import counts_table
-from core.metrics.intervals import study_word
 from core.metrics.ranking import auroc
 from core.metrics.rates import RATES, Rate, headline_rates, rates_at
 from core.metrics.studies import labelled
+from core.plural import count_text, share_clause
 from core.review.label_revisions import RULES, decided_labels, find_revision, list_revisions
 from core.scores.view import View
 from core.workflows.accept_labels import accept_labels
@@ -28,7 +28,7 @@ def draw_revisions(view: View, reader: str) -> None:
         )
         decided = decided_labels(loader.verdicts(view.source.data), rule)
         st.button(
-            f"Accept {len(decided):,} decided {study_word(len(decided))} as a revision",
+            f"Accept {count_text(len(decided), 'decided study')} as a revision",
             key="accept",
             on_click=_accept,
             args=(view.source.data, reader, rule),
@@ -69,7 +69,8 @@ def draw_figures(view: View, reference: str) -> None:
     st.html(f'<div class="table tight"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
     changed = int((after["label"].fillna(-1) != after["label_given"].fillna(-1)).sum())
     widgets.note(
-        f"{view.split}, threshold {view.threshold:g}: {changed:,} of {len(after):,} labels differ. If only errors were "
+        f"{view.split}, threshold {view.threshold:g}: {share_clause(changed, len(after), 'label', 'differ')}. If "
+        "only errors were "
         "read, the adjudicated figures are too good; a walkthrough with correctly classified studies, drawn at random, "
         "shows by how much."
     )

@@ -8,6 +8,7 @@ import streamlit as st
 from core.data.index import broken_datasets
 from core.metrics.evaluation import outcome_table
 from core.metrics.rates import headline_rates
+from core.plural import count_text
 from core.scores.view import View
 from core.workflows.walkthroughs import sort_for_reading
 from dashboard.overview.loader import set_facts
@@ -34,17 +35,17 @@ def draw_dataset(known: dict) -> None:
     """The data set in six figures, among them the leakage verdict."""
     patients, unnamed, splits = known["patients"], known["unnamed"], known["splits"]
     widgets.facts(
-        ("Radiographs", f"{known['radiographs']:,}", f"{known['bones']} bones"),
+        ("Radiographs", f"{known['radiographs']:,}", count_text(known["bones"], "bone")),
         ("Studies", f"{known['studies']:,}", f"{known['radiographs'] / known['studies']:.1f} radiographs each"),
         (
             "Patients",
             f"{patients:,}" if patients else "Unknown",
-            f"not named for {unnamed:,} radiographs" if unnamed else "named by the source",
+            f"not named for {count_text(unnamed, 'radiograph')}" if unnamed else "named by the source",
         ),
         (
             "Abnormal",
             f"{known['abnormal']:.1%}" if known["labelled"] else "Unknown",
-            f"of {known['labelled']:,} labelled studies",
+            f"of {count_text(known['labelled'], 'labelled study')}",
         ),
         (
             "Groups by split" if unnamed else "Patients by split",
@@ -58,7 +59,7 @@ def draw_dataset(known: dict) -> None:
 def leakage(crossing: int, unnamed: int) -> tuple[str, ...]:
     """The verdict on patients in two splits; not known where radiographs have no patient id."""
     if crossing:
-        return "Leakage", f"{crossing:,} patients", "are in two splits, so figures are too good", "missed"
+        return "Leakage", count_text(crossing, "patient"), "in two splits, so figures are too good", "missed"
     if unnamed:
         return "Leakage", "Not known", "patients may overlap; exact copies do not"
     return "Leakage", "None found", "no patient is in two splits"
@@ -106,7 +107,7 @@ def draw_next(view: View) -> None:
         return
     table = outcome_table(loaders.studies(view), view.threshold)
     missed = int((table["outcome"] == "FN").sum())
-    words = f"Read the {missed} missed studies" if missed != 1 else "Read the one missed study"
+    words = f"Read the {count_text(missed, 'missed study')}"
     with st.container(horizontal=True):
         if missed and source.has_images:
             st.page_link("errors/page.py", label=words, query_params={}, icon=ARROW)

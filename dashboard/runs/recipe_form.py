@@ -9,6 +9,7 @@ from core.data.augment import PRESETS, Augmentation, list_named
 from core.data.index import Dataset
 from core.errors import OverreadError
 from core.models.architecture_names import known_architectures
+from core.plural import count_text
 from core.review.label_revisions import list_revisions
 from core.training.recipe import Recipe, with_settings
 from core.training.recipes import DESCRIPTIONS, RECIPES
@@ -66,7 +67,7 @@ def _draw_field(key: str, name: str, setting: Setting, value, dataset: Dataset):
     if name == "architecture":
         options = list(dict.fromkeys([value, *known_architectures()]))
         return st.selectbox(
-            label, options, index=0, key=key, help=f"{words} Type to search {len(options):,} names.",
+            label, options, index=0, key=key, help=f"{words} Type to search {count_text(len(options), 'name')}.",
             accept_new_options=True,
         ) or value  # fmt: skip
     if name == "labels":

@@ -111,7 +111,7 @@ def describe_job(job: Job) -> str:
     """The sample of a job in a few words."""
     sample = job.arguments
     methods = count_text(len(sample["methods"]), "method")
-    return f"Checking {sample['sample']} radiographs of {sample['data']}, {sample['split']}, {methods}"
+    return f"Checking {count_text(sample['sample'], 'radiograph')} of {sample['data']}, {sample['split']}, {methods}"
 
 
 def _two_decimals(value: float) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import OverreadError
+from core.plural import count_text
 from core.scores.halves import in_split
 from core.scores.source import Source
 from core.scores.view import View
@@ -84,7 +85,7 @@ def offer_scoring(source: Source) -> None:
     """Say that these scores are missing, and offer to make them."""
     widgets.empty(
         f"{source.name} has not scored {source.data} yet",
-        f"Score its {len(loaders.index(source.dataset)):,} radiographs now, or in a terminal:",
+        f"Score its {count_text(len(loaders.index(source.dataset)), 'radiograph')} now, or in a terminal:",
         f"python -m core predict {shlex.quote(source.name)} --data {shlex.quote(source.data)}",
     )
     draw_scoring(source, "Score now", "score_now")

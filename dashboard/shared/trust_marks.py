@@ -4,6 +4,7 @@ from html import escape
 
 from core.explain.map_record import REFUSED, UNCHECKED, MapRecord
 from core.explain.trust_report import DO_NOT_TRUST, HOLDS_UP
+from core.plural import count_text, share_clause
 
 # Class, sign and words: colour and sign are each enough by themselves.
 _MARKS = {
@@ -46,7 +47,7 @@ def reason_html(record: MapRecord) -> str:
     if report is None:
         return ""
     failed = len(report.failed)
-    count = f"{failed} of {len(report.checks)} checks failed: " if failed else ""
+    count = f"{failed} of {count_text(len(report.checks), 'check')} failed: " if failed else ""
     why = report.why if failed else report.why[:1].upper() + report.why[1:]
     better = f"Better than an edge detector on this image: <b>{_BETTER[report.better_than_edges]}</b>."
     return f'<p class="trust"><span>{better}</span> <span>{count}{escape(why)}.</span></p>'
@@ -70,4 +71,4 @@ def plain_note(records: list[MapRecord]) -> str:
             if len(records) == 1
             else "None of these maps holds up, so the films stay plain."
         )
-    return f"{len(failed)} of {len(records)} maps do not hold up; their films stay plain."
+    return f"{share_clause(len(failed), len(records), 'map', 'do')} not hold up; their films stay plain."

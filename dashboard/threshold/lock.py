@@ -9,6 +9,7 @@ from core.errors import OverreadError
 from core.metrics.counts import counts_at
 from core.metrics.rates import RATES, headline_rates, rates_at
 from core.metrics.thresholds import Choice, Rule, choose, cost_sentence, same_or_better, too_costly
+from core.plural import count_text
 from core.scores.learning import learned
 from core.scores.operating_points import lock
 from core.scores.view import View
@@ -63,7 +64,7 @@ def _close() -> None:
 def draw_dialogue(view: View, tables: Tables, answer: Answer) -> None:
     """The rule, its figures at a prevalence, its cost in words, what would be the same or better, and who locks it."""
     rule, choice = what_to_lock(view, tables, answer)
-    studies = f"{len(tables.studies):,} studies of {view.split}"
+    studies = f"{count_text(len(tables.studies), 'study')} of {view.split}"
     st.html(f'<p class="answer"><b>{_threshold_words(choice)}</b> {_by(rule)}, on {escape(studies)}.</p>')
     for warning in _warnings(view, tables, rule, choice):
         st.warning(warning, icon=":material/warning:")

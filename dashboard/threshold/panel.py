@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.metrics.counts import class_sizes
 from core.metrics.threshold_grid import grid_at
+from core.plural import count_clause, count_text
 from core.scores.view import View
 from dashboard.shared import address, selection, study_tables, widgets
 from dashboard.shared.study_tables import Tables
@@ -61,11 +62,13 @@ def resolution(tables: Tables) -> str:
         count = len(grid.thresholds) - 1
         if count < 2:
             return "Every study has the same score." if count else "No study has a label, so there is no score to show."
-        return f"Every one of the {count:,} distinct scores can be chosen."
+        return f"Every one of the {count_text(count, 'distinct score')} can be chosen."
     abnormal, normal = grid.between
     return (
-        f"{len(grid.thresholds) - 1:,} of {len(tables.counts) - 1:,} distinct scores can be dragged to, with exact "
-        f"counts. At most {abnormal:,} abnormal and {normal:,} normal studies are between two neighbours. Type any "
+        f"{len(grid.thresholds) - 1:,} of {count_text(len(tables.counts) - 1, 'distinct score')} can be dragged to, "
+        "with exact "
+        f"counts. At most {abnormal:,} abnormal and {count_clause(normal, 'normal study', 'are')} between two "
+        "neighbours. Type any "
         "other threshold."
     )
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.errors import OverreadError
 from core.metrics.rates import RATES, Rate, headline_rates, interval_text
+from core.plural import count_text
 from core.scores.halves import splits_for_verifying, whole_of
 from core.scores.operating_points import OperatingPoint, read_points, withdraw
 from core.scores.source import Source, same_dataset
@@ -94,8 +95,10 @@ def side_by_side_html(found: dict) -> str:
         }
         lines = "".join(rates.pop(rate.name, "") for rate in headline_rates())
         lines += f"<details><summary>Other rates</summary>{''.join(rates.values())}</details>" if rates else ""
-        missed = f"{row['fn']:,} of {row['n_abnormal']:,} abnormal studies missed, {row['fp']:,} false alarms"
-        head = f"{words} {escape(row['split'])}, {row['n']:,} studies"
+        missed = (
+            f"{row['fn']:,} of {count_text(row['n_abnormal'], 'abnormal study')} missed, {row['fp']:,} false alarms"
+        )
+        head = f"{words} {escape(row['split'])}, {count_text(row['n'], 'study')}"
         cells.append(f'<div><div class="name">{head}</div>{lines}<div class="rest">{missed}</div></div>')
     return f'<div class="facts sides">{"".join(cells)}</div>'
 

@@ -6,6 +6,7 @@ from html import escape
 import streamlit as st
 
 from core.metrics.thresholds import Rule, target_costs
+from core.plural import count_text
 from core.scores.view import View
 from dashboard.shared import study_tables, widgets
 from dashboard.shared.cache import cached_data
@@ -33,7 +34,7 @@ def draw_targets(view: View, rule: Rule, bound: str, prevalence: float | None) -
 
 def cost_html(row: dict, other: str, of_class: str) -> str:
     """The other rate with its interval, the alerts and the studies needed; or why the target cannot be met."""
-    needed = f"{row['needed']:,} {of_class} studies needed"
+    needed = f"{count_text(row['needed'], of_class + ' study')} needed"
     if not row["feasible"]:
         return f'<div class="cost"><b>Not feasible</b><small>{escape(needed)}</small></div>'
     value, rest = widgets.estimate_text(row["other"])

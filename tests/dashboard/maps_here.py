@@ -11,17 +11,13 @@ class MapsHere:
 
     def __init__(self, checks: bool = True, failure: str = ""):
         self.checks, self.failure = checks, failure
-        self.made_ahead: list[MapTask] = []
         self._failed: set[MapTask] = set()
 
     def load(self, folder: str) -> None:
         """Networks are loaded when they are needed."""
 
     def want(self, reader: str, task: MapTask, places: list[int] | None = None, ahead: bool = False) -> None:
-        """Make the records at once; what is to be made ahead is only noted."""
-        if ahead:
-            self.made_ahead.append(task)
-            return
+        """Make the records at once."""
         maker = MapMaker(load_classifier(read_checkpoint(task.folder), "cpu"), task)
         maker.make_maps()
         for place in range(len(task.files) if self.checks else 0):

@@ -85,8 +85,8 @@ BY_PATH = [f"valid/wrist/patient{patient}/study{study}" for patient in (1, 2) fo
     [
         ("aabbccdd", ()),  # one name for each study of the paths
         ("11221122", ()),  # numbers within a patient, whom the path names
-        ("aaaabbbb", ("2 of its studies", "divides 0", "patient1/study1")),
-        ("abbbccdd", ("1 of its studies", "divides 1", "'valid/wrist/patient1/study1'")),
+        ("aaaabbbb", ("2 times", "divides 0", "patient1/study1")),
+        ("abbbccdd", ("1 time ", "divides 1 study ", "'valid/wrist/patient1/study1'")),
     ],
 )
 def test_a_study_column_beside_mura_paths_agrees_or_is_noted(tmp_path, workspace, named, words):

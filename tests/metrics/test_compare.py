@@ -133,9 +133,10 @@ def test_studies_left_out_are_counted_and_named():
     one.loc[0, "label"], other.loc[1, "label"] = np.nan, 1 - other.loc[1, "label"]
     matched = match_studies(one.iloc[:280], other.iloc[10:].pipe(lambda rows: pd.concat([other.iloc[:2], rows])))
     assert (matched.only_a, matched.only_b, matched.unlabelled, matched.contradicted) == (8, 20, 1, 1)
-    assert len(matched.studies) == 270 and "8 scored only by the first model" in matched.left_out
+    assert len(matched.studies) == 270 and "8 scored only by the first model" in matched.left_out()
     assert "1 with different labels" in compare(matched, 0.5, 0.5, draws=0)["left_out"]
-    assert match_studies(one.iloc[2:], other.iloc[2:]).left_out == ""
+    assert "8 scored only by Alpha" in matched.left_out("Alpha", "beta")
+    assert match_studies(one.iloc[2:], other.iloc[2:]).left_out() == ""
 
 
 def test_different_studies_and_contradicting_labels_are_refused():

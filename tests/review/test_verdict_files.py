@@ -153,7 +153,7 @@ def test_verdicts_of_another_data_set_are_refused_and_near_matches_are_offered(w
     row = {"study_id": f"elsewhere/{indexed.abnormal.upper()}", "reviewer": "Ana", "verdict": "cannot_tell"}
     file = write(tmp_path / "hand.csv", [row])
     for more in ({}, {"skip": True}):
-        with refused("join-matches-nothing", "1 rows", "row 2", "demo", "--allow-unmatched"):
+        with refused("join-matches-nothing", "1 row", "row 2", "demo", "--allow-unmatched"):
             import_csv(store, file, "demo", **more)
     assert import_csv(store, file, "demo", skip=True, allow_unmatched=True).imported == 0
     assert import_csv(store, file, "demo", keep_unknown=True).imported == 1

@@ -131,7 +131,7 @@ BAD = {
     "study": ({"study": ["s", "s", "t"], "image": None}, "--image"),
     "split": ({"split": ["valid", "fold1", "valid"]}, "column split", "row 3: 'fold1'"),
     "bone": ({"bone": ["wrist", "", "wrist"]}, "column bone"),
-    "two splits": ({"study": ["s", "s", "t"], "split": ["tune", "test", "test"]}, "1 studies"),
+    "two splits": ({"study": ["s", "s", "t"], "split": ["tune", "test", "test"]}, "1 study"),
 }  # fmt: skip
 
 
@@ -165,7 +165,7 @@ FILES = {
     "ragged": (b"y,p\n0,0.1\n1,0.2,7,8\n", "table-cells", "row 3 has 4 cells"),
     "decimal commas": (b"y,p\n1,0,5\n0,0,2\n", "table-cells", "row 2 has 3 cells", "2 columns"),
     "one cell more": (b"y,p\n1,0.5,x\n0,0.2\n", "table-cells", "row 2 has 3 cells"),
-    "cut off": (b"p,y\n0.5,1\n0.25", "table-cells", "row 3 has 1 cells", "2 columns", "'0.25'"),
+    "cut off": (b"p,y\n0.5,1\n0.25", "table-cells", "row 3 has 1 cell", "2 columns", "'0.25'"),
     "cut off, quoted": (b'p,y,image\n0.5,1,"a,b"\n0.25,0\n', "table-cells", "row 3 has 2 cells", "3 columns"),
     "twice": (b"y,p,p\n0,0.1,0.2\n", "column-twice", "p"),
     "quotes": (b'y,p\n0,"0.1\n', "table-unreadable"),
@@ -202,7 +202,7 @@ def test_doubts_are_noted_and_nothing_is_changed(tmp_path, workspace, table):
     accept = JoinOptions(allow_lost_labels=True)
     kept(tmp_path, both, ALL, labels=LabelRule("study"), options=accept)
     notes = " ".join(read_imported("other").notes)
-    assert "1 studies have both labels" in notes and "2 patients are in more than one split (first: 'a')" in notes
+    assert "1 study has both labels" in notes and "2 patients are in more than one split (first: 'a')" in notes
     kept(tmp_path, table.assign(y=1, p=0.5), ALL, options=accept)
     notes = " ".join(read_imported("other").notes)
     assert "every known label is the same" in notes and "every score is the same" in notes
@@ -309,15 +309,15 @@ def test_rows_are_matched_to_the_radiographs_of_a_data_set(tmp_path, workspace, 
     frame = kept(tmp_path, table, Columns("y", "p", image="image"), data="tree")
     about = read_imported("other")
     assert len(frame) == 60 and about.dataset == f"tree@{tree.index_hash[:8]}" and find_source("other").has_images
-    assert "1 of 61 rows are not radiographs of tree and are left out (first: elsewhere.png)" in about.notes
-    assert "1 labels differ from those of tree; the labels of the file are used" in about.notes
+    assert "1 of 61 rows matches none of the radiographs of tree; left out (first: elsewhere.png)" in about.notes
+    assert "1 label differs from those of tree; the labels of the file are used" in about.notes
     joined = frame.merge(index, on="image_id", suffixes=("", "_index"))
     for name in ("study_id", "group_id", "bone", "split", "path"):
         assert (joined[name] == joined[f"{name}_index"]).all()
     assert len(split_scores("other", "tree", "valid")[0]) == 16
     with refused("scores-of-other-dataset", "tree@", "somewhere"):
         split_scores("other", "somewhere")
-    with refused("no-radiograph-matched", "1 rows", "'elsewhere.png'"):
+    with refused("no-radiograph-matched", "1 row", "'elsewhere.png'"):
         kept(tmp_path, table.tail(1), Columns("y", "p", image="image"), data="tree")
     with refused("image-column-needed", "--image"):
         kept(tmp_path, table, Columns("y", "p"), data="tree")

@@ -22,6 +22,7 @@ from core.metrics.ranking import one_class
 from core.metrics.studies import labelled
 from core.metrics.thresholds.rules import Rule, parse_rule
 from core.metrics.thresholds.search import Choice, choose
+from core.plural import count_text
 from core.schema import bone_order
 
 FEWEST_ABNORMAL = 73  # the fewest that can show a sensitivity of 95% when none is missed (Wilson)
@@ -192,7 +193,7 @@ def _why_not_own(part: pd.DataFrame, n: int, own: Choice) -> str:
     if abnormal == len(part):
         return "no normal studies, so no gain can be shown"
     if abnormal < FEWEST_ABNORMAL:
-        return f"{abnormal} abnormal studies, {FEWEST_ABNORMAL} are needed for a threshold of its own"
+        return f"{count_text(abnormal, 'abnormal study')}, {FEWEST_ABNORMAL} are needed for a threshold of its own"
     return "" if own.feasible else own.reason
 
 

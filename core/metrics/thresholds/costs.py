@@ -10,6 +10,7 @@ from core.metrics.ranking import one_class
 from core.metrics.rates import rates_at
 from core.metrics.thresholds.rules import NONE, Rule
 from core.metrics.thresholds.search import Choice, choose, positives_needed
+from core.plural import count_text
 
 TARGETS = (0.80, 0.85, 0.90, 0.95, 0.975)
 # A rule that leaves fewer than this share of the other class right costs too much to be used unseen.
@@ -38,7 +39,7 @@ def cost_sentence(at: dict[str, int], prevalence: float | None = None) -> str:
         first = f"1 is called abnormal, and it is {'normal' if alarms else 'abnormal'}"
     else:
         first = f"{called:,} are called abnormal, {_of_them(alarms, called)} normal"
-    return f"Of {size:,} studies, {first}; of {of:,} abnormal ones, {_are(missed, of)} missed."
+    return f"Of {count_text(size, 'study')}, {first}; of {of:,} abnormal ones, {_are(missed, of)} missed."
 
 
 def target_costs(counts: pd.DataFrame, kind: str, bound: str = "wilson", prevalence: float | None = None) -> list[dict]:

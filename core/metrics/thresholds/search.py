@@ -12,10 +12,11 @@ from scipy.special import bdtr
 from core.errors import OverreadError
 from core.metrics.counts import class_sizes, counts_of, counts_table, rows_at
 from core.metrics.decision import check_prevalence
-from core.metrics.intervals import Estimate, bounds, study_word
+from core.metrics.intervals import Estimate, bounds
 from core.metrics.ranking import one_class
 from core.metrics.thresholds.bands import two_thresholds
 from core.metrics.thresholds.rules import NONE, Rule, check_bound, parse_rule
+from core.plural import count_text, plural_of, share_clause
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def lowest_threshold(
     fp = counts["fp"].to_numpy()
     row = int(np.flatnonzero(fp <= allowed)[-1])
     if row == 0:
-        shared = f"{int(fp[1])} of {normal} normal studies share the highest score"
+        shared = f"{share_clause(int(fp[1]), normal, 'normal study', 'share')} the highest score"
         return infeasible(f"{shared}: only calling nothing abnormal keeps {_percent(specificity_low)}", rule, method)
     low = float(_lower(normal - fp[row], normal, method))
     return _chosen(counts, row, rule, f"{of} {low:.1%}", method)
@@ -248,7 +249,7 @@ def conformal_of(counts: pd.DataFrame, alpha: float, delta: float | None = None,
         return infeasible(f"{of} cannot promise {_percent(alpha)} at any threshold", rule)
     k = min(k, n1)
     promise = f"{k / (n1 + 1):.3f}" if delta is None else f"{alpha:g} with probability {1 - delta:g}"
-    reason = f"P(miss) <= {promise}, from {n1} abnormal {study_word(n1)}, if new ones are exchangeable with them"
+    reason = f"P(miss) <= {promise}, from {count_text(n1, 'abnormal study')}, if new ones are exchangeable with them"
     # The k-th lowest abnormal score is the highest threshold that misses fewer than k abnormal studies.
     row = int(np.argmax(counts["fn"].to_numpy() < k))
     return Choice(float(counts["threshold"].to_numpy()[row]), True, reason, rule)
@@ -267,12 +268,14 @@ def _too_few(count: int, kind: str, name: str, target: float, bound: str) -> str
 
 
 def _studies(count: int, name: str) -> str:
-    return f"{name} {study_word(count)}".strip()
+    return f"{name} {'study' if count == 1 else plural_of('study')}".strip()
 
 
 def _chosen(counts: pd.DataFrame, row: int, rule: str, shown: str, bound: str = NONE) -> Choice:
     at = {name: int(counts[name].to_numpy()[row]) for name in ("tp", "fp", "tn", "fn")}
-    found = f"misses {at['fn']:,} of {at['tp'] + at['fn']:,} abnormal studies" + (f" ({shown})" if shown else "")
+    found = f"misses {at['fn']:,} of {count_text(at['tp'] + at['fn'], 'abnormal study')}" + (
+        f" ({shown})" if shown else ""
+    )
     reason = f"{found} and calls {at['fp']:,} of {at['fp'] + at['tn']:,} normal ones abnormal"
     return Choice(float(counts["threshold"].to_numpy()[row]), True, reason, rule, bound)
 

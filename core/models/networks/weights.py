@@ -12,6 +12,7 @@ from torch import nn
 from core.errors import OverreadError
 from core.models.networks.structure import find_head, reads_studies
 from core.models.networks.weight_files import read_weights
+from core.plural import count_text
 
 # ImageNet's standard deviation of each colour, and the single one used for grey images.
 _COLOUR_STD, _GREY_STD = (0.229, 0.224, 0.225), 0.226
@@ -108,7 +109,7 @@ def _without_prefix(state: dict, own: dict, fit: _Fit) -> dict:
     best = [prefix for prefix, count in prefixes.items() if count == most]
     prefix = "" if "" in best else min(best, key=len)
     if len(best) > 1 and prefix and not all(key.startswith(prefix) for key in state):
-        fit.faults.append(f"holds {len(best)} networks that fit ({', '.join(sorted(best)[:3])})")
+        fit.faults.append(f"holds {count_text(len(best), 'network')} that fit ({', '.join(sorted(best)[:3])})")
     inside = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     if prefix:
         outside = [key for key in state if not key.startswith(prefix)]
@@ -148,7 +149,7 @@ def _same_shape(key: str, state: dict, own: dict) -> bool:
 
 
 def _counted(keys: list[str]) -> str:
-    return f"{len(keys)} key" if len(keys) == 1 else f"{len(keys)} keys"
+    return count_text(len(keys), "key")
 
 
 def _examples(keys: list[str]) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import OverreadError
+from core.plural import count_text
 from core.review.cases import Cases, neutral_name
 from core.scores.source import Source
 from core.scores.view import View
@@ -124,8 +125,6 @@ def _load_ahead(session: ReadingSession, after: str, study: str, keys: list[str]
     if shown:
         boxes = _boxes(session, after, image_ids)
         films.load_ahead(shown, neutral_name(after), neutral_name(study), keys, **boxes)
-    if session.has_maps:
-        saliency_overlay.make_ahead(view.source, session.cases.views_of(after))
 
 
 def _boxes(session: ReadingSession, study: str, image_ids: dict[str, str]) -> dict:
@@ -135,7 +134,7 @@ def _boxes(session: ReadingSession, study: str, image_ids: dict[str, str]) -> di
 
 def _draw_facts(study: pd.Series, view: View, second: tuple[str, float] | None) -> None:
     """Score, outcome, distance from the threshold, and the second model's score and call."""
-    radiographs = "1 radiograph" if study["n_views"] == 1 else f"{study['n_views']} radiographs"
+    radiographs = count_text(study["n_views"], "radiograph")
     bone = f"<span>{escape(bone_name(study['bone']))}, {radiographs}</span>"
     if study["score"] != study["score"]:
         st.html(

@@ -49,18 +49,6 @@ def draw_saliency_button(study: str, source: Source) -> None:
     maps.load_ahead(source)
 
 
-def make_ahead(source: Source, files: pd.DataFrame) -> None:
-    """Have the maps of the next case made where there is nothing else to do, for a reader who uses them."""
-    if "saliency_of" not in st.session_state:
-        return
-    try:
-        task = study_task(source, files)
-    except OverreadError:
-        return  # said when the case is open
-    if maps.find_maps(source, task).is_waiting():
-        maps.want_maps(task, ahead=True)
-
-
 def overlay_maps(films: list[dict], source: Source, files: pd.DataFrame) -> tuple[list[dict], MapTask | None, str]:
     """The films with `over`, a transparent picture of the map in the film's shape, and `verdict`, how far to trust it.
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from core.metrics.intervals import study_word
+from core.plural import count_text
 from core.review.cases import Cases
 from core.scores.embeddings import neighbours_sentence
 from core.scores.source import Source
@@ -50,7 +50,7 @@ def draw_patient_studies(cases: Cases, study: str, view: View) -> None:
     others = [other for other in same if other != study]
     if not others:
         return
-    widgets.caption("The same patient", f"{len(others)} other {study_word(len(others))} here")
+    widgets.caption("The same patient", f"{count_text(len(others), 'other study')} here")
     cards = []
     for other in others[:12]:
         row, files = cases.table.loc[other], cases.views_of(other)
