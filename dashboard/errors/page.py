@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard.errors.filters import BLIND, NEAR, Filters, draw_filters, list_studies
+from dashboard.errors.id_list import draw_id_list
 from dashboard.shared import address, clicks, maps, scoring, selection, widgets
 from dashboard.shared.case import cards, open_study, reader_name, walkthrough_forms
 from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
@@ -20,6 +21,9 @@ def draw_page() -> None:
     blind = is_blind()
     threshold = f"threshold {view.threshold:.3f}"
     widgets.heading("Errors", view.dataset, view.source.name, f"{view.split} studies", threshold)
+    if not view.source.has_images:
+        draw_id_list(view)
+        return
     cases = scoring.require_cases(view)
     filters = draw_filters(view, cases, blind, open_study.close_study)
     listed = list_studies(cases, filters, view)

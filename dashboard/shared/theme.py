@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from core.schema import MURA_BONES, bone_order
 
-ABNORMAL, NORMAL, MISSED, ALARM = "#E8743B", "#4C9BD6", "#E5446D", "#9B7EDE"
+ABNORMAL, NORMAL, MISSED, ALARM = "#E8743B", "#4C9BD6", "#E8567B", "#9B7EDE"
 THRESHOLD, TEXT, MUTED, LINE, PANEL = "#F2C14E", "#E6EDF3", "#9AA4B2", "#2A313C", "#161B22"
 
 # Chosen among 174 candidates: the smallest distance in OKLab is as large as possible, also with protanopia and

@@ -36,11 +36,21 @@ def test_every_page_opens_with_scores_without_radiographs(imported, page):
     assert ("has no radiographs" in words(app)) == next(one for one in RECORDS if one.name == page).needs_images
 
 
+def test_errors_of_scores_without_radiographs_are_a_table_of_ids(imported):
+    app = open_page("errors", data="other (scores only)", split="valid")
+    table = app.dataframe[0].value
+    matched = open_page("errors", data="demo", model="matched", split="valid")
+    assert len(table) == words(matched).count('class="card"') > 1
+    assert table["Score"].is_monotonic_increasing and (table["From the threshold"] < 0).all()
+    app.segmented_control(key="outcome").set_value("Found").run()
+    assert not app.exception and (app.dataframe[0].value["From the threshold"] >= 0).all()
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_opens_with_matched_scores(imported, page):
     app = open_page(page, data="demo", model="matched")
     assert not app.exception and app.selectbox(key="model").value == "matched"
-    assert ("needs the network itself" in words(app)) == (page in ("runs", "saliency"))
+    assert ("needs the network itself" in words(app)) == next(one for one in RECORDS if one.name == page).needs_network
 
 
 def test_matched_scores_show_the_errors_of_the_model_they_came_from(imported):

@@ -1,5 +1,6 @@
 """A study as a card of a gallery: with its outcome, with its given label, or blind."""
 
+import re
 from html import escape
 from urllib.parse import urlencode
 
@@ -17,7 +18,7 @@ def outcome_card(view: View, study, files: pd.DataFrame, outcome: str, verdicts:
     words = (
         f"<div><b>{escape(bone_name(study.bone))}</b>{widgets.mark(study.outcome)}</div>"
         f"<div>{widgets.score_bar(study.score, view.threshold)}</div>"
-        f"<div><small>{escape(study.study_id)}</small>"
+        f"<div><small>{_breakable(study.study_id)}</small>"
         f'<small class="near">{study.score - view.threshold:+.3f}</small></div>{_tag(verdicts)}'
     )
     link = "errors?" + urlencode(view.address(outcome=theme.OUTCOMES[outcome][1], study=study.study_id))
@@ -29,7 +30,7 @@ def label_card(view: View, study, files: pd.DataFrame, verdicts: str = "", page:
     score = widgets.score_bar(study["score"], view.threshold) if study["score"] == study["score"] else ""
     words = (
         f"<div><b>{escape(bone_name(study['bone']))}</b>{widgets.label_mark(study['label'])}</div><div>{score}</div>"
-        f"<small>{escape(study['study_id'])}</small>{_tag(verdicts)}"
+        f"<small>{_breakable(study['study_id'])}</small>{_tag(verdicts)}"
     )
     link = f"{page}?" + urlencode(view.address(study=study["study_id"]))
     return widgets.card(_pictures(view, study["bone"], files), words, link, study["study_id"])
@@ -53,6 +54,11 @@ def _pictures(view: View, bone: str, files: pd.DataFrame) -> list[tuple[str, str
         (loaders.thumbnail_uri(view.dataset, row.path, row.sha1), f"{bone}, view {place} of {len(files)}")
         for place, row in enumerate(files.itertuples(), 1)
     ]
+
+
+def _breakable(name: str) -> str:
+    """A name as HTML that is broken after its separators, not within a word."""
+    return re.sub(r"([/_.-])", r"\1<wbr>", escape(name))
 
 
 def _tag(verdicts: str) -> str:
