@@ -16,10 +16,8 @@ UNITS = (
 )
 PLURAL = re.compile(rf"^ (?!across |of |in |and |with |at |by |had )(?:[a-z-]+ )?({UNITS})\b(?!/)")
 # Texts, not counts: 'valid studies', 'labels.csv names the column', '30% of draws'.
-TEXTS = {
-    "checkpoint.name", "chosen.title", "command", "file", "file.name", "filters.name", "key.name", "kind", "MANIFEST",
-    "name", "remote.name", "source", "split", "table.name", "values.shape", "view.split", "word",
-}  # fmt: skip
+TEXTS = {"MANIFEST", "command", "file", "kind", "name", "source", "split", "values.shape", "word"}
+TEXT_FIELDS = (".name", ".data", ".split", ".title")
 # Numbers that are never 1: shares and means with decimals, and numbers fixed in the code.
 NEVER_ONE = {"2 * FOLDS", "abs(value)", "frames", "gain", "layer.width", "priors[balance]", "priors[chosen.balance]"}
 # Functions that return a text.
@@ -35,7 +33,12 @@ def written_plurals(file: Path) -> list[str]:
                 continue
             words = PLURAL.match(after.value) if isinstance(after, ast.Constant) else None
             expression = ast.unparse(value.value)
-            is_text = expression in TEXTS or isinstance(value.value, (ast.IfExp, ast.JoinedStr)) or "[:" in expression
+            is_text = (
+                expression in TEXTS
+                or expression.endswith(TEXT_FIELDS)
+                or isinstance(value.value, (ast.IfExp, ast.JoinedStr))
+                or "[:" in expression
+            )
             fixed = expression in NEVER_ONE or expression.isupper() or "/" in expression or "_percent(" in expression
             # A call, such as `count_text(...)` or `', '.join(...)`, that is no number itself.
             call = value.value.func if isinstance(value.value, ast.Call) else None
