@@ -304,6 +304,24 @@ def test_keys_under_load_enter_one_verdict_each_and_type_nothing(open_as, home, 
     assert page.locator(".st-key-reader").inner_text().startswith("Reader: Gus")
 
 
+def test_the_rest_of_a_word_is_no_verdict_when_its_field_goes_away(open_as, home):
+    """A lead who moves on takes the note's field from a follower who is still typing."""
+    page = open_as(ERRORS, "Hal")
+    case = open_card(page)
+    page.get_by_text("Subtype, view, confidence, note").click()
+    page.locator("[class*=st-key-note_] textarea").click()
+    page.keyboard.type("seen on view ")
+    page.evaluate("() => document.querySelector('[class*=st-key-note_] textarea').blur()")
+    page.keyboard.type("2 and 1")
+    settle(page)
+    assert open_case(page) == case and stored_verdicts(home, reviewer="Hal", history=True).empty
+    # After a click the keys are the case's again.
+    page.locator(".stMain h1").click()
+    page.keyboard.press("2")
+    wait_for_another(page, case)
+    assert stored_verdicts(home, reviewer="Hal")["verdict"].tolist() == ["label_wrong"]
+
+
 def test_every_action_has_a_label_and_a_visible_focus(open_as):
     page = open_as(ERRORS, "Ana")
     open_card(page)

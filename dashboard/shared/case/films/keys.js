@@ -99,6 +99,11 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
     const target = event.composedPath()[0];
     if (target.closest?.(FIELD)) return leaveField(event, target);
     if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
+    // The case was changed under someone who types: the field is gone, and the rest of the word is no verdict.
+    if (event.key.length === 1 && Date.now() - (globalThis.overreadTyped ?? 0) < 1000) {
+      globalThis.overreadTyped = Date.now();
+      return stop(event);
+    }
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const onButton = (key === 'Enter' || key === ' ') && target.closest?.('button, a, summary, [role=tab]');
     if (onButton || (target.type === 'range' && key.startsWith('Arrow'))) return undefined;
@@ -133,6 +138,8 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
     if (!ready()) return stop(event);
     showNext(String(1 + verdicts().indexOf(verdict)));
   }, { ...listen, capture: true });
+  // Who has clicked no longer types.
+  window.addEventListener('pointerdown', () => { globalThis.overreadTyped = 0; }, { ...listen, capture: true });
   // A clicked switch keeps the focus, and would then get the keys instead of the case.
   document.addEventListener('pointerup', () => setTimeout(() => {
     const holds = document.activeElement;
@@ -142,6 +149,8 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
 
 // Enter stores what a field of one line has and leaves it, Escape leaves any field: the next key is the case's again.
 function leaveField(event, target) {
+  const goesOn = event.key.length === 1 || event.key === 'Backspace' || (event.key === 'Enter' && target.matches?.('textarea'));
+  globalThis.overreadTyped = goesOn ? Date.now() : 0;
   const oneLine = target.matches?.('input') && target.getAttribute('role') !== 'combobox';
   if (event.key === 'Escape') {
     target.blur();
