@@ -68,7 +68,7 @@ def draw_case(
     where = f"{place + 1:,} of {len(listed):,}" if place is not None else ""
     # The keys are those of the presenter view's style sheet.
     with left, st.container(key="case_films"):
-        image_ids = _draw_films(session, study, files, where)
+        image_ids, draw_note = _draw_films(session, study, files, where)
     case = verdict_panel.VerdictCase(
         view.source.data,
         study,
@@ -86,6 +86,7 @@ def draw_case(
         keys = verdict_panel.draw_verdict_panel(case, session.reader, next_name, open_case, stay)
         if session.has_maps:
             saliency_overlay.draw_saliency_button(study, view.source)
+            draw_note()
     if session.has_maps:
         _draw_saliency_links(image_ids)
     if not blind:
@@ -98,7 +99,10 @@ def draw_case(
         _load_ahead(ahead, after, study, [*["ArrowRight"] * steps, *keys])
 
 
-def _draw_films(session: ReadingSession, study: str, files: pd.DataFrame, where: str) -> dict[str, str]:
+def _draw_films(
+    session: ReadingSession, study: str, files: pd.DataFrame, where: str
+) -> tuple[dict[str, str], Callable[[], None]]:
+    """Draw the films. Returns the image_id of each by its title, and a function that draws the note on their maps."""
     source, dataset = session.view.source, session.view.dataset
     try:
         shown, image_ids = films_of_study(dataset, files, session.view, session.blind)
@@ -111,9 +115,10 @@ def _draw_films(session: ReadingSession, study: str, files: pd.DataFrame, where:
     if asked:
         shown, task, reason = saliency_overlay.overlay_maps(shown, source, files)
     films.draw_films(shown, neutral_name(study), place=where, **_boxes(session, study, image_ids))
-    if asked:
-        saliency_overlay.draw_saliency_note(source, task, reason)
-    return image_ids
+    if not asked:
+        return image_ids, lambda: None
+    # Beside the films, since below them it may be below the first screen.
+    return image_ids, lambda: saliency_overlay.draw_saliency_note(source, task, reason)
 
 
 def _load_ahead(session: ReadingSession, after: str, study: str, keys: list[str]) -> None:

@@ -80,7 +80,7 @@ def overlay_maps(films: list[dict], source: Source, files: pd.DataFrame) -> tupl
 
 
 def draw_saliency_note(source: Source, task: MapTask | None, reason: str) -> None:
-    """Say below the films what the maps show, or why they stay plain, and follow what is still being made."""
+    """Say beside the films what the maps show, or why they stay plain, and follow what is still being made."""
     if task is None or reason:
         widgets.note(reason)
         return
@@ -88,9 +88,8 @@ def draw_saliency_note(source: Source, task: MapTask | None, reason: str) -> Non
     records = [record for record in found.records.values() if record and record.attribution]
     plain = "" if _wants_all(task) else trust_marks.plain_note(records)
     if plain:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            widgets.note(plain)
-            st.button(trust_marks.SHOW_ALL, key="saliency_all", on_click=_ask_all, args=(task,))
+        widgets.note(plain)
+        st.button(trust_marks.SHOW_ALL, key="saliency_all", on_click=_ask_all, args=(task,), width="stretch")
     elif records:
         widgets.note(EXPLANATION)
     if found.is_waiting():
