@@ -2,6 +2,7 @@
 
 import ast
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,41 +16,33 @@ UNITS = (
     "runs|samples|scores|slices|splits|steps|studies|thresholds|values|verdicts|views|walkthroughs"
 )
 PLURAL = re.compile(rf"^ (?!across |of |in |and |with |at |by |had )(?:[a-z-]+ )?({UNITS})\b(?!/)")
-# Texts, not counts: 'valid studies', 'labels.csv names the column', '30% of draws'.
-TEXTS = {"MANIFEST", "command", "file", "kind", "name", "source", "split", "values.shape", "word"}
-TEXT_FIELDS = (".name", ".data", ".split", ".title")
-# Numbers that are never 1: shares and means with decimals, and numbers fixed in the code.
-NEVER_ONE = {"2 * FOLDS", "abs(value)", "frames", "gain", "layer.width", "priors[balance]", "priors[chosen.balance]"}
-# Functions that return a text.
-CALLS = {"count_text", "count_clause", "share_clause", "join"}
+# A value is a count if it is written with separators of thousands, computed by one of these calls, or named like one.
+CALLS = re.compile(r"\b(len|int|sum|nunique|count)\(")
+NAMED = re.compile(rf"(^|[._'])(n|count|total|number|more|lost|found|missed|needed|shared|already|left|{UNITS})('\])?$")
+# Numbers that are never 1: numbers fixed in the code, and shares.
+NEVER_ONE = {"2 * FOLDS", "frames"}
+
+
+def is_count(value: ast.FormattedValue) -> bool:
+    """Whether a value of an f-string is a number of things, which may be 1."""
+    expression = ast.unparse(value.value)
+    called = getattr(value.value, "func", None)
+    if getattr(called, "id", "") in ("count_text", "count_clause", "share_clause") or expression in NEVER_ONE:
+        return False
+    form = ast.unparse(value.format_spec) if value.format_spec else ""
+    fixed = expression.isupper() or "/" in expression
+    return not fixed and bool("," in form or CALLS.search(expression) or NAMED.search(expression))
 
 
 def written_plurals(file: Path) -> list[str]:
-    """`line: {value} plural` of each f-string with a plural after a value that may be 1."""
+    """`line: {value} plural` of each f-string with a plural after a count."""
     found = []
     for node in ast.walk(ast.parse(file.read_text())):
-        for value, after in zip(getattr(node, "values", [])[:-1], getattr(node, "values", [])[1:]):
-            if not isinstance(node, ast.JoinedStr) or not isinstance(value, ast.FormattedValue):
-                continue
+        values = node.values if isinstance(node, ast.JoinedStr) else []
+        for value, after in pairwise(values):
             words = PLURAL.match(after.value) if isinstance(after, ast.Constant) else None
-            expression = ast.unparse(value.value)
-            is_text = (
-                expression in TEXTS
-                or expression.endswith(TEXT_FIELDS)
-                or isinstance(value.value, (ast.IfExp, ast.JoinedStr))
-                or "[:" in expression
-            )
-            fixed = expression in NEVER_ONE or expression.isupper() or "/" in expression or "_percent(" in expression
-            # A call, such as `count_text(...)` or `', '.join(...)`, that is no number itself.
-            call = value.value.func if isinstance(value.value, ast.Call) else None
-            called = getattr(call, "id", getattr(call, "attr", ""))
-            if (
-                words
-                and not is_text
-                and not fixed
-                and called not in ("count_text", "count_clause", "share_clause", "join")
-            ):
-                found.append(f"{node.lineno}: {{{expression}}}{words[0]}")
+            if words and isinstance(value, ast.FormattedValue) and is_count(value):
+                found.append(f"{node.lineno}: {{{ast.unparse(value.value)}}}{words[0]}")
     return found
 
 
