@@ -1,6 +1,6 @@
 """One record per page: its folder, title, icon, and its requirements on the chosen scores.
 
-To add a page, write `dashboard/<name>/page.py` and add one record here.
+To add a page, write `dashboard/<name>/page.py` and `help.md` beside it, and add one record here.
 """
 
 from dataclasses import dataclass
@@ -49,6 +49,7 @@ PAGES = (
     Page("labels", "Labels", ":material/rule:", "Reading", needs_images=True),
     Page("agreement", "Agreement", ":material/balance:", "Reading", needs_images=True),
     Page("saliency", "Saliency", ":material/local_fire_department:", "Reading", needs_images=True, needs_network=True),
+    Page("manual", "Manual", ":material/menu_book:", "Help", needs_data=False),
 )
 
 

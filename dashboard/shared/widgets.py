@@ -17,6 +17,8 @@ from core.errors import OverreadError
 from core.metrics.intervals import Estimate
 from core.progress import Tracker
 from dashboard.shared import pending, theme
+from dashboard.shared.glossary import marked
+from dashboard.shared.help_drawer import draw_help
 
 PHANTOM = "Phantom: synthetic, not a person"
 
@@ -28,9 +30,11 @@ def style() -> None:
 
 def heading(title: str, dataset: Dataset | None, *facts: str) -> None:
     """The page's name, and one line on its contents."""
-    st.title(title, anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title(title, anchor=False, width="content")
+        draw_help(title)
     words = [f'<span class="phantom">{PHANTOM}</span>'] if dataset and dataset.phantom else []
-    words += [escape(fact) for fact in facts if fact]
+    words += [marked(fact) for fact in facts if fact]
     words += [attribution_html(dataset)] if dataset else []
     st.html(f'<p class="line">{" &middot; ".join(filter(None, words))}</p>')
 
@@ -92,12 +96,12 @@ def empty(title: str, what_to_do: str, command: str = "") -> None:
 
 def caption(title: str, count: str = "") -> None:
     """The name of a chart or of a part of a page, and its basis, such as the number of studies."""
-    st.html(f'<p class="caption">{escape(title)} <small>{escape(count)}</small></p>')
+    st.html(f'<p class="caption">{escape(title)} <small>{marked(count)}</small></p>')
 
 
 def note(text: str) -> None:
     """A sentence in small, muted print."""
-    st.html(f'<p class="note">{escape(text)}</p>')
+    st.html(f'<p class="note">{marked(text)}</p>')
 
 
 def show_figure(figure: go.Figure, key: str) -> None:
