@@ -43,7 +43,7 @@ PAGES = (
     Page("calibration", "Calibration", ":material/speed:", "Model", needs_scores=True),
     Page("compare", "Compare", ":material/compare_arrows:", "Model", needs_scores=True),
     Page("monitor", "Monitor", ":material/monitoring:", "Model", needs_data=False),
-    Page("read_study", "Read a study", ":material/radiology:", "Reading", needs_network=True),
+    Page("read_study", "Read a study", ":material/radiology:", "Reading", needs_network=True, needs_data=False),
     Page("errors", "Errors", ":material/search:", "Reading", needs_scores=True),
     Page("walkthroughs", "Walkthroughs", ":material/groups:", "Reading", needs_images=True),
     Page("labels", "Labels", ":material/rule:", "Reading", needs_images=True),

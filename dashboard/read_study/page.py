@@ -13,7 +13,7 @@ from core.serving.answers import StudyAnswer
 from core.serving.decoding import DecodedView, Upload
 from core.workflows.keep_case import keep_case
 from dashboard.read_study import loader
-from dashboard.shared import scoring, selection, widgets
+from dashboard.shared import loaders, scoring, selection, widgets
 from dashboard.shared.case.reader_name import draw_reader_field
 from dashboard.shared.plain import plain
 
@@ -21,6 +21,10 @@ ANY_BONE = "not named"
 
 
 def draw_page() -> None:
+    if not loaders.choosable():
+        widgets.heading("Read a study", None)
+        widgets.empty("There is no model yet", "Add data first; a network is then trained on the Runs page.")
+        return
     view = selection.current()
     scoring.require_model(view)
     widgets.heading("Read a study", None, view.source.name, "nothing is kept unless you keep it as a case")

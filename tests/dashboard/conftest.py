@@ -1,5 +1,6 @@
 """A small workspace: phantoms scored by one of two checkpoints, and a data set without scores."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,5 +133,6 @@ def made_up_view(data: str = "a", model: str = "m", images: bool = True, thresho
 
 
 def words(app: AppTest) -> str:
-    """All text of a page that is drawn as HTML."""
-    return " ".join(block.value for block in app.html if "<style>" not in block.value)
+    """All text of a page that is drawn as HTML, without the marks of the glossary's terms."""
+    drawn = " ".join(block.value for block in app.html if "<style>" not in block.value)
+    return re.sub(r'<abbr class="term"[^>]*>(.*?)</abbr>', r"\1", drawn)

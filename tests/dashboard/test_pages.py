@@ -182,7 +182,7 @@ def test_without_a_checkpoint_a_page_says_how_to_get_one(built, tmp_path, monkey
     enter(House(built.home, tmp_path), monkeypatch)
     app = open_page(page)
     assert not app.exception
-    if page not in ("dataset", "audit", "augmentation"):
+    if page not in ("dataset", "import_scores", "audit", "augmentation"):
         assert "python -m core train" in app.code[0].value
 
 
