@@ -52,7 +52,7 @@ def main() -> None:
         if wanted.needs_data and not loaders.choosable():
             first_start.make_demo()
         with loaders.one_look():
-            view = selection.draw(page) if loaders.choosable() else None
+            view = selection.draw(page) if loaders.choosable() else selection.begin_without_data()
             address.draw_notes()
             if page is top:
                 exposure.draw_warning()

@@ -1,6 +1,7 @@
 """What a folder of radiographs is: a MURA tree, a table with images, FracAtlas or DICOM; and its table's columns."""
 
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -42,6 +43,7 @@ _GUESSES = {
     "view": ("projection", "view_position", "position"),
 }
 _MOST_DEEP = 4  # folders that a zip puts around a tree
+_HEAD = 1 << 18  # bytes of a table that tell its columns
 _SAMPLED = 400  # files looked at to tell DICOM from images
 
 
@@ -99,7 +101,7 @@ def table_columns(file: Path, most_bytes: int = 256 << 20) -> TableColumns:
             "columns that are not needed.",
             code="table-too-large",
         )
-    table = read_table(file)
+    table = _head(file)
     columns = tuple(map(str, table.frame.columns))
     rows = tuple(tuple(map(str, row)) for row in table.frame.head(5).itertuples(index=False))
     return TableColumns(columns, rows, known_columns(table), guess_columns(table))
@@ -147,6 +149,20 @@ def guess_columns(table: Table) -> dict[str, str]:
             found[name] = match
             taken.add(match)
     return found
+
+
+def _head(file: Path) -> Table:
+    """The first rows of a table: of a long text only so much is read as a page can wait for."""
+    with file.open("rb") as opened:
+        start = opened.read(_HEAD)
+    plain = not start.startswith((b"PAR1", b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
+    end = start.rfind(b"\n")
+    if len(start) < _HEAD or not plain or end < 0:
+        return read_table(file)
+    with tempfile.NamedTemporaryFile(suffix=file.suffix) as part:
+        part.write(start[: end + 1])
+        part.flush()
+        return read_table(part.name)
 
 
 def _inner(place: Path) -> Path:

@@ -30,10 +30,17 @@ def draw_sources() -> None:
 
 
 def choose_name() -> str:
-    """The data set that is being added, or was just added; '' where there is none. It is part of the address."""
+    """The data set that is being added, or was just added; '' where there is none.
+
+    A new visit begins with the only unfinished one, so that an addition whose browser was closed goes on.
+    """
     state = st.session_state
-    options = [request.name for request in adding.unfinished()]
-    options += [name for name in adding.lately_added() if name in loaders.datasets() and name not in options]
+    waiting = [request.name for request in adding.unfinished()]
+    added = [name for name in adding.lately_added() if name in loaders.datasets() and name not in waiting]
+    options, first = [*waiting, *added], not state.get("adding_begun")
+    state["adding_begun"] = True
+    if first and len(waiting) == 1 and address.value("adding", Choice(options, "name")) is None:
+        state["adding"] = waiting[0]
     if chosen := state.pop("adding_next", None):
         state["adding"] = chosen
     key = address.key("adding", Choice(options, "name"))

@@ -30,7 +30,10 @@ PROBLEM_WORDS = {
 
 def draw_request(request: DataRequest) -> None:
     """Draw the state of a data set that is being added: its job, its preview, or why it failed."""
-    active = draw_job(
+    job = adding.find_job(request.name)
+    if failed := job is not None and job.state == "failed":
+        st.error(job.message)
+    active = not failed and draw_job(
         lambda: adding.find_job(request.name),
         lambda job: f"{'Reading' if job.arguments['preview'] else 'Adding'} {request.name}",
         "Files that were read are not read again.",

@@ -30,7 +30,7 @@ def _draw(find: Callable, describe: Callable, kept: str, was_active: bool) -> No
         st.rerun()
     if not job.active:
         if job.state in _ENDS:
-            reason = f": {job.message}" if job.message else ""
+            reason = f": {job.message.rstrip('.')}" if job.message else ""
             widgets.note(f"The last job ({describe(job)}) {_ENDS[job.state]}{reason}. {kept}")
         return
     now = progress_from(job.progress) if job.progress else None

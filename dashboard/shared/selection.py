@@ -65,6 +65,14 @@ def draw(page) -> View:
     return view
 
 
+def begin_without_data() -> None:
+    """Call where there is no data set yet: the first one then reaches the address by its selector alone.
+
+    By then widgets of the page hold values in the address, which cannot be replaced as a whole.
+    """
+    st.session_state["addressed"] = True
+
+
 def current() -> View:
     """The view that the selectors show, on any page. Without a model its source is the data set alone."""
     state = st.session_state

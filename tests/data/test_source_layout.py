@@ -85,6 +85,18 @@ def test_long_and_large_tables_are_refused_by_their_lines_and_bytes(tmp_path):
         table_columns(file, 100)
 
 
+def test_of_a_long_table_only_the_head_is_read_for_its_columns(tmp_path, monkeypatch):
+    from core.data import source_layout
+
+    file, read = tmp_path / "x.csv", []
+    file.write_text("File,Abnormal,Region\n" + "a.png,1,wrist\n" * 2_000_000)
+    monkeypatch.setattr(source_layout, "read_table", lambda place: read.append(place) or read_table(place))
+    assert table_columns(file).guess == {"path": "File", "label": "Abnormal", "bone": "Region"}
+    assert read != [file] and len(read) == 1
+    with refused("table-too-long", "2,000,001"):
+        check_rows(file)
+
+
 def made_up_fracatlas(root, fractured=("IMG1.jpg",), whole=("IMG2.jpg", "IMG3.jpg")):
     """A set in the layout of FracAtlas, whose table calls IMG1 not fractured and names an image without a file."""
     for folder, names in (("Fractured", fractured), ("Non_fractured", whole)):

@@ -326,3 +326,27 @@ def test_imported_scores_are_the_same_record(own, tmp_path):
     assert without(by_page, *TIMES) == without(by_command, *TIMES)
     assert by_page["joins"][0]["matched"] == len(known) and by_page["label_level"] == "image"
     pd.testing.assert_frame_equal(frame, pd.read_parquet(own.home / "imported" / "other" / "predictions.parquet"))
+
+
+def test_each_message_of_a_job_begins_with_one_of_its_steps(own, mura, tmp_path, monkeypatch):
+    """The estimate of what is left knows the steps by these words."""
+    told: dict[str, set[str]] = {}
+    report = jobs.Reporter.report
+
+    def listen(reporter, done, total, what):
+        told.setdefault(job(reporter).kind, set()).add(what)
+        return report(reporter, done, total, what)
+
+    def job(reporter):
+        return next(found for found in jobs.list_jobs() if found.id == reporter._id)
+
+    monkeypatch.setattr(jobs.Reporter, "report", listen)
+    shutil.make_archive(str(tmp_path / "tree"), "zip", mura)
+    run_command("index", tmp_path / "tree.zip", "--name", "packed")
+    run_command("predict", "alpha", "--data", "packed")
+    run_command("audit", "packed")
+    assert set(told) == {"index", "score", "audit"}
+    for kind, messages in told.items():
+        known = jobs.KINDS[kind].steps
+        assert not [text for text in messages if not text.startswith(known)], kind
+        assert {name for name in known if any(text.startswith(name) for text in messages)} == set(known), kind
