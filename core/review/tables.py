@@ -183,3 +183,33 @@ revision_labels = sql.Table(
 # Added to existing tables after version 1 was released.
 ADDED_COLUMNS = (verdicts.c.round,)
 ADDED_INDEXES = tuple(index for index in verdicts.indexes if index.name == "verdicts_of_walkthrough")
+# Added after version 1 was released. They are made in older databases when they are opened.
+threshold_rooms = sql.Table(
+    "threshold_rooms",
+    metadata,
+    sql.Column("room", sql.Text, primary_key=True),
+    sql.Column("sequence", sql.Integer, nullable=False),
+    sql.Column("presenter", sql.Text, nullable=False),
+    sql.Column("split", sql.Text, nullable=False),
+    sql.Column("threshold", sql.Float(53), nullable=False),
+    sql.Column("moving", sql.Boolean, nullable=False),
+    sql.Column("changed", sql.Text, nullable=False),
+)
+threshold_people = sql.Table(
+    "threshold_people",
+    metadata,
+    sql.Column("room", sql.Text, primary_key=True),
+    sql.Column("name", sql.Text, primary_key=True),
+    sql.Column("seen", sql.Float(53), nullable=False),
+    sql.Column("proposal", sql.Float(53)),
+)
+threshold_decisions = sql.Table(
+    "threshold_decisions",
+    metadata,
+    sql.Column("id", sql.Text, primary_key=True),
+    sql.Column("room", sql.Text, nullable=False),
+    sql.Column("dataset", sql.Text, nullable=False, index=True),
+    sql.Column("author", sql.Text, nullable=False),
+    sql.Column("created", sql.Text, nullable=False),
+    sql.Column("record", sql.Text, nullable=False),
+)
