@@ -15,6 +15,7 @@ from core.metrics.rates import rates_at
 from core.metrics.studies import labelled
 from core.plural import count_text
 from core.review.actions import Action
+from core.review.threshold_meeting import Decision
 from core.review.walkthroughs import Walkthrough
 
 # rate -> (title, the studies it is of, what became of those that count)
@@ -162,6 +163,24 @@ def weighted_words(figures: dict[str, Estimate]) -> tuple[str, ...]:
             value = f"{100 * found.value:.1f}% ({100 * found.low:.1f}-{100 * found.high:.1f}), n = {found.n}"
             sentences.append(f"{title} as adjudicated, weighted by how the cases were drawn: {value}.")
     return tuple(sentences)
+
+
+def decision_words(decision: Decision) -> tuple[str, ...]:
+    """A decision on the threshold: what, who and why; its figures; who was there and what each proposed."""
+    at, point = decision.figures, f", operating point {decision.point}" if decision.point else ""
+    hits = {"sensitivity": ("tp", "fn"), "specificity": ("tn", "fp")}
+    figures = [
+        f"{title}: {share_words(title, at[hits[name][0]], sum(at[one] for one in hits[name]), kind, verb)}"
+        for name, (title, kind, verb) in _RATES.items()
+        if hits[name][0] in at
+    ]
+    proposals = ", ".join(f"{name} {value:.3f}" for name, value in decision.proposals.items())
+    return (
+        f"Decided on {decision.created[:10]} by {decision.author}: threshold {decision.threshold:.3f}{point}. "
+        f"{decision.why}",
+        f"On {decision.view['split']}: {' '.join([*figures, at.get('cost_in_words') or ''])}".strip(),
+        f"Present: {', '.join(decision.present) or 'nobody'}." + (f" Proposed: {proposals}." if proposals else ""),
+    )
 
 
 def time_per_case(steps: pd.DataFrame, walkthrough: Walkthrough) -> dict[str, float]:

@@ -26,6 +26,7 @@ from core.review.rounds import reads_by_round
 from core.review.snapshots import read_snapshot
 from core.review.store import entries_table, with_in_force
 from core.review.summary import adjudicated_figures, summary_table
+from core.review.threshold_meeting import list_decisions
 from core.review.vocabulary import reviewer_key
 from core.review.walkthroughs import Walkthrough
 from core.scores.operating_points import find_point
@@ -83,7 +84,7 @@ def collect_minutes(
         tuple(minuted),
         _changes(view, table, bool(differs)),
         _remarks(table, view, differs),
-        _thresholds(view),
+        _thresholds(store, walkthrough, view),
         tuple(list_actions(store, walkthrough.id)),
         len(hidden),
     )
@@ -218,14 +219,25 @@ def _remarks(table: pd.DataFrame, view: View, differs: list[str]) -> tuple[str, 
     return tuple(remarks)
 
 
-def _thresholds(view: View) -> tuple[str, ...]:
+def _thresholds(store: Store, walkthrough: Walkthrough, view: View) -> tuple[str, ...]:
+    """The threshold of the walkthrough, then what was decided since about that of the same scores."""
+    made = walkthrough.record["view"]["source"]
+    decided = [
+        one
+        for one in list_decisions(store, walkthrough.dataset)
+        if one.view["source"]["digest"] == made["digest"] and one.created >= walkthrough.created
+    ]
+    return (_read_at(view), *(sentence for one in decided for sentence in values.decision_words(one)))
+
+
+def _read_at(view: View) -> str:
     if not view.point:
-        return (f"Read at threshold {view.threshold:g}, which was set by hand.",)
+        return f"Read at threshold {view.threshold:g}, which was set by hand."
     try:
         point = find_point(view.source, view.point)
     except OverreadError:
-        return (f"Read at threshold {view.threshold:g}, of the operating point {view.point}.",)
+        return f"Read at threshold {view.threshold:g}, of the operating point {view.point}."
     return (
         f"Read at threshold {view.threshold:g}, of the operating point {point.id}: {point.rule}, locked by "
-        f"{point.author or 'an unnamed reader'} on {point.date[:10]} on {point.split}.",
+        f"{point.author or 'an unnamed reader'} on {point.date[:10]} on {point.split}."
     )

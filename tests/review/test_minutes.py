@@ -19,6 +19,7 @@ from core.review.minutes import (
     ReaderBox,
     changes_of_list,
     changes_of_split,
+    decision_words,
     share_words,
     time_per_case,
 )
@@ -26,6 +27,7 @@ from core.review.minutes_page import minutes_csv, minutes_html
 from core.review.reading_state import ALONE, TOGETHER
 from core.review.rounds import change_words, reads_by_round
 from core.review.store import add_verdict, entries_table, undo_entry
+from core.review.threshold_meeting import Decision
 from core.review.vocabulary import Verdict
 from core.review.walkthroughs import Walkthrough, WalkthroughCase
 
@@ -108,6 +110,19 @@ def test_the_time_of_a_case_is_what_the_lead_had_it_open():
     walk = replace(WALK, cases=(WalkthroughCase("s0"), WalkthroughCase("s1")))
     assert time_per_case(steps, walk) == {"s0": 160.0, "s1": 30.5}
     assert time_per_case(steps.iloc[:1], walk) == {}
+
+
+def test_a_decision_on_the_threshold_has_its_figures_and_its_reason():
+    figures = {"tp": 18, "fn": 2, "tn": 1, "fp": 0, "cost_in_words": "Of 100 studies, 24 are called abnormal."}
+    view = {"split": "tune", "source": {"digest": "d"}}
+    decision = Decision(
+        "demo", view, 0.431, ("Ana", HOSTILE), {"Ben": 0.4}, "Misses cost more.", figures, "Ana", "abc", "2026-11-27T10"
+    )
+    what, at, who = decision_words(decision)
+    assert what == "Decided on 2026-11-27 by Ana: threshold 0.431, operating point abc. Misses cost more."
+    assert "Sensitivity: 90.0% (69.9-97.2), n = 20." in at and "cannot be estimated from one normal study" in at
+    assert at.endswith("24 are called abnormal.") and who == f"Present: Ana, {HOSTILE}. Proposed: Ben 0.400."
+    assert HOSTILE not in minutes_html(minutes(thresholds=(what, at, who)))
 
 
 def minutes(**more) -> Minutes:
