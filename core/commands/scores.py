@@ -303,5 +303,18 @@ def _sentence(name: str, facts: dict) -> str:
     return (
         f"{name}: {facts['n']} {what}, {facts['n_abnormal']} abnormal; AUROC "
         f"{interval_text(facts, 'auroc', 'ratio')}{by_patient}; at {threshold_text(facts['threshold'])} "
-        f"{rates_text(facts, headline_rates())}"
+        f"{rates_text(facts, headline_rates())}{_missing(facts)}"
     )
+
+
+def _missing(facts: dict) -> str:
+    """Why the figures of the sentence have no interval or no value, after a semicolon; '' where all have both."""
+    from core.metrics.rates import headline_rates
+
+    shown = {"auroc": "AUROC", **{rate.name: rate.heading for rate in headline_rates()}}
+    names: dict[str, list[str]] = {}
+    for part in (facts.get("why") or "").split("; "):
+        name, _, reason = part.partition(": ")
+        if name in shown and reason:
+            names.setdefault(reason, []).append(shown[name])
+    return "".join(f"; {' and '.join(figures)}: {reason}" for reason, figures in names.items())

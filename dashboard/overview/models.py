@@ -1,64 +1,94 @@
 """One row a model: what it is, and its figures on the chosen studies."""
 
 import math
+from dataclasses import replace
 from html import escape
+from urllib.parse import urlencode
 
 import pandas as pd
 
 from core.errors import OverreadError
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.intervals import Estimate
-from core.metrics.rates import headline_rates, rates_at
+from core.metrics.rates import headline_rates, rates_at, rates_text
 from core.metrics.studies import labelled
-from core.scores.operating_points import read_points
+from core.scores.learning import learned
+from core.scores.predictions import dataset_reference
 from core.scores.source import Source
-from core.scores.view import View
+from core.scores.threshold_in_use import point_in_use, threshold_in_use
+from core.scores.verification_log import verifications_of
+from core.scores.view import DEFAULT_THRESHOLD, View
 from dashboard.shared import loaders, study_tables, widgets
 
 
+def own_view(view: View, source: Source) -> View:
+    """The view of another source at its own threshold: its operating point, else 0.5."""
+    if source == view.source:
+        return view
+    try:
+        found = threshold_in_use(source, dataset_reference(source.dataset))
+    except OverreadError:
+        return replace(view, source=source, threshold=DEFAULT_THRESHOLD, point="")
+    return replace(view, source=source, threshold=found.threshold, point=found.point.id if found.point else "")
+
+
 def model_row_html(view: View, chosen: bool) -> str:
-    """A table row for the source of a view, on its studies and at its threshold."""
-    model = view.source.model
-    if view.source.kind == "imported":
+    """A table row for the source of a view, on its studies and at its threshold. A click opens its page Threshold."""
+    model, source = view.source.model, view.source
+    if source.kind == "imported":
         about = (f"imported from {model.source}", model.scale)
     else:
         weights, spec = model.manifest.get("parameters", 0) / 1e6, model.input_spec
         about = (f"{model.recipe['architecture']}, {weights:.2f} M parameters", f"{spec.size} px ({spec.fit})")
-    smalls = "".join(f"<small>{escape(line)}</small>" for line in about)
-    cells = [f"<td><b>{escape(view.source.name)}</b>{smalls}</td>"]
-    if loaders.predictions(view.source) is None:
+    found = learned(model)
+    smalls = "".join(f"<small>{escape(line)}</small>" for line in (*about, *([found.mark] if found else [])) if line)
+    link = escape(f"threshold?{urlencode({'data': source.data, 'model': source.name})}")
+    cells = [f'<td><a class="row" href="{link}" target="_self"><b>{escape(source.name)}</b></a>{smalls}</td>']
+    if loaders.predictions(source) is None:
         what_to_do = "choose it at the top, then open Threshold or Errors"
         width = 4 + len(headline_rates())
         cells.append(f'<td colspan="{width}">Not scored on this data set yet<small>{what_to_do}</small></td>')
     else:
         studies = labelled(loaders.studies(view))
-        cells += _areas(*study_tables.areas(view))
-        cells += [_locked(view.source), *_figures(studies, view.threshold)]
+        cells += [_area(*study_tables.areas(view)), _locked(source), _threshold(view)]
+        cells += _figures(studies, view.threshold)
     return f'<tr class="{"chosen" if chosen else ""}">{"".join(cells)}</tr>'
 
 
-def _areas(area: Estimate, by_patient: Estimate | None) -> list[str]:
-    """The AUROC with its interval, also by patient where patients have several studies."""
+def _area(area: Estimate, by_patient: Estimate | None) -> str:
+    """The AUROC with its interval, also by patient where patients have several studies, above its bar."""
     value, rest = widgets.estimate_text(area, "auroc")
     lines = [rest]
     if by_patient is not None and not math.isnan(by_patient.low):
         lines.append(f"by patient ({by_patient.low:.3f}-{by_patient.high:.3f})")
     small = "".join(f"<small>{escape(line)}</small>" for line in lines)
-    return [f"<td>{value}{small}</td>", f"<td>{_span(area)}</td>"]
+    return f"<td>{value}{small}{_span(area)}</td>"
 
 
 def _locked(source: Source) -> str:
-    """The latest operating point, with its rule."""
+    """The operating point in use with its rule, its figures where it was chosen, and those where it was verified."""
     try:
-        points = read_points(source)
+        point = point_in_use(source, dataset_reference(source.dataset))
+        stored = verifications_of(source, point.id) if point else []
     except OverreadError:
         return "<td>Refused<small>see the Threshold page</small></td>"
-    if not points:
+    if point is None:
         return "<td>None</td>"
-    point = points[-1]
     high = "" if point.threshold_high is None else f" to {point.threshold_high:.4f}"
-    about = f"<small>{escape(point.rule)}</small><small>chosen on {escape(point.split)}</small>"
-    return f"<td>{point.threshold:.4f}{high}{about}</td>"
+    lines = [point.rule, f"chosen on {point.split}: {rates_text(point.figures, headline_rates())}"]
+    last = next((entry for entry in reversed(stored) if entry.get("figures")), None)
+    if last:
+        lines.append(f"verified on {last['split']}: {rates_text(last['figures'], headline_rates())}")
+    else:
+        lines.append("not verified yet" if not stored else f"verified on {stored[-1]['split']}")
+    smalls = "".join(f"<small>{escape(line)}</small>" for line in lines)
+    return f'<td class="point">{point.threshold:.4f}{high}{smalls}</td>'
+
+
+def _threshold(view: View) -> str:
+    """The threshold that the figures beside it are at."""
+    from_point = f"<small>point {escape(view.point[:6])}</small>" if view.point else "<small>by hand</small>"
+    return f'<td class="number">{view.threshold:.3f}{from_point}</td>'
 
 
 def _figures(studies: pd.DataFrame, threshold: float) -> list[str]:

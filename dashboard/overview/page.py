@@ -1,7 +1,5 @@
 """The data set, the figures of its models, and what to do next."""
 
-from dataclasses import replace
-
 import pandas as pd
 import streamlit as st
 
@@ -12,7 +10,7 @@ from core.plural import count_text
 from core.scores.view import View
 from core.workflows.walkthroughs import sort_for_reading
 from dashboard.overview.loader import set_facts
-from dashboard.overview.models import model_row_html
+from dashboard.overview.models import model_row_html, own_view
 from dashboard.shared import clicks, loaders, maps, selection, widgets
 from dashboard.shared.case import cards, open_study
 from dashboard.shared.selection import bone_name
@@ -68,22 +66,23 @@ def leakage(crossing: int, unnamed: int) -> tuple[str, ...]:
 def draw_models(view: View) -> None:
     """One row a model, the AUROC intervals on one shared axis."""
     whole, broken = loaders.sources(view.dataset), loaders.checkpoints()[1]
-    where = f"{view.split}, {bone_name(view.bone).lower()}, threshold {view.threshold:.3f}"
-    widgets.caption("Models", f"studies of {view.source.data}: {where}")
+    where = f"{view.split}, {bone_name(view.bone).lower()}, each at its own threshold"
+    widgets.caption("Models", f"studies of {view.source.data}: {where}; a click opens the model's threshold")
     if whole:
         names = (
             "Model",
-            "Study AUROC, 95% interval",
-            "0.5 &rarr; 1.0",
+            "Study AUROC, bar from 0.5 to 1",
             "Operating point",
+            "Threshold",
             *(rate.heading for rate in headline_rates()),
             "Missed",
         )
-        head = "".join(f"<th{' class=number' if name == 'Missed' else ''}>{name}</th>" for name in names)
+        right = ("Threshold", "Missed")
+        head = "".join(f"<th{' class=number' if name in right else ''}>{name}</th>" for name in names)
         rows = "".join(
-            model_row_html(replace(view, source=source), name == view.source.name) for name, source in whole.items()
+            model_row_html(own_view(view, source), name == view.source.name) for name, source in whole.items()
         )
-        st.html(f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>')
+        st.html(f'<div class="table models"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>')
     else:
         widgets.empty(
             "No checkpoint yet",

@@ -1,6 +1,7 @@
 """Locking a threshold is an act: a dialogue shows its figures, its cost and what else could be locked, and asks who."""
 
 import math
+from dataclasses import replace
 from html import escape
 
 import streamlit as st
@@ -17,6 +18,7 @@ from core.workflows.thresholds import Criterion, choose_threshold
 from dashboard.shared import choice_split, selection, widgets
 from dashboard.shared.case.reader_name import draw_reader_field, reader_name
 from dashboard.shared.study_tables import Tables
+from dashboard.threshold import meeting
 from dashboard.threshold.rule import Answer, optimism_warning
 
 OPEN = "locking"  # whether the dialogue is open
@@ -119,6 +121,7 @@ def _lock(view: View, criterion: Criterion, note: str) -> None:
     except OverreadError as error:
         st.error(str(error), icon=":material/block:")
         return
+    meeting.record_lock(replace(view, threshold=point.threshold), note, criterion.prevalence, point.id)
     _close()
     if point.threshold_high is None:
         selection.choose_and_rerun(point=point.id, threshold=min(point.threshold, 1.0))

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.shared import scoring, selection, widgets
 from dashboard.shared.selection import bone_name
-from dashboard.threshold import bones, lock, panel, points, rule, work
+from dashboard.threshold import bones, lock, meeting, panel, points, rule, work
 
 
 def draw_page() -> None:
@@ -19,7 +19,8 @@ def draw_page() -> None:
     place = st.container()
     axis = panel.draw_settings()
     with place:
-        panel.draw_panel(view, tables, answer.prevalence, axis, marks)
+        meeting.draw_panel(view, tables, answer.prevalence, axis, marks)
+        meeting.draw_meeting(view, answer.prevalence)
     widgets.note(panel.resolution(tables))
     left, right = st.columns(2, gap="large")
     with left:

@@ -1,6 +1,8 @@
 """The live panel of the threshold page: its settings, and the data sent to the browser."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -30,8 +32,26 @@ def draw_settings() -> str:
         )  # fmt: skip
 
 
-def draw_panel(view: View, tables: Tables, prevalence: float | None, axis: str, marks: list[tuple[str, float]]) -> None:
-    """The panel. A threshold that is dragged in the browser becomes the shared one when it is released."""
+@dataclass(frozen=True)
+class Moves:
+    """What a moved threshold does. released: when it is let go. moving: several times a second while it is dragged."""
+
+    released: Callable[[float], None]
+    moving: Callable[[float], None] | None = None
+
+
+ALONE = Moves(lambda threshold: selection.choose(threshold=threshold))
+
+
+def draw_panel(
+    view: View,
+    tables: Tables,
+    prevalence: float | None,
+    axis: str,
+    marks: list[tuple[str, float]],
+    moves: Moves = ALONE,
+) -> None:
+    """The panel. Alone, a threshold that is dragged in the browser becomes the shared one when it is released."""
     drawn = live_panel.payload(tables.grid)
     data = {
         **drawn,
@@ -46,7 +66,7 @@ def draw_panel(view: View, tables: Tables, prevalence: float | None, axis: str, 
         "marks": _merged_marks(marks),
         "id": live_panel.identity(drawn),
     }
-    live_panel.draw(data, lambda threshold: selection.choose(threshold=threshold))
+    live_panel.draw({**data, "live": moves.moving is not None}, moves.released, moves.moving)
 
 
 def exact_row(tables: Tables, threshold: float) -> dict:

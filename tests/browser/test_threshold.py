@@ -295,20 +295,90 @@ def test_a_rule_moves_the_panel_and_the_address_brings_it_back(page, address):
     assert page.locator(".st-key-rule input").first.input_value() == "Youden"
 
 
-def test_a_threshold_is_locked_and_verified_on_another_split(page, address):
-    visit(page, address, query="&rule=Youden")
-    page.get_by_role("button", name="Lock this threshold").click()
+def test_a_threshold_is_locked_in_a_dialogue_and_verified_on_the_later_split(page, address):
+    page.goto(f"{address}/threshold?data=small+(scores+only)&rule=Youden")
     settle(page)
-    assert "author is part of the record" in page.locator(".stAlert").last.inner_text()
-    page.locator(".st-key-lock_author input").fill("A. Reader")
-    page.get_by_role("button", name="Lock this threshold").click()
+    page.wait_for_selector(HANDLE)
+    page.locator(".st-key-lock_open button").click()
+    dialogue = page.get_by_role("dialog")
+    dialogue.get_by_text("who locked it is part of the record").wait_for()
+    assert "Of 100 studies" in dialogue.inner_text() and dialogue.locator(".st-key-lock_now button").is_disabled()
+    for key, text in (("reader_field", "A. Reader"), ("lock_note", "for the night")):
+        dialogue.locator(f".st-key-{key} input").fill(text)
+        dialogue.locator(f".st-key-{key} input").press("Enter")
+        settle(page)
+    # Enter in a field locks nothing.
+    assert page.locator(".facts.sides").count() == 0
+    dialogue.locator(".st-key-lock_now button:enabled").click()
     page.wait_for_selector(".facts.sides")
     settle(page)
-    assert "Chosen on valid" in page.locator(".facts.sides").inner_text()
-    assert page.locator(".histogram .mark-name").all_text_contents() == ["locked", "constraint"]
-    page.get_by_role("button", name="Verify on tune").click()
-    page.wait_for_function("() => document.querySelector('.facts.sides').innerText.includes('Verified on tune')")
+    assert "Chosen on tune" in page.locator(".facts.sides").inner_text()
+    names = page.locator(".histogram .mark-name").all_text_contents()
+    assert names[0].startswith("operating point ") and names[1:] == ["constraint"]
+    assert page.locator(".st-key-verify_on input").input_value() == "valid"
+    page.get_by_role("button", name="Verify on valid").click()
+    page.wait_for_function("() => document.querySelector('.facts.sides').innerText.includes('Verified on valid')")
     settle(page)
     page.reload()
     settle(page)
     assert "was already used for verification once" in page.locator(".stMain").inner_text()
+    assert "Verified on valid" in page.locator(".facts.sides").inner_text()
+
+
+def test_names_of_marks_are_above_the_bars(page, address):
+    visit(page, address, query="&rule=Specificity+first&specificity_target=60&bound=None")
+    name = page.locator(".histogram .mark-name").last.bounding_box()
+    for bars in page.locator(".histogram path").all():
+        box = bars.bounding_box()
+        assert box is None or not box["height"] or name["y"] + name["height"] <= box["y"] + 1
+
+
+def test_in_a_meeting_everyone_sees_the_presenter_drag_and_the_decision_is_kept(browser, address):
+    contexts = {name: browser.new_context(viewport={"width": 1440, "height": 1000}) for name in ("Ana", "Ben")}
+    pages = {name: context.new_page() for name, context in contexts.items()}
+    for name, one in pages.items():
+        visit(one, address, query="&rule=Youden&threshold=0.5")
+        one.get_by_role("button", name="Decide together").click()
+        one.locator(".st-key-reader_field input").last.fill(name)
+        one.locator(".st-key-reader_field input").last.press("Enter")
+        settle(one)
+        one.locator(".st-key-meeting_join button:enabled").click()
+        one.get_by_text("In the meeting:").wait_for()
+    ana, ben = pages.values()
+    ana.locator(".st-key-meeting_present button").click()
+    ben.get_by_text("(presents)").wait_for()
+    grip = ana.locator(".histogram .handle .grip").bounding_box()
+    x, y = grip["x"] + grip["width"] / 2, grip["y"] + grip["height"] / 2
+    ana.mouse.move(x, y)
+    ana.mouse.down()
+    ana.mouse.move(x - 60, y, steps=4)
+    ana.wait_for_timeout(300)
+    ana.mouse.move(x - 90, y, steps=4)
+    # While the button is still held, the other browser has left .500.
+    ben.wait_for_function(MOVED, timeout=20_000)
+    ana.mouse.up()
+    shown = ana.locator(".histogram .handle .value").text_content()
+    ben.wait_for_function(SHOWS, arg=shown, timeout=20_000)
+    ben.locator(".st-key-meeting_propose button").click()
+    ana.wait_for_function(NAMED, arg="Ben", timeout=20_000)
+    ana.locator(".st-key-meeting_decide button").click()
+    dialogue = ana.get_by_role("dialog")
+    dialogue.locator(".st-key-meeting_why input").fill("two misses fewer")
+    dialogue.locator(".st-key-meeting_why input").press("Enter")
+    dialogue.locator(".st-key-meeting_keep button:enabled").click()
+    kept = ana.locator("ul.others", has_text="two misses fewer")
+    kept.wait_for()
+    assert "Ana, Ben" in kept.inner_text() and "Sensitivity" in kept.inner_text()
+    for context in contexts.values():
+        assert context.pages[0].locator(".stException").count() == 0
+        context.close()
+
+
+IN_PANEL = """(wanted) => {
+  const all = (root, name) => [...root.querySelectorAll(name), ...[...root.querySelectorAll('*')]
+    .flatMap(one => one.shadowRoot ? all(one.shadowRoot, name) : [])];
+  return TEST
+}"""
+MOVED = IN_PANEL.replace("TEST", "all(document, '.handle .value')[0]?.textContent !== '0.500'")
+SHOWS = IN_PANEL.replace("TEST", "all(document, '.handle .value')[0]?.textContent === wanted")
+NAMED = IN_PANEL.replace("TEST", "all(document, '.mark-name').some(name => name.textContent.includes(wanted))")

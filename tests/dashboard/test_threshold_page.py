@@ -259,3 +259,15 @@ def test_a_link_keeps_its_split_and_the_page_offers_the_one_for_choosing(halved)
     app.button(key="to_choice").click().run()
     assert not app.exception and app.selectbox(key="split").value == "valid:choose"
     assert not [one for one in app.button if one.key == "to_choice"]
+
+
+def test_imported_scores_are_locked_on_the_split_for_choosing_and_verified_on_the_other(halved):
+    app = AppTest.from_file(HOME, default_timeout=60)
+    app.query_params["data"] = halved
+    app.run().switch_page("threshold/page.py").run()
+    lock(app)
+    assert not app.exception
+    (point,) = read_points(find_source("outside"))
+    assert point.split == "valid:choose" and app.selectbox(key="verify_on").options == ["valid:verify"]
+    assert not app.button(key="verify_now").click().run().exception
+    assert "Verified on valid:verify" in words(app)

@@ -41,8 +41,16 @@ def identity(data: dict) -> str:
     return hashlib.sha1(json.dumps(data).encode()).hexdigest()[:16]
 
 
-def draw(data: dict, chosen: Callable[[float], None], key: str = "live_panel") -> None:
-    """Mount the panel. When the visitor releases the threshold, `chosen(threshold)` runs before the page does."""
+def draw(
+    data: dict,
+    chosen: Callable[[float], None],
+    moving: Callable[[float], None] | None = None,
+    key: str = "live_panel",
+) -> None:
+    """Mount the panel. When the visitor releases the threshold, `chosen(threshold)` runs before the page does.
+
+    moving: also called several times a second while it is dragged; `data["live"]` then is True.
+    """
     script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("figures.js", "panel.js"))
     mount = st.components.v2.component(
         "overread.live_panel",
@@ -50,10 +58,13 @@ def draw(data: dict, chosen: Callable[[float], None], key: str = "live_panel") -
         css=(_HERE / "panel.css").read_text(encoding="utf-8"),
         js=script,
     )
-    mount(key=key, data=data, on_threshold_change=lambda: _sent(chosen, key))
+    mount(
+        key=key, data=data, on_threshold_change=lambda: _sent(chosen, key, "threshold"),
+        on_moving_change=lambda: _sent(moving, key, "moving") if moving else None,
+    )  # fmt: skip
 
 
-def _sent(chosen: Callable[[float], None], key: str) -> None:
-    threshold = st.session_state[key].get("threshold")
+def _sent(chosen: Callable[[float], None], key: str, what: str) -> None:
+    threshold = st.session_state[key].get(what)
     if isinstance(threshold, (int, float)) and 0 <= threshold <= 1:
         chosen(float(threshold))

@@ -11,6 +11,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     panels.set(parentElement, panel);
   }
   panel.send = (threshold) => setTriggerValue('threshold', threshold);
+  panel.stream = (threshold) => setTriggerValue('moving', threshold);
   receive(panel, data);
 }
 
@@ -40,6 +41,11 @@ function receive(panel, data) {
   panel.rows = withRow(panel.counts, own ? null : data.value);
   const wanted = own ? before : data.value.threshold;
   const place = nearest(panel.rows.threshold, wanted);
+  // New marks during a drag wait for its end: a rebuilt handle would lose the pointer.
+  if (panel.dragging && !fresh && panel.width) {
+    panel.stale = true;
+    return;
+  }
   if (fresh || !panel.width) {
     panel.at = place;
     build(panel);
@@ -141,13 +147,14 @@ function scale(panel, left, right) {
 function histogram(panel) {
   const { data, root, parts } = panel, svg = root.querySelector('.histogram');
   const width = svg.parentElement.clientWidth, narrow = width < 560;
-  const box = { left: 46, right: width - 8, top: 50, bottom: narrow ? 236 : 300 };
+  const left = 46, right = width - 8, x = (parts.x = scale(panel, left, right)), named = placeNames(data.marks, x, width);
+  // The names of marks are above the bars, and the plot begins below them.
+  const top = 50 + 14 * named.rows, box = { left, right, top, bottom: top + (narrow ? 186 : 250) };
   const middle = (box.top + box.bottom) / 2, height = box.bottom + 58;
   const label = `clip${(made += 1)}`;
   const focused = panel.root.getRootNode().activeElement?.classList.contains('handle');
   svg.replaceChildren();
   set(svg, { height, viewBox: `0 0 ${width} ${height}` });
-  const x = (parts.x = scale(panel, box.left, box.right));
   const { edges, abnormal, normal } = data.bins;
   const most = [Math.max(1, ...abnormal), Math.max(1, ...normal)];
   // On a shared scale the bars of few abnormal studies would vanish, so each half has its own scale and ticks.
@@ -187,16 +194,10 @@ function histogram(panel) {
     word('clear', box.left, box.bottom + 17, 'start'), word('alarm', box.right, box.bottom + 17, 'end'),
   ];
   mark(svg, 'text', { class: 'title', x: (box.left + box.right) / 2, y: box.bottom + 54, 'text-anchor': 'middle' }, data.axis_title);
-  const rows = [];
-  for (const { name, threshold } of data.marks) {
-    const at = x.to(threshold), end = at > width / 2, length = 6.2 * name.length + 8;
-    const [from, to] = end ? [at - length, at] : [at, at + length];
-    // A name that would cover another moves up a row.
-    let row = rows.findIndex((taken) => taken.every(([low, high]) => to < low || from > high));
-    if (row < 0) row = rows.push([]) - 1;
-    rows[row].push([from, to]);
-    mark(svg, 'line', { class: 'mark', x1: at, x2: at, y1: box.top, y2: box.bottom });
-    mark(svg, 'text', { class: 'mark-name', x: at + (end ? -5 : 5), y: box.bottom - 5 - 14 * row, 'text-anchor': end ? 'end' : 'start' }, name);
+  for (const { name, at, end, row } of named.list) {
+    const y = 36 + 14 * row;
+    mark(svg, 'line', { class: 'mark', x1: at, x2: at, y1: y - 10, y2: box.bottom });
+    mark(svg, 'text', { class: 'mark-name', x: at + (end ? -5 : 5), y, 'text-anchor': end ? 'end' : 'start' }, name);
   }
   const reach = mark(svg, 'rect', { class: 'reach', x: box.left - 10, y: 0, width: box.right - box.left + 18, height: box.bottom });
   const handle = mark(svg, 'g', {
@@ -215,6 +216,20 @@ function histogram(panel) {
   const scales = shared ? '' : '; scales differ';
   say(root.querySelector('.about'), `abnormal upwards (n = ${grouped(panel.rows.n1)}), normal downwards (n = ${grouped(panel.rows.n0)})${scales}`);
   if (focused) handle.focus({ preventScroll: true });
+}
+
+// Each name beside its line, in the lowest row where it covers no other.
+function placeNames(marks, x, width) {
+  const rows = [];
+  const list = marks.map(({ name, threshold }) => {
+    const at = x.to(threshold), end = at > width / 2, length = 6.2 * name.length + 8;
+    const [from, to] = end ? [at - length, at] : [at, at + length];
+    let row = rows.findIndex((taken) => taken.every(([low, high]) => to < low || from > high));
+    if (row < 0) row = rows.push([]) - 1;
+    rows[row].push([from, to]);
+    return { name, at, end, row };
+  });
+  return { list, rows: rows.length };
 }
 
 // Three digits, or more where three would show 0 or 1 for a score that is neither.
@@ -368,6 +383,7 @@ function draggable(panel, target, svg, place) {
     panel.moveFrame ||= requestAnimationFrame(() => {
       panel.moveFrame = 0;
       if (panel.dragging?.last) move(panel, panel.dragging.place(panel.dragging.last));
+      stream(panel);
     });
   });
   const end = (event, kept) => {
@@ -377,7 +393,12 @@ function draggable(panel, target, svg, place) {
     panel.moveFrame = 0;
     panel.dragging = null;
     panel.root.classList.remove('dragging');
-    move(panel, kept ? place(event) : from);
+    const chosen = kept ? place(event) : from;
+    if (panel.stale) {
+      panel.stale = false;
+      build(panel);
+    }
+    move(panel, chosen);
     if (panel.at !== from) commit(panel);
   };
   target.addEventListener('pointerup', (event) => end(event, true));
@@ -402,6 +423,14 @@ function keys(panel, handle) {
       commit(panel);
     }, 350);
   });
+}
+
+// In a meeting everyone sees the line while it is dragged, five times a second.
+function stream(panel) {
+  const now = performance.now();
+  if (!panel.data.live || !panel.dragging || now - (panel.streamedAt ?? -1000) < 200) return;
+  panel.streamedAt = now;
+  panel.stream(panel.rows.threshold[panel.at]);
 }
 
 function commit(panel) {
