@@ -75,7 +75,7 @@ def draw_filters(view: View, rows: pd.DataFrame, blind: bool) -> Filters:
         )
         filters = replace(
             _draw_more_filters(view.dataset, rows, blind, measured),
-            fault=fault or "",
+            fault=(fault or "") if measured else "",
             label="" if blind or label == "Any label" else label,
             blind=blind,
         )
