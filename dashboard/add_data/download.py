@@ -7,6 +7,7 @@ from core.errors import OverreadError
 from core.workflows.download import FRACATLAS, MURA_STEPS, enqueue_download, find_download
 from dashboard.shared import loaders, widgets
 from dashboard.shared.job_status import draw_job
+from dashboard.shared.plain import plain
 
 
 def draw_download() -> None:
@@ -31,6 +32,6 @@ def draw_fracatlas(name: str) -> None:
         try:
             enqueue_download(FRACATLAS, name)
         except OverreadError as error:
-            st.error(str(error))
+            st.error(plain(error))
         else:
             st.rerun()

@@ -17,6 +17,7 @@ from core.workflows.data_request import DataRequest, place_of
 from dashboard.shared import widgets
 from dashboard.shared.job_status import draw_job
 from dashboard.shared.join_report import draw_folded_join_report
+from dashboard.shared.plain import plain
 
 NOTHING = "none"
 OFFERED = ("folder", "extension", "case", "zeros")
@@ -169,11 +170,11 @@ def draw_splits(request: DataRequest, found: Preview | None) -> DataRequest:
 def draw_buttons(request: DataRequest, found: Preview | None) -> None:
     """Draw the button that adds the data set, and the one that discards it."""
     with st.container(horizontal=True):
-        if found and st.button(f"Add {request.name}", type="primary", key="add", icon=":material/add:"):
+        if found and st.button(f"Add {plain(request.name)}", type="primary", key="add", icon=":material/add:"):
             try:
                 adding.enqueue_add(request)
             except OverreadError as error:
-                st.error(str(error))
+                st.error(plain(error))
             else:
                 st.rerun()
         st.button("Discard", key="discard", on_click=drop, args=(request.name,), help="Removes the upload, too.")
@@ -184,7 +185,7 @@ def look_again(request: DataRequest) -> None:
     try:
         adding.enqueue_look(request)
     except OverreadError as error:
-        st.error(str(error))
+        st.error(plain(error))
     else:
         st.rerun()
 
@@ -194,7 +195,7 @@ def drop(name: str) -> None:
     try:
         adding.discard(name)
     except OverreadError as error:
-        st.toast(str(error))
+        st.toast(plain(error))
 
 
 def columns_of(request: DataRequest) -> TableColumns | None:

@@ -8,6 +8,7 @@ from core.models.checkpoint import read_checkpoint
 from core.plural import count_text
 from core.scores.source import Source, source_of
 from dashboard.shared import loaders, selection, widgets
+from dashboard.shared.plain import plain
 from dashboard.shared.scoring import draw_scoring
 
 ARROW = ":material/arrow_forward:"
@@ -64,6 +65,6 @@ def draw_choice(dataset: Dataset) -> Source | None:
     try:
         checkpoint = loaders.checkpoints()[0].get(chosen) or read_checkpoint(chosen)
     except OverreadError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return None
     return source_of(checkpoint, dataset)

@@ -11,6 +11,7 @@ from core.workflows import adding
 from core.workflows.data_request import DataRequest
 from dashboard.shared import address, widgets
 from dashboard.shared.address import Choice
+from dashboard.shared.plain import plain
 
 UPLOAD, SERVER = "Upload", "On the server"
 MOST_MEGABYTES = 500
@@ -52,7 +53,7 @@ def draw_upload() -> None:
             st.session_state["upload_round"] += 1
             look(DataRequest(str(stored), name, guess_columns=True, new=True))
         except OverreadError as error:
-            st.error(str(error))
+            st.error(plain(error))
 
 
 def draw_server() -> None:
@@ -67,7 +68,7 @@ def draw_server() -> None:
             check_name_free(name)
             look(DataRequest(str(Path(path.strip()).expanduser()), name, guess_columns=True, new=True))
         except OverreadError as error:
-            st.error(str(error))
+            st.error(plain(error))
 
 
 def draw_name(suggestion: str) -> str:

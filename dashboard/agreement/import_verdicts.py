@@ -10,6 +10,7 @@ from dashboard.shared import widgets
 from dashboard.shared.case import loader
 from dashboard.shared.join_report import draw_join_report
 from dashboard.shared.option_words import without_options
+from dashboard.shared.plain import plain
 
 SKIP, UNKNOWN = "Leave invalid rows out", "Accept studies that are in no index"
 FIELDS = {"skip": SKIP, "keep-unknown": UNKNOWN, "allow-unmatched": UNKNOWN}
@@ -41,7 +42,7 @@ def draw_import(dataset: str) -> None:
                     loader.store(), stored, dataset, skip=skip, keep_unknown=unknown, allow_unmatched=unknown
                 )
             except OverreadError as error:
-                st.error(without_options(str(error), FIELDS), icon=":material/block:")
+                st.error(plain(without_options(str(error), FIELDS)), icon=":material/block:")
                 return
             remove_upload(stored)
             st.session_state["verdict_uploads"] = uploads + 1
@@ -53,7 +54,7 @@ def draw_import(dataset: str) -> None:
 
 def _draw_outcome(done: ImportedVerdicts) -> None:
     known = f"{done.already:,} known before, {count_text(len(done.skipped), 'row')} left out"
-    st.success(f"{count_text(done.imported, 'entry')} imported, {known}.", icon=":material/check_circle:")
+    st.success(plain(f"{count_text(done.imported, 'entry')} imported, {known}."), icon=":material/check_circle:")
     draw_join_report([done.join], done.notes, key="verdict_joins")
     for row in done.skipped[:MOST_SKIPPED]:
         widgets.note(f"Line {row['line']}: {without_options(row['reason'], FIELDS)}")

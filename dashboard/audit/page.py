@@ -15,6 +15,7 @@ from dashboard.audit.galleries import draw_gallery
 from dashboard.audit.loader import audit
 from dashboard.shared import address, clicks, selection, widgets
 from dashboard.shared.job_status import draw_job
+from dashboard.shared.plain import plain
 
 TONES = {"fail": "missed", "alarm": "abnormal", "note": "unknown", "pass": "normal"}
 
@@ -60,7 +61,7 @@ def draw_offer(dataset: Dataset) -> None:
         try:
             enqueue_audit(dataset)
         except OverreadError as error:
-            st.error(str(error))
+            st.error(plain(error))
         else:
             st.rerun()
 

@@ -11,6 +11,7 @@ from core.plural import count_text
 from core.scores.view import View
 from dashboard.shared import address, clicks, loaders, scoring, theme, widgets
 from dashboard.shared.case.cards import with_file_facts
+from dashboard.shared.plain import plain
 from dashboard.shared.selection import bone_name
 
 PER_PAGE = 24
@@ -36,7 +37,7 @@ def draw_changes(view: View, changed: pd.DataFrame, second: Second) -> None:
     change = address.bound(st.segmented_control,
         "Studies", ["Fixed", "Broken"], default="Fixed", required=True, key="change",
         persist_state="session",
-        help=f"Fixed: {first} is wrong and {second.name} right. Broken: the reverse.",
+        help=f"Fixed: {plain(first)} is wrong and {plain(second.name)} right. Broken: the reverse.",
     )  # fmt: skip
     rows = changed[changed["change"] == change.lower()]
     if rows.empty:

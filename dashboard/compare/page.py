@@ -11,6 +11,7 @@ from core.scores.view import DEFAULT_THRESHOLD, View
 from dashboard.compare import changes, charts, loader
 from dashboard.compare.tables import bones_html, measures_html
 from dashboard.shared import address, loaders, scoring, selection, widgets
+from dashboard.shared.plain import plain
 from dashboard.shared.selection import bone_name
 
 KEPT = {"persist_state": "session"}
@@ -69,14 +70,14 @@ def draw_threshold(view: View, other: Source) -> float:
         locked = threshold_in_use(other, str(loaders.predictions(other)["dataset"].iloc[0]), view.split)
     except OverreadError as error:
         locked = ThresholdInUse(DEFAULT_THRESHOLD, None, str(error))
-    threshold = st.number_input(
-        f"Threshold of {other.name}", 0.0, 1.0, min(locked.threshold, 1.0), 0.001, format="%.4f", key="other_threshold",
-        width=250, help="The first model's threshold is at the top of the page.", **KEPT,
+    threshold = address.bound(st.number_input,
+        f"Threshold of {plain(other.name)}", 0.0, 1.0, min(locked.threshold, 1.0), 0.001, format="%.4f",
+        key="other_threshold", width=250, help="The first model's threshold is at the top of the page.", **KEPT,
     )  # fmt: skip
     if locked.point and locked.threshold != threshold:
         st.button(
             f"Use the operating point {locked.threshold:.4f}", key="other_locked", on_click=_take,
-            args=(min(locked.threshold, 1.0),), help=f"{locked.words[0].upper()}{locked.words[1:]}.",
+            args=(min(locked.threshold, 1.0),), help=plain(f"{locked.words[0].upper()}{locked.words[1:]}."),
         )  # fmt: skip
     alike = loader.equally_sensitive(view, other)
     if 0 <= alike <= 1 and alike != threshold:

@@ -20,6 +20,7 @@ from dashboard.shared.case import cards, open_study, reader_name
 from dashboard.shared.case import loader as case_loader
 from dashboard.shared.case.blind_mode import is_blind
 from dashboard.shared.case.case_view import ReadingSession, draw_case
+from dashboard.shared.plain import plain
 
 PER_PAGE = 24
 
@@ -83,7 +84,7 @@ def draw_measuring(dataset: Dataset, rows: pd.DataFrame) -> None:
             try:
                 enqueue_audit(dataset)
             except OverreadError as error:
-                st.error(str(error))
+                st.error(plain(error))
             else:
                 st.rerun()
 

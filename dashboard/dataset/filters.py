@@ -15,6 +15,7 @@ from core.scores.view import ALL_BONES, View
 from dashboard.dataset import loader
 from dashboard.shared import address, selection, theme
 from dashboard.shared.address import Choice
+from dashboard.shared.plain import plain
 from dashboard.shared.selection import bone_name
 
 LABELS = {name: value for value, (name, _) in theme.LABELS.items()} | {theme.UNKNOWN[0]: None}
@@ -185,7 +186,7 @@ def _draw_column_filter(dataset: Dataset) -> tuple[str, str]:
     names = list(found[column].cat.categories)
     group = address.bound(
         st.selectbox,
-        f"Only {column}",
+        f"Only {plain(column)}",
         ["any", *names],
         key=address.key("group", Choice(["any", *names], "group")),
         on_change=close_list,
@@ -208,7 +209,7 @@ def _draw_bones(view: View, rows: pd.DataFrame, filters: Filters) -> None:
         label_visibility="collapsed",
         wrap=True,
         on_change=_choose_bone,
-        format_func=lambda bone: f"{bone_name(bone)} {counts.get(bone, 0):,}",
+        format_func=lambda bone: f"{plain(bone_name(bone))} {counts.get(bone, 0):,}",
     )
 
 

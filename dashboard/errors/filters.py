@@ -25,6 +25,7 @@ from core.workflows.walkthroughs import sort_for_reading
 from dashboard.shared import address, loaders, selection, theme
 from dashboard.shared.case import loader
 from dashboard.shared.case.verdict_panel import VERDICT_NAMES
+from dashboard.shared.plain import plain
 from dashboard.shared.selection import bone_name
 
 NEAR, BLIND = "near", "blind"
@@ -208,7 +209,13 @@ def _draw_column_filter(view: View, changed: Callable[[], None], blind: bool) ->
     )  # fmt: skip
     names = [str(name) for name in found[column].cat.categories if (found[column] == name).any()]
     group = address.bound(
-        st.selectbox, f"Only {column}", ["any", *names], key="group", on_change=changed, disabled=blind, **IN_ADDRESS
+        st.selectbox,
+        f"Only {plain(column)}",
+        ["any", *names],
+        key="group",
+        on_change=changed,
+        disabled=blind,
+        **IN_ADDRESS,
     )
     return ("", "") if blind or group in (None, "any") else (column, group)
 
@@ -227,7 +234,7 @@ def _draw_bones(view: View, cases: Cases, filters: Filters, changed: Callable[[]
         on_change=_choose_bone,
         args=(changed,),
         wrap=True,
-        format_func=lambda bone: f"{bone_name(bone)} {counts.get(bone, 0):,}",
+        format_func=lambda bone: f"{plain(bone_name(bone))} {counts.get(bone, 0):,}",
     )
 
 

@@ -11,6 +11,7 @@ from dashboard.import_scores import form, preview, source
 from dashboard.shared import selection, widgets
 from dashboard.shared.cache import stamp
 from dashboard.shared.imported import ONLY
+from dashboard.shared.plain import plain
 
 
 def draw_page() -> None:
@@ -40,7 +41,7 @@ def draw_kept() -> None:
         return
     imported = read_imported(name)
     st.success(
-        f"Kept as {name}: {count_text(imported.rows, 'radiograph')} of {count_text(imported.studies, 'study')}.",
+        plain(f"Kept as {name}: {count_text(imported.rows, 'radiograph')} of {count_text(imported.studies, 'study')}."),
         icon=":material/check_circle:",
     )
     data = dataset_of(imported)

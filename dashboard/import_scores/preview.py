@@ -14,6 +14,7 @@ from dashboard.import_scores.source import forget_file
 from dashboard.import_scores.words import page_words
 from dashboard.shared import widgets
 from dashboard.shared.join_report import draw_join_report, note_sentence
+from dashboard.shared.plain import plain
 
 ALARMS = ("scores-wrong-way", "scores-wrong-way-in-bone", "score-equals-label", "scores-constant", "score-name-normal")
 
@@ -30,8 +31,8 @@ def draw_preview(request: ImportRequest) -> ImportPreview | None:
     widgets.facts(*[figures_cell(one) for one in figures])
     for note in imported.notes:
         if note.code in ALARMS:
-            st.warning(page_words(note_sentence(note)), icon=":material/warning:")
-    replace = preview.replaces and st.checkbox(f"Replace the scores named {imported.name}", key="scores_replace")
+            st.warning(plain(page_words(note_sentence(note))), icon=":material/warning:")
+    replace = preview.replaces and st.checkbox(f"Replace the scores named {plain(imported.name)}", key="scores_replace")
     if st.button("Keep these scores", type="primary", key="scores_keep"):
         try:
             kept = keep_import(preview, replace)
@@ -57,7 +58,7 @@ def draw_details(preview: ImportPreview) -> None:
 def draw_refusal(error: OverreadError, file: Path | None) -> None:
     """Draw an error in the words of the page. An upload is called by its own name, not by its place on the server."""
     text = page_words(str(error))
-    st.error(text.replace(str(file), file.name) if file else text, icon=":material/block:")
+    st.error(plain(text.replace(str(file), file.name) if file else text), icon=":material/block:")
 
 
 def figures_cell(figures: FirstFigures) -> tuple[str, str, str]:

@@ -15,13 +15,14 @@ from core.scores.view import View
 from core.workflows.accept_labels import accept_labels
 from dashboard.shared import address, loaders, widgets
 from dashboard.shared.case import loader
+from dashboard.shared.plain import plain
 
 
 def draw_revisions(view: View, reader: str) -> None:
     """The labels that can be accepted now, the revisions so far, and the figures of the chosen one."""
     widgets.caption("Labels after review", "a revision never overwrites the given labels")
     if error := st.session_state.pop("revision_error", None):
-        st.error(error)
+        st.error(plain(error))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         rule = st.selectbox(
             "Rule", list(RULES), key="rule", help="; ".join(f"{name}: {words}" for name, words in RULES.items())

@@ -13,6 +13,7 @@ from dashboard.overview.loader import set_facts
 from dashboard.overview.models import model_row_html, own_view
 from dashboard.shared import clicks, loaders, maps, selection, widgets
 from dashboard.shared.case import cards, open_study
+from dashboard.shared.plain import plain
 from dashboard.shared.selection import bone_name
 
 ARROW = ":material/arrow_forward:"
@@ -101,7 +102,9 @@ def draw_next(view: View) -> None:
     if scores is None:
         with st.container(horizontal=True):
             if source.model:
-                st.page_link("threshold/page.py", label=f"Score it with {source.name}", query_params={}, icon=ARROW)
+                st.page_link(
+                    "threshold/page.py", label=f"Score it with {plain(source.name)}", query_params={}, icon=ARROW
+                )
             st.page_link("dataset/page.py", label="See what the data set holds", query_params={}, icon=ARROW)
         return
     table = outcome_table(loaders.studies(view), view.threshold)

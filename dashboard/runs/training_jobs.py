@@ -33,6 +33,7 @@ from dashboard.shared import address, loaders, selection, widgets
 from dashboard.shared import dataset_tables as tables
 from dashboard.shared.address import Text
 from dashboard.shared.job_status import draw_job
+from dashboard.shared.plain import plain
 
 MOST_LISTED = 8
 MARKS = {
@@ -65,7 +66,7 @@ def draw_form(dataset: Dataset) -> None:
     try:
         chosen = recipe_form.draw_settings(name, dataset)
     except OverreadError as error:
-        st.error(str(error))
+        st.error(plain(error))
         st.button("Start", type="primary", key="job_start", disabled=True)
         return
     settings = settings_between(RECIPES[name], chosen)
@@ -99,9 +100,9 @@ def queue_run(enqueue: Callable[[], jobs.Job], what: str = "") -> None:
     try:
         job = enqueue()
     except OverreadError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
-    st.toast(f"{what or job.arguments['out']} is queued")
+    st.toast(plain(f"{what or job.arguments['out']} is queued"))
     st.rerun()
 
 

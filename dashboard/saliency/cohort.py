@@ -13,6 +13,7 @@ from dashboard.saliency import controls
 from dashboard.saliency.mean_maps import draw_mean_maps
 from dashboard.shared import loaders, maps, widgets
 from dashboard.shared.job_status import draw_job
+from dashboard.shared.plain import plain
 
 
 def draw_cohort(view: View, radiographs: pd.DataFrame) -> None:
@@ -101,7 +102,7 @@ def draw_check_job(view: View) -> None:
             try:
                 enqueue_check(source, TrustSample(view.split, count, tuple(methods)))
             except OverreadError as error:
-                st.error(str(error))
+                st.error(plain(error))
             else:
                 st.rerun()
         widgets.note("The job continues if you close this page. Maps that were checked before are not checked again.")

@@ -7,6 +7,7 @@ import streamlit as st
 from core import jobs
 from core.progress import progress_from
 from dashboard.shared import widgets
+from dashboard.shared.plain import plain
 
 _ENDS = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
 
@@ -36,5 +37,5 @@ def _draw(find: Callable, describe: Callable, kept: str, was_active: bool) -> No
     now = progress_from(job.progress) if job.progress else None
     bar, button = st.columns([5, 1], vertical_alignment="center")
     words = now.sentence() if now else ("it begins" if job.state == "running" else "it waits for another job")
-    bar.progress(now.fraction if now else 0.0, f"{describe(job)}: {words}")
+    bar.progress(now.fraction if now else 0.0, plain(f"{describe(job)}: {words}"))
     button.button("Stop", key=f"stop_{job.kind}", help=kept, on_click=jobs.stop, args=(job.id,))

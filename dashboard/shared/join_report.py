@@ -10,6 +10,7 @@ from core.data.joins import JoinReport
 from core.data.notes import Note
 from core.plural import count_text
 from dashboard.shared import widgets
+from dashboard.shared.plain import plain
 
 COLUMNS = {
     "what": "Join",
@@ -42,7 +43,7 @@ def draw_folded_join_report(joins: Sequence[JoinReport], notes: Sequence[Note] =
     """The same folded away under its counts, and opened where rows match nothing or contradict each other."""
     if not joins and not notes:
         return
-    with st.expander(joins_title(joins, notes), icon=":material/join_inner:", expanded=is_doubtful(joins)):
+    with st.expander(plain(joins_title(joins, notes)), icon=":material/join_inner:", expanded=is_doubtful(joins)):
         draw_join_report(joins, notes, key)
 
 

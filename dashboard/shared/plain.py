@@ -2,10 +2,20 @@
 
 import re
 
-# Every ASCII punctuation mark may follow a backslash in Markdown, and then stands for itself.
-_MARKS = re.compile(r"([!-/:-@\[-`{-~])")
+# What begins anything in Markdown, on any place or as the first of a line. After a backslash it stands for itself.
+_MARKS = re.compile(r"[\\`*_\[\]<>$~]|:(?=[A-Za-z])|&(?=[\w#])|^[#+=-]")
+_NUMBERED = re.compile(r"^(\d{1,9})([.)])")
+# Streamlit replaces these after Markdown is read, so a backslash does not help: icons and emoji, arrows, addresses.
+_LATER = re.compile(r":(?=[\w+-]+:)|:(?=//)|(?<=[wW]{3})(?=\.)|@(?=\w)|(?<!\S)[-<>~](?=[->=]{1,2}(?!\S))")
+# A word joiner: it has no width, and ends none of the words that a browser breaks lines at.
+_JOINER = "\N{WORD JOINER}"
 
 
 def plain(text: object) -> str:
-    """The text as Markdown that shows it as it was typed, on one line."""
-    return _MARKS.sub(r"\\\1", " ".join(str(text).split()))
+    """The text as Markdown that shows it as it was typed, on one line.
+
+    For labels, captions, messages, tooltips and options: everything that is drawn by a Streamlit element other than
+    st.html, st.text, st.code and a table.
+    """
+    line = _LATER.sub(lambda found: found.group() + _JOINER, " ".join(str(text).split()))
+    return _NUMBERED.sub(r"\1\\\2", _MARKS.sub(lambda found: "\\" + found.group(), line))

@@ -14,6 +14,7 @@ from core.workflows.score import enqueue_scoring, find_scoring_job
 from dashboard.shared import loaders, study_tables, widgets
 from dashboard.shared.case import loader
 from dashboard.shared.job_status import draw_job
+from dashboard.shared.plain import plain
 from dashboard.shared.selection import bone_name
 
 
@@ -102,6 +103,6 @@ def draw_scoring(source: Source, label: str, key: str) -> None:
         try:
             enqueue_scoring(source)
         except OverreadError as error:
-            st.error(str(error))
+            st.error(plain(error))
         else:
             st.rerun()

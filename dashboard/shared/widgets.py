@@ -19,6 +19,7 @@ from core.progress import Tracker
 from dashboard.shared import pending, theme
 from dashboard.shared.glossary import marked
 from dashboard.shared.help_drawer import draw_help
+from dashboard.shared.plain import plain
 
 PHANTOM = "Phantom: synthetic, not a person"
 
@@ -161,11 +162,11 @@ def score_bar(score: float, threshold: float) -> str:
 
 def progress(first: str) -> Callable[[float, str], None]:
     """Draw a bar. Returns the callable that moves it: fraction done and a message; the bar adds the time left."""
-    bar, tracker = st.progress(0.0, first), Tracker()
+    bar, tracker = st.progress(0.0, plain(first)), Tracker()
 
     def advance(fraction: float, message: str) -> None:
         now = tracker.report(round(1000 * min(max(fraction, 0.0), 1.0)), 1000, message)
-        bar.progress(now.fraction, ", ".join(filter(None, [message, now.left_text()])))
+        bar.progress(now.fraction, plain(", ".join(filter(None, [message, now.left_text()]))))
 
     return advance
 

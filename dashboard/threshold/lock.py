@@ -17,6 +17,7 @@ from core.scores.view import View
 from core.workflows.thresholds import Criterion, choose_threshold
 from dashboard.shared import choice_split, selection, widgets
 from dashboard.shared.case.reader_name import draw_reader_field, reader_name
+from dashboard.shared.plain import plain
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold import meeting
 from dashboard.threshold.rule import Answer, optimism_warning
@@ -30,7 +31,7 @@ def draw_lock(view: View, tables: Tables, answer: Answer) -> None:
     wanted = choice_split.choice_split(view.source)
     if warning := optimism_warning(view, wanted):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.warning(warning, icon=":material/swap_horiz:", width="stretch")
+            st.warning(plain(warning), icon=":material/swap_horiz:", width="stretch")
             st.button(f"Choose on {wanted}", key="to_choice", on_click=selection.choose, kwargs={"split": wanted})
     if view.bone:
         widgets.note("An operating point is for all bones. Choose all bones at the top to lock one.")
@@ -69,7 +70,7 @@ def draw_dialogue(view: View, tables: Tables, answer: Answer) -> None:
     studies = f"{count_text(len(tables.studies), 'study')} of {view.split}"
     st.html(f'<p class="answer"><b>{_threshold_words(choice)}</b> {_by(rule)}, on {escape(studies)}.</p>')
     for warning in _warnings(view, tables, rule, choice):
-        st.warning(warning, icon=":material/warning:")
+        st.warning(plain(warning), icon=":material/warning:")
     prevalence = _draw_prevalence(rule, answer)
     where = "as in these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
     widgets.caption("Figures", where)
@@ -119,7 +120,7 @@ def _lock(view: View, criterion: Criterion, note: str) -> None:
     try:
         point = lock(choose_threshold(view, criterion), reader_name(), note)
     except OverreadError as error:
-        st.error(str(error), icon=":material/block:")
+        st.error(plain(error), icon=":material/block:")
         return
     meeting.record_lock(replace(view, threshold=point.threshold), note, criterion.prevalence, point.id)
     _close()

@@ -14,6 +14,7 @@ from core.scores.verification_log import verifications, verifications_of, verifi
 from core.workflows.verify import verify
 from dashboard.shared import address, loaders, selection, widgets
 from dashboard.shared.case.reader_name import draw_reader_field, reader_name
+from dashboard.shared.plain import plain
 from dashboard.shared.scope import scope
 
 WITHDRAWING = "withdrawing"  # the id of the point whose dialogue is open
@@ -55,11 +56,11 @@ def draw_points(source: Source, points: list[OperatingPoint]) -> None:
         if st.session_state.get("verify_on") not in others:
             st.session_state.pop("verify_on", None)
         split = address.bound(st.selectbox, "Verify on", others, key="verify_on", width=150) if others else None
-        pressed = bool(split) and st.button(f"Verify on {split}", key="verify_now")
+        pressed = bool(split) and st.button(f"Verify on {plain(split)}", key="verify_now")
     about = [f"Rule {point.rule}", f"by {point.author or 'an unnamed author'}", point.date[:10], point.note]
     widgets.note(" · ".join(part for part in about if part))
     if point.withdrawn:
-        st.error(f"{point.withdrawn.sentence} Nothing uses it any more.", icon=":material/block:")
+        st.error(plain(f"{point.withdrawn.sentence} Nothing uses it any more."), icon=":material/block:")
     else:
         _draw_acts(source, point, split)
     if pressed and split:
@@ -134,7 +135,8 @@ def _draw_acts(source: Source, point: OperatingPoint, split: str | None) -> None
     reference = str(loaders.predictions(source)["dataset"].iloc[0])
     if earlier := verified_before_sentence(split, verifications(source, reference, split)):
         st.warning(
-            f"{earlier.capitalize()}. Each further verification makes it a weaker test.", icon=":material/visibility:"
+            plain(f"{earlier.capitalize()}. Each further verification makes it a weaker test."),
+            icon=":material/visibility:",
         )
 
 
@@ -145,7 +147,7 @@ def _draw_figures(source: Source, point: OperatingPoint) -> None:
     st.html(side_by_side_html({"chosen": {"split": point.split, **point.figures}, "verified": verified}))
     kept = st.session_state.get("verified")
     if kept and kept["point"]["id"] == point.id and kept["shared"]:
-        st.warning(f"{kept['shared'][0].upper()}{kept['shared'][1:]}.", icon=":material/group:")
+        st.warning(plain(f"{kept['shared'][0].upper()}{kept['shared'][1:]}."), icon=":material/group:")
     if stored:
         st.html(verifications_html(stored))
 
@@ -154,7 +156,7 @@ def _verify_and_remember(source: Source, point: OperatingPoint, split: str) -> N
     try:
         found = verify(source, split, point.id, "" if source.kind == "imported" else source.data)
     except OverreadError as error:
-        st.error(str(error), icon=":material/block:")
+        st.error(plain(error), icon=":material/block:")
         return
     st.session_state["verified"] = found
 
@@ -179,7 +181,7 @@ def draw_withdrawal(source: Source, point: OperatingPoint) -> None:
             try:
                 withdraw(source, point.id, reason, reader_name())
             except OverreadError as error:
-                st.error(str(error), icon=":material/block:")
+                st.error(plain(error), icon=":material/block:")
                 return
             _close()
             st.rerun()

@@ -11,6 +11,7 @@ from core.metrics.thresholds import Choice, Rule, choose, too_costly
 from core.scores.halves import splits_for_verifying, whole_of
 from core.scores.view import View
 from dashboard.shared import address, selection, widgets
+from dashboard.shared.plain import plain
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold import targets
 
@@ -47,11 +48,11 @@ def draw_rule(view: View, tables: Tables) -> Answer:
     try:
         choice = choose(tables.counts, rule, bound, prevalence)
     except OverreadError as error:
-        st.warning(str(error), icon=":material/block:")
+        st.warning(plain(error), icon=":material/block:")
         return Answer(rule, Choice(math.nan, False, str(error), rule.text), prevalence)
     _draw_answer(view, rule, choice)
     if costly := too_costly(tables.counts, rule, choice):
-        st.warning(f"{costly} Look at what other targets cost.", icon=":material/warning:")
+        st.warning(plain(f"{costly} Look at what other targets cost."), icon=":material/warning:")
     if rule.kind in targets.KINDS:
         targets.draw_targets(view, rule, bound, prevalence)
     return Answer(rule, choice, prevalence)
@@ -94,7 +95,7 @@ def _draw_inputs(view: View, tables: Tables) -> tuple[Rule, str, float | None]:
 
 def _draw_answer(view: View, rule: Rule, choice: Choice) -> None:
     if not choice.feasible:
-        st.warning(f"Not feasible on {view.split}: {choice.reason}.", icon=":material/block:")
+        st.warning(plain(f"Not feasible on {view.split}: {choice.reason}."), icon=":material/block:")
         return
     if rule.kind == "threshold":
         widgets.note(f"The threshold {choice.threshold:.4g} {choice.reason}.")

@@ -9,6 +9,7 @@ from core.scores.view import ALL_BONES
 from dashboard.shared import address, loaders, scoring, selection, widgets
 from dashboard.shared.address import Choice
 from dashboard.shared.case import loader, reader_name, walkthrough_forms
+from dashboard.shared.plain import plain
 from dashboard.shared.scope import scope
 from dashboard.walkthroughs.opened import open_walkthrough, own_words
 from dashboard.walkthroughs.reading_together import draw_walkthrough
@@ -93,7 +94,7 @@ def draw_list(walkthroughs: pd.DataFrame) -> None:
         return
     for row in walkthroughs.itertuples():
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.button(row.name, key=f"open_{row.id}", on_click=_open, args=(row.name,), icon=":material/groups:")
+            st.button(plain(row.name), key=f"open_{row.id}", on_click=_open, args=(row.name,), icon=":material/groups:")
             widgets.note(f"{count_text(row.cases, 'case')}, made by {row.author} on {row.created[:10]}")
 
 

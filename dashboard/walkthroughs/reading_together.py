@@ -17,6 +17,7 @@ from dashboard.shared.address import Number
 from dashboard.shared.case import loader, reader_name, saliency_overlay, stage
 from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
 from dashboard.shared.case.case_view import ReadingSession, draw_case
+from dashboard.shared.plain import plain
 from dashboard.walkthroughs.opened import Opened
 from dashboard.walkthroughs.reading_status import Status, read_status, status_text
 from dashboard.walkthroughs.reveal import draw_reveal
@@ -51,7 +52,7 @@ def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
         state["walk_shown"] = place, study
         saliency_overlay.ask_for(study)
     if error := state.pop("walk_error", None):
-        st.error(error)
+        st.error(plain(error))
     if status.moves_all:
         stage.send_stage(walkthrough.id, reader, hidden)
     elif follows:
@@ -120,7 +121,7 @@ def _draw_lead_controls(walkthrough: Walkthrough, status: Status, study: str, hi
     if state.finished:
         return
     if not status.leads:
-        other = f" from {state.lead}" if state.lead and status.lead_present else ""
+        other = f" from {plain(state.lead)}" if state.lead and status.lead_present else ""
         st.button(
             f"Take the lead{other}" if state.lead else "Lead",
             key="take_lead",

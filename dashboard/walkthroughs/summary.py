@@ -16,6 +16,7 @@ from core.review.store import entries_table, with_in_force
 from core.workflows.minutes import collect_minutes
 from dashboard.shared import widgets
 from dashboard.shared.case import loader, reader_name
+from dashboard.shared.plain import plain
 from dashboard.walkthroughs.opened import Opened, find_source
 
 SHOWN = ("place", "study_id", "bone", "label", "reads", "adjudicated", "action", "notes")
@@ -53,7 +54,7 @@ def draw_minutes(opened: Opened) -> None:
                 lambda done, total, words: advance(done / max(total, 1), words),
             )
         except OverreadError as error:
-            st.error(str(error))
+            st.error(plain(error))
             return
         bar.empty()
         state["minutes_made"] = walkthrough.id, minutes_html(minutes), minutes_csv(minutes)
@@ -75,7 +76,7 @@ def draw_actions(opened: Opened, reader: str) -> None:
     still_open = sum(not action.closed for action in actions)
     widgets.caption("Actions", f"{still_open} open" if actions else "none yet")
     if error := st.session_state.pop("action_error", None):
-        st.error(error)
+        st.error(plain(error))
     for action in actions:
         with st.container(horizontal=True, vertical_alignment="center"):
             widgets.note(_action_words(action))

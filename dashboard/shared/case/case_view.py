@@ -17,6 +17,7 @@ from dashboard.shared import theme, widgets
 from dashboard.shared.case import films, loader, saliency_overlay, similar_studies, verdict_panel
 from dashboard.shared.case.finding_boxes import boxes_to_show
 from dashboard.shared.case.study_films import films_of_study
+from dashboard.shared.plain import plain
 from dashboard.shared.selection import bone_name
 
 
@@ -163,7 +164,7 @@ def _draw_saliency_links(image_ids: dict[str, str]) -> None:
         for title, image in image_ids.items():
             st.page_link(
                 "saliency/page.py",
-                label=f"Saliency of {title.lower()}: {Path(image).name}",
+                label=f"Saliency of {title.lower()}: {plain(Path(image).name)}",
                 icon=":material/local_fire_department:",
                 query_params={"image": image},
             )

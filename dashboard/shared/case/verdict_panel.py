@@ -16,6 +16,7 @@ from core.review.vocabulary import CONFIDENCES, SUBTYPES, Verdict, reviewer_key
 from dashboard.shared import widgets
 from dashboard.shared.case import loader
 from dashboard.shared.case.finding_boxes import boxes_to_store
+from dashboard.shared.plain import plain
 
 VERDICT_NAMES = {
     "true_miss": "Label right",
@@ -73,7 +74,7 @@ def draw_verdict_panel(
     case.
     """
     if error := st.session_state.pop("verdict_error", None):
-        st.error(error)
+        st.error(plain(error))
     name, press, choices = neutral_name(case.study_id), uuid4(), verdict_choices(case)
     if not reader:
         widgets.note("Type your name above to enter verdicts.")

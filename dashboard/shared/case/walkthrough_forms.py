@@ -18,6 +18,7 @@ from core.workflows.walkthroughs import (
     read_cases,
 )
 from dashboard.shared.case import loader, reader_name
+from dashboard.shared.plain import plain
 from dashboard.shared.selection import bone_name
 
 FIRST, AT_RANDOM = "the first of this list", "at random"
@@ -83,7 +84,7 @@ def draw_form_for_typed_studies(view: View, cases: Cases) -> None:
 def draw_result() -> None:
     """Why the last attempt to make a walkthrough failed."""
     if error := st.session_state.pop("walk_error", None):
-        st.error(error)
+        st.error(plain(error))
 
 
 def default_name(view: View, taken: set[str], day: date) -> str:
