@@ -14,7 +14,18 @@ def main() -> None:
     import streamlit as st
 
     from dashboard.page_list import PAGES, page_named
-    from dashboard.shared import address, exposure, first_start, loaders, login, pending, selection, visitor, widgets
+    from dashboard.shared import (
+        address,
+        exposure,
+        first_start,
+        leave_field,
+        loaders,
+        login,
+        pending,
+        selection,
+        visitor,
+        widgets,
+    )
 
     st.set_page_config(page_title="Overread", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")
@@ -62,6 +73,7 @@ def main() -> None:
             else:
                 page.run()
     visitor.remember_browser()
+    leave_field.on_enter()
 
 
 # Making phantoms starts processes that import this file under another name; they must not run the app.

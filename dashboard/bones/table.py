@@ -93,4 +93,5 @@ def _row(name: str, cells: list[str], marked: bool = False) -> str:
 
 def _table(heads: tuple, rows: list[str]) -> str:
     head = "".join(f'<th class="{"number" if place else ""}">{name}</th>' for place, name in enumerate(heads))
-    return f'<div class="table tight"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<div class="table tight" tabindex="0">{table}</div>'
