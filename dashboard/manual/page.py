@@ -16,11 +16,11 @@ def draw_page() -> None:
     left, right = st.columns([1, 3], gap="large")
     with left:
         names = list(pages)
-        chosen = st.radio(
+        chosen = address.bound(
+            st.radio,
             "Page",
             names,
             key=address.key("doc", Choice(names, "page of the manual")),
-            bind="query-params",
             label_visibility="collapsed",
         )
     with right:

@@ -42,7 +42,7 @@ def draw_page() -> None:
     }
     newest = list(names)[-1]
     key = address.key("served", Choice(names, "model"))
-    chosen = st.selectbox("Model", list(names), index=len(names) - 1, key=key, bind="query-params") or newest
+    chosen = address.bound(st.selectbox, "Model", list(names), index=len(names) - 1, key=key) or newest
     rows = traffic(log, names[chosen])
     reference = loader.reference_of(rows)
     draw_facts(rows, reference)
