@@ -206,6 +206,11 @@ def value(name: str, kind: Kind):
     return _judge(name, kind, st.query_params.get_all(name))[0]
 
 
+def written(name: str) -> str:
+    """The text of a parameter, unchecked and without a note; '' where the address has none."""
+    return st.query_params.get(name, "")
+
+
 def given(name: str) -> bool:
     """Whether the address has this parameter, with any value."""
     return name in st.query_params

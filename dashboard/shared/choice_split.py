@@ -5,7 +5,7 @@ import streamlit as st
 from core.errors import OverreadError
 from core.scores.halves import split_for_choosing
 from core.scores.source import Source
-from dashboard.shared import loaders
+from dashboard.shared import address, loaders
 from dashboard.shared.cache import cached_data
 
 PAGE = "threshold"
@@ -25,7 +25,7 @@ def open_split(page: str, source: Source) -> None:
     The split of the address that the visit began with is kept.
     """
     state = st.session_state
-    asked = state.setdefault("split_asked", st.query_params.get("split", ""))
+    asked = state.setdefault("split_asked", address.written("split"))
     before, now = state.get("split_seen"), (page, source.data, source.name)
     state["split_seen"] = now
     if before == now:
@@ -36,7 +36,7 @@ def open_split(page: str, source: Source) -> None:
             state["split"] = kept
         return
     wanted = choice_split(source)
-    if not wanted or (asked and st.query_params.get("split") == asked):
+    if not wanted or (asked and address.written("split") == asked):
         return
     stayed = before is not None and before[0] == PAGE
     state["split_elsewhere"] = wanted, state.get("split_elsewhere", ("", None))[1] if stayed else state.get("split")

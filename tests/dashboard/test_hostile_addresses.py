@@ -13,6 +13,7 @@ from dashboard.shared.address import Choice
 from tests.dashboard.conftest import HOME, PAGES, words
 
 DASHBOARD = HOME.parent
+TITLES = {page.name: page.title for page in page_list.PAGES}
 HOSTILE = (
     "",
     "inf",
@@ -75,7 +76,7 @@ def test_no_value_of_any_parameter_breaks_a_page(visit, page):
             values = {name: HOSTILE[(place + turn) % len(HOSTILE)] for place, name in enumerate(names)}
             app = visit(page, {**base, **values})
             assert not app.exception, (base, values, app.exception[0].value)
-            assert app.title[0].value == page_list.PAGES[PAGES.index(page)].title, (base, values)
+            assert app.title[0].value == TITLES[page], (base, values)
 
 
 def test_a_note_names_each_value_that_was_not_used(visit):
