@@ -5,9 +5,7 @@ compressed or not, and Parquet with its index and categories. Anything unusual i
 an OverreadError. How cells are read as labels, splits and numbers is in `core.data.cells`.
 """
 
-import bz2
 import csv
-import gzip
 import io
 import lzma
 import re
@@ -15,7 +13,6 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,21 +21,16 @@ import pyarrow
 from core.data import mura_paths
 from core.data.notes import Note
 from core.data.spreadsheet import unguarded
+from core.data.table_bytes import EXPECTED, decoded_text, decompressed
 from core.errors import OverreadError, reason_of
 from core.plural import count_text, share_clause
 
 _DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "'|'", ",": "commas"}
-MOST_BYTES = 2 << 30  # of decompressed text
 _SAMPLE_ROWS, _SAMPLE_CHARACTERS = 500, 1 << 18
 _DAMAGE = (
     OSError, ValueError, TypeError, LookupError, RuntimeError, MemoryError, OverflowError, EOFError, zlib.error,
     lzma.LZMAError, zipfile.BadZipFile, pyarrow.ArrowException, csv.Error,
 )  # fmt: skip
-_COMPRESSED = {".gz": b"\x1f\x8b", ".bz2": b"BZh", ".xz": b"\xfd7zXZ", ".zip": b"PK\x03\x04"}
-_EXPECTED = (
-    "expected CSV in UTF-8 (or UTF-16) with a header line and commas, semicolons, tabs or '|' between its cells, or "
-    "Parquet. Save it again as one of these."
-)
 
 
 @dataclass(frozen=True)
@@ -140,13 +132,13 @@ def read_table(file: Path | str, exact: bool = False) -> Table:
             )
         if content[:4] == b"PAR1" or file.suffix.lower() in (".parquet", ".pq"):
             return _read_parquet(file)
-        return _read_text(_decompressed(content, file), file, exact)
+        return _read_text(decompressed(content, file), file, exact)
     except OverreadError:
         raise
     except _DAMAGE as error:
         reason = reason_of(error, 200)
         raise OverreadError(
-            f"{file} could not be read as a table ({reason}); {_EXPECTED}", code="table-unreadable"
+            f"{file} could not be read as a table ({reason}); {EXPECTED}", code="table-unreadable"
         ) from error
 
 
@@ -186,75 +178,8 @@ def _decoded(cell):
     return cell.decode("utf-8", "backslashreplace") if isinstance(cell, bytes) else cell
 
 
-def _decompressed(content: bytes, file: Path) -> bytes:
-    if content.startswith(_COMPRESSED[".zip"]):
-        return _unzipped(content, file)
-    ending, packed = file.suffix.lower(), io.BytesIO(content)
-    if content.startswith(_COMPRESSED[".gz"]) or ending == ".gz":
-        return _bounded(gzip.open(packed), file)
-    if content.startswith(_COMPRESSED[".bz2"]) or ending == ".bz2":
-        return _bounded(bz2.open(packed), file)
-    if content.startswith(_COMPRESSED[".xz"]) or ending == ".xz":
-        return _bounded(lzma.open(packed), file)
-    if file.suffix.lower() in (".zip", ".xlsx", ".xls", ".ods") or content.startswith(b"\xd0\xcf\x11\xe0"):
-        raise _not_text(file)
-    return content
-
-
-def _unzipped(content: bytes, file: Path) -> bytes:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
-            if len(names) == 1 and names[0] != "[Content_Types].xml":
-                with archive.open(names[0]) as text:
-                    return _bounded(text, file)
-    except (zipfile.BadZipFile, RuntimeError):
-        pass
-    raise _not_text(file)
-
-
-def _bounded(text: Any, file: Path) -> bytes:
-    """All of a decompressed text. OverreadError where it is longer than any table of radiographs."""
-    content = text.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise OverreadError(
-            f"{file} has more than {MOST_BYTES >> 30} GB when it is decompressed; expected a table of radiographs or "
-            "studies. Leave out columns that are not needed, or divide it.",
-            code="table-too-large",
-        )
-    return content
-
-
-def _not_text(file: Path) -> OverreadError:
-    return OverreadError(
-        f"{file} is a spreadsheet or an archive, not one table of text; {_EXPECTED}", code="table-not-text"
-    )
-
-
-def _text(content: bytes, file: Path) -> str:
-    if content[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
-        return content.decode("utf-32")
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16")
-    halves = [half for half in (content[::2][:50], content[1::2][:50]) if half]
-    if any(half.count(0) > 0.6 * len(half) for half in halves):
-        raise OverreadError(
-            f"{file} looks like UTF-16 without a byte order mark; expected UTF-8. Save it as CSV in UTF-8.",
-            code="table-not-utf8",
-        )
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise OverreadError(
-            f"{file} is not in UTF-8 (byte {content[error.start]:#04x} at place {error.start}, line {line}); "
-            f"{_EXPECTED}",
-            code="table-not-utf8",
-        ) from error
-
-
 def _read_text(content: bytes, file: Path, exact: bool) -> Table:
-    text = _text(content, file)
+    text = decoded_text(content, file)
     notes: list[Note] = []
     # Spreadsheets write a first line such as sep=; to name the delimiter.
     named = re.match(r"\s*\"?sep=(.)\"?(\r\n|\r|\n)", text, re.IGNORECASE)
