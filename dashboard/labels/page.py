@@ -63,7 +63,7 @@ def draw_filters(view: View) -> pd.DataFrame | None:
             "Order",
             ORDERS[:3],
             format_func=ORDER_NAMES.get,
-            key="order",
+            key="label_order",
             width=290,
             persist_state="session",
             help="The noise rate mixes both kinds of wrong label by their estimated number (Northcutt 2021).",

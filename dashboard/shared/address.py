@@ -170,7 +170,15 @@ def key(name: str, kind: Kind) -> str:
 def bound(draw: Callable, *given, **named):
     """Draw a widget whose value is kept in the address under its key, after the value there was checked."""
     key(named["key"], kind_of(draw, *given, **named))
+    _forget_unknown(named["key"], signature(draw).bind(*given, **named).arguments.get("options"))
     return draw(*given, bind="query-params", **named)
+
+
+def _forget_unknown(name: str, options: Iterable | None) -> None:
+    """Forget a kept value that is none of the options: another page may keep its own under the same key."""
+    kept = st.session_state.get(name)
+    if options is not None and kept is not None and not isinstance(kept, list | tuple) and kept not in list(options):
+        del st.session_state[name]
 
 
 def kind_of(draw: Callable, *given, **named) -> Kind:

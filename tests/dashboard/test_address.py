@@ -88,3 +88,12 @@ def test_a_note_is_gone_on_another_page(house):
     assert "wirst" in words(app)
     app.switch_page("dataset/page.py").run()
     assert "wirst" not in words(app) and not app.exception
+
+
+@pytest.mark.parametrize("pages", [("dataset", "labels"), ("calibration", "saliency"), ("labels", "threshold")])
+def test_what_one_page_keeps_under_a_key_does_not_break_another(house, pages):
+    """Pages may use one key for different choices, such as an order or a method."""
+    first, second = pages
+    app = open_page(first, **({"order": "contrast"} if first == "dataset" else {}))
+    for page in (second, first):
+        assert not app.switch_page(f"{page}/page.py").run().exception
