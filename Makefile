@@ -8,7 +8,7 @@ run: .venv/run.stamp
 	$(BIN)/python -m core demo
 	$(BIN)/streamlit run dashboard/Home.py
 
-# `test` samples the families of networks; `test-all` runs each of them.
+# `test` samples the families of networks and skips what is marked slow; `test-all` runs everything.
 test: .venv/test.stamp
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 

@@ -3,7 +3,7 @@
 `tests/test_plurals.py` finds counts that are written without it.
 """
 
-_PLURALS = {"study or copy": "studies or copies"}
+_PLURALS = {"study or copy": "studies or copies", "epoch": "epochs"}
 _SINGULAR_VERBS = {"are": "is", "have": "has", "were": "was", "do": "does"}
 
 
@@ -11,7 +11,7 @@ def count_text(count: int, unit: str) -> str:
     """The count and its unit, in the plural unless the count is 1; `12,034 radiographs`."""
     if count == 1:
         return f"1 {unit}"
-    return f"{count:,} {_PLURALS.get(unit) or plural_of(unit)}"
+    return f"{count:,} {plural_of(unit)}"
 
 
 def count_clause(count: int, unit: str, verb: str) -> str:
@@ -26,6 +26,8 @@ def share_clause(part: int, total: int, unit: str, verb: str) -> str:
 
 def plural_of(unit: str) -> str:
     """The plural of a unit: `studies`, `copies`, `radiographs`, `boxes`, `known patients`."""
+    if unit in _PLURALS:
+        return _PLURALS[unit]
     if unit.endswith("y") and unit[-2:-1] not in "aeiou":
         return f"{unit[:-1]}ies"
     return f"{unit}es" if unit.endswith(("s", "x", "ch", "sh")) else f"{unit}s"

@@ -34,7 +34,7 @@ PAGES = (
     Page("overview", "Overview", ":material/home:", ""),
     Page("add_data", "Add data", ":material/add_photo_alternate:", "Data", needs_data=False),
     Page("dataset", "Dataset", ":material/bar_chart:", "Data", needs_images=True),
-    Page("import_scores", "Import scores", ":material/upload_file:", "Data"),
+    Page("import_scores", "Import scores", ":material/upload_file:", "Data", needs_data=False),
     Page("audit", "Audit", ":material/fact_check:", "Data", needs_images=True),
     Page("augmentation", "Augmentation", ":material/tune:", "Data", needs_images=True),
     Page("runs", "Runs", ":material/show_chart:", "Model", needs_images=True, needs_network=True),

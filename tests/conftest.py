@@ -18,7 +18,17 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 def pytest_addoption(parser) -> None:
     """`--all-families`: every family of networks in the saliency table instead of a sample of them."""
-    parser.addoption("--all-families", action="store_true", help="Test every family of networks, not a sample.")
+    parser.addoption(
+        "--all-families", action="store_true", help="Test every family of networks, and the tests marked slow."
+    )
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """Skip what is marked slow unless everything is asked for (`make test-all`)."""
+    if not config.getoption("--all-families"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow; run by make test-all"))
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ from html import escape
 
 import streamlit as st
 
-from core.metrics.thresholds import Rule, target_costs
+from core.metrics.thresholds import Rule
 from core.plural import count_text
 from core.scores.view import View
-from dashboard.shared import study_tables, widgets
-from dashboard.shared.cache import cached_data
+from dashboard.shared import widgets
+from dashboard.threshold import loader
 
 # The rate that each target costs, and the class whose studies can show the target.
 KINDS = {"sensitivity": ("specificity", "abnormal"), "specificity": ("sensitivity", "normal")}
@@ -17,7 +17,7 @@ KINDS = {"sensitivity": ("specificity", "abnormal"), "specificity": ("sensitivit
 
 def draw_targets(view: View, rule: Rule, bound: str, prevalence: float | None) -> None:
     """One column a target: its button, and what it costs."""
-    rows = _costs(view.cohort, rule.kind, bound, prevalence)
+    rows = loader.costs_of_targets(view.cohort, rule.kind, bound, prevalence)
     other, of_class = KINDS[rule.kind]
     where = "as in these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
     what = "" if bound == "none" else " as the lower bound"
@@ -47,8 +47,3 @@ def cost_html(row: dict, other: str, of_class: str) -> str:
 
 def _take(kind: str, target: float) -> None:
     st.session_state[f"{kind}_target"] = float(f"{100 * target:g}")
-
-
-@cached_data(max_entries=32)
-def _costs(cohort: View, kind: str, bound: str, prevalence: float | None) -> list[dict]:
-    return target_costs(study_tables.tables(cohort).counts, kind, bound, prevalence)

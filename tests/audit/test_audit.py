@@ -198,6 +198,7 @@ def test_the_command_fails_only_on_patient_overlap(root, workspace):
     )
 
 
+@pytest.mark.slow
 def test_copies_and_shortcut_of_real_radiographs(shared, workspace):
     """FracAtlas: the published AUROC of the label from size, view and bone alone is about .73."""
     indexed = build_index(shared / "data" / "radiographs", SourceTables({"patient": "patient_or_study_id"}))

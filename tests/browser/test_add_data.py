@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("width", [1440, 400])
+@pytest.mark.parametrize("width", [1440, pytest.param(400, marks=pytest.mark.slow)])
 def test_an_upload_outlives_its_browser(tmp_path, mura, width):
     packed = shutil.make_archive(str(tmp_path / f"tree-{width}"), "zip", mura.parent, mura.name)
     with serve(tmp_path) as address, chromium() as browser:

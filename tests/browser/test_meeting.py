@@ -42,7 +42,7 @@ def home(tmp_path_factory):
     return home
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def database(request, home) -> str:
     """The address of an empty review database."""
     if request.param == "sqlite":

@@ -64,7 +64,13 @@ def parameters(visit, page: str) -> dict[str, dict]:
     return found
 
 
-@pytest.mark.parametrize("page", PAGES)
+# Every run tries these; the others, which take longer, are tried by make test-all.
+QUICK = ("overview", "errors", "threshold", "walkthroughs", "bones")
+
+
+@pytest.mark.parametrize(
+    "page", [page if page in QUICK else pytest.param(page, marks=pytest.mark.slow) for page in PAGES]
+)
 def test_no_value_of_any_parameter_breaks_a_page(visit, page):
     found = parameters(visit, page)
     assert {"data", "model", "split", "bone", "threshold", "point", "aggregation"} <= set(found)

@@ -34,7 +34,7 @@ def lock(monkeypatch, points: dict[str, list[tuple[str, str]]]) -> None:
     found = {
         name: [SimpleNamespace(date=date, dataset=dataset) for date, dataset in rows] for name, rows in points.items()
     }
-    monkeypatch.setattr(first_shown, "read_points", lambda one: found.get(one.name, []))
+    monkeypatch.setattr(first_shown, "usable_points", lambda one: found.get(one.name, []))
 
 
 def test_without_any_decision_the_best_model_comes_first_and_not_the_first_by_name(monkeypatch):

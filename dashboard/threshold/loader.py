@@ -1,0 +1,12 @@
+"""What the page computes once for each view."""
+
+from core.metrics.thresholds import target_costs
+from core.scores.view import View
+from dashboard.shared import study_tables
+from dashboard.shared.cache import cached_data
+
+
+@cached_data(max_entries=32)
+def costs_of_targets(cohort: View, kind: str, bound: str, prevalence: float | None) -> list[dict]:
+    """What each target of a rule costs on the studies of a view."""
+    return target_costs(study_tables.tables(cohort).counts, kind, bound, prevalence)
