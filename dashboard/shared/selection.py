@@ -146,7 +146,9 @@ def _draw_threshold(source: Source) -> None:
     address.key("point", Choice(ids, "operating point"))
     _take_point_in_use(source, points)
     _follow_point(points)
-    threshold = float(state.get("threshold", DEFAULT_THRESHOLD))
+    # The slider takes the value of a link only when it is drawn, within the button that names it.
+    linked = address.value("threshold", Number(0, 1)) if "threshold" not in state else None
+    threshold = float(state.get("threshold", DEFAULT_THRESHOLD) if linked is None else linked)
     point = state.get("point")
     label = f"Threshold {threshold:.3f}" if point in (None, BY_HAND) else f"Point {point[:6]}: {threshold:.3f}"
     with st.popover(label, key="looked_at_threshold"):
