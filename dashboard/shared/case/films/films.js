@@ -178,9 +178,17 @@ export default function ({ parentElement, data, setStateValue }) {
     requestAnimationFrame(layOut);
   };
 
-  const sendBoxes = () => {
+  // What is sent carries each field of the page as it is now. Sent while the page still opens another case, it would
+  // lead back to the case before, so it waits for the page; a verdict (now) cannot.
+  const sendBoxes = (now = false) => {
+    clearTimeout(look.later);
     const sent = JSON.stringify([look.case, look.boxes]);
-    if (sent === look.sent) return;
+    if (sent === look.sent || !parentElement.isConnected) return;
+    const idle = document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning';
+    if (!now && (document.body.dataset.waiting || !idle)) {
+      look.later = setTimeout(sendBoxes, 100);
+      return;
+    }
     look.sent = sent;
     setStateValue('boxes', { case: look.case, boxes: look.boxes.map(({ film, box }) => ({ film, box })) });
   };

@@ -23,7 +23,9 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
   // A verdict belongs to the case on screen. While the page still has the keys of another case, a press waits.
   const verdicts = () => [...document.querySelectorAll('[class*="st-key-enter_"]')];
   const ofThisCase = (element) => element.className.includes(`st-key-enter_${look.case}_`);
-  const ready = () => verdicts().length > 0 && verdicts().every(ofThisCase);
+  // The first run of a visit may not know the name yet that this browser stores; its keys are off.
+  const awaitsName = () => verdicts().some((element) => element.querySelector('button:disabled')) && hasStoredName();
+  const ready = () => verdicts().length > 0 && verdicts().every(ofThisCase) && !awaitsName();
   const wait = (event) => {
     if (look.waiting) return;
     const { key, code, keyCode } = event, of = look.case, until = Date.now() + 5000;
@@ -121,14 +123,11 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
     const isVerdict = /^[1-9u]$/.test(key);
     // A key that is held down counts once.
     if (isVerdict && event.repeat) return stop(event);
-    if (isVerdict) {
-      clearTimeout(look.later);
-      sendBoxes();
-    }
     if (isVerdict && !ready()) {
       wait(event);
       return stop(event);
     }
+    if (isVerdict) sendBoxes(true);
     showNext(key);
     return undefined;
   }, { ...listen, capture: true });
@@ -136,6 +135,7 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
     const verdict = event.target.closest?.('[class*="st-key-enter_"]');
     if (!verdict || !event.target.closest('button:not(:disabled)')) return;
     if (!ready()) return stop(event);
+    sendBoxes(true);
     showNext(String(1 + verdicts().indexOf(verdict)));
   }, { ...listen, capture: true });
   // Who has clicked no longer types.
@@ -145,6 +145,14 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
     const holds = document.activeElement;
     if (holds?.type === 'checkbox' || holds?.type === 'range') holds.blur();
   }, 60), listen);
+}
+
+function hasStoredName() {
+  try {
+    return Boolean(localStorage.getItem('overread.reviewer'));
+  } catch (error) {
+    return false;
+  }
 }
 
 // Enter stores what a field of one line has and leaves it, Escape leaves any field: the next key is the case's again.
