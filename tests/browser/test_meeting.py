@@ -124,6 +124,9 @@ def test_a_meeting_survives_a_lead_who_leaves_and_a_server_that_restarts(home, d
             ana.context.close()
             ben.get_by_role("button", name="Take the lead").click()
             wait_for_words(cleo, "Ben leads")
+            # Until the page of the new lead has run again, its keys are those of a follower.
+            wait_for_words(ben, "You lead, case 1.")
+            ben.wait_for_selector(".st-key-walk_next button:enabled")
             settle(ben)
             ben.keyboard.press("ArrowRight")
             wait_for_place(cleo, 2)
