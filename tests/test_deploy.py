@@ -16,6 +16,8 @@ def test_the_compose_file_parses_and_starts_commands_that_exist():
     assert set(services) == {"dashboard", "service", "database", "orthanc"}
     command = services["service"]["command"]
     assert command[:4] == ["python", "-m", "core", "serve"]
+    orthanc = json.loads(services["orthanc"]["environment"]["ORTHANC__DICOM_WEB__SERVERS"])
+    assert "Authorization" in orthanc["overread"]["HttpHeaders"]  # the service asks for a token
     known = {option for one in app.registered_commands if one.callback.__name__ == "serve" for option in _options(one)}
     assert {word for word in command if word.startswith("--")} <= known
 

@@ -65,6 +65,10 @@ class Reader:
 
         files: paths, or uploads. A file that cannot be used is named in the answer, with its reason.
         """
+        return self.read_views(files, bone)[0]
+
+    def read_views(self, files: Iterable[str | Path | Upload], bone: str = "") -> tuple[StudyAnswer, list[DecodedView]]:
+        """The answer, and the decoded views it is about in the same order. Raises what `read` raises."""
         uploads = [one if isinstance(one, Upload) else read_upload(one) for one in files]
         started = time.perf_counter()
         views = [decode_view(upload, self.spec, self.limits) for upload in uploads]
@@ -73,7 +77,7 @@ class Reader:
         outputs = self.score(usable_pixels(views))
         answer = self.answer(views, outputs)
         scored = time.perf_counter()
-        return answer.timed(decode=(decoded - started) * 1e3, score=(scored - decoded) * 1e3)
+        return answer.timed(decode=(decoded - started) * 1e3, score=(scored - decoded) * 1e3), views
 
     def admit(self, views: Sequence[DecodedView], bone: str = "") -> list[DecodedView]:
         """The views of one study, those of the wrong region refused. OverreadError where they cannot be one study."""

@@ -17,8 +17,8 @@ from core.explain.method_registry import MethodRefused
 from core.explain.overlay import full_strength, overlay_png
 from core.explain.score_functions import StudyView
 from core.serving.answers import StudyAnswer
-from core.serving.decoding import DecodedView, Upload, decode_view
-from core.serving.reader import Reader, read_upload
+from core.serving.decoding import DecodedView, Upload
+from core.serving.reader import Reader
 from core.workflows.trust import FILM_METHOD, network_auroc
 
 
@@ -60,9 +60,7 @@ def study_maps(
 
 def read_with_maps(reader: Reader, files: Iterable[str | Path | Upload], bone: str = "") -> StudyAnswer:
     """`Reader.read`, with the map of each radiograph and the verdict on it, which takes seconds."""
-    uploads = [one if isinstance(one, Upload) else read_upload(one) for one in files]
-    answer = reader.read(uploads, bone)
-    views = reader.admit([decode_view(upload, reader.spec, reader.limits) for upload in uploads], bone)
+    answer, views = reader.read_views(files, bone)
     started = time.perf_counter()
     return with_maps(answer, views, study_maps(reader, views)).timed(maps=(time.perf_counter() - started) * 1e3)
 
