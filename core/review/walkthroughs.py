@@ -87,20 +87,27 @@ def sample_cases(
     return [drawn[place] for place in random.permutation(len(drawn))]
 
 
+@dataclass(frozen=True)
+class WalkthroughOrigin:
+    """What a walkthrough is made from: in words, as JSON values for `Walkthrough.record`, and its studies as they are.
+
+    snapshot: by `core.review.snapshots`.
+    """
+
+    words: str = ""
+    record: dict | None = None
+    snapshot: dict | None = None
+
+
 def create_walkthrough(
     store: Store,
     dataset: str,
     name: str,
     author: str,
     cases: list[WalkthroughCase],
-    made_from: str = "",
-    record: dict | None = None,
-    snapshot: dict | None = None,
+    origin: WalkthroughOrigin = WalkthroughOrigin(),
 ) -> Walkthrough:
-    """Store a new walkthrough. OverreadError for a name that is taken or an invalid list.
-
-    record: JSON values for `Walkthrough.record`. snapshot: the studies as they are now, by `core.review.snapshots`.
-    """
+    """Store a new walkthrough. OverreadError for a name that is taken or an invalid list."""
     name = (checked_text((name or "").strip(), "name of the walkthrough", 200, needed=True)) or ""
     _check_cases(cases)
     with transaction(store, write=True) as connection:
@@ -114,12 +121,12 @@ def create_walkthrough(
         row = {"id": uuid4().hex[:12], "name": name, "dataset": dataset, "created": timestamp()}
         row["author"] = register_reviewer(connection, author)
         connection.execute(tables.walkthroughs.insert().values(**row))
-        _add_version(connection, row["id"], 1, row["author"], cases, made_from)
-        if record:
-            values = {"walkthrough_id": row["id"], "record": json.dumps(record)}
+        _add_version(connection, row["id"], 1, row["author"], cases, origin.words)
+        if origin.record:
+            values = {"walkthrough_id": row["id"], "record": json.dumps(origin.record)}
             connection.execute(tables.records.insert().values(**values))
-        if snapshot:
-            values = {"walkthrough_id": row["id"], "snapshot": json.dumps(snapshot, allow_nan=False)}
+        if origin.snapshot:
+            values = {"walkthrough_id": row["id"], "snapshot": json.dumps(origin.snapshot, allow_nan=False)}
             connection.execute(tables.snapshots.insert().values(**values))
     return read_walkthrough(store, row["id"])
 

@@ -18,6 +18,7 @@ from core.review.walkthroughs import (
     ReadingPlan,
     Walkthrough,
     WalkthroughCase,
+    WalkthroughOrigin,
     create_walkthrough,
     list_walkthroughs,
     read_walkthrough,
@@ -225,8 +226,8 @@ def _store(store, view: View, name: str, author: str, cases, made_from: str, rec
             "A walkthrough needs an author. Type your name first, or pass --author.", code="author-missing"
         )
     studies = [case.study_id for case in cases]
-    snapshot = snapshot_of(cases_now(view, studies), studies)
-    return create_walkthrough(store, view.source.data, name, author, cases, made_from, record, snapshot)
+    origin = WalkthroughOrigin(made_from, record, snapshot_of(cases_now(view, studies), studies))
+    return create_walkthrough(store, view.source.data, name, author, cases, origin)
 
 
 def _words(view: View) -> str:

@@ -23,13 +23,15 @@ from core.review.reading_state import (
 )
 from core.review.store import add_verdict, undo_entry, verdicts_table
 from core.review.vocabulary import Verdict
-from core.review.walkthroughs import WalkthroughCase, create_walkthrough
+from core.review.walkthroughs import WalkthroughCase, WalkthroughOrigin, create_walkthrough
 from tests.refusals import refused
 
 
 def made(store, name="Monday", **plan):
     cases = [WalkthroughCase(study) for study in ("s0", "s1", "s2")]
-    return create_walkthrough(store, "demo", name, "Ana", cases, record={"reading": plan} if plan else None)
+    return create_walkthrough(
+        store, "demo", name, "Ana", cases, WalkthroughOrigin(record={"reading": plan} if plan else None)
+    )
 
 
 def test_the_lead_moves_everyone_and_another_reader_must_take_the_lead_first(store):

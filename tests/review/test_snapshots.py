@@ -5,7 +5,7 @@ import pandas as pd
 
 from core.review.cases import indexed_cases
 from core.review.snapshots import differences, read_snapshot, snapshot_of
-from core.review.walkthroughs import WalkthroughCase, create_walkthrough
+from core.review.walkthroughs import WalkthroughCase, WalkthroughOrigin, create_walkthrough
 
 INDEX = pd.DataFrame(
     {
@@ -37,7 +37,7 @@ def test_a_snapshot_gives_the_same_cases_with_films_in_their_order(store):
     found = cases(**LOGITS)
     made = create_walkthrough(
         store, "demo", "Monday", "Ana", [WalkthroughCase("c"), WalkthroughCase("a")],
-        snapshot=snapshot_of(found, ["c", "a", "nobody"]),
+        WalkthroughOrigin(snapshot=snapshot_of(found, ["c", "a", "nobody"])),
     )  # fmt: skip
     then = read_snapshot(store, made.id, 0.5)
     assert sorted(then.table.index) == ["a", "c"] and read_snapshot(store, "nobody", 0.5) is None
@@ -51,7 +51,7 @@ def test_a_snapshot_gives_the_same_cases_with_films_in_their_order(store):
 def test_what_differs_is_counted_by_study(store):
     made = create_walkthrough(
         store, "demo", "Monday", "Ana", [WalkthroughCase(study) for study in "abc"],
-        snapshot=snapshot_of(cases(**LOGITS), "abc"),
+        WalkthroughOrigin(snapshot=snapshot_of(cases(**LOGITS), "abc")),
     )  # fmt: skip
     then = read_snapshot(store, made.id, 0.5)
     assert differences(then, cases(**{**LOGITS, "b/1": -1.0})) == [

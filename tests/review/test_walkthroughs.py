@@ -8,6 +8,7 @@ from core.review.summary import adjudicated_figures, masked, summary_table
 from core.review.vocabulary import Verdict
 from core.review.walkthroughs import (
     WalkthroughCase,
+    WalkthroughOrigin,
     create_walkthrough,
     list_walkthroughs,
     read_walkthrough,
@@ -30,7 +31,7 @@ STUDIES = pd.DataFrame(
 
 def test_a_list_keeps_its_order_its_notes_and_its_older_versions(store):
     cases = [WalkthroughCase("s2", "look at the ulna"), WalkthroughCase("s0"), WalkthroughCase(HOSTILE, HOSTILE)]
-    made = create_walkthrough(store, "demo", " Monday ", "Ana", cases, "missed, wrist")
+    made = create_walkthrough(store, "demo", " Monday ", "Ana", cases, WalkthroughOrigin("missed, wrist"))
     assert (made.name, made.version, made.author, list(made.cases)) == ("Monday", 1, "Ana", cases)
     again = revise_walkthrough(store, made.id, "Ben", cases[::-1], after=1)
     assert (again.version, list(again.cases), again.author) == (2, cases[::-1], "Ana")
