@@ -375,7 +375,7 @@ def test_the_presenters_view_is_mirrored_to_followers_and_survives_a_reload(open
     assert ben.locator(".viewer input.window").input_value() == "105"
     # The box is the presenter's: the follower's verdict does not have it.
     ben.keyboard.press("1")
-    ben.wait_for_selector(".verdicts")
+    ben.wait_for_selector("ul.verdicts li:has-text('Ben')")
     assert not read_boxes(stored_verdicts(home, reviewer="Ben").iloc[-1]["boxes"])
     ana.keyboard.press("Escape")
     ana.keyboard.press("p")

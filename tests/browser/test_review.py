@@ -180,6 +180,23 @@ def test_a_verdict_is_stored_only_on_the_case_that_is_shown(open_as, home):
     assert stored_verdicts(home, reviewer="Dora", history=True)["verdict"].tolist() == ["label_wrong"]
 
 
+def test_a_verdict_key_clicks_the_button_of_the_shown_case_and_reaches_no_other(open_as, home):
+    """Buttons of the case before may still listen to keys while the page replaces them."""
+    page = open_as("/errors?threshold=1.0", "Gil")
+    page.wait_for_function("() => document.querySelector('.st-key-reader')?.innerText.includes('Gil')")
+    settle(page)
+    page.locator(".gallery a.card").first.click()
+    page.wait_for_selector(".viewer .films img")
+    settle(page)
+    page.evaluate("() => { window.heard = []; document.addEventListener('keydown', (e) => window.heard.push(e.key)); }")
+    for key, stored in (("2", ["label_wrong"]), ("u", [])):
+        case = open_case(page)
+        page.keyboard.press(key)
+        wait_for_another(page, case)
+        assert stored_verdicts(home, reviewer="Gil")["verdict"].tolist() == stored
+    assert page.evaluate("window.heard") == []
+
+
 def test_a_hostile_note_is_shown_as_text_to_the_next_reader(open_as, home):
     page = open_as("/errors?threshold=1.0&outcome=False+alarm&threshold=0.0", "<b>Eve</b>")
     page.locator(".gallery a.card").first.click()

@@ -13,8 +13,7 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
     const timer = setInterval(() => {
       if (look.turn !== from || !parentElement.isConnected) return clearInterval(timer);
       // The page did not get the key press: show the page's case again.
-      const idle = document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning';
-      if (Date.now() - since < 3000 || !idle) return;
+      if (Date.now() - since < 3000 || !isIdle()) return;
       clearInterval(timer);
       draw(look.data);
       delete document.body.dataset.waiting;
@@ -26,15 +25,23 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
   // The first run of a visit may not know the name yet that this browser stores; its keys are off.
   const awaitsName = () => verdicts().some((element) => element.querySelector('button:disabled')) && hasStoredName();
   const ready = () => verdicts().length > 0 && verdicts().every(ofThisCase) && !awaitsName();
-  const wait = (event) => {
+  // One button is clicked: while the page replaces its buttons, those of the case before may still listen to the key.
+  const press = (key) => (key === 'u' ? document.querySelector('.st-key-undo') : verdicts()[key - 1])?.querySelector('button:not(:disabled)')?.click();
+  const isIdle = () => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning';
+  // A press waits 5 s of an idle page, and 30 s in all; a busy server takes longer than an idle one.
+  const wait = (key) => {
     if (look.waiting) return;
-    const { key, code, keyCode } = event, of = look.case, until = Date.now() + 5000;
+    const of = look.case, until = Date.now() + 30000;
+    let idle = 0;
     look.waiting = setInterval(() => {
-      const gone = Date.now() > until || !parentElement.isConnected || look.case !== of;
-      if (!gone && !ready()) return;
+      idle += isIdle() ? 20 : 0;
+      const left = !parentElement.isConnected || look.case !== of, late = idle > 5000 || Date.now() > until;
+      if (!left && !late && !ready()) return;
       clearInterval(look.waiting);
       look.waiting = null;
-      if (!gone) document.body.dispatchEvent(new KeyboardEvent('keydown', { key, code, keyCode, bubbles: true, composed: true }));
+      if (left) return;
+      if (!late) press(key);
+      else if (verdicts().length) say('The key was not taken. Press it again.');
     }, 20);
   };
   const stop = (event) => {
@@ -123,11 +130,11 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
     const isVerdict = /^[1-9u]$/.test(key);
     // A key that is held down counts once.
     if (isVerdict && event.repeat) return stop(event);
-    if (isVerdict && !ready()) {
-      wait(event);
+    if (isVerdict) {
+      if (ready()) press(key);
+      else wait(key);
       return stop(event);
     }
-    if (isVerdict) sendBoxes(true);
     showNext(key);
     return undefined;
   }, { ...listen, capture: true });
