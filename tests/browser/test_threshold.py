@@ -49,8 +49,13 @@ def sets() -> dict[str, pd.DataFrame]:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    home, frames = tmp_path_factory.mktemp("home"), sets()
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def address(home):
+    frames = sets()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OVERREAD_HOME", str(home))
         write_phantoms(home / "phantoms", 4, 1)
@@ -134,7 +139,7 @@ def exact(home, name: str, split: str, threshold: float) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["small", "large"])
-def test_everything_moves_while_dragging_and_nothing_is_sent(page, address, name, tmp_path_factory):
+def test_everything_moves_while_dragging_and_nothing_is_sent(page, address, home, name):
     visit(page, address, name)
     before, words, dot = value(page), shown(page), page.locator(".roc .dot").get_attribute("transform")
     x, y = grip(page)
@@ -153,7 +158,6 @@ def test_everything_moves_while_dragging_and_nothing_is_sent(page, address, name
     page.mouse.up()
     assert committed(page, before) == there < before
     assert value(page) == there and len(page.sent) > sent
-    home = next(folder for folder in tmp_path_factory.getbasetemp().iterdir() if (folder / "imported").exists())
     assert shown(page) == exact(home, name, "valid", there)
 
 
