@@ -4,13 +4,14 @@ import plotly.graph_objects as go
 
 from core.plural import count_text
 from dashboard.shared import theme
+from dashboard.shared.plain import chart_text
 
 
 def shortcut_areas(whole: dict, parts: dict[str, dict]) -> go.Figure:
     """Dots with whiskers: all measures, then the groups by descending AUROC, without those that have none."""
     known = {name: area for name, area in parts.items() if area["value"] is not None}
     ordered = sorted(known, key=lambda name: known[name]["value"])
-    names, areas = [*ordered, "all together"], [*(known[name] for name in ordered), whole]
+    names, areas = [*map(chart_text, ordered), "all together"], [*(known[name] for name in ordered), whole]
     figure = theme.figure(
         "AUROC of the label from measures alone",
         f"{count_text(whole['n'], 'study')}, 95% intervals",

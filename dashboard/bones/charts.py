@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from core.metrics.rates import RATES
 from core.plural import count_text
 from dashboard.shared import theme
+from dashboard.shared.plain import chart_text
 
 _FORMATS = {"percent": ".1%", "ratio": ".3f", "number": ".1f"}
 _COLOURS = {"sensitivity": theme.ABNORMAL, "specificity": theme.NORMAL}
@@ -18,7 +19,7 @@ def dot_and_whisker(groups: pd.DataFrame, pooled: dict, measure: str) -> go.Figu
     figure = theme.figure(
         title, f"{count_text(int(groups['n'].sum()), 'study')}, 95% intervals", title, height=80 + 30 * len(rows)
     )
-    names = [f"{name} ({n:,})" for name, n in zip(rows["name"], rows["n"])]
+    names = [chart_text(f"{name} ({n:,})") for name, n in zip(rows["name"], rows["n"])]
     value, low, high = rows[measure], rows[f"{measure}_low"], rows[f"{measure}_high"]
     if pd.notna(pooled.get(measure)):
         figure.add_shape(

@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 
 from core.plural import count_text
 from dashboard.shared import theme
+from dashboard.shared.plain import chart_text
 
 # Neither model takes a colour that means a class: the first is solid, the second dashed and muted.
 _LINES = ((theme.TEXT, "solid", "diamond"), (theme.MUTED, "dash", "diamond-open"))
@@ -51,6 +52,7 @@ def precision_recall(
 
 def _curve(figure: go.Figure, name: str, table: pd.DataFrame, x: str, y: str, place: int, hover: str) -> None:
     colour, dash, _ = _LINES[place % 2]
+    name = chart_text(name)
     figure.add_scatter(
         x=table[x],
         y=table[y],

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from core.plural import count_text
 from dashboard.shared import theme
+from dashboard.shared.plain import chart_text
 
 UNITS = {"radiograph": "radiographs", "study": "studies", "patient": "patients"}
 _LABELS = ((0.0, *theme.LABELS[0.0]), (1.0, *theme.LABELS[1.0]), (None, *theme.UNKNOWN))
@@ -16,7 +17,7 @@ def label_balance(counts: pd.DataFrame, level: str, split: str, bones: list[str]
 
     bones: the rows, and largest: the longest bar of any split, so that the charts of all splits have one scale.
     """
-    names = [bone.capitalize() for bone in bones][::-1]
+    names = [chart_text(bone.capitalize()) for bone in bones][::-1]
     figure = theme.figure(
         split.capitalize(), _total_text(counts, level), UNITS[level].capitalize(), height=90 + 30 * len(names)
     )

@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 
 from core.plural import count_text
 from dashboard.shared import theme
+from dashboard.shared.plain import chart_text
 
 MEASURES = {
     "tune_auroc": ("Study AUROC on the held-out fold", "AUROC"),
@@ -35,7 +36,7 @@ def curve(histories: dict[str, pd.DataFrame], measure: str, best: dict[str, int]
     for place, (name, history) in enumerate(histories.items()):
         for column, part in _COLUMNS.get(measure, {measure: ""}).items():
             if column in history:
-                label = ", ".join(filter(None, (name if len(histories) > 1 else "", part)))
+                label = chart_text(", ".join(filter(None, (name if len(histories) > 1 else "", part))))
                 _line(figure, label, history, column, place, best.get(name))
     return figure.update_xaxes(dtick=-(-max(longest, 1) // 8), tickformat="d").update_layout(
         showlegend=_lines(figure) > 1

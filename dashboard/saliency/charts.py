@@ -4,6 +4,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboard.shared import theme
+from dashboard.shared.plain import chart_text
 
 _REFERENCES = {
     "edges": ("edge detector", "dash"),
@@ -36,6 +37,7 @@ def insertion_deletion_curves(curves: dict[str, dict]) -> go.Figure:
 
 
 def _line(figure: go.Figure, scores: list[float], title: str, colour: str, dash: str, column: int) -> None:
+    title = chart_text(title)
     share = [place / (len(scores) - 1) for place in range(len(scores))]
     figure.add_scatter(
         x=share,

@@ -1,6 +1,7 @@
-"""Text from data, made safe for every place where Streamlit would read it as Markdown."""
+"""Text from data, made safe for every place where Streamlit would read it as Markdown, or Plotly as HTML."""
 
 import re
+from html import escape
 
 # What begins anything in Markdown, on any place or as the first of a line. After a backslash it stands for itself.
 _MARKS = re.compile(r"[\\`*_\[\]<>$~]|:(?=[A-Za-z])|&(?=[\w#])|^[#+=-]")
@@ -19,3 +20,12 @@ def plain(text: object) -> str:
     """
     line = _LATER.sub(lambda found: found.group() + _JOINER, " ".join(str(text).split()))
     return _NUMBERED.sub(r"\1\\\2", _MARKS.sub(lambda found: "\\" + found.group(), line))
+
+
+def chart_text(text: object) -> str:
+    """The text as a chart shows it as it was typed: Plotly reads tags, entities and `%{...}`.
+
+    For names of traces, categories, marks of an axis, annotations, and what is written into a hover text. Not for the
+    title of `theme.figure`, which is drawn as page text.
+    """
+    return escape(str(text), quote=False).replace("{", "&#123;")

@@ -14,11 +14,13 @@ from core.metrics.calibration import reliability_table
 from core.metrics.counts import counts_table
 from core.metrics.decision import net_benefit_table
 from core.metrics.ranking import precision_recall_table, roc_table
+from dashboard.audit import charts as audit
 from dashboard.bones import charts as bones
 from dashboard.calibration import charts as calibration
 from dashboard.compare import charts as curves
 from dashboard.dataset import charts as dataset
 from dashboard.runs import charts as history
+from dashboard.saliency import charts as saliency
 from dashboard.shared import theme
 from dashboard.threshold import charts as decision
 
@@ -160,6 +162,35 @@ def test_both_sides_of_a_map_share_one_scale():
 def test_the_overlay_is_transparent_where_the_map_is_zero():
     picture = np.asarray(Image.open(io.BytesIO(png(overlay(np.array([[1.0, 0.0]]), "towards abnormal")))))
     assert picture.shape == (1, 2, 4) and picture[0, 1, 3] == 0 and picture[0, 0, 3] == 255
+
+
+HOSTILE = "<b>wrist</b> &deg; %{y}"
+
+
+def drawn_with(name: str, counts: pd.DataFrame) -> list:
+    """Every chart that draws names from data, each with this name."""
+    table, run = roc_table(counts), pd.DataFrame({"epoch": [1], "seconds": [2.0]})
+    recall = precision_recall_table(counts)
+    groups = pd.DataFrame({"name": [name], "n": [4], "auroc": [0.8], "auroc_low": [0.7], "auroc_high": [0.9]})
+    balance = balance_table(INDEX.assign(bone=name), "study")
+    area = {"value": 0.6, "low": 0.5, "high": 0.7, "n": 4}
+    curve = {"insertion": [0.1, 0.9], "deletion": [0.9, 0.1]}
+    return [
+        curves.roc({name: table, "other": table}, {name: (1, 1)}, n=6),
+        curves.precision_recall({name: recall, "other": recall}, {name: (1, 1)}, share=0.5, n=6),
+        history.curve({name: run, "other": run}, "seconds", {}),
+        bones.dot_and_whisker(groups, {"auroc": 0.7}, "auroc"),
+        dataset.label_balance(balance, "study", "train", [name], 9),
+        audit.shortcut_areas(area, {name: area}),
+        saliency.insertion_deletion_curves({name: dict.fromkeys(("map", "edges", "centre", "random"), curve)}),
+    ]
+
+
+def test_names_from_data_are_drawn_as_they_were_typed(counts):
+    for figure in drawn_with(HOSTILE, counts):
+        text = str(figure.to_plotly_json())
+        # Plotly shows these entities as the characters, and reads nothing in them.
+        assert "&lt;b&gt;wrist&lt;/b&gt; &amp;deg; %&#123;y}" in text and HOSTILE not in text
 
 
 def contrast(one: str, other: str) -> float:
