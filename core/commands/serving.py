@@ -81,13 +81,17 @@ def serve(
         ),
     ] = "",
     waiting: Annotated[int, typer.Option(help="Studies that may wait or be computed at once.", min=1)] = 64,
+    runtime: Annotated[
+        str,
+        typer.Option(help="onnx (on a CPU), torch, or auto: the faster in a trial, if the scores agree to 1e-6."),
+    ] = "auto",
     device: Device = "",
 ) -> None:
     """Serve checkpoints over HTTP: scores, and decisions at their locked operating points."""
     from core.serving.run import ServiceOptions, run_service
 
     names, points, shadows = tuple(checkpoint), tuple(point or ("latest",)), tuple(shadow or ())
-    options = ServiceOptions(names, points, shadows, host, port, tokens, log, waiting, device, archive)
+    options = ServiceOptions(names, points, shadows, host, port, tokens, log, waiting, device, archive, runtime)
     run_service(options)
 
 
@@ -133,3 +137,23 @@ def export(
 
     rows = write_log_table(folder or default_folder(), out)
     print_result({"file": str(out), "rows": rows}, as_json, f"{count_text(rows, 'decision')} written to {out}")
+
+
+@decisions.command("import-scores")
+def import_scores_of_traffic(
+    shadow: Annotated[str, typer.Option(help="The shadow: its name, or the first digits of the hash of its weights.")],
+    data: Annotated[str, typer.Option(help="The indexed data set that has the studies and their labels.")],
+    model: Annotated[str, typer.Option(help="The answered model, likewise (default: the newest).")] = "",
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Import the scores that a served model and its shadow gave to the same studies, so that they can be compared."""
+    from core.serving.decision_log import default_folder, log_table
+    from core.serving.monitor import model_in_log
+    from core.serving.traffic_scores import import_traffic, traffic_sentence
+
+    log = log_table(folder or default_folder())
+    found = import_traffic(log, model_in_log(log, model, False), model_in_log(log, shadow, True), data)
+    facts = {"answered": found.answered.name, "shadow": found.shadow.name, "data": data, "studies": found.studies}
+    steps = f"Compare them with: python -m core compare {found.answered.name} {found.shadow.name}"
+    print_result(facts, as_json, f"{traffic_sentence(found)}\n{steps}")

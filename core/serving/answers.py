@@ -12,14 +12,16 @@ from core.scores.operating_points import OperatingPoint
 from core.serving.decoding import DecodedView
 
 _CALLS = ("normal", "refer", "abnormal")
+# Scores of one study differ by up to about 1e-7 with the radiographs that share its batch, and with the runtime.
+PRECISION = 1e-6
 
 
 @dataclass(frozen=True)
 class ViewAnswer:
     """One radiograph. score: P(abnormal) in 0..1; logit and score are None where it is not usable, and `why` says why.
 
-    grey: mean and standard deviation of its grey levels in 0..1, as the network sees it. saliency: the map and the
-    verdict on it, where maps were asked for.
+    grey: mean and standard deviation of its grey levels in 0..1, as the network sees it. side: the longer side of the
+    file in pixels. saliency: the map and the verdict on it, where maps were asked for.
     """
 
     file: str
@@ -31,6 +33,7 @@ class ViewAnswer:
     digest: str = field(default="", compare=False)
     sha1: str = field(default="", compare=False)
     grey: tuple[float, float] | None = field(default=None, compare=False)
+    side: int | None = field(default=None, compare=False)
     saliency: dict | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict:
@@ -53,6 +56,14 @@ class Thresholds:
     aggregation: str = ""
     guarantee: str = ""
     unavailable: str = ""
+
+    def settled(self, score: float) -> float:
+        """The score, or the threshold that it equals within PRECISION.
+
+        A threshold is the score of a study. That study must get the same decision in every batch and every runtime.
+        """
+        nearest = min((self.low, self.high), key=lambda threshold: abs(score - threshold))
+        return nearest if self.points and abs(score - nearest) <= PRECISION else score
 
     def decide(self, score: float) -> tuple[str | None, str]:
         """'normal', 'refer' or 'abnormal', and why; None where no decision can be given."""
@@ -88,7 +99,7 @@ class Thresholds:
 class StudyAnswer:
     """The answer for one study. score, logit: None where no radiograph is usable.
 
-    model: name and digest. timing_ms: what each stage took.
+    model: name, digest, precision and runtime. timing_ms: what each stage took.
     """
 
     score: float | None
@@ -132,21 +143,26 @@ def answer_study(
     for view in views:
         value = float(next(found)[0]) if view.usable else None
         score = None if value is None else float(expit(value))
-        grey = None if view.pixels is None else (float(view.pixels.mean()) / 255, float(view.pixels.std()) / 255)
-        facts = (view.usable, view.why, view.code, view.digest, view.sha1, grey)
+        grey = None if view.pixels is None else grey_levels(view.pixels)
+        facts = (view.usable, view.why, view.code, view.digest, view.sha1, grey, view.side)
         answers.append(ViewAnswer(view.file, score, value, *facts))
     left_out = sum(not view.usable for view in views)
     if left_out == len(views):
         why = "No radiograph of the study can be used: " + "; ".join(f"{view.file}: {view.why}" for view in views[:3])
         return StudyAnswer(None, None, None, why + ".", tuple(answers), model, thresholds)
     attention = outputs[:, 1] if outputs.shape[1] > 1 else None
-    score = score_of_views(outputs[:, 0], attention, aggregation)
+    score = thresholds.settled(score_of_views(outputs[:, 0], attention, aggregation))
     decision, why = thresholds.decide(score)
     if left_out:
         why += f" {count_text(left_out, 'radiograph')} of {len(views)} could not be used; see views."
     # A score of exactly 0 or 1 has no finite logit.
     value = float(logit(np.clip(score, 1e-15, 1 - 1e-15)))
     return StudyAnswer(score, value, decision, why, tuple(answers), model, thresholds)
+
+
+def grey_levels(pixels: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation in 0..1 of the grey square of one radiograph, uint8."""
+    return float(pixels.mean()) / 255, float(pixels.std()) / 255
 
 
 def check_one_study(views: Sequence[DecodedView]) -> tuple[str, str]:

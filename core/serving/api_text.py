@@ -15,7 +15,12 @@ _EXAMPLE = {
         "why": "The score 0.731 is at or above the threshold 0.420.",
     },
     "views": [{"file": "1.png", "score": 0.731, "logit": 1.0, "usable": True, "why": ""}],
-    "model": {"name": "resnet-narrow-128", "digest": "7c25fcc1...", "precision": "float32"},
+    "model": {
+        "name": "resnet-narrow-128",
+        "digest": "7c25fcc1...",
+        "precision": "float32",
+        "runtime": "onnxruntime 1.32.0",
+    },
     "point": {
         "id": "a1b2c3d4e5f6",
         "threshold": 0.42,
@@ -48,6 +53,7 @@ PROBLEMS: dict[int | str, dict] = {
     401: _problem("A token is needed."),
     403: _problem("The token may not be used for this."),
     404: _problem("There is no such model."),
+    408: _problem("The request was not complete in time."),
     413: _problem("The request, or the study, is too large."),
     415: _problem("The type of the request is not supported."),
     422: _problem("The study cannot be read; the reason is given."),

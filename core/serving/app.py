@@ -126,6 +126,7 @@ def describe_model(service: Service, name: str) -> dict:
         "point": thresholds.to_dict(),
         "why_no_decision": thresholds.unavailable,
         "aggregation": reader.aggregation,
+        "runtime": reader.runtime.to_dict(),
         "input": {"size": reader.spec.size, "fit": reader.spec.fit},
         "bones": sorted(reader.bones),
     }

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from core.errors import OverreadError
-from core.scores.classifier import Classifier
+from core.serving.runtime import Scorer
 
 
 class TooLate(OverreadError):
@@ -40,8 +40,8 @@ class Batcher:
     largest: radiographs in one batch. linger: the longest wait for company, in seconds.
     """
 
-    def __init__(self, classifier: Classifier, largest: int = 32, linger: float = 0.004):
-        self.classifier, self.largest, self.linger = classifier, largest, linger
+    def __init__(self, scorer: Scorer, largest: int = 32, linger: float = 0.004):
+        self.scorer, self.largest, self.linger = scorer, largest, linger
         self.batches: deque[int] = deque(maxlen=1000)  # sizes of the last batches
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._between, self._last = 1.0, 0.0  # seconds between arrivals, a running mean
@@ -114,7 +114,7 @@ class Batcher:
         if not live:
             return
         try:
-            outputs = self.classifier.scores(np.concatenate([one.pixels for one in live]), self.largest)
+            outputs = self.scorer.scores(np.concatenate([one.pixels for one in live]), self.largest)
         except Exception as error:  # noqa: BLE001 - it belongs to the requests that wait, not to this thread
             for one in live:
                 one.future.set_exception(error)

@@ -26,8 +26,10 @@ LINES, HEAD = "decisions.jsonl", "decisions.head.json"
 _FIELDS = (
     "number", "time", "model", "digest", "precision", "point", "threshold", "threshold_high", "aggregation", "input",
     "views", "unusable", "brightness", "contrast", "score", "logit", "decision", "shadow", "bone",
-    "latency_ms", "version", "previous",
+    "latency_ms", "version", "previous", "runtime", "side",
 )  # fmt: skip
+# The fields of a line; lines of earlier versions lack two.
+_WRITTEN = ({*_FIELDS, "hash"}, {*_FIELDS, "hash"} - {"runtime", "side"})
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def read_log(folder: Path) -> Iterator[dict]:
         for number, line in enumerate(opened, 1):
             try:
                 record = json.loads(line)
-                if set(record) != {*_FIELDS, "hash"}:
+                if set(record) not in _WRITTEN:
                     raise ValueError("it lacks fields or has others")
             except (ValueError, TypeError, RecursionError) as error:
                 raise OverreadError(
@@ -121,7 +123,7 @@ def verify_log(folder: Path) -> LogReport:
     try:
         for record in read_log(folder):
             lines += 1
-            if record["hash"] != _hash({name: record[name] for name in _FIELDS}):
+            if record["hash"] != _hash({name: record[name] for name in _FIELDS if name in record}):
                 return LogReport(lines, f"line {lines} was altered: it does not have the hash that it was written with")
             if record["previous"] != previous or record["number"] != lines:
                 return LogReport(
@@ -150,7 +152,11 @@ def verify_log(folder: Path) -> LogReport:
 def log_table(folder: Path) -> pd.DataFrame:
     """The log as a table, one row a decision; `time` as UTC timestamps."""
     frame = pd.DataFrame(list(read_log(folder)), columns=[*_FIELDS, "hash"])
-    return frame.assign(time=pd.to_datetime(frame["time"], utc=True))
+    return frame.assign(
+        time=pd.to_datetime(frame["time"], utc=True),
+        runtime=frame["runtime"].fillna("torch"),
+        side=frame["side"].astype(float),
+    )
 
 
 def _record(answer: StudyAnswer, shadow: bool, bone: str) -> dict:
@@ -179,6 +185,8 @@ def _record(answer: StudyAnswer, shadow: bool, bone: str) -> dict:
         "bone": bone,
         "latency_ms": answer.timing_ms.get("total"),
         "version": VERSION,
+        "runtime": answer.model["runtime"],
+        "side": _mean([float(view.side) for view in answer.views if view.side]),
     }
 
 

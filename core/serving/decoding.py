@@ -42,8 +42,8 @@ class DicomIdentity:
 class DecodedView:
     """One radiograph of a study. pixels: uint8 [size, size], None where it cannot be used; `why` and `code` say why.
 
-    bone, view: from the DICOM header, '' where it has none. digest: SHA-256 of the file; sha1: by which an index and a
-    map know it.
+    bone, view: from the DICOM header, '' where it has none. side: the longer side of the file in pixels. digest:
+    SHA-256 of the file; sha1: by which an index and a map know it.
     """
 
     file: str
@@ -54,6 +54,7 @@ class DecodedView:
     code: str = ""
     bone: str = ""
     view: str = ""
+    side: int | None = None
     identity: DicomIdentity = field(default=DicomIdentity(), repr=False)
 
     @property
@@ -99,7 +100,7 @@ def decode_view(upload: Upload, spec: InputSpec, limits: Limits = Limits()) -> D
         return view.refused(error.reason, "image-unreadable")
     except OverreadError as error:
         return view.refused(str(error), error.code)
-    return replace(view, pixels=to_square(grey, spec.size, spec.fit))
+    return replace(view, pixels=to_square(grey, spec.size, spec.fit), side=max(width, height))
 
 
 def _size(upload: Upload) -> tuple[int, int]:

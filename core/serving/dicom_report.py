@@ -150,6 +150,7 @@ def _group(
 def _algorithm(answer: StudyAnswer) -> sr.AlgorithmIdentification:
     point = answer.thresholds.to_dict()
     parameters = [f"weights: sha256 {answer.model['digest']}", f"precision: {answer.model['precision']}"]
+    parameters.append(f"runtime: {answer.model['runtime']}")
     if point:
         parameters += [f"{key}: {point[key]}" for key in ("id", "threshold", "threshold_high", "rule", "aggregation")]
     return sr.AlgorithmIdentification(answer.model["name"], VERSION, parameters, manufacturer=MANUFACTURER)

@@ -1,5 +1,6 @@
 """Multipart forms with files, bounded while they are received; nothing is written to a disk."""
 
+import asyncio
 from collections.abc import Iterable
 
 from starlette.datastructures import UploadFile
@@ -85,14 +86,28 @@ def check_length(request: Request, limits: Limits) -> None:
 
 
 async def bounded_stream(request: Request, limits: Limits):
-    """The parts of the body; OverreadError once they are too many, or where the client leaves."""
-    received = 0
+    """The parts of the body; OverreadError once they are too many or come too slowly, or where the client leaves.
+
+    A request holds a place in the queue while it is received, so a client may not take longer than an answer may.
+    """
+    received, parts = 0, request.stream()
+    ended = asyncio.get_running_loop().time() + limits.seconds
     try:
-        async for part in request.stream():
+        while True:
+            async with asyncio.timeout_at(ended):
+                part = await anext(parts, None)
+            if part is None:
+                return
             received += len(part)
             if received > limits.request_bytes:
                 raise _too_large(limits)
             yield part
+    except TimeoutError as error:
+        raise OverreadError(
+            f"The request was not complete after {limits.seconds:g} s. Send it again over a faster connection, or in "
+            "smaller parts.",
+            code="request-too-slow",
+        ) from error
     except ClientDisconnect as error:
         raise OverreadError("The client left before the request was complete.", code="client-left") from error
 

@@ -1,7 +1,7 @@
 """What a service did lately, from its log of decisions: volumes, alerts, scores and radiographs against a reference.
 
-The reference of alerts and scores is the split that the operating point was chosen on. That of the radiographs is the
-first REFERENCE studies of the log itself, since a split's radiographs went through no service. No torch.
+The reference is the split that the operating point was chosen on. Where its radiographs are not stored here, that of
+the measures is the first REFERENCE studies of the log itself. No torch.
 """
 
 from dataclasses import dataclass
@@ -10,21 +10,27 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ks_2samp
 
+from core.errors import OverreadError
 from core.metrics.intervals import wilson
 from core.plural import count_text
 
 REFERENCE = 200
+_SPLIT, _FIRST = "the split the point was chosen on", f"the first {REFERENCE} studies"
 # A CUSUM of log-likelihood ratios for the odds of an alert doubled or halved (Steiner et al. 2000). With this limit an
 # unchanged service alarms about once in 3,100 studies at 30% alerts and once in 5,600 at 10%; doubled odds are found
 # after 79 and 166 studies on average (400,000 simulated decisions each).
 ODDS_RATIO, LIMIT = 2.0, 5.5
 # Of the Kolmogorov-Smirnov test, on the last RECENT studies. Strict, since it is looked at every day.
 SIGNIFICANT, RECENT, FEWEST = 0.001, 500, 50
+SCORE = "score"
 MEASURES = {
+    SCORE: "scores",
     "brightness": "mean grey levels",
     "contrast": "contrasts",
-    "n_views": "radiographs a study",
+    "side": "longer sides of the files in pixels",
+    "n_views": "numbers of radiographs a study",
 }
+_SHOWN = 20  # studies behind a shift, those farthest from the reference's median
 
 
 @dataclass(frozen=True)
@@ -38,10 +44,34 @@ class Alarm:
 
 @dataclass(frozen=True)
 class Reference:
-    """The split that an operating point was chosen on. alert_rate: NaN if unknown; scores: of its studies, or None."""
+    """The split that an operating point was chosen on. alert_rate: NaN if unknown.
+
+    studies: one row a study with the columns MEASURES, NaN where one is not stored; None where none is.
+    """
 
     alert_rate: float
-    scores: np.ndarray | None = None
+    studies: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Shift:
+    """One measure of the recent studies against the reference, by the Kolmogorov-Smirnov test.
+
+    where: what the reference is. difference: the largest difference of the two distributions. rows: the recent studies.
+    """
+
+    measure: str
+    where: str
+    before: np.ndarray
+    recent: np.ndarray
+    difference: float
+    p: float
+    rows: pd.DataFrame
+
+    @property
+    def alarms(self) -> bool:
+        """Whether the difference is more than chance."""
+        return self.p < SIGNIFICANT
 
 
 def traffic(log: pd.DataFrame, model: str, shadow: bool = False) -> pd.DataFrame:
@@ -49,6 +79,20 @@ def traffic(log: pd.DataFrame, model: str, shadow: bool = False) -> pd.DataFrame
     rows = log[(log["digest"] == model) & (log["shadow"] == shadow)].reset_index(drop=True)
     alert = np.where(rows["decision"].isna(), np.nan, (rows["decision"] != "normal").astype(float))
     return rows.assign(n_views=[len(views) for views in rows["views"]], alert=alert)
+
+
+def model_in_log(log: pd.DataFrame, wanted: str, shadow: bool) -> str:
+    """The digest of a model by its name or first digits, '' for the newest. OverreadError lists those of the log."""
+    rows = log[log["shadow"] == shadow].drop_duplicates("digest", keep="last")
+    known = dict(zip(rows["digest"], rows["model"]))
+    found = [digest for digest, name in known.items() if not wanted or name == wanted or digest.startswith(wanted)]
+    if not found:
+        listed = ", ".join(f"{name} ({digest[:8]})" for digest, name in known.items()) or "none"
+        raise OverreadError(
+            f"The log has no {'shadow' if shadow else 'model'} {wanted[:80]!r}; it has {listed}.",
+            code="model-not-logged",
+        )
+    return found[-1]
 
 
 def daily_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -86,16 +130,24 @@ def alarms(rows: pd.DataFrame, reference: Reference) -> list[Alarm]:
     decided = rows[rows["alert"].notna()]
     if len(decided) and not np.isnan(reference.alert_rate):
         found += _alert_alarms(decided, reference.alert_rate)
-    scored = rows[rows["score"].notna()]
-    recent = scored.tail(RECENT)
-    if reference.scores is not None and min(len(recent), len(reference.scores)) >= FEWEST:
-        found += _shift("scores", recent["score"], reference.scores, recent, "the split the point was chosen on")
-    if len(scored) >= REFERENCE + FEWEST:
-        later = scored.iloc[REFERENCE:].tail(RECENT)
-        for name, words in MEASURES.items():
-            first = scored[name].iloc[:REFERENCE].dropna()
-            found += _shift(words, later[name].dropna(), first, later, f"the first {REFERENCE} studies")
-    return found + _unusable(rows)
+    return found + [_shift_alarm(one) for one in shifts(rows, reference) if one.alarms] + _unusable(rows)
+
+
+def shifts(rows: pd.DataFrame, reference: Reference) -> list[Shift]:
+    """The measures of the last RECENT studies against the reference, each where both have at least FEWEST studies."""
+    scored, found = rows[rows["score"].notna()], []
+    for name in MEASURES:
+        known = reference.studies[name].dropna() if reference.studies is not None else pd.Series(dtype=float)
+        recent, where = scored.dropna(subset=[name]), _SPLIT
+        if name != SCORE and len(known) < FEWEST:
+            known, recent, where = recent[name].iloc[:REFERENCE], recent.iloc[REFERENCE:], _FIRST
+        recent = recent.tail(RECENT)
+        if min(len(recent), len(known)) < FEWEST or (where == _FIRST and len(known) < REFERENCE):
+            continue
+        before, now = known.to_numpy(float), recent[name].to_numpy(float)
+        test = ks_2samp(now, before)
+        found.append(Shift(name, where, before, now, float(test.statistic), float(test.pvalue), recent))
+    return found
 
 
 def _alert_alarms(decided: pd.DataFrame, rate: float) -> list[Alarm]:
@@ -117,20 +169,16 @@ def _alert_alarms(decided: pd.DataFrame, rate: float) -> list[Alarm]:
     return found
 
 
-def _shift(words: str, recent, before, rows: pd.DataFrame, where: str) -> list[Alarm]:
-    recent, before = np.asarray(recent, float), np.asarray(before, float)
-    if min(len(recent), len(before)) < FEWEST:
-        return []
-    test = ks_2samp(recent, before)
-    if not test.pvalue < SIGNIFICANT:
-        return []
-    studies = count_text(len(recent), "study")
+def _shift_alarm(shift: Shift) -> Alarm:
+    studies = count_text(len(shift.recent), "study")
+    middle = float(np.median(shift.before))
     text = (
-        f"The {words} differ from {where}: median {np.median(recent):.3g} in the last {studies}, "
-        f"{np.median(before):.3g} there (largest difference of the distributions {test.statistic:.2f}, "
-        f"p {'< .001' if test.pvalue >= 1e-4 else '< .0001'})."
+        f"The {MEASURES[shift.measure]} differ from {shift.where}: median {np.median(shift.recent):.3g} in the last "
+        f"{studies}, {middle:.3g} there (largest difference of the distributions {shift.difference:.2f}, "
+        f"p {'< .001' if shift.p >= 1e-4 else '< .0001'})."
     )
-    return [Alarm("shift", text, _numbers(rows.tail(20)))]
+    farthest = np.argsort(-np.abs(shift.recent - middle), kind="stable")[:_SHOWN]
+    return Alarm("shift", text, _numbers(shift.rows.iloc[np.sort(farthest)]))
 
 
 def _unusable(rows: pd.DataFrame) -> list[Alarm]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +22,23 @@ from core.serving.answers import StudyAnswer, Thresholds, answer_study, check_on
 from core.serving.decoding import DecodedView, Upload, decode_view
 from core.serving.limits import Limits
 from core.serving.points import LATEST, find_thresholds
+from core.serving.reference import trial_views
+from core.serving.runtime import TORCH, Runtime, choose_runtime
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A network with the operating points it applies. bones: those of its own evaluation, empty if unknown."""
+    """A network with the operating points it applies. bones: those of its own evaluation, empty if unknown.
+
+    classifier: the network in torch, which maps need. runtime: what computes the scores.
+    """
 
     checkpoint: Checkpoint
     classifier: Classifier
     source: Source
     pinned: Thresholds
     bones: frozenset[str]
+    runtime: Runtime
     limits: Limits = Limits()
 
     @property
@@ -53,7 +60,8 @@ class Reader:
     def model(self) -> dict:
         """What identifies the model in an answer."""
         precision = scoring_precision(self.classifier.device)
-        return {"name": self.name, "digest": self.checkpoint.weights_hash, "precision": precision}
+        facts = {"name": self.name, "digest": self.checkpoint.weights_hash, "precision": precision}
+        return facts | {"runtime": self.runtime.name}
 
     @property
     def aggregation(self) -> str:
@@ -90,7 +98,7 @@ class Reader:
 
     def score(self, pixels: np.ndarray) -> np.ndarray:
         """The network's outputs, float64 [n, columns], for grey squares uint8 [n, size, size]."""
-        return self.classifier.scores(pixels)
+        return self.runtime.scorer.scores(pixels)
 
     def answer(self, views: Sequence[DecodedView], outputs: np.ndarray) -> StudyAnswer:
         """The answer from views and the outputs of the usable ones."""
@@ -133,16 +141,24 @@ def points_file(source: Source) -> Path:
     return source.file_to_read(POINTS)
 
 
-def load(name: str | Path, points: Sequence[str] = (LATEST,), device: str = "", limits: Limits = Limits()) -> Reader:
-    """A reader for a checkpoint: its name or folder. points: see `find_thresholds`.
+def load(
+    name: str | Path,
+    points: Sequence[str] = (LATEST,),
+    device: str = "",
+    limits: Limits = Limits(),
+    runtime: str = TORCH,
+) -> Reader:
+    """A reader for a checkpoint: its name or folder. points: see `find_thresholds`; runtime: see `choose_runtime`.
 
-    OverreadError where the checkpoint, or an operating point, cannot be used.
+    OverreadError where the checkpoint, an operating point or the runtime cannot be used.
     """
     checkpoint = read_checkpoint(name)
     source = source_of(checkpoint)
     classifier = load_classifier(checkpoint, device)
     pinned = find_thresholds(source, points, scoring_precision(classifier.device))
-    return Reader(checkpoint, classifier, source, pinned, bones_of(checkpoint), limits)
+    views = partial(trial_views, source, pinned.points, classifier.spec)
+    chosen = choose_runtime(checkpoint, classifier, runtime, views)
+    return Reader(checkpoint, classifier, source, pinned, bones_of(checkpoint), chosen, limits)
 
 
 def bones_of(checkpoint: Checkpoint) -> frozenset[str]:

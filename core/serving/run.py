@@ -3,7 +3,6 @@
 import ipaddress
 import logging
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,9 @@ from core.serving.decision_log import DecisionLog, default_folder
 from core.serving.limits import Limits
 from core.serving.outbox import Outbox, post_to_archive
 from core.serving.points import NO_POINT
+from core.serving.quiet_log import set_up_log
 from core.serving.reader import load
+from core.serving.runtime import AUTO
 from core.serving.service import Service, served_models
 from core.serving.tokens import read_tokens
 
@@ -39,14 +40,15 @@ class ServiceOptions:
     waiting: int
     device: str
     archive: str = ""
+    runtime: str = AUTO
 
 
 def make_service(options: ServiceOptions) -> Service:
     """The service, its networks loaded. OverreadError where a checkpoint or an operating point cannot be used."""
     limits = Limits(waiting=options.waiting)
-    readers = [load(name, options.points, options.device, limits) for name in options.checkpoints]
+    readers = [load(name, options.points, options.device, limits, options.runtime) for name in options.checkpoints]
     # A shadow's own decisions are in the log where it has an operating point.
-    shadows = [load(name, ("latest",), options.device, limits) for name in options.shadows]
+    shadows = [load(name, ("latest",), options.device, limits, options.runtime) for name in options.shadows]
     names = [reader.name for reader in readers]
     if len(set(names)) < len(names):
         raise OverreadError(
@@ -61,7 +63,7 @@ def make_service(options: ServiceOptions) -> Service:
 
 def run_service(options: ServiceOptions) -> None:
     """Serve until the process is asked to stop; requests in progress are finished."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    set_up_log()
     tokens = read_tokens(options.tokens)
     service = make_service(options)
     for served in service.models.values():
@@ -70,6 +72,7 @@ def run_service(options: ServiceOptions) -> None:
         _log.info("serving %s, %s", served.reader.checkpoint.reference, f"operating point {point}" if point else (
             "without decisions" if options.points == (NO_POINT,) else thresholds.unavailable
         ))  # fmt: skip
+        _log.info("scored by %s: %s", served.reader.runtime.name, served.reader.runtime.why)
     if not tokens and not is_loopback(options.host):
         _log.warning(
             "%s can be reached from other machines and no tokens are configured: everyone may send studies. "
@@ -84,6 +87,7 @@ def run_service(options: ServiceOptions) -> None:
         create_app(service, tokens, outbox),
         host=options.host,
         port=options.port,
+        log_config=None,  # its messages go through ours, which has no words of a file
         log_level="warning",
         access_log=False,  # it would write addresses, and with them names of models that clients made up
         timeout_graceful_shutdown=_GRACE,

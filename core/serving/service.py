@@ -4,12 +4,9 @@ It knows nothing of HTTP. `core.serving.app` and `core.serving.inference_protoco
 """
 
 import asyncio
-import hashlib
-import multiprocessing
-import os
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,6 +14,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from core.data.input_spec import InputSpec
 from core.device import move_to_device
 from core.errors import OverreadError
 from core.explain.attribution_target import MapCancelled
@@ -25,18 +23,14 @@ from core.models.checkpoint import load_model
 from core.serving.answers import StudyAnswer
 from core.serving.batching import Batcher, TooLate
 from core.serving.decision_log import DecisionLog
-from core.serving.decoding import DecodedView, Upload, decode_view, warm_up
+from core.serving.decoding import DecodedView, Upload
+from core.serving.decoding_pool import DecodingPool, MakePool, process_pool
 from core.serving.limits import Limits
 from core.serving.measurements import Measurements
 from core.serving.reader import Reader, check_count, usable_pixels
 from core.serving.saliency import study_maps, with_maps
 
 _MOST_MAPS, _SECONDS_OF_MAPS = 4, 10.0  # studies whose maps may wait, and about what one takes
-
-
-def process_pool(count: int) -> Executor:
-    """Processes that decode. Not forked: torch's threads do not survive a fork."""
-    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
 
 
 class Busy(OverreadError):
@@ -72,13 +66,17 @@ class ServedModel:
 
 @dataclass(frozen=True)
 class StudyRequest:
-    """One study to read. model: '' for the first served. deadline: by `time.monotonic`. maps: add saliency maps."""
+    """One study to read. model: '' for the first served. deadline: by `time.monotonic`. maps: add saliency maps.
+
+    views: radiographs that the client decoded for this model, in place of uploads.
+    """
 
     uploads: tuple[Upload, ...]
     model: str = ""
     bone: str = ""
     deadline: float = float("inf")
     maps: bool = False
+    views: tuple[DecodedView, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,12 +98,11 @@ class Service:
     log: DecisionLog | None = None
     measurements: Measurements = field(default_factory=Measurements)
     decoders: int = 0
-    make_pool: Callable[[int], Executor] = process_pool
+    make_pool: MakePool = process_pool
 
     def __post_init__(self) -> None:
-        self._alone = asyncio.Lock()
         self.ready, self._open, self._seconds = False, 0, 0.1
-        self._pool: Executor | None = None
+        self._decoding = DecodingPool(self.decoders, self.make_pool)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="overread-log")
         self._mapper = ThreadPoolExecutor(1, thread_name_prefix="overread-maps")
         self._maps_waiting = 0
@@ -113,7 +110,7 @@ class Service:
 
     def start(self) -> None:
         """Start the decoding processes and run each network once, so that the first client does not wait for it."""
-        started = self._new_pool()
+        started = self._decoding.start()
         for served in (*self.models.values(), *self.shadows):
             size = served.reader.spec.size
             for batcher in served.batchers:
@@ -133,8 +130,7 @@ class Service:
                 await asyncio.to_thread(batcher.close)
         self._writer.shutdown()
         self._mapper.shutdown()
-        if self._pool:
-            self._pool.shutdown()
+        self._decoding.close()
 
     def find(self, name: str = "", version: str = "") -> ServedModel:
         """A served model by name, the first for ''. OverreadError lists the served ones."""
@@ -173,7 +169,7 @@ class Service:
         started = time.monotonic()
         served = self.find(request.model)
         reader = served.reader
-        check_count(len(request.uploads), self.limits)
+        check_count(len(request.views or request.uploads), self.limits)
         views = await self._decode(request, reader)
         decoded = time.monotonic()
         views = reader.admit(views, request.bone)
@@ -196,7 +192,7 @@ class Service:
         self.measurements.answered(answer, ended - started)
         await self._append(answer, request.bone)
         if self.shadows:
-            task = asyncio.create_task(self._shadow(request))
+            task = asyncio.create_task(self._shadow(request, reader.spec))
             self._background.add(task)
             task.add_done_callback(self._background.discard)
         return StudyReading(answer, tuple(views), maps)
@@ -220,9 +216,13 @@ class Service:
             call = partial(self.log.append, answer, shadow=shadow, bone=bone)
             await asyncio.get_running_loop().run_in_executor(self._writer, call)
 
-    async def _shadow(self, request: StudyRequest) -> None:
+    async def _shadow(self, request: StudyRequest, decoded_for: InputSpec) -> None:
         """Score a study with the shadow models, for the log alone; no failure of theirs reaches a client."""
         for served in self.shadows:
+            other, spec = served.reader.spec, decoded_for
+            if request.views and (other.size, other.fit) != (spec.size, spec.fit):
+                self.measurements.refused("shadow-needs-files")
+                continue
             try:
                 started = time.monotonic()
                 views = served.reader.admit(await self._decode(request, served.reader), request.bone)
@@ -240,48 +240,20 @@ class Service:
         left = min(request.deadline - time.monotonic(), self.limits.seconds)
         if left <= 0:
             raise TooLate
-        pending = [self._decode_one(upload, reader) for upload in request.uploads]
+        if request.views:
+            return list(request.views)
+        pending = [self._decoding.decode(upload, reader.spec, self.limits) for upload in request.uploads]
         try:
             return list(await asyncio.wait_for(asyncio.gather(*pending), left))
         except TimeoutError as error:
             raise TooLate from error
-
-    async def _decode_one(self, upload: Upload, reader: Reader) -> DecodedView:
-        call = partial(decode_view, upload, reader.spec, self.limits)
-        pool = self._pool
-        try:
-            return await asyncio.get_running_loop().run_in_executor(pool, call)
-        except BrokenExecutor:
-            # A decoder written in C has ended its process, and with it the files of other requests. Each is tried
-            # again alone, so that only the one at fault is lost.
-            if pool is self._pool:
-                self._new_pool()
-        async with self._alone:
-            quarantine = self.make_pool(1)
-            try:
-                return await asyncio.get_running_loop().run_in_executor(quarantine, call)
-            except BrokenExecutor:
-                digest = hashlib.sha256(upload.data).hexdigest()
-                return DecodedView(upload.name, digest).refused(
-                    "the decoder stopped while reading it", "decoder-stopped"
-                )
-            finally:
-                quarantine.shutdown(wait=False)
-
-    def _new_pool(self) -> list[Future]:
-        """Start the decoding processes; the futures end when they are ready."""
-        if self._pool:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-        count = self.decoders or max(1, (os.cpu_count() or 2) - 1)
-        self._pool = self.make_pool(count)
-        return [self._pool.submit(warm_up) for _ in range(count)]
 
 
 def served_models(readers: Sequence[Reader], largest: int = 32) -> list[ServedModel]:
     """Each reader with a batcher on its device; on several GPUs one copy of the network for each."""
     found = []
     for reader in readers:
-        batchers = [Batcher(reader.classifier, largest)]
+        batchers = [Batcher(reader.runtime.scorer, largest)]
         if reader.classifier.device.type == "cuda":
             for number in range(1, torch.cuda.device_count()):
                 where = torch.device("cuda", number)

@@ -1,4 +1,4 @@
-"""Charts of the service's traffic: studies and alerts a day, and the CUSUM of alerts."""
+"""Charts of the service's traffic: studies and alerts a day, and whether alerts became more or fewer."""
 
 import math
 
@@ -15,16 +15,16 @@ def studies_a_day(table: pd.DataFrame) -> go.Figure:
     total = int(table["studies"].sum())
     count = f"{count_text(total, 'study')} in {count_text(len(table), 'day')}"
     figure = theme.figure("Studies a day", count, "", "Studies", 240)
-    figure.add_bar(x=table["day"], y=table["studies"] - table["unusable"], name="read", marker_color=theme.NORMAL)
-    figure.add_bar(x=table["day"], y=table["unusable"], name="not usable", marker_color=theme.MISSED)
+    figure.add_bar(x=table["day"], y=table["studies"] - table["unusable"], name="scored", marker_color=theme.NORMAL)
+    figure.add_bar(x=table["day"], y=table["unusable"], name="no radiograph could be used", marker_color=theme.MISSED)
     return figure.update_layout(barmode="stack", showlegend=bool(table["unusable"].sum()))
 
 
 def alert_rate(table: pd.DataFrame, expected: float) -> go.Figure:
     """The share of alerts a day with Wilson's interval, and the expected share."""
     rows = table[table["decided"] > 0]
-    count = f"{int(rows['alerts'].sum()):,} of {count_text(int(rows['decided'].sum()), 'decision')}"
-    figure = theme.figure("Share of alerts a day", count, "", "Alerts", 240)
+    count = f"{int(rows['alerts'].sum()):,} of {count_text(int(rows['decided'].sum()), 'decision')}, 95% intervals"
+    figure = theme.figure("Share of alerts a day", count, "", "Called abnormal or referred", 240)
     bars = {"array": rows["high"] - rows["rate"], "arrayminus": rows["rate"] - rows["low"], "symmetric": False}
     figure.add_scatter(
         x=rows["day"],
@@ -42,7 +42,12 @@ def alert_rate(table: pd.DataFrame, expected: float) -> go.Figure:
 
 def cusum_chart(times: pd.Series, paths: pd.DataFrame) -> go.Figure:
     """Both CUSUMs over the decisions; above the limit they alarm."""
-    figure = theme.figure("Control chart of alerts", "CUSUM for doubled and halved odds of an alert", "", "CUSUM", 240)
-    figure.add_scatter(x=times, y=paths["upper"], name="more alerts", line={"color": theme.ABNORMAL, "width": 1.5})
-    figure.add_scatter(x=times, y=paths["lower"], name="fewer alerts", line={"color": theme.NORMAL, "width": 1.5})
+    count = f"{count_text(len(times), 'decision')}; a line above {LIMIT:g} is an alarm"
+    figure = theme.figure("Do alerts become more or fewer?", count, "", "Evidence of a change (CUSUM)", 240)
+    figure.add_scatter(
+        x=times, y=paths["upper"], name="more alerts than expected", line={"color": theme.ABNORMAL, "width": 1.5}
+    )
+    figure.add_scatter(
+        x=times, y=paths["lower"], name="fewer alerts than expected", line={"color": theme.NORMAL, "width": 1.5}
+    )
     return figure.add_hline(y=LIMIT, line={"color": theme.MISSED, "dash": "dot"})

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from core.data.index import list_datasets, read_index
+from core.data.index import Dataset, list_datasets, read_index
 from core.errors import OverreadError
-from core.metrics.studies import study_table
 from core.models.checkpoint import list_checkpoints
-from core.scores.loading import split_scores
 from core.scores.operating_points import read_points
-from core.scores.source import source_of
+from core.scores.predictions import predictions_path
+from core.scores.source import Source, source_of
 from core.serving.decision_log import LINES, LogReport, default_folder, log_table, verify_log
 from core.serving.monitor import Reference
-from dashboard.shared.cache import FileStamp, cached_resource, stamp
+from core.serving.reference import reference_of as core_reference
+from core.serving.traffic_scores import shared_radiographs
+from dashboard.shared.cache import FileStamp, cached_data, cached_resource, stamp
 
 UNKNOWN = Reference(float("nan"))
 
@@ -45,17 +45,15 @@ def reference_of(rows: pd.DataFrame) -> Reference:
     point = next((one for one in read_points(source) if one.id == points[-1].split("+")[0]), None)
     if point is None:
         return UNKNOWN
-    alerts = point.figures.get("alerts_per_100")
-    return Reference(float("nan") if alerts is None else alerts / 100, _scores(source, point))
+    scored = [stamp(predictions_path(model, one)) for one in list_datasets() if one.kind != "scores"]
+    return _reference(source, point.id, tuple(scored))
 
 
-def _scores(source, point) -> np.ndarray | None:
-    """The scores of the studies that a point was chosen on; None where they are not stored."""
-    try:
-        frame, _ = split_scores(source, point.dataset.split("@")[0], point.split)
-        return study_table(frame, point.aggregation)["score"].to_numpy()
-    except OverreadError:
-        return None
+@cached_resource(max_entries=4, show_spinner="Measuring the split that the point was chosen on")
+def _reference(source: Source, point_id: str, scored: tuple[FileStamp, ...]) -> Reference:
+    """The reference of a point. scored: the files of scores; a change of one reads it again."""
+    point = next(one for one in read_points(source) if one.id == point_id)
+    return core_reference(source, point, source.model.input_spec)
 
 
 def indexed_studies(rows: pd.DataFrame) -> pd.DataFrame:
@@ -72,3 +70,19 @@ def indexed_studies(rows: pd.DataFrame) -> pd.DataFrame:
         joined = hashes.merge(index, on="sha1")
         found.append(joined.assign(data=dataset.name).drop_duplicates("number")[["number", "data", "study_id", "bone"]])
     return pd.concat(found, ignore_index=True)
+
+
+def comparable(model: str, shadow: str) -> dict[str, int]:
+    """Studies that both models scored in the service, by the indexed data set that has them; most first."""
+    datasets = tuple(dataset for dataset in list_datasets() if dataset.kind != "scores")
+    return _comparable(log_stamp(), model, shadow, datasets)
+
+
+@cached_data(max_entries=16)
+def _comparable(file: FileStamp, model: str, shadow: str, datasets: tuple[Dataset, ...]) -> dict[str, int]:
+    log, _ = log_of(file)
+    counts = {
+        dataset.name: int(shared_radiographs(log, model, shadow, dataset.name)["study_id"].nunique())
+        for dataset in datasets
+    }
+    return dict(sorted(((name, n) for name, n in counts.items() if n), key=lambda item: -item[1]))

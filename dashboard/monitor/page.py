@@ -9,7 +9,8 @@ import streamlit as st
 
 from core.errors import OverreadError
 from core.plural import count_text
-from core.serving.monitor import Reference, alarms, cusum, daily_table, shadow_table, traffic
+from core.serving.monitor import MEASURES, Reference, alarms, cusum, daily_table, shadow_table, shifts, traffic
+from core.serving.traffic_scores import TrafficScores, import_traffic
 from dashboard.monitor import charts, loader
 from dashboard.shared import address, widgets
 from dashboard.shared.address import Choice
@@ -48,6 +49,7 @@ def draw_page() -> None:
     draw_facts(rows, reference)
     draw_alarms(rows, reference)
     draw_charts(rows, reference)
+    draw_measures(rows, reference)
     draw_shadows(log, names[chosen])
 
 
@@ -99,13 +101,73 @@ def draw_charts(rows: pd.DataFrame, reference: Reference) -> None:
         widgets.show_figure(charts.cusum_chart(decided["time"], paths), "monitor_cusum")
 
 
+def draw_measures(rows: pd.DataFrame, reference: Reference) -> None:
+    """The scores and measures of the last studies beside those of the reference."""
+    found = shifts(rows, reference)
+    if not found:
+        return
+    recent = count_text(max(len(one.recent) for one in found), "study")
+    with st.expander(f"Scores and radiographs of the last {recent}, and before"):
+        widgets.draw_table(
+            pd.DataFrame(
+                {
+                    "Measure": MEASURES[one.measure].capitalize(),
+                    "Median now": f"{pd.Series(one.recent).median():.3g}",
+                    "Median before": f"{pd.Series(one.before).median():.3g}",
+                    "Before is": f"{one.where}, {count_text(len(one.before), 'study')}",
+                    "Largest difference": f"{one.difference:.2f}",
+                    "Changed": "yes" if one.alarms else "no",
+                }
+                for one in found
+            )
+        )
+
+
 def draw_shadows(log: pd.DataFrame, model: str) -> None:
-    """How each shadow would have decided on the same studies."""
+    """How each shadow would have decided on the same studies, and the way to compare both."""
     table = shadow_table(log, model)
     for (name, digest), part in table.groupby(["model", "digest"]):
-        widgets.caption(f"Shadow {plain(name)} {digest[:8]}", f"{count_text(len(part), 'study')} scored by both")
-        counts = pd.crosstab(part["decision"].fillna("none"), part["decision_shadow"].fillna("none"))
-        widgets.draw_table(counts.reset_index().rename(columns={"decision": "served, below; shadow, right"}))
+        widgets.caption(f"Shadow {name} {digest[:8]}", f"{count_text(len(part), 'study')} scored by both")
+        counts = pd.crosstab(part["decision"].fillna("no decision"), part["decision_shadow"].fillna("no decision"))
+        renamed = {call: f"Shadow: {call}" for call in counts}
+        widgets.draw_table(counts.reset_index().rename(columns={"decision": "Answered", **renamed}))
+        draw_comparison(log, model, digest)
+
+
+def draw_comparison(log: pd.DataFrame, model: str, shadow: str) -> None:
+    """The button that opens Compare on the scores of both models, for the studies whose labels are indexed."""
+    found = loader.comparable(model, shadow)
+    if not found:
+        widgets.note("None of these studies is in an indexed data set, so their labels are not known here.")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        data = st.selectbox("Data set", list(found), key=f"compare_data_{shadow[:8]}", width=260)
+        pressed = st.button(f"Compare both on {count_text(found[data], 'study')}", key=f"compare_{shadow[:8]}")
+    if pressed:
+        try:
+            traffic_sets = import_traffic(log, model, shadow, data)
+        except OverreadError as error:
+            st.error(plain(error))
+            return
+        st.switch_page("compare/page.py", query_params=compare_address(traffic_sets, log, (model, shadow), data))
+
+
+def compare_address(found: TrafficScores, log: pd.DataFrame, models: tuple[str, str], data: str) -> dict[str, str]:
+    """Both imported sets in the address of Compare, each at the threshold that it decided by in the service."""
+    last = log[log["threshold"].notna()].drop_duplicates("digest", keep="last").set_index("digest")
+    splits = found.answered.splits
+    query = {
+        "data": data,
+        "model": found.answered.name,
+        "other": found.shadow.name,
+        "split": max(splits, key=splits.get),
+    }
+    for name, digest in zip(("threshold", "other_threshold"), models):
+        if digest in last.index:
+            query[name] = repr(float(last.loc[digest, "threshold"]))
+    if models[0] in last.index:
+        query["aggregation"] = str(last.loc[models[0], "aggregation"])
+    return query
 
 
 draw_page()

@@ -13,6 +13,7 @@ from core.serving.answers import StudyAnswer
 from core.serving.decoding import DecodedView, Upload, decode_view
 from core.serving.points import find_thresholds
 from core.serving.reader import Reader, bones_of, usable_pixels
+from core.serving.runtime import torch_runtime
 from dashboard.shared import loaders, widgets
 from dashboard.shared.case.loader import embeddings
 
@@ -23,7 +24,8 @@ def reader_of(source: Source) -> Reader:
     """The reader of the chosen checkpoint, with its newest operating point as it is now."""
     classifier = loaders.classifier(source.model)
     thresholds = find_thresholds(source, precision=scoring_precision(classifier.device))
-    return Reader(source.model, classifier, source, thresholds, bones_of(source.model))
+    runtime = torch_runtime(classifier, "The page scores as the other pages do.")
+    return Reader(source.model, classifier, source, thresholds, bones_of(source.model), runtime)
 
 
 def decoded(reader: Reader, uploads: Sequence[Upload], bone: str) -> list[DecodedView]:

@@ -7,11 +7,18 @@ import pandas as pd
 import pytest
 
 from core.scores.decisions import decisions
+from core.serving import decision_log
 from core.serving.decision_log import HEAD, LINES, DecisionLog, log_table, verify_log, write_log_table
 from core.serving.decoding import Upload
 from core.serving.reader import load
 from tests.refusals import refused
 from tests.serving.conftest import png
+
+
+@pytest.fixture
+def answer(checkpoint):
+    """The answer for one radiograph."""
+    return load(checkpoint.folder).read([Upload("1.png", png())])
 
 
 @pytest.fixture
@@ -101,3 +108,17 @@ def test_the_log_as_a_table(log, tmp_path):
     assert len(pd.read_csv(tmp_path / "log.csv")) == 5
     with refused("decision-log-missing"):
         log_table(tmp_path / "nothing")
+
+
+def test_lines_of_earlier_versions_are_read_and_verified(answer, tmp_path, monkeypatch):
+    earlier = tuple(name for name in decision_log._FIELDS if name not in ("runtime", "side"))
+    with monkeypatch.context() as before:
+        before.setattr(decision_log, "_FIELDS", earlier)
+        DecisionLog(tmp_path / "old").append(answer, bone="hand")
+    old = DecisionLog(tmp_path / "old")
+    old.append(answer)
+    assert verify_log(old.folder).problem == ""
+    table = log_table(old.folder)
+    assert list(table["runtime"]) == ["torch", answer.model["runtime"]]
+    assert table["side"].isna().tolist() == [True, False]
+    assert damaged(old, lambda lines: [lines[0].replace("hand", "foot"), *lines[1:]])

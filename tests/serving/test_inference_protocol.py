@@ -11,10 +11,12 @@ import pytest
 import uvicorn
 
 from core.serving.app import create_app
-from core.serving.decoding import Upload
+from core.serving.decoding import Upload, decode_view
+from core.serving.inference_tensors import parse_request
 from core.serving.limits import Limits
 from core.serving.reader import load
 from core.serving.service import Service, served_models
+from tests.refusals import refused
 from tests.serving.conftest import png
 
 http = pytest.importorskip("tritonclient.http")
@@ -64,12 +66,45 @@ def test_the_client_of_triton_works_unchanged(address, checkpoint, point):
     assert alone.get_response()["id"] == "7" and alone.as_numpy("score").shape == (1,)
 
 
+def test_radiographs_that_the_client_decoded_are_scored_as_they_are(address, checkpoint, point):
+    client, reader = http.InferenceServerClient(address), load(checkpoint.folder)
+    squares = np.stack([decode_view(Upload("1", png(seed)), reader.spec).pixels for seed in range(3)])
+    expected = [reader.read([Upload("1", png(seed))]) for seed in range(3)]
+    assert client.get_model_metadata("tiny")["inputs"][1]["shape"] == [-1, 16, 16]
+    for binary in (True, False):
+        pixels = http.InferInput("pixels", [3, 16, 16], "UINT8")
+        pixels.set_data_from_numpy(squares, binary_data=binary)
+        found = client.infer("tiny", [pixels, tensor("study", [b"a", b"b", b"c"])])
+        assert found.as_numpy("score") == pytest.approx([answer.score for answer in expected], abs=1e-6)
+        assert found.as_numpy("view_score") == pytest.approx([answer.score for answer in expected], abs=1e-6)
+    whole = client.infer("tiny", [pixels])
+    assert whole.as_numpy("score").shape == (1,) and whole.as_numpy("view_score").shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "data"),
+    [
+        ([1, 8, 8], "UINT8", [0] * 64),
+        ([1, 16, 16], "FP32", [0.0] * 256),
+        ([1, 16, 16], "UINT8", [0] * 255),
+        ([1, 16, 16], "UINT8", [300] * 256),
+        ([1, 16, 16], "UINT8", ["x"] * 256),
+        ([-1, 16, 16], "UINT8", []),
+        ([0, 16, 16], "UINT8", []),
+    ],
+)
+def test_pixels_that_do_not_fit_the_model_are_refused(shape, kind, data):
+    body = json.dumps({"inputs": [{"name": "pixels", "datatype": kind, "shape": shape, "data": data}]}).encode()
+    with refused("request-malformed"):
+        parse_request(body, "", 16)
+
+
 def test_errors_reach_the_client_with_their_sentence(address):
     client = http.InferenceServerClient(address)
     assert not client.is_model_ready("other")
     with pytest.raises(Exception, match="no model 'other'"):
         client.infer("other", [tensor("image", [png()])])
-    with pytest.raises(Exception, match="expected 'image'"):
+    with pytest.raises(Exception, match="expected one of image"):
         client.infer("tiny", [tensor("picture", [png()])])
     with pytest.raises(Exception, match="at most 8"):
         client.infer("tiny", [tensor("image", [png()] * 9), tensor("study", [str(n).encode() for n in range(9)])])

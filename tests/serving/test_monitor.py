@@ -4,7 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.serving.monitor import LIMIT, Reference, alarms, cusum, daily_table, shadow_table, traffic
+from core.serving.monitor import (
+    LIMIT,
+    MEASURES,
+    Reference,
+    alarms,
+    cusum,
+    daily_table,
+    model_in_log,
+    shadow_table,
+    shifts,
+    traffic,
+)
+from tests.refusals import refused
 
 
 def made_up_log(count=600, rate=0.3, seed=0, **columns) -> pd.DataFrame:
@@ -25,13 +37,15 @@ def made_up_log(count=600, rate=0.3, seed=0, **columns) -> pd.DataFrame:
             "unusable": [[]] * count,
             "brightness": 0.4 + 0.05 * random.standard_normal(count),
             "contrast": 0.2 + 0.02 * random.standard_normal(count),
+            "side": random.choice([1800.0, 2500.0], count),
         }
     )
     return frame.assign(**columns)
 
 
-def reference(rate=0.3):
-    return Reference(rate, np.random.default_rng(9).random(400))
+def reference(rate=0.3, **columns):
+    studies = traffic(made_up_log(400, seed=9), "d")[list(MEASURES)]
+    return Reference(rate, studies.assign(**columns))
 
 
 def codes(log, rate=0.3):
@@ -85,6 +99,25 @@ def test_shifts_of_scores_and_radiographs_are_found():
     assert "shift" in codes(made_up_log(score=np.random.default_rng(2).beta(2, 1, 600)))
 
 
+def test_radiographs_are_compared_with_the_split_of_the_point_from_the_first_studies_on():
+    larger = made_up_log(60, side=3000.0)
+    (alarm,) = alarms(traffic(larger, "d"), reference())
+    assert "longer sides" in alarm.text and "the split the point was chosen on" in alarm.text
+    assert len(alarm.numbers) == 20
+    # Without the radiographs of the split, they are compared with the first studies, and there are too few.
+    assert not alarms(traffic(larger, "d"), reference(side=np.nan))
+    found = {one.measure: one for one in shifts(traffic(made_up_log(600), "d"), reference(side=np.nan))}
+    assert "first 200" in found["side"].where and len(found["side"].before) == 200
+    assert "split" in found["contrast"].where and len(found["contrast"].before) == 400
+
+
+def test_the_studies_behind_a_shift_are_those_farthest_from_the_reference():
+    log = made_up_log(100)
+    log.loc[40:69, "contrast"] += 1.0
+    (alarm,) = [alarm for alarm in alarms(traffic(log, "d"), reference()) if "contrasts" in alarm.text]
+    assert set(alarm.numbers) <= set(range(41, 71)) and len(alarm.numbers) == 20
+
+
 def test_many_unusable_radiographs_are_found():
     log = made_up_log()
     log["unusable"] = [["image-unreadable"] if number % 8 == 0 else [] for number in range(len(log))]
@@ -110,3 +143,11 @@ def test_a_shadow_is_joined_by_input():
 
 def test_few_studies_raise_no_alarm():
     assert not codes(made_up_log(20, rate=0.3))
+
+
+def test_a_model_of_the_log_is_found_by_name_and_by_digits():
+    log = pd.concat([made_up_log(3, digest="abc1"), made_up_log(3, digest="def2", model="s", shadow=True)])
+    assert model_in_log(log, "", False) == model_in_log(log, "m", False) == model_in_log(log, "abc", False) == "abc1"
+    assert model_in_log(log, "s", True) == "def2"
+    with refused("model-not-logged", "m (abc1)"):
+        model_in_log(log, "s", False)

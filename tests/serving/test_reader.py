@@ -17,6 +17,7 @@ from core.scores.decisions import decisions
 from core.scores.operating_points import POINTS, read_points, withdraw
 from core.scores.predict import predict
 from core.scores.source import source_of
+from core.serving.answers import answer_study
 from core.serving.decoding import Upload, decode_view
 from core.serving.limits import Limits
 from core.serving.points import find_thresholds, guarantee_text
@@ -45,6 +46,21 @@ def test_scores_and_decisions_are_those_of_predict(checkpoint, tree, point):
         assert answer.model["digest"] == checkpoint.weights_hash
         assert [view.file for view in answer.views] == files
     assert set(expected["decision"]) == {"abnormal", "normal"}
+
+
+def test_no_decision_depends_on_the_last_digits_of_a_score(checkpoint, tree, point):
+    scores = predict(checkpoint, tree, ["valid"])
+    studies = study_table(scores, point.aggregation)
+    expected = dict(zip(studies["study_id"], decisions(point, studies)))
+    assert (studies["score"] == point.threshold).any()  # a threshold is the score of a study
+    thresholds = find_thresholds(source_of(checkpoint))
+    for study, rows in scores.groupby("study_id"):
+        views = [decode_view(Upload(path, png()), checkpoint.input_spec) for path in rows["path"]]
+        for shift in (-4e-7, 0.0, 4e-7):  # as much as another batch or runtime can change
+            outputs = rows[["logit"]].to_numpy() + shift
+            answer = answer_study(views, outputs, point.aggregation, thresholds, {})
+            assert answer.decision == expected[study]
+            assert (answer.score >= point.threshold) == (answer.decision == "abnormal")
 
 
 @pytest.mark.parametrize("name", AGGREGATIONS)

@@ -213,7 +213,7 @@ def test_a_decoder_that_dies_costs_one_file(checkpoint, monkeypatch):
     reader = load(checkpoint.folder)
     service = Service({reader.name: served_models([reader])[0]}, limits=Limits(seconds=600), decoders=1)
     service.start()
-    monkeypatch.setattr("core.serving.service.decode_view", die_on_request)
+    monkeypatch.setattr("core.serving.decoding_pool.decode_view", die_on_request)
 
     async def both():
         dead = await service.read(StudyRequest((Upload("die", png()), Upload("good", png()))))
