@@ -85,6 +85,20 @@ def wait_until_up(address: str, process: subprocess.Popen, log: Path, seconds: f
     raise RuntimeError(f"The dashboard did not start:\n{log.read_text()[-2000:]}")
 
 
+def listening(port: int) -> set[str] | None:
+    """The addresses on which any process of this machine listens at a port; None where the system does not say."""
+    if not Path("/proc/net/tcp").exists():
+        return None
+    found = set()
+    for table, family, size in (("tcp", socket.AF_INET, 4), ("tcp6", socket.AF_INET6, 16)):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            place, state = line.split()[1], line.split()[3]
+            if state == "0A" and int(place.split(":")[1], 16) == port:
+                words = [bytes.fromhex(place[at : at + 8])[::-1] for at in range(0, 2 * size, 8)]
+                found.add(socket.inet_ntop(family, b"".join(words)))
+    return found
+
+
 @contextmanager
 def chromium(*flags: str) -> Iterator:
     """The system's Chromium, driven by playwright; `flags` are added to its command line."""

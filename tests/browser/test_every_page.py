@@ -1,0 +1,136 @@
+"""Each page is opened once, and what must hold for every page is checked on it while it is open.
+
+Wide and narrow, dark and light: no error, no sideways scrolling, phantoms are called phantoms, no serious finding of
+axe-core, and neither the browser nor the server asks another machine for anything. Opening a page is what takes the
+time, so that a further rule for all pages belongs here.
+"""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from core.data.index import build_index, write_dataset
+from core.models.checkpoint import list_checkpoints
+from core.phantom import write_phantoms
+from core.scores.predict import predict
+from core.scores.predictions import store_predictions
+from tests.browser.server import OTHER_PAGES, PAGES, chromium, listening, serve, settle
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium; apt-get install chromium"),
+    pytest.mark.skipif(not list_checkpoints()[0], reason="no checkpoint ships in checkpoints/"),
+]
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 400, "height": 900}
+LIGHT = "rgb(247, 248, 250)"
+# What Streamlit's own elements cause, by rule and by the part of the page: {rule: selectors}.
+STREAMLIT = {
+    "list": ("[data-testid='stSidebarNav",),
+    "listitem": ("[data-testid='stSidebarNav",),
+}
+# Streamlit requests these below the page's path first, then at the root.
+PROBES = re.compile(r"/_stcore/(host-config|health)$")
+# Python imports this file first and then reports every connection that it makes and every name that it looks up.
+WATCH = """
+import json, os, sys
+def watch(event, given):
+    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo"):
+        where = given[0] if event == "socket.getaddrinfo" else given[1]
+        with open(os.environ["WATCHED"], "a") as out:
+            out.write(json.dumps([event, repr(where)]) + "\\n")
+sys.addaudithook(watch)
+"""
+LOCAL = re.compile(r"127\.0\.0\.1|::1|localhost|None|''|^'/|^b'\\x00")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A workspace with a small set of phantoms that every shipped checkpoint has scored."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OVERREAD_HOME", str(home))
+        write_phantoms(home / "phantoms", 40, 3, valid_fraction=0.5)
+        dataset = write_dataset("demo", build_index(home / "phantoms" / "MURA-v1.1"))
+        for checkpoint in list_checkpoints()[0]:
+            store_predictions(predict(checkpoint, dataset), checkpoint, dataset)
+    return home
+
+
+def serious(page) -> list[str]:
+    """The serious and critical findings on a page, one line each: rule, what is measured, element."""
+    found = axe.Axe().run(page).response["violations"]
+    lines = []
+    for rule in found:
+        if rule["impact"] not in ("serious", "critical"):
+            continue
+        for node in rule["nodes"]:
+            inside = page.evaluate(
+                '([target, parts]) => parts.some((part) => document.querySelector(target)?.closest(part + "\']"))',
+                [node["target"][-1], list(STREAMLIT.get(rule["id"], ()))],
+            )
+            if not inside:
+                measured = "; ".join(check["message"] for check in node["any"][:1])
+                lines.append(f"{rule['id']}: {measured}: {node['html'][:200]}")
+    return lines
+
+
+def faults(page, name: str) -> list[str]:
+    """What is wrong with an open page, one line each."""
+    found = [f"exception: {box}" for box in page.locator(".stException").all_inner_texts()]
+    if name not in OTHER_PAGES and "Phantom: synthetic, not a person" not in page.locator(".stMain").inner_text():
+        found.append("phantoms are not called phantoms")
+    return found + wider(page)
+
+
+def wider(page) -> list[str]:
+    """A line if the page scrolls sideways."""
+    by = page.evaluate(
+        "() => { const main = document.querySelector('.stMain'); return main.scrollWidth - main.clientWidth }"
+    )
+    return [f"wider than the window by {by} px"] if by > 0 else []
+
+
+def open_every_page(page, address: str) -> list[str]:
+    """Open each page, dark and wide, light and wide, light and narrow; returns every fault with its page."""
+    found = []
+    for name in (*PAGES, *OTHER_PAGES):
+        page.set_viewport_size(WIDE)
+        page.emulate_media(color_scheme="dark")
+        page.goto(f"{address}/{name}")
+        settle(page)
+        found += [f"{name}, dark: {line}" for line in faults(page, name) + serious(page)]
+        page.emulate_media(color_scheme="light")
+        page.wait_for_function(f"() => getComputedStyle(document.querySelector('.stApp')).backgroundColor === '{LIGHT}'")
+        settle(page)
+        found += [f"{name}, light: {line}" for line in serious(page)]
+        page.set_viewport_size(NARROW)
+        page.goto(f"{address}/{name}")
+        settle(page)
+        found += [f"{name}, narrow: {line}" for line in faults(page, name)]
+    return found
+
+
+def test_every_page_wide_and_narrow_dark_and_light(home, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(WATCH)
+    watched = tmp_path / "watched.jsonl"
+    with serve(home, WATCHED=str(watched), PYTHONPATH=str(tmp_path)) as address, chromium() as browser:
+        assert listening(int(address.rsplit(":", 1)[1])) in ({"127.0.0.1"}, None)
+        page, asked, complaints = browser.new_page(), [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(f"{message.text} {message.location.get('url')}") if message.type == "error" else None
+            ),
+        )
+        found = open_every_page(page, address)
+    inside = (address, "data:", "blob:", address.replace("http", "ws"))
+    assert not [url for url in asked if not url.startswith(inside)] and len(asked) > len(PAGES)
+    reached = [json.loads(line) for line in watched.read_text().splitlines()] if watched.exists() else []
+    assert not [one for one in reached if not LOCAL.search(one[1])]
+    assert not [line for line in complaints if not PROBES.search(line)]
+    assert not found, "\n".join(found)
