@@ -10,10 +10,10 @@ run: .venv/run.stamp
 
 # `test` samples the families of networks and skips what is marked slow; `test-all` runs everything.
 test: .venv/test.stamp
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-all: .venv/test.stamp
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --all-families
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --all-families
 
 check: .venv/check.stamp
 	$(BIN)/python -m ruff check .

@@ -23,8 +23,19 @@ def pytest_addoption(parser) -> None:
     )
 
 
+# Files that take longest run first, so that no process is left with one of them at the end.
+LONGEST = (
+    "tests/browser/",
+    "tests/serving/test_orthanc",
+    "tests/test_jobs",
+    "tests/test_repository",
+    "tests/workflows/",
+)
+
+
 def pytest_collection_modifyitems(config, items) -> None:
-    """Skip what is marked slow unless everything is asked for (`make test-all`)."""
+    """Put the longest files first, and skip what is marked slow unless everything is asked for (`make test-all`)."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
     if not config.getoption("--all-families"):
         for item in items:
             if item.get_closest_marker("slow"):
@@ -38,6 +49,12 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("the folder of real test material (shared/) is not beside the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def thorough(request) -> bool:
+    """True under `make test-all`: a test that repeats itself does so as often as it takes to find a rare fault."""
+    return request.config.getoption("--all-families")
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def run(*arguments, status=0):
     assert done.exit_code == status, (arguments, done.output, done.exception)
     return json.loads(done.stdout)
 out = sys.argv[1]
-run("phantom", "--out", f"{out}/phantoms", "--patients", 40, "--seed", 3)
+run("phantom", "--out", f"{out}/phantoms", "--patients", 16, "--seed", 3)
 run("index", f"{out}/phantoms", "--name", "demo")
 for model in ("original-cnn-64", "resnet-narrow-128"):
     run("predict", model, "--data", "demo")

@@ -25,6 +25,7 @@ pytestmark = [
     pytest.mark.skipif(not list_checkpoints()[0], reason="no checkpoint ships in checkpoints/"),
 ]
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 400, "height": 900}
+BACKGROUND = "() => getComputedStyle(document.querySelector('.stApp')).backgroundColor"
 LIGHT = "rgb(247, 248, 250)"
 # What Streamlit's own elements cause, by rule and by the part of the page: {rule: selectors}.
 STREAMLIT = {
@@ -103,7 +104,9 @@ def open_every_page(page, address: str) -> list[str]:
         settle(page)
         found += [f"{name}, dark: {line}" for line in faults(page, name) + serious(page)]
         page.emulate_media(color_scheme="light")
-        page.wait_for_function(f"() => getComputedStyle(document.querySelector('.stApp')).backgroundColor === '{LIGHT}'")
+        page.wait_for_function(
+            f"() => getComputedStyle(document.querySelector('.stApp')).backgroundColor === '{LIGHT}'"
+        )
         settle(page)
         found += [f"{name}, light: {line}" for line in serious(page)]
         page.set_viewport_size(NARROW)

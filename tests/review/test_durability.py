@@ -25,9 +25,9 @@ def start(url: str, name: str, count: int) -> subprocess.Popen:
     )
 
 
-def test_killed_writers_lose_no_acknowledged_entry(url):
-    acknowledged = set()
-    for turn in range(3):
+def test_killed_writers_lose_no_acknowledged_entry(url, thorough):
+    acknowledged, turns = set(), 3 if thorough else 1
+    for turn in range(turns):
         writers = [start(url, f"w{turn}{number}", 100_000) for number in range(4)]
         lines: list[list[str]] = [[] for _ in writers]
         readers = [
@@ -47,10 +47,10 @@ def test_killed_writers_lose_no_acknowledged_entry(url):
         acknowledged |= {line.strip() for part in lines for line in part if len(line) == 37}
     store = open_store(url)
     kept = verdicts_table(store, history=True)
-    assert len(acknowledged) > 100
+    assert len(acknowledged) > 30 * turns
     assert acknowledged <= set(kept["id"])
-    # Each of the twelve may also have stored the entry it was writing.
-    assert len(kept) <= len(acknowledged) + 12
+    # Each writer may also have stored the entry it was writing.
+    assert len(kept) <= len(acknowledged) + 4 * turns
     assert (kept["note"].str.len() == 500).all() and not kept["id"].duplicated().any()
     if store.file:
         with sqlite3.connect(store.file) as connection:
@@ -58,13 +58,14 @@ def test_killed_writers_lose_no_acknowledged_entry(url):
     add_verdict(store, entry("after"))
 
 
-def test_twenty_writers_at_once_lose_nothing(url):
-    writers = [start(url, f"reader {number}", 15) for number in range(20)]
+def test_many_writers_at_once_lose_nothing(url, thorough):
+    count = 20 if thorough else 6
+    writers = [start(url, f"reader {number}", 15) for number in range(count)]
     outputs = [writer.communicate(timeout=120) for writer in writers]
-    assert [writer.returncode for writer in writers] == [0] * 20, outputs[0][1]
+    assert [writer.returncode for writer in writers] == [0] * count, outputs[0][1]
     acknowledged = [line for out, _ in outputs for line in out.split() if line != "ready"]
     kept = verdicts_table(open_store(url), history=True)
-    assert len(acknowledged) == 300 and sorted(acknowledged) == sorted(kept["id"])
+    assert len(acknowledged) == 15 * count and sorted(acknowledged) == sorted(kept["id"])
     assert kept["sequence"].is_monotonic_increasing and kept["created"].is_monotonic_increasing
     assert (kept.groupby("reviewer")["study_id"].nunique() == 15).all()
 

@@ -25,9 +25,9 @@ TWO = {"members": [{"architecture": name, "model_kwargs": {}} for name in ("lcne
     ("architecture", "arguments"),
     [
         ("small_cnn", {"width": 4}),
-        ("mobilenetv2_035", {}),
+        pytest.param("mobilenetv2_035", {}, marks=pytest.mark.slow),
         ("ensemble", TWO),
-        ("vit_tiny_patch16_224", {"img_size": 32}),
+        pytest.param("vit_tiny_patch16_224", {"img_size": 32}, marks=pytest.mark.slow),
     ],
 )
 def test_the_same_scores_from_onnx(architecture, arguments, tmp_path, workspace):

@@ -77,6 +77,7 @@ def test_two_processes_learn_what_one_learns(tree, workspace, tmp_path):
     assert json.loads((tmp_path / "two" / "checkpoint.json").read_text())["complete"]
 
 
+@pytest.mark.slow
 def test_two_processes_resume_a_stopped_run(tree, workspace, tmp_path, monkeypatch):
     """One process is stopped after an epoch; two processes resume it and reach the weights of a run without a stop."""
     run(tmp_path / "straight", 2, workspace)
