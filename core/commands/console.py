@@ -23,9 +23,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on sta
 Name = Annotated[str, typer.Option("--data", help="Name of an indexed data set.")]
 Aggregation = Annotated[
     str,
-    typer.Option(
-        help="How the scores of a study's radiographs become one (default: mean, or attention if the network has it)."
-    ),
+    typer.Option(help="How the scores of a study's radiographs become one (default: that of the network, else mean)."),
 ]
 LabelLevel = Annotated[
     str,

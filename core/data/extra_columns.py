@@ -16,11 +16,11 @@ from core.schema import INDEX, PREDICTIONS, STUDIES
 # Names that the tables of Overread use themselves. An outside column of that name is kept as NAME_given.
 RESERVED = (
     {*INDEX, *PREDICTIONS, *STUDIES}
-    | {"probability", "attention", "given", "tta", "draws"}
+    | {"probability", "attention", "pooling", "given", "tta", "draws"}
     | {"predicted", "outcome", "margin", "views", "measure", "decision", "operating_point", "reference"}
 )
 # Columns of PREDICTIONS and of an INDEX that describe no radiograph.
-_INTERNAL = {"instance_uid", "study_uid", "probability", "attention", "given", "tta", "draws", "label_given"}
+_INTERNAL = {"instance_uid", "study_uid", "probability", "attention", "pooling", "given", "tta", "draws", "label_given"}
 _NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?(0|[1-9]\d*)(,\d+)?")
 _GROUPED = re.compile(r"[+-]?\d+(,\d{3})?")  # a comma before three digits may be a decimal sign or group thousands

@@ -5,12 +5,10 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
-from torch.nn.functional import logsigmoid
 
 from core.device import autocast_for_maps, channels_last
 from core.errors import OverreadError
-
-POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {}
+from core.models.networks.poolings import POOLINGS, pool_rows
 
 
 class MapCancelled(OverreadError):
@@ -26,58 +24,6 @@ def end_if_cancelled(cancelled: Callable[[], bool] | None) -> None:
 def weigh(views: torch.Tensor) -> torch.Tensor:
     """The logit of studies [b] from the logit and the attention of each view [b, n, 2], as attention pools them."""
     return (views[..., 1].softmax(1) * views[..., 0]).sum(1)
-
-
-def pooling(name: str) -> Callable:
-    """Register a function from logits [b, n] to the logit of the study's score [b].
-
-    name: an aggregation of `core.metrics.studies`, such as 'mean'.
-    """
-
-    def register(call: Callable) -> Callable:
-        POOLINGS[name] = call
-        return call
-
-    return register
-
-
-@pooling("mean")
-def mean(logits: torch.Tensor) -> torch.Tensor:
-    """Logit of the mean probability, computed by logarithms so that the gradient of certain views does not vanish."""
-    return logsigmoid(logits).logsumexp(1) - logsigmoid(-logits).logsumexp(1)
-
-
-@pooling("max")
-def highest(logits: torch.Tensor) -> torch.Tensor:
-    """Logit of the most suspicious view."""
-    return logits.amax(1)
-
-
-@pooling("top2")
-def top2(logits: torch.Tensor) -> torch.Tensor:
-    """Logit of the mean probability of the two most suspicious views, or of the only view."""
-    return mean(logits.topk(2 if logits.shape[1] > 1 else 1, dim=1).values)
-
-
-@pooling("noisy_or")
-def noisy_or(logits: torch.Tensor) -> torch.Tensor:
-    """Logit of 1 - product of (1 - p)."""
-    log_all_normal = logsigmoid(-logits).sum(1)
-    return torch.log(-torch.expm1(log_all_normal)) - log_all_normal
-
-
-@pooling("logit_mean")
-def logit_mean(logits: torch.Tensor) -> torch.Tensor:
-    """The mean logit."""
-    return logits.mean(1)
-
-
-@pooling("lse")
-def lse(logits: torch.Tensor, r: float = 5.0) -> torch.Tensor:
-    """Logit of log(mean(exp(r p))) / r."""
-    count = torch.tensor(float(logits.shape[1]), device=logits.device)
-    score = ((r * logits.sigmoid()).logsumexp(1) - count.log()) / r
-    return torch.logit(score.clamp(1e-7, 1 - 1e-7))
 
 
 class AttributionTarget(nn.Module):
@@ -115,4 +61,4 @@ class AttributionTarget(nn.Module):
                 logit_and_attention = self.model.views(flat).float().reshape(rows, count, 2)
                 return weigh(logit_and_attention)[:, None]
             logits = self.model(flat)[:, 0].float().reshape(rows, count)
-        return (POOLINGS[self.aggregation](logits) if self.aggregation else logits[:, 0])[:, None]
+        return (pool_rows(self.aggregation, logits) if self.aggregation else logits[:, 0])[:, None]

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
-from core.explain.attribution_target import POOLINGS, end_if_cancelled, weigh
+from core.explain.attribution_target import end_if_cancelled, weigh
 from core.explain.memory import batch_that_fits, retry_with_smaller_batches
+from core.models.networks.poolings import pool_rows
 from core.scores.classifier import Classifier
 
 ScoreFunction = Callable[[np.ndarray], np.ndarray]
@@ -38,7 +40,7 @@ class StudyView:
         The other views go through the network once, since the network scores each view by itself.
         """
         weighs = self.aggregation == "attention"
-        pool = weigh if weighs else POOLINGS[self.aggregation]
+        pool = weigh if weighs else partial(pool_rows, self.aggregation)
 
         def logits(variants: np.ndarray) -> np.ndarray:
             columns = slice(None) if weighs else slice(1)

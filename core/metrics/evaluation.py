@@ -18,8 +18,8 @@ from core.schema import bone_order
 
 # Columns of PREDICTIONS that describe a score, a file or a label, not a group.
 _NO_GROUPS = (
-    "label", "score", "logit", "probability", "attention", "given", "image_label", "label_given", "path", "image_id",
-    "study_id", "checkpoint", "dataset", "tta", "draws",
+    "label", "score", "logit", "probability", "attention", "pooling", "given", "image_label", "label_given", "path",
+    "image_id", "study_id", "checkpoint", "dataset", "tta", "draws",
 )  # fmt: skip
 # These need both classes, and have no interval whose `why` could say that one is missing.
 _NEED_BOTH = ("average_precision", "brier_skill")

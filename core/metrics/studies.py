@@ -93,8 +93,11 @@ def attention(views: Views) -> np.ndarray:
 
 
 def own_aggregation(predictions: pd.DataFrame) -> str:
-    """The default aggregation of these scores: 'attention' where they have attention, else 'mean'."""
-    return "attention" if "attention" in predictions else "mean"
+    """The default aggregation of these scores: 'attention' where they have attention, the pooling through which the
+    network learned where the scores name one, else 'mean'."""
+    if "attention" in predictions:
+        return "attention"
+    return str(predictions["pooling"].iloc[0]) if "pooling" in predictions and len(predictions) else "mean"
 
 
 def aggregations_of(predictions: pd.DataFrame) -> list[str]:

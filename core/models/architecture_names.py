@@ -16,7 +16,7 @@ def known_architectures() -> tuple[str, ...]:
     spec = importlib.util.find_spec("timm")
     folders = spec.submodule_search_locations or () if spec else ()
     found = [name for folder in folders for name in _names(Path(folder) / "models", _TIMM)]
-    return (*sorted(set(own) - {"attention", "ensemble"}), *sorted(set(found)))
+    return (*sorted(set(own) - {"attention", "patch_attention", "ensemble"}), *sorted(set(found)))
 
 
 def _names(folder: Path, pattern: re.Pattern) -> list[str]:

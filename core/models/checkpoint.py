@@ -49,6 +49,12 @@ class Checkpoint:
         """`name@` and eight digits of the hash of the weights. Scores store it to say which weights made them."""
         return f"{self.name}@{self.weights_hash[:8]}"
 
+    @property
+    def pooling(self) -> str:
+        """The aggregation through which the network learned from studies; '' where it has attention, or had none."""
+        name = self.recipe.get("pooling", "")
+        return "" if name.endswith("attention") else name
+
     def history(self) -> pd.DataFrame:
         """The history of training, one row per epoch; empty where there is no file."""
         file = self.folder / HISTORY

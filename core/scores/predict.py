@@ -35,7 +35,7 @@ def predict(
     {path, reason} of radiographs that could not be decoded. An ensemble scores its own training patients out of fold:
     each by the one member that did not learn from that patient. tta: each logit is the mean over augmented samples,
     recorded in the columns `tta` and `draws`. A network with attention over the views of a study adds `attention`,
-    before the softmax over the study.
+    before the softmax over the study; one that learned through another pooling of its views adds its name, `pooling`.
     """
     index = read_index(dataset.name)
     index["split"], index["member"] = effective_splits(index, checkpoint), unlearned_by(index, checkpoint)
@@ -77,6 +77,9 @@ def predict(
     # A locked threshold is applied only to scores of the precision it was chosen on.
     index["precision"] = scoring_precision(classifier.device)
     optional = [*classifier.columns[1:], "precision"]
+    if checkpoint.pooling:
+        index["pooling"] = checkpoint.pooling
+        optional += ["pooling"]
     if tta:
         index["tta"], index["draws"] = tta.augmentation.to_text(), tta.draws
         optional += ["tta", "draws"]

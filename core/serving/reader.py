@@ -66,7 +66,8 @@ class Reader:
     @property
     def aggregation(self) -> str:
         """The aggregation of the operating point, else the network's own."""
-        return self.pinned.aggregation or ("attention" if len(self.classifier.columns) > 1 else "mean")
+        own = "attention" if len(self.classifier.columns) > 1 else self.checkpoint.pooling or "mean"
+        return self.pinned.aggregation or own
 
     def read(self, files: Iterable[str | Path | Upload], bone: str = "") -> StudyAnswer:
         """The answer for the files of one study. OverreadError where the files cannot be one study, or are too many.

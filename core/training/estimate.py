@@ -13,7 +13,7 @@ from core.data.index import Dataset, read_index
 from core.data.pixel_store import known
 from core.data.pixels import UnreadableImage, read_grey, to_square
 from core.device import keep_freed_memory, move_to_device, pick_device, training_precision
-from core.models.networks import build, check_size, reads_studies
+from core.models.networks import build, check_size
 from core.scores.classifier import Classifier
 from core.training.average import running_average
 from core.training.compiled import compiled
@@ -52,8 +52,8 @@ def estimate_run(recipe: Recipe, dataset: Dataset, device: str = "", progress: P
     check_size(model, recipe.architecture, recipe.size)
     say(1, 4, "timing the decoding")
     decode_seconds = _seconds_to_decode(dataset, learn, recipe)
-    part = _part_of(learn, recipe, reads_studies(model))
-    data = _data(dataset, part, recipe, reads_studies(model))
+    part = _part_of(learn, recipe)
+    data = _data(dataset, part, recipe)
     precision = training_precision(where, recipe.precision)
     sums = MarginSums(len(data), where)
     learner = Learner(model, optimiser_for(model, recipe), running_average(model, recipe), sums.tensors())
@@ -89,19 +89,19 @@ def estimate_run(recipe: Recipe, dataset: Dataset, device: str = "", progress: P
     )
 
 
-def _part_of(learn: pd.DataFrame, recipe: Recipe, by_study: bool) -> pd.DataFrame:
+def _part_of(learn: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     """The radiographs of STEPS batches, drawn from all of the rows."""
-    unit = "study_id" if by_study else "image_id"
+    unit = "study_id" if recipe.learns_studies else "image_id"
     units = learn[unit].unique()
     chosen = np.random.default_rng(0).permutation(units)[: STEPS * recipe.batch_size]
     return learn[learn[unit].isin(chosen)].reset_index(drop=True)
 
 
-def _data(dataset: Dataset, part: pd.DataFrame, recipe: Recipe, by_study: bool) -> TrainingData:
+def _data(dataset: Dataset, part: pd.DataFrame, recipe: Recipe) -> TrainingData:
     cache = pixel_cache(dataset, part, recipe.input_spec())
     places = cache.rows_of(part["image_id"])
     part, places = part[places >= 0].reset_index(drop=True), places[places >= 0]
-    return TrainingData(samples_of(part, by_study), part["image_id"].to_numpy(), cache.pixels, places)
+    return TrainingData(samples_of(part, recipe.learns_studies), part["image_id"].to_numpy(), cache.pixels, places)
 
 
 def _seconds_to_decode(dataset: Dataset, rows: pd.DataFrame, recipe: Recipe) -> float:

@@ -16,7 +16,7 @@ from core.data.pixel_batches import cut_batches, epoch_order, keep_on_device
 from core.device import autocast_to, keep_freed_memory, move_to_device, training_precision
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint, begin_checkpoint, read_checkpoint
-from core.models.networks import build, check_size, reads_studies
+from core.models.networks import POOLINGS, build, check_size
 from core.models.start_weights import weights_source
 from core.plural import count_text
 from core.scores.classifier import Classifier
@@ -36,6 +36,7 @@ from core.training.preflight import (
     run_manifest,
     select_rows,
     training_rows,
+    with_learned_labels,
     with_start,
 )
 from core.training.recipe import Recipe
@@ -120,7 +121,7 @@ def _run(plan: Plan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint:
     begun = options.resume
     precision = read_state(out).precision if begun else training_precision(team.device, recipe.precision)
     options.say(f"computing on {team.why}, in {precision}")
-    data, validation, learned = _load(plan, rows, held_out, reads_studies(model))
+    data, validation, learned = _load(plan, rows, held_out)
     sums = MarginSums(len(data), team.device)
     learner = Learner(model, optimiser, average, sums.tensors())
     if begun:
@@ -159,9 +160,7 @@ def _run(plan: Plan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint:
     return read_checkpoint(out)
 
 
-def _load(
-    plan: Plan, rows: pd.DataFrame, held_out: np.ndarray, by_study: bool
-) -> tuple[TrainingData, HeldOut, pd.DataFrame]:
+def _load(plan: Plan, rows: pd.DataFrame, held_out: np.ndarray) -> tuple[TrainingData, HeldOut, pd.DataFrame]:
     """Both parts with their pixels, decoded where they are not in the cache yet; and the rows of learned.parquet."""
     recipe, say = plan.recipe, plan.options.say
     with plan.team.lead_first():
@@ -172,12 +171,13 @@ def _load(
         say(f"left out: {count_text(len(cache.failed), 'radiograph')} that could not be decoded (first: {first})")
     rows, held_out, places = rows[places >= 0], held_out[places >= 0], places[places >= 0]
     learn, tune = rows[~held_out].reset_index(drop=True), rows[held_out].reset_index(drop=True)
+    learn = with_learned_labels(learn, plan.dataset, recipe)
     if learn["label"].nunique() < 2:
         raise OverreadError(
             f"{count_text(len(learn), 'radiograph')} to learn from, all of one label; expected both labels.",
             code="one-class-only",
         )
-    samples = samples_of(learn, by_study)
+    samples = samples_of(learn, recipe.learns_studies)
     say(
         f"learning from {count_text(len(learn), 'radiograph')} of "
         f"{count_text(learn['study_id'].nunique(), 'study')}, choosing the epoch on "
@@ -185,7 +185,7 @@ def _load(
     )
     data = TrainingData(samples, learn["image_id"].to_numpy(), cache.pixels, places[~held_out])
     learned = pd.concat([learn.assign(part="train"), tune.assign(part="tune")])
-    return data, HeldOut(tune, cache.pixels, places[held_out]), learned
+    return data, HeldOut(tune, cache.pixels, places[held_out], recipe.view_pooling), learned
 
 
 def _begin(plan: Plan, model: nn.Module, precision: str, learned: pd.DataFrame, notes: list[str]) -> dict:
@@ -213,7 +213,10 @@ def learn_epoch(epoch: Epoch, data: TrainingData, progress: Progress | None = No
         set_rates(learner.optimiser, recipe, epoch.number + step / len(parts), epoch.scores)
         with autocast_to(team.device, epoch.precision):
             studies = data.samples.study_arguments(batch.samples, team.device)
-            logits = epoch.call(batch.pixels, *studies)[:, 0].float()
+            if recipe.view_pooling:
+                logits = POOLINGS[recipe.view_pooling](epoch.call(batch.pixels)[:, 0].float(), *studies)
+            else:
+                logits = epoch.call(batch.pixels, *studies)[:, 0].float()
         loss = loss_of(recipe, logits, batch.target, batch.weight)
         sums.add(batch.samples, logits)
         # Each sample of a step counts equally, whatever its batch and process. Gradients are averaged over the

@@ -24,18 +24,18 @@ def loss_of(recipe: Recipe, logits: torch.Tensor, target: torch.Tensor, weights:
     return (each * (target - logits.sigmoid()).abs() ** recipe.focal_gamma).mean()
 
 
-def tuning_figures(tune: pd.DataFrame, scores: dict[str, np.ndarray]) -> dict:
+def tuning_figures(tune: pd.DataFrame, scores: dict[str, np.ndarray], pooling: str = "") -> dict:
     """An epoch's row of the history: study AUROC with interval; accuracy, precision and recall of studies at 0.5; loss.
 
-    scores: `logit` of each radiograph and perhaps `attention`, float64. The loss is per radiograph or, with attention,
-    per study.
+    scores: `logit` of each radiograph and perhaps `attention`, float64. pooling: the aggregation that the network
+    learns through. The loss is per radiograph or, with a pooling or attention, per study.
     """
-    studies = labelled(study_table(tune.assign(**scores, split="tune")))
+    studies = labelled(study_table(tune.assign(**scores, split="tune"), pooling))
     values, labels = studies["score"].to_numpy(), studies["label"].to_numpy()
     area = auroc(values, labels)
     at = counts_at(counts_table(values, labels), 0.5)
     odds = logit(values.clip(1e-16, 1 - 1e-16))  # a score of 1 has no finite logit
-    by_study = "attention" in scores
+    by_study = bool(pooling) or "attention" in scores
     pair = (odds, labels) if by_study else (scores["logit"], tune["label"].to_numpy(float))
     logits, targets = (torch.tensor(each) for each in pair)
     return {

@@ -45,12 +45,15 @@ def margin_table(rows: pd.DataFrame, total: np.ndarray, steps: np.ndarray) -> pd
 
     rows: one row for each sample, with its study and label. total, steps: the sums of MarginSums.
     """
-    table = rows[["study_id", "bone", "group_id", "label"]].assign(total=total, steps=steps)
+    # Radiographs that learn their own labels may differ within a study; its label is then that of an abnormal one.
+    margin = total * (2 * rows["label"].to_numpy() - 1)
+    table = rows[["study_id", "bone", "group_id", "label"]].assign(total=total, margin=margin, steps=steps)
     by_study = table.groupby("study_id", sort=False)
-    found = by_study[["bone", "group_id", "label"]].first().join(by_study[["total", "steps"]].sum()).reset_index()
+    found = by_study[["bone", "group_id"]].first().join(by_study["label"].max())
+    found = found.join(by_study[["total", "margin", "steps"]].sum()).reset_index()
     found = found[found["steps"] > 0]
-    logit = found["total"] / found["steps"]
-    found = found.assign(logit=logit, aum=logit * (2 * found["label"] - 1), steps=found["steps"].astype(int))
+    logit, aum = found["total"] / found["steps"], found["margin"] / found["steps"]
+    found = found.assign(logit=logit, aum=aum, steps=found["steps"].astype(int))
     return found[list(COLUMNS)].reset_index(drop=True)
 
 

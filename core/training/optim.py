@@ -84,8 +84,9 @@ def first_learning_stage(recipe: Recipe, epoch: int, last: int) -> int:
 
 
 def ever_freezes(recipe: Recipe) -> bool:
-    """Whether some parameters are frozen in some epoch."""
-    return bool(recipe.head_epochs or recipe.freeze_stages or recipe.unfreeze_epochs)
+    """Whether some parameters get no gradient in some epoch; those behind the last map have no use for patches."""
+    unused = recipe.architecture.startswith("patch_attention")
+    return bool(unused or recipe.head_epochs or recipe.freeze_stages or recipe.unfreeze_epochs)
 
 
 def freeze(model: nn.Module, recipe: Recipe, epoch: int) -> None:

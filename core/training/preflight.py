@@ -12,6 +12,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from core.data.index import Dataset, conflicting_studies, read_index
+from core.data.label_levels import IMAGE_LABEL, own_labels
 from core.data.labels import read_labels, relabelled
 from core.data.split import overlap_table
 from core.errors import OverreadError, reason_of
@@ -73,6 +74,24 @@ def select_rows(index: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
             code="one-class-only",
         )
     return rows
+
+
+def with_learned_labels(rows: pd.DataFrame, dataset: Dataset, recipe: Recipe) -> pd.DataFrame:
+    """The rows with the label that each radiograph learns: its study's or, by `label_level`, its own.
+
+    OverreadError where radiographs have no label of their own, or one that only judges.
+    """
+    if recipe.label_level == "study":
+        return rows
+    if dataset.label_level != "image":
+        judged = IMAGE_LABEL in rows
+        found = f"keeps {IMAGE_LABEL} as a truth that judges and never trains" if judged else "has labels of studies"
+        raise OverreadError(
+            f"label_level is 'image', and {dataset.name} {found}; expected a data set with --label-level image. Train "
+            "with label_level=study.",
+            code="truth-never-trains" if judged else "image-labels-missing",
+        )
+    return rows.assign(label=own_labels(rows))
 
 
 def learned_before(rows: pd.DataFrame, weights: str) -> np.ndarray:

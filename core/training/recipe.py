@@ -6,7 +6,12 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from core.data.augment import PRESETS, Augmentation, find_augmentation
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError
+from core.metrics.studies import AGGREGATIONS
 from core.training.settings import check_settings, setting
+
+# Poolings that are part of the network, by the prefix of its architecture; the others pool the views' logits.
+NETWORK_POOLINGS = ("attention", "patch_attention")
+POOLING_NAMES = ("", *(name for name in AGGREGATIONS if name != "attention"), *NETWORK_POOLINGS)
 
 
 @dataclass(frozen=True)
@@ -15,7 +20,9 @@ class Recipe:
 
     name: str
     architecture: str = setting(
-        MISSING, "The network, by its name here or in timm; attention:NAME weighs the views of a study.", "Network"
+        MISSING,
+        "The network, by its name here or in timm; attention:NAME and patch_attention:NAME weigh the views of a study.",
+        "Network",
     )
     model_kwargs: dict = setting(dict, "Arguments of the network, as a JSON object.", "Network")
     weights: str = setting(
@@ -58,6 +65,19 @@ class Recipe:
         below=1,
     )
     loss: str = setting("bce", "Cross-entropy, or focal loss (Lin 2017).", "Loss", choices=("bce", "focal"))
+    pooling: str = setting(
+        "",
+        "Empty: each radiograph learns a label. Otherwise a study is one sample, and the loss is on its score, which "
+        "its views give through this pooling.",
+        "Loss",
+        choices=POOLING_NAMES,
+    )
+    label_level: str = setting(
+        "study",
+        "Which label a radiograph learns: its study's, or with 'image' its own, where radiographs are labelled singly.",
+        "Loss",
+        choices=("study", "image"),
+    )
     focal_gamma: float = setting(2.0, "How much the focal loss turns to hard radiographs.", "Loss", low=0)
     patience: int = setting(0, "Stop after so many epochs without a better one; 0 never stops.", "Length", low=0)
     precision: str = setting(
@@ -77,9 +97,7 @@ class Recipe:
     )
     freeze_stages: int = setting(0, "So many first stages of the backbone never learn.", "Network", low=0)
     epochs: int = setting(10, "Passes over the radiographs; the best one is kept.", "Length", low=1)
-    batch_size: int = setting(
-        32, "Radiographs in a batch, or studies for a network that weighs the views of a study.", "Machine", low=2
-    )
+    batch_size: int = setting(32, "Radiographs in a batch, or studies where a study is one sample.", "Machine", low=2)
     label_smoothing: float = setting(0.0, "Share by which labels are drawn towards one half.", "Loss", low=0, below=1)
     balance: str = setting(
         "none",
@@ -101,6 +119,7 @@ class Recipe:
         object.__setattr__(self, "left_out", tuple(self.left_out))
         object.__setattr__(self, "bones", tuple(self.bones))
         check_settings(self)
+        self._settle_pooling()
         if self.warmup_epochs > self.epochs:
             raise OverreadError(
                 f"warmup_epochs is {self.warmup_epochs:g} and epochs is {self.epochs}; expected warmup_epochs from 0 "
@@ -114,11 +133,17 @@ class Recipe:
                 "numbers from 0, and holdout_fold not in left_out.",
                 code="folds-invalid",
             )
-        if self.architecture.startswith("attention") and self.augmentation.mixes:
+        if self.learns_studies and self.augmentation.mixes:
             raise OverreadError(
-                f"{self.architecture} learns from studies and the augmentation mixes radiographs (mixup, cutmix); "
-                "expected mixup 0 and cutmix 0.",
+                f"{self.pooling or self.architecture} learns from studies and the augmentation mixes radiographs "
+                "(mixup, cutmix); expected mixup 0 and cutmix 0.",
                 code="mixing-unsupported",
+            )
+        if self.learns_studies and self.label_level == "image":
+            raise OverreadError(
+                f"label_level is 'image', and with {self.pooling or self.architecture} a study is one sample, which "
+                "has its study's label. Set label_level=study, or pooling to empty.",
+                code="label-level-unfit",
             )
         if self.loss == "focal" and self.augmentation.mixes:
             # The focal loss of a mixed label is not the mixture of both losses, which MixUp and CutMix assume.
@@ -126,6 +151,29 @@ class Recipe:
                 "loss is 'focal' and the augmentation mixes labels; expected loss=bce, or no mixing.",
                 code="mixing-unsupported",
             )
+
+    def _settle_pooling(self) -> None:
+        """Build a pooling that is part of the network into the architecture; OverreadError where two are named."""
+        prefix = self.architecture.partition(":")[0]
+        named = prefix if prefix in NETWORK_POOLINGS else ""
+        if named and self.pooling not in ("", named):
+            raise OverreadError(
+                f"pooling is {self.pooling!r} and {self.architecture} pools the views itself. Name the network alone, "
+                "or leave out pooling.",
+                code="pooling-twice",
+            )
+        if self.pooling in NETWORK_POOLINGS and not named and self.architecture != "ensemble":
+            object.__setattr__(self, "architecture", f"{self.pooling}:{self.architecture}")
+
+    @property
+    def learns_studies(self) -> bool:
+        """Whether a study is one sample, instead of each radiograph."""
+        return bool(self.pooling) or self.architecture.startswith(NETWORK_POOLINGS)
+
+    @property
+    def view_pooling(self) -> str:
+        """The pooling of the views' logits; '' where the network pools views itself, or where none are pooled."""
+        return "" if self.pooling in NETWORK_POOLINGS else self.pooling
 
     def input_spec(self) -> InputSpec:
         """The input specification, with the mean and deviation of ImageNet in grey."""

@@ -1,4 +1,4 @@
-"""Training samples: single radiographs or, for a network that weighs the views of a study, whole studies."""
+"""Training samples: single radiographs or, where a study is one sample, whole studies."""
 
 from dataclasses import dataclass
 

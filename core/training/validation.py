@@ -21,11 +21,15 @@ from core.training.state import STATE_FILE, RunState
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The fold that chooses the epoch. rows: of the index [n]; places: the row of each in `cached`, uint8 [N, s, s]."""
+    """The fold that chooses the epoch. rows: of the index [n]; places: the row of each in `cached`, uint8 [N, s, s].
+
+    pooling: the aggregation that the network learns through, '' for its own default.
+    """
 
     rows: pd.DataFrame
     cached: np.ndarray
     places: np.ndarray
+    pooling: str = ""
 
     def pixels(self) -> np.ndarray:
         """Its pixels uint8 [n, s, s], read from the cache."""
@@ -46,7 +50,7 @@ def validate_epoch(
     """
     epoch = state.epoch + 1
     scores = dict(zip(classifier.columns, classifier.scores(held_out.pixels()).T))
-    tuning = tuning_figures(held_out.rows, scores)
+    tuning = tuning_figures(held_out.rows, scores, held_out.pooling)
     # With one class held out no AUROC exists; the loss then decides.
     estimable = bool(np.isfinite(tuning["tune_auroc"]))
     score = tuning["tune_auroc"] if estimable else -tuning["tune_loss"]

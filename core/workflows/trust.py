@@ -218,7 +218,7 @@ def _arguments(source: Source, sample: TrustSample) -> dict:
 @lru_cache(maxsize=64)
 def _own_aggregation(source: Source) -> str:
     scores = read_predictions(_checkpoint_of(source), _dataset_of(source))
-    return own_aggregation(scores) if scores is not None else "mean"
+    return own_aggregation(scores) if scores is not None else _checkpoint_of(source).pooling or "mean"
 
 
 def _checkpoint_of(source: Source) -> Checkpoint:

@@ -10,13 +10,13 @@ from torch import nn
 from core.data.input_spec import InputSpec
 from core.explain import methods
 from core.explain.attribution import attribute, attribute_study
-from core.explain.attribution_target import POOLINGS, MapCancelled
+from core.explain.attribution_target import MapCancelled
 from core.explain.layers import find_layer
 from core.explain.map_values import MapSettings
 from core.explain.method_registry import MethodRefused
 from core.explain.methods import METHODS
 from core.explain.private_copy import count_hooks, private_copy
-from core.models.networks import build
+from core.models.networks import POOLINGS, build
 from core.scores.classifier import Classifier
 from tests.explain.families import FAMILIES, RARE_LAYERS, classifier_of, family_parameters
 from tests.refusals import refused

@@ -3,13 +3,21 @@
 To add one: a module here with a function marked `@register`, and its name in the first import below.
 """
 
-from core.models.networks import attention, ensemble, grey_resnet, small_cnn  # noqa: F401  register themselves
+from core.models.networks import (  # noqa: F401  register themselves
+    attention,
+    ensemble,
+    grey_resnet,
+    patch_attention,
+    small_cnn,
+)
+from core.models.networks.poolings import POOLINGS
 from core.models.networks.registry import CUSTOM, architecture_names, build, register
 from core.models.networks.structure import check_size, find_head, reads_studies, stages
 from core.models.networks.weights import load_weights
 
 __all__ = [
     "CUSTOM",
+    "POOLINGS",
     "architecture_names",
     "build",
     "check_size",

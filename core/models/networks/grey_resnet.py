@@ -45,7 +45,7 @@ class GreyResNet(nn.Module):
                 before = width
             stages.append(nn.Sequential(*blocks))
         self.stage1, self.stage2, self.stage3, self.stage4 = stages
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.num_features = nn.Dropout(dropout), before
         # The mean describes the anatomy, the maximum a finding that covers one percent of the radiograph.
         self.head = nn.Linear(2 * before, 1)
 
@@ -53,8 +53,12 @@ class GreyResNet(nn.Module):
         """The last layer, named as timm names it."""
         return self.head
 
+    def forward_features(self, radiographs: torch.Tensor) -> torch.Tensor:
+        """The last map, named as timm names it."""
+        return self.stage4(self.stage3(self.stage2(self.stage1(self.stem(self.exposure(radiographs))))))
+
     def forward(self, radiographs: torch.Tensor) -> torch.Tensor:
-        maps = self.stage4(self.stage3(self.stage2(self.stage1(self.stem(self.exposure(radiographs))))))
+        maps = self.forward_features(radiographs)
         return self.head(self.dropout(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)))
 
 

@@ -26,6 +26,8 @@ KIND_ARGUMENTS = {
     "pretrained_strict": "is set by weights, which checks every key",
     "model_name": "is set by architecture",
 }
+# Networks around another network, built as NAME:BACKBONE, that weigh the views of a study.
+AROUND = ("attention", "patch_attention")
 CUSTOM: dict[str, Callable[..., nn.Module]] = {}
 
 
@@ -46,16 +48,18 @@ def build(
     """A network with one grey channel and one logit.
 
     architecture: a name of ours or of timm's. `attention:NAME` weighs the views of a study by attention over the
-    features of NAME, which gets the arguments. weights: '' (random), 'timm' (its pretrained ones, downloaded), or a
-    file of a state dict. say: called with each sentence on what was changed in or left out of that file. OverreadError
-    where the name, an argument or a key does not fit.
+    features of NAME, which gets the arguments; `patch_attention:NAME` weighs the places of its last map.
+    weights: '' (random), 'timm' (its pretrained ones, downloaded), or a file of a state dict. say: called with each
+    sentence on what was changed in or left out of that file. OverreadError where the name, an argument or a key does
+    not fit.
     """
     arguments, known = dict(model_kwargs or {}), architecture_names()
     pooling, colon, backbone = architecture.partition(":")
     if colon:
-        if pooling != "attention":
+        if pooling not in AROUND:
             raise OverreadError(
-                f"There is no architecture {architecture!r}; the only prefix is attention, as in attention:resnet18.",
+                f"There is no architecture {architecture!r}; the prefixes are {', '.join(AROUND)}, "
+                "as in attention:resnet18.",
                 code="architecture-unknown",
             )
         network = CUSTOM[pooling](backbone, arguments, weights=weights if weights == "timm" else "")

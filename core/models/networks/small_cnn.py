@@ -22,7 +22,7 @@ class SmallCNN(nn.Module):
             nn.MaxPool2d(2),
         )
         # A fixed grid, so that one network accepts 32, 64 and 128 px.
-        self.pool = nn.AdaptiveAvgPool2d(8)
+        self.pool, self.num_features = nn.AdaptiveAvgPool2d(8), 2 * width
         # The norm removes the offset of the sigmoids; without it the network hardly learns (docs/lab-log.md).
         self.hidden = nn.Sequential(
             nn.Flatten(),
@@ -37,8 +37,12 @@ class SmallCNN(nn.Module):
         """The last layer, named as timm names it."""
         return self.head
 
+    def forward_features(self, radiographs: torch.Tensor) -> torch.Tensor:
+        """The last map, named as timm names it."""
+        return self.pool(self.blocks(radiographs))
+
     def forward(self, radiographs: torch.Tensor) -> torch.Tensor:
-        return self.head(self.hidden(self.pool(self.blocks(radiographs))))
+        return self.head(self.hidden(self.forward_features(radiographs)))
 
 
 @register
