@@ -21,9 +21,11 @@ from core.commands import (
     thresholds,
     training,
     walkthroughs,
+    workspace,
 )
 from core.commands.console import messages
 from core.errors import OverreadError
+from core.temporaries import keep_private
 
 COMMANDS = (
     data.phantom,
@@ -53,6 +55,7 @@ COMMANDS = (
     serving.serve,
     serving.token,
     data.demo,
+    workspace.doctor,
 )
 
 app = typer.Typer(
@@ -71,6 +74,7 @@ app.add_typer(walkthroughs.walkthrough, name="walkthrough")
 
 def main() -> None:
     """Run a command. Exit status: 0, 2 for wrong use, 1 for any other failure; a known error prints one sentence."""
+    keep_private()
     status = _run()
     if int(os.environ.get("WORLD_SIZE") or 1) > 1:
         # In distributed training, threads of torch can outlive the interpreter and abort a process that has finished

@@ -1,6 +1,7 @@
 """The one error that is written for a person to read, and the cleaning of texts that come from elsewhere."""
 
 import re
+from pathlib import Path
 
 # Escape sequences of terminals, and control characters other than tab and line feed.
 _CODES = re.compile(
@@ -16,16 +17,18 @@ class OverreadError(ValueError):
     """Bad input: the message says what was found, what was expected and what to do.
 
     The command line prints it and exits with 1; a page shows it as a message. Any other exception is a bug. code: a
-    short name that stays when the wording changes, such as 'column-missing'; tests and scripts match it.
+    short name that stays when the wording changes, such as 'column-missing'; tests and scripts match it. file: a
+    damaged file that can be made again (`core.workflows.make_again`); a page offers that.
     """
 
-    def __init__(self, message: str, code: str = "") -> None:
+    def __init__(self, message: str, code: str = "", file: Path | str = "") -> None:
         super().__init__(without_codes(message))
         self.code = code
+        self.file = str(file)
 
     def __reduce__(self):
         # Worker processes send their errors back by pickling; without this the code would be lost on the way.
-        return type(self), (str(self), self.code)
+        return type(self), (str(self), self.code, self.file)
 
 
 def without_codes(text: str) -> str:

@@ -8,6 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import OverreadError
+from core.temporaries import remove_stale
+
+# Folders that this process has cleared of what killed processes left.
+_tidied: set[Path] = set()
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -102,6 +106,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent not in _tidied:
+            _tidied.add(path.parent)
+            remove_stale(path.parent, deep=False)
         write(temporary)
         os.replace(temporary, path)
     except OSError as error:

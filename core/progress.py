@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from core.checksums import read_json, write_json
 from core.errors import OverreadError
-from core.paths import write_atomically
 
 Report = Callable[[int, int, str], None]
 _EARLIEST = 2.0  # seconds in a step before it is estimated
@@ -175,16 +175,16 @@ def duration_text(seconds: float) -> str:
 def read_rates(file: Path, kind: str) -> dict[str, float]:
     """Seconds of each step for one unit of size, of the last work of this kind; empty where there is none."""
     with suppress(OSError, ValueError, TypeError, AttributeError):
-        return {str(name): float(value) for name, value in json.loads(file.read_text()).get(kind, {}).items()}
+        return {str(name): float(value) for name, value in read_json(file).get(kind, {}).items()}
     return {}
 
 
 def keep_rates(file: Path, kind: str, measured: Mapping[str, float]) -> None:
     """Keep what was measured for the next work of this kind."""
     try:
-        stored = json.loads(file.read_text())
+        stored = read_json(file)
     except (OSError, ValueError):
         stored = {}
     both = {**read_rates(file, kind), **measured}
     with suppress(OverreadError):  # an estimate is not worth an error
-        write_atomically(file, lambda path: path.write_text(json.dumps({**stored, kind: both})))
+        write_json(file, {**stored, kind: both})

@@ -1,6 +1,7 @@
 """The only router: the shared selectors, then the page of the address."""
 
 import sys
+import threading
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -84,9 +85,13 @@ elif __name__ == "Home":
     import streamlit as st
 
     sys.path.insert(0, str(HERE.parent))
+    from core.paths import home
+    from core.temporaries import keep_private, remove_stale
     from dashboard.policy import MIDDLEWARE
     from dashboard.shared import exposure
 
+    keep_private()
+    threading.Thread(target=remove_stale, args=(home(),), daemon=True).start()  # of processes that were killed
     if warning := exposure.warning():
         print(f"Warning: {warning}", file=sys.stderr, flush=True)
     app = st.App(HERE / "Home.py", middleware=MIDDLEWARE)

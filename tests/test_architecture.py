@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-BASE = {"errors", "schema", "paths", "device", "plural", "progress", "version"}
+FILES = {"checksums", "parquet_files", "paths", "temporaries"}
+BASE = FILES | {"errors", "schema", "device", "plural", "progress", "version"}
 BELOW_SCORES = BASE | {"data", "models", "metrics"}
 BELOW_WORKFLOWS = BELOW_SCORES | {"audit", "explain", "jobs", "phantom", "review", "scores", "training"}
 MAY_IMPORT = {

@@ -1,6 +1,5 @@
 """The audit of a data set: patient overlap, copies, faulty files, label conflicts, image quality and shortcuts."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import pandas as pd
 
 from core.audit.duplicates import groups_of, near_pairs
 from core.audit.shortcut import shortcut
+from core.checksums import read_json, write_json
 from core.data import measures
 from core.data.index import Dataset, conflicting_studies, read_index
 from core.data.label_levels import IMAGE_LABEL
@@ -17,7 +17,7 @@ from core.data.measures import SKETCH
 from core.data.quality import LIMITS
 from core.data.split import overlap_table
 from core.metrics.intervals import Estimate
-from core.paths import home, write_atomically
+from core.paths import home
 
 # Raised when a check changes, so that older audits are computed again.
 VERSION = 4
@@ -125,7 +125,7 @@ def run_audit(dataset: Dataset, progress: Callable[[int, int, str], None] | None
     if stored := read_audit(dataset):
         return stored
     made = audit(dataset, measured_rows(dataset, progress), progress)
-    write_atomically(audit_file(dataset), lambda path: path.write_text(json.dumps(asdict(made))))
+    write_json(audit_file(dataset), asdict(made))
     return made
 
 
@@ -148,7 +148,7 @@ def measured_rows(dataset: Dataset, progress: Callable[[int, int, str], None] | 
 def read_audit(dataset: Dataset) -> Audit | None:
     """Return the stored audit if it belongs to this index and these versions of the checks."""
     try:
-        facts = json.loads(audit_file(dataset).read_text())
+        facts = read_json(audit_file(dataset))
         stored = Audit(**facts)
     except (OSError, ValueError, TypeError):
         return None

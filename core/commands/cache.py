@@ -19,7 +19,7 @@ def cache(
 ) -> None:
     """Decode each distinct file once into pixels of this size, a thumbnail and measures.
 
-    Files that were decoded before are skipped.
+    Files that were decoded before are skipped; stored pixels that were altered since are made again.
     """
     from core.data.decode import decode, pixels_folder
     from core.data.index import read_dataset, read_index
@@ -28,7 +28,7 @@ def cache(
 
     spec, dataset, index = InputSpec(size, fit), read_dataset(name), read_index(name)
     with progress_bar() as progress:
-        done = decode(dataset, index, spec, thumbnail=True, measures=True, progress=progress)
+        done = decode(dataset, index, spec, thumbnail=True, measures=True, progress=progress, mend=True)
     image_of = dict(zip(index["sha1"][::-1], index["image_id"][::-1]))
     failed = [{"path": image_of[sha1], "reason": reason} for sha1, reason in done.failed.items()]
     for entry in failed[:10]:
@@ -45,6 +45,7 @@ def cache(
         "radiographs": ready,
         "distinct": index["sha1"].nunique(),
         "decoded": done.files,
+        "altered": done.altered,
         "seconds": round(done.seconds, 3),
         "images_per_second": round(done.files / done.seconds, 1) if done.files else 0.0,
         "bytes": len(known(folder, size)) * size**2,
@@ -65,6 +66,8 @@ def sentence(facts: dict) -> str:
         f"{facts['bytes'] / 1e6:,.1f} MB"
     )
     failed = f"; {len(facts['failed'])} failed" if facts["failed"] else ""
+    if facts["altered"]:
+        failed += f"; the stored pixels of {count_text(facts['altered'], 'radiograph')} had been altered"
     if not facts["decoded"]:
         return f"Nothing to do: {stored} are stored already{failed}"
     seconds, pace = f"{facts['seconds']:.1f} s", f"{facts['images_per_second']:.0f} images/s"

@@ -55,6 +55,23 @@ def import_verdicts(
     )
 
 
+@verdicts.command("verify")
+def verify_verdicts(as_json: Json = False) -> None:
+    """Compare every entry of the review database with the chain of hashes; exit status 1 if anything was altered."""
+    from core.review.store import open_store
+    from core.workflows.verify_verdicts import verify_verdicts as verify
+
+    store = open_store()
+    report = verify(store)
+    for problem in report.problems[:20]:
+        messages.print(problem, markup=False)
+    if len(report.problems) > 20:
+        messages.print(f"... and {len(report.problems) - 20} more; --json lists them all")
+    print_result(asdict(report), as_json, f"{store.place}: {report.sentence}")
+    if report.problems:
+        raise typer.Exit(1)
+
+
 labels = typer.Typer(no_args_is_help=True, help="Revisions of the labels after review.")
 
 

@@ -11,6 +11,7 @@ from core.data.index import Dataset, read_index
 from core.data.input_spec import InputSpec
 from core.data.pixels import to_square
 from core.errors import OverreadError, reason_of
+from core.parquet_files import read_parquet
 
 
 class AbnormalityMasks:
@@ -44,7 +45,7 @@ class AbnormalityMasks:
     def _known(cls, dataset: Dataset) -> "AbnormalityMasks":
         root = Path(dataset.root)
         if dataset.phantom and (root / "truth.parquet").exists():
-            truth = pd.read_parquet(root / "truth.parquet")
+            truth = read_parquet(root / "truth.parquet")
             visible = truth[truth["visible"].astype(bool)]
             corners = visible[["x0", "y0", "x1", "y1", "width", "height"]].to_numpy(float)
             return cls({name: [("box", *row)] for name, row in zip(visible["image_id"], corners)})

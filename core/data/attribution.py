@@ -1,12 +1,12 @@
 """Whose work a data set is: title, authors, licence and link, stored beside its index and shown wherever the set is."""
 
-import json
 import struct
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from core.paths import dataset_folder, write_atomically
+from core.checksums import read_json, write_json
+from core.paths import dataset_folder
 
 FILE = "attribution.json"
 
@@ -58,11 +58,11 @@ def attribution_file(name: str) -> Path:
 def read_attribution(name: str) -> Attribution | None:
     """The attribution of a data set; None where none is stored, as for a team's own radiographs."""
     try:
-        return Attribution(**json.loads(attribution_file(name).read_text()))
+        return Attribution(**read_json(attribution_file(name)))
     except (OSError, ValueError, TypeError):
         return None
 
 
 def write_attribution(name: str, attribution: Attribution) -> None:
     """Store the attribution of a data set."""
-    write_atomically(attribution_file(name), lambda path: path.write_text(json.dumps(asdict(attribution), indent=1)))
+    write_json(attribution_file(name), asdict(attribution), indent=1)

@@ -11,6 +11,7 @@ from core.data.decode import decode, pixels_folder
 from core.data.index import Dataset
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError, reason_of
+from core.plural import count_text
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ def pixel_cache(
     """
     folder = pixels_folder(dataset, spec)
     try:
-        stored, pixels = pixel_store.load(folder, spec.size)
+        stored = pixel_store.load(folder, spec.size)
         reasons: dict[str, str] = {}
-        if not index["sha1"].isin(stored).all():
+        if not index["sha1"].isin(stored.hashes).all():
             # Files that failed before are tried again: they may have been unreachable only then.
             reasons = decode(dataset, index, spec, progress=progress).failed
-            stored, pixels = pixel_store.load(folder, spec.size)
+            stored = pixel_store.load(folder, spec.size)
+        rows = stored.hashes.get_indexer(pd.Index(index["sha1"]))
+        damaged = stored.damaged(rows[rows >= 0])
     except OverreadError:
         raise
     except (OSError, ValueError) as error:
@@ -55,10 +58,18 @@ def pixel_cache(
             f"The pixel cache {folder} is damaged ({reason_of(error)}). Delete that folder; it will be built again.",
             code="pixel-cache-damaged",
         ) from error
-    rows = stored.get_indexer(pd.Index(index["sha1"]))
+    if len(damaged):
+        first = index["image_id"][rows == damaged[0]].iloc[0]
+        raise OverreadError(
+            f"{stored.file} was altered: the pixels of {count_text(len(damaged), 'radiograph')} (first: {first}) "
+            "do not have the checksum that they were written with. Make them again with: "
+            f"python -m core cache {dataset.name} --size {spec.size} --fit {spec.fit}",
+            code="pixels-altered",
+            file=stored.file,
+        )
     missing = index[rows < 0]
     failed = [
         {"path": image_id, "reason": reasons.get(sha1, "it could not be decoded")}
         for image_id, sha1 in zip(missing["image_id"], missing["sha1"])
     ]
-    return PixelCache(pixels, pd.Index(index["image_id"]), rows, failed)
+    return PixelCache(stored.pixels, pd.Index(index["image_id"]), rows, failed)

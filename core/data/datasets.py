@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from core.checksums import read_json
 from core.data.joins import JoinReport
 from core.data.notes import Note, notes_of
 from core.errors import OverreadError, reason_of
+from core.parquet_files import read_parquet, read_schema
 from core.paths import dataset_folder, home
 from core.schema import INDEX, check
 
@@ -61,7 +61,7 @@ class Dataset:
     def _problem_file(self) -> dict:
         file = self.folder / "problems.json"
         try:
-            lists = json.loads(file.read_text())
+            lists = read_json(file)
             for kind in PROBLEM_KINDS:
                 for row in lists.get(kind, []):
                     _ = row["path"], row["reason"]
@@ -95,7 +95,7 @@ def read_index(name: str) -> pd.DataFrame:
     """The Index of a data set, checked."""
     file = read_dataset(name).folder / "index.parquet"
     try:
-        frame = pd.read_parquet(file)
+        frame = read_parquet(file)
     except (OSError, ValueError) as error:
         raise OverreadError(
             f"{file} cannot be read ({reason_of(error)}). Index the data set again.", code="index-unreadable"
@@ -117,14 +117,17 @@ def list_datasets() -> list[Dataset]:
 
 
 def broken_datasets() -> dict[str, str]:
-    """Data sets whose description cannot be read, each with what to do."""
-    names = {file.parent.name for file in (home() / "datasets").glob("*/*.*")} - {
-        found.name for found in list_datasets()
-    }
-    return {
-        name: f"Its description cannot be read. Index it again: python -m core index PATH --name {name}"
-        for name in sorted(names)
-    }
+    """Data sets whose description cannot be read, each with the reason and what to do."""
+    found = {}
+    for name in sorted({file.parent.name for file in (home() / "datasets").glob("*/*.*")}):
+        try:
+            _read_description(home() / "datasets" / name / "dataset.json")
+        except (OSError, ValueError, TypeError) as error:
+            reason = "it is missing" if isinstance(error, FileNotFoundError) else reason_of(error)
+            found[name] = (
+                f"Its description cannot be read ({reason}). Index it again: python -m core index PATH --name {name}"
+            )
+    return found
 
 
 def index_hash(frame: pd.DataFrame) -> str:
@@ -150,9 +153,9 @@ def study_label_counts(frame: pd.DataFrame) -> dict[str, int]:
 
 def _read_description(file: Path) -> Dataset:
     """The description inside index.parquet, which is never older than dataset.json; else that file's own."""
-    outside = json.loads(file.read_text())
+    outside = read_json(file)
     try:
-        inside = (pq.read_schema(file.with_name("index.parquet")).metadata or {}).get(DESCRIPTION_KEY)
-    except (OSError, pa.ArrowException):
+        inside = (read_schema(file.with_name("index.parquet")).metadata or {}).get(DESCRIPTION_KEY)
+    except (OSError, ValueError):
         inside = None  # read_index reports the problem
     return Dataset(**(json.loads(inside) if inside else outside))

@@ -34,11 +34,13 @@ _COMMIT_EVERY = 256
 
 @dataclass(frozen=True)
 class DecodeReport:
-    """Result of a pass. failed: {sha1: reason}; seconds: includes waiting for another process."""
+    """Result of a pass. failed: {sha1: reason}; seconds: includes waiting for another process. altered: stored rows
+    that did not have the pixels of their checksum any more and were dropped."""
 
     files: int = 0
     failed: dict = field(default_factory=dict)
     seconds: float = 0.0
+    altered: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,25 +66,28 @@ def decode(
     thumbnail: bool = False,
     measures: bool = False,
     progress: Progress | None = None,
+    mend: bool = False,
 ) -> DecodeReport:
     """Make what is missing for the rows of `index`: pixels for `spec`, and on request thumbnails and measures.
 
     Every decoded file also gets its thumbnail. Two processes never make the same thing: the second waits and finds
     it done. Files are identified by hash, so copies are decoded once. A file that changed since it was indexed fails,
-    as does one that cannot be read; both are tried again in the next pass. OverreadError if the disk is full (results
+    as does one that cannot be read; both are tried again in the next pass. mend: compare every stored row with its
+    checksum first, and make altered ones again. OverreadError if the disk is full (results
     so far are kept) or if no file can be read.
     """
     started = time.monotonic()
     distinct = index.groupby("sha1", sort=False)["path"].agg(tuple)
     with _locked(dataset, spec, measures, len(distinct), progress):
+        altered, _ = pixel_store.mend(pixels_folder(dataset, spec), spec.size) if spec and mend else (0, 0)
         tasks = _missing(dataset, distinct, spec, thumbnail, measures)
         if not tasks:
-            return DecodeReport(seconds=time.monotonic() - started)
+            return DecodeReport(seconds=time.monotonic() - started, altered=altered)
         failed = _make(dataset, tasks, spec, progress)
         if spec:
             _drop_unused(dataset, spec, failed)
     _check_not_all_failed(dataset, distinct, tasks, failed)
-    return DecodeReport(len(tasks) - len(failed), failed, time.monotonic() - started)
+    return DecodeReport(len(tasks) - len(failed), failed, time.monotonic() - started, altered)
 
 
 def measures_table(dataset: Dataset, index: pd.DataFrame, progress: Progress | None = None) -> pd.DataFrame:

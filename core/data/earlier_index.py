@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from core.data.datasets import conflicting_studies, read_dataset, read_index
 from core.data.file_facts import StoredFacts
 from core.data.label_levels import StoredRule, own_labels
 from core.data.notes import Note
 from core.errors import OverreadError
+from core.parquet_files import read_table, write_parquet
 from core.paths import dataset_folder
 from core.plural import count_text
 
@@ -47,7 +47,7 @@ def read_earlier_index(name: str, source: Path | str) -> EarlierIndex | None:
         if facts is None:
             return None
         dataset, frame = read_dataset(name), read_index(name)
-    except (OSError, ValueError, KeyError, pa.ArrowException):  # OverreadError is a ValueError
+    except (OSError, ValueError, KeyError):  # OverreadError is a ValueError
         return None
     return EarlierIndex(frame, facts, dataset.splits_from)
 
@@ -55,9 +55,9 @@ def read_earlier_index(name: str, source: Path | str) -> EarlierIndex | None:
 def read_file_facts(file: Path, source: Path | str) -> dict[str, StoredFacts] | None:
     """The facts of files in a file that `write_file_facts` wrote for this source; None if it is of another one.
 
-    Empty where an earlier version inspected the files. OSError, KeyError or pa.ArrowException if it cannot be read.
+    Empty where an earlier version inspected the files. OSError, KeyError or ValueError if it cannot be read.
     """
-    table = pq.read_table(file)
+    table = read_table(file)
     metadata = table.schema.metadata or {}
     if metadata.get(b"source", b"").decode() != str(Path(source).resolve()):
         return None
@@ -71,7 +71,7 @@ def earlier_labels(name: str) -> pd.DataFrame | None:
     """image_id, sha1 and own label of the labelled radiographs of the index of this name, whatever it was made from."""
     try:
         frame = read_index(name)
-    except (OSError, ValueError, KeyError, pa.ArrowException):  # OverreadError is a ValueError
+    except (OSError, ValueError, KeyError):  # OverreadError is a ValueError
         return None
     return labelled_rows(frame, "image_id", "sha1")
 
@@ -86,7 +86,7 @@ def earlier_rule(name: str) -> StoredRule | None:
     """The label level and study rule of the index of this name, whatever it was made from."""
     try:
         dataset, frame = read_dataset(name), read_index(name)
-    except (OSError, ValueError, KeyError, pa.ArrowException):  # OverreadError is a ValueError
+    except (OSError, ValueError, KeyError):  # OverreadError is a ValueError
         return None
     return StoredRule(dataset.label_level, dataset.study_rule, bool(conflicting_studies(frame)))
 
@@ -129,7 +129,7 @@ def write_file_facts(file: Path, facts: dict[str, StoredFacts], source: Path) ->
     columns = {column: [row[place] for row in facts.values()] for place, column in enumerate(_COLUMNS)}
     table = pa.table({"path": list(facts), **columns})
     metadata = {b"source": str(source.resolve()).encode(), b"version": str(FACTS_VERSION).encode()}
-    pq.write_table(table.replace_schema_metadata(metadata), file)
+    write_parquet(file, table.replace_schema_metadata(metadata))
 
 
 def count_changes(frame: pd.DataFrame, earlier: EarlierIndex | None) -> dict[str, int]:

@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from core.checksums import write_json
 from core.data import earlier_index
 from core.data.datasets import (
     DESCRIPTION_KEY,
@@ -33,7 +32,8 @@ from core.data.notes import Note, note_rows
 from core.data.source_rows import SourceTables, label_rows, read_source
 from core.data.split import assign_folds, assign_splits, group_ids, linked_group_ids
 from core.errors import OverreadError
-from core.paths import dataset_folder, unwritable, write_atomically
+from core.parquet_files import write_parquet
+from core.paths import dataset_folder, unwritable
 from core.plural import count_text
 from core.schema import INDEX, check
 
@@ -191,15 +191,11 @@ def write_dataset(name: str, result: IndexResult) -> Dataset:
     # A link's target would identify the patient, so no facts are stored and these files are read again next time.
     facts = {} if result.links else result.facts
     description, folder = json.dumps(asdict(dataset), indent=1), dataset.folder
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    write_json(folder / "problems.json", problems, indent=1)
+    earlier_index.write_file_facts(folder / earlier_index.FILE, facts, result.source)
     # The description is also inside the index, so that index and description can never belong to different versions.
-    table = table.replace_schema_metadata({**table.schema.metadata, DESCRIPTION_KEY: description.encode()})
-    write_atomically(folder / "problems.json", lambda path: path.write_text(json.dumps(problems, indent=1)))
-    write_atomically(
-        folder / earlier_index.FILE, lambda path: earlier_index.write_file_facts(path, facts, result.source)
-    )
-    write_atomically(folder / "index.parquet", lambda path: pq.write_table(table, path))
-    write_atomically(folder / "dataset.json", lambda path: path.write_text(description))
+    write_parquet(folder / "index.parquet", frame, {DESCRIPTION_KEY: description.encode()})
+    write_json(folder / "dataset.json", asdict(dataset), indent=1)
     return dataset
 
 

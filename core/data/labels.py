@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from core.errors import OverreadError, reason_of
-from core.paths import checked_name, home, write_atomically
+from core.parquet_files import read_parquet, write_parquet
+from core.paths import checked_name, home
 
 COLUMNS = ("study_id", "given_label", "label", "outcome")
 
@@ -38,14 +39,14 @@ def labels_hash(table: pd.DataFrame) -> str:
 def write_labels(dataset: str, reference: str, table: pd.DataFrame) -> Path:
     """Write the labels of a revision."""
     rows = table[list(COLUMNS)].reset_index(drop=True)
-    return write_atomically(labels_file(dataset, reference), lambda path: rows.to_parquet(path, index=False))
+    return write_parquet(labels_file(dataset, reference), rows, beside=False)  # the reference has the hash of the rows
 
 
 def read_labels(dataset: str, reference: str) -> pd.DataFrame:
     """COLUMNS, one row a study; label 1, 0, or NaN for an excluded study. OverreadError if the file was altered."""
     file = labels_file(dataset, reference)
     try:
-        table = pd.read_parquet(file)
+        table = read_parquet(file)
         found = labels_hash(table.astype({"given_label": float, "label": float}))
     except FileNotFoundError:
         raise OverreadError(

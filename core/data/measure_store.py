@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.checksums import remove_checked
 from core.data.index import Dataset
 from core.errors import OverreadError
-from core.paths import cache_folder, write_atomically
+from core.parquet_files import read_parquet, write_parquet
+from core.paths import cache_folder
 
 
 def available() -> bool:
@@ -28,11 +30,11 @@ def read_measures(dataset: Dataset) -> pd.DataFrame:
     frames = []
     for file in sorted(measures_folder(dataset).glob("*.parquet")):
         try:
-            frames.append(pd.read_parquet(file).set_index("sha1"))
+            frames.append(read_parquet(file).set_index("sha1"))
         except FileNotFoundError:
             return read_measures(dataset)  # the parts have just been merged
         except (ValueError, KeyError):
-            file.unlink(missing_ok=True)
+            remove_checked(file)
     if not frames:
         return pd.DataFrame(columns=list(_measures().MEASURES), index=pd.Index([], dtype="str", name="sha1"))
     table = pd.concat(frames)
@@ -57,10 +59,10 @@ def add_measures(dataset: Dataset, rows: dict[str, dict]) -> None:
         )
     # Sorted by name the parts are in order of time, and no two processes use the same name.
     name = f"{time.time_ns():020}-{os.getpid()}.parquet"
-    write_atomically(folder / name, lambda path: fresh.to_parquet(path, index=False))
+    write_parquet(folder / name, fresh)
     if len(parts) >= 16:
         for part in parts:
-            part.unlink(missing_ok=True)
+            remove_checked(part)
 
 
 def measures_folder(dataset: Dataset) -> Path:

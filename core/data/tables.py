@@ -23,6 +23,7 @@ from core.data.notes import Note
 from core.data.spreadsheet import unguarded
 from core.data.table_bytes import EXPECTED, decoded_text, decompressed
 from core.errors import OverreadError, reason_of
+from core.parquet_files import read_parquet
 from core.plural import count_text, share_clause
 
 _DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "'|'", ",": "commas"}
@@ -143,7 +144,7 @@ def read_table(file: Path | str, exact: bool = False) -> Table:
 
 
 def _read_parquet(file: Path) -> Table:
-    frame = pd.read_parquet(file)
+    frame = read_parquet(file)
     # People keep the path or the id in the index; numbers without a name only count the rows.
     levels = [
         level

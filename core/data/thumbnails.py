@@ -1,7 +1,11 @@
-"""Small grey JPEGs for galleries, one per file content, made when the radiograph is decoded or first shown."""
+"""Small grey JPEGs for galleries, one per file content, made when the radiograph is decoded or first shown.
+
+A checksum follows the JPEG in its file. A thumbnail that was altered is made again.
+"""
 
 import io
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +16,15 @@ from core.data.pixels import read_grey
 from core.paths import cache_folder, write_atomically
 
 SIDE = 160
+_MARK, _END = b"crc32:", b"\xff\xd9"
 
 
 def thumbnail(dataset: Dataset, path: str, sha1: str) -> bytes:
     """The JPEG of a radiograph, its longer side 160 px. UnreadableImage if it cannot be decoded."""
     file = thumbnail_file(dataset, sha1)
     try:
-        return file.read_bytes()
-    except OSError:
+        return _intact(file.read_bytes())
+    except (OSError, ValueError):
         return write_thumbnail(file, read_grey(Path(dataset.root) / path))
 
 
@@ -34,8 +39,31 @@ def write_thumbnail(file: Path, grey: np.ndarray) -> bytes:
     image.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=82)
-    write_atomically(file, lambda temporary: temporary.write_bytes(buffer.getvalue()))
-    return buffer.getvalue()
+    jpeg = buffer.getvalue()
+    write_atomically(file, lambda temporary: temporary.write_bytes(jpeg + _MARK + _checksum(jpeg)))
+    return jpeg
+
+
+def is_intact(file: Path) -> bool:
+    """Whether a thumbnail is as it was written. Those of earlier versions have no checksum."""
+    try:
+        return bool(_intact(file.read_bytes()))
+    except (OSError, ValueError):
+        return False
+
+
+def _intact(content: bytes) -> bytes:
+    """The JPEG of a file's content. ValueError where it does not have the checksum behind it."""
+    jpeg, mark, checksum = content[:-10], content[-10:-4], content[-4:]
+    if mark != _MARK and content.endswith(_END):
+        return content  # of an earlier version
+    if mark != _MARK or checksum != _checksum(jpeg):
+        raise ValueError("the thumbnail was altered")
+    return jpeg
+
+
+def _checksum(jpeg: bytes) -> bytes:
+    return zlib.crc32(jpeg).to_bytes(4)
 
 
 def hashes_with_thumbnail(dataset: Dataset) -> set[str]:

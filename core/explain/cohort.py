@@ -1,7 +1,6 @@
 """Checks of the maps of many radiographs, stored row by row; the trust table of each method; and mean maps."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from core.checksums import json_line, parse_json
 from core.data.pixels import UnreadableImage
 from core.errors import OverreadError
 from core.explain.make_maps import make_records
@@ -72,12 +72,12 @@ def trust_folder(checkpoint: Checkpoint) -> Path:
 
 
 def trust_rows(checkpoint: Checkpoint) -> pd.DataFrame:
-    """Read one row for each (method, image) checked so far. Lines that a killed process cut off are skipped."""
+    """Read one row for each (method, image) checked so far. Lines that were cut off or altered are skipped."""
     file, entries = _rows_file(checkpoint), []
     if file.exists():
         for line in file.read_text().splitlines():
             try:
-                entries.append(json.loads(line))
+                entries.append(parse_json(line))
             except ValueError:
                 continue
     rows = pd.DataFrame(entries, columns=[*FACTS, *FIGURES, "model_low", "chance"])
@@ -122,7 +122,7 @@ def check_cohort(
                 (record,) = make_records(classifier, cohort.task(row, name), model_auroc)
             except UnreadableImage:
                 continue  # the audit page lists it
-            lines.write(json.dumps(_checked_row(record, row, cohort.read_finding(row))) + "\n")
+            lines.write(json_line(_checked_row(record, row, cohort.read_finding(row))))
             lines.flush()
         else:
             # Not after a cancellation, which leaves some maps unchecked.

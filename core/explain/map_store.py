@@ -53,6 +53,18 @@ def read_record(key: MapKey, network: tuple[float, float] | None) -> MapRecord |
     return record
 
 
+def is_whole(file: Path) -> bool:
+    """Whether the JSON of a record, and its map, are as they were written."""
+    try:
+        stored = json.loads(file.read_text())
+        digest = stored.pop("sha256")
+        if "npz" in stored:
+            _read_npz(file.with_suffix(".npz"), stored["npz"])
+        return digest == _digest(stored)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False
+
+
 def write_record(record: MapRecord) -> MapRecord:
     """Keep a record, with or without its checks, and return it. Removes those used longest ago beyond the limit."""
     global _writes

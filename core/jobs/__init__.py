@@ -10,7 +10,7 @@ This room knows the commands and nothing behind them; `core.workflows` checks a 
 
 from core.jobs.kinds import KINDS
 from core.jobs.queue import Reporter, at_work, enqueue, stoppable
-from core.jobs.records import Job, find, find_active, list_jobs, log_of, stop
+from core.jobs.records import Job, broken_jobs, find, find_active, list_jobs, log_of, stop
 from core.jobs.worker import start_worker, work
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Job",
     "Reporter",
     "at_work",
+    "broken_jobs",
     "enqueue",
     "find",
     "find_active",

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from core.checksums import read_json, write_json
+from core.errors import reason_of
 from core.jobs.kinds import KINDS
 from core.paths import home, write_atomically
 
@@ -60,16 +62,29 @@ def new_job(kind: str, arguments: dict, about: dict | None) -> Job:
 
 
 def list_jobs(kind: str = "") -> list[Job]:
-    """Every job, or every job of one kind, the newest first. Files that cannot be read are skipped."""
+    """Every job, or every job of one kind, the newest first. Files that cannot be read are in `broken_jobs`."""
     jobs = []
     for file in sorted(_folder().glob("*.json"), reverse=True):
         if file.name.endswith((".state.json", ".progress.json")) or file.name == "rates.json":
             continue
         with suppress(OSError, ValueError, TypeError, KeyError):
-            job = _read_request(json.loads(file.read_text()))
+            job = _read_request(read_json(file))
             if kind in ("", job.kind):
                 jobs.append(_with_state(job))
     return jobs
+
+
+def broken_jobs() -> dict[str, str]:
+    """Jobs whose files cannot be read, each with the reason."""
+    found = {}
+    for file in sorted(_folder().glob("*.json")):
+        if file.name.endswith((".state.json", ".progress.json")) or file.name == "rates.json":
+            continue
+        try:
+            _read_request(read_json(file))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            found[file.stem] = f"{file} cannot be used ({reason_of(error)}). Delete it, and start the work again."
+    return found
 
 
 def find(kind: str, **facts: object) -> Job | None:
@@ -112,7 +127,7 @@ def held(job_id: str) -> Iterator[None]:
 def write_request(job: Job) -> None:
     """Write what was asked for; from then on the job is listed."""
     request = {name: getattr(job, name) for name in ("id", "kind", "arguments", "about", "created")}
-    write_atomically(job_file(job.id, "json"), lambda path: path.write_text(json.dumps(request)))
+    write_json(job_file(job.id, "json"), request)
 
 
 def _read_request(stored: dict) -> Job:
@@ -159,15 +174,14 @@ def is_alive(job_id: str) -> bool:
 def stored_state(job_id: str) -> tuple[str, str]:
     """State and message as last written; a state of 'running' may be that of a killed process."""
     with suppress(OSError, ValueError, KeyError):
-        stored = json.loads(job_file(job_id, "state.json").read_text())
+        stored = read_json(job_file(job_id, "state.json"))
         return stored["state"], stored.get("message", stored.get("said", ""))  # 'said' in version 0.1
     return "waiting", ""
 
 
 def write_state(job_id: str, state: str, message: str = "") -> None:
     """Write the state of a job, with the end of a long message."""
-    stored = json.dumps({"state": state, "message": message[-500:]})
-    write_atomically(job_file(job_id, "state.json"), lambda path: path.write_text(stored))
+    write_json(job_file(job_id, "state.json"), {"state": state, "message": message[-500:]})
 
 
 def _facts(job: Job) -> dict:

@@ -7,14 +7,15 @@ at any moment leaves a whole checkpoint.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from core.checksums import check_file, file_hash, read_json, write_json
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError, reason_of
+from core.parquet_files import read_parquet, write_parquet
 from core.paths import checkpoint_folder, checkpoint_roots, write_atomically
 
 FORMAT = 1
@@ -59,6 +60,7 @@ class Checkpoint:
         """The history of training, one row per epoch; empty where there is no file."""
         file = self.folder / HISTORY
         try:
+            check_file(file)
             return pd.read_csv(file)
         except FileNotFoundError:
             return pd.DataFrame()
@@ -70,22 +72,30 @@ class Checkpoint:
 
     def learned(self) -> pd.Series:
         """By SHA-1 of a file: 'train' where weights were fitted to it, 'tune' where it helped choose the epoch."""
+        # Copies of a file have one SHA-1; 'train' sorts first and wins over 'tune'.
+        parts = self._learned_rows().sort_values("part").drop_duplicates("sha1")
+        return parts.set_index("sha1")["part"]
+
+    def unlearned_by(self) -> pd.Series:
+        """By SHA-1 of a file, the member of an ensemble that did not learn from it; empty for other networks."""
+        frame = self._learned_rows()
+        if "member" not in frame:
+            return pd.Series(dtype="int64")
+        return frame.drop_duplicates("sha1").set_index("sha1")["member"]
+
+    def _learned_rows(self) -> pd.DataFrame:
         file = self.folder / LEARNED
         try:
-            # Copies of a file have one SHA-1; 'train' sorts first and wins over 'tune'.
-            parts = pd.read_parquet(file).sort_values("part").drop_duplicates("sha1")
-            return parts.set_index("sha1")["part"]
+            if file_hash(file) != self.manifest["files"][LEARNED]:
+                raise ValueError(f"it does not have the hash that is in {MANIFEST}")
+            frame = read_parquet(file)
+            if lacking := {"sha1", "part"} - set(frame):
+                raise ValueError(f"it lacks the column {min(lacking)}")
+            return frame
         except (OSError, ValueError, KeyError) as error:
             raise OverreadError(
                 f"{file} cannot be read ({reason_of(error)}). Restore it, or train again.", code="learned-unreadable"
             ) from error
-
-    def unlearned_by(self) -> pd.Series:
-        """By SHA-1 of a file, the member of an ensemble that did not learn from it; empty for other networks."""
-        frame = pd.read_parquet(self.folder / LEARNED)
-        if "member" not in frame:
-            return pd.Series(dtype="int64")
-        return frame.drop_duplicates("sha1").set_index("sha1")["member"]
 
 
 def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
@@ -159,7 +169,7 @@ def begin_checkpoint(folder: Path, recipe_json: str, spec: InputSpec, learned: p
     columns = [name for name in ("sha1", "part", "member") if name in learned]
     write_atomically(folder / RECIPE, lambda path: path.write_text(recipe_json))
     write_atomically(folder / SPEC, lambda path: path.write_text(spec.to_json()))
-    write_atomically(folder / LEARNED, lambda path: learned[columns].to_parquet(path, index=False))
+    write_parquet(folder / LEARNED, learned[columns], beside=False)  # the manifest has its hash
     return {"format": FORMAT, "weights": [], "files": {name: file_hash(folder / name) for name in _FIXED}}
 
 
@@ -177,7 +187,7 @@ def save_weights(folder: Path, manifest: dict, state: dict) -> dict:
 
 def write_manifest(folder: Path, manifest: dict) -> dict:
     """Write the manifest and return it."""
-    write_atomically(folder / MANIFEST, lambda path: path.write_text(json.dumps(manifest, indent=1) + "\n"))
+    write_json(folder / MANIFEST, manifest, indent=1)
     return manifest
 
 
@@ -204,28 +214,12 @@ def read_manifest(folder: Path) -> dict:
     return _json(folder / MANIFEST)
 
 
-def file_hash(file: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise OverreadError(
-            f"{file} cannot be read ({error.strerror or error}). Restore it.", code="file-unreadable"
-        ) from error
-
-
 def _json(file: Path) -> dict:
     try:
-        value = json.loads(file.read_text())
+        return read_json(file)
     except (OSError, ValueError) as error:
         raise OverreadError(
-            f"{file} is not JSON ({reason_of(error)}). Restore the file, or train the checkpoint again.",
+            f"{file} cannot be used ({reason_of(error)}); expected a JSON object. Restore the file, or train the "
+            "checkpoint again.",
             code="checkpoint-not-json",
         ) from error
-    if not isinstance(value, dict):
-        raise OverreadError(
-            f"{file} holds {type(value).__name__}; expected a JSON object. Restore the file.",
-            code="checkpoint-not-json",
-        )
-    return value

@@ -13,6 +13,8 @@ import pandas as pd
 from PIL import Image
 
 from core.errors import OverreadError
+from core.parquet_files import write_parquet
+from core.paths import write_atomically
 from core.phantom.draw import draw_radiograph
 from core.phantom.plan import VERSION, Radiograph, plan_radiographs
 from core.phantom.truth import truth_row, truth_table
@@ -129,9 +131,7 @@ def _write(folder: Path, radiographs: list[Radiograph], progress: Progress | Non
     truth = truth_table(rows)
     for split in ("train", "valid"):
         _write_lists(folder, split, truth[truth["split"] == split])
-    buffer = io.BytesIO()
-    truth.to_parquet(buffer, index=False)
-    _replace(folder / "truth.parquet", buffer.getvalue())  # last: it marks a complete set
+    write_parquet(folder / "truth.parquet", truth)  # last: it marks a complete set
 
 
 def _run(jobs: list, processes: int) -> Iterator[list[dict]]:
@@ -172,9 +172,4 @@ def _write_lists(folder: Path, split: str, truth: pd.DataFrame) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a file atomically."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(path, lambda new: new.write_bytes(content))

@@ -7,7 +7,7 @@ from uuid import uuid4
 import sqlalchemy as sql
 
 from core.errors import OverreadError
-from core.review import tables
+from core.review import chain, tables
 from core.review.database import Store, transaction
 from core.review.store import timestamp
 from core.review.vocabulary import NAME_LIMIT, checked_text, reviewer_name
@@ -41,6 +41,7 @@ def add_action(store: Store, walkthrough_id: str, text: str, owner: str, due: st
     with transaction(store, write=True) as connection:
         row["created"] = timestamp()
         connection.execute(tables.actions.insert().values(walkthrough_id=walkthrough_id, kind="open", **row))
+        chain.append(connection, tables.actions, (row["id"], "open"))
     return Action(**row)
 
 
@@ -58,6 +59,7 @@ def close_action(store: Store, action_id: str, author: str) -> None:
             row = {name: value for name, value in rows["open"].items() if name != "sequence"}
             row |= {"kind": "closed", "author": reviewer_name(author), "created": timestamp()}
             connection.execute(table.insert().values(**row))
+            chain.append(connection, table, (action_id, "closed"))
 
 
 def list_actions(store: Store, walkthrough_id: str) -> list[Action]:

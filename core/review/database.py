@@ -6,10 +6,12 @@ SQLite at `workspace/review.sqlite` (write-ahead log, every commit on the disk b
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sql
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
@@ -17,9 +19,17 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.errors import OverreadError, reason_of
 from core.paths import home, unwritable
-from core.review import tables
+from core.plural import count_text
+from core.review import chain, tables
+from core.review.addresses import read_address, shown_address, without_secrets
 
 VERSION = 1
+# The code of an error after which it is not known whether the entry was kept.
+UNKNOWN = "database-connection-lost"
+# Up to this size SQLite compares its tables with their indexes when the file is opened: 4 ms for each MB.
+_CHECKED_BYTES = 32_000_000
+_WAITS = (0.1, 0.4, 1.0, 2.0, 4.0)  # seconds before a write of unknown outcome is looked up again
+_Result = TypeVar("_Result")
 FILE = "review.sqlite"
 _LOCK = 0x0E44EAD  # PostgreSQL's writers take turns by this advisory lock; SQLite's do so anyway
 
@@ -49,12 +59,14 @@ def open_store(url: str = "", timeout: float = 10.0) -> Store:
         except OSError as error:
             raise unwritable(file, error) from error
     engine = _sqlite(address, timeout) if lite else _postgres(address, timeout)
-    place = str(file) if file else address.render_as_string(hide_password=True)
+    place = str(file) if file else shown_address(address)
     store = Store(engine, place, file, None)
     if lite:
         _turn_on_write_ahead_log(store, timeout)
     with transaction(store, write=True) as connection:
         _check_schema(store, connection)
+        if file and file.stat().st_size <= _CHECKED_BYTES and (damage := chain.damage(connection)):
+            raise OverreadError(f"{place} is damaged ({damage[0]}). Restore it from a copy.", code="database-damaged")
     return Store(engine, place, file, file.stat().st_ino if file else None)
 
 
@@ -66,20 +78,45 @@ def transaction(store: Store, write: bool = False) -> Iterator[sql.Connection]:
     """
     if store.inode is not None:
         _check_place(store)
+    committing = False
     try:
         with store.engine.connect().execution_options(overread_write=write) as connection, connection.begin():
             if write and store.file is None:
                 connection.execute(sql.select(sql.func.pg_advisory_xact_lock(_LOCK)))
             yield connection
-    except (SQLAlchemyError, UnicodeError) as error:
-        raise _readable(store, error, write) from error
+            committing = True
+    except (SQLAlchemyError, UnicodeError, store.engine.dialect.dbapi.Error) as error:
+        # A server that dies in a commit may have kept it. Before the commit, nothing can have been kept.
+        raise _readable(store, error, write, write and committing and store.file is None) from error
+
+
+def settled(work: Callable[[], _Result]) -> _Result:
+    """The result of a write that may be repeated: its entries have their own ids, which are stored once.
+
+    Where the connection is lost in a commit, the outcome is unknown until the server answers again. Then the write is
+    repeated, which finds what was kept or keeps it now. OverreadError says so where the server stays away.
+    """
+    try:
+        return work()
+    except OverreadError as error:
+        if error.code != UNKNOWN:
+            raise
+        unknown = error
+    for seconds in _WAITS:
+        time.sleep(seconds)
+        try:
+            return work()
+        except OverreadError as error:
+            if error.code not in (UNKNOWN, "database-failed"):
+                raise
+    raise unknown
 
 
 def _address(url: str) -> sql.URL:
     if not url:
         return sql.URL.create("sqlite", database=str(home() / FILE))
     try:
-        address = sql.make_url(url)
+        address = read_address(url)
         backend = address.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError):
         address, backend = None, "another database"
@@ -166,6 +203,12 @@ def _check_schema(store: Store, connection: sql.Connection) -> None:
 
 def _add_what_is_newer(connection: sql.Connection) -> None:
     """Add the tables, columns and indexes that a database of an earlier release lacks. Earlier releases ignore them."""
+    existing = set(sql.inspect(connection).get_table_names())
+    if tables.chain.name in existing and (lost := {table.name for table in chain.GROUPS} - existing):
+        raise OverreadError(
+            f"{connection.engine.url.database} is damaged: its table {min(lost)} is missing. Restore it from a copy.",
+            code="database-damaged",
+        )
     tables.metadata.create_all(connection)
     write = connection.dialect.identifier_preparer
     for column in tables.ADDED_COLUMNS:
@@ -176,6 +219,22 @@ def _add_what_is_newer(connection: sql.Connection) -> None:
             connection.execute(sql.DDL(f"ALTER TABLE {write.format_table(table)} ADD COLUMN {column_name} {kind}"))
     for index in tables.ADDED_INDEXES:
         index.create(connection, checkfirst=True)
+    _complete_chain(connection, tables.chain.name not in existing)
+
+
+def _complete_chain(connection: sql.Connection, new: bool) -> None:
+    """Make the links of records that an earlier release wrote. OverreadError where entries are missing."""
+    count = sql.func.count()
+    entries = connection.execute(sql.select(count).select_from(tables.verdicts)).scalar() or 0
+    links = connection.execute(sql.select(count).where(tables.chain.c.entry.is_not(None))).scalar() or 0
+    if entries < links:
+        raise OverreadError(
+            f"{connection.engine.url.database} is damaged: it has {entries:,} of the {count_text(links, 'entry')} that "
+            "were written to it. Restore it from a copy.",
+            code="database-damaged",
+        )
+    if new or entries > links:
+        chain.adopt(connection, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 def _check_place(store: Store) -> None:
@@ -192,12 +251,16 @@ def _check_place(store: Store) -> None:
         )
 
 
-def _readable(store: Store, error: Exception, write: bool) -> OverreadError:
-    """The error as a sentence about the cause, and one about whether the entry was kept."""
-    cause = reason_of(getattr(error, "orig", None) or error, 200)
+def _readable(store: Store, error: Exception, write: bool, unknown: bool = False) -> OverreadError:
+    """The error as a sentence about the cause, and one about whether the entry was kept. unknown: nobody can say."""
+    cause = without_secrets(reason_of(getattr(error, "orig", None) or error, 200), store.engine.url)
     low = cause.lower()
     outcome = "This entry was not kept; earlier entries are intact." if write else "Nothing was changed."
-    if isinstance(error, PoolTimeout) or "locked" in low or "lock timeout" in low:
+    if unknown:
+        what = f"The connection to {store.place} was lost while it stored this entry ({cause})"
+        outcome = "It is not known whether the entry was kept; storing it again keeps it once."
+        code = UNKNOWN
+    elif isinstance(error, PoolTimeout) or "locked" in low or "lock timeout" in low:
         what, code = f"{store.place} is locked by another program. Close that program, or try again", "database-locked"
     elif any(sign in low for sign in ("full", "disk i/o", "file too large", "no space")):
         what, code = (
@@ -212,8 +275,8 @@ def _readable(store: Store, error: Exception, write: bool) -> OverreadError:
     elif isinstance(error, UnicodeError) or "nul" in low.split():
         what, code = f"A text has characters that cannot be stored ({cause}). Remove them", "text-not-storable"
     elif isinstance(error, DBAPIError) and error.connection_invalidated and write:
-        what = f"The connection to {store.place} was lost ({cause}). Check whether the entry exists, then try again"
-        outcome, code = "It is not known whether this entry was kept.", "database-connection-lost"
+        what = f"The connection to {store.place} was lost ({cause}). Try again"
+        code = "database-failed"
     else:
         what = f"The review database {store.place} failed ({cause}). Check that it runs and can be reached"
         code = "database-failed"

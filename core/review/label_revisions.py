@@ -9,7 +9,7 @@ import sqlalchemy as sql
 
 from core.data.labels import labels_file, labels_hash, read_labels, relabelled, write_labels
 from core.errors import OverreadError
-from core.review import tables
+from core.review import chain, tables
 from core.review.agreement import latest_reads
 from core.review.database import Store, open_store, transaction
 from core.review.store import latest_sequence, register_reviewer, timestamp, verdicts_table
@@ -87,6 +87,8 @@ def accept_labels(store: Store, dataset: str, author: str, rule: str = "agreed")
             connection.execute(
                 tables.revision_labels.insert(), [{"dataset": dataset, "number": number, **row} for row in rows]
             )
+            for part in (tables.revisions, tables.revision_labels):
+                chain.append(connection, part, (dataset, number))
     write_labels(dataset, revision.reference, table)
     return revision
 
@@ -125,6 +127,7 @@ def revision_table(store: Store, revision: Revision) -> pd.DataFrame:
         table.c.dataset == revision.dataset, table.c.number == revision.number
     )
     with transaction(store) as connection:
+        chain.check(connection, table, (revision.dataset, revision.number), f"label revision {revision.reference}")
         rows = connection.execute(query.order_by(table.c.study_id)).all()
     return pd.DataFrame(rows, columns=names).astype({"given_label": float, "label": float})
 

@@ -12,7 +12,7 @@ import pandas as pd
 import sqlalchemy as sql
 
 from core.errors import OverreadError
-from core.review import tables
+from core.review import chain, tables
 from core.review.database import Store, transaction
 from core.review.store import in_force, timestamp
 from core.review.vocabulary import reviewer_key, reviewer_name
@@ -219,5 +219,6 @@ def _add_step(
         "since": state.since or timestamp(),
         "created": timestamp(),
     }
-    connection.execute(tables.steps.insert().values(**values))
+    made = connection.execute(tables.steps.insert().values(**values))
+    chain.append(connection, tables.steps, (made.inserted_primary_key[0],))
     return _state(connection, walkthrough)

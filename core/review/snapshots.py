@@ -11,7 +11,7 @@ import pandas as pd
 import sqlalchemy as sql
 
 from core.plural import count_text
-from core.review import tables
+from core.review import chain, tables
 from core.review.cases import Cases, case_table, study_slices
 from core.review.database import Store, transaction
 
@@ -33,6 +33,7 @@ def read_snapshot(store: Store, walkthrough_id: str, threshold: float) -> Cases 
     table = tables.snapshots
     query = sql.select(table.c.snapshot).where(table.c.walkthrough_id == walkthrough_id)
     with transaction(store) as connection:
+        chain.check(connection, table, (walkthrough_id,), "snapshot of the walkthrough")
         text = connection.execute(query).scalar()
     if text is None:
         return None

@@ -10,8 +10,8 @@ import pandas as pd
 import sqlalchemy as sql
 
 from core.errors import OverreadError
-from core.review import tables
-from core.review.database import Store, open_store, transaction
+from core.review import chain, tables
+from core.review.database import Store, open_store, settled, transaction
 from core.review.vocabulary import Verdict, checked, reads, reviewer_key, reviewer_name
 
 __all__ = [
@@ -34,7 +34,7 @@ _KINDS = {
     **dict.fromkeys(("score_visible", "label_visible"), "bool"),
     "sequence": "int64",
 }
-_ENTRIES = sql.select(_TABLE, tables.boxes.c.boxes).outerjoin(tables.boxes, tables.boxes.c.entry_id == _TABLE.c.id)
+_ENTRIES = chain.ENTRIES
 _SAME_READ = ["dataset", "study_id", "reviewer", "kind", "blind"]
 
 
@@ -54,8 +54,12 @@ def add_verdict(store: Store, entry: Verdict) -> StoredEntry:
     it supersedes an entry of another reader, or if it could not be stored.
     """
     entry = checked(entry)
-    with transaction(store, write=True) as connection:
-        return insert_entry(connection, {**asdict(entry), "action": "verdict"})
+
+    def write() -> StoredEntry:
+        with transaction(store, write=True) as connection:
+            return insert_entry(connection, {**asdict(entry), "action": "verdict"})
+
+    return settled(write)
 
 
 def add_verdict_once(store: Store, entry: Verdict) -> StoredEntry:
@@ -64,21 +68,33 @@ def add_verdict_once(store: Store, entry: Verdict) -> StoredEntry:
     A repeated report adds nothing while the entry is in force. If the reader has since replaced or undone the entry,
     it is taken as a new press and gets a new id.
     """
-    entry = checked(entry)
-    with transaction(store, write=True) as connection:
-        row = {**asdict(entry), "action": "verdict"}
-        before = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == entry.id)).mappings().first()
-        if before is not None:
-            if _newest_of(connection, before) == entry.id:
-                return StoredEntry(before["id"], before["sequence"], before["created"])
-            row["id"] = str(uuid4())
-        return insert_entry(connection, row)
+    entry, other = checked(entry), str(uuid4())
+
+    def write() -> StoredEntry:
+        with transaction(store, write=True) as connection:
+            row = {**asdict(entry), "action": "verdict"}
+            before = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == entry.id)).mappings().first()
+            if before is not None:
+                if _newest_of(connection, before) == entry.id:
+                    return StoredEntry(before["id"], before["sequence"], before["created"])
+                row["id"] = other
+            return insert_entry(connection, row)
+
+    return settled(write)
 
 
 def undo_entry(store: Store, entry_id: str, reviewer: str) -> StoredEntry:
     """Undo one's own entry by a new one; the reader's earlier verdict is in force again. An undo can be undone too."""
-    with transaction(store, write=True) as connection:
-        return _undo(connection, entry_id, reviewer, str(uuid4()))
+    name = str(uuid4())
+
+    def write() -> StoredEntry:
+        with transaction(store, write=True) as connection:
+            done = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == name)).mappings().first()
+            if done is not None:  # by an attempt whose outcome was unknown
+                return StoredEntry(done["id"], done["sequence"], done["created"])
+            return _undo(connection, entry_id, reviewer, name)
+
+    return settled(write)
 
 
 def undo_latest(store: Store, dataset: str, reviewer: str, press: str) -> str:
@@ -86,15 +102,19 @@ def undo_latest(store: Store, dataset: str, reviewer: str, press: str) -> str:
 
     press: the id of the new entry. A repeated report of the same press undoes nothing more.
     """
-    with transaction(store, write=True) as connection:
-        done = connection.execute(sql.select(_TABLE.c.study_id).where(_TABLE.c.id == press)).scalar()
-        if done is not None:
-            return done
-        last = _latest_entry(connection, dataset, reviewer)
-        if last is None:
-            return ""
-        _undo(connection, last[0], reviewer, press)
-        return last[1]
+
+    def write() -> str:
+        with transaction(store, write=True) as connection:
+            done = connection.execute(sql.select(_TABLE.c.study_id).where(_TABLE.c.id == press)).scalar()
+            if done is not None:
+                return done
+            last = _latest_entry(connection, dataset, reviewer)
+            if last is None:
+                return ""
+            _undo(connection, last[0], reviewer, press)
+            return last[1]
+
+    return settled(write)
 
 
 def _undo(connection: sql.Connection, entry_id: str, reviewer: str, name: str) -> StoredEntry:
@@ -133,6 +153,7 @@ def insert_entry(connection: sql.Connection, row: dict, created: str = "") -> St
     result = connection.execute(_TABLE.insert().values(**row))
     if boxes:
         connection.execute(tables.boxes.insert().values(entry_id=row["id"], boxes=boxes))
+    chain.append(connection, _TABLE, (result.inserted_primary_key[0],))
     return StoredEntry(row["id"], result.inserted_primary_key[0], row["created"])
 
 
@@ -160,6 +181,7 @@ def register_reviewer(connection: sql.Connection, name: str) -> str:
     if (known := connection.execute(sql.select(table.c.name).where(wanted)).scalar()) is not None:
         return known
     connection.execute(table.insert().values(key=reviewer_key(spelled), name=spelled, created=timestamp()))
+    chain.append(connection, table, (reviewer_key(spelled),))
     return spelled
 
 
@@ -233,7 +255,10 @@ def entries_table(
     upto: int | None = None,
     after: int = 0,
 ) -> pd.DataFrame:
-    """Every entry in order, undos included, with `blind` and `read`. after: only later ones than this sequence."""
+    """Every entry in order, undos included, with `blind` and `read`. after: only later ones than this sequence.
+
+    OverreadError where one was altered since it was written.
+    """
     query = _ENTRIES.where(_TABLE.c.sequence > after).order_by(_TABLE.c.sequence)
     named = {"dataset": dataset, "study_id": study_id, "walkthrough_id": walkthrough_id}
     for column, value in ((_TABLE.c[name], value) for name, value in named.items()):
@@ -241,7 +266,8 @@ def entries_table(
     if upto is not None:
         query = query.where(_TABLE.c.sequence <= upto)
     with transaction(store) as connection:
-        rows = connection.execute(query).all()
+        rows = list(connection.execute(query).all())
+        chain.check_entries(connection, rows)
     return _typed(rows) if rows else _empty_table().copy()
 
 

@@ -213,3 +213,17 @@ threshold_decisions = sql.Table(
     sql.Column("created", sql.Text, nullable=False),
     sql.Column("record", sql.Text, nullable=False),
 )
+# One link for each group of rows that were written together (`core.review.chain`).
+chain = sql.Table(
+    "record_chain",
+    metadata,
+    sql.Column("number", sql.Integer, sql.Identity(), primary_key=True),
+    sql.Column("kind", sql.Text, nullable=False),
+    sql.Column("key", sql.Text, nullable=False),
+    sql.Column("entry", sql.Integer, index=True),
+    sql.Column("content", sql.Text, nullable=False),
+    sql.Column("hash", sql.Text, nullable=False),
+    sql.Column("made", sql.Text, nullable=False),
+    sql.UniqueConstraint("kind", "key"),
+    sqlite_autoincrement=True,
+)

@@ -11,7 +11,7 @@ from uuid import uuid4
 import sqlalchemy as sql
 
 from core.errors import OverreadError
-from core.review import tables
+from core.review import chain, tables
 from core.review.database import Store, transaction
 from core.review.store import register_reviewer, timestamp
 from core.review.vocabulary import TEXT_LIMIT, checked_text, reviewer_key, reviewer_name
@@ -161,6 +161,7 @@ def record_decision(store: Store, room: str, decision: Decision) -> Decision:
                 record=json.dumps(kept),
             )
         )  # fmt: skip
+        chain.append(connection, tables.threshold_decisions, (kept["id"],))
     return _decision(json.dumps(kept))
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sql
 
 from core.errors import OverreadError
 from core.plural import count_text
-from core.review import tables
+from core.review import chain, tables
 from core.review.database import Store, transaction
 from core.review.store import register_reviewer, timestamp
 from core.review.vocabulary import NOTE_LIMIT, TEXT_LIMIT, checked_text
@@ -121,13 +121,16 @@ def create_walkthrough(
         row = {"id": uuid4().hex[:12], "name": name, "dataset": dataset, "created": timestamp()}
         row["author"] = register_reviewer(connection, author)
         connection.execute(tables.walkthroughs.insert().values(**row))
+        chain.append(connection, tables.walkthroughs, (row["id"],))
         _add_version(connection, row["id"], 1, row["author"], cases, origin.words)
         if origin.record:
             values = {"walkthrough_id": row["id"], "record": json.dumps(origin.record)}
             connection.execute(tables.records.insert().values(**values))
+            chain.append(connection, tables.records, (row["id"],))
         if origin.snapshot:
             values = {"walkthrough_id": row["id"], "snapshot": json.dumps(origin.snapshot, allow_nan=False)}
             connection.execute(tables.snapshots.insert().values(**values))
+            chain.append(connection, tables.snapshots, (row["id"],))
     return read_walkthrough(store, row["id"])
 
 
@@ -188,9 +191,14 @@ def read_walkthrough(store: Store, walkthrough_id: str) -> Walkthrough:
             raise OverreadError(
                 f"No walkthrough {walkthrough_id[:40]!r}. Choose one from the list.", code="walkthrough-missing"
             )
+        what = f"walkthrough {row['name']!r}"
+        chain.check(connection, table, (walkthrough_id,), what)
+        chain.check(connection, tables.records, (walkthrough_id,), f"record of the {what}")
         version = connection.execute(
             sql.select(versions).where(versions.c.walkthrough_id == walkthrough_id).order_by(versions.c.version.desc())
         ).mappings().first()  # fmt: skip
+        for part in (versions, cases):
+            chain.check(connection, part, (walkthrough_id, version["version"]), what)
         found = connection.execute(
             sql.select(cases.c.study_id, cases.c.note, cases.c.stratum, cases.c.probability)
             .where(cases.c.walkthrough_id == walkthrough_id, cases.c.version == version["version"])
@@ -221,6 +229,8 @@ def _add_version(connection, walkthrough_id: str, version: int, author: str, cas
             for place, case in enumerate(cases, 1)
         ],
     )
+    for table in (tables.versions, tables.cases):
+        chain.append(connection, table, (walkthrough_id, version))
 
 
 def _check_cases(cases: list[WalkthroughCase]) -> None:

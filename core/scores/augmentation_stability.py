@@ -14,7 +14,8 @@ from core.data.augment import Augmentation, apply
 from core.data.index import Dataset
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint
-from core.paths import home, write_atomically
+from core.parquet_files import read_parquet, write_parquet
+from core.paths import home
 from core.plural import count_text
 from core.scores.classifier import Classifier, load_classifier
 from core.scores.halves import in_split
@@ -118,10 +119,10 @@ def stability_rows(
                      "original": original, **drawn})  # fmt: skip
         if done % _KEEP_EVERY == 0 or done == len(missing):
             known, made = pd.concat([known, pd.DataFrame(made)], ignore_index=True), []
-            write_atomically(file, lambda path, frame=known: frame.to_parquet(path, index=False))
+            write_parquet(file, known)
     if made:
         known = pd.concat([known, pd.DataFrame(made)], ignore_index=True)
-        write_atomically(file, lambda path: known.to_parquet(path, index=False))
+        write_parquet(file, known)
     if progress:
         progress(len(missing), len(missing), "drawn")
     return known[known["sha1"].isin(set(rows["sha1"]))].reset_index(drop=True)
@@ -136,7 +137,7 @@ def stability_file(checkpoint: Checkpoint, dataset: Dataset, augmentation: Augme
 def stored_rows(file: Path) -> pd.DataFrame:
     """The stored draws; empty if there is no such file, or if it is damaged."""
     try:
-        found = pd.read_parquet(file)
+        found = read_parquet(file)
         return found if set(COLUMNS) <= set(found) else pd.DataFrame(columns=list(COLUMNS))
     except (OSError, ValueError):
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS.items()})

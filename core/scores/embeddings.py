@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.checksums import check_file, write_checked
 from core.data.index import Dataset, read_index
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint
-from core.paths import home, write_atomically
+from core.parquet_files import read_parquet, write_parquet
+from core.paths import home
 from core.scores.predictions import dataset_reference, effective_splits
 
 ROWS = ("image_id", "study_id", "group_id", "bone", "label", "split", "path", "sha1")
@@ -65,7 +67,8 @@ def read_embeddings(checkpoint: Checkpoint, dataset: Dataset) -> Embeddings | No
     if not rows.exists() or not vectors.exists():
         return None
     try:
-        found = Embeddings(pd.read_parquet(rows), np.load(vectors, mmap_mode="r", allow_pickle=False))
+        check_file(vectors)
+        found = Embeddings(read_parquet(rows), np.load(vectors, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError):
         return None
     whole = set(ROWS) <= set(found.rows) and found.vectors.ndim == 2 and len(found.rows) == len(found.vectors)
@@ -102,8 +105,8 @@ def compute_embeddings(
             np.save(out, vectors)
 
     # The rows are written last; their file means that the vectors are complete.
-    write_atomically(into, save)
-    write_atomically(beside, lambda path: rows.to_parquet(path, index=False))
+    write_checked(into, save)
+    write_parquet(beside, rows)
     return Embeddings(rows, vectors)
 
 

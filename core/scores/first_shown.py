@@ -4,15 +4,15 @@ The choice of each reader is one small file of the workspace, named by a hash of
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.checksums import read_json, write_json
 from core.data.index import Dataset
 from core.errors import OverreadError
-from core.paths import home, write_atomically
+from core.paths import home
 from core.scores.imports import list_imported
 from core.scores.learning import learned
 from core.scores.operating_points import OperatingPoint, usable_points
@@ -35,7 +35,7 @@ def last_used(reader: str) -> LastUsed:
     if not reader:
         return LastUsed()
     try:
-        stored = json.loads(_file(reader).read_text(encoding="utf-8"))
+        stored = read_json(_file(reader))
         models = {str(data): str(model) for data, model in stored["models"].items()}
         return LastUsed(str(stored["data"]), models)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -51,8 +51,7 @@ def remember_use(reader: str, data: str, model: str = "") -> None:
         models.pop(data, None)
         models[data] = model  # the newest last
     kept = dict(list(models.items())[-MOST_MODELS:])
-    content = json.dumps({"data": data, "models": kept})
-    write_atomically(_file(reader), lambda new: new.write_text(content, encoding="utf-8"))
+    write_json(_file(reader), {"data": data, "models": kept})
 
 
 def preferred_source(dataset: Dataset, reader: str = "", found: Iterable[Source] | None = None) -> Source | None:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from core.data.archives import check_room, disk_error, size_text
 from core.errors import OverreadError
+from core.parquet_files import count_rows
 from core.paths import home
 from core.plural import count_text
 
@@ -106,7 +106,7 @@ def _rows(file: Path) -> int:
         start = opened.read(6)
     try:
         if start.startswith(b"PAR1"):
-            return pq.read_metadata(file).num_rows
+            return count_rows(file)
         rows = size = 0
         with _opened(file, start) as text:
             while (chunk := text.read(_CHUNK)) and rows <= MOST_ROWS:

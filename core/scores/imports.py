@@ -4,7 +4,6 @@
 columns used, the counts, remarks (`notes`) and the hash of the predictions. The name is that of the folder.
 """
 
-import json
 import os
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,14 +11,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.checksums import file_hash, read_json, write_json
 from core.data.datasets import conflicting_studies
 from core.data.earlier_index import labelled_rows
 from core.data.joins import JoinReport
 from core.data.label_levels import StoredRule
 from core.data.notes import note_rows, notes_of
 from core.errors import OverreadError, reason_of
-from core.models.checkpoint import file_hash
-from core.paths import home, imported_folder, write_atomically
+from core.parquet_files import write_parquet
+from core.paths import home, imported_folder
 from core.scores.predictions import read_file
 
 DESCRIPTION, SCORES, NEW = "imported.json", "predictions.parquet", "predictions.new.parquet"
@@ -79,7 +79,7 @@ def store_import(frame: pd.DataFrame, imported: ImportedScores) -> ImportedScore
     the older ones, so that a process that is killed loses neither.
     """
     folder = imported.folder
-    write_atomically(folder / NEW, lambda path: frame.to_parquet(path, index=False))
+    write_parquet(folder / NEW, frame, beside=False)  # the description has its hash
     imported = replace(
         imported,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -91,8 +91,7 @@ def store_import(frame: pd.DataFrame, imported: ImportedScores) -> ImportedScore
     except OverreadError:
         before = {}
     for facts in ({**described, **before}, described):
-        text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
-        write_atomically(folder / DESCRIPTION, lambda path, text=text: path.write_text(text, encoding="utf-8"))
+        write_json(folder / DESCRIPTION, facts, indent=1)
         if (folder / NEW).exists():
             os.replace(folder / NEW, folder / SCORES)
     return imported
@@ -102,7 +101,7 @@ def read_imported(name: str) -> ImportedScores:
     """The description of an imported set. OverreadError lists the sets that exist."""
     file = imported_folder(name) / DESCRIPTION
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
+        facts = read_json(file)
         before = facts.pop("before", None)
         if before and file_hash(file.with_name(SCORES)) == before["predictions_hash"]:
             facts = before  # a newer import was interrupted before its scores were in place
@@ -170,5 +169,16 @@ def list_imported() -> list[ImportedScores]:
         try:
             found.append(read_imported(file.parent.name))
         except OverreadError:
-            continue  # asking for it by name raises the error
+            continue  # broken_imports lists it
+    return found
+
+
+def broken_imports() -> dict[str, str]:
+    """Imported sets whose description cannot be read, each with the reason."""
+    found = {}
+    for file in sorted((home() / "imported").glob(f"*/{DESCRIPTION}")):
+        try:
+            read_imported(file.parent.name)
+        except OverreadError as error:
+            found[file.parent.name] = str(error)
     return found

@@ -10,6 +10,7 @@ from core.metrics.intervals import FEWEST, Estimate, undefined
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import PREDICTIONS, Checkpoint
+from core.parquet_files import read_parquet
 
 # A run counts as having learned where the interval of its tuning AUROC begins at this or above.
 LEAST = 0.6
@@ -95,7 +96,7 @@ def kept_epoch(history: pd.DataFrame) -> Estimate:
 
 def _out_of_fold(checkpoint: Checkpoint) -> Estimate:
     try:
-        scores = pd.read_parquet(checkpoint.folder / PREDICTIONS)
+        scores = read_parquet(checkpoint.folder / PREDICTIONS)
         studies = labelled(study_table(scores[scores["split"] == "tune"]))
     except (OSError, ValueError, KeyError, OverreadError):
         return undefined(0, "the training stored no figure")

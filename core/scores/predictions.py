@@ -4,14 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from core.data.index import Dataset, read_index
 from core.data.spreadsheet import csv_for_spreadsheets, unguarded
 from core.errors import OverreadError, reason_of
 from core.models.checkpoint import PREDICTIONS as FILE
 from core.models.checkpoint import Checkpoint
+from core.parquet_files import read_parquet, read_schema, write_parquet
 from core.paths import predictions_folder, write_atomically
 from core.schema import PREDICTIONS, check
 
@@ -60,7 +59,7 @@ def read_file(file: Path | str) -> pd.DataFrame:
     """PREDICTIONS from a Parquet or CSV file, checked."""
     file = Path(file)
     try:
-        frame = _read_csv(file) if file.suffix == ".csv" else pd.read_parquet(file)
+        frame = _read_csv(file) if file.suffix == ".csv" else read_parquet(file)
     except FileNotFoundError:
         raise OverreadError(
             f"There is no predictions file {file}; make one with: python -m core predict CHECKPOINT --data NAME",
@@ -72,6 +71,7 @@ def read_file(file: Path | str) -> pd.DataFrame:
             f"{file} cannot be read as {kind} ({reason_of(error)}); score again "
             "with: python -m core predict CHECKPOINT --data NAME",
             code="predictions-unreadable",
+            file=file,
         ) from error
     return check(frame, PREDICTIONS, str(file))
 
@@ -118,7 +118,7 @@ def store_predictions(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Data
     if file.suffix == ".csv":
         text = csv_for_spreadsheets(frame)
         return write_atomically(file, lambda path: path.write_text(text, encoding="utf-8", newline=""))
-    return write_atomically(file, lambda path: frame.to_parquet(path, index=False))
+    return write_parquet(file, frame)
 
 
 def augmented(frame: pd.DataFrame) -> str:
@@ -151,8 +151,8 @@ def _read_csv(file: Path) -> pd.DataFrame:
 def _older(file: Path) -> pd.DataFrame:
     """The scores in a file that will be replaced; empty if it is damaged. OverreadError for a file of another kind."""
     try:
-        names = list(pd.read_csv(file, nrows=0)) if file.suffix == ".csv" else pq.read_schema(file).names
-    except (OSError, ValueError, pa.ArrowException):
+        names = list(pd.read_csv(file, nrows=0)) if file.suffix == ".csv" else read_schema(file).names
+    except (OSError, ValueError):
         return pd.DataFrame()
     if not {"image_id", "logit"} <= set(names):
         raise OverreadError(

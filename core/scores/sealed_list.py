@@ -31,7 +31,7 @@ def read_sealed(path: Path, *kinds: Sequence[str]) -> list[dict]:
             raise ValueError(f"its points are {type(entries).__name__}, expected a list")
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise OverreadError(
             f"{path} is not a readable list of operating points ({error or type(error).__name__}). Restore it from a "
             "copy; until then no threshold is read from it.",

@@ -1,8 +1,9 @@
 """The log of verifications (`looks.jsonl`): a split on which a threshold was verified before is no longer fresh."""
 
-import json
 from datetime import UTC, datetime
+from pathlib import Path
 
+from core.checksums import json_line, parse_json
 from core.errors import OverreadError, reason_of
 from core.paths import write_atomically
 from core.scores.halves import overlapping
@@ -29,7 +30,7 @@ def record_verification(source: Source, point_id: str, dataset: str, split: str,
         }
         before = source.file_to_read(LOOKS)
         text = before.read_text(encoding="utf-8") if before.exists() else ""
-        write_atomically(path, lambda new: new.write_text(text + json.dumps(entry) + "\n", encoding="utf-8"))
+        write_atomically(path, lambda new: new.write_text(text + json_line(entry), encoding="utf-8"))
     return earlier
 
 
@@ -45,9 +46,13 @@ def verifications_of(source: Source, point_id: str) -> list[dict]:
 
 
 def _read(source: Source) -> list[dict]:
-    path = source.file_to_read(LOOKS)
+    return read_looks(source.file_to_read(LOOKS))
+
+
+def read_looks(path: Path) -> list[dict]:
+    """Every verification in a file, oldest first. OverreadError where an entry was altered."""
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        rows = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         if missing := [row for row in rows if not {"date", "point", "dataset", "split"} <= set(row)]:
             raise ValueError(f"an entry lacks a field: {missing[0]}")
         return rows

@@ -17,6 +17,7 @@ import pandas as pd
 
 from core.data.spreadsheet import csv_for_spreadsheets
 from core.errors import OverreadError, reason_of
+from core.parquet_files import write_parquet
 from core.paths import home, unwritable, write_atomically
 from core.plural import count_clause
 from core.scores.sealed_list import file_lock
@@ -207,5 +208,5 @@ def write_log_table(folder: Path, out: Path) -> int:
         text = csv_for_spreadsheets(frame)
         write_atomically(out, lambda new: new.write_text(text, encoding="utf-8", newline=""))
     else:
-        write_atomically(out, lambda new: frame.to_parquet(new, index=False))
+        write_parquet(out, frame, beside=False)
     return len(frame)

@@ -12,7 +12,7 @@ import torch
 
 from core.errors import OverreadError, reason_of
 from core.models.checkpoint import Checkpoint
-from core.paths import write_atomically
+from core.parquet_files import read_parquet, write_parquet
 
 MARGINS = "margins.parquet"
 COLUMNS = ("study_id", "bone", "group_id", "label", "logit", "aum", "steps")
@@ -59,7 +59,7 @@ def margin_table(rows: pd.DataFrame, total: np.ndarray, steps: np.ndarray) -> pd
 
 def write_margins(folder: Path, table: pd.DataFrame) -> None:
     """Write the margins to the folder of a checkpoint."""
-    write_atomically(folder / MARGINS, lambda path: table.to_parquet(path, index=False))
+    write_parquet(folder / MARGINS, table)
 
 
 def mean_margins(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -74,7 +74,7 @@ def read_margins(checkpoint: Checkpoint) -> pd.DataFrame:
     """The margins that training wrote. OverreadError where there are none, or they cannot be read."""
     file = checkpoint.folder / MARGINS
     try:
-        return pd.read_parquet(file, columns=list(COLUMNS))
+        return read_parquet(file, columns=list(COLUMNS))
     except FileNotFoundError:
         raise OverreadError(
             f"{checkpoint.name} has no margins: it was trained by an older version, or with an augmentation that mixes "

@@ -1,12 +1,12 @@
 """What a run would cost, as a value that is stored and shown with its basis. Needs no torch."""
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from core.checksums import read_json, write_json
 from core.data.index import Dataset
-from core.paths import home, write_atomically
+from core.paths import home
 from core.plural import count_text
 from core.training.options import duration_text
 from core.training.recipe import Recipe
@@ -63,11 +63,11 @@ def estimate_file(recipe: Recipe, dataset: Dataset) -> Path:
 def read_estimate(recipe: Recipe, dataset: Dataset) -> RunEstimate | None:
     """The stored estimate; None where there is none that can be read."""
     try:
-        return RunEstimate(**json.loads(estimate_file(recipe, dataset).read_text()))
+        return RunEstimate(**read_json(estimate_file(recipe, dataset)))
     except (OSError, ValueError, TypeError):
         return None
 
 
 def write_estimate(recipe: Recipe, dataset: Dataset, found: RunEstimate) -> None:
     """Store an estimate."""
-    write_atomically(estimate_file(recipe, dataset), lambda path: path.write_text(json.dumps(asdict(found))))
+    write_json(estimate_file(recipe, dataset), asdict(found))

@@ -9,9 +9,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from core.checksums import check_file, file_hash, write_checked
 from core.errors import OverreadError, reason_of
-from core.models.checkpoint import WEIGHTS, file_hash, read_manifest
-from core.paths import write_atomically
+from core.models.checkpoint import WEIGHTS, read_manifest
 
 STATE_FILE = "resume.safetensors"
 
@@ -84,7 +84,7 @@ def save_state(folder: Path, learner: Learner, state: RunState) -> None:
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     # As bytes, since safetensors' own writer raises an error of its own for a full disk.
     content = save(tensors, metadata={"facts": state.to_json()})
-    write_atomically(folder / STATE_FILE, lambda path: path.write_bytes(content))
+    write_checked(folder / STATE_FILE, lambda path: path.write_bytes(content))
 
 
 def load_state(folder: Path, learner: Learner) -> RunState:
@@ -126,6 +126,7 @@ def read_state(folder: Path) -> RunState:
     """The state of a stopped run, without its tensors. OverreadError where the file is missing or damaged."""
     file = folder / STATE_FILE
     try:
+        check_file(file)
         with safe_open(file, framework="pt") as stored:
             return RunState.from_json(stored.metadata()["facts"])
     except FileNotFoundError:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.checksums import remove_checked, write_checked
 from core.data.index import Dataset
 from core.models.checkpoint import HISTORY, PREDICTIONS, read_checkpoint, save_weights, write_manifest
-from core.paths import write_atomically
 from core.scores.classifier import Classifier
 from core.scores.predict import predict
 from core.scores.predictions import store_predictions
@@ -63,7 +63,7 @@ def validate_epoch(
         # JSON has no NaN.
         manifest |= {"epoch": epoch + 1, "tune_auroc": tuning["tune_auroc"] if estimable else None, "judged": score}
         manifest = save_weights(out, manifest, classifier.model.state_dict())
-    write_atomically(out / HISTORY, lambda path: pd.DataFrame(history).to_csv(path, index=False))
+    write_checked(out / HISTORY, lambda path: pd.DataFrame(history).to_csv(path, index=False))
     say(
         f"epoch {epoch + 1}: loss {row['train_loss']:.4f}, tuning loss {row['tune_loss']:.4f}, "
         f"tuning study AUROC {row['tune_auroc']:.3f}, "
@@ -102,4 +102,4 @@ def finish_run(out: Path, dataset: Dataset, state: RunState, options: RunOptions
     checkpoint = read_checkpoint(out)
     scores = predict(checkpoint, dataset, None, options.progress, options.device)
     store_predictions(scores, checkpoint, dataset, out / PREDICTIONS)
-    (out / STATE_FILE).unlink(missing_ok=True)
+    remove_checked(out / STATE_FILE)

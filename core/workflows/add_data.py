@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.checksums import write_json
 from core.data import fracatlas
 from core.data.archives import is_zip, unpack
 from core.data.attribution import read_attribution, write_attribution
@@ -36,10 +37,9 @@ from core.workflows.data_request import (
     keep_facts,
     kept_facts,
     place_of,
-    read_json,
+    read_kept,
     refuse_taken,
     unpacked_file,
-    write_json,
 )
 
 Progress = Callable[[int, int, str], None]
@@ -184,7 +184,7 @@ def _layout(place: Path, request: DataRequest) -> SourceLayout:
 def _unpacked(request: DataRequest, progress: Progress | None) -> Path:
     """The folder of a zip's files below `OVERREAD_HOME`, unpacked unless this very zip is there already."""
     source, target = Path(request.source), upload_folder(request.name)
-    stored = read_json(unpacked_file(request.name))
+    stored = read_kept(unpacked_file(request.name))
     if not source.exists():
         return place_of(request)
     stamp = {"source": str(source), "bytes": source.stat().st_size, "modified": source.stat().st_mtime_ns}

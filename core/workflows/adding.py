@@ -7,6 +7,7 @@ import shutil
 from dataclasses import asdict
 
 from core import jobs
+from core.checksums import write_json
 from core.data.datasets import list_datasets
 from core.data.joins import JoinReport
 from core.data.notes import note_rows, notes_of
@@ -19,12 +20,11 @@ from core.workflows.data_request import (
     adding_folder,
     arguments_of,
     preview_file,
-    read_json,
+    read_kept,
     refuse_taken,
     request_file,
     request_from,
     unpacked_file,
-    write_json,
 )
 
 
@@ -71,7 +71,7 @@ def find_job(name: str) -> jobs.Job | None:
 
 def read_preview(request: DataRequest) -> Preview | None:
     """The preview of exactly this request; None if it was not made, or for other settings."""
-    stored = read_json(preview_file(request.name))
+    stored = read_kept(preview_file(request.name))
     if not stored or stored.get("request") != arguments_of(request):
         return None
     facts = dict(stored["preview"])
@@ -84,7 +84,7 @@ def unfinished() -> list[DataRequest]:
     known = {dataset.name for dataset in list_datasets()}
     found = []
     for file in sorted((home() / "adding").glob("*/request.json")):
-        stored = read_json(file)
+        stored = read_kept(file)
         if stored and stored.get("name") not in known:
             found.append(request_from(stored))
     return found
@@ -109,7 +109,7 @@ def discard(name: str) -> None:
 
 def _check_new(request: DataRequest) -> None:
     refuse_taken(request)
-    stored = read_json(request_file(request.name))
+    stored = read_kept(request_file(request.name))
     if request.new and stored and stored["source"] != request.source:
         raise OverreadError(
             f"Somebody is adding a data set named {request.name} from {stored['source']}. Choose another name, or "

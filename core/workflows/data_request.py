@@ -4,15 +4,14 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import pyarrow as pa
-
+from core.checksums import read_json
 from core.data.datasets import list_datasets
 from core.data.earlier_index import FILE as FACTS
 from core.data.earlier_index import read_file_facts, write_file_facts
 from core.data.file_facts import StoredFacts
 from core.data.uploads import name_taken, upload_folder
 from core.errors import OverreadError
-from core.paths import checked_name, home, write_atomically
+from core.paths import checked_name, home
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def adding_folder(name: str) -> Path:
 def place_of(request: DataRequest) -> Path:
     """Where the files of a request are: its source, or the folder into which its zip was unpacked."""
     source = Path(request.source)
-    stored = read_json(unpacked_file(request.name))
+    stored = read_kept(unpacked_file(request.name))
     there = stored and stored["source"] == str(source) and upload_folder(request.name).is_dir()
     return upload_folder(request.name) if there else source
 
@@ -76,15 +75,15 @@ def kept_facts(name: str, source: Path) -> dict[str, StoredFacts]:
     """The facts of files that an unfinished indexing of this source has kept."""
     try:
         return read_file_facts(adding_folder(name) / FACTS, source) or {}
-    except (OSError, ValueError, KeyError, pa.ArrowException):
+    except (OSError, ValueError, KeyError):
         return {}
 
 
 def keep_facts(name: str, source: Path, facts: dict) -> None:
     """Keep the facts of files for the next look."""
     try:
-        write_atomically(adding_folder(name) / FACTS, lambda path: write_file_facts(path, facts, source))
-    except (OverreadError, pa.ArrowException):
+        write_file_facts(adding_folder(name) / FACTS, facts, source)
+    except OverreadError:
         return  # without them the next look reads every file again
 
 
@@ -103,14 +102,9 @@ def unpacked_file(name: str) -> Path:
     return upload_folder(name).with_name(f".{name}.unpacked.json")
 
 
-def write_json(file: Path, value: object) -> None:
-    """Write a JSON value in one step."""
-    write_atomically(file, lambda path: path.write_text(json.dumps(value)))
-
-
-def read_json(file: Path) -> dict | None:
-    """A JSON object from a file; None where there is none."""
+def read_kept(file: Path) -> dict | None:
+    """A JSON object that was kept while a data set is added; None where there is none, or it was altered."""
     try:
-        return json.loads(file.read_text())
+        return read_json(file)
     except (OSError, ValueError):
         return None

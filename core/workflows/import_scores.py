@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
+from core.checksums import file_hash
 from core.data.datasets import read_dataset, study_label_counts
 from core.data.earlier_index import check_labels_kept
 from core.data.extra_columns import extra_names, kind_of
@@ -18,7 +19,6 @@ from core.errors import OverreadError
 from core.metrics.intervals import Estimate
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
-from core.models.checkpoint import file_hash
 from core.paths import checkpoint_folder, imported_folder
 from core.schema import PREDICTIONS, check
 from core.scores import score_checks

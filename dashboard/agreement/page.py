@@ -7,11 +7,13 @@ import streamlit as st
 
 from core.plural import count_text
 from core.review.agreement import agreement_table, disagreements, latest_reads, pair_table
+from core.review.chain import ChainReport
 from dashboard.agreement.import_verdicts import draw_import
 from dashboard.shared import address, clicks, scoring, selection, widgets
 from dashboard.shared.case import cards, loader, open_study, reader_name
 from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
 from dashboard.shared.case.case_view import ReadingSession, draw_case
+from dashboard.shared.plain import plain
 from dashboard.shared.selection import bone_name
 
 READS = {"All reads": None, "Blind reads": True, "Reads with score and label": False}
@@ -48,6 +50,16 @@ def draw_case_or_tables(session: ReadingSession) -> None:
         draw_agreement(verdicts, session.cases.table)
         draw_undecided(session, undecided)
         draw_import(session.view.source.data)
+        draw_chain(loader.chain_report())
+
+
+def draw_chain(report: ChainReport) -> None:
+    """Whether every entry is as it was written."""
+    if report.problems:
+        more = f" and {len(report.problems) - 1:,} more" if len(report.problems) > 1 else ""
+        st.error(plain(f"{report.problems[0].removesuffix('.')}{more}. In a terminal: python -m core verdicts verify"))
+    else:
+        widgets.note(f"{report.sentence}.")
 
 
 def draw_agreement(verdicts: pd.DataFrame, studies: pd.DataFrame) -> None:

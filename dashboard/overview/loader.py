@@ -1,8 +1,20 @@
 """The totals of a data set, counted once: a million rows take seconds."""
 
+from core.paths import home
 from core.scores.source import Source, source_of
+from core.workflows.workspace import Share, shares
 from dashboard.shared import loaders
 from dashboard.shared.cache import FileStamp, cached_data, stamp
+
+
+def workspace_shares() -> list[Share]:
+    """Files and bytes of the workspace by kind, counted at most once a minute."""
+    return _shares(str(home()))
+
+
+@cached_data(ttl=60, max_entries=2)
+def _shares(workspace: str) -> list[Share]:
+    return shares()
 
 
 def set_facts(source: Source) -> dict:

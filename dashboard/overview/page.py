@@ -9,7 +9,7 @@ from core.metrics.rates import headline_rates
 from core.plural import count_text
 from core.scores.view import View
 from core.workflows.walkthroughs import sort_for_reading
-from dashboard.overview.loader import set_facts
+from dashboard.overview.loader import set_facts, workspace_shares
 from dashboard.overview.models import model_row_html, own_view
 from dashboard.shared import clicks, loaders, maps, selection, widgets
 from dashboard.shared.case import cards, open_study
@@ -28,6 +28,21 @@ def draw_page() -> None:
     draw_dataset(set_facts(view.source))
     draw_models(view)
     draw_next(view)
+    draw_workspace()
+
+
+def draw_workspace() -> None:
+    """What the workspace takes on the disk, by kind."""
+    found = workspace_shares()
+    total = sum(share.bytes for share in found) / 1e6
+    with st.expander(f"Workspace: {total:,.0f} MB", key="workspace"):
+        rows = [
+            (share.kind.name, share.files, round(share.bytes / 1e6, 1), share.kind.again or "made or given by people")
+            for share in found
+        ]
+        table = pd.DataFrame(rows, columns=["Kind", "Files", "MB", "May be deleted, and how it is made again"])
+        widgets.draw_table(table)
+        widgets.note("To compare every file with its checksum: python -m core doctor")
 
 
 def draw_dataset(known: dict) -> None:

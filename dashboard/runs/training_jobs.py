@@ -108,6 +108,8 @@ def queue_run(enqueue: Callable[[], jobs.Job], what: str = "") -> None:
 
 def draw_list(active: bool, view: View) -> None:
     """Draw the last jobs with their buttons, and the curves of a running one."""
+    for name, reason in jobs.broken_jobs().items():
+        widgets.empty(f"The job {name} cannot be read", reason)
     listed = jobs.list_jobs("training")[:MOST_LISTED]
     if not listed:
         return

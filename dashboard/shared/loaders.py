@@ -20,6 +20,7 @@ from core.errors import OverreadError, reason_of
 from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import Checkpoint, checkpoint_folders, list_checkpoints
+from core.parquet_files import read_parquet
 from core.scores.first_shown import preferred_source
 from core.scores.halves import in_split
 from core.scores.index_columns import study_groups as study_groups_of
@@ -202,7 +203,7 @@ def _counts(cohort: View) -> pd.DataFrame:
 @cached_data(max_entries=4)
 def _truth(file: FileStamp) -> pd.DataFrame:
     try:
-        return pd.read_parquet(file.path).set_index("image_id")[list(TRUTH)]
+        return read_parquet(file.path).set_index("image_id")[list(TRUTH)]
     except (OSError, ValueError, KeyError) as error:
         reason = reason_of(error)
         raise OverreadError(

@@ -179,3 +179,20 @@ def guarded():
             yield
     except OverreadError as error:
         empty("This cannot be shown", str(error))
+        offer_again(error)
+
+
+def offer_again(error: OverreadError) -> None:
+    """A button that makes a damaged file again, where the error names one that is derived from others."""
+    if not error.file:
+        return
+    from core.workflows.make_again import can_be_made_again, make_again
+
+    if can_be_made_again(error.file) and st.button("Make it again", key="make_again", icon=":material/restart_alt:"):
+        try:
+            bar = progress("Making it again")
+            make_again(error.file, lambda done, total, what: bar(done / max(total, 1), what))
+        except OverreadError as failed:
+            st.error(plain(failed))
+        else:
+            st.rerun()

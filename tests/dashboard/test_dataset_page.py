@@ -10,6 +10,7 @@ from core import jobs
 from core.data.datasets import read_index
 from core.data.faults import FAULTS
 from core.data.index import read_dataset
+from core.parquet_files import write_parquet
 from core.review.cases import neutral_name
 from core.workflows.audit_job import audit_dataset
 from dashboard.dataset import loader
@@ -103,7 +104,7 @@ def test_the_groups_of_a_further_column_filter_radiographs(own, monkeypatch):
     index = read_index("demo")
     ages = np.where(np.arange(len(index)) % 3 == 0, "child", "adult")
     dataset = read_dataset("demo")
-    index.assign(age=ages).to_parquet(dataset.folder / "index.parquet")
+    write_parquet(dataset.folder / "index.parquet", index.assign(age=ages))
     assert list(loader.groups(dataset)["age"].cat.categories) == ["adult", "child"]
     app = open_page("dataset", column="age", group="child")
     assert not app.exception

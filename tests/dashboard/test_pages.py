@@ -1,6 +1,5 @@
 """Every page opened through Home.py, as by a visitor: its text, and no traceback."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import jobs
+from core.checksums import read_json, write_json
 from core.data.index import build_index, read_dataset, write_dataset
 from core.data.joins import JoinReport
 from core.metrics.evaluation import outcome_table
@@ -368,7 +368,7 @@ def test_the_dataset_page_shows_what_the_joins_of_the_index_did(house, tmp_path,
     file = home / "datasets" / "demo" / "problems.json"
     report = JoinReport("labels.csv and radiographs by AccessionNumber", 7, 3, 2, 1, 1, ())
     note = {"code": "ids-spreadsheet", "text": "4 ids look rounded"}
-    file.write_text(json.dumps({**json.loads(file.read_text()), "joins": [report.to_dict()], "notes": [note]}))
+    write_json(file, {**read_json(file), "joins": [report.to_dict()], "notes": [note]})
     app = open_page("dataset", data="demo")
     assert any("7 rows matched" in expander.label for expander in app.expander) and not app.exception
     shown = next(frame.value for frame in app.dataframe if "Rows that match nothing" in frame.value)

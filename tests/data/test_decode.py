@@ -99,8 +99,8 @@ def test_a_killed_build_continues_and_gives_the_same_bytes(tree):
 def test_two_processes_make_each_row_once(tree):
     builds = [subprocess.Popen([sys.executable, "-c", SLOW_BUILD], cwd=REPOSITORY) for _ in range(2)]
     assert [build.wait() for build in builds] == [0, 0]
-    hashes, pixels = pixel_store.load(pixels_folder(tree, SPEC), 32)
-    assert hashes.is_unique and len(pixels) == 60
+    stored = pixel_store.load(pixels_folder(tree, SPEC), 32)
+    assert stored.hashes.is_unique and len(stored.pixels) == 60
 
 
 def test_an_interrupted_build_keeps_its_results(tree, reads, monkeypatch):
@@ -201,7 +201,7 @@ def test_measures_are_made_once_and_parts_are_merged(tree, reads, monkeypatch):
     assert len(reads) == 60 and len(room.measures_table(tree, index)) == 60 and len(reads) == 60
     for sha1, path in zip(index["sha1"], index["path"]):
         assert table.loc[sha1, "mean"] == np.asarray(Image.open(f"{tree.root}/{path}")).mean()
-    assert len(list((cache_folder("tree") / "measures-v7").glob("*"))) < 20
+    assert len(list((cache_folder("tree") / "measures-v7").glob("*.parquet"))) < 20
     monkeypatch.setattr(FakeMeasures, "VERSION", 8)
     assert len(room.measures_table(tree, index)) == 60 and len(reads) == 120
 

@@ -159,14 +159,14 @@ def test_a_kill_between_two_files_never_mixes_data_sets(mura, workspace, tmp_pat
     write_dataset("tree", build_index(mura))
     shutil.copytree(mura, tmp_path / "other")
     shutil.rmtree(tmp_path / "other" / "valid")
-    newer, write = build_index(tmp_path / "other"), index_room.write_atomically
+    newer, write = build_index(tmp_path / "other"), index_room.write_json
 
-    def stop_before_the_description(path, call):
+    def stop_before_the_description(path, *values, **options):
         if path.name == "dataset.json":
             raise KeyboardInterrupt
-        return write(path, call)
+        return write(path, *values, **options)
 
-    monkeypatch.setattr(index_room, "write_atomically", stop_before_the_description)
+    monkeypatch.setattr(index_room, "write_json", stop_before_the_description)
     with pytest.raises(KeyboardInterrupt):
         write_dataset("tree", newer)
     assert len(read_index("tree")) == len(newer.frame)

@@ -50,7 +50,11 @@ def test_a_clear_signal_is_learned_and_scored(tree, tmp_path):
     history = checkpoint.history()
     assert len(history) == 6 and history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
     assert checkpoint.manifest["epoch"] == history.loc[history["best"], "epoch"].iloc[-1]
-    assert {file.name for file in checkpoint.folder.iterdir()} == {
+    names = {file.name for file in checkpoint.folder.iterdir() if not file.name.startswith(".")}
+    assert {name for name in names if name.endswith(".sha256")} == {
+        f"{name}.sha256" for name in ("history.csv", "margins.parquet", "predictions.parquet")
+    }
+    assert {name for name in names if not name.endswith(".sha256")} == {
         "weights.safetensors",
         "recipe.json",
         "input_spec.json",

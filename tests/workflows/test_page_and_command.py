@@ -36,7 +36,7 @@ from tests.refusals import refused
 from tests.workflows.conftest import run_command
 
 ALPHA = ("--model", "alpha", "--data", "demo", "--author", "Ana")
-TIMES = {"date", "created"}
+TIMES = {"date", "created", "sha256"}
 # Hashes over a record that holds the time.
 OF_TIME = {"id", "hash", "seals"}
 

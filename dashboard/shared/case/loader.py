@@ -25,6 +25,7 @@ from dashboard.shared import loaders
 from dashboard.shared.cache import FileStamp, cached_resource, stamp
 
 if TYPE_CHECKING:
+    from core.review.chain import ChainReport
     from core.review.database import Store
     from core.review.verdict_log import VerdictLog
 
@@ -38,6 +39,15 @@ def verdicts(dataset: str) -> pd.DataFrame:
     """The verdicts in force on a data set. Reads only the entries that are newer than the last call."""
     opened = store()
     return _verdict_log(opened.place, str(opened.inode), dataset).in_force(opened)
+
+
+def chain_report() -> "ChainReport":
+    """Whether the review database is as it was written; looked at again after each write to its file."""
+    from core.review.store import latest_sequence
+
+    opened = store()
+    files = [opened.file, opened.file.with_name(f"{opened.file.name}-wal")] if opened.file else []
+    return _chain_report(opened.place, latest_sequence(opened), tuple(stamp(file) for file in files))
 
 
 def verdicts_on(dataset: str, study: str) -> pd.DataFrame:
@@ -119,6 +129,13 @@ def _store(url: str, workspace: str) -> "Store":
     from core.review import database
 
     return database.open_store(url)
+
+
+@cached_resource(max_entries=2)
+def _chain_report(place: str, newest: int, files: tuple[FileStamp, ...]) -> "ChainReport":
+    from core.workflows.verify_verdicts import verify_verdicts
+
+    return verify_verdicts(store())
 
 
 @cached_resource(max_entries=8)
