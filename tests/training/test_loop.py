@@ -154,7 +154,7 @@ def test_a_killed_run_leaves_a_whole_checkpoint(tree, tmp_path):
 
 
 def judge(monkeypatch, area):
-    found = lambda tune, scores: {**tuning_figures(tune, scores), "tune_auroc": area()}  # noqa: E731
+    found = lambda tune, scores, pooling: {**tuning_figures(tune, scores, pooling), "tune_auroc": area()}  # noqa: E731
     monkeypatch.setattr(validation, "tuning_figures", found)
 
 
