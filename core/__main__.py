@@ -45,6 +45,7 @@ COMMANDS = (
     scores.import_predictions,
     thresholds.threshold,
     thresholds.verify,
+    thresholds.decide,
     compare.compare,
     calibrate.calibrate,
     review.embed,

@@ -207,6 +207,24 @@ def test_compare_pairs_two_models_at_their_own_thresholds(home, imported, table)
     assert facts["b"]["threshold"] == point["threshold"] and point["point"]["id"] in facts["b"]["threshold_from"]
 
 
+def test_models_are_compared_on_the_half_that_no_threshold_was_chosen_on(home, table, tmp_path):
+    whole = table[1].drop(columns="split")
+    for name, scores in (("first", whole["p"]), ("second", (whole["p"] * 7919 % 1).round(6))):
+        whole.assign(p=scores).to_csv(tmp_path / f"{name}.csv", index=False)
+        columns = ("--label", "truth", "--score", "p", "--study", "study", "--patient", "patient", "--bone", "bone")
+        core(home, "import-predictions", tmp_path / f"{name}.csv", "--name", name, *columns)
+    before = json.loads(core(home, "compare", "first", "second", "--json"))
+    assert (before["split"], before["n"], before["split_note"]) == ("valid", 600, "")
+    core(home, "threshold", "second", "--rule", "youden", "--lock", "--author", "A")
+    facts = json.loads(core(home, "compare", "first", "second", "--json"))
+    assert facts["split"] == "valid:verify" and 250 < facts["n"] < 350
+    assert "valid:verify" in core(home, "compare", "first", "second").splitlines()[1]
+    # Who names the whole split gets it, with the reason against it; who states a threshold chose none here.
+    named = json.loads(core(home, "compare", "first", "second", "--split", "valid", "--json"))
+    assert named["n"] == 600 and "too good" in named["b"]["threshold_from"] and named["split_note"] == ""
+    assert json.loads(core(home, "compare", "first", "second", "--threshold-b", 0.5, "--json"))["split"] == "valid"
+
+
 def test_scores_that_cannot_be_compared_are_refused(home, imported, table):
     assert "[same-scores]" in core(home, "compare", "other", "other", status=1)
     file = table[0].with_name("strangers.csv")

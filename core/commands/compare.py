@@ -17,7 +17,10 @@ def compare(
     threshold_a: Threshold = None,
     threshold_b: Threshold = None,
     split: Annotated[
-        str, typer.Option(help="Split to compare on: train, tune, valid or test (default: valid if it exists).")
+        str,
+        typer.Option(
+            help="Split to compare on (default: valid, or valid:verify where a threshold was chosen on the other half)."
+        ),
     ] = "",
     by: Annotated[str, typer.Option(help="Also compare within each group; bone is the usual one.")] = "",
     data: Annotated[str, typer.Option("--data", help="Compare the checkpoints' scores on this data set.")] = "",
@@ -44,7 +47,7 @@ def _lines(facts: dict) -> list[str]:
     lines = [
         f"split {facts['split']}: {studies_text(facts['n'])}, {facts['n_abnormal']} abnormal; {' and '.join(names)}"
     ]
-    lines += [facts["left_out"]] if facts["left_out"] else []
+    lines += [note for note in (facts["split_note"], facts["left_out"]) if note]
     lines += sentences(facts, facts["a"]["name"], facts["b"]["name"])
     change = (
         f"{studies_text(facts['fixed'])} only {facts['b']['name']} calls right, "

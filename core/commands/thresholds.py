@@ -1,4 +1,4 @@
-"""Commands for thresholds: threshold, verify."""
+"""Commands for thresholds: threshold, verify, decide."""
 
 from typing import Annotated
 
@@ -116,6 +116,56 @@ def verify(
         if note:
             messages.print(f"note: {note}", markup=False)
     print_result(json_values(found), as_json, _side_by_side(found))
+
+
+def decide(
+    name: Who,
+    why: Annotated[str, typer.Option(help="Reason for the decision, in a sentence.")],
+    author: Annotated[str, typer.Option(envvar="OVERREAD_READER", help="Name of the person who writes it down.")],
+    at: Annotated[
+        float | None, typer.Option("--threshold", help="The threshold that was decided on.", min=0, max=1)
+    ] = None,
+    point: Annotated[
+        str, typer.Option(metavar="ID", help="The operating point that was decided on, instead of a threshold.")
+    ] = "",
+    present: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Another person who was there; repeat it for each.")
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="Split of the figures (default: that of the point, else the one for choosing).")
+    ] = "",
+    prevalence: Annotated[
+        float | None, typer.Option(help="Share of abnormal studies where the threshold will be used.")
+    ] = None,
+    data: Data = "",
+    aggregation: Aggregation = "",
+    as_json: Json = False,
+) -> None:
+    """Write down the threshold that a meeting decided on, with its figures, who was there and why."""
+    from dataclasses import asdict
+
+    from core.data.index import read_dataset
+    from core.review.minutes import decision_words
+    from core.review.store import open_store
+    from core.scores.json_values import json_values
+    from core.scores.operating_points import find_point
+    from core.scores.source import find_source
+    from core.scores.view import View
+    from core.workflows.decide_threshold import decide_threshold
+
+    if (at is None) == (not point):
+        raise typer.BadParameter("Name the threshold with --threshold, or the operating point with --point.")
+    source = find_source(name)
+    if data or source.belongs_to:
+        source = find_source(name, read_dataset(data or source.belongs_to.rsplit("@", 1)[0]))
+    elif source.kind == "checkpoint":
+        raise typer.BadParameter("--data is missing; it names the data set that the decision is about.")
+    found = find_point(source, point) if point else None
+    if found:
+        at, split, aggregation = found.threshold, split or found.split, aggregation or found.aggregation
+    view = View(source, split, aggregation=aggregation, threshold=at or 0.0, point=found.id if found else "")
+    made = decide_threshold(open_store(), view, why, author, prevalence, view.point, present or ())
+    print_result(json_values(asdict(made)), as_json, "\n".join(decision_words(made)))
 
 
 def _sentence(facts: dict) -> str:

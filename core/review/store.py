@@ -63,22 +63,18 @@ def add_verdict(store: Store, entry: Verdict) -> StoredEntry:
 
 
 def add_verdict_once(store: Store, entry: Verdict) -> StoredEntry:
-    """Store the entry of one key press, which a page may report twice; `id` identifies the press.
+    """Store the entry of one press; `id` identifies the press, which a page may report more than once.
 
-    A repeated report adds nothing while the entry is in force. If the reader has since replaced or undone the entry,
-    it is taken as a new press and gets a new id.
+    A repeated report adds nothing and returns the stored entry, also if the reader has since replaced or undone it.
     """
-    entry, other = checked(entry), str(uuid4())
+    entry = checked(entry)
 
     def write() -> StoredEntry:
         with transaction(store, write=True) as connection:
-            row = {**asdict(entry), "action": "verdict"}
-            before = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == entry.id)).mappings().first()
-            if before is not None:
-                if _newest_of(connection, before) == entry.id:
-                    return StoredEntry(before["id"], before["sequence"], before["created"])
-                row["id"] = other
-            return insert_entry(connection, row)
+            stored = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == entry.id)).mappings().first()
+            if stored is not None:
+                return StoredEntry(stored["id"], stored["sequence"], stored["created"])
+            return insert_entry(connection, {**asdict(entry), "action": "verdict"})
 
     return settled(write)
 
@@ -314,15 +310,6 @@ def in_force(links: Iterable[tuple[str, str | None]]) -> set[str]:
 def _links(connection: sql.Connection, dataset: str, study_id: str) -> list[tuple]:
     query = sql.select(_TABLE.c.id, _TABLE.c.supersedes).order_by(_TABLE.c.sequence)
     return list(connection.execute(query.where(_TABLE.c.dataset == dataset, _TABLE.c.study_id == study_id)).all())
-
-
-def _newest_of(connection: sql.Connection, row) -> str:
-    """The id of the newest verdict in force by the reader of `row` on its study; '' without one."""
-    columns = (_TABLE.c.id, _TABLE.c.supersedes, _TABLE.c.action)
-    own = (_TABLE.c[name] == row[name] for name in ("dataset", "study_id", "reviewer"))
-    entries = connection.execute(sql.select(*columns).where(*own).order_by(_TABLE.c.sequence)).all()
-    active = in_force((entry.id, entry.supersedes) for entry in entries)
-    return next((entry.id for entry in reversed(entries) if entry.id in active and entry.action == "verdict"), "")
 
 
 def _check_superseded(connection: sql.Connection, row: dict) -> None:

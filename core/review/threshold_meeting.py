@@ -25,8 +25,8 @@ REPORT_SECONDS = 4.0
 class Room:
     """The state of a room. sequence grows with every move of the presenter; moving: the line is still being dragged.
 
-    presenter: '' where nobody presents. present: the people who are there, by name. proposals: by name; those of people
-    who have left are kept.
+    presenter: '' where nobody presents. left: who presented until they left without a word. present: the people who
+    are there, by name. proposals: by name; those of people who have left are kept.
     """
 
     sequence: int = 0
@@ -36,6 +36,7 @@ class Room:
     moving: bool = False
     present: tuple[str, ...] = ()
     proposals: dict[str, float] = field(default_factory=dict)
+    left: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def leave(store: Store, room: str, name: str) -> None:
 
 
 def look(store: Store, room: str) -> Room:
-    """The room as it is now."""
+    """The room as it is now. A presenter who has not reported for PRESENT_SECONDS presents again on coming back."""
     here, people = tables.threshold_rooms, tables.threshold_people
     with transaction(store) as connection:
         now = connection.execute(sql.select(here).where(here.c.room == room)).first()
@@ -93,7 +94,10 @@ def look(store: Store, room: str) -> Room:
     proposals = {row.name: row.proposal for row in rows if row.proposal is not None}
     if now is None:
         return Room(present=present, proposals=proposals)
-    return Room(now.sequence, now.presenter, now.split, now.threshold, now.moving, present, proposals)
+    here_now = {reviewer_key(name) for name in present}
+    away = bool(now.presenter) and reviewer_key(now.presenter) not in here_now
+    presenter, left = ("", now.presenter) if away else (now.presenter, "")
+    return Room(now.sequence, presenter, now.split, now.threshold, now.moving and not away, present, proposals, left)
 
 
 def present_threshold(store: Store, room: str, name: str, split: str, threshold: float) -> None:

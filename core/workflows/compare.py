@@ -1,14 +1,18 @@
 """Compare two sources of scores on the same studies, each at its own threshold. No torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import pandas as pd
 
 from core.errors import OverreadError
 from core.metrics.compare import MatchedStudies, compare, discordant_table, match_studies
 from core.metrics.studies import own_aggregation, study_table
-from core.scores.loading import split_scores
+from core.scores.halves import halves_of, whole_of
+from core.scores.loading import split_for_evaluation, split_scores
+from core.scores.operating_points import OperatingPoint
 from core.scores.source import Source
-from core.scores.threshold_in_use import threshold_in_use
+from core.scores.threshold_in_use import point_in_use, threshold_in_use
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,33 @@ class Side:
     threshold: float | None = None
 
 
+def half_for_comparing(
+    sources: Sequence[Source], points: Sequence[OperatingPoint | None], split: str, data: str = ""
+) -> str:
+    """The half of a split for verifying, where a point in use was chosen on its other half; else ''.
+
+    points: the point in use of each source. split: a whole split or its half for choosing. data: by default the data
+    set of each source.
+    """
+    halves = halves_of(whole_of(split))
+    chosen = [
+        point
+        for source, point in zip(sources, points)
+        if point and point.split == halves[0] and _is_of(source, point, data)
+    ]
+    return halves[1] if chosen and split != halves[1] else ""
+
+
+def _is_of(source: Source, point: OperatingPoint, data: str) -> bool:
+    named = data or source.data or source.belongs_to.rsplit("@", 1)[0]
+    return source.kind == "imported" or not named or point.dataset.rsplit("@", 1)[0] == named
+
+
+def half_words(split: str) -> str:
+    """Why a comparison is on this half of a split, in a sentence."""
+    return f"Compared on {split}: a threshold was chosen on the other half of {whole_of(split)}."
+
+
 def match_sources(
     a: Source,
     b: Source,
@@ -26,6 +57,7 @@ def match_sources(
     data: str = "",
     aggregation: str = "",
     progress: Callable[[int, int, str], None] | None = None,
+    default: Callable[[pd.DataFrame], str] = split_for_evaluation,
 ) -> tuple[MatchedStudies, str, list[str], str]:
     """The studies of one split that both sources scored, the split, the aggregation of each, and the data set.
 
@@ -36,7 +68,7 @@ def match_sources(
     for source in (a, b):
         # Imported scores without a data set are matched by the names of their studies alone.
         of_data = source.kind == "checkpoint" or bool(source.belongs_to)
-        frame, used = split_scores(source, data if of_data else "", used, progress)
+        frame, used = split_scores(source, data if of_data else "", used, progress, default)
         frames.append(frame)
     references = [
         str(frame["dataset"].iloc[0])
@@ -64,12 +96,27 @@ def compare_sources(
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict:
     """`metrics.compare.compare` of two sources, with their names, their thresholds and where these are from, and
-    `discordant`: a row for each study that only one of them classifies correctly."""
+    `discordant`: a row for each study that only one of them classifies correctly.
+
+    split: by default valid, or valid:verify where a threshold in use was chosen on the other half. `split_note` says
+    that it was.
+    """
     if (a.source.kind, a.source.digest) == (b.source.kind, b.source.digest):
         raise OverreadError(
             f"{a.source.name} and {b.source.name} are the same scores; name two models to compare.", code="same-scores"
         )
-    matched, used_split, aggregations, reference = match_sources(a.source, b.source, split, data, aggregation, progress)
+    half = ""
+
+    def default(rows: pd.DataFrame) -> str:
+        nonlocal half
+        whole = split_for_evaluation(rows)
+        points = [point_in_use(side.source, "", aggregation) if side.threshold is None else None for side in (a, b)]
+        half = half_for_comparing([a.source, b.source], points, whole, data) if whole else ""
+        return half or whole
+
+    matched, used_split, aggregations, reference = match_sources(
+        a.source, b.source, split, data, aggregation, progress, default
+    )
     used = {}
     for name, side in (("a", a), ("b", b)):
         threshold, origin, point = side.threshold, "stated", None
@@ -93,6 +140,7 @@ def compare_sources(
     return {
         **used,
         "split": used_split,
+        "split_note": half_words(half) if half else "",
         "aggregation": " and ".join(dict.fromkeys(aggregations)),
         **compare(matched, *thresholds, by),
         "left_out": matched.left_out(a.source.name, b.source.name),

@@ -29,6 +29,7 @@ from core.review.summary import adjudicated_figures, summary_table
 from core.review.threshold_meeting import list_decisions
 from core.review.vocabulary import reviewer_key
 from core.review.walkthroughs import Walkthrough
+from core.scores.halves import in_split
 from core.scores.operating_points import find_point
 from core.scores.source import Source
 from core.scores.view import ALL_BONES, View
@@ -194,7 +195,7 @@ def _changes(view: View, table: pd.DataFrame, differs: bool) -> dict[str, tuple[
     found = {f"The {count_text(len(table), 'case')} of this walkthrough": values.changes_of_list(table, view.threshold)}
     scores = None if differs or not view.source.model else stored_scores(view.source)
     if scores is not None:
-        rows = scores[scores["split"] == view.split]
+        rows = scores[in_split(scores, view.split)]
         if view.bone:
             rows = rows[rows["bone"] == view.bone]
         studies = study_table(rows, view.aggregation)

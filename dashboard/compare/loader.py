@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from core.errors import OverreadError
 from core.metrics.compare import (
     MatchedStudies,
     calling_facts,
@@ -16,8 +17,11 @@ from core.metrics.compare import (
 from core.metrics.ranking import precision_recall_table, roc_table
 from core.metrics.threshold_grid import ThresholdGrid, grid_counts
 from core.scores.imports import ImportedScores
+from core.scores.predictions import dataset_reference
 from core.scores.source import Source
+from core.scores.threshold_in_use import point_in_use
 from core.scores.view import View
+from core.workflows.compare import half_for_comparing
 from dashboard.shared import loaders
 from dashboard.shared.cache import cached_data, cached_resource
 from dashboard.shared.study_tables import tables
@@ -59,6 +63,22 @@ def _unlike(one: ImportedScores, other: ImportedScores) -> tuple[bool, bool]:
     """Sorts scores of the same file first, then those of as many rows and studies in the same splits."""
     sizes = [(found.rows, found.studies, found.splits) for found in (one, other)]
     return one.source_hash != other.source_hash, sizes[0] != sizes[1]
+
+
+def half_for_verifying(view: View, other: Source) -> str:
+    """The half of the view's split for verifying, where a point in use was chosen on the other half; else ''.
+
+    The first source's point counts where its threshold is used; the second's always, since it is the default.
+    """
+    points = []
+    for source in (view.source, other):
+        try:
+            points.append(point_in_use(source, dataset_reference(source.dataset) if source.dataset else ""))
+        except OverreadError:
+            points.append(None)  # a damaged list is reported where the points are shown
+    if points[0] and points[0].threshold != view.threshold:
+        points[0] = None
+    return half_for_comparing((view.source, other), points, view.split)
 
 
 def pair(view: View, other: Source) -> Pair | None:

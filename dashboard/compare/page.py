@@ -5,13 +5,16 @@ import streamlit as st
 from core.errors import OverreadError
 from core.metrics.compare import sentences
 from core.plural import count_text
+from core.scores.halves import halves_of, whole_of
 from core.scores.source import Source
 from core.scores.threshold_in_use import ThresholdInUse, threshold_in_use
 from core.scores.view import DEFAULT_THRESHOLD, View
+from core.workflows.compare import half_words
 from dashboard.compare import changes, charts, loader
 from dashboard.compare.tables import bones_html, measures_html
-from dashboard.shared import address, loaders, scoring, selection, widgets
+from dashboard.shared import address, choice_split, loaders, scoring, selection, widgets
 from dashboard.shared.plain import plain
+from dashboard.shared.scope import scope
 from dashboard.shared.selection import bone_name
 
 KEPT = {"persist_state": "session"}
@@ -34,6 +37,7 @@ def draw_page() -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom")
     with row:
         other = others[draw_other(list(others))]
+    draw_split(view, other)
     found = loader.pair(view, other)
     if found is None:
         if other.dataset.kind == "scores":
@@ -62,6 +66,29 @@ def draw_other(names: list[str]) -> str:
     if st.session_state.get("other") not in names:
         st.session_state.pop("other", None)
     return address.bound(st.selectbox, "Compare with", names, key="other", width=300, **KEPT)
+
+
+def draw_split(view: View, other: Source) -> None:
+    """Go to the half for verifying where a threshold in use was chosen on the other one, and say so.
+
+    A reader who goes back to a split that shares studies with the choice is warned on each view of it.
+    """
+    half, state = loader.half_for_verifying(view, other), st.session_state
+    offered = half in scope(view.source)[0]  # halves are offered only where thresholds are chosen on one
+    pair = (view.source.data, view.source.name, other.name)
+    if offered and state.get("compared_on_half") != pair and not choice_split.is_asked(view.split):
+        state["compared_on_half"] = pair
+        selection.choose_and_rerun(split=half)
+    if half:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            widgets.note(
+                f"A threshold was chosen on {halves_of(whole_of(half))[0]}, which shares studies with {view.split}, so "
+                "its figures here are too good."
+            )
+            if offered:
+                st.button(f"Compare on {half}", key="compare_verify", on_click=selection.choose, kwargs={"split": half})
+    elif state.get("compared_on_half") == pair and ":" in view.split:
+        widgets.note(half_words(view.split))
 
 
 def draw_threshold(view: View, other: Source) -> float:

@@ -75,8 +75,14 @@ class Number:
         return int(found)
 
     def nearest(self, text: str) -> str:
-        """No number is offered in place of another."""
-        return ""
+        """The end of the range that is nearer, for a number of something; no measure is offered in place of another."""
+        try:
+            found = float(text)
+        except ValueError:
+            return ""
+        if not self.what or not math.isfinite(found):
+            return ""
+        return f"{min(max(found, self.low), self.high):.0f}"
 
 
 @dataclass(frozen=True)
@@ -214,6 +220,14 @@ def value(name: str, kind: Kind):
     return _judge(name, kind, st.query_params.get_all(name))[0]
 
 
+def took_nearest(name: str) -> bool:
+    """Whether the reader has just chosen the nearest value of a parameter; its widget holds it."""
+    if st.session_state.get("address_nearest") != name:
+        return False
+    del st.session_state["address_nearest"]
+    return True
+
+
 def written(name: str) -> str:
     """The text of a parameter, unchecked and without a note; '' where the address has none."""
     return st.query_params.get(name, "")
@@ -302,7 +316,9 @@ def _take(note: Note) -> None:
     st.session_state["address_notes"].pop(note.name, None)
     if note.name == PATH:
         st.switch_page(f"{note.nearest}/page.py")
-    st.session_state[note.name] = note.nearest
+    kind = st.session_state["address_kinds"].get(note.name)
+    st.session_state[note.name] = kind.parse(note.nearest) if kind else note.nearest
+    st.session_state["address_nearest"] = note.name
 
 
 def _digits(number: float) -> str:

@@ -19,6 +19,11 @@ def choice_split(source: Source) -> str:
         return ""  # the page says that the scores are damaged
 
 
+def is_asked(split: str) -> bool:
+    """Whether the address that the visit began with names this split."""
+    return bool(split) and st.session_state.get("split_asked") == split
+
+
 def open_split(page: str, source: Source) -> None:
     """Set the shared split where a visitor comes to the page Threshold, or leaves it. Call before the split is drawn.
 

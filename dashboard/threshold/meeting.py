@@ -130,6 +130,8 @@ def _draw_bar(view: View, room: Room, name: str, presents: bool, shown: float) -
         f"<b>{escape(one)}</b>(presents)" if _is(room.presenter, one) else escape(one) for one in room.present
     )
     nobody = "" if room.presenter else " Nobody presents yet."
+    if room.left:
+        nobody = f" <b>{escape(room.left)}</b> presented and has left; press Present to go on."
     st.html(f'<p class="answer">In the meeting: {people}.{nobody}</p>')
     if problem := st.session_state.pop(PROBLEM, ""):
         st.warning(problem)

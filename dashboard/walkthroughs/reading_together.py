@@ -14,7 +14,7 @@ from core.review.vocabulary import reviewer_key
 from core.review.walkthroughs import Walkthrough
 from dashboard.shared import address, widgets
 from dashboard.shared.address import Number
-from dashboard.shared.case import loader, reader_name, saliency_overlay, stage
+from dashboard.shared.case import loader, saliency_overlay, stage
 from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
 from dashboard.shared.case.case_view import ReadingSession, draw_case
 from dashboard.shared.plain import plain
@@ -24,6 +24,7 @@ from dashboard.walkthroughs.reveal import draw_reveal
 
 POLL_SECONDS = 1.0  # between two looks at the lead's step
 REPORT_SECONDS = 5.0  # between two reports of the reader's own presence
+AT = "walk_at"  # where the session keeps the place of a reader who neither leads nor follows
 
 
 def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
@@ -39,7 +40,7 @@ def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
         if _is_own_choice(walkthrough):
             draw_blind_switch()
             hidden = hidden or is_blind()
-        _draw_lead_controls(walkthrough, status, study, hidden)
+        _draw_lead_controls(walkthrough, status, place, hidden)
     state["walk_seen"] = status.state.sequence
     revealed = not hidden and (status.state.finished or study in status.state.revealed)
     # The key is that of the style sheet, which shows the room also in the presenter view.
@@ -76,12 +77,13 @@ def _draw_case_at(opened: Opened, session: ReadingSession, place: int, status: S
         session,
         case.study_id,
         [listed.study_id for listed in walkthrough.cases],
-        lambda name: _open_case(walkthrough, name),
+        lambda name: _open_case(walkthrough, status.reader, name),
         stay=status.moves_all or follows,
         steps=not follows,
         hides=lambda study: status.state.hides(walkthrough, study) or (_is_own_choice(walkthrough) and is_blind()),
         walkthrough_id=walkthrough.id,
         round=status.state.round,
+        address={"place": (place, 1)},
     )
 
 
@@ -105,19 +107,23 @@ def _draw_steps(walkthrough: Walkthrough, status: Status, place: int, follows: b
             label,
             key=f"walk_{label.lower()}",
             on_click=_go,
-            args=(walkthrough, place + step),
+            args=(walkthrough, status.reader, place + step),
             disabled=follows or not 1 <= place + step <= cases,
             shortcut=shortcut,
         )
-    address.bound(st.number_input,
-        "Case", 1, cases, key="place", label_visibility="collapsed", width=70,
-        on_change=_go_to_chosen, args=(walkthrough,), disabled=follows,
-    )  # fmt: skip
+    # A form, since what the browser sends of a field that nobody confirmed may be the place before.
+    with st.form("place_form", border=False, width="content"):
+        address.bound(
+            st.number_input, "Case", 1, cases, key="place", label_visibility="collapsed", width=70, disabled=follows
+        )
+        st.form_submit_button(
+            "Go", key="place_go", on_click=_go_to_chosen, args=(walkthrough, status.reader), disabled=follows
+        )
     st.markdown(f"of {cases:,}", width="content")
 
 
-def _draw_lead_controls(walkthrough: Walkthrough, status: Status, study: str, hidden: bool) -> None:
-    state, reader = status.state, status.reader
+def _draw_lead_controls(walkthrough: Walkthrough, status: Status, place: int, hidden: bool) -> None:
+    state, reader, study = status.state, status.reader, walkthrough.cases[place - 1].study_id
     if state.finished:
         return
     if not status.leads:
@@ -128,21 +134,21 @@ def _draw_lead_controls(walkthrough: Walkthrough, status: Status, study: str, hi
             icon=":material/co_present:",
             disabled=not reader,
             on_click=_act,
-            args=(reading_state.take_lead, walkthrough),
+            args=(reading_state.take_lead, walkthrough, reader, place),
             help="Everyone who follows sees the case that you open." if reader else "Type your name first.",
         )
         return
     if state.round == ALONE:
         st.button(
             "Read together", key="read_together", type="primary", on_click=_act,
-            args=(reading_state.start_together, walkthrough),
+            args=(reading_state.start_together, walkthrough, reader, place),
             help="Ends the round in which each reads alone, and opens the first case for everyone.",
         )  # fmt: skip
         return
     if hidden or study not in state.revealed:
         st.button(
-            "Reveal", key="reveal", type="primary", shortcut="A", on_click=_act,
-            args=(reading_state.reveal_case, walkthrough, study),
+            "Reveal", key="reveal", type="primary", shortcut="V", on_click=_act,
+            args=(reading_state.reveal_case, walkthrough, reader, place, study),
             help="Shows label, score, map and everyone's verdicts to all.",
         )  # fmt: skip
     stage.draw_mirror_switch(walkthrough.id, reader)
@@ -155,10 +161,11 @@ def _draw_lead_controls(walkthrough: Walkthrough, status: Status, study: str, hi
             key="when_answered",
             format_func=str.capitalize,
             on_change=_choose_when_answered,
-            args=(walkthrough,),
+            args=(walkthrough, reader, place),
         )
         st.button(
-            "Finish the reading", key="finish", on_click=_act, args=(reading_state.finish_reading, walkthrough),
+            "Finish the reading", key="finish", on_click=_act,
+            args=(reading_state.finish_reading, walkthrough, reader, place),
             help="Reveals every case. The minutes then have all figures.",
         )  # fmt: skip
 
@@ -197,27 +204,33 @@ def _react(status: Status, walkthrough: Walkthrough) -> Status:
 
 
 def _choose_place(status: Status, follows: bool) -> int:
-    """The place to draw: the lead's for who leads or follows, else that of this reader or of the address."""
+    """The place to draw: the lead's for who leads or follows, else that of this reader, or at first of the address.
+
+    The field of the place is not asked: until the browser has drawn the new place, it sends the one before.
+    """
     state, walkthrough = st.session_state, status.walkthrough
+    first = state.get("walk_of") is None
     if state.get("walk_of") != walkthrough.id:
         state["walk_of"], state["walk_reported"] = walkthrough.id, 0
-        state.pop("walk_to", None)
-    asked = state.pop("walk_to", None) or state.get("place")
-    if follows or status.moves_all:
-        asked = status.state.place
-    cases = Number(1, len(walkthrough.cases), whole=True)
+        state.pop(AT, None)
+    cases = Number(1, len(walkthrough.cases), whole=True, what="case")
     key = address.key("place", cases)
+    asked = status.state.place if follows or status.moves_all else state.get(AT)
+    if address.took_nearest(key) and not follows:
+        asked = state["place"]
     if asked is None:
-        asked = address.value(key, cases) or status.first_unanswered()
-    state["place"] = min(max(int(asked), 1), len(walkthrough.cases))
+        asked = (address.value(key, cases) if first else None) or status.first_unanswered()
+    state["place"] = state[AT] = min(max(int(asked), 1), len(walkthrough.cases))
     state["walk_lead_present"] = status.lead_present
     return state["place"]
 
 
-def _go(walkthrough: Walkthrough, place: int) -> None:
+# A run may end a callback at any access to the session, so each of these writes to the database first.
+
+
+def _go(walkthrough: Walkthrough, reader: str, place: int) -> None:
     """Open a case: for everyone if this reader leads the round together, else on this page only."""
-    store, reader = loader.store(), reader_name.reader_name()
-    st.session_state["walk_to"] = place
+    store, problem = loader.store(), ""
     try:
         state = reading_state.read_state(store, walkthrough)
         leads = reader and reviewer_key(state.lead) == reviewer_key(reader)
@@ -225,30 +238,31 @@ def _go(walkthrough: Walkthrough, place: int) -> None:
             reading_state.move_to(store, walkthrough, reader, place)
             reading_state.report_presence(store, walkthrough.id, reader, place, False)
     except OverreadError as error:
-        st.session_state["walk_error"] = str(error)
+        problem = str(error)
+    st.session_state[AT] = place
+    if problem:
+        st.session_state["walk_error"] = problem
 
 
-def _go_to_chosen(walkthrough: Walkthrough) -> None:
-    _go(walkthrough, int(st.session_state.get("place") or 1))
+def _go_to_chosen(walkthrough: Walkthrough, reader: str) -> None:
+    _go(walkthrough, reader, int(st.session_state.get("place") or 1))
 
 
-def _act(step, walkthrough: Walkthrough, *more) -> None:
+def _act(step, walkthrough: Walkthrough, reader: str, place: int, *more) -> None:
     """A step of this reader: leading, revealing, starting a round, finishing."""
-    reader = reader_name.reader_name()
     try:
         step(loader.store(), walkthrough, reader, *more)
-        reading_state.report_presence(
-            loader.store(), walkthrough.id, reader, int(st.session_state.get("place") or 1), False
-        )
+        reading_state.report_presence(loader.store(), walkthrough.id, reader, place, False)
     except OverreadError as error:
         st.session_state["walk_error"] = str(error)
 
 
-def _choose_when_answered(walkthrough: Walkthrough) -> None:
-    _act(reading_state.choose_when_answered, walkthrough, st.session_state["when_answered"])
+def _choose_when_answered(walkthrough: Walkthrough, reader: str, place: int) -> None:
+    _act(reading_state.choose_when_answered, walkthrough, reader, place, st.session_state["when_answered"])
 
 
-def _open_case(walkthrough: Walkthrough, name: str) -> None:
+def _open_case(walkthrough: Walkthrough, reader: str, name: str) -> None:
     for place, case in enumerate(walkthrough.cases, 1):
         if name in (case.study_id, neutral_name(case.study_id)):
-            _go(walkthrough, place)
+            _go(walkthrough, reader, place)
+            return

@@ -4,14 +4,19 @@ import shutil
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from core.metrics.compare import calling_facts, discordant_table, match_studies
 from core.metrics.studies import study_table
 from core.paths import predictions_folder
 from core.scores.import_frame import Columns
+from core.scores.operating_points import lock
 from core.scores.predictions import read_file
+from core.scores.source import find_source
+from core.scores.view import View
 from core.workflows.import_scores import import_scores
+from core.workflows.thresholds import Criterion, choose_threshold
 from dashboard.compare.loader import _unlike
 from tests.dashboard.conftest import House, enter, open_page, words
 
@@ -95,6 +100,30 @@ def test_scores_of_the_same_file_are_offered_first_then_those_of_as_many_studies
 def test_different_labels_are_a_message(both):
     app = open_page("compare", data="alone (scores only)", other="other-truth", split="valid")
     assert not app.exception and "different labels for the two models" in words(app)
+
+
+def test_the_page_goes_to_the_half_that_no_threshold_was_chosen_on(built, tmp_path, monkeypatch):
+    house = House(tmp_path / "own", built.checkpoints)
+    house.home.mkdir()
+    enter(house, monkeypatch)
+    random = np.random.default_rng(4)
+    label = random.integers(0, 2, 200)
+    for name in ("left", "right"):
+        table = pd.DataFrame({"study": range(200), "y": label, "p": random.beta(2 + 2 * label, 4 - 2 * label)})
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        import_scores(tmp_path / f"{name}.csv", name, Columns("y", "p", "study"))
+    lock(choose_threshold(View(find_source("right"), ""), Criterion("youden")), "Ana")
+    asked = {"data": "left (scores only)", "other": "right"}
+    app = open_page("compare", **asked)
+    assert not app.exception and app.selectbox(key="split").value == "valid:verify"
+    assert "Compared on valid:verify: a threshold was chosen on the other half" in words(app)
+    app.selectbox(key="split").set_value("valid").run()
+    assert "chosen on valid:choose, which shares studies with valid" in words(app)
+    app.button(key="compare_verify").click().run()
+    assert app.selectbox(key="split").value == "valid:verify" and not app.exception
+    # A link that names the split is kept, and the reason against it is shown.
+    app = open_page("compare", split="valid", **asked)
+    assert app.selectbox(key="split").value == "valid" and "which shares studies with valid" in words(app)
 
 
 def test_no_second_model_says_so(built, tmp_path, monkeypatch):

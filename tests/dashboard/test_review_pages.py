@@ -342,6 +342,16 @@ def test_a_callback_that_runs_twice_gives_one_entry_and_one_undo(workspace, monk
     assert verdicts_table(open_store())["study_id"].tolist() == missed()[:1]
 
 
+def test_an_unknown_study_is_named_and_the_nearest_is_one_click_away(workspace):
+    first = missed()[0]
+    app = read(first[:-1] + "X")
+    assert repr(first[:-1] + "X").replace("'", "&#x27;") in words(app) or first[:-1] + "X" in words(app)
+    app.button(key="study_near").click().run()
+    assert not app.exception and app.text_input(key="study").value.startswith(first[:10])
+    blind = read(first[:-1] + "X", blind="true")
+    assert not any(first[:-2] in button.label for button in blind.button)
+
+
 def test_two_presses_that_arrive_late_are_two_steps(workspace):
     third = missed()[2]
     app = read(missed()[0])

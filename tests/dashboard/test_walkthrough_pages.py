@@ -11,6 +11,7 @@ from core.review.database import open_store
 from core.review.reading_state import (
     finish_reading,
     move_to,
+    read_state,
     report_presence,
     reveal_case,
     start_together,
@@ -111,6 +112,27 @@ def test_a_follower_stays_with_the_lead_until_the_lead_is_gone(workspace, films,
     ana.run()
     assert "Ben leads" in words(ana) and ana.button(key="take_lead").label == "Take the lead from Ben"
     assert read_status(store, walk, "Ben").moves_all and not read_status(store, walk, "Ana").moves_all
+
+
+def test_a_field_that_the_browser_sends_late_moves_nobody(workspace, films):
+    """Until the browser has drawn a new place, it sends the one before with every message."""
+    walk = make()
+    ana = open_as("Ana")
+    ana.button(key="take_lead").click().run()
+    ana.button(key="walk_next").click().run()
+    ana.number_input(key="place").set_value(1).run()
+    assert ana.number_input(key="place").value == 2 and read_state(open_store(), walk).place == 2
+    ana.number_input(key="place").set_value(3)
+    ana.button(key="place_go").click().run()
+    assert ana.number_input(key="place").value == 3 and read_state(open_store(), walk).place == 3
+
+
+def test_a_place_beyond_the_last_is_named_and_the_nearest_is_one_click_away(workspace, films):
+    make()
+    app = open_as("Ben", place="9")
+    assert "names the case &#x27;9&#x27;" in words(app) and app.number_input(key="place").value == 1
+    app.button(key="address_near_place").click().run()
+    assert app.number_input(key="place").value == 3 and not app.exception
 
 
 def test_alone_each_goes_on_at_an_own_pace_and_entries_know_their_round(workspace, films):

@@ -135,14 +135,15 @@ def test_a_key_press_reported_twice_is_one_entry(store):
     assert verdicts_table(store, history=True)["note"].tolist() == ["typed"]
 
 
-def test_a_repeated_press_after_a_change_is_a_new_entry(store):
-    add_verdict_once(store, entry(id="press 1"))
+def test_a_repeated_press_after_a_change_adds_nothing(store):
+    first = add_verdict_once(store, entry(id="press 1"))
     add_verdict_once(store, entry(id="press 2", verdict="label_wrong"))
-    add_verdict_once(store, entry(id="press 1"))
-    assert verdicts_table(store)["verdict"].tolist() == ["true_miss"] and len(entries_table(store)) == 3
+    assert add_verdict_once(store, entry(id="press 1")) == first
+    assert verdicts_table(store)["verdict"].tolist() == ["label_wrong"]
     undo_latest(store, "demo", "Ana", "press 3")
-    add_verdict_once(store, entry(id="press 1"))
-    assert verdicts_table(store)["verdict"].tolist() == ["true_miss"] and len(entries_table(store)) == 5
+    # Also on another study: an id is of one press, and a press is of one study.
+    assert add_verdict_once(store, entry("s9", id="press 2")).id == "press 2"
+    assert len(entries_table(store)) == 3 and set(entries_table(store)["study_id"]) == {"s1"}
 
 
 def test_an_undo_reported_twice_undoes_one_entry(store):

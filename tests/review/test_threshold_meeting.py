@@ -85,6 +85,25 @@ def test_a_person_who_no_longer_reports_has_left(store):
     assert look(store, ROOM).present == ()
 
 
+def test_a_presenter_who_left_without_a_word_presents_no_longer_and_can_come_back(store):
+    for name in ("Ana", "Ben"):
+        enter(store, ROOM, name)
+    present_threshold(store, ROOM, "Ana", "tune", 0.5)
+    move(store, ROOM, "Ana", "tune", 0.4, moving=True)
+    people = tables.threshold_people
+    with transaction(store, write=True) as connection:
+        connection.execute(people.update().where(people.c.name == "Ana").values(seen=1.0))
+    room = look(store, ROOM)
+    assert (room.presenter, room.left, room.moving, room.threshold) == ("", "Ana", False, 0.4)
+    enter(store, ROOM, "Ana")
+    assert (look(store, ROOM).presenter, look(store, ROOM).left) == ("Ana", "")
+    with transaction(store, write=True) as connection:
+        connection.execute(people.update().where(people.c.name == "Ana").values(seen=1.0))
+    present_threshold(store, ROOM, "Ben", "tune", 0.3)
+    enter(store, ROOM, "Ana")
+    assert (look(store, ROOM).presenter, look(store, ROOM).left) == ("Ben", "")
+
+
 def test_a_decision_is_kept_as_it_was_made(store):
     kept = record_decision(store, ROOM, decision())
     again = record_decision(store, ROOM, decision(threshold=0.2, point="abc", present=("Ana",)))

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from core.review import tables
 from core.review.database import transaction
 from core.review.reading_state import reveal_case, take_lead
 from core.review.store import add_verdict, open_store
+from core.review.threshold_meeting import list_decisions
 from core.review.vocabulary import Verdict
 from core.review.walkthroughs import WalkthroughCase, create_walkthrough, list_walkthroughs, read_walkthrough
 from core.scores.import_frame import Columns
@@ -60,6 +61,28 @@ def lock_on_page(**query: str):
     app.button(key="lock_now").click().run()
     assert not app.exception
     return app
+
+
+def test_a_decision_is_the_same_record_and_in_the_minutes(own):
+    make = ("--outcome", "missed", "--threshold", 0.9, "--cases", 2)
+    run_command("walkthrough", "make", "Monday", *ALPHA, *make)
+    app = open_page("threshold", threshold="0.3", split="valid", prevalence="5.0", rule="Youden")
+    app.session_state["reviewer"] = "Ana"
+    app.run()
+    app.button(key="meeting_join").click().run()
+    app.button(key="meeting_decide").click().run()
+    app.text_input(key="meeting_why").set_value("two misses fewer").run()
+    app.button(key="meeting_keep").click().run()
+    assert not app.exception
+    told = ("--why", "two misses fewer", "--author", "Ana", "--present", "Ben", "--prevalence", 0.05)
+    run_command("decide", "alpha", "--data", "demo", "--threshold", 0.3, "--split", "valid", *told)
+    by_page, by_command = list_decisions(open_store(), "demo")
+    assert (by_page.present, by_command.present) == (("Ana",), ("Ana", "Ben"))
+    records = [without(json_values(asdict(one)), *TIMES, "id", "present") for one in (by_page, by_command)]
+    assert records[0] == records[1] and records[0]["figures"]["cost_in_words"]
+    page = own.home / "minutes.html"
+    run_command("walkthrough", "minutes", "Monday", "--data", "demo", "--out", page)
+    assert page.read_text("utf-8").count("two misses fewer") == 2
 
 
 def test_a_lock_is_the_same_record(own):

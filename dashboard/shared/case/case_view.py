@@ -14,7 +14,7 @@ from core.review.cases import Cases, neutral_name
 from core.scores.source import Source
 from core.scores.view import View
 from dashboard.shared import theme, widgets
-from dashboard.shared.case import films, loader, saliency_overlay, similar_studies, verdict_panel
+from dashboard.shared.case import films, loader, presses, saliency_overlay, similar_studies, verdict_panel
 from dashboard.shared.case.finding_boxes import boxes_to_show
 from dashboard.shared.case.study_films import films_of_study
 from dashboard.shared.plain import plain
@@ -55,10 +55,11 @@ def draw_case(
 ) -> None:
     """Draw one case. After a verdict `open_case` gets the name of the next one in `listed`, unless `stay`.
 
-    steps: whether the right arrow key opens the next one. hides: whether another study is read blind; by default as
-    this one. entry_fields: more fields of `VerdictCase` (kind, walkthrough_id, round).
+    steps: whether the arrow keys open the neighbours. hides: whether another study is read blind; by default as this
+    one. entry_fields: more fields of `VerdictCase` (kind, walkthrough_id, round), and `address`, the values that the
+    address must have, each with its default.
     """
-    view, blind = session.view, session.blind
+    view, blind, address_values = session.view, session.blind, entry_fields.pop("address", {})
     name_of = neutral_name if blind else str
     place = listed.index(study) if study in listed else None
     after = listed[place + 1] if place is not None and place + 1 < len(listed) else None
@@ -66,10 +67,8 @@ def draw_case(
     if not blind:
         _draw_facts(row, view, _second_score(session, study))
     left, right = st.columns([4, 1], gap="medium")
-    where = f"{place + 1:,} of {len(listed):,}" if place is not None else ""
-    # The keys are those of the presenter view's style sheet.
-    with left, st.container(key="case_films"):
-        image_ids, draw_note = _draw_films(session, study, files, where)
+    next_name = None if stay or after is None else name_of(after)
+    shown, image_ids = _films_of(session, study, files)
     case = verdict_panel.VerdictCase(
         view.source.data,
         study,
@@ -82,8 +81,18 @@ def draw_case(
         blind,
         **entry_fields,
     )
+    acts = verdict_panel.verdict_presses(case, session.reader, next_name, open_case)
+    if steps and place is not None:
+        acts |= _step_presses([name_of(one) for one in listed], place, open_case)
+    more = {
+        "place": f"{place + 1:,} of {len(listed):,}" if place is not None else "",
+        "press": presses.offer(_token(case, session.reader), acts),
+        "address": address_values,
+    }
+    # The keys are those of the presenter view's style sheet.
+    with left, st.container(key="case_films"):
+        draw_note = _draw_films(session, study, files, shown, **more, **_boxes(session, study, image_ids))
     with right, st.container(key="case_panel"):
-        next_name = None if stay or after is None else name_of(after)
         keys = verdict_panel.draw_verdict_panel(case, session.reader, next_name, open_case, stay)
         if session.has_maps:
             saliency_overlay.draw_saliency_button(study, view.source)
@@ -100,26 +109,43 @@ def draw_case(
         _load_ahead(ahead, after, study, [*["ArrowRight"] * steps, *keys])
 
 
-def _draw_films(
-    session: ReadingSession, study: str, files: pd.DataFrame, where: str
-) -> tuple[dict[str, str], Callable[[], None]]:
-    """Draw the films. Returns the image_id of each by its title, and a function that draws the note on their maps."""
-    source, dataset = session.view.source, session.view.dataset
+def _films_of(session: ReadingSession, study: str, files: pd.DataFrame) -> tuple[list[dict], dict[str, str]]:
+    """The films of the open study, and the image_id of each by its title."""
+    dataset = session.view.dataset
     try:
-        shown, image_ids = films_of_study(dataset, files, session.view, session.blind)
+        return films_of_study(dataset, files, session.view, session.blind)
     except OverreadError as error:
         # The films of a phantom set can be read even where its truth cannot.
         widgets.note(str(error))
-        shown, image_ids = films_of_study(replace(dataset, phantom=False), files, session.view, session.blind)
+        return films_of_study(replace(dataset, phantom=False), files, session.view, session.blind)
+
+
+def _draw_films(
+    session: ReadingSession, study: str, files: pd.DataFrame, shown: list[dict], **more
+) -> Callable[[], None]:
+    """Draw the films. Returns a function that draws the note on their maps."""
+    source = session.view.source
     asked = session.has_maps and saliency_overlay.is_asked(study)
     task, reason = None, ""
     if asked:
         shown, task, reason = saliency_overlay.overlay_maps(shown, source, files)
-    films.draw_films(shown, neutral_name(study), place=where, **_boxes(session, study, image_ids))
+    films.draw_films(shown, neutral_name(study), **more)
     if not asked:
-        return image_ids, lambda: None
+        return lambda: None
     # Beside the films, since below them it may be below the first screen.
-    return image_ids, lambda: saliency_overlay.draw_saliency_note(source, task, reason)
+    return lambda: saliency_overlay.draw_saliency_note(source, task, reason)
+
+
+def _token(case: verdict_panel.VerdictCase, reader: str) -> str:
+    """The name of what is on screen; of neither label nor score, which a blind reader must not find out."""
+    shown = (case.dataset, case.study_id, case.kind, case.round, case.walkthrough_id, case.blind)
+    return presses.token_of(*shown, case.threshold, case.checkpoint, reader)
+
+
+def _step_presses(names: list[str], place: int, open_case: Callable[[str], None]) -> dict[str, presses.Act]:
+    """The arrow keys to the neighbours of the case on screen. A press that comes twice opens the same one."""
+    near = {"ArrowLeft": place - 1, "ArrowRight": place + 1}
+    return {key: (lambda press, name=names[at]: open_case(name)) for key, at in near.items() if 0 <= at < len(names)}
 
 
 def _load_ahead(session: ReadingSession, after: str, study: str, keys: list[str]) -> None:

@@ -6,7 +6,8 @@ import streamlit as st
 
 from core.review.cases import Cases, neutral_name
 from dashboard.shared import address, pending, widgets
-from dashboard.shared.address import Text
+from dashboard.shared.address import Choice, Text
+from dashboard.shared.plain import plain
 
 
 def choose_study(cases: Cases, blind: bool, listed: list[str]) -> str:
@@ -34,6 +35,8 @@ def choose_study(cases: Cases, blind: bool, listed: list[str]) -> str:
             _draw_steps(study, listed, neutral_name if blind else str)
     if typed and not study:
         state["study_missing"] = typed
+        known = Choice(cases.by_neutral_name if blind else cases.table.index)
+        state["study_nearest"] = known.nearest(typed)
     return study
 
 
@@ -45,6 +48,11 @@ def draw_missing_study() -> bool:
             f"{missing[:200]!r} is not among the scored studies of this split. It may be in another split, or no "
             "longer in the data set. Its verdicts are kept.",
         )
+        near = st.session_state.pop("study_nearest", "")
+        with st.container(horizontal=True):
+            if near:
+                st.button(f"Open the nearest: {plain(near)}", key="study_near", on_click=open_study, args=(near,))
+            st.button("Back to the list", key="study_list", on_click=close_study)
     return bool(missing)
 
 

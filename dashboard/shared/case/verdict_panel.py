@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from uuid import uuid4, uuid5
 
@@ -14,7 +15,7 @@ from core.review.cases import neutral_name
 from core.review.store import add_verdict_once, latest_entry, undo_latest
 from core.review.vocabulary import CONFIDENCES, SUBTYPES, Verdict, reviewer_key
 from dashboard.shared import widgets
-from dashboard.shared.case import loader
+from dashboard.shared.case import loader, presses
 from dashboard.shared.case.finding_boxes import boxes_to_store
 from dashboard.shared.plain import plain
 
@@ -97,6 +98,25 @@ def draw_verdict_panel(
     return [key for _, _, key in choices] if reader and next_name and moves else []
 
 
+def verdict_presses(
+    case: VerdictCase, reader: str, next_name: str | None, open_case: Callable[[str], None]
+) -> dict[str, presses.Act]:
+    """What the verdict keys and the key of the undo do, by key; empty without a reader."""
+    if not reader:
+        return {}
+    acts: dict[str, presses.Act] = {
+        key: partial(_press_verdict, case, fields, reader, next_name, open_case)
+        for fields, _, key in verdict_choices(case)
+    }
+    return acts | {"u": lambda press: _undo_verdict(case.dataset, reader, press, open_case)}
+
+
+def _press_verdict(
+    case: VerdictCase, fields: dict, reader: str, next_name: str | None, open_case: Callable[[str], None], press: str
+) -> None:
+    _enter_verdict(case, fields, press, reader, next_name, open_case)
+
+
 def verdict_summaries(dataset: Dataset, studies: list[str]) -> dict[str, str]:
     """The verdicts on each of these studies, in one line; studies without any are left out."""
     verdicts = loader.verdicts(dataset.name)
@@ -165,7 +185,7 @@ def _enter_verdict(
     next_name: str | None,
     open_case: Callable[[str], None],
 ) -> None:
-    # Streamlit may run a callback twice if another run interrupts it; `press` makes both the same entry.
+    # A run that is interrupted repeats this with the same `press`, which the store keeps once.
     name, state = neutral_name(case.study_id), st.session_state
     view = state.get(f"view_{name}")
     entry = Verdict(

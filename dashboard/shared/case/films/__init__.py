@@ -8,8 +8,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.shared.case import presses
+
 _HERE = Path(__file__).parent
-_SCRIPTS = ("arrange.js", "boxes.js", "figures.js", "gestures.js", "keys.js", "films.js")
+_SCRIPTS = ("arrange.js", "boxes.js", "figures.js", "gestures.js", "outbox.js", "keys.js", "films.js")
 KEY = "films"
 
 
@@ -20,7 +22,8 @@ def draw_films(films: list[dict], case: str, key: str = KEY, **more) -> None:
     with it; `verdict`, {kind, words}, says on the film how far to trust it. case: the neutral name of the study. A new
     case starts without zoom and keeps window and inversion. The verdict keys have the same name in their class; a press
     counts only if both names are equal. more: `own` and `theirs`, boxes {film, box} of the reader and {film, box, name}
-    of others, and `place`, the place in the list.
+    of others, `place`, the place in the list, `press`, what `presses.offer` returns, and `address`, the values that the
+    address must have, each with its default.
     """
     mount = st.components.v2.component(
         "overread.films", html=_read("films.html"), css=_read("films.css"), js="".join(_read(name) for name in _SCRIPTS)
@@ -28,12 +31,20 @@ def draw_films(films: list[dict], case: str, key: str = KEY, **more) -> None:
     st.html(f"<style>{_read('presenter.css')}</style>")
     # A new number each run lets the browser see that the page has answered a key press.
     turn = st.session_state["films_turn"] = st.session_state.get("films_turn", 0) + 1
-    mount(key=key, data={"case": case, "films": films, "turn": turn, **more}, on_boxes_change=_nothing)
+    mount(
+        key=key,
+        data={"case": case, "films": films, "turn": turn, **more},
+        on_boxes_change=_nothing,
+        on_outbox_change=lambda: presses.take(_sent("outbox", key)),
+    )
+    # A callback that was interrupted, or a server that has restarted, has not taken every press.
+    if presses.take(_sent("outbox", key)):
+        st.rerun()
 
 
 def drawn_boxes(case: str, key: str = KEY) -> list[dict] | None:
     """The boxes {film, box} that the reader drew on a case, also if none are left; None if the reader drew none."""
-    sent = (st.session_state.get(key) or {}).get("boxes")
+    sent = _sent("boxes", key)
     return sent.get("boxes") if isinstance(sent, dict) and sent.get("case") == case else None
 
 
@@ -41,6 +52,11 @@ def load_ahead(films: list[dict], case: str, after: str, keys: list[str], key: s
     """Send the browser the films of the next case before a key is pressed: `keys` lead to it from the case `after`."""
     mount = st.components.v2.component("overread.ahead", js=_read("ahead.js"))
     mount(key=key, height=0, data={"case": case, "films": films, "after": after, "keys": keys, **more})
+
+
+def _sent(name: str, key: str) -> object:
+    """What the browser sent last under this name."""
+    return (st.session_state.get(key) or {}).get(name)
 
 
 def _nothing() -> None:

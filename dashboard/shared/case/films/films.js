@@ -6,7 +6,7 @@ const ENLARGED = 2.5;
 export default function ({ parentElement, data, setStateValue }) {
   const find = (where) => parentElement.querySelector(where);
   const look = states.get(parentElement) ?? {
-    ...PLAIN, whole: false, fill: false, count: 0, first: 0, spot: null, case: null, drawn: '', turn: -1, waiting: null,
+    ...PLAIN, whole: false, fill: false, count: 0, first: 0, spot: null, case: null, drawn: '', turn: -1, waiting: null, held: [],
     films: [], boxes: [], drafts: {}, theirs: [], selected: -1, boxing: false, sent: '', pointer: null,
   };
   states.set(parentElement, look);
@@ -218,18 +218,23 @@ export default function ({ parentElement, data, setStateValue }) {
     look.theirs = shown.theirs ?? [];
     layOut();
   };
-  // Each run of the page sends the open case; until then a case opened by a key stays.
+  // A new run of the page calls this again without ending the previous call; two listeners would invert twice.
+  look.calls?.abort();
+  const calls = (look.calls = new AbortController()), listen = { signal: calls.signal };
+  const put = pressesOf({ look, data, setStateValue, parentElement, say, listen });
+
+  // Each run of the page sends the open case; until then a case opened by a key stays. A run that has not taken the key
+  // yet, such as one that stores boxes, still has the case before.
   look.data = data;
-  if (look.turn !== data.turn) {
+  keepAddress(data.address ?? {});
+  const ahead = document.body.dataset.waiting && globalThis.overreadOutbox.presses.length;
+  if (look.turn !== data.turn && !ahead) {
     look.turn = data.turn;
     draw(data);
     delete document.body.dataset.waiting;
   } else layOut();
 
-  // A new run of the page calls this again without ending the previous call; two listeners would invert twice.
-  look.calls?.abort();
-  const calls = (look.calls = new AbortController()), listen = { signal: calls.signal };
-  const viewerParts = { find, look, holder, set, setWide, isWide, setBoxes, sendBoxes, visible, say, draw, parentElement, listen };
+  const viewerParts = { find, look, holder, set, setWide, isWide, setBoxes, sendBoxes, visible, say, draw, put, parentElement, listen };
   for (const [name, slider] of Object.entries(sliders)) {
     slider.addEventListener('input', () => set({ [name]: Number(slider.value) }), listen);
   }
@@ -259,4 +264,14 @@ export default function ({ parentElement, data, setStateValue }) {
     // The presenter view belongs to an open case.
     setTimeout(() => { if (!document.querySelector('.st-key-case_films')) delete document.body.dataset.presenter; }, 500);
   };
+}
+
+// The address names the case that is on screen, also where the message with the new address was lost.
+function keepAddress(wanted) {
+  const now = new URL(location.href);
+  for (const [name, [value, first]] of Object.entries(wanted)) {
+    if ((now.searchParams.get(name) ?? String(first)) === String(value)) continue;
+    now.searchParams.set(name, value);
+    history.replaceState(history.state, '', now);
+  }
 }

@@ -1,8 +1,9 @@
 // The keys of the viewer and of the verdicts. A key pressed in a field belongs to the field, and to nothing else.
 const FIELD = 'input:not([type=range]):not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=true]';
 const STEP = 0.01;
+const VERDICT = /^[1-9u]$/;
 
-function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, sendBoxes, visible, say, draw, parentElement, listen }) {
+function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, sendBoxes, visible, say, draw, put, parentElement, listen }) {
   // The films of the next case are loaded already: show them at once, before the page answers.
   const showNext = (key) => {
     const next = globalThis.overreadAhead;
@@ -13,36 +14,53 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
     const timer = setInterval(() => {
       if (look.turn !== from || !parentElement.isConnected) return clearInterval(timer);
       // The page did not get the key press: show the page's case again.
-      if (Date.now() - since < 3000 || !isIdle()) return;
+      if (Date.now() - since < 3000 || !isIdle() || globalThis.overreadOutbox.presses.length) return;
       clearInterval(timer);
       draw(look.data);
       delete document.body.dataset.waiting;
     }, 250);
   };
-  // A verdict belongs to the case on screen. While the page still has the keys of another case, a press waits.
+  // A press belongs to the case on screen. While the page still has the keys of another case, it waits.
   const verdicts = () => [...document.querySelectorAll('[class*="st-key-enter_"]')];
   const ofThisCase = (element) => element.className.includes(`st-key-enter_${look.case}_`);
+  const offers = (key) => Boolean(look.data.press?.keys.includes(key));
   // The first run of a visit may not know the name yet that this browser stores; its keys are off.
-  const awaitsName = () => verdicts().some((element) => element.querySelector('button:disabled')) && hasStoredName();
-  const ready = () => verdicts().length > 0 && verdicts().every(ofThisCase) && !awaitsName();
-  // One button is clicked: while the page replaces its buttons, those of the case before may still listen to the key.
-  const press = (key) => (key === 'u' ? document.querySelector('.st-key-undo') : verdicts()[key - 1])?.querySelector('button:not(:disabled)')?.click();
+  const awaitsName = () => !offers('1') && hasStoredName();
+  const ready = (key) => look.data.case === look.case
+    && (key.startsWith('Arrow') || (verdicts().length > 0 && verdicts().every(ofThisCase) && !awaitsName()));
+  const press = (key) => {
+    if (!offers(key)) return;
+    if (!key.startsWith('Arrow') && key !== 'u') sendBoxes(true);
+    put(key);
+    showNext(key);
+  };
   const isIdle = () => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning';
-  // A press waits 5 s of an idle page, and 30 s in all; a busy server takes longer than an idle one.
+  // A press waits 5 s of an idle page, and 30 s in all; a busy server takes longer than an idle one. A verdict key waits
+  // for its case, an arrow for any case: two presses of an arrow are two steps.
   const wait = (key) => {
-    if (look.waiting) return;
-    const of = look.case, until = Date.now() + 30000;
-    let idle = 0;
-    look.waiting = setInterval(() => {
-      idle += isIdle() ? 20 : 0;
-      const left = !parentElement.isConnected || look.case !== of, late = idle > 5000 || Date.now() > until;
-      if (!left && !late && !ready()) return;
+    const of = key.startsWith('Arrow') ? null : look.case;
+    if (look.held.length > 5 || (of && look.held.some((one) => one.of === of))) return;
+    look.held.push({ key, of, until: Date.now() + 30000, idle: 0 });
+    look.waiting ??= setInterval(release, 20);
+  };
+  const release = () => {
+    const first = look.held[0];
+    if (!first || !parentElement.isConnected) {
       clearInterval(look.waiting);
       look.waiting = null;
-      if (left) return;
-      if (!late) press(key);
-      else if (verdicts().length) say('The key was not taken. Press it again.');
-    }, 20);
+      look.held = [];
+      return;
+    }
+    first.idle += isIdle() ? 20 : 0;
+    const left = first.of && look.case !== first.of, late = first.idle > 5000 || Date.now() > first.until;
+    if (!left && !late && !ready(first.key)) return;
+    look.held.shift();
+    if (!left && !late) press(first.key);
+    else if (left || verdicts().length) say('The key was not taken. Press it again.');
+  };
+  const take = (key) => {
+    if (!look.held.length && ready(key)) press(key);
+    else wait(key);
   };
   const stop = (event) => {
     event.preventDefault();
@@ -104,7 +122,7 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
       say(look.boxing ? 'Drag a box around the finding, or press Enter for one. Escape ends it.' : '');
     },
   };
-  window.addEventListener('keydown', (event) => {
+  hearKeys((event) => {
     const target = event.composedPath()[0];
     if (target.closest?.(FIELD)) return leaveField(event, target);
     if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
@@ -127,23 +145,25 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
       return stop(event);
     }
     acts[key]?.();
-    const isVerdict = /^[1-9u]$/.test(key);
     // A key that is held down counts once.
-    if (isVerdict && event.repeat) return stop(event);
-    if (isVerdict) {
-      if (ready()) press(key);
-      else wait(key);
+    if (VERDICT.test(key)) {
+      if (!event.repeat) take(key);
       return stop(event);
     }
-    showNext(key);
+    if (/^Arrow(Left|Right)$/.test(key) && offers(key)) {
+      if (!event.repeat) take(key);
+      return stop(event);
+    }
     return undefined;
-  }, { ...listen, capture: true });
+  }, listen);
   window.addEventListener('click', (event) => {
-    const verdict = event.target.closest?.('[class*="st-key-enter_"]');
-    if (!verdict || !event.target.closest('button:not(:disabled)')) return;
-    if (!ready()) return stop(event);
-    sendBoxes(true);
-    showNext(String(1 + verdicts().indexOf(verdict)));
+    const button = event.target.closest?.('button:not(:disabled)');
+    const key = button && keyOfButton(button, verdicts());
+    if (!key || !offers(key)) return;
+    // A click goes the way of the keys, so that it has an id and the case on screen.
+    stop(event);
+    const verdict = button.closest('[class*="st-key-enter_"]');
+    if (!verdict || ofThisCase(verdict)) take(key);
   }, { ...listen, capture: true });
   // Who has clicked no longer types.
   window.addEventListener('pointerdown', () => { globalThis.overreadTyped = 0; }, { ...listen, capture: true });
@@ -152,6 +172,34 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
     const holds = document.activeElement;
     if (holds?.type === 'checkbox' || holds?.type === 'range') holds.blur();
   }, 60), listen);
+}
+
+// One listener for all viewers: where the page replaces one by another, a press reaches the newest, and only once.
+function hearKeys(hear, { signal }) {
+  if (!('overreadKeys' in globalThis)) {
+    window.addEventListener('keydown', (event) => {
+      if (globalThis.overreadKeys) return globalThis.overreadKeys(event);
+      // Between two viewers no case is on screen, so a verdict key has no meaning.
+      const typed = event.composedPath()[0].closest?.(FIELD) || event.ctrlKey || event.metaKey || event.altKey;
+      if (typed || !VERDICT.test(event.key.toLowerCase()) || !document.querySelector('[class*="st-key-enter_"]')) return undefined;
+      event.preventDefault();
+      return event.stopImmediatePropagation();
+    }, { capture: true });
+  }
+  globalThis.overreadKeys = hear;
+  signal.addEventListener('abort', () => {
+    if (globalThis.overreadKeys === hear) globalThis.overreadKeys = null;
+  });
+}
+
+// The key that does the same as a button of the page; undefined for any other button.
+function keyOfButton(button, verdicts) {
+  const one = button.closest('[class*="st-key-enter_"]'), caseOf = (element) => element.className.match(/st-key-enter_[^_]*_/)?.[0];
+  if (one) return String(1 + verdicts.filter((other) => caseOf(other) === caseOf(one)).indexOf(one));
+  if (button.closest('.st-key-undo')) return 'u';
+  if (button.closest('.st-key-previous, .st-key-walk_previous')) return 'ArrowLeft';
+  if (button.closest('.st-key-next, .st-key-walk_next')) return 'ArrowRight';
+  return undefined;
 }
 
 function hasStoredName() {
