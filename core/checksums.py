@@ -99,15 +99,14 @@ def remove_checked(path: Path) -> None:
 
 def write_json(path: Path, values: dict, indent: int | None = None) -> Path:
     """Write a JSON object with its checksum as the last key."""
-    plain = json.loads(json.dumps(values))
-    text = json.dumps({**plain, KEY: digest(plain)}, indent=indent) + "\n"
+    text = json_text(values, indent)
     return write_atomically(path, lambda new: new.write_text(text, encoding="utf-8"))
 
 
-def json_line(values: dict) -> str:
-    """One line of a JSONL file, with its checksum as the last key; `parse_json` reads it."""
+def json_text(values: dict, indent: int | None = None) -> str:
+    """A JSON object with its checksum as the last key; without an indent one line. `parse_json` reads it."""
     plain = json.loads(json.dumps(values))
-    return json.dumps({**plain, KEY: digest(plain)}) + "\n"
+    return json.dumps({**plain, KEY: digest(plain)}, indent=indent) + "\n"
 
 
 def read_json(path: Path) -> dict:

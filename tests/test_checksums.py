@@ -13,7 +13,7 @@ from core.checksums import (
     check_file,
     checksum_file,
     file_hash,
-    json_line,
+    json_text,
     parse_json,
     read_json,
     write_checked,
@@ -84,7 +84,7 @@ def test_what_is_no_object_is_refused_in_words(text):
 
 
 def test_a_line_carries_its_checksum():
-    line = json_line({"split": "valid", "n": 3})
+    line = json_text({"split": "valid", "n": 3})
     assert parse_json(line) == {"split": "valid", "n": 3}
     with pytest.raises(ValueError, match="checksum"):
         parse_json(line.replace("3", "4", 1))

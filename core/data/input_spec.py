@@ -20,11 +20,18 @@ class InputSpec:
     std: float = 0.25
 
     def __post_init__(self):
+        numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (self.mean, self.std))
+        if not numbers or isinstance(self.size, bool):
+            raise OverreadError(
+                f"The input specification has the size {self.size!r}, the mean {self.mean!r} and the standard "
+                f"deviation {self.std!r}; expected numbers.",
+                code="input-spec-keys",
+            )
         if not (isinstance(self.size, int) and 8 <= self.size <= 4096):
             raise OverreadError(
                 f"The input size is {self.size!r}; expected 8 to 4096 pixels.", code="input-size-invalid"
             )
-        if self.fit not in FITS:
+        if not isinstance(self.fit, str) or self.fit not in FITS:
             raise OverreadError(f"The fit is {self.fit!r}; expected one of {', '.join(FITS)}.", code="fit-unknown")
         if not self.std > 0:
             raise OverreadError(
@@ -47,7 +54,7 @@ class InputSpec:
         """The inverse of to_json. OverreadError for unknown or missing keys."""
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise OverreadError(
                 f"{source} is not JSON ({reason_of(error)}). Restore it, or train again.", code="input-spec-unreadable"
             ) from error

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from core.checksums import json_line, parse_json
+from core.checksums import json_text, parse_json
 from core.data.pixels import UnreadableImage
 from core.errors import OverreadError
 from core.explain.make_maps import make_records
@@ -122,7 +122,7 @@ def check_cohort(
                 (record,) = make_records(classifier, cohort.task(row, name), model_auroc)
             except UnreadableImage:
                 continue  # the audit page lists it
-            lines.write(json_line(_checked_row(record, row, cohort.read_finding(row))))
+            lines.write(json_text(_checked_row(record, row, cohort.read_finding(row))))
             lines.flush()
         else:
             # Not after a cancellation, which leaves some maps unchecked.

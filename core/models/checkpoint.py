@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.checksums import check_file, file_hash, read_json, write_json
+from core.checksums import check_file, file_hash, json_text, read_json
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError, reason_of
+from core.models.weights_header import count_elements, read_header
 from core.parquet_files import read_parquet, write_parquet
 from core.paths import checkpoint_folder, checkpoint_roots, write_atomically
 
@@ -27,6 +28,13 @@ MANIFEST, WEIGHTS, RECIPE, SPEC, LEARNED, HISTORY, PREDICTIONS = (
     "learned.parquet",
     "history.csv",
     "predictions.parquet",
+)
+# What readers of a stored recipe rely on: its key, its type, and the type in words.
+_NEEDED = (
+    ("name", str, "a text"),
+    ("architecture", str, "the name of a network"),
+    ("model_kwargs", dict, "a JSON object"),
+    ("epochs", int, "a whole number"),
 )
 _FIXED = (RECIPE, SPEC, LEARNED)  # written before the first epoch and never again
 
@@ -122,7 +130,8 @@ def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
             "Use the version of Overread that wrote it.",
             code="checkpoint-format",
         )
-    if not (isinstance(manifest.get("weights"), list) and set(manifest.get("files", ())) >= set(_FIXED)):
+    hashes = manifest.get("files")
+    if not (isinstance(manifest.get("weights"), list) and isinstance(hashes, dict) and set(hashes) >= set(_FIXED)):
         raise OverreadError(
             f"{folder / MANIFEST} lacks the hashes of its files; restore it, or train the checkpoint again.",
             code="checkpoint-unhashed",
@@ -138,7 +147,21 @@ def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
             code="checkpoint-altered",
         )
     spec = InputSpec.from_json((folder / SPEC).read_text(), str(folder / SPEC))
-    return Checkpoint(folder, _json(folder / RECIPE), spec, manifest, weights_hash)
+    read_header(folder / WEIGHTS)
+    return Checkpoint(folder, _read_recipe(folder / RECIPE), spec, manifest, weights_hash)
+
+
+def _read_recipe(file: Path) -> dict:
+    """The recipe, with what every reader of it needs. OverreadError names what is missing or of another kind."""
+    recipe = _json(file)
+    for name, kind, words in _NEEDED:
+        if not isinstance(recipe.get(name), kind) or isinstance(recipe.get(name), bool):
+            found = f"{name} is {str(recipe[name])[:40]!r}" if name in recipe else f"there is no {name}"
+            raise OverreadError(
+                f"{file} is no recipe: {found}; expected {words}. Restore it, or train the checkpoint again.",
+                code="recipe-invalid",
+            )
+    return recipe
 
 
 def checkpoint_folders() -> list[Path]:
@@ -187,20 +210,24 @@ def save_weights(folder: Path, manifest: dict, state: dict) -> dict:
 
 def write_manifest(folder: Path, manifest: dict) -> dict:
     """Write the manifest and return it."""
-    write_json(folder / MANIFEST, manifest, indent=1)
+    text = json_text(manifest, indent=1)
+    write_atomically(folder / MANIFEST, lambda path: path.write_text(text))
     return manifest
 
 
 def load_model(checkpoint: Checkpoint):
     """The network with its weights, in eval mode, parameters frozen. OverreadError where the weights do not fit."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from core.models.networks import build
 
-    model = build(checkpoint.recipe["architecture"], checkpoint.recipe["model_kwargs"])
+    file = checkpoint.folder / WEIGHTS
+    most = 2 * count_elements(read_header(file)) + 1_000_000
+    model = build(checkpoint.recipe["architecture"], checkpoint.recipe["model_kwargs"], most=most)
     try:
-        model.load_state_dict(load_file(checkpoint.folder / WEIGHTS))
-    except RuntimeError as error:
+        model.load_state_dict(load_file(file))
+    except (RuntimeError, SafetensorError) as error:
         raise OverreadError(
             f"{checkpoint.folder / WEIGHTS} does not fit {checkpoint.recipe['architecture']} "
             f"({reason_of(str(error).splitlines()[-1])}). Use the version of timm that {MANIFEST} names.",

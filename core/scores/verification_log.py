@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.checksums import json_line, parse_json
+from core.checksums import json_text, parse_json
 from core.errors import OverreadError, reason_of
 from core.paths import write_atomically
 from core.scores.halves import overlapping
@@ -30,7 +30,7 @@ def record_verification(source: Source, point_id: str, dataset: str, split: str,
         }
         before = source.file_to_read(LOOKS)
         text = before.read_text(encoding="utf-8") if before.exists() else ""
-        write_atomically(path, lambda new: new.write_text(text + json_line(entry), encoding="utf-8"))
+        write_atomically(path, lambda new: new.write_text(text + json_text(entry), encoding="utf-8"))
     return earlier
 
 

@@ -124,7 +124,7 @@ def verify_log(folder: Path) -> LogReport:
     try:
         for record in read_log(folder):
             lines += 1
-            if record["hash"] != _hash({name: record[name] for name in _FIELDS if name in record}):
+            if not _is_as_written(record):
                 return LogReport(lines, f"line {lines} was altered: it does not have the hash that it was written with")
             if record["previous"] != previous or record["number"] != lines:
                 return LogReport(
@@ -150,9 +150,27 @@ def verify_log(folder: Path) -> LogReport:
     )
 
 
+def _is_as_written(record: dict) -> bool:
+    return record["hash"] == _hash({name: record[name] for name in _FIELDS if name in record})
+
+
+def _chained(folder: Path) -> Iterator[dict]:
+    """The records of a log, each with the hash that it was written with, after the one before it."""
+    previous = ""
+    for number, record in enumerate(read_log(folder), 1):
+        if not _is_as_written(record) or record["previous"] != previous:
+            raise OverreadError(
+                f"Line {number} of {folder / LINES} is not as it was written, or a line before it is missing. Run: "
+                "python -m core decisions verify",
+                code="decision-log-damaged",
+            )
+        previous = record["hash"]
+        yield record
+
+
 def log_table(folder: Path) -> pd.DataFrame:
-    """The log as a table, one row a decision; `time` as UTC timestamps."""
-    frame = pd.DataFrame(list(read_log(folder)), columns=[*_FIELDS, "hash"])
+    """The log as a table, one row a decision; `time` as UTC timestamps. OverreadError names a line that was altered."""
+    frame = pd.DataFrame(list(_chained(folder)), columns=[*_FIELDS, "hash"])
     return frame.assign(
         time=pd.to_datetime(frame["time"], utc=True),
         runtime=frame["runtime"].fillna("torch"),

@@ -7,6 +7,7 @@ from core.data.index import broken_datasets
 from core.metrics.evaluation import outcome_table
 from core.metrics.rates import headline_rates
 from core.plural import count_text
+from core.scores.imports import broken_imports
 from core.scores.view import View
 from core.workflows.walkthroughs import sort_for_reading
 from dashboard.overview.loader import set_facts, workspace_shares
@@ -105,7 +106,7 @@ def draw_models(view: View) -> None:
             "Train one; it appears here after its first epoch.",
             f"python -m core train original-cnn-64 --data {view.source.data} --out original-cnn-64",
         )
-    for name, reason in {**broken, **broken_datasets()}.items():
+    for name, reason in {**broken, **broken_datasets(), **broken_imports()}.items():
         widgets.empty(f"{name} cannot be used", reason)
 
 

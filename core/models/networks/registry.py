@@ -11,6 +11,7 @@ import timm
 from torch import nn
 
 from core.errors import OverreadError, reason_of
+from core.models.networks.network_size import check_network_size
 from core.models.networks.structure import find_head
 from core.models.networks.weights import load_weights
 
@@ -43,17 +44,34 @@ def architecture_names() -> list[str]:
 
 
 def build(
-    architecture: str, model_kwargs: dict | None = None, weights: str = "", say: Callable[[str], None] | None = None
+    architecture: str,
+    model_kwargs: dict | None = None,
+    weights: str = "",
+    say: Callable[[str], None] | None = None,
+    most: int = 0,
 ) -> nn.Module:
     """A network with one grey channel and one logit.
 
     architecture: a name of ours or of timm's. `attention:NAME` weighs the views of a study by attention over the
     features of NAME, which gets the arguments; `patch_attention:NAME` weighs the places of its last map.
     weights: '' (random), 'timm' (its pretrained ones, downloaded), or a file of a state dict. say: called with each
-    sentence on what was changed in or left out of that file. OverreadError where the name, an argument or a key does
-    not fit.
+    sentence on what was changed in or left out of that file. most: parameters it may have, by default as many as the
+    memory holds. OverreadError where the name, an argument or a key does not fit.
     """
-    arguments, known = dict(model_kwargs or {}), architecture_names()
+    arguments = dict(model_kwargs or {})
+    if arguments:
+        check_network_size(lambda: _untrained(architecture, arguments, ""), architecture, arguments, most)
+    network = _untrained(architecture, arguments, weights)
+    _calm_head(network)
+    if weights and weights != "timm":
+        for note in load_weights(network, Path(weights)):
+            if say:
+                say(note)
+    return network
+
+
+def _untrained(architecture: str, arguments: dict, weights: str) -> nn.Module:
+    known = architecture_names()
     pooling, colon, backbone = architecture.partition(":")
     if colon:
         if pooling not in AROUND:
@@ -62,21 +80,14 @@ def build(
                 "as in attention:resnet18.",
                 code="architecture-unknown",
             )
-        network = CUSTOM[pooling](backbone, arguments, weights=weights if weights == "timm" else "")
-    elif architecture in CUSTOM or architecture.split(".")[0] in known:
-        network = _make(architecture, arguments, weights)
-    else:
-        raise OverreadError(
-            f"There is no architecture {architecture!r}; use {', '.join(CUSTOM)} or a timm name such as "
-            f"{', '.join(_nearest(architecture, known))}.",
-            code="architecture-unknown",
-        )
-    _calm_head(network)
-    if weights and weights != "timm":
-        for note in load_weights(network, Path(weights)):
-            if say:
-                say(note)
-    return network
+        return CUSTOM[pooling](backbone, dict(arguments), weights=weights if weights == "timm" else "")
+    if architecture in CUSTOM or architecture.split(".")[0] in known:
+        return _make(architecture, arguments, weights)
+    raise OverreadError(
+        f"There is no architecture {architecture!r}; use {', '.join(CUSTOM)} or a timm name such as "
+        f"{', '.join(_nearest(architecture, known))}.",
+        code="architecture-unknown",
+    )
 
 
 def _make(architecture: str, arguments: dict, weights: str) -> nn.Module:
@@ -121,5 +132,5 @@ def _nearest(wanted: str, known: list[str]) -> list[str]:
 def _calm_head(model: nn.Module) -> None:
     """Draw the head again where it starts too large: timm's mobile families scale it by the number of outputs."""
     head, _ = find_head(model)
-    if isinstance(head, nn.Linear) and head.weight.std() > 2 / head.in_features**0.5:
+    if isinstance(head, nn.Linear) and not head.weight.is_meta and head.weight.std() > 2 / head.in_features**0.5:
         nn.init.normal_(head.weight, std=0.01)
