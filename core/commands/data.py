@@ -65,6 +65,13 @@ def index(
         typer.Option("--guess-columns", help="Take columns of other names by their likeness, and say which."),
     ] = False,
     new: Annotated[bool, typer.Option("--new", help="Refuse a name that a data set has already.")] = False,
+    allow_outside: Annotated[
+        bool,
+        typer.Option(
+            "--allow-outside",
+            help="Take files that are not in the folder: absolute paths, '..' and links. Every reader sees them.",
+        ),
+    ] = False,
     preview: Annotated[
         bool,
         typer.Option(
@@ -101,6 +108,7 @@ def index(
         table,
         guess_columns,
         new,
+        allow_outside,
     )
     with progress_bar() as progress:
         prepared = adding.look(request, progress) if preview else adding.add(request, progress)

@@ -24,7 +24,8 @@ PROBLEM_KINDS = ("unreadable", "stray", "conflicts", "converted")
 class Dataset:
     """A named Index: the folder of its radiographs (`root`), what it was made from, and its hash.
 
-    label_level, study_rule: what the labels are about (`core.data.label_levels`); '' where that is not known.
+    label_level, study_rule: what the labels are about (`core.data.label_levels`); '' where that is not known. outside:
+    whether files outside of root were allowed.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Dataset:
     splits_from: str
     label_level: str = ""
     study_rule: str = ""
+    outside: bool = False
 
     @property
     def folder(self) -> Path:

@@ -29,12 +29,13 @@ from core.data.file_facts import FileFacts, Progress, StoredFacts, inspect_files
 from core.data.identities import identity_notes, split_notes
 from core.data.joins import JoinReport
 from core.data.notes import Note, note_rows
+from core.data.outside import outside_paths
 from core.data.source_rows import SourceTables, label_rows, read_source
 from core.data.split import assign_folds, assign_splits, group_ids, linked_group_ids
 from core.errors import OverreadError
 from core.parquet_files import write_parquet
 from core.paths import dataset_folder, unwritable
-from core.plural import count_text
+from core.plural import count_clause, count_text
 from core.schema import INDEX, check
 
 __all__ = [
@@ -80,6 +81,7 @@ class IndexResult:
     notes: list[Note] = field(default_factory=list)
     label_level: str = ""
     study_rule: str = ""
+    outside: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def build_index(
     # Facts of files whose names would identify the patient are never kept.
     keep = earlier.keep if earlier and not rows.links else None
     places = [rows.links.get(path, path) for path in paths]
+    outside = _check_inside(rows.root, places, tables.allow_outside)
     files = inspect_files(rows.root, places, earlier.facts if earlier else {}, progress, keep)
     shown = dict(zip(rows.links.values(), rows.links))
     unreadable = [{**row, "path": shown.get(row["path"], row["path"])} for row in files.unreadable]
@@ -162,10 +165,28 @@ def build_index(
         facts=files.stored,
         changes=earlier_index.count_changes(frame, earlier),
         joins=rows.joins,
-        notes=[*rows.notes, *labelled.notes, *identity_notes(frame), *split_notes(frame, valid_fraction)],
+        outside=bool(outside),
+        notes=[*rows.notes, *outside, *labelled.notes, *identity_notes(frame), *split_notes(frame, valid_fraction)],
         label_level=labelled.level,
         study_rule=labelled.rule,
     )
+
+
+def _check_inside(root: Path, places: list[str], allowed: bool) -> list[Note]:
+    """A note on files outside the folder of the data set; OverreadError where they are not allowed."""
+    outside = outside_paths(root, places)
+    if not outside:
+        return []
+    said = (
+        f"{count_clause(len(outside), 'file', 'are')} not in the folder {root} of the data set (first: {outside[0]!r})"
+    )
+    if not allowed:
+        raise OverreadError(
+            f"{said}: the paths are absolute, contain '..', or are links. Everybody who can open the pages would see "
+            "them. Copy the files into the folder, or pass --allow-outside.",
+            code="path-outside",
+        )
+    return [Note(f"{said}; --allow-outside was given", "path-outside")]
 
 
 def write_dataset(name: str, result: IndexResult) -> Dataset:
@@ -183,6 +204,7 @@ def write_dataset(name: str, result: IndexResult) -> Dataset:
         splits_from=frame.attrs.get("splits_from", "source"),
         label_level=result.label_level,
         study_rule=result.study_rule,
+        outside=result.outside,
     )
     problems = {kind: getattr(result, kind) for kind in PROBLEM_KINDS}
     # Stored without the ids of rows: those of DICOM identify patients.

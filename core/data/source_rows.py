@@ -32,7 +32,8 @@ class SourceTables:
 
     columns: {our name: the manifest's name}. labels: a table of labels for a folder of DICOM. ignoring: differences of
     ids that do not matter (`core.data.joins.DIFFERENCES`). allow_unmatched: go on if no row of the labels matches.
-    rule: what the labels are about; stored: the same of an earlier index of the name.
+    rule: what the labels are about; stored: the same of an earlier index of the name. allow_outside: take files
+    that are not in the data set's folder.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class SourceTables:
     allow_unmatched: bool = False
     rule: LabelRule = LabelRule()
     stored: StoredRule | None = None
+    allow_outside: bool = False
 
 
 @dataclass(frozen=True)

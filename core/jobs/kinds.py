@@ -47,8 +47,8 @@ def _index_command(asked: dict) -> list[str]:
         parts += ["--" + name.replace("_", "-"), asked[name]] if asked[name] else []
     for name in ("valid_fraction", "folds", "seed"):
         parts += ["--" + name.replace("_", "-"), str(asked[name])]
-    switches = ("allow_unmatched", "allow_lost_labels", "guess_columns", "new", "preview")
-    return parts + ["--" + name.replace("_", "-") for name in switches if asked[name]]
+    switches = ("allow_unmatched", "allow_lost_labels", "guess_columns", "new", "allow_outside", "preview")
+    return parts + ["--" + name.replace("_", "-") for name in switches if asked.get(name)]
 
 
 def _score_command(asked: dict) -> list[str]:

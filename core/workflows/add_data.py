@@ -100,6 +100,7 @@ def prepare(request: DataRequest, progress: Progress | None = None) -> Prepared:
         request.allow_unmatched,
         rule,
         earlier_rule(request.name),
+        request.allow_outside,
     )
     known = _known_facts(request.name, source)
     indexed = build_index(source, tables, request.valid_fraction, request.folds, request.seed, progress, known)

@@ -37,6 +37,7 @@ class DataRequest:
     table: str = ""
     guess_columns: bool = False
     new: bool = False
+    allow_outside: bool = False
 
 
 def arguments_of(request: DataRequest) -> dict:
