@@ -23,6 +23,7 @@ def main() -> None:
         loaders,
         login,
         pending,
+        roles,
         selection,
         visitor,
         widgets,
@@ -52,6 +53,7 @@ def main() -> None:
         st.Page(open_first, title=PAGES[0].title, url_path=PAGES[0].name, visibility="hidden")
     )
     page = st.navigation(sections, expanded=True)
+    roles.install()
     if not login.passed():
         return
     address.begin(page)

@@ -15,6 +15,7 @@ from core.data.datasets import list_datasets
 from core.errors import OverreadError
 from core.paths import checked_name, home
 from core.plural import count_clause
+from core.roles import needs
 
 _CHUNK = 1 << 20
 _SPARE = 200 << 20
@@ -52,6 +53,7 @@ def name_taken(name: str) -> OverreadError:
     return OverreadError(f"There is a data set named {name} already. Choose another name.", code="name-taken")
 
 
+@needs("data")
 def store_upload(name: str, files: Iterable[tuple[str, BinaryIO]], limits: UploadLimits = UploadLimits()) -> Path:
     """Write uploaded files (name, opened) to the disk: one zip as it is, else a new folder of them. Returns its path.
 
@@ -91,6 +93,7 @@ def store_upload(name: str, files: Iterable[tuple[str, BinaryIO]], limits: Uploa
     return target
 
 
+@needs("data")
 def discard_upload(name: str) -> None:
     """Remove what was uploaded for a data set that was not added. OverreadError where the data set exists."""
     if name in {dataset.name for dataset in list_datasets()}:

@@ -11,12 +11,14 @@ class Kind:
     """A kind of job. lane: jobs of one lane run one after another. command: the arguments as a command line.
 
     occupies: the folder, checkpoint or data set that a job works on; two active jobs of a kind may not share it.
-    activity: the work in words, for messages. steps: how the messages of its steps begin, in their order.
+    task: what a person must be allowed to do who queues or stops one (core/roles.py). activity: the work in words, for
+    messages. steps: how the messages of its steps begin, in their order.
     """
 
     lane: str
     command: Callable[[dict], list[str]]
     occupies: Callable[[dict], str]
+    task: str
     activity: str
     steps: tuple[str, ...] = ()
 
@@ -66,18 +68,23 @@ SCORE = ("decoding", "scoring")
 
 # A new kind is one entry here and one workflow that checks the request and calls `enqueue`.
 KINDS = {
-    "training": Kind("training", _train_command, lambda asked: str(checkpoint_folder(asked["out"])), "training into"),
-    "estimate": Kind("estimates", _estimate_command, lambda asked: " ".join(_estimate_command(asked)[1:]), "timing"),
-    "trust": Kind("light", _trust_command, lambda asked: asked["checkpoint"], "checking saliency maps of"),
-    "audit": Kind("light", lambda asked: ["audit", asked["data"]], lambda asked: asked["data"], "auditing", AUDIT),
-    "index": Kind("data", _index_command, lambda asked: asked["name"], "adding the data set", INDEX),
-    "score": Kind(
-        "scores", _score_command, lambda asked: f"{asked['data']} with {asked['checkpoint']}", "scoring", SCORE
+    "training": Kind(
+        "training", _train_command, lambda asked: str(checkpoint_folder(asked["out"])), "train", "training into"
     ),
+    "estimate": Kind(
+        "estimates", _estimate_command, lambda asked: " ".join(_estimate_command(asked)[1:]), "train", "timing"
+    ),
+    "trust": Kind("light", _trust_command, lambda asked: asked["checkpoint"], "compute", "checking saliency maps of"),
+    "audit": Kind(
+        "light", lambda asked: ["audit", asked["data"]], lambda asked: asked["data"], "compute", "auditing", AUDIT
+    ),
+    "index": Kind("data", _index_command, lambda asked: asked["name"], "data", "adding the data set", INDEX),
+    "score": Kind("scores", _score_command, _scored, "compute", "scoring", SCORE),
     "download": Kind(
         "download",
         lambda asked: ["download", asked["set"], "--name", asked["name"]],
         lambda asked: asked["name"],
+        "data",
         "downloading",
         ("downloading", *INDEX),
     ),

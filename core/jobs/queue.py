@@ -15,6 +15,7 @@ from core.jobs.records import Job, find_active, held, job_file, new_job, write_r
 from core.jobs.worker import start_worker
 from core.paths import write_atomically
 from core.progress import Progress, Report, Tracker, keep_rates, read_rates
+from core.roles import require
 
 # Seconds between two writes of a job's progress.
 _REPORT_EVERY = 0.5
@@ -22,6 +23,7 @@ _REPORT_EVERY = 0.5
 
 def enqueue(kind: str, arguments: dict, about: dict | None = None) -> Job:
     """Queue a job and start a worker. OverreadError where another job works on the same folder or data set."""
+    require(KINDS[kind].task)
     job = new_job(kind, arguments, about)
     _refuse_if_busy(job, find_active(job))
     write_request(job)

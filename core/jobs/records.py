@@ -15,6 +15,7 @@ from core.checksums import read_json, write_json
 from core.errors import reason_of
 from core.jobs.kinds import KINDS
 from core.paths import home, write_atomically
+from core.roles import require
 
 ACTIVE = ("waiting", "running")
 _INTERRUPTED = "its process was killed; start it again to continue"
@@ -100,6 +101,8 @@ def find_active(job: Job, other_than: str = "") -> Job | None:
 
 def stop(job_id: str) -> None:
     """Ask a running job to stop, or take a waiting one off the queue. Finished work is kept."""
+    if asked := next((job for job in list_jobs() if job.id == job_id), None):
+        require(KINDS[asked.kind].task)
     write_atomically(job_file(job_id, "stop"), lambda path: path.write_text(""))
 
 

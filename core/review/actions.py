@@ -11,6 +11,7 @@ from core.review import chain, tables
 from core.review.database import Store, transaction
 from core.review.store import timestamp
 from core.review.vocabulary import NAME_LIMIT, checked_text, reviewer_name
+from core.roles import needs
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Action:
     closed: str = ""
 
 
+@needs("read")
 def add_action(store: Store, walkthrough_id: str, text: str, owner: str, due: str = "", author: str = "") -> Action:
     """Store an action. OverreadError without a text or an owner, or for a date that is none."""
     text = checked_text((text or "").strip(), "action", 500, needed=True) or ""
@@ -45,6 +47,7 @@ def add_action(store: Store, walkthrough_id: str, text: str, owner: str, due: st
     return Action(**row)
 
 
+@needs("read")
 def close_action(store: Store, action_id: str, author: str) -> None:
     """Close an action; closing it again changes nothing."""
     table = tables.actions

@@ -13,6 +13,7 @@ from core.review import chain, tables
 from core.review.agreement import latest_reads
 from core.review.database import Store, open_store, transaction
 from core.review.store import latest_sequence, register_reviewer, timestamp, verdicts_table
+from core.roles import needs
 
 RULES = {
     "agreed": "an adjudication, else the read that all readers of the study share; one reader is enough",
@@ -65,6 +66,7 @@ def decided_labels(verdicts: pd.DataFrame, rule: str = "agreed") -> pd.DataFrame
     return found[["study_id", "given_label", "label", "outcome", "verdict_ids"]].astype({"given_label": float})
 
 
+@needs("labels")
 def accept_labels(store: Store, dataset: str, author: str, rule: str = "agreed") -> Revision:
     """Make a revision of the current verdicts and write its file. Without a change it is the newest revision."""
     sequence = latest_sequence(store)

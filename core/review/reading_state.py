@@ -17,6 +17,7 @@ from core.review.database import Store, transaction
 from core.review.store import in_force, timestamp
 from core.review.vocabulary import reviewer_key, reviewer_name
 from core.review.walkthroughs import Walkthrough
+from core.roles import needs
 
 ALONE, TOGETHER = "alone", "together"
 WAIT, REVEAL, GO_ON = "wait", "reveal", "go on"
@@ -54,6 +55,7 @@ def read_state(store: Store, walkthrough: Walkthrough) -> ReadingState:
         return _state(connection, walkthrough)
 
 
+@needs("read")
 def take_lead(store: Store, walkthrough: Walkthrough, reader: str) -> ReadingState:
     """Make the reader the lead, whoever led before. The case stays as it is."""
     with transaction(store, write=True) as connection:
@@ -61,6 +63,7 @@ def take_lead(store: Store, walkthrough: Walkthrough, reader: str) -> ReadingSta
         return _add_step(connection, walkthrough, "lead", replace(now, lead=reviewer_name(reader)))
 
 
+@needs("read")
 def move_to(store: Store, walkthrough: Walkthrough, reader: str, place: int, after: int | None = None) -> ReadingState:
     """Open a case for the lead and everyone who follows. OverreadError if another reader leads.
 
@@ -78,6 +81,7 @@ def move_to(store: Store, walkthrough: Walkthrough, reader: str, place: int, aft
         return _add_step(connection, walkthrough, "move", replace(now, place=int(place), since=timestamp()))
 
 
+@needs("read")
 def reveal_case(store: Store, walkthrough: Walkthrough, reader: str, study: str) -> ReadingState:
     """Show label, score and everyone's verdicts of a study to all. OverreadError if another reader leads."""
     with transaction(store, write=True) as connection:
@@ -87,6 +91,7 @@ def reveal_case(store: Store, walkthrough: Walkthrough, reader: str, study: str)
         return _add_step(connection, walkthrough, "reveal", now, study)
 
 
+@needs("read")
 def start_together(store: Store, walkthrough: Walkthrough, reader: str) -> ReadingState:
     """End the round in which each reads alone, and open the first case for all."""
     with transaction(store, write=True) as connection:
@@ -96,6 +101,7 @@ def start_together(store: Store, walkthrough: Walkthrough, reader: str) -> Readi
         return _add_step(connection, walkthrough, "together", replace(now, round=TOGETHER, place=1, since=timestamp()))
 
 
+@needs("read")
 def finish_reading(store: Store, walkthrough: Walkthrough, reader: str) -> ReadingState:
     """End the reading; every case is revealed then."""
     with transaction(store, write=True) as connection:
@@ -103,6 +109,7 @@ def finish_reading(store: Store, walkthrough: Walkthrough, reader: str) -> Readi
         return now if now.finished else _add_step(connection, walkthrough, "finish", now)
 
 
+@needs("read")
 def choose_when_answered(store: Store, walkthrough: Walkthrough, reader: str, choice: str) -> ReadingState:
     """Choose what follows when all have answered: one of WHEN_ANSWERED."""
     if choice not in WHEN_ANSWERED:

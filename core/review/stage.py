@@ -15,6 +15,7 @@ from core.review import tables
 from core.review.boxes import BOXES_LIMIT
 from core.review.database import Store, transaction
 from core.review.vocabulary import reviewer_name
+from core.roles import needs
 
 _RANGES = {
     "window": (5, 200), "level": (0, 100), "zoom": (100, 800), "x": (0, 1), "y": (0, 1), "count": (0, 100),
@@ -32,6 +33,7 @@ class Stage:
     view: dict | None
 
 
+@needs("read")
 def set_stage(store: Store, walkthrough_id: str, presenter: str, view: dict | None) -> Stage:
     """Show a view to those who follow, or none. OverreadError if the view is not one of the viewer's."""
     kept = None if view is None else checked_view(view)

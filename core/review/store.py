@@ -13,6 +13,7 @@ from core.errors import OverreadError
 from core.review import chain, tables
 from core.review.database import Store, open_store, settled, transaction
 from core.review.vocabulary import Verdict, checked, reads, reviewer_key, reviewer_name
+from core.roles import needs
 
 __all__ = [
     "Store",
@@ -47,6 +48,7 @@ class StoredEntry:
     created: str
 
 
+@needs("read")
 def add_verdict(store: Store, entry: Verdict) -> StoredEntry:
     """Store the entry; when this returns, the entry survives a kill and a power cut.
 
@@ -62,6 +64,7 @@ def add_verdict(store: Store, entry: Verdict) -> StoredEntry:
     return settled(write)
 
 
+@needs("read")
 def add_verdict_once(store: Store, entry: Verdict) -> StoredEntry:
     """Store the entry of one press; `id` identifies the press, which a page may report more than once.
 
@@ -79,6 +82,7 @@ def add_verdict_once(store: Store, entry: Verdict) -> StoredEntry:
     return settled(write)
 
 
+@needs("read")
 def undo_entry(store: Store, entry_id: str, reviewer: str) -> StoredEntry:
     """Undo one's own entry by a new one; the reader's earlier verdict is in force again. An undo can be undone too."""
     name = str(uuid4())
@@ -93,6 +97,7 @@ def undo_entry(store: Store, entry_id: str, reviewer: str) -> StoredEntry:
     return settled(write)
 
 
+@needs("read")
 def undo_latest(store: Store, dataset: str, reviewer: str, press: str) -> str:
     """Undo the reader's newest verdict on a data set; returns its study, '' if there is none.
 

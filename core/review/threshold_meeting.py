@@ -15,6 +15,7 @@ from core.review import chain, tables
 from core.review.database import Store, transaction
 from core.review.store import register_reviewer, timestamp
 from core.review.vocabulary import TEXT_LIMIT, checked_text, reviewer_key, reviewer_name
+from core.roles import needs
 from core.scores.source import Source
 
 PRESENT_SECONDS = 15.0  # a person who has not reported for longer has left
@@ -100,6 +101,7 @@ def look(store: Store, room: str) -> Room:
     return Room(now.sequence, presenter, now.split, now.threshold, now.moving and not away, present, proposals, left)
 
 
+@needs("read")
 def present_threshold(store: Store, room: str, name: str, split: str, threshold: float) -> None:
     """Make a person the presenter, whoever presented before, at this threshold."""
     with transaction(store, write=True) as connection:
@@ -117,6 +119,7 @@ def present_threshold(store: Store, room: str, name: str, split: str, threshold:
         )
 
 
+@needs("read")
 def move(store: Store, room: str, name: str, split: str, threshold: float, moving: bool = False) -> None:
     """Show everyone the presenter's threshold. OverreadError if another person presents.
 
@@ -136,6 +139,7 @@ def move(store: Store, room: str, name: str, split: str, threshold: float, movin
         _write(connection, room, sequence=now.sequence + 1, split=split, threshold=float(threshold), moving=moving)
 
 
+@needs("read")
 def propose(store: Store, room: str, name: str, threshold: float | None) -> None:
     """Put a person's proposal on everyone's panel, in place of an earlier one; None takes it back."""
     with transaction(store, write=True) as connection:
@@ -144,6 +148,7 @@ def propose(store: Store, room: str, name: str, threshold: float | None) -> None
         _report(connection, room, spelled, seen=time.time(), proposal=value)
 
 
+@needs("read")
 def clear_proposals(store: Store, room: str) -> None:
     """Take every proposal off the panel, as after a decision."""
     people = tables.threshold_people
@@ -151,6 +156,7 @@ def clear_proposals(store: Store, room: str) -> None:
         connection.execute(people.update().where(people.c.room == room).values(proposal=None))
 
 
+@needs("lock")
 def record_decision(store: Store, room: str, decision: Decision) -> Decision:
     """Write a decision down and return it with its id and time. OverreadError without a reason."""
     if not decision.why.strip():

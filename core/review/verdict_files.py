@@ -26,6 +26,7 @@ from core.review.database import Store, transaction
 from core.review.store import COLUMNS, insert_entry, verdicts_table
 from core.review.verdict_joins import join_verdicts, with_index_ids
 from core.review.vocabulary import Verdict, checked, checked_text, reviewer_key, reviewer_name
+from core.roles import needs
 from core.scores.index_columns import study_columns
 
 CSV_COLUMNS = tuple(name for name in COLUMNS if name != "sequence")
@@ -91,6 +92,7 @@ def export_csv(store: Store, file: Path, dataset: str = "") -> int:
     return len(frame)
 
 
+@needs("data")
 def import_csv(
     store: Store,
     file: Path,

@@ -18,6 +18,7 @@ from core.review import chain, tables
 from core.review.database import Store, transaction
 from core.review.store import register_reviewer, timestamp
 from core.review.vocabulary import NOTE_LIMIT, TEXT_LIMIT, checked_text
+from core.roles import needs
 
 CASES_LIMIT = 5_000
 
@@ -99,6 +100,7 @@ class WalkthroughOrigin:
     snapshot: dict | None = None
 
 
+@needs("read")
 def create_walkthrough(
     store: Store,
     dataset: str,
@@ -134,6 +136,7 @@ def create_walkthrough(
     return read_walkthrough(store, row["id"])
 
 
+@needs("read")
 def revise_walkthrough(
     store: Store, walkthrough_id: str, author: str, cases: list[WalkthroughCase], after: int
 ) -> Walkthrough:

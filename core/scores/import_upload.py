@@ -19,6 +19,7 @@ from core.errors import OverreadError
 from core.parquet_files import count_rows
 from core.paths import home
 from core.plural import count_text
+from core.roles import needs
 
 MOST_MEGABYTES = 200
 MOST_ROWS = 500_000
@@ -27,6 +28,7 @@ _EXPANDED = 3  # a compressed table may have this many times the bytes of a plai
 _KEPT_SECONDS = 24 * 3600
 
 
+@needs("data")
 def store_table(name: str, file: Any) -> Path:
     """Write an uploaded table to the disk, in a folder named by its content, and return its path.
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from core.errors import OverreadError
 from core.metrics.thresholds import Choice
+from core.roles import needs
 from core.scores.halves import overlapping
 from core.scores.json_values import json_values
 from core.scores.sealed_list import file_lock, hash_of, read_sealed, write_sealed
@@ -104,6 +105,7 @@ class ChosenThreshold:
     facts: dict
 
 
+@needs("lock")
 def lock(chosen: ChosenThreshold, author: str = "", note: str = "") -> OperatingPoint:
     """Append the threshold to the operating points of its source. OverreadError where the rule could not be met."""
     choice, view, source = chosen.choice, chosen.view, chosen.view.source
@@ -145,6 +147,7 @@ def lock(chosen: ChosenThreshold, author: str = "", note: str = "") -> Operating
         return _append(path, entries, unsealed, SEALED)
 
 
+@needs("lock")
 def withdraw(source: Source, wanted: str, reason: str, author: str) -> Withdrawal:
     """Append that a point must not be used any more. The point stays in the list."""
     author = _named(author, "--author")

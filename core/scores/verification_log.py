@@ -6,6 +6,7 @@ from pathlib import Path
 from core.checksums import json_text, parse_json
 from core.errors import OverreadError, reason_of
 from core.paths import write_atomically
+from core.roles import needs
 from core.scores.halves import overlapping
 from core.scores.sealed_list import file_lock
 from core.scores.source import Source
@@ -13,6 +14,7 @@ from core.scores.source import Source
 LOOKS = "looks.jsonl"
 
 
+@needs("lock")
 def record_verification(source: Source, point_id: str, dataset: str, split: str, figures: dict) -> list[dict]:
     """Add a verification to the log. Returns the earlier ones on this split, of any operating point, oldest first.
 

@@ -30,6 +30,7 @@ from core.data.notes import Note
 from core.data.source_layout import SourceLayout, check_rows, find_layout, table_columns
 from core.data.uploads import packed_upload, upload_folder
 from core.errors import OverreadError
+from core.roles import needs
 from core.schema import bone_order
 from core.workflows.data_request import (
     DataRequest,
@@ -111,6 +112,7 @@ def prepare(request: DataRequest, progress: Progress | None = None) -> Prepared:
     return Prepared(request, replace(indexed, notes=[*indexed.notes, *notes, *kept]), layout, columns)
 
 
+@needs("data")
 def commit(prepared: Prepared) -> Dataset:
     """Write the data set, whole or not at all, and remove what was kept for adding it."""
     refuse_taken(prepared.request)

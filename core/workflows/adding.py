@@ -14,6 +14,7 @@ from core.data.notes import note_rows, notes_of
 from core.data.uploads import discard_upload
 from core.errors import OverreadError
 from core.paths import home
+from core.roles import needs
 from core.workflows.add_data import Prepared, Preview, Progress, commit, prepare, preview_of
 from core.workflows.data_request import (
     DataRequest,
@@ -97,6 +98,7 @@ def lately_added(most: int = 5) -> list[str]:
     return list(dict.fromkeys(job.arguments["name"] for job in done))[:most]
 
 
+@needs("data")
 def discard(name: str) -> None:
     """Stop the job of an unfinished data set, and remove its upload and all that was kept for it."""
     job = find_job(name)

@@ -20,6 +20,7 @@ from core.metrics.intervals import Estimate
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
 from core.paths import checkpoint_folder, imported_folder
+from core.roles import needs
 from core.schema import PREDICTIONS, check
 from core.scores import score_checks
 from core.scores.import_frame import NAMED, SCALES, Columns, read_frame, spelled
@@ -134,6 +135,7 @@ def prepare_import(
     return ImportPreview(frame, imported, (folder / DESCRIPTION).exists())
 
 
+@needs("data")
 def keep_import(preview: ImportPreview, replace_earlier: bool = True) -> ImportedScores:
     """Store scores as they were prepared. replace_earlier: in place of scores of that name.
 

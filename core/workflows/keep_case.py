@@ -14,12 +14,14 @@ from core.data.index import Dataset, build_index, write_dataset
 from core.data.pixels import read_grey
 from core.errors import OverreadError
 from core.paths import home, write_atomically
+from core.roles import needs
 from core.scores.sealed_list import file_lock
 
 NAME = "kept-cases"
 _COLUMNS = ("path", "study_id", "patient_id", "bone", "kept_by", "kept_on", "note")
 
 
+@needs("data")
 def keep_case(files: Sequence[bytes], bone: str, author: str, note: str = "") -> tuple[Dataset, str]:
     """Keep the radiographs of one study, unlabelled. Returns the data set `kept-cases` and the id of the study.
 

@@ -8,6 +8,7 @@ from core.workflows.download import FRACATLAS, MURA_STEPS, enqueue_download, fin
 from dashboard.shared import loaders, widgets
 from dashboard.shared.job_status import draw_job
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 
 
 def draw_download() -> None:
@@ -28,7 +29,7 @@ def draw_fracatlas(name: str) -> None:
         "What has arrived is kept, and the next try continues there.",
     )
     label = f"Download {known.title} ({size_text(FRACATLAS.size)})"
-    if st.button(label, key="download", disabled=active, icon=":material/download:", help=known.link):
+    if st.button(label, key="download", icon=":material/download:", **gate("data", active, known.link)):
         try:
             enqueue_download(FRACATLAS, name)
         except OverreadError as error:

@@ -18,6 +18,7 @@ from dashboard.shared import widgets
 from dashboard.shared.job_status import draw_job
 from dashboard.shared.join_report import draw_folded_join_report
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 
 NOTHING = "none"
 OFFERED = ("folder", "extension", "case", "zeros")
@@ -40,7 +41,7 @@ def draw_request(request: DataRequest) -> None:
         "Files that were read are not read again.",
     )
     if active:
-        st.button("Stop and discard", key="discard_active", on_click=drop, args=(request.name,))
+        st.button("Stop and discard", key="discard_active", on_click=drop, args=(request.name,), **gate("data"))
         return
     found = adding.read_preview(request)
     if found:
@@ -170,14 +171,22 @@ def draw_splits(request: DataRequest, found: Preview | None) -> DataRequest:
 def draw_buttons(request: DataRequest, found: Preview | None) -> None:
     """Draw the button that adds the data set, and the one that discards it."""
     with st.container(horizontal=True):
-        if found and st.button(f"Add {plain(request.name)}", type="primary", key="add", icon=":material/add:"):
+        if found and st.button(
+            f"Add {plain(request.name)}", type="primary", key="add", icon=":material/add:", **gate("data")
+        ):
             try:
                 adding.enqueue_add(request)
             except OverreadError as error:
                 st.error(plain(error))
             else:
                 st.rerun()
-        st.button("Discard", key="discard", on_click=drop, args=(request.name,), help="Removes the upload, too.")
+        st.button(
+            "Discard",
+            key="discard",
+            on_click=drop,
+            args=(request.name,),
+            **gate("data", False, "Removes the upload, too."),
+        )
 
 
 def look_again(request: DataRequest) -> None:

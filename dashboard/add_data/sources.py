@@ -12,6 +12,7 @@ from core.workflows.data_request import DataRequest
 from dashboard.shared import address, widgets
 from dashboard.shared.address import Choice
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 
 UPLOAD, SERVER = "Upload", "On the server"
 MOST_MEGABYTES = 500
@@ -45,7 +46,7 @@ def draw_upload() -> None:
         widgets.note(WHAT)
         return
     name = draw_name(suggested_name(files[0].name if len(files) == 1 else "data"))
-    if st.button("Look at it", type="primary", key="look_upload"):
+    if st.button("Look at it", type="primary", key="look_upload", **gate("data")):
         try:
             check_name_free(name)
             with st.spinner("Storing the files"):
@@ -63,7 +64,7 @@ def draw_server() -> None:
         widgets.note("A path on the machine that runs Overread. A folder stays where it is; a zip is unpacked.")
         return
     name = draw_name(suggested_name(Path(path.strip()).name))
-    if st.button("Look at it", type="primary", key="look_server"):
+    if st.button("Look at it", type="primary", key="look_server", **gate("data")):
         try:
             check_name_free(name)
             look(DataRequest(str(Path(path.strip()).expanduser()), name, guess_columns=True, new=True))

@@ -11,6 +11,7 @@ from dashboard.shared.case import loader
 from dashboard.shared.join_report import draw_join_report
 from dashboard.shared.option_words import without_options
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 
 SKIP, UNKNOWN = "Leave invalid rows out", "Accept studies that are in no index"
 FIELDS = {"skip": SKIP, "keep-unknown": UNKNOWN, "allow-unmatched": UNKNOWN}
@@ -35,7 +36,7 @@ def draw_import(dataset: str) -> None:
         with st.container(horizontal=True):
             skip = st.checkbox(SKIP, key="verdicts_skip")
             unknown = st.checkbox(UNKNOWN, key="verdicts_unknown")
-        if file and st.button("Import these verdicts", key="import_verdicts"):
+        if file and st.button("Import these verdicts", key="import_verdicts", **gate("data")):
             try:
                 stored = store_table(file.name, file)
                 done = import_csv(

@@ -16,6 +16,7 @@ from dashboard.audit.loader import audit
 from dashboard.shared import address, clicks, selection, widgets
 from dashboard.shared.job_status import draw_job
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 
 TONES = {"fail": "missed", "alarm": "abnormal", "note": "unknown", "pass": "normal"}
 
@@ -57,7 +58,7 @@ def draw_offer(dataset: Dataset) -> None:
     active = draw_job(
         lambda: find_audit_job(dataset), lambda job: f"Auditing {dataset.name}", "Radiographs decoded so far are kept."
     )
-    if st.button("Audit now", type="primary", key="audit_now", disabled=active):
+    if st.button("Audit now", type="primary", key="audit_now", **gate("compute", active)):
         try:
             enqueue_audit(dataset)
         except OverreadError as error:

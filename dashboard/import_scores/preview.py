@@ -15,6 +15,7 @@ from dashboard.import_scores.words import page_words
 from dashboard.shared import widgets
 from dashboard.shared.join_report import draw_join_report, note_sentence
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 
 ALARMS = ("scores-wrong-way", "scores-wrong-way-in-bone", "score-equals-label", "scores-constant", "score-name-normal")
 
@@ -33,7 +34,7 @@ def draw_preview(request: ImportRequest) -> ImportPreview | None:
         if note.code in ALARMS:
             st.warning(plain(page_words(note_sentence(note))), icon=":material/warning:")
     replace = preview.replaces and st.checkbox(f"Replace the scores named {plain(imported.name)}", key="scores_replace")
-    if st.button("Keep these scores", type="primary", key="scores_keep"):
+    if st.button("Keep these scores", type="primary", key="scores_keep", **gate("data")):
         try:
             kept = keep_import(preview, replace)
         except OverreadError as error:

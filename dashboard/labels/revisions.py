@@ -16,6 +16,7 @@ from core.workflows.accept_labels import accept_labels
 from dashboard.shared import address, loaders, widgets
 from dashboard.shared.case import loader
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 
 
 def draw_revisions(view: View, reader: str) -> None:
@@ -33,7 +34,7 @@ def draw_revisions(view: View, reader: str) -> None:
             key="accept",
             on_click=_accept,
             args=(view.source.data, reader, rule),
-            disabled=not reader or decided.empty,
+            **gate("labels", not reader or decided.empty),
         )
         revisions = list_revisions(loader.store(), view.source.data)
         names = [revision.reference for revision in reversed(revisions)]

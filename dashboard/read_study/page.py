@@ -16,6 +16,7 @@ from dashboard.read_study import loader
 from dashboard.shared import loaders, scoring, selection, widgets
 from dashboard.shared.case.reader_name import draw_reader_field
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 
 ANY_BONE = "not named"
 
@@ -111,7 +112,7 @@ def draw_keeping(uploads: list[Upload], views: list[DecodedView], bone: str) -> 
             widgets.note("Name the bone above first.")
         reader = draw_reader_field()
         note = st.text_input("Note", key="read_note")
-        if st.button("Keep as a case", key="read_keep", disabled=not (reader and bone)):
+        if st.button("Keep as a case", key="read_keep", **gate("data", not (reader and bone))):
             usable = [upload.data for upload, view in zip(uploads, views) if view.usable]
             dataset, study = keep_case(usable, bone, reader, note)
             st.success(f"Kept as {plain(study)} in {plain(dataset.name)}.")

@@ -34,6 +34,7 @@ from dashboard.shared import dataset_tables as tables
 from dashboard.shared.address import Text
 from dashboard.shared.job_status import draw_job
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 
 MOST_LISTED = 8
 MARKS = {
@@ -78,7 +79,7 @@ def draw_form(dataset: Dataset) -> None:
             f"Training sees {priors[chosen.balance]:.1%} abnormal radiographs ({tables.BALANCES[chosen.balance]})."
         )
     draw_estimate(chosen, dataset, settings, folds)
-    if st.button("Start", type="primary", key="job_start"):
+    if st.button("Start", type="primary", key="job_start", **gate("train")):
         queue_run(lambda: enqueue_run(name, dataset.name, out or free_name(f"{dataset.name}-{name}"), settings, folds))
 
 
@@ -91,7 +92,7 @@ def draw_estimate(recipe: Recipe, dataset: Dataset, settings: list[str], folds: 
     active = draw_job(
         lambda: find_estimate_job(dataset), lambda job: "Timing a few steps", "Estimates made before are kept."
     )
-    if st.button("Estimate time and memory", key="job_estimate", icon=":material/timer:", disabled=active):
+    if st.button("Estimate time and memory", key="job_estimate", icon=":material/timer:", **gate("train", active)):
         queue_run(lambda: enqueue_estimate(recipe.name, dataset, settings), "The estimate")
 
 
@@ -139,11 +140,18 @@ def draw_training_job(job: jobs.Job, latest: bool, view: View) -> None:
             width="stretch",
         )
         if job.active:
-            st.button("Stop", key=f"stop_{job.id}", icon=":material/stop:", on_click=jobs.stop, args=(job.id,))
+            st.button(
+                "Stop",
+                key=f"stop_{job.id}",
+                icon=":material/stop:",
+                on_click=jobs.stop,
+                args=(job.id,),
+                **gate("train"),
+            )
         elif (
             latest
             and job.state in ("stopped", "interrupted", "failed")
-            and st.button("Resume", key=f"resume_{job.id}", icon=":material/replay:")
+            and st.button("Resume", key=f"resume_{job.id}", icon=":material/replay:", **gate("train"))
         ):
             queue_run(lambda: resume_run(job))
         elif written:
@@ -170,7 +178,7 @@ def draw_finished(job: jobs.Job, checkpoint: Checkpoint, view: View) -> None:
         with st.popover("Continue", icon=":material/more_time:"):
             epochs = st.number_input("More epochs", 1, None, 5, key=f"epochs_{job.id}")
             widgets.note(f"A new run begins from the weights of {name}.")
-            if st.button("Train", key=f"continue_{job.id}"):
+            if st.button("Train", key=f"continue_{job.id}", **gate("train")):
                 queue_run(lambda: continue_run(job, int(epochs)))
     others = [other for other in loaders.sources(view.dataset) if other != name]
     other = view.source.name if view.source.name in others else next(iter(others), None)

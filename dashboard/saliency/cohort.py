@@ -14,6 +14,7 @@ from dashboard.saliency.mean_maps import draw_mean_maps
 from dashboard.shared import loaders, maps, widgets
 from dashboard.shared.job_status import draw_job
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 
 
 def draw_cohort(view: View, radiographs: pd.DataFrame) -> None:
@@ -98,7 +99,7 @@ def draw_check_job(view: View) -> None:
             format_func=titles.get,
             wrap=True,
         )
-        if st.button("Check the sample", type="primary", key="check_sample", disabled=active or not methods):
+        if st.button("Check the sample", type="primary", key="check_sample", **gate("compute", active or not methods)):
             try:
                 enqueue_check(source, TrustSample(view.split, count, tuple(methods)))
             except OverreadError as error:

@@ -4,6 +4,7 @@ import threading
 
 import streamlit as st
 
+from core.roles import require
 from dashboard.shared import widgets
 
 # One visitor makes the demo; other visitors wait for it.
@@ -17,6 +18,7 @@ def make_demo() -> None:
         None,
         "There is no data set yet. Overread makes and scores a small set of phantoms; this happens once.",
     )
+    require("data")
     advance = widgets.progress("Starting")
     # Imported here, since making the demo scores it, which needs torch.
     from core.demo import ensure_demo

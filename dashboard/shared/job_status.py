@@ -8,6 +8,7 @@ from core import jobs
 from core.progress import progress_from
 from dashboard.shared import widgets
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 
 _ENDS = {"failed": "failed", "stopped": "was stopped", "interrupted": "was interrupted"}
 
@@ -38,4 +39,10 @@ def _draw(find: Callable, describe: Callable, kept: str, was_active: bool) -> No
     bar, button = st.columns([5, 1], vertical_alignment="center")
     words = now.sentence() if now else ("it begins" if job.state == "running" else "it waits for another job")
     bar.progress(now.fraction if now else 0.0, plain(f"{describe(job)}: {words}"))
-    button.button("Stop", key=f"stop_{job.kind}", help=kept, on_click=jobs.stop, args=(job.id,))
+    button.button(
+        "Stop",
+        key=f"stop_{job.kind}",
+        on_click=jobs.stop,
+        args=(job.id,),
+        **gate(jobs.KINDS[job.kind].task, False, kept),
+    )

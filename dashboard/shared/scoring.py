@@ -15,6 +15,7 @@ from dashboard.shared import loaders, study_tables, widgets
 from dashboard.shared.case import loader
 from dashboard.shared.job_status import draw_job
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 from dashboard.shared.selection import bone_name
 
 
@@ -99,7 +100,7 @@ def draw_scoring(source: Source, label: str, key: str) -> None:
         lambda job: f"Scoring {source.data} with {source.name}",
         "Scores are stored only when all are there.",
     )
-    if st.button(label, type="primary", key=key, disabled=active, icon=":material/play_arrow:"):
+    if st.button(label, type="primary", key=key, **gate("compute", active), icon=":material/play_arrow:"):
         try:
             enqueue_scoring(source)
         except OverreadError as error:

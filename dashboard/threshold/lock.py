@@ -18,6 +18,7 @@ from core.workflows.thresholds import Criterion, choose_threshold
 from dashboard.shared import choice_split, selection, widgets
 from dashboard.shared.case.reader_name import draw_reader_field, reader_name
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold import meeting
 from dashboard.threshold.rule import Answer, optimism_warning
@@ -40,7 +41,14 @@ def draw_lock(view: View, tables: Tables, answer: Answer) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
             st.html(f'<p class="answer"><b>{_threshold_words(choice)}</b> {_by(rule)}, on {escape(view.split)}.</p>')
-        st.button("Lock this threshold", key="lock_open", type="primary", icon=":material/lock:", on_click=_open)
+        st.button(
+            "Lock this threshold",
+            key="lock_open",
+            type="primary",
+            icon=":material/lock:",
+            on_click=_open,
+            **gate("lock"),
+        )
     if st.session_state.get(OPEN):
         draw_dialogue(view, tables, answer)
 

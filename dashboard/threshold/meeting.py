@@ -17,6 +17,7 @@ from core.workflows.decide_threshold import decide_threshold
 from dashboard.shared import selection, widgets
 from dashboard.shared.case import loader
 from dashboard.shared.case.reader_name import draw_reader_field, reader_name
+from dashboard.shared.roles import gate
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold import panel
 
@@ -137,8 +138,16 @@ def _draw_bar(view: View, room: Room, name: str, presents: bool, shown: float) -
         st.warning(problem)
     with st.container(horizontal=True, vertical_alignment="center"):
         if not presents:
-            st.button("Present", key="meeting_present", on_click=_act, args=(_present, view, name, shown))
-        st.button(f"Propose {shown:.3f}", key="meeting_propose", on_click=_act, args=(_propose, view, name, shown))
+            st.button(
+                "Present", key="meeting_present", on_click=_act, args=(_present, view, name, shown), **gate("read")
+            )
+        st.button(
+            f"Propose {shown:.3f}",
+            key="meeting_propose",
+            on_click=_act,
+            args=(_propose, view, name, shown),
+            **gate("read"),
+        )
         if name in room.proposals:
             st.button("Take it back", key="meeting_unpropose", on_click=_act, args=(_propose, view, name, None))
         for who, threshold in room.proposals.items():
@@ -147,7 +156,13 @@ def _draw_bar(view: View, room: Room, name: str, presents: bool, shown: float) -
                     f"Show {who}'s {threshold:.3f}", key=f"meeting_show_{who}", on_click=_released,
                     args=(view, name, True, room, threshold),
                 )  # fmt: skip
-        st.button("Write down the decision", key="meeting_decide", on_click=_decide, icon=":material/edit_note:")
+        st.button(
+            "Write down the decision",
+            key="meeting_decide",
+            on_click=_decide,
+            icon=":material/edit_note:",
+            **gate("lock"),
+        )
         st.button("Leave", key="meeting_leave", on_click=_leave, args=(view, name))
 
 

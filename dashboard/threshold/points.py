@@ -15,6 +15,7 @@ from core.workflows.verify import verify
 from dashboard.shared import address, loaders, selection, widgets
 from dashboard.shared.case.reader_name import draw_reader_field, reader_name
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 from dashboard.shared.scope import scope
 
 WITHDRAWING = "withdrawing"  # the id of the point whose dialogue is open
@@ -56,7 +57,7 @@ def draw_points(source: Source, points: list[OperatingPoint]) -> None:
         if st.session_state.get("verify_on") not in others:
             st.session_state.pop("verify_on", None)
         split = address.bound(st.selectbox, "Verify on", others, key="verify_on", width=150) if others else None
-        pressed = bool(split) and st.button(f"Verify on {plain(split)}", key="verify_now")
+        pressed = bool(split) and st.button(f"Verify on {plain(split)}", key="verify_now", **gate("lock"))
     about = [f"Rule {point.rule}", f"by {point.author or 'an unnamed author'}", point.date[:10], point.note]
     widgets.note(" · ".join(part for part in about if part))
     if point.withdrawn:
@@ -128,7 +129,9 @@ def _draw_acts(source: Source, point: OperatingPoint, split: str | None) -> None
                 "In use" if used else "Use this point", key="point_use", disabled=used, on_click=selection.choose,
                 kwargs={"point": point.id, "threshold": min(point.threshold, 1.0)},
             )  # fmt: skip
-        st.button("Withdraw", key="withdraw_open", icon=":material/undo:", on_click=_open, args=(point.id,))
+        st.button(
+            "Withdraw", key="withdraw_open", icon=":material/undo:", on_click=_open, args=(point.id,), **gate("lock")
+        )
     if split is None:
         widgets.note("These scores have no later split to verify it on.")
         return

@@ -18,6 +18,7 @@ from dashboard.shared.case import loader, saliency_overlay, stage
 from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
 from dashboard.shared.case.case_view import ReadingSession, draw_case
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 from dashboard.walkthroughs.opened import Opened
 from dashboard.walkthroughs.reading_status import Status, read_status, status_text
 from dashboard.walkthroughs.reveal import draw_reveal
@@ -132,10 +133,13 @@ def _draw_lead_controls(walkthrough: Walkthrough, status: Status, place: int, hi
             f"Take the lead{other}" if state.lead else "Lead",
             key="take_lead",
             icon=":material/co_present:",
-            disabled=not reader,
             on_click=_act,
             args=(reading_state.take_lead, walkthrough, reader, place),
-            help="Everyone who follows sees the case that you open." if reader else "Type your name first.",
+            **gate(
+                "read",
+                not reader,
+                "Everyone who follows sees the case that you open." if reader else "Type your name first.",
+            ),
         )
         return
     if state.round == ALONE:

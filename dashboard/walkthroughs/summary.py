@@ -17,6 +17,7 @@ from core.workflows.minutes import collect_minutes
 from dashboard.shared import widgets
 from dashboard.shared.case import loader, reader_name
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 from dashboard.walkthroughs.opened import Opened, find_source
 
 SHOWN = ("place", "study_id", "bone", "label", "reads", "adjudicated", "action", "notes")
@@ -81,14 +82,21 @@ def draw_actions(opened: Opened, reader: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             widgets.note(_action_words(action))
             if not action.closed:
-                st.button("Close", key=f"close_{action.id}", type="tertiary", on_click=_close, args=(action.id,))
+                st.button(
+                    "Close",
+                    key=f"close_{action.id}",
+                    type="tertiary",
+                    on_click=_close,
+                    args=(action.id,),
+                    **gate("read"),
+                )
     # Enter in a text must not send half an action.
     form = st.form("action_form", clear_on_submit=True, enter_to_submit=False, border=False)
     with form, st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Action", key="action_text", max_chars=500, width=420)
         st.text_input("Who", key="action_owner", max_chars=100, width=180)
         st.date_input("Until", None, key="action_due", width=150)
-        st.form_submit_button("Add", on_click=_add, args=(walkthrough.id,), disabled=not reader)
+        st.form_submit_button("Add", on_click=_add, args=(walkthrough.id,), **gate("read", not reader))
 
 
 def draw_cases(opened: Opened, hidden: set[str]) -> None:

@@ -18,6 +18,7 @@ from dashboard.shared import widgets
 from dashboard.shared.case import loader, presses
 from dashboard.shared.case.finding_boxes import boxes_to_store
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 
 VERDICT_NAMES = {
     "true_miss": "Label right",
@@ -86,7 +87,7 @@ def draw_verdict_panel(
                 key=f"enter_{name}_{next(iter(fields.values()))}",
                 on_click=_enter_verdict,
                 args=(case, fields, str(uuid5(press, label)), reader, next_name, open_case),
-                disabled=not reader,
+                **gate("read", not reader),
                 shortcut=key,
                 width="stretch",
             )
@@ -150,10 +151,9 @@ def _draw_verdicts(case: VerdictCase, reader: str, open_case: Callable[[str], No
         icon=":material/undo:",
         on_click=_undo_verdict,
         args=(case.dataset, reader, str(uuid4()), open_case),
-        disabled=not last,
         shortcut="U",
         width="stretch",
-        help="Adds an entry that withdraws your last verdict. The history keeps both.",
+        **gate("read", not last, "Adds an entry that withdraws your last verdict. The history keeps both."),
     )
 
 

@@ -19,6 +19,7 @@ from core.workflows.walkthroughs import (
 )
 from dashboard.shared.case import loader, reader_name
 from dashboard.shared.plain import plain
+from dashboard.shared.roles import gate
 from dashboard.shared.selection import bone_name
 
 FIRST, AT_RANDOM = "the first of this list", "at random"
@@ -61,6 +62,7 @@ def draw_form_for_list(view: View, cases: Cases, listed: list[str], title: str) 
             key="walk_make",
             on_click=_make_from_list,
             args=(view, Candidates(title, tuple(listed), tuple(correct))),
+            **gate("read"),
         )
         # The popover stays open and would cover a message on the page.
         draw_result()
@@ -78,6 +80,7 @@ def draw_form_for_typed_studies(view: View, cases: Cases) -> None:
             key="hand_make",
             on_click=_make_from_text,
             args=(view, set(cases.table.index)),
+            **gate("read"),
         )
 
 
