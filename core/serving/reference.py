@@ -42,10 +42,10 @@ def split_of(source: Source, point: OperatingPoint, spec: InputSpec) -> PointSpl
         frame = frame[in_split(frame, point.split)]
         index = read_index(datasets[0].name)[["image_id", "sha1", "width", "height"]]
         rows = frame.merge(index, on="image_id", validate="one_to_one")
-        known, squares = pixel_store.load(pixels_folder(datasets[0], spec), spec.size)
+        stored = pixel_store.load(pixels_folder(datasets[0], spec), spec.size)
     except (OverreadError, OSError, ValueError):
         return None
-    return PointSplit(rows, squares, known.get_indexer(pd.Index(rows["sha1"]))) if len(rows) else None
+    return PointSplit(rows, stored.pixels, stored.hashes.get_indexer(pd.Index(rows["sha1"]))) if len(rows) else None
 
 
 def reference_of(source: Source, point: OperatingPoint, spec: InputSpec) -> Reference:
