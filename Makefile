@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all check baseline docs screenshots lock clean
+.PHONY: run test test-all bench check baseline docs screenshots lock clean
 
 run: .venv/run.stamp
 	$(BIN)/python -m core demo
@@ -14,6 +14,10 @@ test: .venv/test.stamp
 
 test-all: .venv/test.stamp
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --all-families
+
+# Every benchmark against its peer, in one table.
+bench: .venv/test.stamp
+	$(BIN)/python -m bench.every
 
 check: .venv/check.stamp
 	$(BIN)/python -m ruff check .
