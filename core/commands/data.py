@@ -59,6 +59,14 @@ def index(
     allow_lost_labels: AllowLostLabels = False,
     label_level: LabelLevel = "",
     study_rule: StudyRule = "",
+    truth_column: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of a manifest with the truth of each radiograph, where labels are those of studies. It judges "
+            "(evaluate --level image) and never trains.",
+        ),
+    ] = "",
     table: Annotated[str, typer.Option(help="The table that lists the radiographs, where a folder has several.")] = "",
     guess_columns: Annotated[
         bool,
@@ -95,7 +103,7 @@ def index(
     request = DataRequest(
         str(path),
         name,
-        pairs(column or []),
+        pairs(column or []) | ({"truth": truth_column} if truth_column else {}),
         str(labels or ""),
         tuple(match_ignoring or ()),
         allow_unmatched,

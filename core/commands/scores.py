@@ -126,6 +126,13 @@ def evaluate(
             help="With image, the figures by radiograph are added, against the radiographs' own labels.",
         ),
     ] = "study",
+    truth: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="With --level image: the truth of each radiograph that judges the scores (default: image_label).",
+        ),
+    ] = "",
     labels: Annotated[
         str,
         typer.Option(metavar="REVISION", help="Also evaluate by this revision of the labels: a number, or 'latest'."),
@@ -135,12 +142,15 @@ def evaluate(
     """Evaluate scores by study: AUROC, sensitivity and specificity with intervals."""
     from core.metrics.evaluation import evaluate as evaluate_scores
     from core.metrics.evaluation import evaluate_images
+    from core.metrics.radiographs import radiograph_lines
     from core.metrics.rates import further_rates, rates_text
-    from core.scores.index_columns import with_image_labels, with_index_columns
+    from core.scores.index_columns import with_index_columns
     from core.scores.loading import split_scores
 
     if level not in ("study", "image"):
         raise typer.BadParameter(f"--level {level}: expected study or image.")
+    if truth and level != "image":
+        raise typer.BadParameter("--truth judges single radiographs; pass --level image as well.")
     with progress_bar() as progress:
         frame, used = split_scores(scored, data, split, progress)
     threshold, origin, point = _threshold(scored, threshold, frame, used, aggregation)
@@ -165,11 +175,26 @@ def evaluate(
         ]
         lines += [f"as adjudicated, {line}" for line in _group_lines(facts)]
     if level == "image":
-        facts |= {"image": evaluate_images(with_image_labels(frame), threshold, by or None)}
+        more, images = _radiograph_facts(frame, truth)
+        facts |= {"image": evaluate_images(images, threshold, by or None)}
         lines += [_sentence(f"by radiograph, split {used}", facts["image"])]
         lines += [f"by radiograph, {line}" for line in _group_lines(facts["image"])]
+        if more:
+            facts["image"] |= {"judged": more}
+            lines += radiograph_lines(more)
     facts |= {"threshold_from": origin, "operating_point": point}
     print_result({"split": used, **facts}, as_json, "\n".join(lines))
+
+
+def _radiograph_facts(frame, truth: str) -> tuple[dict, object]:
+    """The figures against the truth of radiographs, and the scores with that truth as `image_label`."""
+    from core.data.label_levels import IMAGE_LABEL
+    from core.metrics.radiographs import radiograph_facts
+    from core.scores.index_columns import with_image_labels
+
+    name = truth or IMAGE_LABEL
+    facts = radiograph_facts(frame, name) if truth or name in frame else {}
+    return facts, with_image_labels(frame.assign(**{IMAGE_LABEL: frame[name]}) if facts else frame)
 
 
 def _threshold(scored: str, stated: float | None, frame, split: str, aggregation: str) -> tuple[float, str, str | None]:

@@ -115,9 +115,25 @@ def sweep(
     data: Name,
     name: Annotated[str, typer.Option(help="Name of the sweep; the names of its runs begin with it.")],
     grid: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(help="Values to try, as key=value,value; may be repeated. Every combination is trained."),
-    ],
+    ] = None,
+    question: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Answer a question instead of a grid: labels, pooling or balance. Its variants are trained, and each "
+            "figure is compared with that of the first.",
+        ),
+    ] = "",
+    truth_data: Annotated[
+        str,
+        typer.Option(
+            metavar="DATA",
+            help="With --question labels: the same radiographs indexed with --label-level image, for the variant that "
+            "learns their own labels.",
+        ),
+    ] = "",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Setting of every run, as key=value; may be repeated.")
     ] = None,
@@ -133,20 +149,25 @@ def sweep(
     from core.training.recipe import with_settings
     from core.training.recipes import named_recipe
 
+    if bool(grid) == bool(question):
+        raise typer.BadParameter("Pass --grid key=value,value, or --question NAME, and not both.")
     chosen, dataset = with_settings(named_recipe(recipe), settings or []), read_dataset(data)
     from core.training.options import RunOptions
+    from core.training.questions import find_question, run_question
     from core.training.sweep import run_sweep
 
+    own = read_dataset(truth_data) if truth_data else None
     with progress_bar() as progress:
-        table = run_sweep(
-            chosen,
-            dataset,
-            name,
-            grid,
-            seeds,
-            split,
-            RunOptions(resume, device, progress=progress, say=print_message),
-        )
+        options = RunOptions(resume, device, progress=progress, say=print_message)
+        if question:
+            table = run_question(chosen, dataset, name, find_question(question), seeds, split, own, options)
+        else:
+            table = run_sweep(chosen, dataset, name, grid, seeds, split, options)
+    if question:
+        rows = table.to_dict("records")
+        facts = {"name": name, "question": question, "split": split, "rows": rows}
+        print_result(json_values(facts), as_json, "\n".join(map(_figure_line, rows)))
+        return
     keys = [entry.partition("=")[0].strip() for entry in grid]
     print_result(
         json_values({"name": name, "split": split, "rows": table.to_dict("records")}),
@@ -194,6 +215,21 @@ def line_of(row: dict, keys: list[str]) -> str:
     )
     settings = " ".join(f"{key}={row[key]}" for key in keys)
     return f"{settings}: AUROC {row['auroc']:.3f}{interval}{behind}: {row['verdict']}"
+
+
+def _figure_line(row: dict) -> str:
+    """One figure of one variant of a question in one line."""
+    from core.metrics.compare import p_words
+
+    known, other = row["low"] == row["low"], row["difference"] == row["difference"]
+    interval = f" ({row['low']:.3f}-{row['high']:.3f})" if known else ""
+    change = (
+        f", difference {row['difference']:+.3f} ({row['difference_low']:+.3f} to {row['difference_high']:+.3f}), "
+        f"adjusted {p_words(row['p_holm'])}"
+        if other
+        else ""
+    )
+    return f"{row['figure']}, {row['variant']}: {row['value']:.3f}{interval}{change}"
 
 
 def recipes() -> None:

@@ -92,6 +92,10 @@ def label_studies(
             )
         )
     if level != "image":
+        if IMAGE_LABEL in frame:
+            known = int(pd.to_numeric(frame[IMAGE_LABEL], errors="coerce").notna().sum())
+            text = f"{IMAGE_LABEL} is the truth of {count_text(known, 'radiograph')}; it judges and never trains"
+            notes.append(Note(code="truth-kept", text=text))
         return LabelledRows(frame, level, "", notes)
     notes.append(_outcome_note(spread, mixed, wanted.rule))
     if IMAGE_LABEL in frame:

@@ -13,6 +13,7 @@ from core.data import cells, mura_paths
 from core.data.extra_columns import keep_columns
 from core.data.identities import whole_study_names
 from core.data.joins import JoinReport
+from core.data.label_levels import IMAGE_LABEL
 from core.data.listed_files import join_files
 from core.data.missing import blank_missing
 from core.data.mura_paths import MuraPath
@@ -31,6 +32,7 @@ NAMES = {
     "split": ("split",),
     "view": ("view",),
 }
+TRUTH = "truth"  # the name of `--truth-column` among the columns
 _NEEDED = ("path", "label", "bone")
 _SPLITS = ("train", "valid", "test")
 
@@ -86,6 +88,8 @@ def read_manifest(file: Path, columns: dict[str, str], ignoring: Sequence[str] =
     frame["study_id"] = _study_ids(frame, text.get("study"), places, notes)
     if split is not None:
         frame["split"] = split
+    if TRUTH in given:
+        frame[IMAGE_LABEL] = _truth(text[TRUTH], given, table)
     frame, kept = keep_columns(table.frame, set(given.values()), frame, file.name)
     notes += kept
     return Manifest(frame[keep].reset_index(drop=True), rejected, conflicts, notes, [listed.report])
@@ -95,7 +99,7 @@ def _columns(table: Table, columns: dict[str, str]) -> dict[str, str]:
     """{our name: the table's name} of the columns that it has."""
     given = {}
     for ours, theirs in columns.items():
-        if ours not in NAMES:
+        if ours not in (*NAMES, TRUTH):
             raise OverreadError(
                 f"--column {ours}={theirs}: the column {ours!r} is unknown; expected one of {', '.join(NAMES)}.",
                 code="column-unknown",
@@ -115,6 +119,24 @@ def _columns(table: Table, columns: dict[str, str]) -> dict[str, str]:
             code="column-missing",
         )
     return given
+
+
+def _truth(cells_of_truth: pd.Series, given: dict[str, str], table: Table) -> pd.Series:
+    """The truth of each radiograph as 1, 0 or NaN. OverreadError where it is the label, or is no label at all."""
+    if given[TRUTH] == given.get("label"):
+        raise OverreadError(
+            f"--truth-column {given[TRUTH]} is the column of labels of {table.file}, too; a truth judges and never "
+            "trains. Name another column for one of the two.",
+            code="truth-is-label",
+        )
+    truth, bad = cells.read_labels(cells_of_truth)
+    if bad.any():
+        raise OverreadError(
+            f"--truth-column {given[TRUTH]} has {str(cells_of_truth[bad].iloc[0])[:40]!r} in {int(bad.sum()):,} of "
+            f"{count_text(len(bad), 'row')} of {table.file}; expected 1 (abnormal), 0 (normal) or empty.",
+            code="image-label-invalid",
+        )
+    return truth
 
 
 def _names_label(path: str) -> bool:

@@ -66,6 +66,8 @@ def select_rows(index: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
         )
     rows = index[index["bone"].isin(recipe.bones)] if recipe.bones else index
     rows = rows[~rows["fold"].isin(recipe.left_out)].reset_index(drop=True)
+    if recipe.prevalence:
+        rows = _at_prevalence(rows, recipe.prevalence, recipe.seed)
     if rows["label"].nunique() < 2:
         raise OverreadError(
             f"{count_clause(len(rows), 'labelled radiograph', 'remain')} for training, all of one label or none; "
@@ -74,6 +76,21 @@ def select_rows(index: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
             code="one-class-only",
         )
     return rows
+
+
+def _at_prevalence(rows: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+    """The rows without so many abnormal studies, drawn by the seed, that `share` of the studies is abnormal."""
+    studies = rows.drop_duplicates("study_id").set_index("study_id")["label"].sort_index()
+    abnormal, normal = studies.index[studies == 1], int((studies == 0).sum())
+    kept = round(share / (1 - share) * normal)
+    if not 0 < kept <= len(abnormal):
+        raise OverreadError(
+            f"prevalence is {share:g} and train has {normal} normal and {count_text(len(abnormal), 'abnormal study')}, "
+            f"which allow up to {len(abnormal) / max(len(studies), 1):.3f}. Set a share between 0 and that.",
+            code="prevalence-unreachable",
+        )
+    chosen = np.random.default_rng(seed).permutation(len(abnormal))[:kept]
+    return rows[(rows["label"] == 0) | rows["study_id"].isin(abnormal[chosen])].reset_index(drop=True)
 
 
 def with_learned_labels(rows: pd.DataFrame, dataset: Dataset, recipe: Recipe) -> pd.DataFrame:

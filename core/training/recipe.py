@@ -106,6 +106,13 @@ class Recipe:
         "Loss",
         choices=("none", "sampler", "weight"),
     )
+    prevalence: float = setting(
+        0.0,
+        "Abnormal studies of train are left out at random until this share of its studies is abnormal; 0 keeps all.",
+        "Radiographs",
+        low=0,
+        below=1,
+    )
     holdout_fold: int = setting(0, "The fold of train that chooses the epoch.", "Radiographs", low=0)
     left_out: tuple = setting((), "Folds of train that are not used at all, to test the network on.", "Radiographs")
     bones: tuple = setting((), "Train on these bones alone; none means all.", "Radiographs")

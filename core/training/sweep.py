@@ -17,6 +17,7 @@ from core.data.index import Dataset
 from core.data.spreadsheet import csv_for_spreadsheets
 from core.errors import OverreadError
 from core.metrics.intervals import auroc_statistic, draws_within, patient_bootstrap
+from core.metrics.paired_figures import paired_difference_of
 from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
 from core.metrics.subgroups import holm
@@ -105,14 +106,15 @@ def run_sweep(
         own = replace(point.recipe, seed=recipe.seed + seed)
         folder = checkpoint_folder(f"{name}-{point.slug}" + (f"-seed{own.seed}" if seeds > 1 else ""))
         options.say(f"run {number} of {len(points) * seeds}: {folder.name}")
-        runs.append((point, _train_or_read(own, dataset, folder, options)))
+        runs.append((point, train_or_read(own, dataset, folder, options)))
     table = compare_runs(runs, split)
     file = home() / "sweeps" / f"{name}.csv"
     write_atomically(file, lambda path: path.write_text(csv_for_spreadsheets(table), encoding="utf-8", newline=""))
     return table
 
 
-def _train_or_read(recipe: Recipe, dataset: Dataset, folder: Path, options: RunOptions) -> Checkpoint:
+def train_or_read(recipe: Recipe, dataset: Dataset, folder: Path, options: RunOptions) -> Checkpoint:
+    """The checkpoint in a folder: read with `resume` where it is complete, otherwise trained or continued."""
     if options.resume and (folder / MANIFEST).exists() and read_manifest(folder).get("complete"):
         found = read_checkpoint(folder)
         if Recipe.from_json(json.dumps(found.recipe)) == recipe:
@@ -160,7 +162,9 @@ def compare_runs(runs: list[tuple[GridPoint, Checkpoint]], split: str = "tune") 
         point, first = runs[places[0]][0], areas[slug][0]
         if len(places) > 1:
             first = patient_bootstrap(groups, statistic[slug], draws_within(len(base)))
-        behind = _behind(statistic[best], statistic[slug], groups) if slug != best else None
+        behind = None
+        if slug != best:
+            behind = paired_difference_of(statistic[best], statistic[slug], groups, draws_within(len(base)))
         checkpoints = [runs[place][1] for place in places]
         rows.append(
             {
@@ -202,22 +206,3 @@ def _studies(checkpoint: Checkpoint, split: str) -> pd.DataFrame:
 def _mean_area(scores: list[np.ndarray], labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     parts = [auroc_statistic(each, labels) for each in scores]
     return lambda weights: np.mean([part(weights) for part in parts], axis=0)
-
-
-def _behind(best, other, groups: np.ndarray):
-    """The AUROC of the best minus that of the other with its interval, and the two-sided p of no difference."""
-    draws = []
-
-    def difference(weights: np.ndarray) -> np.ndarray:
-        found = best(weights) - other(weights)
-        draws.append(found)
-        return found
-
-    estimate = patient_bootstrap(groups, difference, draws_within(len(groups)))
-    resampled = np.concatenate(draws[1:]) if len(draws) > 1 else np.array([np.nan])
-    resampled = resampled[~np.isnan(resampled)]
-    if not len(resampled) or np.isnan(estimate.low):
-        return estimate, np.nan
-    # Never 0: the smallest p that n resamples can show is 1 / n.
-    tail = min((resampled <= 0).mean(), (resampled >= 0).mean())
-    return estimate, float(min(1.0, 2 * max(tail, 1 / len(resampled))))

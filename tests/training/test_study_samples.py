@@ -77,7 +77,7 @@ def test_a_recipe_written_before_poolings_opens_unchanged():
     import json
 
     text = json.loads(RECIPE.to_json())
-    del text["pooling"], text["label_level"]
+    del text["pooling"], text["label_level"], text["prevalence"]
     assert Recipe.from_json(json.dumps(text)) == RECIPE
 
 
