@@ -58,7 +58,7 @@ def question(*figures: str) -> Callable:
     """Register a function that returns the variants of a question under its own name."""
 
     def add(make: Callable[[], list[Variant]]) -> Callable:
-        QUESTIONS[make.__name__] = Question(make.__name__, make.__doc__, tuple(make()), figures)
+        QUESTIONS[make.__name__] = Question(make.__name__, make.__doc__ or "", tuple(make()), figures)
         return make
 
     return add
@@ -146,7 +146,7 @@ def run_question(
             own = replace(variant_recipe(recipe, variant, dataset), seed=recipe.seed + seed)
             folder = checkpoint_folder(f"{name}-{variant.name}-seed{own.seed}")
             options.say(f"run {done} of {total}: {folder.name}")
-            used = own_labels if variant.own_labels else dataset
+            used = own_labels if variant.own_labels and own_labels else dataset
             trained.setdefault(variant.name, []).append(train_or_read(own, used, folder, options))
     index = read_index(dataset.name)
     truth = index.set_index("image_id")[IMAGE_LABEL] if IMAGE_LABEL in index else None
