@@ -91,9 +91,10 @@ elif __name__ == "Home":
     from core.temporaries import keep_private, remove_stale
     from dashboard.policy import MIDDLEWARE
     from dashboard.shared import exposure
+    from dashboard.shared.upload.routes import removing_abandoned, upload_routes
 
     keep_private()
     threading.Thread(target=remove_stale, args=(home(),), daemon=True).start()  # of processes that were killed
     if warning := exposure.warning():
         print(f"Warning: {warning}", file=sys.stderr, flush=True)
-    app = st.App(HERE / "Home.py", middleware=MIDDLEWARE)
+    app = st.App(HERE / "Home.py", routes=upload_routes(), middleware=MIDDLEWARE, lifespan=removing_abandoned)

@@ -2,23 +2,21 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
-from core.data.archives import check_room, disk_error, safe_parts, size_text
+from core.data.archives import disk_error, is_zip, safe_parts, size_text
 from core.data.datasets import list_datasets
 from core.errors import OverreadError
 from core.paths import checked_name, home
 from core.plural import count_clause
 from core.roles import needs
 
-_CHUNK = 1 << 20
-_SPARE = 200 << 20
+SPARE = 200 << 20  # bytes of the disk that stay free
 
 
 @dataclass(frozen=True)
@@ -53,13 +51,8 @@ def name_taken(name: str) -> OverreadError:
     return OverreadError(f"There is a data set named {name} already. Choose another name.", code="name-taken")
 
 
-@needs("data")
-def store_upload(name: str, files: Iterable[tuple[str, BinaryIO]], limits: UploadLimits = UploadLimits()) -> Path:
-    """Write uploaded files (name, opened) to the disk: one zip as it is, else a new folder of them. Returns its path.
-
-    The name is reserved from the first byte on, so that two visitors cannot add one name. A failure leaves nothing.
-    """
-    files = list(files)
+def check_upload(files: Sequence[tuple[str, int]], limits: UploadLimits = UploadLimits()) -> None:
+    """OverreadError where files (name, bytes) are none, too many or too large, or have names that cannot be kept."""
     if not files:
         raise OverreadError("No file was uploaded; expected a zip, images with a CSV, or DICOM files.", code="no-file")
     if len(files) > limits.files:
@@ -68,26 +61,36 @@ def store_upload(name: str, files: Iterable[tuple[str, BinaryIO]], limits: Uploa
             "into one zip.",
             code="upload-too-many-files",
         )
-    size = sum(_size(file) for _, file in files)
+    size = sum(bytes_ for _, bytes_ in files)
     if size > limits.bytes:
         raise OverreadError(
             f"The upload has {size_text(size)}; at most {size_text(limits.bytes)} are taken. Copy the files to the "
             "server and give their folder or zip.",
             code="upload-too-large",
         )
+    _safe_paths([name for name, _ in files])
+
+
+@needs("data")
+def store_upload(name: str, files: Sequence[tuple[str, Path]], limits: UploadLimits = UploadLimits()) -> Path:
+    """Move files (name, place) that have arrived to where a data set keeps them: one zip as it is, else a new folder.
+
+    Returns its path. The name is reserved, so that two visitors cannot add one name. They are on one disk, so nothing
+    is copied.
+    """
+    check_upload([(path, file.stat().st_size) for path, file in files], limits)
     with _reserved(name) as partial:
-        check_room(partial.parent, size + _SPARE, "The upload")
-        single = len(files) == 1 and _is_zip(files[0][1])
+        single = len(files) == 1 and is_zip(files[0][1])
         target = packed_upload(name) if single else upload_folder(name)
         try:
             if single:
-                _copy(files[0][1], partial)
+                os.replace(files[0][1], target)
             else:
                 partial.mkdir()
-                for path, file in _named(files):
+                for path, (_, file) in zip(_safe_paths([path for path, _ in files]), files):
                     (partial / path).parent.mkdir(parents=True, exist_ok=True)
-                    _copy(file, partial / path)
-            os.replace(partial, target)
+                    os.replace(file, partial / path)
+                os.replace(partial, target)
         except OSError as error:
             raise disk_error(partial.parent, error, "The upload could not be stored") from error
     return target
@@ -137,11 +140,11 @@ def _busy(name: str) -> OverreadError:
     )
 
 
-def _named(files: list[tuple[str, BinaryIO]]) -> list[tuple[str, BinaryIO]]:
-    """Each file with a safe path below the upload. OverreadError where two have one path."""
-    found: dict[str, BinaryIO] = {}
+def _safe_paths(names: Sequence[str]) -> list[str]:
+    """A safe path below the upload for each name. OverreadError where two have one path."""
+    found: list[str] = []
     simple = set()
-    for name, file in files:
+    for name in names:
         path = "/".join(safe_parts(name.replace("\\", "/"), "The upload"))
         if path.casefold() in simple or not path:
             raise OverreadError(
@@ -150,20 +153,5 @@ def _named(files: list[tuple[str, BinaryIO]]) -> list[tuple[str, BinaryIO]]:
                 code="upload-name-twice",
             )
         simple.add(path.casefold())
-        found[path] = file
-    return list(found.items())
-
-
-def _copy(file: BinaryIO, place: Path) -> None:
-    file.seek(0)
-    with place.open("xb") as written:
-        shutil.copyfileobj(file, written, _CHUNK)
-
-
-def _size(file: BinaryIO) -> int:
-    return file.seek(0, os.SEEK_END)
-
-
-def _is_zip(file: BinaryIO) -> bool:
-    file.seek(0)
-    return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+        found.append(path)
+    return found

@@ -5,20 +5,22 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.data.uploads import check_name_free, store_upload
+from core.data.archives import size_text
+from core.data.arriving import arrived_files, forget_arrival
+from core.data.uploads import UploadLimits, check_name_free, store_upload
 from core.errors import OverreadError
 from core.workflows import adding
 from core.workflows.data_request import DataRequest
-from dashboard.shared import address, widgets
+from dashboard.shared import address, upload, widgets
 from dashboard.shared.address import Choice
 from dashboard.shared.plain import plain
 from dashboard.shared.roles import gate
 
 UPLOAD, SERVER = "Upload", "On the server"
-MOST_MEGABYTES = 500
-WHAT = (
-    "A MURA tree, images with a table (path, label, bone), or DICOM files. Larger than "
-    f"{MOST_MEGABYTES} MB: copy it to the server, and choose '{SERVER}'."
+WHAT = "A zip of a MURA tree, images with a table (path, label, bone), or DICOM files."
+LARGER = (
+    f"At most {size_text(UploadLimits().bytes)}. Copy a larger set to the server and choose '{SERVER}'. An upload "
+    "that breaks off continues when the same files are chosen again within an hour."
 )
 
 
@@ -33,28 +35,23 @@ def draw_sources() -> None:
 
 
 def draw_upload() -> None:
-    """Draw the uploader. Its files are in memory until they are stored, and its key changes then, to free them."""
+    """Draw the field for files, which go to the disk in pieces. Its key changes once they are a data set's."""
     round_ = st.session_state.setdefault("upload_round", 0)
-    files = st.file_uploader(
-        "A zip, or several files",
-        accept_multiple_files=True,
-        key=f"upload_{round_}",
-        max_upload_size=MOST_MEGABYTES,
-        help=WHAT,
-    )
-    if not files:
-        widgets.note(WHAT)
+    arrival = upload.draw_upload("A zip, or several files: choose them, or drop them here", f"upload_{round_}")
+    widgets.note(WHAT, why=LARGER)
+    if not arrival:
         return
-    name = draw_name(suggested_name(files[0].name if len(files) == 1 else "data"))
-    if st.button("Look at it", type="primary", key="look_upload", **gate("data")):
-        try:
+    try:
+        files = arrived_files(arrival)
+        name = draw_name(suggested_name(files[0][0] if len(files) == 1 else "data"))
+        if st.button("Look at it", type="primary", key="look_upload", **gate("data")):
             check_name_free(name)
-            with st.spinner("Storing the files"):
-                stored = store_upload(name, [(file.name, file) for file in files])
+            stored = store_upload(name, files)
+            forget_arrival(arrival)
             st.session_state["upload_round"] += 1
             look(DataRequest(str(stored), name, guess_columns=True, new=True))
-        except OverreadError as error:
-            st.error(plain(error))
+    except OverreadError as error:
+        st.error(plain(error))
 
 
 def draw_server() -> None:

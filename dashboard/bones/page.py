@@ -53,8 +53,9 @@ def draw_page() -> None:
     st.html(table.main_html(rows, pooled, by, names, view))
     draw_by_patient(study_tables.areas(within)[1])
     draw_small_slices(rows, by, names)
-    widgets.caption("All other figures", f"at {where}; PPV and NPV at each slice's own share of abnormal studies")
-    st.html(table.more_html(rows, pooled, by, names))
+    with widgets.more("All other figures", icon=":material/table:"):
+        widgets.note(f"At {where}; PPV and NPV at each slice's own share of abnormal studies.")
+        st.html(table.more_html(rows, pooled, by, names))
 
 
 def draw_choice(view: View) -> tuple[str, str]:
@@ -129,8 +130,10 @@ def draw_by_patient(area: Estimate | None) -> None:
     if area is None or math.isnan(area.low):
         return
     widgets.note(
-        "Intervals take studies as independent, but some patients have several. By patient, the AUROC of all is "
-        f"{area.value:.3f} ({area.low:.3f}-{area.high:.3f}). Slice-versus-rest differences use patient-level intervals."
+        f"By patient, the AUROC of all is {area.value:.3f} ({area.low:.3f}-{area.high:.3f}).",
+        why="Intervals of the table take studies as independent, but some patients have several. Slice-versus-rest "
+        "differences use patient-level intervals.",
+        about="by patient",
     )
 
 
@@ -138,8 +141,9 @@ def draw_small_slices(rows: pd.DataFrame, by: str, names: dict) -> None:
     """The slices that are too small to show a difference, in words."""
     lines = [line for row in rows.to_dict("records") if (line := slice_words(row, names[row[by]]))]
     if lines:
-        widgets.caption("Too small to tell", f"{len(lines)} of {len(rows)}")
-        st.html(f'<p class="note">{"<br>".join(widgets.escape(line) for line in lines)}</p>')
+        listed = "".join(f'<p class="note">{widgets.escape(line)}</p>' for line in lines)
+        summary = f"Too small to tell: {len(lines)} of {len(rows)}"
+        st.html(f'<details class="why"><summary>{summary}</summary>{listed}</details>')
 
 
 draw_page()

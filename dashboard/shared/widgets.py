@@ -95,14 +95,34 @@ def empty(title: str, what_to_do: str, command: str = "") -> None:
         st.code(command, language="bash", wrap_lines=True)
 
 
+def more(title: str, *names: str, icon: str = ""):
+    """A part of a page that opens on demand, at once where the address has a value of one of its widgets `names`."""
+    opened = any(name in st.query_params for name in names)
+    return st.expander(title, expanded=opened, icon=icon or None)
+
+
 def caption(title: str, count: str = "") -> None:
     """The name of a chart or of a part of a page, and its basis, such as the number of studies."""
     st.html(f'<p class="caption">{escape(title)} <small>{marked(count)}</small></p>')
 
 
-def note(text: str) -> None:
-    """A sentence in small, muted print."""
-    st.html(f'<p class="note">{marked(text)}</p>')
+def note(text: str, why: str = "", about: str = "") -> None:
+    """A sentence in small, muted print; `why` opens behind it. about: the subject of `why`, for screen readers."""
+    line = f'<p class="note">{marked(text)}</p>' if text else ""
+    st.html(line + (why_html([why], about) if why else ""))
+
+
+def why_html(sentences: list[str], about: str = "") -> str:
+    """Sentences that a summary 'Why?' opens in place: what explains a figure, and is not needed to read it."""
+    named = f' aria-label="Why? {escape(about)}"' if about else ""
+    lines = "".join(f'<p class="note">{marked(sentence)}</p>' for sentence in sentences if sentence)
+    return f'<details class="why"><summary{named}>Why?</summary>{lines}</details>' if lines else ""
+
+
+def why(*sentences: str, about: str = "") -> None:
+    """Draw `why_html`; nothing where there is no sentence."""
+    if html := why_html(list(sentences), about):
+        st.html(html)
 
 
 def show_figure(figure: go.Figure, key: str) -> None:

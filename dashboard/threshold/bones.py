@@ -20,6 +20,11 @@ def draw_bones(view: View, tables: Tables, answer: Answer) -> None:
     """The rule on all bones together, with shrunken offsets, and on each alone; nothing where one bone is chosen."""
     if view.bone or len(tables.grid.groups) < 2:
         return
+    with widgets.more("A threshold for each bone", icon=":material/orthopedics:"):
+        _draw_bones(view, tables, answer)
+
+
+def _draw_bones(view: View, tables: Tables, answer: Answer) -> None:
     widgets.caption("Per bone", f"one threshold for all bones, and one for each, on {view.split}")
     if answer.rule.kind in ("two", "threshold"):
         widgets.note("Choose a constraint that gives one threshold to see it per bone.")

@@ -21,20 +21,19 @@ def draw_page() -> None:
     with place:
         meeting.draw_panel(view, tables, answer.prevalence, axis, marks)
         meeting.draw_meeting(view, answer.prevalence)
-    widgets.note(panel.resolution(tables))
-    left, right = st.columns(2, gap="large")
-    with left:
-        widgets.caption("Operating points", "chosen on one split, verified on another")
-        if refused:
-            widgets.empty("The operating points cannot be used", refused)
-        else:
-            lock.draw_lock(view, tables, answer)
-        if locked:
+    widgets.why(panel.resolution(tables), about="these thresholds")
+    if refused:
+        widgets.empty("The operating points cannot be used", refused)
+    else:
+        lock.draw_lock(view, tables, answer)
+    if locked:
+        with widgets.more(points.summary(locked), "verify_point", "verify_on", icon=":material/lock:"):
             points.draw_points(view.source, locked)
-    with right:
+    with widgets.more("Workload and net benefit", icon=":material/medical_services:"):
+        work.draw_workload(view, tables, answer.prevalence)
+    with widgets.more("Band between two thresholds", "band_low", "band_high", icon=":material/width:"):
         work.draw_band(view)
     bones.draw_bones(view, tables, answer)
-    work.draw_workload(view, tables, answer.prevalence)
 
 
 draw_page()

@@ -41,6 +41,13 @@ def marks(points: list[OperatingPoint]) -> list[tuple[str, float]]:
     return [(f"{name}: rule out", last.threshold), (f"{name}: rule in", last.threshold_high)]
 
 
+def summary(points: list[OperatingPoint]) -> str:
+    """`Operating points: 2 in use, 1 withdrawn`."""
+    withdrawn = sum(bool(point.withdrawn) for point in points)
+    standing = f"Operating points: {len(points) - withdrawn} in use"
+    return f"{standing}, {withdrawn} withdrawn" if withdrawn else standing
+
+
 def draw_points(source: Source, points: list[OperatingPoint]) -> None:
     """One operating point at a time: what it is, verify it, use it, or withdraw it."""
     names = {point.id: _title(point) for point in reversed(points)}

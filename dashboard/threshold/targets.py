@@ -21,28 +21,29 @@ def draw_targets(view: View, rule: Rule, bound: str, prevalence: float | None) -
     other, of_class = KINDS[rule.kind]
     where = "as in these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
     what = "" if bound == "none" else " as the lower bound"
-    widgets.caption("Cost of each target", f"{rule.kind}{what}; alerts per 100 studies {where}")
+    widgets.caption("Cost of each target", f"{rule.kind}{what}: its {other}, and alerts per 100 studies {where}")
     for column, row in zip(st.columns(len(rows), gap="small"), rows):
         with column:
             st.button(
                 f"{100 * row['target']:g}%", key=f"target_{row['target']:g}", width="stretch",
                 disabled=math.isclose(row["target"], rule.value), on_click=_take, args=(rule.kind, row["target"]),
-                help=f"Set the target to {100 * row['target']:g}%.",
+                help=f"Set the target to {100 * row['target']:g}%. {needed_words(row, of_class)}",
             )  # fmt: skip
-            st.html(cost_html(row, other, of_class))
+            st.html(cost_html(row))
 
 
-def cost_html(row: dict, other: str, of_class: str) -> str:
-    """The other rate with its interval, the alerts and the studies needed; or why the target cannot be met."""
-    needed = f"{count_text(row['needed'], of_class + ' study')} needed"
+def cost_html(row: dict) -> str:
+    """The other rate with its interval and the alerts; or that the target cannot be met."""
     if not row["feasible"]:
-        return f'<div class="cost"><b>Not feasible</b><small>{escape(needed)}</small></div>'
+        return '<div class="cost"><b>Not feasible</b></div>'
     value, rest = widgets.estimate_text(row["other"])
     alerts = "" if math.isnan(row["alerts"]) else f"<small>{row['alerts']:.1f} alerts</small>"
-    return (
-        f'<div class="cost"><small>{other}</small><b>{value}</b><small>{escape(rest)}</small>{alerts}'
-        f"<small>{escape(needed)}</small></div>"
-    )
+    return f'<div class="cost"><b>{value}</b><small>{escape(rest)}</small>{alerts}</div>'
+
+
+def needed_words(row: dict, of_class: str) -> str:
+    """How many studies can show that the target is met."""
+    return f"{count_text(row['needed'], of_class + ' study')} can show it."
 
 
 def _take(kind: str, target: float) -> None:

@@ -170,15 +170,14 @@ def test_an_addition_is_stopped_by_anybody(workspace, mura, tmp_path):
 
 
 def test_an_unfinished_addition_is_discarded_with_its_files(workspace, mura, tmp_path):
-    with zipped(mura, tmp_path / "tree.zip").open("rb") as file:
-        packed = store_upload("mine", [("tree.zip", file)])
+    packed = store_upload("mine", [("tree.zip", zipped(mura, tmp_path / "tree.zip"))])
     request = DataRequest(str(packed), "mine", new=True)
     adding.look(request)
     assert adding.read_preview(request).radiographs == 60 and upload_folder("mine").is_dir()
     adding.discard("mine")
     assert left() == [] and adding.unfinished() == []
-    with zipped(mura, tmp_path / "tree.zip").open("rb") as file:
-        packed = store_upload("mine", [("tree.zip", file)])  # the name is free again
+    # The name is free again.
+    packed = store_upload("mine", [("tree.zip", zipped(mura, tmp_path / "tree.zip"))])
     adding.add(request)
     assert names() == ["mine"] and not packed.exists()
     assert run_command("index", packed, "--name", "mine")["unchanged"] == 60  # the unpacked files are the source now
