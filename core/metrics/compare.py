@@ -229,18 +229,24 @@ def compare(
 
 def sentences(facts: dict, a: str, b: str) -> list[str]:
     """The comparison in plain sentences, for readers who know neither DeLong nor McNemar. a, b: names of the models."""
-    lines = [_ranking_sentence(facts, a, b)]
+    return [" ".join(filter(None, (counts, answer))) for answer, counts in answers_with_counts(facts, a, b)]
+
+
+def answers_with_counts(facts: dict, a: str, b: str) -> list[tuple[str, str]]:
+    """The answers of `sentences` on ranking, sensitivity and specificity, each with the counts that it follows from."""
+    lines = [(_ranking_sentence(facts, a, b), "")]
     for name, kind, verb in (("sensitivity", "abnormal", "finds"), ("specificity", "normal", "clears")):
         n = facts["n_abnormal"] if kind == "abnormal" else facts["n"] - facts["n_abnormal"]
         if not n:
-            lines.append(f"There are no {kind} studies, so the {name} cannot be estimated.")
+            lines.append((f"There are no {kind} studies, so the {name} cannot be estimated.", ""))
             continue
         only_a, only_b = facts[f"{name}_only_a"], facts[f"{name}_only_b"]
         found = [facts[f"tp_{side}"] if kind == "abnormal" else facts[f"tn_{side}"] for side in "ab"]
-        lines.append(
+        counts = (
             f"Of {n:,} {kind} studies {a} {verb} {found[0]:,} and {b} {found[1]:,}: {only_a:,} only by {a}, "
-            f"{only_b:,} only by {b}. {_rate_sentence(facts, name, a, b)}"
+            f"{only_b:,} only by {b}."
         )
+        lines.append((_rate_sentence(facts, name, a, b), counts))
     return lines
 
 

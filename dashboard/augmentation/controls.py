@@ -19,8 +19,8 @@ CONTROLS = {
         ("vertical_flip", "Flip top-bottom (% of samples)", 100, 1),
         ("rotation", "Rotation (up to degrees)", 1, 1), ("translation", "Shift (up to % of the side)", 100, 0.5),
         ("scale", "Scale (up to +- %)", 100, 1), ("shear", "Shear (up to degrees)", 1, 0.5),
-        ("perspective", "Perspective (corners, up to % of half the side)", 100, 1),
-        ("crop", "Random crop, resized (% of samples)", 100, 1),
+        ("perspective", "Perspective (up to % of half the side)", 100, 1),
+        ("crop", "Random crop (% of samples)", 100, 1),
         ("crop_area", "Area of a crop (at least %)", 100, 1),
         ("crop_aspect", "Aspect of a crop (up to % from square)", 100, 1),
     ],
@@ -63,9 +63,8 @@ def choose_augmentation(checkpoint: Checkpoint | None) -> Augmentation:
     )
     augmentation = last_valid(text)
     for group, controls in CONTROLS.items():
-        with st.expander(
-            group, expanded=group == "Geometry" or any(field in augmentation.to_dict() for field, *_ in controls)
-        ):
+        used = sum(field in augmentation.to_dict() for field, *_ in controls)
+        with st.expander(f"{group} ({used} set)" if used else group, expanded=group == "Geometry"):
             for field, label, factor, step in controls:
                 low, high = LIMITS[field]
                 st.session_state[f"aug_{field}"] = float(round(getattr(augmentation, field) * factor, 9))

@@ -18,7 +18,7 @@ DEFAULT_RECIPE = "original-cnn-64"
 def draw_page() -> None:
     view = selection.current()
     checkpoint, spec = network_of(view.source), input_spec(view.source)
-    size = f"{spec.size} px, the input size of {checkpoint.name}" if checkpoint else f"{spec.size} px"
+    size = f"{spec.size} px, as {checkpoint.name} takes it" if checkpoint else f"{spec.size} px"
     widgets.heading("Augmentation", view.dataset, size)
     draw_playground(view)
 
@@ -41,7 +41,8 @@ def draw_playground(view: View) -> None:
             with above:
                 draw_retention(view, sampling)
             if checkpoint is not None:
-                draw_stability(view, sampling)
+                with widgets.more("Stability of the score", icon=":material/ssid_chart:"):
+                    draw_stability(view, sampling)
 
 
 draw_page()

@@ -30,7 +30,8 @@ def draw_changes(view: View, changed: pd.DataFrame, second: Second) -> None:
     """The choice between fixed and broken studies, their numbers, and one page of them."""
     first = view.source.name
     fixed, broken = ((changed["change"] == change).sum() for change in ("fixed", "broken"))
-    widgets.caption("Changes", f"from {first} to {second.name}: {fixed:,} fixed, {broken:,} broken")
+    counts = f"{fixed:,} fixed, {broken:,} broken"
+    widgets.caption("Changes", f"from {first} to {second.name}: {counts}; largest difference in score first")
     if changed.empty:
         widgets.note("Both models call every study alike.")
         return
@@ -62,7 +63,7 @@ def draw_cards(view: View, rows: pd.DataFrame, second: Second) -> None:
     files = with_file_facts(view.dataset, views[views["study_id"].isin(part["study_id"])])
     sizes = rows["bone"].value_counts()
     for bone, here in part.groupby("bone", sort=False):
-        widgets.caption(bone_name(bone), f"{count_text(int(sizes[bone]), 'study')}, largest difference in score first")
+        widgets.caption(bone_name(bone), count_text(int(sizes[bone]), "study"))
         widgets.gallery(
             [card_html(view, row, files[files["study_id"] == row.study_id], second) for row in here.itertuples()]
         )

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.errors import OverreadError
-from core.metrics.compare import sentences
+from core.metrics.compare import answers_with_counts
 from core.plural import count_text
 from core.scores.halves import halves_of, whole_of
 from core.scores.source import Source
@@ -117,9 +117,10 @@ def draw_threshold(view: View, other: Source) -> float:
 
 def draw_verdict(found: loader.Pair, called: loader.Called, one: str, other: str) -> None:
     """Which model ranks and calls better, in sentences; then the figures."""
-    lines = sentences(called.facts, one, other)
-    for name, line in zip(("Ranking", "Abnormal studies", "Normal studies"), lines):
-        st.html(f'<p class="answer"><b>{name}</b> {widgets.escape(line)}</p>')
+    lines = answers_with_counts(called.facts, one, other)
+    for name, (answer, counts) in zip(("Ranking", "Abnormal studies", "Normal studies"), lines):
+        why = widgets.why_html([counts], name)
+        st.html(f'<div class="answer"><b>{name}</b> {widgets.escape(answer)} {why}</div>')
     if left_out := found.matched.left_out(one, other):
         widgets.note(f"{left_out[:1].upper()}{left_out[1:]}.")
     st.html(measures_html(called.facts, one, other))

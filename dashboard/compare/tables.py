@@ -28,7 +28,7 @@ def measures_html(facts: dict, one: str, other: str) -> str:
         [_row(title, [*_values(facts, key, kind, True), *_changes(facts, key)]) for title, key, kind in paired],
     )
     rest = _table(_head(*models), [_row(title, _values(facts, key, kind, False)) for title, key, kind in unpaired])
-    summary = "Other rates, which have no interval of the difference between the models"
+    summary = "Other rates, whose difference has no interval"
     return f"{first}<details><summary>{summary}</summary>{rest}</details>"
 
 

@@ -125,8 +125,13 @@ def draw_balance(dataset: Dataset) -> None:
             widgets.note("The source names no patients, so each group of exact copies counts as one patient.")
     priors = tables.priors(dataset)
     if len(priors):
-        parts = [f"{row.prior:.1%} with {row.balance} ({tables.BALANCES[row.balance]})" for row in priors.itertuples()]
-        widgets.note(f"Share of abnormal radiographs in training, by the balance setting: {', '.join(parts)}.")
+        parts = [f"{row.prior:.1%} with {row.balance}" for row in priors.itertuples()]
+        meant = [f"{row.balance}: {tables.BALANCES[row.balance]}" for row in priors.itertuples()]
+        widgets.note(
+            f"Abnormal radiographs that training sees, by the setting balance: {', '.join(parts)}.",
+            why=f"{'; '.join(meant)}.",
+            about="balance",
+        )
 
 
 def draw_input_sizes(dataset: Dataset, bone: str) -> None:

@@ -67,17 +67,19 @@ def choose_study(view: View) -> pd.Series:
 def choose_methods() -> list[str]:
     """Several methods, in the order of the registry."""
     titles = method_titles()
-    chosen = address.bound(
-        st.pills,
-        "Methods",
-        list(titles),
-        selection_mode="multi",
-        default=list(DEFAULT_PAIR),
-        key="methods",
-        format_func=titles.get,
-        wrap=True,
-        help=_describe_methods(),
-    )
+    before = st.session_state.get("methods") or DEFAULT_PAIR
+    with widgets.more("Methods: " + ", ".join(titles[name] for name in before if name in titles)):
+        chosen = address.bound(
+            st.pills,
+            "Methods",
+            list(titles),
+            selection_mode="multi",
+            default=list(DEFAULT_PAIR),
+            key="methods",
+            format_func=titles.get,
+            wrap=True,
+            help=_describe_methods(),
+        )
     return [name for name in titles if name in chosen]
 
 

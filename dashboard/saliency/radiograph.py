@@ -149,6 +149,7 @@ def draw_study_link(row: pd.Series) -> None:
             query_params={"outcome": theme.OUTCOMES[row["outcome"]][1], "study": row["study_id"]},
         )
     widgets.note(
-        "A map shows which pixels move the logit of this radiograph. It does not locate a finding or explain the "
-        "decision on the study."
+        "A map does not locate a finding.",
+        why="It shows which pixels move the logit of this radiograph, and does not explain the decision on the study.",
+        about="a map",
     )

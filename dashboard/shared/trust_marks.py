@@ -50,7 +50,8 @@ def reason_html(record: MapRecord) -> str:
     count = f"{failed} of {count_text(len(report.checks), 'check')} failed: " if failed else ""
     why = report.why if failed else report.why[:1].upper() + report.why[1:]
     better = f"Better than an edge detector on this image: <b>{_BETTER[report.better_than_edges]}</b>."
-    return f'<p class="trust"><span>{better}</span> <span>{count}{escape(why)}.</span></p>'
+    lines = f'<p class="trust"><span>{better}</span> <span>{count}{escape(why)}.</span></p>'
+    return f'<details class="why"><summary aria-label="Why this verdict?">Why?</summary>{lines}</details>'
 
 
 def pointing_words(record: MapRecord, finding) -> str:

@@ -101,10 +101,10 @@ def _take_exact() -> None:
 
 def _prevalence_sentence(prevalence: float | None, tables: Tables) -> str:
     if prevalence is not None:
-        return f"Predictive values and alerts are at a prevalence of {prevalence:.1%}; others are of these studies."
+        return f"Predictive values and alerts: at a prevalence of {prevalence:.1%}."
     abnormal, normal = class_sizes(tables.counts)
     here = f" ({share(abnormal, normal)})" if abnormal + normal else ""
-    return f"Predictive values and alerts are at the prevalence of these studies{here}. State that of your clinic."
+    return f"Predictive values and alerts: at the prevalence of these studies{here}."
 
 
 def _merged_marks(marks: list[tuple[str, float]]) -> list[dict]:

@@ -1,6 +1,6 @@
 """The words that a page shows at first sight, besides those of tables, cards of a gallery and charts."""
 
-# Words are what somebody reads: runs of characters with a letter. Figures, and text that opens on demand, are no words.
+# Figures and signs such as n, and text that opens on demand, are no words.
 COUNT = """() => {
   const cells = 'table, .gallery, svg, canvas, [data-testid=stDataFrame], option, style, script';
   const found = [];
@@ -14,7 +14,7 @@ COUNT = """() => {
     }
     if (node.nodeType !== Node.ELEMENT_NODE && node.nodeType !== Node.DOCUMENT_FRAGMENT_NODE) return;
     if (node.nodeType === Node.ELEMENT_NODE) {
-      if (node.matches(cells) || node.matches('[data-testid=stIconMaterial]')) return;
+      if (node.matches(cells) || getComputedStyle(node).fontFamily.includes('Material Symbols')) return;
       const box = node.getBoundingClientRect(), style = getComputedStyle(node);
       // Text for screen readers alone, and closed parts.
       if (style.overflow !== 'visible' && (box.width <= 1 || box.height <= 1)) return;
@@ -33,5 +33,8 @@ COUNT = """() => {
 
 def words_of(page) -> list[str]:
     """Each word at first sight, in the order of the page."""
-    pieces = page.evaluate(COUNT)
-    return [word for piece in pieces for word in piece.split() if any(letter.isalpha() for letter in word)]
+    before, now = None, page.evaluate(COUNT)
+    while now != before:  # components draw themselves after the page
+        page.wait_for_timeout(250)
+        before, now = now, page.evaluate(COUNT)
+    return [word for piece in now for word in piece.split() if sum(map(str.isalpha, word)) > 1]

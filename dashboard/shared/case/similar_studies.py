@@ -13,6 +13,7 @@ from core.scores.source import Source
 from core.scores.view import View
 from dashboard.shared import loaders, widgets
 from dashboard.shared.case import loader
+from dashboard.shared.plain import plain
 from dashboard.shared.selection import bone_name
 
 
@@ -23,12 +24,12 @@ def draw_similar_studies(source: Source, study: str) -> None:
     neighbours = loader.similar_studies(source, study)
     if neighbours is None:
         with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button("Find similar studies", key="embed", icon=":material/join_inner:"):
-                _compute_embeddings(source)
-            widgets.note(
+            words = (
                 f"Runs {source.name} once over all radiographs. In a terminal: python -m core embed "
                 f"{shlex.quote(source.name)} --data {shlex.quote(source.data)}"
             )
+            if st.button("Find similar studies", key="embed", icon=":material/join_inner:", help=plain(words)):
+                _compute_embeddings(source)
         return
     widgets.caption(
         neighbours_sentence(neighbours), "cosine of the features before the last layer, same bone, other patients"

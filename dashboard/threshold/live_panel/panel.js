@@ -512,5 +512,5 @@ function move(panel, place) {
     ['.roc', `ROC curve, now at sensitivity ${sensitivity} and specificity ${specificity}`],
     ['.pr', `Precision and recall, now at sensitivity ${sensitivity} and PPV ${written(predictive(tp, fp, tn, fn, null).ppv, 'percent')[0]}`]];
   for (const [name, words] of pictures) set(panel.root.querySelector(`${name} svg`), { role: 'img', 'aria-label': words });
-  say(panel.root.querySelector('.hint'), panel.dragging ? 'Release to choose' : 'Drag the line or a point; arrow keys step');
+  say(panel.root.querySelector('.hint'), panel.dragging ? 'Release to choose' : 'Drag, or arrow keys');
 }
