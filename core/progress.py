@@ -23,6 +23,7 @@ _EARLIEST = 2.0  # seconds in a step before it is estimated
 _LEAST = 0.02  # share of a step before it is estimated, unless it already takes long
 _LONG = 15.0
 _LATELY = 20.0  # seconds over which the rate of late is measured
+_BEFORE = 0.1  # share at the first report of a step from which the work was begun earlier, and is resumed
 _SILENT = 8.0  # seconds without news after which an estimate no longer holds
 
 
@@ -90,6 +91,7 @@ class Tracker:
     ):
         self._steps, self._rates, self._size, self._clock = list(steps), dict(rates or {}), size, clock
         self._began = self._last = clock()
+        self._base = (self._began, 0)
         self._step, self._fraction = -1, 0.0
         self._lately: deque[tuple[float, int]] = deque()
         self.measured: dict[str, float] = {}
@@ -102,7 +104,9 @@ class Tracker:
             # What came before the first report of a step belongs to it.
             self._end_step(self._last)
             self._step, self._began = step, self._last
-            self._lately = deque([(self._began, 0)])
+            # What an earlier process has done says nothing of the pace of this one.
+            self._base = (now, done) if done > _BEFORE * total else (self._began, 0)
+            self._lately = deque([self._base])
         self._last = now
         # A size that nobody told is that of the first step, whose units are mostly radiographs.
         self._size = self._size or total
@@ -139,10 +143,11 @@ class Tracker:
             self.measured[self._steps[self._step]] = (now - self._began) / self._size
 
     def _step_left(self, done: int, total: int, now: float) -> float | None:
-        spent = now - self._began
-        if done <= 0 or total <= 0 or spent < _EARLIEST or (done / total < _LEAST and spent < _LONG):
+        began, at_first = self._base
+        spent = now - began
+        if done <= at_first or total <= 0 or spent < _EARLIEST or (done / total < _LEAST and spent < _LONG):
             return None
-        whole = done / spent
+        whole = (done - at_first) / spent
         since, at = self._lately[0]
         lately = (done - at) / (now - since) if now - since >= _EARLIEST else whole
         slower = min(whole, lately)

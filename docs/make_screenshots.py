@@ -19,7 +19,7 @@ from core.metrics.studies import study_table
 from core.models.checkpoint import list_checkpoints
 from core.paths import home
 from core.scores.predictions import read_predictions
-from tests.browser.server import PAGES, chromium, serve, settle
+from tests.browser.server import OTHER_PAGES, PAGES, chromium, serve, settle
 
 OUT = Path(__file__).with_name("screenshots")
 KINDS = (("", 1440, "dark"), ("-light", 1440, "light"), ("-narrow", 400, "dark"))
@@ -28,7 +28,7 @@ KINDS = (("", 1440, "dark"), ("-light", 1440, "light"), ("-narrow", 400, "dark")
 def main() -> None:
     """Write every picture."""
     dataset = ensure_demo(lambda fraction, what: print(f"\r{fraction:4.0%} {what:<50}", end="", file=sys.stderr))
-    names = {page: ("" if page == "overview" else page) for page in PAGES}
+    names = {page: ("" if page == "overview" else page) for page in (*PAGES, *OTHER_PAGES)}
     names["study"] = "errors?" + urlencode({"study": missed_study(dataset)})
     OUT.mkdir(exist_ok=True)
     with serve(home()) as address, chromium() as browser:

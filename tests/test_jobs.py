@@ -273,26 +273,27 @@ def test_a_run_that_fails_says_why(tree, tmp_path):
     assert "old 9" in now(job).message
 
 
-def test_queued_work_has_the_lowest_priority(workspace, monkeypatch):
+@pytest.mark.parametrize(("lane", "niceness"), [("light", 19), ("data", 5)])
+def test_queued_work_has_the_lowest_priority_unless_a_visitor_waits_for_it(workspace, monkeypatch, lane, niceness):
     """The worker's process gives way, with all that it starts, also against other sessions of the machine."""
     from core.jobs import worker
 
     started = []
     monkeypatch.setattr(worker.subprocess, "Popen", lambda command, **options: started.append((command, options)))
-    start_worker("light")
+    start_worker(lane)
     ((command, options),) = started
-    assert "run_worker('light')" in command[-1] and options["start_new_session"]
+    assert f"run_worker({lane!r})" in command[-1] and options["start_new_session"]
     child = "import os, pathlib; print(os.nice(0), *pathlib.Path('/proc/self').glob('autogroup'))"
     code = (
         "import pathlib, subprocess, sys; from core.jobs import worker; worker.work = lambda lane: "
-        f"subprocess.run([sys.executable, '-c', {child!r}]); worker.run_worker('light')\n"
+        f"subprocess.run([sys.executable, '-c', {child!r}]); worker.run_worker({lane!r})\n"
         "print(*(file.read_text() for file in pathlib.Path('/proc/self').glob('autogroup')))"
     )
     monkeypatch.undo()
     done = _run_alone(code)
-    assert done.split()[0] == "19"
+    assert done.split()[0] == str(niceness)
     if "autogroup" in done:
-        assert done.rstrip().endswith("nice 19")
+        assert done.rstrip().endswith(f"nice {niceness}")
 
 
 def _run_alone(code: str) -> str:

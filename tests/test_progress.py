@@ -92,6 +92,18 @@ def test_nothing_is_estimated_from_the_first_moments(clock):
     assert tracker.report(15, 1000, "x").left > 60
 
 
+def test_work_that_is_resumed_is_not_taken_for_quick(clock):
+    """A run that goes on at its eighth epoch of ten has not done eight epochs in the first second."""
+    tracker = Tracker(clock=clock)
+    clock.now += 1
+    assert tracker.report(810, 1000, "epoch 9 of 10").left is None
+    for done in range(820, 1000, 10):
+        clock.now += 4
+        told = tracker.report(done, 1000, "epoch 9 of 10")
+    assert told.fraction == 0.99 and told.left == pytest.approx(4)
+    assert [Tracker(clock=clock).report(done, 1000, "x").left for done in (0, 900)] == [None, None]
+
+
 def test_the_share_never_shrinks_and_never_is_whole_before_the_end(clock):
     tracker = Tracker(STEPS, clock=clock)
     told = run(tracker, clock, "decoding", 10, 5)

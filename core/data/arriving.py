@@ -18,6 +18,7 @@ from core.data.archives import check_room, disk_error, size_text
 from core.data.uploads import SPARE, UploadLimits, check_upload
 from core.errors import OverreadError
 from core.paths import home
+from core.plural import count_text
 
 PIECE = 8 << 20  # bytes that are sent at once, so that no more of a file is ever in memory
 KEPT_SECONDS = 3600  # so long an upload that broke off can be continued
@@ -121,7 +122,7 @@ def _append(folder: Path, place: int, offset: int, piece: bytes) -> int:
     found = read_arrival(folder.name)
     if not 0 <= place < len(found.files):
         raise OverreadError(
-            f"The upload has {len(found.files)} files; a piece of number {place + 1} came. Choose the files again.",
+            f"The upload has {count_text(len(found.files), 'file')}; a piece of number {place + 1} came. Choose the files again.",
             code="upload-unknown-file",
         )
     file, here = found.files[place], found.have[place]

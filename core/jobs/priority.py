@@ -6,16 +6,18 @@ from contextlib import suppress
 from pathlib import Path
 
 LOWEST = 19
+# Of short work whose end somebody waits for on a page, so that a long training cannot hold it up.
+AWAITED = 5
 
 
-def give_way(whole_session: bool = False) -> None:
-    """Give this process, and those it starts, the lowest priority for the processor, where the system has one.
+def give_way(whole_session: bool = False, niceness: int = LOWEST) -> None:
+    """Give this process, and those it starts, a low priority for the processor, by default the lowest there is.
 
     whole_session: also lower the session of this process. Linux shares the cores among sessions first, and then
     niceness counts only within each; so a worker, which has a session of its own, would get as much as the dashboard.
     """
     with suppress(OSError, AttributeError):
-        os.nice(LOWEST)
+        os.nice(niceness)
     if whole_session and sys.platform == "linux":
         with suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(LOWEST))
+            Path("/proc/self/autogroup").write_text(str(niceness))

@@ -9,10 +9,12 @@ import time
 from filelock import FileLock, Timeout
 
 from core.jobs.kinds import KINDS
-from core.jobs.priority import give_way
+from core.jobs.priority import AWAITED, LOWEST, give_way
 from core.jobs.records import Job, held, job_file, list_jobs, log_of, stored_state, write_state
 from core.paths import REPOSITORY, home
 
+# Lanes of jobs that a visitor waits for: looking at data that are being added, and estimates.
+AWAITED_LANES = ("data", "estimates")
 # Seconds a job may take to end by itself after it was asked to stop; then it is killed.
 PATIENCE = 20.0
 
@@ -33,7 +35,7 @@ def start_worker(lane: str) -> None:
 
 def run_worker(lane: str) -> None:
     """Work through a lane in a process of its own, which gives way to everything that somebody waits for."""
-    give_way(whole_session=True)
+    give_way(whole_session=True, niceness=AWAITED if lane in AWAITED_LANES else LOWEST)
     work(lane)
 
 

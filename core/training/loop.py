@@ -140,7 +140,7 @@ def _run(plan: Plan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint:
             options.say(f"stopping: no better epoch in the last {recipe.patience}")
             break
         started = time.perf_counter()
-        epoch = Epoch(recipe, number, learner, call, team, precision, state.scores, outlook_text(state, recipe))
+        epoch = Epoch(recipe, number, learner, call, team, precision, state.scores, outlook_text(state))
         loss = learn_epoch(epoch, data, options.progress)
         seconds = time.perf_counter() - started
         if team.leads:
@@ -229,7 +229,9 @@ def learn_epoch(epoch: Epoch, data: TrainingData, progress: Progress | None = No
         total += loss.detach() * len(batch.samples)
         seen += len(part)
         if progress:
-            progress(seen, len(order), f"epoch {epoch.number + 1} of {recipe.epochs}{epoch.outlook}")
+            # Of the whole run, so that the share never goes back and the time left is that of all epochs.
+            done = epoch.number * len(order) + seen
+            progress(done, recipe.epochs * len(order), f"epoch {epoch.number + 1} of {recipe.epochs}{epoch.outlook}")
     for name, value in learner.sums.items():
         value += team.total(sums.tensors()[name])
     mean = float(team.total(total)) / seen

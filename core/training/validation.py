@@ -14,7 +14,7 @@ from core.scores.classifier import Classifier
 from core.scores.predict import predict
 from core.scores.predictions import store_predictions
 from core.training.loss import tuning_figures
-from core.training.options import RunOptions, duration_text
+from core.training.options import RunOptions
 from core.training.recipe import Recipe
 from core.training.state import STATE_FILE, RunState
 
@@ -85,15 +85,10 @@ def should_stop(recipe: Recipe, scores: tuple[float, ...]) -> bool:
     return bool(waited) and max(scores[-recipe.patience :]) <= max(scores[: -recipe.patience])
 
 
-def outlook_text(state: RunState, recipe: Recipe) -> str:
-    """The best AUROC so far and the time that is left, such as ', best AUROC 0.871, about 3 min left'."""
-    rows = state.history
-    if not rows:
-        return ""
-    best = max(row["tune_auroc"] for row in rows)
-    auroc = f", best AUROC {best:.3f}" if best == best else ""
-    mean = sum(row["seconds"] for row in rows) / len(rows)
-    return f"{auroc}, about {duration_text(mean * (recipe.epochs - len(rows)))} left"
+def outlook_text(state: RunState) -> str:
+    """The best AUROC so far, such as ', best AUROC 0.871'; the progress itself has the time that is left."""
+    best = max((row["tune_auroc"] for row in state.history), default=float("nan"))
+    return f", best AUROC {best:.3f}" if best == best else ""
 
 
 def finish_run(out: Path, dataset: Dataset, state: RunState, options: RunOptions) -> None:

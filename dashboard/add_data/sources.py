@@ -38,7 +38,7 @@ def draw_upload() -> None:
     """Draw the field for files, which go to the disk in pieces. Its key changes once they are a data set's."""
     round_ = st.session_state.setdefault("upload_round", 0)
     arrival = upload.draw_upload("A zip, or several files: choose them, or drop them here", f"upload_{round_}")
-    widgets.note(WHAT, why=LARGER)
+    widgets.note(WHAT, why=LARGER, ask="How large?")
     if not arrival:
         return
     try:

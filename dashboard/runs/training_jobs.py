@@ -13,6 +13,7 @@ from core.jobs.gpu import gpu_text
 from core.models.checkpoint import HISTORY, Checkpoint
 from core.paths import checkpoint_folder
 from core.plural import count_text
+from core.progress import progress_from
 from core.scores.learning import learned
 from core.scores.view import View
 from core.training.recipe import Recipe
@@ -190,7 +191,7 @@ def progress_text(job: jobs.Job) -> str:
     """The progress of a job; before it has any, the time at which it was queued."""
     if not job.progress:
         return job.created.replace("T", " ")[:16]
-    return f"{job.progress['what']}: {job.progress['done']:,} of {job.progress['total']:,}"
+    return progress_from(job.progress).sentence()
 
 
 def draw_live(job: jobs.Job) -> None:

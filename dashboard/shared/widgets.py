@@ -106,17 +106,17 @@ def caption(title: str, count: str = "") -> None:
     st.html(f'<p class="caption">{escape(title)} <small>{marked(count)}</small></p>')
 
 
-def note(text: str, why: str = "", about: str = "") -> None:
+def note(text: str, why: str = "", about: str = "", ask: str = "Why?") -> None:
     """A sentence in small, muted print; `why` opens behind it. about: the subject of `why`, for screen readers."""
     line = f'<p class="note">{marked(text)}</p>' if text else ""
-    st.html(line + (why_html([why], about) if why else ""))
+    st.html(line + (why_html([why], about, ask) if why else ""))
 
 
-def why_html(sentences: list[str], about: str = "") -> str:
-    """Sentences that a summary 'Why?' opens in place: what explains a figure, and is not needed to read it."""
-    named = f' aria-label="Why? {escape(about)}"' if about else ""
+def why_html(sentences: list[str], about: str = "", ask: str = "Why?") -> str:
+    """Sentences that a summary opens in place: what explains a figure, and is not needed to read it."""
+    named = f' aria-label="{escape(ask)} {escape(about)}"' if about else ""
     lines = "".join(f'<p class="note">{marked(sentence)}</p>' for sentence in sentences if sentence)
-    return f'<details class="why"><summary{named}>Why?</summary>{lines}</details>' if lines else ""
+    return f'<details class="why"><summary{named}>{escape(ask)}</summary>{lines}</details>' if lines else ""
 
 
 def why(*sentences: str, about: str = "") -> None:
