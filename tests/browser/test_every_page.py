@@ -1,8 +1,8 @@
 """Each page is opened once, and what must hold for every page is checked on it while it is open.
 
-Wide and narrow, dark and light: no error, no sideways scrolling, phantoms are called phantoms, no serious finding of
-axe-core, and neither the browser nor the server asks another machine for anything. Opening a page is what takes the
-time, so that a further rule for all pages belongs here.
+Wide and narrow, dark and light: no error, no sideways scrolling, phantoms are called phantoms, few words at first
+sight, no serious finding of axe-core, and neither the browser nor the server asks another machine for anything. Opening
+a page is what takes the time, so that a further rule for all pages belongs here.
 """
 
 import json
@@ -17,6 +17,7 @@ from core.phantom import write_phantoms
 from core.scores.predict import predict
 from core.scores.predictions import store_predictions
 from tests.browser.server import OTHER_PAGES, PAGES, chromium, listening, serve, settle
+from tests.browser.words import words_of
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -27,6 +28,9 @@ pytestmark = [
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 400, "height": 900}
 BACKGROUND = "() => getComputedStyle(document.querySelector('.stApp')).backgroundColor"
 LIGHT = "rgb(247, 248, 250)"
+# Words at first sight, besides those of tables, cards and charts. The manual is a text.
+MOST_WORDS = 150
+TEXTS = ("manual",)
 # What Streamlit's own elements cause, by rule and by the part of the page: {rule: selectors}.
 STREAMLIT = {
     "list": ("[data-testid='stSidebarNav",),
@@ -86,6 +90,12 @@ def faults(page, name: str) -> list[str]:
     return found + wider(page)
 
 
+def many_words(page, name: str) -> list[str]:
+    """A line if a page shows too many words at first sight, or so few that it cannot have been drawn."""
+    count = len(words_of(page))
+    return [f"{count} words at first sight"] if count < 10 or (count > MOST_WORDS and name not in TEXTS) else []
+
+
 def wider(page) -> list[str]:
     """A line if the page scrolls sideways."""
     by = page.evaluate(
@@ -102,7 +112,7 @@ def open_every_page(page, address: str) -> list[str]:
         page.emulate_media(color_scheme="dark")
         page.goto(f"{address}/{name}")
         settle(page)
-        found += [f"{name}, dark: {line}" for line in faults(page, name) + serious(page)]
+        found += [f"{name}, dark: {line}" for line in faults(page, name) + serious(page) + many_words(page, name)]
         page.emulate_media(color_scheme="light")
         page.wait_for_function(
             f"() => getComputedStyle(document.querySelector('.stApp')).backgroundColor === '{LIGHT}'"
