@@ -8,7 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from core import roles
 from core.data.arriving import PIECE
+from dashboard.shared import widgets
 from dashboard.shared.case.reader_name import reader_name
 from dashboard.shared.upload.routes import place_of_routes, renewed_ticket
 from dashboard.shared.visitor import visitor
@@ -17,7 +19,13 @@ _HERE = Path(__file__).parent
 
 
 def draw_upload(label: str, key: str) -> str:
-    """Draw the field for files. Returns the id of a complete upload for `core.data.arriving`, or '' until then."""
+    """Draw the field for files. Returns the id of a complete upload for `core.data.arriving`, or '' until then.
+
+    A visitor who may not add data gets no ticket, and with it no way to the disk.
+    """
+    if not roles.may("data"):
+        widgets.note(roles.why_not("data"))
+        return ""
     mount = st.components.v2.component(
         "overread.upload", html=_read("upload.html"), css=_read("upload.css"), js=_read("upload.js")
     )
