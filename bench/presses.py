@@ -209,6 +209,7 @@ def open_page(browser, server: Server, walk: str, reader: str):
     """The walkthrough in a browser of its own."""
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     page.add_init_script(f"localStorage.setItem('overread.reviewer', {reader!r})")
+    page.set_default_timeout(180_000)
     page.goto(f"{server.address}/walkthroughs?walk={walk}")
     settle(page, 120_000)
     page.wait_for_selector(f'[class*="{ENTERED}"] button:enabled', timeout=60_000)

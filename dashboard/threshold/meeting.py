@@ -230,12 +230,13 @@ def _moved(view: View, name: str, threshold: float) -> None:
 
 def _released(view: View, name: str, presents: bool, room: Room, threshold: float) -> None:
     """Whoever presents moves everyone; anyone else looks for themselves until the presenter moves again."""
-    st.session_state[RELEASED] = True
-    selection.choose(threshold=threshold)
+    # The database first, since a run may end a callback at any access to the session.
     if presents:
         _act(lambda store, key: rooms.move(store, key, name, view.split, threshold), view)
     else:
         st.session_state[OWN] = room.sequence
+    st.session_state[RELEASED] = True
+    selection.choose(threshold=threshold)
 
 
 def _is(one: str, name: str) -> bool:

@@ -11,7 +11,7 @@ from core.review.rounds import change_words, reads_by_round
 from core.review.store import add_verdict_once, entries_table, with_in_force
 from core.review.vocabulary import Verdict
 from dashboard.shared import theme
-from dashboard.shared.case import loader, reader_name
+from dashboard.shared.case import loader
 from dashboard.walkthroughs.opened import Opened
 from dashboard.walkthroughs.reading_status import Status
 
@@ -34,7 +34,7 @@ def draw_reveal(opened: Opened, status: Status, study: str) -> None:
                     name,
                     key=f"decide_{name.lower().replace(' ', '_')}",
                     on_click=_decide,
-                    args=(opened, study, fields, str(uuid5(press, name))),
+                    args=(opened, study, fields, str(uuid5(press, name)), status.reader),
                     help="The decision of the room counts in the minutes and in revisions of the labels.",
                 )
 
@@ -62,12 +62,13 @@ def _draw_verdicts(opened: Opened, study: str) -> None:
     st.html(f'<div class="reveal" aria-label="Verdicts side by side">{"".join(cells)}</div>')
 
 
-def _decide(opened: Opened, study: str, fields: dict, press: str) -> None:
+def _decide(opened: Opened, study: str, fields: dict, press: str, reader: str) -> None:
+    # The reader is not read from the session, since a run may end a callback at any access to it.
     label, score = (opened.cases.table.at[study, name] for name in ("label", "score"))
     entry = Verdict(
         opened.walkthrough.dataset,
         study,
-        reader_name.reader_name(),
+        reader,
         kind="adjudication",
         given_label=None if label != label else float(label),
         checkpoint=opened.reference or None,

@@ -100,7 +100,7 @@ def default_name(view: View, taken: set[str], day: date) -> str:
 
 
 def _draw_name(key: str, view: View) -> None:
-    st.text_input("Name", key=key, max_chars=200, placeholder=_free_name(view))
+    st.text_input("Name of the walkthrough", key=key, max_chars=200, placeholder=_free_name(view))
 
 
 def _draw_plan(form: str) -> None:
