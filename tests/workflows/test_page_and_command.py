@@ -9,6 +9,7 @@ import pandas as pd
 
 from core import jobs
 from core.audit.audit import audit_file
+from core.checksums import read_json
 from core.data.index import read_dataset, read_index
 from core.data.labels import read_labels
 from core.paths import predictions_folder
@@ -129,10 +130,10 @@ def test_an_audit_is_the_same_record(own, monkeypatch):
     file = audit_file(read_dataset("cold"))
     assert not open_page("audit", data="cold").button(key="audit_now").click().run().exception
     jobs.work("light")
-    by_page = json.loads(file.read_text())
+    by_page = read_json(file)
     file.unlink()
     facts = run_command("audit", "cold", status=int(bool(by_page["patient_overlap"])))
-    assert by_page == json.loads(file.read_text()) == {name: facts[name] for name in by_page}
+    assert by_page == read_json(file) == {name: facts[name] for name in by_page}
 
 
 def test_a_queued_run_is_the_same_record(own, monkeypatch):
