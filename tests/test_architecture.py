@@ -131,6 +131,32 @@ def test_a_page_imports_shared_parts_and_no_other_page(file):
     assert not reached & PAGES - {room}, f"{file} reaches the pages {sorted(reached & PAGES - {room})}"
 
 
+def test_no_module_has_more_than_300_lines():
+    lengths = {name: len(file.read_text().splitlines()) for name, file in modules().items()}
+    assert not {name: lines for name, lines in lengths.items() if lines > 300}
+
+
+def test_no_function_takes_more_than_seven_arguments():
+    """The arguments of a command are its flags, and typer makes them from the function's own."""
+    many = {}
+    for name, file in modules().items():
+        functions = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FunctionDef)]
+        for function in functions if not name.startswith("core.commands.") else ():
+            given = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
+            if len([one for one in given if one.arg not in ("self", "cls")]) > 7:
+                many[f"{name}.{function.name}"] = len(given)
+    assert not many
+
+
+def test_each_class_has_a_name_of_its_own():
+    named: dict[str, list[str]] = {}
+    for name, file in modules().items():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef):
+                named.setdefault(node.name, []).append(name)
+    assert not {name: places for name, places in named.items() if len(places) > 1}
+
+
 def test_no_folder_lets_a_deep_link_bypass_home():
     assert not (REPOSITORY / "dashboard" / "pages").exists()
 

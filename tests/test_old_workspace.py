@@ -12,8 +12,9 @@ from core.data.labels import read_labels
 from core.models.checkpoint import list_checkpoints, read_checkpoint
 from core.review.database import open_store
 from core.review.label_revisions import find_revision, list_revisions, revision_table
+from core.review.readers import list_reviewers
 from core.review.reading_state import read_state
-from core.review.store import entries_table, list_reviewers, verdicts_table
+from core.review.store import entries_table, verdicts_table
 from core.review.walkthroughs import list_walkthroughs, read_walkthrough
 from core.scores.imports import imported_predictions, list_imported
 from core.scores.learning import learned

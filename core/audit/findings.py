@@ -10,7 +10,7 @@ _ORDER = ("fail", "alarm", "note", "pass")
 
 
 @dataclass(frozen=True)
-class Finding:
+class AuditFinding:
     """The result of one check. key: the check's name in links. level: fail (training refuses), alarm, note or pass.
 
     has_evidence: whether the audit has radiographs, files or figures to show for it.
@@ -28,7 +28,7 @@ class Finding:
         return MARKS[self.level]
 
 
-def list_findings(audit: Audit) -> list[Finding]:
+def list_findings(audit: Audit) -> list[AuditFinding]:
     """Return the finding of every check, the worst first."""
     findings = [
         _patient_overlap(audit),
@@ -57,48 +57,48 @@ def list_findings(audit: Audit) -> list[Finding]:
     return sorted(findings, key=lambda finding: _ORDER.index(finding.level))
 
 
-def _patient_overlap(audit: Audit) -> Finding:
+def _patient_overlap(audit: Audit) -> AuditFinding:
     title = "Patients in several splits"
     if audit.patient_overlap:
         names = ", ".join(entry["patient"] for entry in audit.patient_overlap[:3])
         more = ", ..." if len(audit.patient_overlap) > 3 else ""
         patients = count_text(len(audit.patient_overlap), "patient")
         words = f"{patients} in more than one split ({names}{more}); training refuses this data set"
-        return Finding("overlap", title, "fail", words, True)
+        return AuditFinding("overlap", title, "fail", words, True)
     without = audit.radiographs_without_patient
     if not audit.patients_known:
         words = "cannot be judged: no patient is known; groups of copies are used instead"
-        return Finding("overlap", title, "alarm", words)
+        return AuditFinding("overlap", title, "alarm", words)
     if without:
         words = f"none of {count_text(audit.patients_known, 'known patient')}; "
         words += f"{count_clause(without, 'radiograph', 'have')} no known patient"
-        return Finding("overlap", title, "alarm", words)
-    return Finding("overlap", title, "pass", f"none of {count_text(audit.patients_known, 'patient')}")
+        return AuditFinding("overlap", title, "alarm", words)
+    return AuditFinding("overlap", title, "pass", f"none of {count_text(audit.patients_known, 'patient')}")
 
 
-def _copies_across_studies(audit: Audit) -> Finding:
+def _copies_across_studies(audit: Audit) -> AuditFinding:
     title = "Copies across studies"
     groups = audit.duplicates_across
     if not groups:
-        return Finding("across", title, "pass", "none")
+        return AuditFinding("across", title, "pass", "none")
     splits = sum(len({row["split"] for row in group}) > 1 for group in groups)
     patients = sum(len({row["patient"] for row in group} - {None}) > 1 for group in groups)
     words = f"{count_text(len(groups), 'group')} of copies, {splits} across splits and {patients} across known patients"
-    return Finding("across", title, "alarm", words, True)
+    return AuditFinding("across", title, "alarm", words, True)
 
 
-def _count(key: str, title: str, entries: list, level: str, unit: str, words: str) -> Finding:
+def _count(key: str, title: str, entries: list, level: str, unit: str, words: str) -> AuditFinding:
     if not entries:
-        return Finding(key, title, "pass", "none")
-    return Finding(key, title, level, f"{count_text(len(entries), unit)} {words}", True)
+        return AuditFinding(key, title, "pass", "none")
+    return AuditFinding(key, title, level, f"{count_text(len(entries), unit)} {words}", True)
 
 
-def _shortcut(audit: Audit) -> Finding:
+def _shortcut(audit: Audit) -> AuditFinding:
     title = "Shortcut"
     value, low, high = (audit.shortcut[key] for key in ("value", "low", "high"))
     if value is None:
-        return Finding("shortcut", title, "note", audit.shortcut["why"])
+        return AuditFinding("shortcut", title, "note", audit.shortcut["why"])
     interval = "" if low is None else f" ({low:.3f}-{high:.3f})"
     words = f"the label is predicted from size, view, bone and grey levels alone with AUROC {value:.3f}{interval}"
     level = "alarm" if (low or value) > 0.6 else "pass"
-    return Finding("shortcut", title, level, words, True)
+    return AuditFinding("shortcut", title, level, words, True)

@@ -12,7 +12,7 @@ FILE = "attribution.json"
 
 
 @dataclass(frozen=True)
-class Attribution:
+class DatasetAttribution:
     """What a licence such as CC BY asks to name."""
 
     title: str
@@ -55,14 +55,14 @@ def attribution_file(name: str) -> Path:
     return dataset_folder(name) / FILE
 
 
-def read_attribution(name: str) -> Attribution | None:
+def read_attribution(name: str) -> DatasetAttribution | None:
     """The attribution of a data set; None where none is stored, as for a team's own radiographs."""
     try:
-        return Attribution(**read_json(attribution_file(name)))
+        return DatasetAttribution(**read_json(attribution_file(name)))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def write_attribution(name: str, attribution: Attribution) -> None:
+def write_attribution(name: str, attribution: DatasetAttribution) -> None:
     """Store the attribution of a data set."""
     write_json(attribution_file(name), asdict(attribution), indent=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.data.attribution import Attribution
+from core.data.attribution import DatasetAttribution
 from core.data.cells import read_labels, text_of
 from core.data.notes import Note
 from core.data.tables import read_table
@@ -22,7 +22,7 @@ FOLDERS = {"Fractured": 1, "Non_fractured": 0}
 BONES = ("hand", "leg", "hip", "shoulder")
 VIEWS = ("frontal", "lateral", "oblique")
 KEPT = ("hardware", "multiscan", "fracture_count", *VIEWS)
-ATTRIBUTION = Attribution(
+ATTRIBUTION = DatasetAttribution(
     "FracAtlas",
     "Iftekharul Abedeen; Md. Ashiqur Rahman; Fatema Zohra Prottyasha; Tasnim Ahmed; Tareque Mohmud Chowdhury; "
     "Swakkhar Shatabda",

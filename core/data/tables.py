@@ -6,7 +6,6 @@ an OverreadError. How cells are read as labels, splits and numbers is in `core.d
 """
 
 import csv
-import io
 import lzma
 import re
 import zipfile
@@ -19,6 +18,7 @@ import pandas as pd
 import pyarrow
 
 from core.data import mura_paths
+from core.data.delimited_text import DELIMITERS, sniff_delimiter, split_rows
 from core.data.notes import Note
 from core.data.spreadsheet import unguarded
 from core.data.table_bytes import EXPECTED, decoded_text, decompressed
@@ -26,8 +26,6 @@ from core.errors import OverreadError, reason_of
 from core.parquet_files import read_parquet
 from core.plural import count_text, share_clause
 
-_DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "'|'", ",": "commas"}
-_SAMPLE_ROWS, _SAMPLE_CHARACTERS = 500, 1 << 18
 _DAMAGE = (
     OSError, ValueError, TypeError, LookupError, RuntimeError, MemoryError, OverflowError, EOFError, zlib.error,
     lzma.LZMAError, zipfile.BadZipFile, pyarrow.ArrowException, csv.Error,
@@ -186,8 +184,8 @@ def _read_text(content: bytes, file: Path, exact: bool) -> Table:
     named = re.match(r"\s*\"?sep=(.)\"?(\r\n|\r|\n)", text, re.IGNORECASE)
     delimiter, skipped = (named[1], 1) if named else ("", 0)
     text = text[named.end() :] if named else text
-    delimiter = delimiter or _sniff(text)
-    lines, rows = _rows(text, delimiter, exact)
+    delimiter = delimiter or sniff_delimiter(text)
+    lines, rows = split_rows(text, delimiter, exact)
     if not rows:
         raise OverreadError(
             f"{file} contains no text; expected a header line and one row per radiograph or study.", code="table-empty"
@@ -196,7 +194,7 @@ def _read_text(content: bytes, file: Path, exact: bool) -> Table:
     if header is None:
         header, rows, lines = [name.strip() for name in rows[0]], rows[1:], lines[1:]
     if delimiter != ",":
-        between = _DELIMITERS.get(delimiter, repr(delimiter))
+        between = DELIMITERS.get(delimiter, repr(delimiter))
         notes.append(Note(f"the cells of {file.name} are separated by {between}", "table-delimiter"))
     width = len(header)
     counts = np.array([len(row) for row in rows], dtype=int)
@@ -222,55 +220,6 @@ def _read_text(content: bytes, file: Path, exact: bool) -> Table:
         ends_mid_line=not text.endswith(("\n", "\r")),
         notes=notes,
     )
-
-
-def _sniff(text: str) -> str:
-    """The delimiter with which the most rows have as many cells as the first one; a comma where none occurs."""
-    sample = text[:_SAMPLE_CHARACTERS]
-    best, choice = (0.0, 1), ","
-    for delimiter in _DELIMITERS:
-        try:
-            rows = _rows(sample, delimiter, exact=False, strict=False, limit=_SAMPLE_ROWS)[1]
-        except csv.Error:
-            continue
-        if len(sample) < len(text) and len(rows) > 1:
-            rows = rows[:-1]  # the sample may end within a row
-        if not rows or len(rows[0]) < 2:
-            continue
-        first = len(rows[0])
-        share = float(np.mean([len(row) == first for row in rows]))
-        if (share, first) > best:
-            best, choice = (share, first), delimiter
-    return choice
-
-
-def _rows(
-    text: str, delimiter: str, exact: bool, strict: bool = True, limit: int | None = None
-) -> tuple[list[int], list[list[str]]]:
-    """Each row that is not blank, and the line on which it starts."""
-    old = csv.field_size_limit(2**30)
-    lines, rows, before = [], [], 0
-    try:
-        # newline='': a carriage return alone ends a line, and one within quotes is kept.
-        reader = csv.reader(
-            io.StringIO(text, newline=""), delimiter=delimiter, strict=strict, skipinitialspace=not exact
-        )
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                break
-            except csv.Error as error:
-                raise csv.Error(f"line {before + 1}: {error}") from error
-            if row and (len(row) > 1 or row[0].strip()):
-                lines.append(before + 1)
-                rows.append(row)
-                if limit and len(rows) >= limit:
-                    break
-            before = reader.line_num
-    finally:
-        csv.field_size_limit(old)
-    return lines, rows
 
 
 def _headerless_names(rows: list[list[str]], notes: list[Note]) -> list[str] | None:

@@ -8,8 +8,7 @@ import sqlalchemy as sql
 
 from core.errors import OverreadError
 from core.review import chain, tables
-from core.review.database import Store, transaction
-from core.review.store import timestamp
+from core.review.database import Store, timestamp, transaction
 from core.review.vocabulary import NAME_LIMIT, checked_text, reviewer_name
 from core.roles import needs
 

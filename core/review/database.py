@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -110,6 +110,19 @@ def settled(work: Callable[[], _Result]) -> _Result:
             if error.code not in (UNKNOWN, "database-failed"):
                 raise
     raise unknown
+
+
+def timestamp() -> str:
+    """The present time in UTC, to the microsecond, as stored."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def later_timestamp(connection: sql.Connection, column: sql.Column) -> str:
+    """The present time, or just after the newest time in a column if the clock was set back."""
+    newest, now = connection.execute(sql.select(sql.func.max(column))).scalar(), timestamp()
+    if newest is None or now > newest:
+        return now
+    return (datetime.fromisoformat(newest) + timedelta(microseconds=1)).isoformat(timespec="microseconds")
 
 
 def _address(url: str) -> sql.URL:

@@ -11,8 +11,9 @@ from core.data.labels import labels_file, labels_hash, read_labels, relabelled, 
 from core.errors import OverreadError
 from core.review import chain, tables
 from core.review.agreement import latest_reads
-from core.review.database import Store, open_store, transaction
-from core.review.store import latest_sequence, register_reviewer, timestamp, verdicts_table
+from core.review.database import Store, open_store, timestamp, transaction
+from core.review.readers import register_reviewer
+from core.review.store import latest_sequence, verdicts_table
 from core.roles import needs
 
 RULES = {

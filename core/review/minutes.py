@@ -37,7 +37,7 @@ class ReaderBox:
 
 
 @dataclass(frozen=True)
-class Film:
+class MinutedFilm:
     """A radiograph of a case. picture: a data URI; '' where it cannot be decoded. highest: it drove the score."""
 
     title: str
@@ -73,7 +73,7 @@ class MinutedCase:
     outcome: str
     stratum: str
     probability: float
-    films: tuple[Film, ...]
+    films: tuple[MinutedFilm, ...]
     reads: tuple[Read, ...]
     decision: str
     action: str

@@ -9,7 +9,7 @@ import pandas as pd
 
 from core.data.spreadsheet import csv_for_spreadsheets
 from core.plural import count_text
-from core.review.minutes import Change, Film, MinutedCase, Minutes
+from core.review.minutes import Change, MinutedCase, MinutedFilm, Minutes
 
 _STYLE = """
 @page { size: A4; margin: 16mm 14mm; }
@@ -157,7 +157,7 @@ def _case(case: MinutedCase) -> str:
     )
 
 
-def _film(film: Film) -> str:
+def _film(film: MinutedFilm) -> str:
     marks = "".join(
         f'<i style="left:{100 * box.x0:.2f}%;top:{100 * box.y0:.2f}%;width:{100 * (box.x1 - box.x0):.2f}%;'
         f'height:{100 * (box.y1 - box.y0):.2f}%"><b>{escape(box.reader)}</b></i>'

@@ -13,8 +13,8 @@ import sqlalchemy as sql
 
 from core.errors import OverreadError
 from core.review import chain, tables
-from core.review.database import Store, transaction
-from core.review.store import in_force, timestamp
+from core.review.database import Store, timestamp, transaction
+from core.review.in_force import in_force
 from core.review.vocabulary import reviewer_key, reviewer_name
 from core.review.walkthroughs import Walkthrough
 from core.roles import needs

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from core.review.in_force import in_force
 from core.review.reading_state import ALONE
-from core.review.store import in_force
 
 COLUMNS = ("study_id", "reviewer", "before", "after", "note")
 

@@ -1,8 +1,6 @@
 """Verdicts: added, undone by a new entry, and read as a table. No entry is ever changed or removed."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from uuid import uuid4
 
@@ -11,7 +9,9 @@ import sqlalchemy as sql
 
 from core.errors import OverreadError
 from core.review import chain, tables
-from core.review.database import Store, open_store, settled, transaction
+from core.review.database import Store, later_timestamp, open_store, settled, transaction
+from core.review.in_force import in_force, with_in_force
+from core.review.readers import register_reviewer
 from core.review.vocabulary import Verdict, checked, reads, reviewer_key, reviewer_name
 from core.roles import needs
 
@@ -36,7 +36,6 @@ _KINDS = {
     "sequence": "int64",
 }
 _ENTRIES = chain.ENTRIES
-_SAME_READ = ["dataset", "study_id", "reviewer", "kind", "blind"]
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ def insert_entry(connection: sql.Connection, row: dict, created: str = "") -> St
         return stored
     if row["supersedes"]:
         _check_superseded(connection, row)
-    row["created"] = created or _now(connection)
+    row["created"] = created or later_timestamp(connection, _TABLE.c.created)
     boxes = row.pop("boxes", None)
     result = connection.execute(_TABLE.insert().values(**row))
     if boxes:
@@ -173,23 +172,6 @@ def find_same_entry(connection: sql.Connection, row: dict, created: str = "") ->
             code="entry-differs",
         )
     return StoredEntry(stored["id"], stored["sequence"], stored["created"])
-
-
-def register_reviewer(connection: sql.Connection, name: str) -> str:
-    """The reader's name as it was first spelled; a new reader is added."""
-    table, spelled = tables.reviewers, reviewer_name(name)
-    wanted = table.c.key == reviewer_key(spelled)
-    if (known := connection.execute(sql.select(table.c.name).where(wanted)).scalar()) is not None:
-        return known
-    connection.execute(table.insert().values(key=reviewer_key(spelled), name=spelled, created=timestamp()))
-    chain.append(connection, table, (reviewer_key(spelled),))
-    return spelled
-
-
-def list_reviewers(store: Store) -> list[str]:
-    """The names of all readers."""
-    with transaction(store) as connection:
-        return sorted(connection.execute(sql.select(tables.reviewers.c.name)).scalars())
 
 
 def latest_entry(store: Store, dataset: str, reviewer: str) -> tuple[str, str] | None:
@@ -272,11 +254,6 @@ def entries_table(
     return _typed(rows) if rows else _empty_table().copy()
 
 
-def with_in_force(frame: pd.DataFrame) -> pd.DataFrame:
-    """`entries_table` with `in_force`: for each reader, study and kind of read the latest that was not undone."""
-    return frame.assign(in_force=_current(frame))
-
-
 @lru_cache(1)
 def _empty_table() -> pd.DataFrame:
     # Cached: most studies have no entry yet, and making an empty table takes as long as making a full one.
@@ -288,28 +265,6 @@ def _typed(rows: list) -> pd.DataFrame:
     frame["blind"] = ~(frame["score_visible"] | frame["label_visible"])
     frame["read"] = reads(frame)
     return frame
-
-
-def _current(frame: pd.DataFrame) -> pd.Series:
-    links = frame[["id", "supersedes"]].itertuples(index=False, name=None)
-    active = frame["id"].isin(in_force(links)) & (frame["action"] == "verdict")
-    # By time, since entries imported from another database may be older than existing ones.
-    newest = frame[active].sort_values(["created", "sequence"]).drop_duplicates(_SAME_READ, keep="last")
-    return pd.Series(frame.index.isin(newest.index), index=frame.index, dtype=bool)
-
-
-def in_force(links: Iterable[tuple[str, str | None]]) -> set[str]:
-    """Ids that no entry in force supersedes. links: (id, superseded id or a missing value), oldest first."""
-    active: set[str] = set()
-    replaced: set[str] = set()
-    # Entries are only superseded by later ones, so going backwards decides each entry at once.
-    for name, superseded in reversed(list(links)):
-        if name in replaced:
-            continue
-        active.add(name)
-        if isinstance(superseded, str):
-            replaced.add(superseded)
-    return active
 
 
 def _links(connection: sql.Connection, dataset: str, study_id: str) -> list[tuple]:
@@ -331,17 +286,3 @@ def _check_superseded(connection: sql.Connection, row: dict) -> None:
                 "only undo or replace their own entry on the same study. Add your own verdict instead.",
                 code="entry-not-own",
             )
-
-
-def timestamp() -> str:
-    """The present time in UTC, to the microsecond, as stored."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def _now(connection: sql.Connection) -> str:
-    """The present time, or just after the newest entry if the clock was set back."""
-    newest = connection.execute(sql.select(sql.func.max(_TABLE.c.created))).scalar()
-    now = timestamp()
-    if newest is None or now > newest:
-        return now
-    return (datetime.fromisoformat(newest) + timedelta(microseconds=1)).isoformat(timespec="microseconds")

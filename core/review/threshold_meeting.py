@@ -12,8 +12,8 @@ import sqlalchemy as sql
 
 from core.errors import OverreadError
 from core.review import chain, tables
-from core.review.database import Store, transaction
-from core.review.store import register_reviewer, timestamp
+from core.review.database import Store, timestamp, transaction
+from core.review.readers import register_reviewer
 from core.review.vocabulary import TEXT_LIMIT, checked_text, reviewer_key, reviewer_name
 from core.roles import needs
 from core.scores.source import Source

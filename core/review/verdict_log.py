@@ -4,7 +4,8 @@ import threading
 
 import pandas as pd
 
-from core.review.store import Store, entries_table, latest_sequence, with_in_force
+from core.review.in_force import with_in_force
+from core.review.store import Store, entries_table, latest_sequence
 
 
 class VerdictLog:

@@ -15,8 +15,8 @@ import sqlalchemy as sql
 from core.errors import OverreadError
 from core.plural import count_text
 from core.review import chain, tables
-from core.review.database import Store, transaction
-from core.review.store import register_reviewer, timestamp
+from core.review.database import Store, timestamp, transaction
+from core.review.readers import register_reviewer
 from core.review.vocabulary import NOTE_LIMIT, TEXT_LIMIT, checked_text
 from core.roles import needs
 

@@ -10,7 +10,8 @@ from core.metrics.studies import study_table
 from core.models.checkpoint import Checkpoint
 from core.paths import write_atomically
 from core.scores.index_columns import study_columns, with_index_columns
-from core.scores.operating_points import OperatingPoint, check_applies, find_point
+from core.scores.operating_point_checks import check_applies
+from core.scores.operating_points import OperatingPoint, find_point
 from core.scores.source import source_of
 
 

@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 
 from core.errors import OverreadError
-from core.metrics.thresholds import Choice
+from core.metrics.thresholds import ThresholdChoice
 from core.roles import needs
-from core.scores.halves import overlapping
 from core.scores.json_values import json_values
 from core.scores.sealed_list import file_lock, hash_of, read_sealed, write_sealed
 from core.scores.source import Source
@@ -99,7 +98,7 @@ class ChosenThreshold:
     view: View
     frame: pd.DataFrame
     studies: pd.DataFrame
-    choice: Choice
+    choice: ThresholdChoice
     rule: str
     prevalence: float | None
     facts: dict
@@ -213,42 +212,6 @@ def check_standing(point: OperatingPoint) -> None:
         raise OverreadError(
             f"{point.withdrawn.sentence} It cannot be used any more. Lock another one, or name another.",
             code="operating-point-withdrawn",
-        )
-
-
-def check_applies(point: OperatingPoint, source: Source, aggregation: str = "", precision: str = "") -> None:
-    """OverreadError where a point was withdrawn, or locked for other scores, aggregation or precision."""
-    check_standing(point)
-    if point.digest != source.digest:
-        raise OverreadError(
-            f"The operating point {point.id} was locked for {point.reference}, not for {source.reference}: these are "
-            "other weights or scores. Choose a threshold for them and lock it.",
-            code="point-of-other-scores",
-        )
-    if aggregation and aggregation != point.aggregation:
-        raise OverreadError(
-            f"The operating point {point.id} was locked for studies scored by {point.aggregation}, not by "
-            f"{aggregation}; use --aggregation {point.aggregation}, or lock one for {aggregation}.",
-            code="point-of-other-aggregation",
-        )
-    if precision and "unknown" not in (precision, point.precision) and precision != point.precision:
-        raise OverreadError(
-            f"The operating point {point.id} was chosen on scores computed in {point.precision}, and these are in "
-            f"{precision}, which can differ in the third digit; score on a device with {point.precision} "
-            "(--device cpu gives float32).",
-            code="point-of-other-precision",
-        )
-
-
-def check_fresh(point: OperatingPoint, dataset: str, split: str, studies: pd.DataFrame) -> None:
-    """OverreadError where a verification would use the very studies that the point was chosen on."""
-    same = point.dataset == dataset and overlapping(point.split, split)
-    if same or studies_hash(studies) == point.studies_hash:
-        part = "" if split == point.split else f", which shares studies with {split}"
-        raise OverreadError(
-            f"The operating point {point.id} was chosen on the split {point.split} of {point.dataset}{part}: its "
-            "figures there are too good (Leeflang 2008). Verify it on other studies, with --split or --data.",
-            code="verified-on-own-split",
         )
 
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from core.errors import OverreadError
 from core.metrics.thresholds import NONE
 from core.plural import count_text
-from core.scores.operating_points import OperatingPoint, check_applies, find_point, usable_points
+from core.scores.operating_point_checks import check_applies
+from core.scores.operating_points import OperatingPoint, find_point, usable_points
 from core.scores.source import Source
 from core.serving.answers import Thresholds
 

@@ -46,7 +46,7 @@ from core.training.validation import HeldOut, finish_run, outlook_text, should_s
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A run that may start: its recipe, data set, folder, options and processes."""
 
     recipe: Recipe
@@ -101,10 +101,10 @@ def train(recipe: Recipe, dataset: Dataset, out: Path, options: RunOptions = Run
             options.say("the stopped run had not finished an epoch; starting again")
             options = replace(options, resume=False)
         with explain_compile_errors(recipe), team.explain_lost_process():
-            return _run(Plan(recipe, dataset, out, options, team), rows, held_out)
+            return _run(TrainingPlan(recipe, dataset, out, options, team), rows, held_out)
 
 
-def _run(plan: Plan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint:
+def _run(plan: TrainingPlan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint:
     """The run itself. rows: all that it learns from or is validated on; held_out: bool [rows], the latter."""
     recipe, out, options, team = plan.recipe, plan.out, plan.options, plan.team
     if team.device.type == "cpu":
@@ -160,7 +160,7 @@ def _run(plan: Plan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint:
     return read_checkpoint(out)
 
 
-def _load(plan: Plan, rows: pd.DataFrame, held_out: np.ndarray) -> tuple[TrainingData, HeldOut, pd.DataFrame]:
+def _load(plan: TrainingPlan, rows: pd.DataFrame, held_out: np.ndarray) -> tuple[TrainingData, HeldOut, pd.DataFrame]:
     """Both parts with their pixels, decoded where they are not in the cache yet; and the rows of learned.parquet."""
     recipe, say = plan.recipe, plan.options.say
     with plan.team.lead_first():
@@ -188,7 +188,7 @@ def _load(plan: Plan, rows: pd.DataFrame, held_out: np.ndarray) -> tuple[Trainin
     return data, HeldOut(tune, cache.pixels, places[held_out], recipe.view_pooling), learned
 
 
-def _begin(plan: Plan, model: nn.Module, precision: str, learned: pd.DataFrame, notes: list[str]) -> dict:
+def _begin(plan: TrainingPlan, model: nn.Module, precision: str, learned: pd.DataFrame, notes: list[str]) -> dict:
     """Write the files that stay the same during the run, and return the manifest to save with the first weights."""
     if not plan.team.leads:
         return {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from core import jobs
 from core.data import fracatlas
 from core.data.archives import is_zip
-from core.data.attribution import Attribution, write_attribution
+from core.data.attribution import DatasetAttribution, write_attribution
 from core.data.download import Patience, RemoteFile, download, file_md5, read_json
 from core.data.notes import Note
 from core.data.uploads import check_name_free, packed_upload
@@ -29,7 +29,7 @@ class PublicSet:
     name: str
     record: str
     size: int
-    attribution: Attribution
+    attribution: DatasetAttribution
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class PublicRecord:
     """What the record of a set says now."""
 
     file: RemoteFile
-    attribution: Attribution
+    attribution: DatasetAttribution
 
 
 FRACATLAS = PublicSet(
@@ -105,7 +105,7 @@ def read_record(wanted: PublicSet, patience: Patience = Patience()) -> PublicRec
         md5 = str(entry.get("supplied_md5") or entry["computed_md5"])
         file = RemoteFile(str(entry["download_url"]), Path(str(entry["name"])).name, int(entry["size"]), md5)
         known = wanted.attribution
-        attribution = Attribution(
+        attribution = DatasetAttribution(
             str(record["title"]),
             "; ".join(str(author["full_name"]) for author in record["authors"]) or known.authors,
             str(record["license"]["name"]),
@@ -124,7 +124,7 @@ def read_record(wanted: PublicSet, patience: Patience = Patience()) -> PublicRec
 
 def _file_of(
     wanted: PublicSet, name: str, progress: Progress, file: Path | None, patience: Patience
-) -> tuple[Path, Attribution, list[Note]]:
+) -> tuple[Path, DatasetAttribution, list[Note]]:
     """The zip of a set, what to name with it, and notes."""
     if file is None:
         found = read_record(wanted, patience)

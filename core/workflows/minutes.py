@@ -19,12 +19,13 @@ from core.review.actions import list_actions
 from core.review.boxes import read_boxes
 from core.review.cases import Cases
 from core.review.database import Store
-from core.review.minutes import Film, MinutedCase, Minutes, Read, ReaderBox
+from core.review.in_force import with_in_force
+from core.review.minutes import MinutedCase, MinutedFilm, Minutes, Read, ReaderBox
 from core.review.minutes_page import minutes_csv, minutes_html
 from core.review.reading_state import participants_table, read_state, steps_table
 from core.review.rounds import reads_by_round
 from core.review.snapshots import read_snapshot
-from core.review.store import entries_table, with_in_force
+from core.review.store import entries_table
 from core.review.summary import adjudicated_figures, summary_table
 from core.review.threshold_meeting import list_decisions
 from core.review.vocabulary import reviewer_key
@@ -99,7 +100,7 @@ def write_minutes(minutes: Minutes, out: Path) -> tuple[Path, Path]:
     return out, table
 
 
-def _case(row, films: tuple[Film, ...], reads: pd.DataFrame, seconds: float | None) -> MinutedCase:
+def _case(row, films: tuple[MinutedFilm, ...], reads: pd.DataFrame, seconds: float | None) -> MinutedCase:
     return MinutedCase(
         row.place,
         row.study_id,
@@ -118,14 +119,14 @@ def _case(row, films: tuple[Film, ...], reads: pd.DataFrame, seconds: float | No
     )
 
 
-def _films(root: str, cases: Cases, study: str, boxes: dict[str, list[ReaderBox]]) -> tuple[Film, ...]:
+def _films(root: str, cases: Cases, study: str, boxes: dict[str, list[ReaderBox]]) -> tuple[MinutedFilm, ...]:
     files = cases.views_of(study)
     scored = files["logit"].notna()
     highest = files["logit"].idxmax() if len(files) > 1 and scored.any() else None
     films = []
     for place, (index, row) in enumerate(files.iterrows(), 1):
         films.append(
-            Film(
+            MinutedFilm(
                 f"View {place}" + (f", {row['view']}" if isinstance(row["view"], str) and row["view"] else ""),
                 _picture(Path(root) / row["path"]),
                 float(expit(row["logit"])) if scored[index] else None,

@@ -12,7 +12,8 @@ from core.metrics.thresholds import figures_at, two_thresholds
 from core.scores.halves import splits_for_verifying
 from core.scores.json_values import json_values
 from core.scores.loading import split_for_evaluation, split_scores
-from core.scores.operating_points import OperatingPoint, check_applies, check_fresh, find_point, precision_of
+from core.scores.operating_point_checks import check_applies, check_fresh
+from core.scores.operating_points import OperatingPoint, find_point, precision_of
 from core.scores.patient_overlap import shared_patients, shared_sentence, split_rows
 from core.scores.source import Source
 from core.scores.verification_log import record_verification, verified_before_sentence

@@ -5,7 +5,7 @@ import streamlit as st
 from core.workflows import adding
 from dashboard.add_data import download, preview, scoring, sources
 from dashboard.shared import address, loaders, widgets
-from dashboard.shared.address import Choice
+from dashboard.shared.address_kinds import Choice
 
 
 def draw_page() -> None:

@@ -12,7 +12,7 @@ from core.errors import OverreadError
 from core.workflows import adding
 from core.workflows.data_request import DataRequest
 from dashboard.shared import address, upload, widgets
-from dashboard.shared.address import Choice
+from dashboard.shared.address_kinds import Choice
 from dashboard.shared.plain import plain
 from dashboard.shared.roles import gate
 

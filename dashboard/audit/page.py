@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from core.audit.findings import Finding, list_findings
+from core.audit.findings import AuditFinding, list_findings
 from core.data.index import Dataset
 from core.errors import OverreadError
 from core.plural import count_text
@@ -67,7 +67,7 @@ def draw_offer(dataset: Dataset) -> None:
             st.rerun()
 
 
-def summary(findings: list[Finding]) -> str:
+def summary(findings: list[AuditFinding]) -> str:
     """How many checks failed, raised an alarm or passed."""
     levels = [finding.level for finding in findings]
     failed, alarms, passed = (levels.count(level) for level in ("fail", "alarm", "pass"))
@@ -75,7 +75,7 @@ def summary(findings: list[Finding]) -> str:
     return ", ".join(text for count, text in parts if count)
 
 
-def choose_finding(findings: list[Finding]) -> Finding | None:
+def choose_finding(findings: list[AuditFinding]) -> AuditFinding | None:
     """The finding whose gallery is open, at first the worst; None where no finding has one."""
     titles = {finding.title: finding for finding in findings if finding.has_evidence}
     clicks.on_card(lambda title: st.session_state.update(finding=title))
@@ -85,7 +85,7 @@ def choose_finding(findings: list[Finding]) -> Finding | None:
     return titles[title]
 
 
-def draw_findings(findings: list[Finding], shown: Finding | None) -> None:
+def draw_findings(findings: list[AuditFinding], shown: AuditFinding | None) -> None:
     """Draw one line for each check, as a link where it has a gallery; checks that found nothing share one line."""
     rows = []
     for finding in findings:
@@ -97,11 +97,11 @@ def draw_findings(findings: list[Finding], shown: Finding | None) -> None:
             rows.append(_row(finding, title, shown is not None and finding.key == shown.key))
     clear = [finding.title.lower() for finding in findings if finding.words == "none"]
     if clear:
-        rows.append(_row(Finding("", "None found", "pass", ", ".join(clear)), "None found", False))
+        rows.append(_row(AuditFinding("", "None found", "pass", ", ".join(clear)), "None found", False))
     st.html(f'<div class="table tight verdicts"><table>{"".join(rows)}</table></div>')
 
 
-def _row(finding: Finding, title: str, chosen: bool) -> str:
+def _row(finding: AuditFinding, title: str, chosen: bool) -> str:
     kind = ' class="chosen"' if chosen else ""
     return (
         f'<tr{kind}><td><span class="mark {TONES[finding.level]}">{finding.mark.capitalize()}</span></td>'

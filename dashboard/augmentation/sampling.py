@@ -15,7 +15,7 @@ from core.scores.source import Source
 from core.scores.view import View
 from dashboard.augmentation import loader
 from dashboard.shared import address, loaders, theme, widgets
-from dashboard.shared.address import Text
+from dashboard.shared.address_kinds import Text
 
 MOST_LISTED = 300
 ANY = "Any"

@@ -13,9 +13,9 @@ from core.plural import count_text
 from core.scores.view import View
 from core.workflows.audit_job import enqueue_audit, find_audit_job
 from dashboard.dataset import loader
-from dashboard.dataset.filters import Filters, draw_filters, listed
+from dashboard.dataset.filters import GridFilters, draw_filters, listed
 from dashboard.shared import address, clicks, widgets
-from dashboard.shared.address import Number, Text
+from dashboard.shared.address_kinds import Number, Text
 from dashboard.shared.case import cards, open_study, reader_name
 from dashboard.shared.case import loader as case_loader
 from dashboard.shared.case.blind_mode import is_blind
@@ -55,7 +55,7 @@ def _draw_study(view: View, blind: bool, order: list[str]) -> bool:
     return True
 
 
-def draw_grid(view: View, rows: pd.DataFrame, filters: Filters, places: np.ndarray) -> None:
+def draw_grid(view: View, rows: pd.DataFrame, filters: GridFilters, places: np.ndarray) -> None:
     """Draw one page of cards. Their thumbnails are made when they are first shown."""
     pages = -(-len(places) // PER_PAGE)
     page = min(st.session_state.get("page") or 1, pages)
@@ -94,7 +94,7 @@ def _progress_text(job: jobs.Job) -> str:
     return f"An audit is at work: {found['done']:,} of {found['total']:,}." if found else "An audit is about to start."
 
 
-def _order_text(filters: Filters) -> str:
+def _order_text(filters: GridFilters) -> str:
     if filters.blind:
         return "in a neutral order"
     if not filters.measure:
@@ -103,7 +103,7 @@ def _order_text(filters: Filters) -> str:
     return f"{'lowest' if lowest else 'highest'} {filters.measure} first"
 
 
-def _card(view: View, files: pd.DataFrame, filters: Filters) -> str:
+def _card(view: View, files: pd.DataFrame, filters: GridFilters) -> str:
     row = files.iloc[0]
     if filters.blind:
         return cards.blind_card(view, row["study_id"], row["bone"], files, page="dataset")

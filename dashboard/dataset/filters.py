@@ -14,7 +14,7 @@ from core.schema import bone_order
 from core.scores.view import ALL_BONES, View
 from dashboard.dataset import loader
 from dashboard.shared import address, selection, theme
-from dashboard.shared.address import Choice
+from dashboard.shared.address_kinds import Choice
 from dashboard.shared.plain import plain
 from dashboard.shared.selection import bone_name
 
@@ -26,7 +26,7 @@ ORDERS = {**MEASURES, SHAPE: "share of the bone's radiographs of nearly the same
 
 
 @dataclass(frozen=True)
-class Filters:
+class GridFilters:
     """The filters of the grid; '' for any. order: a measure, or '' for the order of the index; lowest: which end first.
 
     column, group: a further column of the index and the group of it to list.
@@ -48,7 +48,7 @@ class Filters:
         return self.order or (FAULTS[self.fault].order if self.fault else "")
 
 
-def draw_filters(view: View, rows: pd.DataFrame, blind: bool) -> Filters:
+def draw_filters(view: View, rows: pd.DataFrame, blind: bool) -> GridFilters:
     """Draw the faults, label, bones and, behind one button, the other filters and the order."""
     measured = "p50" in rows and bool(rows["p50"].notna().any())
     with st.container(horizontal=True, vertical_alignment="center", key="filters"):
@@ -90,7 +90,7 @@ def close_list() -> None:
     st.session_state["page"] = 1
 
 
-def passing(dataset: Dataset, rows: pd.DataFrame, filters: Filters) -> np.ndarray:
+def passing(dataset: Dataset, rows: pd.DataFrame, filters: GridFilters) -> np.ndarray:
     """Whether each radiograph passes every filter except the bone, bool [n]."""
     passes = np.ones(len(rows), bool)
     if filters.split:
@@ -105,7 +105,7 @@ def passing(dataset: Dataset, rows: pd.DataFrame, filters: Filters) -> np.ndarra
     return passes
 
 
-def listed(dataset: Dataset, rows: pd.DataFrame, filters: Filters) -> np.ndarray:
+def listed(dataset: Dataset, rows: pd.DataFrame, filters: GridFilters) -> np.ndarray:
     """The rows that pass, in their order; blind, in that of neutral names, which says nothing."""
     passes = passing(dataset, rows, filters)
     if filters.bone:
@@ -122,7 +122,7 @@ def listed(dataset: Dataset, rows: pd.DataFrame, filters: Filters) -> np.ndarray
     return known[np.argsort(sign * values[~np.isnan(values)], kind="stable")]
 
 
-def _draw_more_filters(dataset: Dataset, rows: pd.DataFrame, blind: bool, measured: bool) -> Filters:
+def _draw_more_filters(dataset: Dataset, rows: pd.DataFrame, blind: bool, measured: bool) -> GridFilters:
     state = st.session_state
     active = sum(bool(state.get(key)) and state.get(key) != "any" for key in ("part", "group", "order"))
     with st.popover(f"Filters and order ({active})" if active else "Filters and order", icon=":material/filter_list:"):
@@ -162,7 +162,7 @@ def _draw_more_filters(dataset: Dataset, rows: pd.DataFrame, blind: bool, measur
             disabled=blind or not order,
             **IN_ADDRESS,
         )
-    return Filters(
+    return GridFilters(
         split="" if split in (None, "any") else split,
         column=column,
         group=group,
@@ -195,7 +195,7 @@ def _draw_column_filter(dataset: Dataset) -> tuple[str, str]:
     return ("", "") if group in (None, "any") else (column, group)
 
 
-def _draw_bones(view: View, rows: pd.DataFrame, filters: Filters) -> None:
+def _draw_bones(view: View, rows: pd.DataFrame, filters: GridFilters) -> None:
     bones = bone_order([*rows["bone"].unique(), *([view.bone] if view.bone else [])])
     passes = passing(view.dataset, rows, filters)
     found = rows["bone"].to_numpy()[passes]

@@ -15,7 +15,7 @@ from dashboard.dataset import charts
 from dashboard.dataset.film_grid import draw_radiographs
 from dashboard.shared import address, loaders, selection, widgets
 from dashboard.shared import dataset_tables as tables
-from dashboard.shared.address import Choice, Number, Switch
+from dashboard.shared.address_kinds import Choice, Number, Switch
 from dashboard.shared.join_report import draw_folded_join_report
 
 # The chart of detail takes this many radiographs.

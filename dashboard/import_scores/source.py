@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.scores.import_upload import MOST_MEGABYTES, MOST_ROWS, store_table
 from dashboard.shared import address, widgets
-from dashboard.shared.address import Choice
+from dashboard.shared.address_kinds import Choice
 
 UPLOAD, SERVER = "Upload", "On the server"
 KINDS = ["csv", "tsv", "txt", "parquet", "pq", "gz", "bz2", "xz", "zip"]

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard.manual import loader
 from dashboard.shared import address, widgets
-from dashboard.shared.address import Choice
+from dashboard.shared.address_kinds import Choice
 from dashboard.shared.cache import stamp
 
 

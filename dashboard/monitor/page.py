@@ -13,7 +13,7 @@ from core.serving.monitor import MEASURES, Reference, alarms, cusum, daily_table
 from core.serving.traffic_scores import TrafficScores, import_traffic
 from dashboard.monitor import charts, loader
 from dashboard.shared import address, widgets
-from dashboard.shared.address import Choice
+from dashboard.shared.address_kinds import Choice
 from dashboard.shared.plain import plain
 
 

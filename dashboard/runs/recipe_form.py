@@ -15,7 +15,7 @@ from core.training.recipe import Recipe, with_settings
 from core.training.recipes import DESCRIPTIONS, RECIPES
 from core.training.settings import GROUPS, Setting, settings_of
 from dashboard.shared import address, loaders, widgets
-from dashboard.shared.address import Choice, Text
+from dashboard.shared.address_kinds import Choice, Text
 from dashboard.shared.case.loader import store
 
 OWN = "as in the recipe"

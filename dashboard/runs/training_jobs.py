@@ -32,7 +32,7 @@ from core.workflows.runs import (
 from dashboard.runs import charts, recipe_form
 from dashboard.shared import address, loaders, selection, widgets
 from dashboard.shared import dataset_tables as tables
-from dashboard.shared.address import Text
+from dashboard.shared.address_kinds import Text
 from dashboard.shared.job_status import draw_job
 from dashboard.shared.plain import plain
 from dashboard.shared.roles import gate

@@ -15,7 +15,7 @@ from core.explain.overlay import PALETTES, POLARITIES
 from core.metrics.evaluation import errors_first, outcome_table
 from core.scores.view import View
 from dashboard.shared import address, loaders, trust_marks, widgets
-from dashboard.shared.address import Text
+from dashboard.shared.address_kinds import Text
 
 MOST_LISTED = 300
 

@@ -5,11 +5,8 @@ Every widget that keeps its value in the address is drawn by `bound`, which take
 else reads `st.query_params`.
 """
 
-import difflib
-import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from inspect import signature
 from urllib.parse import unquote, urlsplit
 
@@ -17,145 +14,10 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from dashboard.shared import widgets
+from dashboard.shared.address_kinds import SHOWN, AddressNote, Choice, Kind, kind_of, read
 
 PATH = "page of the address"  # the name of the note on a page that does not exist
-SHOWN = 80  # characters of a refused value in its note
-LONGEST = 4_000  # characters of a text
-MOST = 1e15  # of a number without a limit of its own; larger whole numbers are not exact in a browser
 MOST_DROPS = 20  # of one parameter in a session: a page that wrote a bad value itself must not run for ever
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of a list of words, or several (`many`). what: the noun for the note, such as 'model'."""
-
-    options: tuple[str, ...]
-    what: str = ""
-    many: bool = False
-
-    def __init__(self, options: Iterable, what: str = "", many: bool = False) -> None:
-        object.__setattr__(self, "options", tuple(map(str, options)))
-        object.__setattr__(self, "what", what)
-        object.__setattr__(self, "many", many)
-
-    def parse(self, text: str) -> str:
-        """The word itself. ValueError says in words what was expected."""
-        if text in self.options:
-            return text
-        raise ValueError("is not one of its choices")
-
-    def nearest(self, text: str) -> str:
-        """The option that reads most like the text; '' where none does."""
-        lower = {option.lower(): option for option in reversed(self.options)}
-        close = difflib.get_close_matches(text[:LONGEST].lower(), lower, 1, 0.5)
-        return lower[close[0]] if close else ""
-
-
-@dataclass(frozen=True)
-class Number:
-    """A finite number from `low` to `high`."""
-
-    low: float
-    high: float
-    whole: bool = False
-    what: str = ""
-
-    def parse(self, text: str) -> float:
-        """The number, an int where it is whole. ValueError says in words what was expected."""
-        try:
-            found = float(text)
-        except ValueError:
-            raise ValueError("is not a number") from None
-        if not math.isfinite(found) or not self.low <= found <= self.high:
-            raise ValueError(f"is not between {_digits(self.low)} and {_digits(self.high)}")
-        if not self.whole:
-            return found
-        if found != int(found):
-            raise ValueError("is not a whole number")
-        return int(found)
-
-    def nearest(self, text: str) -> str:
-        """The end of the range that is nearer, for a number of something; no measure is offered in place of another."""
-        try:
-            found = float(text)
-        except ValueError:
-            return ""
-        if not self.what or not math.isfinite(found):
-            return ""
-        return f"{min(max(found, self.low), self.high):.0f}"
-
-
-@dataclass(frozen=True)
-class Switch:
-    """On or off."""
-
-    what: str = ""
-
-    def parse(self, text: str) -> bool:
-        """Whether it is on. ValueError says in words what was expected."""
-        if text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        raise ValueError("is neither true nor false")
-
-    def nearest(self, text: str) -> str:
-        """Nothing reads like a switch."""
-        return ""
-
-
-@dataclass(frozen=True)
-class Text:
-    """Any text of at most `longest` characters; the page decides whether it names something."""
-
-    longest: int = LONGEST
-    what: str = ""
-
-    def parse(self, text: str) -> str:
-        """The text. ValueError says in words what was expected."""
-        if len(text) > self.longest:
-            raise ValueError(f"has more than {self.longest:,} characters")
-        return text
-
-    def nearest(self, text: str) -> str:
-        """The page knows what reads like it."""
-        return ""
-
-
-Kind = Choice | Number | Switch | Text
-
-
-@dataclass(frozen=True)
-class Note:
-    """A value of the address that was not used: why, in a sentence, and what may have been meant."""
-
-    name: str
-    sentence: str
-    nearest: str = ""
-
-
-def read(name: str, given: list[str], kind: Kind) -> tuple[object, Note | None]:
-    """The value of a parameter given zero times, once or more; None where the default is to be used, and a note.
-
-    Repeated, the last value counts, as in Streamlit.
-    """
-    if not given:
-        return None, None
-    if getattr(kind, "many", False):
-        return _read_many(name, given, kind)
-    text = given[-1]
-    if text == "" and not isinstance(kind, Text):
-        return None, Note(name, f"The address has {name} without a value, so it is not used.")
-    try:
-        found = kind.parse(text)
-    except ValueError as error:
-        shown = text[:SHOWN] + ("..." if len(text) > SHOWN else "")
-        near = kind.nearest(text)
-        offer = f" The nearest is {near!r}." if near else ""
-        if kind.what:
-            return None, Note(name, f"The address names the {kind.what} {shown!r}, which is not here.{offer}", near)
-        return None, Note(name, f"The address has {name}={shown!r}, which {error}, so it is not used.{offer}", near)
-    if len(set(given)) > 1:
-        return found, Note(name, f"The address has {name} {len(given)} times; the last value is shown.")
-    return found, None
 
 
 def key(name: str, kind: Kind) -> str:
@@ -185,27 +47,6 @@ def _forget_unknown(name: str, options: Iterable | None) -> None:
     kept = st.session_state.get(name)
     if options is not None and kept is not None and not isinstance(kept, list | tuple) and kept not in list(options):
         del st.session_state[name]
-
-
-def kind_of(draw: Callable, *given, **named) -> Kind:
-    """The kind of value that a widget holds: from its options, its range, or that it is a switch or a text."""
-    call = signature(draw).bind(*given, **named)
-    call.apply_defaults()
-    asked = call.arguments
-    if "options" in asked:
-        shown = asked.get("format_func") or str
-        many = asked.get("selection_mode") == "multi"
-        return Choice([shown(option) for option in asked["options"]], many=many)
-    if "num_pages" in asked:
-        return Number(1, max(asked["num_pages"], 1), whole=True)
-    if "min_value" in asked:
-        low, high, value = asked["min_value"], asked["max_value"], asked["value"]
-        whole = all(isinstance(one, int | str | None) for one in (low, high, value, asked["step"]))
-        least, most = (-MOST if low is None else low), (MOST if high is None else high)
-        return Number(least, most, whole=whole)
-    if "max_chars" in asked:
-        return Text(asked["max_chars"] or LONGEST)
-    return Switch()
 
 
 def drop(name: str, sentence: str) -> None:
@@ -269,7 +110,7 @@ def check_path(pages: Iterable[str]) -> None:
 
 def add_note(name: str, sentence: str, nearest: str = "") -> None:
     """Say above the page what the address names and the page does not have."""
-    st.session_state["address_notes"][name] = Note(name, sentence, nearest)
+    st.session_state["address_notes"][name] = AddressNote(name, sentence, nearest)
 
 
 def draw_notes() -> None:
@@ -283,13 +124,7 @@ def draw_notes() -> None:
             st.button("Hide", key=f"address_hide_{note.name}", type="tertiary", on_click=notes.pop, args=(note.name,))
 
 
-def _read_many(name: str, given: list[str], kind: Choice) -> tuple[object, Note | None]:
-    """Several words, each once. One that is unknown refuses them all, so that the page shows what its note says."""
-    unknown = next((text for text in given if text not in kind.options), None)
-    return (list(dict.fromkeys(given)), None) if unknown is None else read(name, [unknown], Choice(kind.options))
-
-
-def _judge(name: str, kind: Kind, given: list[str]) -> tuple[object, Note | None]:
+def _judge(name: str, kind: Kind, given: list[str]) -> tuple[object, AddressNote | None]:
     """Read a parameter. Its note is kept once for each value that the address gives it, so that it can be hidden."""
     found, note = read(name, given, kind)
     state = st.session_state
@@ -312,14 +147,10 @@ def _drop(name: str) -> None:
         st.rerun()
 
 
-def _take(note: Note) -> None:
+def _take(note: AddressNote) -> None:
     st.session_state["address_notes"].pop(note.name, None)
     if note.name == PATH:
         st.switch_page(f"{note.nearest}/page.py")
     kind = st.session_state["address_kinds"].get(note.name)
     st.session_state[note.name] = kind.parse(note.nearest) if kind else note.nearest
     st.session_state["address_nearest"] = note.name
-
-
-def _digits(number: float) -> str:
-    return f"{number:,.0f}" if number == int(number) else f"{number:,}"

@@ -13,7 +13,7 @@ from core.scores.threshold_in_use import point_in_use
 from core.scores.view import ALL_BONES, DEFAULT_THRESHOLD, View
 from dashboard.page_list import Page
 from dashboard.shared import address, choice_split, loaders, pending, widgets
-from dashboard.shared.address import Choice, Number
+from dashboard.shared.address_kinds import Choice, Number
 from dashboard.shared.case.reader_name import reader_name
 from dashboard.shared.plain import plain
 from dashboard.shared.scope import scope

@@ -9,7 +9,7 @@ import streamlit as st
 from core.errors import OverreadError
 from core.metrics.counts import counts_at
 from core.metrics.rates import RATES, headline_rates, rates_at
-from core.metrics.thresholds import Choice, Rule, choose, cost_sentence, same_or_better, too_costly
+from core.metrics.thresholds import Rule, ThresholdChoice, choose, cost_sentence, same_or_better, too_costly
 from core.plural import count_text
 from core.scores.learning import learned
 from core.scores.operating_points import lock
@@ -53,7 +53,7 @@ def draw_lock(view: View, tables: Tables, answer: Answer) -> None:
         draw_dialogue(view, tables, answer)
 
 
-def what_to_lock(view: View, tables: Tables, answer: Answer) -> tuple[Rule, Choice]:
+def what_to_lock(view: View, tables: Tables, answer: Answer) -> tuple[Rule, ThresholdChoice]:
     """The rule's answer if the shared threshold is that answer, else the shared threshold, chosen by hand."""
     choice = answer.choice
     two = choice.feasible and not math.isnan(choice.high)
@@ -114,7 +114,7 @@ def _draw_prevalence(rule: Rule, answer: Answer) -> float | None:
     return None if stated is None else float(f"{stated:g}e-2")
 
 
-def _warnings(view: View, tables: Tables, rule: Rule, choice: Choice) -> list[str]:
+def _warnings(view: View, tables: Tables, rule: Rule, choice: ThresholdChoice) -> list[str]:
     found = learned(view.source.model)
     every = (
         found.warning if found else "",
@@ -137,7 +137,7 @@ def _lock(view: View, criterion: Criterion, note: str) -> None:
     st.rerun()
 
 
-def _threshold_words(choice: Choice) -> str:
+def _threshold_words(choice: ThresholdChoice) -> str:
     if math.isnan(choice.high):
         return f"Threshold {choice.threshold:.6g}"
     return f"Rule out below {choice.threshold:.6g}, rule in from {choice.high:.6g}"

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.errors import OverreadError
 from core.metrics.counts import class_sizes
-from core.metrics.thresholds import Choice, Rule, choose, too_costly
+from core.metrics.thresholds import Rule, ThresholdChoice, choose, too_costly
 from core.scores.halves import splits_for_verifying, whole_of
 from core.scores.view import View
 from dashboard.shared import address, selection, widgets
@@ -38,7 +38,7 @@ class Answer:
     """A rule, the thresholds that meet it (or why none does), and the stated prevalence (a share, or None)."""
 
     rule: Rule
-    choice: Choice
+    choice: ThresholdChoice
     prevalence: float | None
 
 
@@ -49,7 +49,7 @@ def draw_rule(view: View, tables: Tables) -> Answer:
         choice = choose(tables.counts, rule, bound, prevalence)
     except OverreadError as error:
         st.warning(plain(error), icon=":material/block:")
-        return Answer(rule, Choice(math.nan, False, str(error), rule.text), prevalence)
+        return Answer(rule, ThresholdChoice(math.nan, False, str(error), rule.text), prevalence)
     _draw_answer(view, rule, choice)
     if costly := too_costly(tables.counts, rule, choice):
         st.warning(plain(f"{costly} Look at what other targets cost."), icon=":material/warning:")
@@ -93,7 +93,7 @@ def _draw_inputs(view: View, tables: Tables) -> tuple[Rule, str, float | None]:
     return rule, bound, prevalence
 
 
-def _draw_answer(view: View, rule: Rule, choice: Choice) -> None:
+def _draw_answer(view: View, rule: Rule, choice: ThresholdChoice) -> None:
     if not choice.feasible:
         st.warning(plain(f"Not feasible on {view.split}: {choice.reason}."), icon=":material/block:")
         return

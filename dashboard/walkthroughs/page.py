@@ -7,7 +7,7 @@ from core.plural import count_text
 from core.review.walkthroughs import Walkthrough, list_walkthroughs, read_walkthrough
 from core.scores.view import ALL_BONES
 from dashboard.shared import address, loaders, scoring, selection, widgets
-from dashboard.shared.address import Choice
+from dashboard.shared.address_kinds import Choice
 from dashboard.shared.case import loader, reader_name, walkthrough_forms
 from dashboard.shared.plain import plain
 from dashboard.shared.scope import scope

@@ -13,7 +13,7 @@ from core.review.reading_state import ALONE, REVEAL, WHEN_ANSWERED
 from core.review.vocabulary import reviewer_key
 from core.review.walkthroughs import Walkthrough
 from dashboard.shared import address, widgets
-from dashboard.shared.address import Number
+from dashboard.shared.address_kinds import Number
 from dashboard.shared.case import loader, saliency_overlay, stage
 from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
 from dashboard.shared.case.case_view import ReadingSession, draw_case

@@ -6,9 +6,10 @@ from uuid import uuid4, uuid5
 import streamlit as st
 
 from core.errors import OverreadError
+from core.review.in_force import with_in_force
 from core.review.reading_state import TOGETHER
 from core.review.rounds import change_words, reads_by_round
-from core.review.store import add_verdict_once, entries_table, with_in_force
+from core.review.store import add_verdict_once, entries_table
 from core.review.vocabulary import Verdict
 from dashboard.shared import theme
 from dashboard.shared.case import loader

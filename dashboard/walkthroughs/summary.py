@@ -9,10 +9,11 @@ from core.errors import OverreadError
 from core.plural import count_text
 from core.review import summary
 from core.review.actions import Action, add_action, close_action, list_actions
+from core.review.in_force import with_in_force
 from core.review.minutes import changes_of_list, weighted_words
 from core.review.minutes_page import minutes_csv, minutes_html
 from core.review.reading_state import read_state
-from core.review.store import entries_table, with_in_force
+from core.review.store import entries_table
 from core.workflows.minutes import collect_minutes
 from dashboard.shared import widgets
 from dashboard.shared.case import loader, reader_name

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.shared.address import LONGEST, Choice, Number, Switch, Text, read
+from dashboard.shared.address_kinds import LONGEST, Choice, Number, Switch, Text, read
 from tests.dashboard.conftest import open_page, words
 
 OUTCOMES = Choice(("Missed", "Found"), "outcome")

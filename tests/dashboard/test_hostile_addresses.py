@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import page_list
 from dashboard.shared import login
-from dashboard.shared.address import Choice
+from dashboard.shared.address_kinds import Choice
 from tests.dashboard.conftest import HOME, PAGES, words
 
 DASHBOARD = HOME.parent

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from core.metrics.counts import counts_at, counts_of, counts_table
 from core.metrics.rates import rates_at
 from core.metrics.studies import study_table
-from core.metrics.thresholds import Choice, PerBone, band_table, choose, cost_sentence, per_bone
+from core.metrics.thresholds import PerBone, ThresholdChoice, band_table, choose, cost_sentence, per_bone
 from core.paths import predictions_folder
 from core.scores.import_frame import Columns
 from core.scores.operating_points import POINTS, read_points
@@ -104,7 +104,7 @@ def test_a_bone_with_its_own_threshold_shows_the_gain():
     row = {"bone": "<wrist>", "n": 300, "n_abnormal": 100, "offset": -0.25, "own": True, "own_threshold": 0.3123}
     row |= {"own_gain": 0.05, "own_gain_low": 0.01, "own_gain_high": 0.09, "threshold_shifted": 0.4512, "why": ""}
     row |= {"fn": 3, "fp": 9, "shifted_fn": 2, "shifted_fp": math.nan}
-    choice = Choice(0.4, True, "", "")
+    choice = ThresholdChoice(0.4, True, "", "")
     html = bones_html(PerBone(choice, choice, 0.2, 1.0, "", pd.DataFrame([row])))
     assert "0.3123<small>balanced accuracy +5.0 points (1.0 to 9.0)" in html and "-0.25 log-odds" in html
     assert "<wrist>" not in html and "nan" not in html

@@ -5,12 +5,20 @@ import io
 import numpy as np
 from PIL import Image
 
-from core.data.attribution import Attribution, attribution_line, read_attribution, with_attribution, write_attribution
+from core.data.attribution import (
+    DatasetAttribution,
+    attribution_line,
+    read_attribution,
+    with_attribution,
+    write_attribution,
+)
 from core.data.index import build_index, read_dataset, write_dataset
 from core.explain.export import npz_bytes
 from dashboard.shared.widgets import attribution_html
 
-KNOWN = Attribution("Set <1>", "A. One; B. Two; C. Three", "CC BY 4.0", "https://l", "https://doi.org/1", "Cite it.")
+KNOWN = DatasetAttribution(
+    "Set <1>", "A. One; B. Two; C. Three", "CC BY 4.0", "https://l", "https://doi.org/1", "Cite it."
+)
 
 
 def test_it_is_stored_beside_the_index_and_survives_indexing_again(workspace, mura):
@@ -28,7 +36,7 @@ def test_a_page_links_to_the_record_and_escapes_it(workspace, mura):
     write_attribution("tree", KNOWN)
     html = attribution_html(dataset)
     assert 'href="https://doi.org/1"' in html and "Set &lt;1&gt;, A. One et al., CC BY 4.0" in html
-    write_attribution("tree", Attribution("Set", "A. One; B. Two", "CC0", "", "javascript:alert(1)"))
+    write_attribution("tree", DatasetAttribution("Set", "A. One; B. Two", "CC0", "", "javascript:alert(1)"))
     assert attribution_html(dataset) == "Set, A. One and B. Two, CC0"
 
 
@@ -38,7 +46,7 @@ def test_a_picture_says_whose_radiograph_it_shows(workspace, mura):
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(buffer, "PNG")
     plain = buffer.getvalue()
     assert with_attribution(plain, "tree") == plain
-    write_attribution("tree", Attribution("Röntgen", "A. One", "CC BY 4.0", "https://l", "https://doi.org/1"))
+    write_attribution("tree", DatasetAttribution("Röntgen", "A. One", "CC BY 4.0", "https://l", "https://doi.org/1"))
     opened = Image.open(io.BytesIO(with_attribution(plain, "tree")))
     assert opened.text == {"Source": "Röntgen, A. One, CC BY 4.0, https://doi.org/1"}
     assert np.array_equal(np.asarray(opened), np.arange(64).reshape(8, 8))

@@ -68,7 +68,7 @@ def test_threshold_and_compare_have_a_new_rate(with_new_rate):
 
 
 def test_evaluate_prints_a_new_rate(with_new_rate, tmp_path, capsys):
-    from core.commands.scores import evaluate as command
+    from core.commands.evaluate import evaluate as command
 
     file = tmp_path / "scores.parquet"
     frame = predictions(200)

@@ -12,8 +12,8 @@ import pytest
 from core.review.actions import Action
 from core.review.minutes import (
     Change,
-    Film,
     MinutedCase,
+    MinutedFilm,
     Minutes,
     Read,
     ReaderBox,
@@ -126,10 +126,10 @@ def test_a_decision_on_the_threshold_has_its_figures_and_its_reason():
 
 
 def minutes(**more) -> Minutes:
-    film = Film("View 1", "data:image/jpeg;base64,AA==", 0.25, True, (ReaderBox(HOSTILE, 0.1, 0.2, 0.3, 0.5),))
+    film = MinutedFilm("View 1", "data:image/jpeg;base64,AA==", 0.25, True, (ReaderBox(HOSTILE, 0.1, 0.2, 0.3, 0.5),))
     case = MinutedCase(
         1, f"a/{HOSTILE}", "hand", HOSTILE, "abnormal", 0.25, "Missed", "chosen", 1.0,
-        (film, Film("View 2", "", None, False)),
+        (film, MinutedFilm("View 2", "", None, False)),
         (Read(HOSTILE, "normal", "abnormal", "=SUM(A1)"), Read("Ben", "normal", "normal", "")), "abnormal",
         "label confirmed", 95.0,
     )  # fmt: skip

@@ -3,17 +3,17 @@
 import pandas as pd
 import pytest
 
+from core.review.in_force import with_in_force
+from core.review.readers import list_reviewers
 from core.review.store import (
     add_verdict,
     add_verdict_once,
     entries_table,
     latest_entry,
     latest_sequence,
-    list_reviewers,
     undo_entry,
     undo_latest,
     verdicts_table,
-    with_in_force,
 )
 from core.review.vocabulary import VERDICTS, Verdict
 from tests.refusals import refused

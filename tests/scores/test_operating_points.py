@@ -12,11 +12,12 @@ import pytest
 from core.errors import OverreadError
 from core.metrics.counts import counts_at, counts_table
 from core.metrics.studies import study_table
-from core.metrics.thresholds import Choice
+from core.metrics.thresholds import ThresholdChoice
 from core.scores import operating_points as op
 from core.scores.decisions import decisions
 from core.scores.import_frame import Columns
 from core.scores.loading import split_scores
+from core.scores.operating_point_checks import check_applies, check_fresh
 from core.scores.source import find_source
 from core.scores.threshold_in_use import threshold_in_use
 from core.scores.verification_log import LOOKS
@@ -123,7 +124,8 @@ def test_a_rule_without_a_threshold_cannot_be_locked(scored):
     with refused("nothing-to-lock", "99.9%"):
         locked(scored, "sensitivity>=0.999")
     nothing = replace(
-        choose_threshold(View(scored, ""), Criterion("youden")), choice=Choice(np.inf, True, "cost 1", "lowest cost")
+        choose_threshold(View(scored, ""), Criterion("youden")),
+        choice=ThresholdChoice(np.inf, True, "cost 1", "lowest cost"),
     )
     with refused("nothing-called-abnormal"):
         op.lock(nothing)
@@ -137,13 +139,13 @@ def test_a_rule_without_a_threshold_cannot_be_locked(scored):
 
 def test_other_scores_aggregation_or_precision_are_refused(scored, tmp_path):
     point = locked(scored)
-    op.check_applies(point, scored, "mean", "as imported")
+    check_applies(point, scored, "mean", "as imported")
     with refused("point-of-other-scores"):
-        op.check_applies(point, replace(scored, digest="0" * 64))
+        check_applies(point, replace(scored, digest="0" * 64))
     with refused("point-of-other-aggregation", "mean", "max"):
-        op.check_applies(point, scored, "max")
+        check_applies(point, scored, "max")
     with refused("point-of-other-precision", "float32", "bfloat16"):
-        op.check_applies(replace(point, precision="float32"), scored, "", "bfloat16")
+        check_applies(replace(point, precision="float32"), scored, "", "bfloat16")
     import_scores(tmp_path / "scores.csv", "other", Columns("y", "p", study="study", split="split"))
     with refused("point-of-other-scores"):
         verify(find_source("other"), "test")
@@ -195,7 +197,7 @@ def test_the_same_studies_in_a_split_of_another_name_are_recognised(scored):
     shuffled = studies.sample(frac=1, random_state=0)
     assert op.studies_hash(shuffled) == point.studies_hash
     with refused("verified-on-own-split"):
-        op.check_fresh(point, "elsewhere@00000000", "test", shuffled)
+        check_fresh(point, "elsewhere@00000000", "test", shuffled)
 
 
 def test_two_thresholds_are_locked_and_verified(scored):
@@ -240,7 +242,7 @@ def test_a_withdrawn_point_stays_in_the_list_and_nothing_uses_it(scored):
     assert op.find_point(scored) == first and op.usable_points(scored) == [first]
     for use in (
         lambda: op.find_point(scored, second.id),
-        lambda: op.check_applies(points[1], scored),
+        lambda: check_applies(points[1], scored),
         lambda: verify(scored, "test", second.id),
         lambda: op.withdraw(scored, second.id, "again", "Ben"),
     ):

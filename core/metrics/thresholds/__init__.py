@@ -1,7 +1,7 @@
 """Choosing a threshold: rules as text, the search for the threshold that meets one, and the report of its figures.
 
-A threshold that is chosen here is a Choice. It becomes an operating point only where core.scores.operating_points
-locks it.
+A threshold that is chosen here is a ThresholdChoice. It becomes an operating point only where
+core.scores.operating_points locks it.
 """
 
 from core.metrics.thresholds.bands import band_table, two_thresholds
@@ -10,7 +10,7 @@ from core.metrics.thresholds.costs import TARGETS, cost_sentence, same_or_better
 from core.metrics.thresholds.report import choice_facts, figures_at
 from core.metrics.thresholds.rules import NONE, Rule, check_bound, parse_rule
 from core.metrics.thresholds.search import (
-    Choice,
+    ThresholdChoice,
     at_most_alerts,
     bayes_threshold,
     cheapest,
@@ -29,9 +29,9 @@ __all__ = [
     "FEWEST_ABNORMAL",
     "NONE",
     "TARGETS",
-    "Choice",
     "PerBone",
     "Rule",
+    "ThresholdChoice",
     "at_most_alerts",
     "band_table",
     "bayes_threshold",

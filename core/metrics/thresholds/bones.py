@@ -21,7 +21,7 @@ from core.metrics.intervals import Estimate, normal_quantile
 from core.metrics.ranking import one_class
 from core.metrics.studies import labelled
 from core.metrics.thresholds.rules import Rule, parse_rule
-from core.metrics.thresholds.search import Choice, choose
+from core.metrics.thresholds.search import ThresholdChoice, choose
 from core.plural import count_text
 from core.schema import bone_order
 
@@ -42,8 +42,8 @@ class PerBone:
     have its own threshold) and why not.
     """
 
-    pooled: Choice
-    shifted: Choice
+    pooled: ThresholdChoice
+    shifted: ThresholdChoice
     tau: float
     slope: float
     why: str
@@ -185,7 +185,7 @@ def _folds(patients: pd.Series, seed: int) -> np.ndarray:
     return (np.random.default_rng(seed).permutation(len(names)) % _FOLDS)[codes]
 
 
-def _why_not_own(part: pd.DataFrame, n: int, own: Choice) -> str:
+def _why_not_own(part: pd.DataFrame, n: int, own: ThresholdChoice) -> str:
     """Why a bone cannot have its own threshold before its gain is computed; '' where it may."""
     abnormal = int(part["label"].sum())
     if len(part) == n:
@@ -197,7 +197,7 @@ def _why_not_own(part: pd.DataFrame, n: int, own: Choice) -> str:
     return "" if own.feasible else own.reason
 
 
-def _gain(part: pd.DataFrame, folds: np.ndarray, own: list[Choice], pooled: list[Choice]) -> Estimate:
+def _gain(part: pd.DataFrame, folds: np.ndarray, own: list[ThresholdChoice], pooled: list[ThresholdChoice]) -> Estimate:
     """Balanced accuracy of the bone at its own threshold minus that at the pooled one, on the same studies.
 
     Each fifth of the patients is classified by thresholds chosen on the others, so that neither figure is optimistic.

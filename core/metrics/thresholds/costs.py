@@ -9,7 +9,7 @@ from core.metrics.intervals import Estimate, study_word
 from core.metrics.ranking import one_class
 from core.metrics.rates import rates_at
 from core.metrics.thresholds.rules import NONE, Rule
-from core.metrics.thresholds.search import Choice, choose, positives_needed
+from core.metrics.thresholds.search import ThresholdChoice, choose, positives_needed
 from core.plural import count_text
 
 TARGETS = (0.80, 0.85, 0.90, 0.95, 0.975)
@@ -61,7 +61,7 @@ def target_costs(counts: pd.DataFrame, kind: str, bound: str = "wilson", prevale
     return rows
 
 
-def too_costly(counts: pd.DataFrame, rule: Rule, choice: Choice) -> str:
+def too_costly(counts: pd.DataFrame, rule: Rule, choice: ThresholdChoice) -> str:
     """`A bound of 95% calls 121 of 125 normal studies abnormal.` where a target costs too much; else ''."""
     if not choice.feasible or rule.kind not in ("sensitivity", "specificity", "miss"):
         return ""

@@ -10,7 +10,7 @@ from core.metrics.rates import flat_row, rates_at, reasons
 from core.metrics.thresholds.bands import two_thresholds
 from core.metrics.thresholds.bones import per_bone
 from core.metrics.thresholds.rules import NONE, Rule, check_bound
-from core.metrics.thresholds.search import Choice, choose
+from core.metrics.thresholds.search import ThresholdChoice, choose
 from core.schema import bone_order
 
 
@@ -28,7 +28,12 @@ def figures_at(
 
 
 def choice_facts(
-    studies: pd.DataFrame, choice: Choice, rule: Rule, bound: str = "wilson", prevalence=None, by: str | None = None
+    studies: pd.DataFrame,
+    choice: ThresholdChoice,
+    rule: Rule,
+    bound: str = "wilson",
+    prevalence=None,
+    by: str | None = None,
 ) -> dict:
     """rule, rule_in_words, bound, prevalence, feasible, reason, threshold, and the figures there (`figures_at`).
 
@@ -49,7 +54,7 @@ def choice_facts(
     return facts | {"by": by, **_group_facts(studies, choice, rule, bound, prevalence, by)}
 
 
-def _choice_figures(counts: pd.DataFrame, choice: Choice, prevalence: float | None) -> dict:
+def _choice_figures(counts: pd.DataFrame, choice: ThresholdChoice, prevalence: float | None) -> dict:
     if not choice.feasible:
         abnormal, normal = class_sizes(counts)
         return {"n": abnormal + normal, "n_abnormal": abnormal, "threshold": math.nan, "threshold_high": math.nan}
@@ -61,7 +66,7 @@ def _choice_figures(counts: pd.DataFrame, choice: Choice, prevalence: float | No
     return row
 
 
-def _group_facts(studies: pd.DataFrame, choice: Choice, rule: Rule, bound: str, prevalence, by: str) -> dict:
+def _group_facts(studies: pd.DataFrame, choice: ThresholdChoice, rule: Rule, bound: str, prevalence, by: str) -> dict:
     if by not in studies or by in ("label", "score"):
         raise OverreadError(
             f"The studies cannot be grouped by {by!r}; expected bone, split, n_views or another column of theirs.",

@@ -1,6 +1,6 @@
 """Choose the threshold that a rule asks for. Candidates are the scores that occur and +infinity.
 
-A rule that no threshold meets gives an infeasible Choice with the reason; it is not an error.
+A rule that no threshold meets gives an infeasible choice with the reason; it is not an error.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from core.plural import count_text, plural_of, share_clause
 
 
 @dataclass(frozen=True)
-class Choice:
+class ThresholdChoice:
     """A threshold with the rule and the reason for it. Infeasible: the threshold is NaN and `reason` says why.
 
     With two thresholds, studies below `threshold` are ruled out, studies from `high` on are ruled in, and studies
@@ -36,14 +36,14 @@ class Choice:
     high: float = float("nan")
 
 
-def infeasible(reason: str, rule: str, bound: str = NONE) -> Choice:
-    """The Choice where no threshold meets the rule."""
-    return Choice(float("nan"), False, reason, rule, bound)
+def infeasible(reason: str, rule: str, bound: str = NONE) -> ThresholdChoice:
+    """The choice where no threshold meets the rule."""
+    return ThresholdChoice(float("nan"), False, reason, rule, bound)
 
 
 def choose(
     studies: pd.DataFrame, rule: str | Rule, bound: str = "wilson", prevalence: float | None = None, name: str = ""
-) -> Choice:
+) -> ThresholdChoice:
     """The threshold that a rule picks on STUDIES (those without a label are left out) or on COUNTS.
 
     bound: 'wilson', 'clopper-pearson' or 'none', for rules with a target for sensitivity or specificity. prevalence:
@@ -68,7 +68,7 @@ def choose(
     return youden(counts) if rule.kind == "youden" else fixed(counts, rule.value)
 
 
-def _choose_two(counts: pd.DataFrame, rule: Rule, bound: str, prevalence: float | None, name: str) -> Choice:
+def _choose_two(counts: pd.DataFrame, rule: Rule, bound: str, prevalence: float | None, name: str) -> ThresholdChoice:
     out, into = (choose(counts, part, bound, prevalence, name) for part in (rule.out, rule.into))
     words = f"rule out below the {out.rule}; rule in from the {into.rule}"
     used = next((part.bound for part in (out, into) if part.bound != NONE), NONE)
@@ -79,14 +79,14 @@ def _choose_two(counts: pd.DataFrame, rule: Rule, bound: str, prevalence: float 
     if out.threshold > into.threshold:
         # Any threshold between the two meets both rules; the lower one misses fewer studies.
         same = f"both hold from {into.threshold:g} to {out.threshold:g}, so no study needs to be referred"
-        return Choice(into.threshold, True, same, words, used, into.threshold)
+        return ThresholdChoice(into.threshold, True, same, words, used, into.threshold)
     shares = two_thresholds(counts, out.threshold, into.threshold)
     missed, right, referred = (shares[key] for key in ("missed_when_ruled_out", "right_when_ruled_in", "referred"))
     reason = (
         f"{_k_of_n(missed)} ruled out are abnormal, {_k_of_n(right)} ruled in are abnormal, "
         f"{_k_of_n(referred)} are referred"
     )
-    return Choice(out.threshold, True, reason, words, used, into.threshold)
+    return ThresholdChoice(out.threshold, True, reason, words, used, into.threshold)
 
 
 def _k_of_n(share: Estimate) -> str:
@@ -118,7 +118,7 @@ def misses_allowed(
 
 def highest_threshold(
     counts: pd.DataFrame, sensitivity_low: float = 0.95, method: str = "wilson", name: str = ""
-) -> Choice:
+) -> ThresholdChoice:
     """The highest threshold whose lower 95% bound of sensitivity meets the target: the default rule for screening.
 
     name: the bone, for the reason. method 'none' compares the sensitivity itself with the target.
@@ -137,7 +137,7 @@ def highest_threshold(
 
 def lowest_threshold(
     counts: pd.DataFrame, specificity_low: float = 0.95, method: str = "wilson", name: str = ""
-) -> Choice:
+) -> ThresholdChoice:
     """The lowest threshold whose lower 95% bound of specificity meets the target."""
     of = "specificity" if method == NONE else "the lower bound of specificity"
     rule = f"lowest threshold with {of} at {_percent(specificity_low)} or more ({method})"
@@ -154,7 +154,7 @@ def lowest_threshold(
     return _chosen(counts, row, rule, f"{of} {low:.1%}", method)
 
 
-def at_most_alerts(counts: pd.DataFrame, alerts: float, prevalence: float | None = None) -> Choice:
+def at_most_alerts(counts: pd.DataFrame, alerts: float, prevalence: float | None = None) -> ThresholdChoice:
     """The lowest threshold that calls at most `alerts` of 100 studies abnormal, at the stated prevalence or, with None,
     at that of these studies."""
     if not 0 < alerts <= 100:
@@ -176,13 +176,13 @@ def at_most_alerts(counts: pd.DataFrame, alerts: float, prevalence: float | None
     return _chosen(counts, row, rule, f"{per_100[row]:.1f} alerts per 100 studies")
 
 
-def fixed(counts: pd.DataFrame, threshold: float) -> Choice:
+def fixed(counts: pd.DataFrame, threshold: float) -> ThresholdChoice:
     """A threshold set by hand."""
     row = int(rows_at(counts, threshold))
     return replace(_chosen(counts, row, f"set by hand at {threshold:g}", ""), threshold=float(threshold))
 
 
-def youden(counts: pd.DataFrame) -> Choice:
+def youden(counts: pd.DataFrame) -> ThresholdChoice:
     """The threshold with the largest sensitivity + specificity - 1; ties go to the lower threshold."""
     rule = "largest sensitivity + specificity - 1"
     abnormal, normal = class_sizes(counts)
@@ -194,7 +194,7 @@ def youden(counts: pd.DataFrame) -> Choice:
     return _chosen(counts, best, rule, f"index {index[best] / (abnormal * normal):.3f}")
 
 
-def cheapest(counts: pd.DataFrame, cost_fn: float, cost_fp: float, prevalence: float | None = None) -> Choice:
+def cheapest(counts: pd.DataFrame, cost_fn: float, cost_fp: float, prevalence: float | None = None) -> ThresholdChoice:
     """The threshold with the lowest cost over these studies; ties go to the lower threshold, which misses fewer.
 
     At a stated prevalence the cost is that of 100 studies of which that share is abnormal.
@@ -224,12 +224,12 @@ def bayes_threshold(cost_fn: float, cost_fp: float) -> float:
     return 1 / (1 + cost_fn / cost_fp)
 
 
-def conformal(scores, labels, alpha: float, delta: float | None = None) -> Choice:
+def conformal(scores, labels, alpha: float, delta: float | None = None) -> ThresholdChoice:
     """`conformal_of` from scores and labels."""
     return conformal_of(counts_table(scores, labels), alpha, delta)
 
 
-def conformal_of(counts: pd.DataFrame, alpha: float, delta: float | None = None, name: str = "") -> Choice:
+def conformal_of(counts: pd.DataFrame, alpha: float, delta: float | None = None, name: str = "") -> ThresholdChoice:
     """The threshold that misses an abnormal study with probability at most alpha (conformal, Angelopoulos 2022).
 
     This holds on average over data sets like this one, if new studies are exchangeable with it. With `delta` it holds
@@ -252,7 +252,7 @@ def conformal_of(counts: pd.DataFrame, alpha: float, delta: float | None = None,
     reason = f"P(miss) <= {promise}, from {count_text(n1, 'abnormal study')}, if new ones are exchangeable with them"
     # The k-th lowest abnormal score is the highest threshold that misses fewer than k abnormal studies.
     row = int(np.argmax(counts["fn"].to_numpy() < k))
-    return Choice(float(counts["threshold"].to_numpy()[row]), True, reason, rule)
+    return ThresholdChoice(float(counts["threshold"].to_numpy()[row]), True, reason, rule)
 
 
 def _lower(k, n, bound: str):
@@ -271,13 +271,13 @@ def _studies(count: int, name: str) -> str:
     return f"{name} {'study' if count == 1 else plural_of('study')}".strip()
 
 
-def _chosen(counts: pd.DataFrame, row: int, rule: str, shown: str, bound: str = NONE) -> Choice:
+def _chosen(counts: pd.DataFrame, row: int, rule: str, shown: str, bound: str = NONE) -> ThresholdChoice:
     at = {name: int(counts[name].to_numpy()[row]) for name in ("tp", "fp", "tn", "fn")}
     found = f"misses {at['fn']:,} of {count_text(at['tp'] + at['fn'], 'abnormal study')}" + (
         f" ({shown})" if shown else ""
     )
     reason = f"{found} and calls {at['fp']:,} of {at['fp'] + at['tn']:,} normal ones abnormal"
-    return Choice(float(counts["threshold"].to_numpy()[row]), True, reason, rule, bound)
+    return ThresholdChoice(float(counts["threshold"].to_numpy()[row]), True, reason, rule, bound)
 
 
 def _alerts(counts: pd.DataFrame, prevalence: float | None) -> np.ndarray:

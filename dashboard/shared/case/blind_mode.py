@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard.shared import address
-from dashboard.shared.address import Switch
+from dashboard.shared.address_kinds import Switch
 
 
 def is_blind() -> bool:

@@ -52,7 +52,8 @@ def chain_report() -> "ChainReport":
 
 def verdicts_on(dataset: str, study: str) -> pd.DataFrame:
     """The verdicts in force on one study, read without those on other studies."""
-    from core.review.store import entries_table, with_in_force
+    from core.review.in_force import with_in_force
+    from core.review.store import entries_table
 
     entries = entries_table(store(), dataset, study_id=study)
     # Most studies have none, and `with_in_force` takes as long on an empty table as on a full one.

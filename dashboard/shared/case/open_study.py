@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.review.cases import Cases, neutral_name
 from dashboard.shared import address, pending, widgets
-from dashboard.shared.address import Choice, Text
+from dashboard.shared.address_kinds import Choice, Text
 from dashboard.shared.plain import plain
 
 
