@@ -27,6 +27,7 @@ from core.review.label_issues import ORDERS, frame_from_features, out_of_fold_fr
 from core.scores.embeddings import compute_embeddings
 from core.scores.predict import predict
 from core.scores.predictions import read_file
+from core.scores.source import source_of
 
 RESULTS = Path(__file__).parent / "results" / "labels.csv"
 FIELDS = (
@@ -102,7 +103,9 @@ def main() -> None:
             scores = predict(checkpoint, dataset, sorted(set(index["split"]))).assign(split="valid")
             frames = {
                 checkpoint.name: out_of_fold_frame(scores),
-                f"{checkpoint.name}, frozen features": frame_from_features(compute_embeddings(checkpoint, dataset)),
+                f"{checkpoint.name}, frozen features": frame_from_features(
+                    compute_embeddings(source_of(checkpoint, dataset))
+                ),
             }
             for name, frame in frames.items():
                 for order, ids in orders(frame).items():

@@ -32,6 +32,7 @@ from core.phantom import write_phantoms
 from core.schema import MURA_BONES, PREDICTIONS
 from core.scores.embeddings import ROWS, Embeddings, embeddings_files, neighbours
 from core.scores.predictions import dataset_reference, store_predictions
+from core.scores.source import source_of
 from tests.browser.server import chromium, serve, settle
 
 RESULTS = Path(__file__).parent / "results" / "review.csv"
@@ -105,7 +106,7 @@ def prepare(home: Path) -> int:
         logit=logit, split="valid", checkpoint=checkpoint.reference, dataset=dataset_reference(dataset)
     )
     store_predictions(scores[list(PREDICTIONS)], checkpoint, dataset)
-    vectors, rows = embeddings_files(checkpoint, dataset)
+    vectors, rows = embeddings_files(source_of(checkpoint, dataset))
     vectors.parent.mkdir(parents=True)
     np.save(vectors, unit(random, len(whole), 512))
     whole.assign(split="train")[list(ROWS)].to_parquet(rows)

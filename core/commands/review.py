@@ -113,11 +113,12 @@ def embed(
     from core.data.index import read_dataset
     from core.models.checkpoint import read_checkpoint
     from core.scores.embeddings import compute_embeddings, embeddings_files
+    from core.scores.source import source_of
 
-    described, dataset = read_checkpoint(checkpoint), read_dataset(data)
+    source = source_of(read_checkpoint(checkpoint), read_dataset(data))
     with progress_bar() as progress:
-        found = compute_embeddings(described, dataset, progress, device)
-    file = embeddings_files(described, dataset)[0]
+        found = compute_embeddings(source, progress, device)
+    file = embeddings_files(source)[0]
     facts = {"file": str(file), "radiographs": len(found.rows), "width": found.vectors.shape[1]}
     print_result(
         facts, as_json, f"{count_text(facts['radiographs'], 'radiograph')} as {facts['width']} numbers each, in {file}"

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -182,7 +183,7 @@ def read_salt() -> bytes:
     return found
 
 
-def read_rows(root: Path, files: list[str], labels: LabelTable | None, stray: list[dict] = ()) -> "DicomRows":
+def read_rows(root: Path, files: list[str], labels: LabelTable | None, stray: Sequence[dict] = ()) -> "DicomRows":
     """Rows of an Index for DICOM files below `root`. stray: {path, reason} of the other files there.
 
     Patients and studies get pseudonyms. If any path names a patient, every file gets a pseudonym as its path, and

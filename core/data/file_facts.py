@@ -157,7 +157,7 @@ def _whole_jpeg(path: Path, data: bytes) -> bool:
 
 def _chunks(data: bytes) -> list[bytes]:
     """Types of a PNG's chunks up to IEND, repeats merged; empty if a chunk is truncated or fails its checksum."""
-    found = []
+    found: list[bytes] = []
     for kind, _, _, right in png.chunks(data):
         if not right:
             return []

@@ -26,7 +26,8 @@ def list_radiographs(root: Path) -> tuple[list[dict], list[dict]]:
 
     A folder that cannot be read or is a link is reported as one stray entry.
     """
-    rows, stray, top = [], [], str(root)
+    rows: list[dict] = []
+    stray, top = [], str(root)
     # Any of the splits may be absent. Text, since Path objects are slow for as many folders as studies.
     waiting = [split for split in reversed(SPLITS) if (root / split).is_dir()]
     while waiting:

@@ -1,5 +1,7 @@
 """Batches of training pixels from the pixel cache: a seeded order, no worker processes, nothing decoded twice."""
 
+from typing import TypeAlias
+
 import numpy as np
 import torch
 
@@ -20,7 +22,7 @@ def cut_batches(order: np.ndarray, size: int, least: int = 2) -> list[np.ndarray
     return parts[:-1] if len(parts) > 1 and len(parts[-1]) < least else parts
 
 
-Pixels = np.ndarray | torch.Tensor
+Pixels: TypeAlias = np.ndarray | torch.Tensor
 
 
 def keep_on_device(pixels: np.ndarray, rows: np.ndarray, device: torch.device) -> tuple[Pixels, np.ndarray]:

@@ -81,7 +81,8 @@ class Writer:
     """
 
     def __init__(self, folder: Path, size: int):
-        self.folder, self.size, self.pending = _newest(folder), size, []
+        self.folder, self.size = _newest(folder), size
+        self.pending: list = []
         self.folder.mkdir(parents=True, exist_ok=True)
         _drop_others(folder, self.folder)
         kept, sums = _known(self.folder, size)

@@ -69,7 +69,7 @@ def _checksum(jpeg: bytes) -> bytes:
 def hashes_with_thumbnail(dataset: Dataset) -> set[str]:
     """SHA-1 of every file with a thumbnail. Lists 256 folders, whatever the number of files."""
     folder = cache_folder(dataset.name) / "thumbnails"
-    found = set()
+    found: set = set()
     for part in os.scandir(folder) if folder.is_dir() else ():
         if part.is_dir():
             found.update(entry.name[:-4] for entry in os.scandir(part.path) if entry.name.endswith(".jpg"))

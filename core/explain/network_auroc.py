@@ -18,9 +18,9 @@ def network_auroc(source: Source) -> tuple[float, float] | None:
     On a data set, it is that of all its stored scores outside the split train. Where there are none and on no data
     set, it is what training measured on the studies that chose the epoch, if the network was trained on that data set.
     """
-    checkpoint = source.model
-    if not isinstance(checkpoint, Checkpoint):
+    if not source.has_network:
         return None
+    checkpoint = source.checkpoint
     if source.dataset and source.dataset.kind != "scores":
         scores = read_predictions(checkpoint, source.dataset)
         scores = scores[scores["split"] != "train"] if scores is not None else None

@@ -11,7 +11,6 @@ from core.errors import OverreadError
 from core.explain.cohort import Cohort, check_cohort, sample_rows
 from core.explain.map_record import map_task
 from core.explain.network_auroc import network_auroc
-from core.models.checkpoint import Checkpoint
 from core.scores.classifier import load_classifier
 from core.scores.loading import split_scores
 from core.scores.source import Source
@@ -27,13 +26,7 @@ def check_sample(
     cancelled: Callable[[], bool] | None = None,
 ) -> pd.DataFrame:
     """Return the rows of `check_cohort` over up to `count` radiographs of a split, with the network's AUROC."""
-    checkpoint, dataset = source.model, source.dataset
-    if not isinstance(checkpoint, Checkpoint) or dataset is None:
-        raise OverreadError(
-            f"{source.name} has no network or no data set, which checks of maps need; choose a checkpoint and pass "
-            "--data NAME.",
-            code="network-missing",
-        )
+    checkpoint, dataset = source.checkpoint, source.indexed
     scores, _ = split_scores(str(checkpoint.folder), dataset.name, split, progress)
     index = read_index(dataset.name).set_index("image_id")
     rows = sample_rows(scores[scores["image_id"].isin(index.index)], count)

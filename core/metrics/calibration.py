@@ -201,7 +201,7 @@ def calibration_facts(scores, labels, bins: int = 10) -> dict:
     intercept with intervals, `why`, and `reliability` (the rows of `reliability_table`)."""
     values, positive = _probabilities(scores, labels)
     line = calibration_line(values, positive)
-    facts = {"n": len(values), "n_abnormal": int(positive.sum()), "bins": bins}
+    facts: dict = {"n": len(values), "n_abnormal": int(positive.sum()), "bins": bins}
     for name, figure in (("brier", brier), ("brier_skill", brier_skill), ("log_loss", log_loss)):
         facts[name] = figure(values, positive)
     facts |= {"ece": ece(values, positive, bins), "mce": mce(values, positive, bins)}

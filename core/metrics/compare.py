@@ -129,7 +129,7 @@ def calling_facts(studies: pd.DataFrame, threshold_a: float, threshold_b: float)
     abnormal = studies["label"].to_numpy() == 1
     calls = [studies[f"score_{side}"].to_numpy() >= at for side, at in (("a", threshold_a), ("b", threshold_b))]
     correct = [call == abnormal for call in calls]
-    facts = {"n": len(studies), "n_abnormal": int(abnormal.sum())}
+    facts: dict = {"n": len(studies), "n_abnormal": int(abnormal.sum())}
     facts |= {"threshold_a": float(threshold_a), "threshold_b": float(threshold_b)}
     for side, call in zip("ab", calls):
         at = {"tp": call & abnormal, "fp": call & ~abnormal, "tn": ~call & ~abnormal, "fn": ~call & abnormal}

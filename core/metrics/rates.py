@@ -227,7 +227,7 @@ def rates_at(
 
 def flat_row(figures: dict[str, Estimate], suffix: str = "") -> dict[str, float]:
     """NAME, NAME_low and NAME_high of each estimate, as JSON keys; `suffix` goes after NAME."""
-    row = {}
+    row: dict[str, float] = {}
     for name, figure in figures.items():
         key = f"{name}{suffix}"
         row |= {key: figure.value, f"{key}_low": figure.low, f"{key}_high": figure.high}

@@ -115,4 +115,5 @@ def _between(chosen: np.ndarray, values: np.ndarray, row: np.ndarray, positive: 
     if not len(values):
         return 0, 0
     apart = values != chosen[row]
-    return tuple(int(np.bincount(row[apart & kind], minlength=1).max()) for kind in (positive, ~positive))
+    most = [int(np.bincount(row[apart & kind], minlength=1).max()) for kind in (positive, ~positive)]
+    return most[0], most[1]

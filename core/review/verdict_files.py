@@ -164,7 +164,8 @@ class _Labels:
     """Labels of indexed studies; each index is read once."""
 
     def __init__(self, keep_unknown: bool) -> None:
-        self.keep_unknown, self.names, self.found = keep_unknown, {found.name for found in list_datasets()}, {}
+        self.keep_unknown, self.names = keep_unknown, {found.name for found in list_datasets()}
+        self.found: dict = {}
 
     def of(self, dataset: str, study_id: str) -> float | None:
         """The study's label, or None. OverreadError if no index has the study, unless unknown ones are accepted."""

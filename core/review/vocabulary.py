@@ -16,6 +16,7 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -83,7 +84,7 @@ class Verdict:
 def checked(entry: Verdict) -> Verdict:
     """The entry with empty texts as None and a normalised reader's name. OverreadError if it is contradictory."""
     # Text is stored unchanged, HTML included; pages and reports escape it.
-    blank = {name: getattr(entry, name) or None for name in (*_TEXTS, *_CHOICES) if name != "note"}
+    blank: dict[str, Any] = {name: getattr(entry, name) or None for name in (*_TEXTS, *_CHOICES) if name != "note"}
     entry = replace(entry, **blank, note=entry.note or "", reviewer=reviewer_name(entry.reviewer))
     entry = replace(entry, boxes=boxes_text(read_boxes(entry.boxes)) or None)
     for name, choices in _CHOICES.items():
@@ -98,7 +99,8 @@ def checked(entry: Verdict) -> Verdict:
     checked_text(entry.note, "note", NOTE_LIMIT)
     if entry.kind is None:
         raise OverreadError(f"The entry has no kind; expected one of {', '.join(KINDS)}.", code="verdict-value-unknown")
-    return _checked_meaning(replace(entry, **{name: _number(entry, name) for name in _NUMBERS}))
+    numbers: dict[str, Any] = {name: _number(entry, name) for name in _NUMBERS}
+    return _checked_meaning(replace(entry, **numbers))
 
 
 _NUMBERS = ("given_label", "threshold", "score")

@@ -11,15 +11,14 @@ import torch
 from scipy.special import expit
 
 from core.data.augment import Augmentation, apply
-from core.data.index import Dataset
 from core.errors import OverreadError
-from core.models.checkpoint import Checkpoint
 from core.parquet_files import read_parquet, write_parquet
 from core.paths import home
 from core.plural import count_text
 from core.scores.classifier import Classifier, load_classifier
 from core.scores.halves import in_split
 from core.scores.predictions import splits_for
+from core.scores.source import Source
 
 DRAWS = 64
 # Rows are written after so many radiographs, so an interruption loses fewer than that.
@@ -62,13 +61,13 @@ def score_stability(original: float, logits: np.ndarray, threshold: float) -> di
     }
 
 
-def sample_radiographs(dataset: Dataset, checkpoint: Checkpoint, split: str, count: int) -> pd.DataFrame:
+def sample_radiographs(source: Source, split: str, count: int) -> pd.DataFrame:
     """Up to `count` rows of the index, the same number for each bone, and the same rows every time."""
-    index = splits_for(checkpoint, dataset)
+    index = splits_for(source.checkpoint, source.indexed)
     rows = index[in_split(index, split)]
     if rows.empty:
         raise OverreadError(
-            f"{dataset.name} has no radiograph in the split {split} for {checkpoint.name}.", code="split-unknown"
+            f"{source.data} has no radiograph in the split {split} for {source.name}.", code="split-unknown"
         )
     order = [hashlib.blake2b(name.encode(), digest_size=8).hexdigest() for name in rows["image_id"]]
     rows = rows.assign(order=order).sort_values("order")
@@ -87,8 +86,7 @@ class StabilitySample:
 
 
 def stability_rows(
-    checkpoint: Checkpoint,
-    dataset: Dataset,
+    source: Source,
     augmentation: Augmentation,
     sample: StabilitySample,
     progress: Callable[[int, int, str], None] | None = None,
@@ -99,17 +97,17 @@ def stability_rows(
 
     Stored in the workspace by the hashes of weights and augmentation; an interrupted run continues where it stopped.
     """
-    file = stability_file(checkpoint, dataset, augmentation, sample.draws, sample.seed)
-    known, rows = stored_rows(file), sample_radiographs(dataset, checkpoint, sample.split, sample.count)
+    file = stability_file(source, augmentation, sample.draws, sample.seed)
+    known, rows = stored_rows(file), sample_radiographs(source, sample.split, sample.count)
     missing = rows[~rows["sha1"].isin(set(known["sha1"]))]
     if len(missing):
-        classifier = classifier or load_classifier(checkpoint, device)
+        classifier = classifier or load_classifier(source.checkpoint, device)
     made = []
     for done, row in enumerate(missing.itertuples(), 1):
         if progress:
             progress(done - 1, len(missing), f"{count_text(sample.draws, 'draw')} of each radiograph")
         try:
-            pixels = checkpoint.input_spec.pixels(f"{dataset.root}/{row.path}")
+            pixels = source.checkpoint.input_spec.pixels(f"{source.indexed.root}/{row.path}")
         except OverreadError:
             continue  # the audit lists it
         logits = draw_logits(classifier, augmentation, pixels, row.image_id, sample.seed, range(sample.draws))
@@ -128,10 +126,10 @@ def stability_rows(
     return known[known["sha1"].isin(set(rows["sha1"]))].reset_index(drop=True)
 
 
-def stability_file(checkpoint: Checkpoint, dataset: Dataset, augmentation: Augmentation, draws: int, seed: int) -> Path:
+def stability_file(source: Source, augmentation: Augmentation, draws: int, seed: int) -> Path:
     """The file of the draws of these weights under this augmentation."""
-    name = f"{checkpoint.weights_hash[:16]}-{augmentation.without_mixing.hash()}-{draws}-{seed}.parquet"
-    return home() / "stability" / dataset.name / name
+    name = f"{source.digest[:16]}-{augmentation.without_mixing.hash()}-{draws}-{seed}.parquet"
+    return home() / "stability" / source.data / name
 
 
 def stored_rows(file: Path) -> pd.DataFrame:

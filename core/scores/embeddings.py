@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from core.checksums import check_file, write_checked
-from core.data.index import Dataset, read_index
+from core.data.index import read_index
 from core.errors import OverreadError
-from core.models.checkpoint import Checkpoint
 from core.parquet_files import read_parquet, write_parquet
 from core.paths import home
 from core.scores.predictions import dataset_reference, effective_splits
+from core.scores.source import Source
 
 ROWS = ("image_id", "study_id", "group_id", "bone", "label", "split", "path", "sha1")
 LEARNED = ("train", "tune")
@@ -54,16 +54,17 @@ class Embeddings:
         return {name: pd.factorize(self.rows[name])[0] for name in ("study_id", "group_id", "bone")}
 
 
-def embeddings_files(checkpoint: Checkpoint, dataset: Dataset) -> tuple[Path, Path]:
+def embeddings_files(source: Source) -> tuple[Path, Path]:
     """The vectors (.npy) and their rows (.parquet)."""
-    name = "-".join(reference.split("@")[-1] for reference in (checkpoint.reference, dataset_reference(dataset)))
-    folder = home() / "embeddings" / dataset.name
+    references = (source.reference, dataset_reference(source.indexed))
+    name = "-".join(reference.split("@")[-1] for reference in references)
+    folder = home() / "embeddings" / source.data
     return folder / f"{name}.npy", folder / f"{name}.parquet"
 
 
-def read_embeddings(checkpoint: Checkpoint, dataset: Dataset) -> Embeddings | None:
+def read_embeddings(source: Source) -> Embeddings | None:
     """The stored vectors, memory-mapped; None if there are none, or if writing them was interrupted."""
-    vectors, rows = embeddings_files(checkpoint, dataset)
+    vectors, rows = embeddings_files(source)
     if not rows.exists() or not vectors.exists():
         return None
     try:
@@ -76,8 +77,7 @@ def read_embeddings(checkpoint: Checkpoint, dataset: Dataset) -> Embeddings | No
 
 
 def compute_embeddings(
-    checkpoint: Checkpoint,
-    dataset: Dataset,
+    source: Source,
     progress: Callable[[int, int, str], None] | None = None,
     device: str = "",
 ) -> Embeddings:
@@ -85,6 +85,7 @@ def compute_embeddings(
     from core.data.cache import pixel_cache
     from core.scores.classifier import load_classifier
 
+    checkpoint, dataset = source.checkpoint, source.indexed
     # By bone, so that the vectors of one bone are contiguous on the disk.
     index = read_index(dataset.name).sort_values("bone", kind="stable").reset_index(drop=True)
     index["split"] = effective_splits(index, checkpoint)
@@ -98,7 +99,7 @@ def compute_embeddings(
     seen = features(load_classifier(checkpoint, device), cache.pixels, where, progress)
     length = np.linalg.norm(seen, axis=1, keepdims=True)
     vectors = seen / np.where(length > 0, length, 1)
-    into, beside = embeddings_files(checkpoint, dataset)
+    into, beside = embeddings_files(source)
 
     def save(path: Path) -> None:
         with path.open("wb") as out:

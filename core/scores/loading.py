@@ -39,7 +39,7 @@ def split_scores(
         return _rows_of(frame, source, _used_split(split, frame, source, default))
     found = source if isinstance(source, Source) else find_source(source)
     if found.kind == "imported":
-        frame = imported_predictions(found.model)
+        frame = imported_predictions(found.imported)
         if data and found.belongs_to.rsplit("@", 1)[0] != data:
             owner = f"those of {found.belongs_to}" if found.belongs_to else "matched to no data set"
             raise OverreadError(
@@ -48,7 +48,7 @@ def split_scores(
                 code="scores-of-other-dataset",
             )
         return _rows_of(frame, found.name, _used_split(split, frame, found.name, default))
-    checkpoint, data = found.model, data or found.data
+    checkpoint, data = found.checkpoint, data or found.data
     if not data:
         if not (checkpoint.folder / PREDICTIONS).exists():
             raise OverreadError(
@@ -70,20 +70,27 @@ def split_scores(
     return _rows_of(stored, found.name, used)
 
 
+def scores_if_stored(source: Source) -> pd.DataFrame | None:
+    """PREDICTIONS of a source as they are stored; None where it has none."""
+    if source.kind == "imported":
+        return imported_predictions(source.imported)
+    return read_predictions(source.checkpoint, source.dataset) if source.has_network and source.dataset else None
+
+
 def stored_scores(source: str | Source, dataset: Dataset) -> pd.DataFrame:
     """Every stored score of a data set, of all splits. OverreadError where it was not scored."""
     if isinstance(source, str) and _is_file(source):
         return read_file(source)
     found = source if isinstance(source, Source) else find_source(source)
     if found.kind == "imported":
-        frame = imported_predictions(found.model)
+        frame = imported_predictions(found.imported)
         if found.belongs_to.rsplit("@", 1)[0] != dataset.name:
             raise OverreadError(
                 f"The imported scores {found.name} do not belong to {dataset.name}; import them with --data.",
                 code="scores-of-other-dataset",
             )
         return frame
-    frame = read_predictions(found.model, dataset)
+    frame = read_predictions(found.checkpoint, dataset)
     if frame is None:
         raise OverreadError(
             f"{found.name} has not scored {dataset.name}; "

@@ -14,7 +14,7 @@ from core.scores.source import Source
 def split_rows(source: Source, dataset: str, split: str) -> pd.DataFrame | None:
     """patient_id and group_id of a split's radiographs; None if that data set (`name@hash8`) no longer exists."""
     if source.kind == "imported":
-        rows = imported_predictions(source.model)
+        rows = imported_predictions(source.imported)
         rows = rows[in_split(rows, split)]
     else:
         try:
@@ -23,7 +23,7 @@ def split_rows(source: Source, dataset: str, split: str) -> pd.DataFrame | None:
             return None
         if dataset_reference(described) != dataset:
             return None
-        index = splits_for(source.model, described)
+        index = splits_for(source.checkpoint, described)
         rows = index[in_split(index, split)]
     return rows[["patient_id", "group_id"]] if len(rows) else None
 

@@ -48,7 +48,37 @@ class Source:
     @property
     def folder(self) -> Path:
         """The folder of the checkpoint or of the imported scores."""
-        return self.model.folder
+        return self.checkpoint.folder if self.has_network else self.imported.folder
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint. OverreadError where the source has none."""
+        if isinstance(self.model, Checkpoint):
+            return self.model
+        raise OverreadError(
+            f"{self.name or self.data or 'This source'} has no network, which this needs; choose a checkpoint.",
+            code="network-missing",
+        )
+
+    @property
+    def imported(self) -> ImportedScores:
+        """The imported scores. OverreadError where the source has none."""
+        if isinstance(self.model, ImportedScores):
+            return self.model
+        raise OverreadError(
+            f"{self.name or self.data or 'This source'} has no imported scores; choose some, or import them with: "
+            "python -m core import-predictions.",
+            code="imported-missing",
+        )
+
+    @property
+    def indexed(self) -> Dataset:
+        """The data set with its radiographs. OverreadError where none was named."""
+        if self.dataset:
+            return self.dataset
+        raise OverreadError(
+            f"{self.name or 'This'} needs a data set; choose one, or pass --data NAME.", code="data-set-missing"
+        )
 
     def file_to_write(self, name: str) -> Path:
         """The file of a record about these scores, such as their operating points. A checkpoint is never written to."""
@@ -136,4 +166,4 @@ def find_source(name: str, dataset: Dataset | None = None) -> Source:
 
 def same_dataset(source: Source, reference: str) -> bool:
     """Whether `name@hash8` is the data set of this source; names may have changed since."""
-    return bool(source.dataset) and dataset_reference(source.dataset).split("@")[-1] == reference.split("@")[-1]
+    return source.dataset is not None and dataset_reference(source.dataset).split("@")[-1] == reference.split("@")[-1]

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ class Team:
     size: int
     device: torch.device
     why: str
-    accelerator: object = None
+    accelerator: Any = None
 
     @property
     def leads(self) -> bool:

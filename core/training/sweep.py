@@ -48,7 +48,7 @@ def grid_points(recipe: Recipe, grid: list[str]) -> list[GridPoint]:
     `bones=wrist,all` trains on one bone or on all; `weights=random,FILE` starts from random weights or from a file.
     OverreadError where a key or a value is not valid.
     """
-    axes = []
+    axes: list[tuple[str, list[str]]] = []
     for entry in grid:
         key, equals, text = entry.partition("=")
         values = [value.strip() for value in text.split(",") if value.strip()]
@@ -60,8 +60,8 @@ def grid_points(recipe: Recipe, grid: list[str]) -> list[GridPoint]:
     if not axes:
         raise OverreadError("A sweep needs at least one --grid key=value,value.", code="grid-empty")
     points = []
-    for values in itertools.product(*(values for _, values in axes)):
-        settings = dict(zip((key for key, _ in axes), values))
+    for chosen in itertools.product(*(values for _, values in axes)):
+        settings = dict(zip((key for key, _ in axes), chosen))
         changes = [f"{key}={_setting_value(key, value)}" for key, value in settings.items()]
         slug = "-".join(f"{key.split('.')[-1]}_{value}" for key, value in settings.items())
         slug = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in slug)[:60]
@@ -155,7 +155,7 @@ def compare_runs(runs: list[tuple[GridPoint, Checkpoint]], split: str = "tune") 
         by_point.setdefault(point.slug, []).append(place)
     areas = {slug: [auroc(scores[place], labels) for place in places] for slug, places in by_point.items()}
     means = {slug: float(np.mean([area.value for area in found])) for slug, found in areas.items()}
-    best = max(means, key=means.get)
+    best = max(means, key=lambda slug: means[slug])
     statistic = {slug: _mean_area([scores[place] for place in places], labels) for slug, places in by_point.items()}
     rows = []
     for slug, places in by_point.items():

@@ -69,7 +69,7 @@ def calibrate(
     fit_split, split = splits
     if fit_split and split and overlapping(fit_split, split):
         raise _own_split(fit_split, split)
-    if source.kind == "imported" and source.model.scale == "raw":
+    if source.kind == "imported" and source.imported.scale == "raw":
         raise OverreadError(
             f"The scores of {source.name} were imported with --raw: only their order is known, so there is no "
             "probability to calibrate. Import them as probabilities, or with --logit.",
@@ -89,7 +89,7 @@ def calibrate(
             code="split-without-labels",
         )
     result = evaluate_calibration(fitted, fit_studies, studies, bins)
-    facts = {
+    facts: dict = {
         "reference": source.reference, "name": source.name, "method": method, "aggregation": aggregation,
         "fit": {"split": fit_split, "n": fitted.n, "n_abnormal": fitted.n_abnormal},
     }  # fmt: skip

@@ -117,7 +117,7 @@ def compare_sources(
     matched, used_split, aggregations, reference = match_sources(
         a.source, b.source, split, data, aggregation, progress, default
     )
-    used = {}
+    used: dict[str, dict] = {}
     for name, side in (("a", a), ("b", b)):
         threshold, origin, point = side.threshold, "stated", None
         if threshold is None:

@@ -83,11 +83,13 @@ def _frame_by_margins(name: str, dataset: Dataset) -> pd.DataFrame:
 def _frame_by_features(name: str, dataset: Dataset, progress: Progress | None) -> tuple[pd.DataFrame, str]:
     from core.models.checkpoint import read_checkpoint
     from core.scores.embeddings import compute_embeddings, read_embeddings
+    from core.scores.source import source_of
 
     checkpoint = read_checkpoint(name)
-    found = read_embeddings(checkpoint, dataset)
+    source = source_of(checkpoint, dataset)
+    found = read_embeddings(source)
     if found is None:
-        found = compute_embeddings(checkpoint, dataset, progress)
+        found = compute_embeddings(source, progress)
     warning = ""
     if checkpoint.learned().index.isin(read_index(dataset.name)["sha1"]).any():
         warning = (

@@ -31,10 +31,11 @@ from core.review.threshold_meeting import list_decisions
 from core.review.vocabulary import reviewer_key
 from core.review.walkthroughs import Walkthrough
 from core.scores.halves import in_split
+from core.scores.loading import scores_if_stored
 from core.scores.operating_points import find_point
 from core.scores.source import Source
 from core.scores.view import ALL_BONES, View
-from core.workflows.walkthroughs import OUTCOMES, cases_now, changes_since_made, own_view, stored_scores
+from core.workflows.walkthroughs import OUTCOMES, cases_now, changes_since_made, own_view
 
 SIDE = 640  # px of the longer side of a film in the minutes
 _OUTCOME_WORDS = dict(OUTCOMES.values())
@@ -194,7 +195,7 @@ def _changes(view: View, table: pd.DataFrame, differs: bool) -> dict[str, tuple[
     if table.empty:
         return {}
     found = {f"The {count_text(len(table), 'case')} of this walkthrough": values.changes_of_list(table, view.threshold)}
-    scores = None if differs or not view.source.model else stored_scores(view.source)
+    scores = None if differs or not view.source.model else scores_if_stored(view.source)
     if scores is not None:
         rows = scores[in_split(scores, view.split)]
         if view.bone:

@@ -1,7 +1,7 @@
 """Queue a training run, continue it, or estimate what it would cost."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from core import jobs
@@ -15,7 +15,7 @@ from core.training.run_estimate import RunEstimate, read_estimate, write_estimat
 
 
 def enqueue_run(
-    recipe: str, data: str, out: str, settings: list[str] = (), folds: int = 0, resume: bool = False
+    recipe: str, data: str, out: str, settings: Sequence[str] = (), folds: int = 0, resume: bool = False
 ) -> jobs.Job:
     """Queue `python -m core train` with these arguments.
 

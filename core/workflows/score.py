@@ -77,7 +77,7 @@ def _arguments(source: Source, splits: list[str] | None) -> dict:
 def _score(source: Source, splits, progress, device: str, out: Path | None, tta, point) -> ScoringResult:
     from core.scores.predict import predict
 
-    checkpoint, dataset = source.model, source.dataset
+    checkpoint, dataset = source.checkpoint, source.indexed
     frame = predict(checkpoint, dataset, splits, progress, device, tta=tta)
     gain = _gain(source, frame, progress) if tta else None
     if tta and out is None:

@@ -40,7 +40,7 @@ def choose_threshold(
     aggregation = view.aggregation or own_aggregation(frame)
     studies = study_table(frame, aggregation)
     choice = choose(studies, rule, criterion.bound, prevalence)
-    facts = {"name": source.name, "reference": source.reference, "split": used, "aggregation": aggregation}
+    facts: dict = {"name": source.name, "reference": source.reference, "split": used, "aggregation": aggregation}
     facts |= choice_facts(studies, choice, rule, criterion.bound, prevalence, criterion.by or None)
     facts["threshold_given"] = (
         threshold_in_file(frame, studies, choice.threshold) if source.kind == "imported" else None

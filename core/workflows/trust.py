@@ -50,14 +50,14 @@ def network_auroc(source: Source) -> tuple[float, float] | None:
 def radiograph_task(source: Source, file: tuple[str, str], method: str, settings: MapSettings | None = None) -> MapTask:
     """The task of the map of one radiograph's own logit. file: path and SHA-1. settings.baseline may be 'mean'."""
     mean_of = dataset_reference(source.dataset) if source.dataset else ""
-    return map_task(_checkpoint_of(source), [file], method, settings or MapSettings(), "", mean_of)
+    return map_task(source.checkpoint, [file], method, settings or MapSettings(), "", mean_of)
 
 
 def study_task(source: Source, files: pd.DataFrame, method: str = FILM_METHOD, aggregation: str = "") -> MapTask:
     """The task of the maps of a study's views, for its score. files: path and sha1 of each; default: its own rule."""
-    root = _dataset_of(source).root
+    root = source.indexed.root
     pairs = [(str(Path(root) / path), sha1) for path, sha1 in zip(files["path"], files["sha1"])]
-    return map_task(_checkpoint_of(source), pairs, method, aggregation=aggregation or _own_aggregation(source))
+    return map_task(source.checkpoint, pairs, method, aggregation=aggregation or _own_aggregation(source))
 
 
 def read_maps(source: Source, task: MapTask) -> dict[str, MapRecord | None]:
@@ -90,7 +90,7 @@ def keep_maps(
     or whose map is refused, count as done. Records that are kept already cost a look-up.
     """
     source = view.source
-    if not isinstance(source.model, Checkpoint) or source.dataset is None:
+    if not source.has_network or source.dataset is None:
         return 0
     from core.explain.make_maps import MapMaker, bounded_threads
 
@@ -137,7 +137,7 @@ def known_finding(source: Source, image_id: str) -> np.ndarray | None:
     """The mask of a radiograph's known finding in the network's input, bool [s, s]; None where none is known."""
     if not source.dataset or not image_id:
         return None
-    return known_findings(source.dataset).mask(image_id, _checkpoint_of(source).input_spec)
+    return known_findings(source.dataset).mask(image_id, source.checkpoint.input_spec)
 
 
 def find_radiograph(image: Path, checkpoint: Checkpoint, data: str = "") -> KnownRadiograph:
@@ -204,11 +204,9 @@ def find_check_job(source: Source) -> jobs.Job | None:
 
 
 def _arguments(source: Source, sample: TrustSample) -> dict:
-    if not source.dataset:
-        raise OverreadError("Checking saliency methods needs a data set: pass --data NAME.", code="data-set-missing")
     return {
         "checkpoint": str(source.folder),
-        "data": source.dataset.name,
+        "data": source.indexed.name,
         "split": sample.split,
         "sample": sample.count,
         "methods": list(sample.methods),
@@ -217,22 +215,8 @@ def _arguments(source: Source, sample: TrustSample) -> dict:
 
 @lru_cache(maxsize=64)
 def _own_aggregation(source: Source) -> str:
-    scores = read_predictions(_checkpoint_of(source), _dataset_of(source))
-    return own_aggregation(scores) if scores is not None else _checkpoint_of(source).pooling or "mean"
-
-
-def _checkpoint_of(source: Source) -> Checkpoint:
-    if isinstance(source.model, Checkpoint):
-        return source.model
-    raise OverreadError(
-        f"{source.name or source.data} has no network, which maps need; choose a checkpoint.", code="network-missing"
-    )
-
-
-def _dataset_of(source: Source) -> Dataset:
-    if source.dataset:
-        return source.dataset
-    raise OverreadError(f"Maps of studies need a data set beside {source.name}; choose one.", code="data-set-missing")
+    scores = read_predictions(source.checkpoint, source.indexed)
+    return own_aggregation(scores) if scores is not None else source.checkpoint.pooling or "mean"
 
 
 def _network(task: MapTask, device: str):

@@ -24,9 +24,7 @@ from core.review.walkthroughs import (
     read_walkthrough,
     sample_cases,
 )
-from core.scores.imports import ImportedScores, imported_predictions
-from core.scores.loading import split_scores
-from core.scores.predictions import read_predictions
+from core.scores.loading import scores_if_stored, split_scores
 from core.scores.source import Source, source_of
 from core.scores.view import ALL_BONES, View, changes_since, view_from_record
 
@@ -194,18 +192,11 @@ def own_view(walkthrough: Walkthrough, find: Callable[[str, str], Source]) -> Vi
 
 def cases_now(view: View, studies: Sequence[str] | None = None) -> Cases:
     """The cases of a view's data set, of every split, with the scores that are stored now. studies: only these."""
-    index, scores = read_index(view.source.data), stored_scores(view.source)
+    index, scores = read_index(view.source.data), scores_if_stored(view.source)
     if studies is not None:
         index = index[index["study_id"].isin(studies)]
         scores = None if scores is None else scores[scores["study_id"].isin(studies)]
     return indexed_cases(index, scores, view.threshold)
-
-
-def stored_scores(source: Source) -> pd.DataFrame | None:
-    """PREDICTIONS of a source as they are stored; None where it has none."""
-    if isinstance(source.model, ImportedScores):
-        return imported_predictions(source.model)
-    return read_predictions(source.model, source.dataset) if source.model and source.dataset else None
 
 
 def changes_since_made(walkthrough: Walkthrough, view: View, then: Cases | None, now: Cases) -> list[str]:

@@ -10,6 +10,7 @@ from core.data.index import Dataset
 from core.data.input_spec import InputSpec
 from core.models.checkpoint import Checkpoint
 from core.scores.halves import in_split
+from core.scores.source import Source, source_of
 from dashboard.shared import loaders
 from dashboard.shared.cache import cached_data, cached_resource
 
@@ -47,11 +48,11 @@ def square(film: Film, spec: InputSpec) -> np.ndarray:
 
 
 @cached_data(max_entries=4)
-def epoch_ids(dataset: Dataset, checkpoint: Checkpoint | None) -> list[str]:
+def epoch_ids(source: Source) -> list[str]:
     """The radiographs to mix with: those that trained the checkpoint, or without any the labelled ones of train."""
-    index = loaders.index(dataset)
-    if checkpoint is not None:
-        learned = index[index["sha1"].map(checkpoint.learned()) == "train"]
+    index = loaders.index(source.indexed)
+    if source.has_network:
+        learned = index[index["sha1"].map(source.checkpoint.learned()) == "train"]
         if len(learned):
             return learned["image_id"].tolist()
     return index.loc[(index["split"] == "train") & index["label"].notna(), "image_id"].tolist()
@@ -64,20 +65,19 @@ def radiographs(dataset: Dataset) -> pd.DataFrame:
     return loaders.index(dataset)[["image_id", "path", "sha1", "study_id", "bone"]]
 
 
-def samples(
-    dataset: Dataset, spec: InputSpec, checkpoint: Checkpoint | None, draws: Draws, count: int
-) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+def samples(source: Source, spec: InputSpec, draws: Draws, count: int) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     """The original uint8 [s, s], its samples float32 [n, s, s] exactly as in training, and their draws."""
-    # The checkpoint only decides which radiographs are mixed in.
-    return _samples(dataset, spec, checkpoint if draws.augmentation.mixes else None, draws, count)
+    # The model only decides which radiographs are mixed in.
+    return _samples(source if draws.augmentation.mixes else source_of(None, source.dataset), spec, draws, count)
 
 
 @cached_data(max_entries=64, max_size="300MB")
-def _samples(dataset: Dataset, spec: InputSpec, checkpoint: Checkpoint | None, draws: Draws, count: int):
+def _samples(source: Source, spec: InputSpec, draws: Draws, count: int):
     from core.data.augment import preview
     from core.device import pick_device
 
-    augmentation, index = draws.augmentation, radiographs(dataset)
+    augmentation, dataset = draws.augmentation, source.indexed
+    index = radiographs(dataset)
     if not augmentation.mixes:
         index = index[index["image_id"] == draws.image_id]
     files = dict(zip(index["image_id"], zip(index["path"], index["sha1"])))
@@ -85,7 +85,7 @@ def _samples(dataset: Dataset, spec: InputSpec, checkpoint: Checkpoint | None, d
     def read(wanted: str) -> np.ndarray:
         return square(Film(dataset.root, *files[wanted]), spec)
 
-    partners = epoch_ids(dataset, checkpoint) if augmentation.mixes else ()
+    partners = epoch_ids(source) if augmentation.mixes else ()
     # The device of training, since only there the samples are bit for bit those of training.
     device = pick_device()[0]
     units, drawn = preview(augmentation, read, draws.image_id, draws.seed, range(count), partners, device)
@@ -116,19 +116,19 @@ def draw_logits(checkpoint: Checkpoint, original: np.ndarray, draws: Draws, firs
     )
 
 
-def stored_draws(checkpoint: Checkpoint, dataset: Dataset, augmentation: Augmentation, seed: int) -> pd.DataFrame:
+def stored_draws(source: Source, augmentation: Augmentation, seed: int) -> pd.DataFrame:
     """The rows of `core.scores.augmentation_stability.stability_rows` that are stored."""
     from core.scores.augmentation_stability import DRAWS, stability_file, stored_rows
 
-    return stored_rows(stability_file(checkpoint, dataset, augmentation, DRAWS, seed))
+    return stored_rows(stability_file(source, augmentation, DRAWS, seed))
 
 
 @cached_data(max_entries=16)
-def split_ids(dataset: Dataset, checkpoint: Checkpoint, split: str) -> set[str]:
+def split_ids(source: Source, split: str) -> set[str]:
     """The radiographs of a split; those that trained the checkpoint are in train, whatever the index says."""
     from core.scores.predictions import splits_for
 
-    index = splits_for(checkpoint, dataset)
+    index = splits_for(source.checkpoint, source.indexed)
     return set(index.loc[in_split(index, split), "image_id"])
 
 

@@ -28,7 +28,7 @@ def draw_samples(view: View, sampling: Sampling) -> None:
     """Draw the original and the samples of the first epochs of training, then add the scores."""
     checkpoint, row, augmentation = network_of(view.source), sampling.row, sampling.augmentation
     draws = loader.Draws(augmentation, row["image_id"], sampling.seed)
-    original, samples, drawn = loader.samples(view.dataset, input_spec(view.source), checkpoint, draws, sampling.count)
+    original, samples, drawn = loader.samples(view.source, input_spec(view.source), draws, sampling.count)
     grey = np.clip(samples * 255 + 0.5, 0, 255).astype(np.uint8)
     pictures, before = [original, *grey], grey_levels(original)
     texts = ["the network's input", *(draws_text(one) for one in drawn.to_dict("records"))]

@@ -38,12 +38,12 @@ class Sampling:
 
 def network_of(source: Source) -> Checkpoint | None:
     """The checkpoint of a source; None for imported scores and for a data set without a model."""
-    return source.model if source.has_network else None
+    return source.checkpoint if source.has_network else None
 
 
 def input_spec(source: Source) -> InputSpec:
     """The input size of the network, or DEFAULT_SIZE pixels without one."""
-    return source.model.input_spec if source.has_network else InputSpec(DEFAULT_SIZE)
+    return source.checkpoint.input_spec if source.has_network else InputSpec(DEFAULT_SIZE)
 
 
 def choose_sampling(view: View, augmentation: Augmentation) -> Sampling:

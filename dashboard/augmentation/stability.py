@@ -18,7 +18,7 @@ def draw_stability(view: View, sampling: Sampling) -> None:
     """Draw the figures of one radiograph, then those of the sample."""
     from core.scores.augmentation_stability import DRAWS, score_stability
 
-    checkpoint, augmentation = view.source.model, sampling.augmentation
+    checkpoint, augmentation = view.source.checkpoint, sampling.augmentation
     mixing = "; without MixUp and CutMix" if augmentation.mixes else ""
     widgets.caption(
         "Stability of the score", f"{DRAWS} draws of this radiograph, threshold {view.threshold:.3f}{mixing}"
@@ -51,9 +51,9 @@ def draw_split(view: View, sampling: Sampling) -> None:
     """Draw the bones of a split, the least stable first, and the controls that score a sample of it."""
     from core.scores.augmentation_stability import DRAWS, StabilitySample, stability_rows, stability_table
 
-    dataset, checkpoint, augmentation, seed = view.dataset, view.source.model, sampling.augmentation, sampling.seed
-    rows = loader.stored_draws(checkpoint, dataset, augmentation, seed)
-    here = rows[rows["image_id"].isin(loader.split_ids(dataset, checkpoint, view.split))]
+    source, augmentation, seed = view.source, sampling.augmentation, sampling.seed
+    rows = loader.stored_draws(source, augmentation, seed)
+    here = rows[rows["image_id"].isin(loader.split_ids(source, view.split))]
     count = f"{count_text(len(here), 'radiograph')}, {DRAWS} draws each, least stable first"
     widgets.caption(f"By bone, split {view.split}", count if len(here) else "nothing scored yet")
     if len(here):
@@ -66,10 +66,10 @@ def draw_split(view: View, sampling: Sampling) -> None:
             st.button("Stop", key="stop_drawing", help="Radiographs scored so far are kept.")
     if started:
         advance = widgets.progress("Loading the network")
-        classifier = loaders.classifier(checkpoint)
+        classifier = loaders.classifier(source.checkpoint)
         try:
             stability_rows(
-                checkpoint, dataset, augmentation, StabilitySample(view.split, count, seed=seed),
+                source, augmentation, StabilitySample(view.split, count, seed=seed),
                 lambda done, total, what: advance(done / max(total, 1), f"{what}, {done} of {total}"),
                 classifier=classifier,
             )  # fmt: skip

@@ -30,7 +30,7 @@ def draw_page() -> None:
     scoring.require_model(view)
     widgets.heading("Calibration", view.dataset, view.source.name, f"{view.split} studies", bone_name(view.bone))
     tables = scoring.require_tables(view)
-    if view.source.kind == "imported" and view.source.model.scale == "raw":
+    if view.source.kind == "imported" and view.source.imported.scale == "raw":
         widgets.empty(
             "These scores are no probabilities",
             "They were imported with --raw, so only their order is known. Import them as probabilities, or with "

@@ -22,10 +22,10 @@ _MAPS = "read_study_maps"
 
 def reader_of(source: Source) -> Reader:
     """The reader of the chosen checkpoint, with its newest operating point as it is now."""
-    classifier = loaders.classifier(source.model)
+    classifier = loaders.classifier(source.checkpoint)
     thresholds = find_thresholds(source, precision=scoring_precision(classifier.device))
     runtime = torch_runtime(classifier, "The page scores as the other pages do.")
-    return Reader(source.model, classifier, source, thresholds, bones_of(source.model), runtime)
+    return Reader(source.checkpoint, classifier, source, thresholds, bones_of(source.checkpoint), runtime)
 
 
 def decoded(reader: Reader, uploads: Sequence[Upload], bone: str) -> list[DecodedView]:

@@ -27,7 +27,7 @@ def draw_methods(view: View) -> None:
     """Draw the checks so far by method, and the job that checks more."""
     from core.explain.cohort import trust_table
 
-    rows = maps.checked_rows(view.source.model)
+    rows = maps.checked_rows(view.source.checkpoint)
     here = rows[rows["sha1"].isin(set(loaders.index(view.dataset)["sha1"]))]
     count = count_text(here["sha1"].nunique(), "radiograph")
     widgets.caption(

@@ -98,7 +98,7 @@ def verdicts_text(records: list[MapRecord]) -> str:
 
 def make_maps(source: Source, rows: pd.DataFrame, method: str, title: str) -> OutcomeMaps:
     """The maps of radiographs that can be decoded and that the method does not refuse. Kept records have verdicts."""
-    spec, index = source.model.input_spec, loaders.index(source.dataset).set_index("image_id")["sha1"]
+    spec, index = source.checkpoint.input_spec, loaders.index(source.dataset).set_index("image_id")["sha1"]
     files = [
         (str(Path(source.dataset.root) / path), index[image]) for path, image in zip(rows["path"], rows["image_id"])
     ]
@@ -112,7 +112,7 @@ def make_maps(source: Source, rows: pd.DataFrame, method: str, title: str) -> Ou
     rows, tasks = rows.iloc[readable], [radiograph_task(source, files[place], method) for place in readable]
     records = [next(iter(maps.find_maps(source, task).records.values())) for task in tasks]
     if method in FAST_METHODS and pixels:
-        made = maps.cam_maps(source.model, np.stack(pixels), method).astype(np.float32)
+        made = maps.cam_maps(source.checkpoint, np.stack(pixels), method).astype(np.float32)
         # The same maps in one pass; those that are not kept have no verdict yet.
         records = [record or fast_record(task, values) for record, task, values in zip(records, tasks, made)]
         return OutcomeMaps(records, pixels, rows)

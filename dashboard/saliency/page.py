@@ -21,7 +21,7 @@ def draw_page() -> None:
     level = address.bound(st.segmented_control, "Level", list(LEVELS), default="Radiograph", key="level")
     draw_level, words = LEVELS[level or "Radiograph"]
     with place:
-        size = view.source.model.input_spec.size
+        size = view.source.checkpoint.input_spec.size
         widgets.heading("Saliency", view.dataset, view.source.name, f"{words} at {size} px")
     draw_level(view, scoring.require_scores(view.every_bone))
 

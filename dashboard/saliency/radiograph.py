@@ -43,7 +43,7 @@ class Sheet:
 def draw_radiograph(view: View, radiographs: pd.DataFrame) -> None:
     """Draw the maps of one radiograph as soon as each is made, and the result of its checks when it is known."""
     dataset, source = view.dataset, view.source
-    spec = source.model.input_spec
+    spec = source.checkpoint.input_spec
     row = controls.choose_image(view, radiographs)
     sha1, path = loaders.file_hash(dataset, row["image_id"]), str(Path(dataset.root) / row["path"])
     methods = controls.choose_methods()

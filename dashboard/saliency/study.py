@@ -45,7 +45,7 @@ def draw_study(view: View, radiographs: pd.DataFrame) -> None:
         key="pooling",
         help="The rule that combines the scores of the views into one.",
     )
-    look, spec, findings = controls.choose_look(), source.model.input_spec, maps.known_findings(dataset)
+    look, spec, findings = controls.choose_look(), source.checkpoint.input_spec, maps.known_findings(dataset)
     shown = [
         spec.pixels(Path(dataset.root) / row.path)
         if look.network_pixels

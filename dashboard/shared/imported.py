@@ -41,7 +41,7 @@ def imported_models(dataset: Dataset) -> dict[str, ImportedScores]:
 @cached_resource(max_entries=4, show_spinner="Reading the scores")
 def imported_scores(source: Source) -> pd.DataFrame:
     """PREDICTIONS of an imported set. Shared: nobody may change it."""
-    return imported_predictions(source.model)
+    return imported_predictions(source.imported)
 
 
 def _descriptions():

@@ -24,7 +24,7 @@ from core.parquet_files import read_parquet
 from core.scores.first_shown import preferred_source
 from core.scores.halves import in_split
 from core.scores.index_columns import study_groups as study_groups_of
-from core.scores.predictions import read_predictions
+from core.scores.loading import scores_if_stored
 from core.scores.source import Source, source_of
 from core.scores.view import View
 from dashboard.shared.cache import FileStamp, cached_data, cached_resource, looked_up_once, one_look, stamp  # noqa: F401
@@ -178,7 +178,7 @@ def _overlap(dataset: Dataset, file: FileStamp) -> pd.DataFrame:
 
 @cached_resource(max_entries=16, show_spinner="Reading the scores")
 def _predictions(source: Source) -> pd.DataFrame | None:
-    return read_predictions(source.model, source.dataset) if source.model else None
+    return scores_if_stored(source)
 
 
 @cached_resource(max_entries=64)

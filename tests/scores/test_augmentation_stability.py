@@ -18,6 +18,7 @@ from core.scores.augmentation_stability import (
     stability_table,
 )
 from core.scores.classifier import load_classifier
+from core.scores.source import source_of
 from core.training.loop import train
 from core.training.options import RunOptions
 from tests.refusals import refused
@@ -55,8 +56,8 @@ def test_score_stability_by_hand():
 
 def test_an_interrupted_run_continues_and_gives_the_same(trained, monkeypatch):
     checkpoint, tree = trained
-    straight = stability_rows(checkpoint, tree, STRONG, StabilitySample("valid", 12, 6), device="cpu")
-    stability.stability_file(checkpoint, tree, STRONG, 6, 0).unlink()
+    straight = stability_rows(source_of(checkpoint, tree), STRONG, StabilitySample("valid", 12, 6), device="cpu")
+    stability.stability_file(source_of(checkpoint, tree), STRONG, 6, 0).unlink()
     calls, draw = [], stability.draw_logits
     monkeypatch.setattr(stability, "_KEEP_EVERY", 2)
 
@@ -68,17 +69,17 @@ def test_an_interrupted_run_continues_and_gives_the_same(trained, monkeypatch):
 
     monkeypatch.setattr(stability, "draw_logits", stop)
     with pytest.raises(KeyboardInterrupt):
-        stability_rows(checkpoint, tree, STRONG, StabilitySample("valid", 12, 6), device="cpu")
-    again = stability_rows(checkpoint, tree, STRONG, StabilitySample("valid", 12, 6), device="cpu")
+        stability_rows(source_of(checkpoint, tree), STRONG, StabilitySample("valid", 12, 6), device="cpu")
+    again = stability_rows(source_of(checkpoint, tree), STRONG, StabilitySample("valid", 12, 6), device="cpu")
     # Four were kept of five made, so eight more; the stop itself was one call.
     assert len(calls) == 6 + 8 and set(straight["bone"]) == {"elbow", "wrist"}
     pd.testing.assert_frame_equal(again.sort_values("image_id", ignore_index=True),
                                   straight.sort_values("image_id", ignore_index=True))  # fmt: skip
     calls.clear()
-    stability_rows(checkpoint, tree, STRONG, StabilitySample("valid", 12, 6), device="cpu")
+    stability_rows(source_of(checkpoint, tree), STRONG, StabilitySample("valid", 12, 6), device="cpu")
     assert not calls
-    stability.stability_file(checkpoint, tree, STRONG, 6, 0).write_bytes(b"cut")
-    assert len(stability_rows(checkpoint, tree, STRONG, StabilitySample("valid", 4, 6), device="cpu")) == 4
+    stability.stability_file(source_of(checkpoint, tree), STRONG, 6, 0).write_bytes(b"cut")
+    assert len(stability_rows(source_of(checkpoint, tree), STRONG, StabilitySample("valid", 4, 6), device="cpu")) == 4
 
 
 def test_the_least_stable_bone_comes_first():
@@ -99,4 +100,4 @@ def test_the_least_stable_bone_comes_first():
 def test_an_unknown_split_is_refused(trained):
     checkpoint, tree = trained
     with refused("split-unknown", "test"):
-        stability_rows(checkpoint, tree, STRONG, StabilitySample("test", 4), device="cpu")
+        stability_rows(source_of(checkpoint, tree), STRONG, StabilitySample("test", 4), device="cpu")

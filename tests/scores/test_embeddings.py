@@ -16,6 +16,7 @@ from core.scores.embeddings import (
     neighbours_sentence,
     read_embeddings,
 )
+from core.scores.source import source_of
 from tests.dashboard.conftest import write_checkpoint
 
 
@@ -56,15 +57,15 @@ def test_any_family_has_features(architecture):
 
 
 def test_stored_vectors_are_read_and_half_written_ones_are_not(pair):
-    assert read_embeddings(*pair) is None
-    made = compute_embeddings(*pair)
+    assert read_embeddings(source_of(*pair)) is None
+    made = compute_embeddings(source_of(*pair))
     np.testing.assert_allclose(np.linalg.norm(made.vectors, axis=1), 1, rtol=1e-5)
-    again = read_embeddings(*pair)
+    again = read_embeddings(source_of(*pair))
     np.testing.assert_array_equal(again.vectors, made.vectors)
     pd.testing.assert_frame_equal(again.rows, made.rows)
-    vectors, _ = embeddings_files(*pair)
+    vectors, _ = embeddings_files(source_of(*pair))
     vectors.write_bytes(vectors.read_bytes()[:200])
-    assert read_embeddings(*pair) is None
+    assert read_embeddings(source_of(*pair)) is None
 
 
 def test_neighbours_are_those_of_a_search_by_hand():

@@ -7,6 +7,7 @@ may round differently at the end of a row (cos, pow) one number at a time.
 import hashlib
 import math
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ _MOVES = (
 
 
 # Values [n] by name, from `draws_of` or as a table.
-Draws = Mapping[str, np.ndarray] | pd.DataFrame
+Draws: TypeAlias = Mapping[str, np.ndarray] | pd.DataFrame
 
 
 def draw_table(augmentation: Augmentation, image_ids, seed: int, epoch) -> pd.DataFrame:

@@ -181,7 +181,7 @@ def difference(one: Augmentation, other: Augmentation) -> list[tuple[str, float,
 
 def _once(pairs: list[tuple]) -> dict:
     """The pairs as a dict. OverreadError if a name occurs twice."""
-    found = {}
+    found: dict = {}
     for name, value in pairs:
         if name in found:
             both = f"{_short(found[name])} and {_short(value)}"

@@ -118,7 +118,7 @@ def bone_offsets(scores, labels, code, bones: int) -> tuple[np.ndarray, np.ndarr
     if x[y == 1].min() >= x[y == 0].max() or x[y == 1].max() <= x[y == 0].min():
         return *nothing, "the scores separate the classes, so the size of an offset has no bound"
     start = np.zeros(bones + 2)
-    found = {}
+    found: dict = {}
 
     def evidence(log_tau: float) -> float:
         beta, _, value = _fit(x, y, code, bones, np.exp(2 * log_tau), found.get("beta", start))

@@ -58,7 +58,7 @@ def _choice_figures(counts: pd.DataFrame, choice: ThresholdChoice, prevalence: f
     if not choice.feasible:
         abnormal, normal = class_sizes(counts)
         return {"n": abnormal + normal, "n_abnormal": abnormal, "threshold": math.nan, "threshold_high": math.nan}
-    row = figures_at(counts, choice.threshold, prevalence, choice.bound) | {"threshold_high": choice.high}
+    row: dict = figures_at(counts, choice.threshold, prevalence, choice.bound) | {"threshold_high": choice.high}
     if not math.isnan(choice.high):
         row["at_high"] = figures_at(counts, choice.high, prevalence, choice.bound)
         shares = two_thresholds(counts, choice.threshold, choice.high)

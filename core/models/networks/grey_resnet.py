@@ -1,5 +1,7 @@
 """A compact residual network for grey radiographs, which removes exposure first and preserves small findings."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -32,7 +34,9 @@ class Block(nn.Module):
 class GreyResNet(nn.Module):
     """Four stages. widths: channels of each; depths: blocks of each. Any square from 32 px."""
 
-    def __init__(self, widths: list[int] = (24, 48, 96, 160), depths: list[int] = (1, 2, 2, 1), dropout: float = 0.2):
+    def __init__(
+        self, widths: Sequence[int] = (24, 48, 96, 160), depths: Sequence[int] = (1, 2, 2, 1), dropout: float = 0.2
+    ):
         super().__init__()
         # Exposure and window differ between devices and say nothing about a bone: each radiograph is normalised alone.
         self.exposure = nn.InstanceNorm2d(1)

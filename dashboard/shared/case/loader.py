@@ -116,7 +116,7 @@ def suspects(source: Source, by_features: bool, order: str) -> pd.DataFrame | No
 def _embedding_stamps(source: Source) -> tuple[FileStamp, ...]:
     if source.kind != "checkpoint" or source.dataset.kind == "scores":
         return ()
-    return tuple(stamp(file) for file in embeddings_files(source.model, source.dataset))
+    return tuple(stamp(file) for file in embeddings_files(source))
 
 
 @cached_resource(max_entries=2)
@@ -178,7 +178,7 @@ def _all_studies(view: View) -> Cases:
 
 @cached_resource(max_entries=2)
 def _embeddings(source: Source, files: tuple[FileStamp, ...]) -> Embeddings | None:
-    return read_embeddings(source.model, source.dataset)
+    return read_embeddings(source)
 
 
 @cached_resource(max_entries=256)

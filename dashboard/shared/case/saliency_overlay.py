@@ -73,7 +73,7 @@ def overlay_maps(films: list[dict], source: Source, files: pd.DataFrame) -> tupl
         note = " ".join(part for part in (film["note"], why) if part)
         film = {**film, "note": note, "verdict": trust_marks.verdict_mark(record, not found.error)}
         if not trust_marks.is_plain(record, _wants_all(task)):
-            picture = overlay_png(record, "either way", top=top, fit=_to_film(row, source.model.input_spec.fit))
+            picture = overlay_png(record, "either way", top=top, fit=_to_film(row, source.checkpoint.input_spec.fit))
             film["over"] = loaders.overlay_uri(picture)
         drawn.append(film)
     return drawn, task, found.error

@@ -71,8 +71,7 @@ def _compute_embeddings(source: Source) -> None:
     from core.scores.embeddings import compute_embeddings
 
     compute_embeddings(
-        source.model,
-        source.dataset,
+        source,
         lambda done, total, message: advance(done / max(total, 1), f"{message}: {done:,} of {total:,}"),
     )
     st.rerun()
