@@ -21,12 +21,12 @@ _SHORTEST, _LONGEST = 1.0, 300.0  # seconds between two tries while the archive 
 _TEMPORARY = {408, 425, 429}
 
 
-class Refused(Exception):
-    """The archive takes this object never."""
+class ArchiveRefusal(Exception):
+    """The archive will never take this object, so trying again is of no use."""
 
 
 def post_to_archive(url: str, token: str = "", seconds: float = 30.0) -> Callable[[bytes], None]:
-    """A function that stores one object by STOW-RS. It raises Refused, or OSError where it is worth another try."""
+    """A function that stores one object by STOW-RS. It raises ArchiveRefusal, or OSError where it is worth another try."""
 
     def post(content: bytes) -> None:
         boundary = uuid.uuid4().hex
@@ -42,7 +42,7 @@ def post_to_archive(url: str, token: str = "", seconds: float = 30.0) -> Callabl
                 return
         except urllib.error.HTTPError as error:
             if error.code < 500 and error.code not in _TEMPORARY:
-                raise Refused(f"status {error.code}") from error
+                raise ArchiveRefusal(f"status {error.code}") from error
             raise
 
     return post
@@ -87,7 +87,7 @@ class Outbox:
         for file in self.waiting:
             try:
                 self._post(file.read_bytes())
-            except Refused as error:
+            except ArchiveRefusal as error:
                 _log.error("the archive refused a report: %s", error)
                 self._refuse(file, str(error))
                 continue

@@ -47,9 +47,8 @@ def verify(
             code="split-without-labels",
         )
     counts = counts_table(known["score"], known["label"])
-    verified: dict = {"split": used, "dataset": dataset} | figures_at(
-        counts, point.threshold, point.prevalence, point.bound
-    )
+    verified: dict = {"split": used, "dataset": dataset}
+    verified |= figures_at(counts, point.threshold, point.prevalence, point.bound)
     verified["n_unknown"] = len(studies) - len(known)
     if point.threshold_high is not None:
         verified["at_high"] = figures_at(counts, point.threshold_high, point.prevalence, point.bound)

@@ -59,13 +59,13 @@ def difference(row: dict, key: str, kind: str, paired: bool = True) -> str:
         return "-"
     factor, digits, unit = {"ratio": (1, 3, ""), "percent": (100, 1, " points"), "number": (1, 1, "")}[kind]
 
-    def show(number: float) -> str:
+    def signed(number: float) -> str:
         # Adding 0 after rounding turns -0.0 into 0.0.
         return f"{round(number, digits) + 0.0:+.{digits}f}"
 
     if np.isnan(low):
-        return f"{show(factor * value)}{'<small>too few for an interval</small>' if paired else unit}"
-    return f"{show(factor * value)}<small>{show(factor * low)} to {show(factor * high)}{unit}</small>"
+        return f"{signed(factor * value)}{'<small>too few for an interval</small>' if paired else unit}"
+    return f"{signed(factor * value)}<small>{signed(factor * low)} to {signed(factor * high)}{unit}</small>"
 
 
 def interval_html(facts: dict, key: str, kind: str) -> str:

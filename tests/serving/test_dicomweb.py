@@ -13,7 +13,7 @@ from pydicom.uid import ComputedRadiographyImageStorage, generate_uid
 
 from core.serving.decoding import Upload
 from core.serving.dicomweb import split_related
-from core.serving.outbox import Outbox, Refused, post_to_archive
+from core.serving.outbox import ArchiveRefusal, Outbox, post_to_archive
 from core.serving.reader import load
 from tests.refusals import refused
 from tests.serving.conftest import png
@@ -191,7 +191,7 @@ def test_a_report_that_the_archive_refuses_holds_up_no_other(tmp_path):
 
     def post(content):
         if content == b"bad":
-            raise Refused("status 400")
+            raise ArchiveRefusal("status 400")
         got.append(content)
 
     outbox = Outbox(tmp_path, post)
@@ -220,7 +220,7 @@ def test_posting_to_an_archive_over_http(tmp_path):
     post(b"report")
     assert seen == [("/dicom-web/studies", "Bearer secret", [b"report"])]
     status[0] = 400
-    with pytest.raises(Refused):
+    with pytest.raises(ArchiveRefusal):
         post(b"report")
     status[0] = 503
     with pytest.raises(OSError):
