@@ -26,7 +26,7 @@ class ArchiveRefusal(Exception):
 
 
 def post_to_archive(url: str, token: str = "", seconds: float = 30.0) -> Callable[[bytes], None]:
-    """A function that stores one object by STOW-RS. It raises ArchiveRefusal, or OSError where it is worth another try."""
+    """A function that stores one object by STOW-RS; OSError where it is worth another try, else ArchiveRefusal."""
 
     def post(content: bytes) -> None:
         boundary = uuid.uuid4().hex

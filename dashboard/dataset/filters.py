@@ -10,16 +10,13 @@ from core.data.faults import FAULTS
 from core.data.index import Dataset
 from core.data.measures import MEASURES
 from core.review.cases import neutral_name
-from core.schema import bone_order
-from core.scores.view import ALL_BONES, View
+from core.scores.view import View
 from dashboard.dataset import loader
-from dashboard.shared import address, selection, theme
+from dashboard.shared import address, theme
 from dashboard.shared.address_kinds import Choice
-from dashboard.shared.plain import plain
-from dashboard.shared.selection import bone_name
+from dashboard.shared.list_filters import IN_ADDRESS, draw_bones, draw_column_filter
 
 LABELS = {name: value for value, (name, _) in theme.LABELS.items()} | {theme.UNKNOWN[0]: None}
-IN_ADDRESS = {"persist_state": "session"}
 INDEX_ORDER = "order of the index"
 SHAPE = "shape share"
 ORDERS = {**MEASURES, SHAPE: "share of the bone's radiographs of nearly the same shape"}
@@ -80,7 +77,7 @@ def draw_filters(view: View, rows: pd.DataFrame, blind: bool) -> GridFilters:
             label="" if blind or label == "Any label" else label,
             blind=blind,
         )
-        _draw_bones(view, rows, filters)
+        draw_bones(view, rows["bone"], passing(view.dataset, rows, filters), close_list)
     return replace(filters, bone=view.bone)
 
 
@@ -135,7 +132,8 @@ def _draw_more_filters(dataset: Dataset, rows: pd.DataFrame, blind: bool, measur
             on_change=close_list,
             **IN_ADDRESS,
         )
-        column, group = ("", "") if blind else _draw_column_filter(dataset)
+        found = {} if blind else {name: list(column.cat.categories) for name, column in loader.groups(dataset).items()}
+        column, group = draw_column_filter(found, close_list)
         orders = ORDERS if measured else {SHAPE: ORDERS[SHAPE]}
         order = address.bound(
             st.selectbox,
@@ -169,50 +167,3 @@ def _draw_more_filters(dataset: Dataset, rows: pd.DataFrame, blind: bool, measur
         order="" if blind or order not in orders else order,
         lowest=end == "lowest",
     )
-
-
-def _draw_column_filter(dataset: Dataset) -> tuple[str, str]:
-    found = loader.groups(dataset)
-    if not found:
-        return "", ""
-    column = address.bound(
-        st.selectbox,
-        "Column",
-        list(found),
-        key=address.key("column", Choice(found, "column")),
-        on_change=close_list,
-        **IN_ADDRESS,
-    )
-    names = list(found[column].cat.categories)
-    group = address.bound(
-        st.selectbox,
-        f"Only {plain(column)}",
-        ["any", *names],
-        key=address.key("group", Choice(["any", *names], "group")),
-        on_change=close_list,
-        **IN_ADDRESS,
-    )
-    return ("", "") if group in (None, "any") else (column, group)
-
-
-def _draw_bones(view: View, rows: pd.DataFrame, filters: GridFilters) -> None:
-    bones = bone_order([*rows["bone"].unique(), *([view.bone] if view.bone else [])])
-    passes = passing(view.dataset, rows, filters)
-    found = rows["bone"].to_numpy()[passes]
-    counts = {**pd.Series(found, dtype=object).value_counts(), ALL_BONES: len(found)}
-    st.session_state["bone_chip"] = view.bone or ALL_BONES
-    st.pills(
-        "Bone",
-        [ALL_BONES, *bones],
-        required=True,
-        key="bone_chip",
-        label_visibility="collapsed",
-        wrap=True,
-        on_change=_choose_bone,
-        format_func=lambda bone: f"{plain(bone_name(bone))} {counts.get(bone, 0):,}",
-    )
-
-
-def _choose_bone() -> None:
-    close_list()
-    selection.choose(bone=st.session_state["bone_chip"] or ALL_BONES)

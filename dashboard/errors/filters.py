@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from core.data.quality import beyond_limit, lowest_tenth
@@ -18,15 +17,13 @@ from core.review.cases import (
     neutral_name,
 )
 from core.review.vocabulary import VERDICTS
-from core.schema import bone_order
 from core.scores.source import Source
-from core.scores.view import ALL_BONES, View
+from core.scores.view import View
 from core.workflows.walkthroughs import sort_for_reading
-from dashboard.shared import address, loaders, selection, theme
+from dashboard.shared import address, loaders, theme
 from dashboard.shared.case import loader
 from dashboard.shared.case.verdict_panel import VERDICT_NAMES
-from dashboard.shared.plain import plain
-from dashboard.shared.selection import bone_name
+from dashboard.shared.list_filters import IN_ADDRESS, draw_bones, draw_column_filter
 
 NEAR, BLIND = "near", "blind"
 NEAR_NAME = "Near threshold"
@@ -49,7 +46,6 @@ QUALITY = {
 }
 SAME_CALL = "same call"
 CALLS = ("any", SAME_CALL, "other call")
-IN_ADDRESS = {"persist_state": "session"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,8 @@ def draw_filters(view: View, cases: Cases, blind: bool, changed: Callable[[], No
         )
         outcome = BLIND if blind else OUTCOMES.get(chosen, NEAR)
         filters = Filters(outcome, **_draw_more_filters(view, changed, blind))
-        _draw_bones(view, cases, filters, changed)
+        passes = np.isin(np.arange(len(cases.table)), matching_rows(cases, filters, view))
+        draw_bones(view, cases.table["bone"], passes, changed)
     return replace(filters, bone=view.bone)
 
 
@@ -154,7 +151,12 @@ def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> 
             "Radiographs without measures do not count.",
             **IN_ADDRESS,
         )
-        column, group = _draw_column_filter(view, changed, blind)
+        column, group = draw_column_filter(
+            _group_names(view),
+            changed,
+            blind,
+            "A column of the manifest or of the imported table. Studies whose radiographs differ are in no group.",
+        )
         verdict = address.bound(
             st.selectbox,
             "Verdict",
@@ -197,47 +199,11 @@ def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> 
     }
 
 
-def _draw_column_filter(view: View, changed: Callable[[], None], blind: bool) -> tuple[str, str]:
-    """A further column of the data set and one of its groups; nothing is drawn where there is no such column."""
+def _group_names(view: View) -> dict[str, list[str]]:
+    """The groups with at least one study, by column."""
     found = loaders.study_groups(view)
-    if found.empty or not len(found.columns):
-        return "", ""
-    column = address.bound(st.selectbox,
-        "Column", list(found), key="column", on_change=changed, disabled=blind,
-        help="A column of the manifest or of the imported table. Studies whose radiographs differ are in no group.",
-        **IN_ADDRESS,
-    )  # fmt: skip
-    names = [str(name) for name in found[column].cat.categories if (found[column] == name).any()]
-    group = address.bound(
-        st.selectbox,
-        f"Only {plain(column)}",
-        ["any", *names],
-        key="group",
-        on_change=changed,
-        disabled=blind,
-        **IN_ADDRESS,
-    )
-    return ("", "") if blind or group in (None, "any") else (column, group)
-
-
-def _draw_bones(view: View, cases: Cases, filters: Filters, changed: Callable[[], None]) -> None:
-    bones = bone_order([*cases.table["bone"].unique(), *([view.bone] if view.bone else [])])
-    listed = cases.table["bone"].to_numpy()[matching_rows(cases, filters, view)]
-    counts = {**pd.Series(listed, dtype=object).value_counts(), ALL_BONES: len(listed)}
-    st.session_state["bone_chip"] = view.bone or ALL_BONES
-    st.pills(
-        "Bone",
-        [ALL_BONES, *bones],
-        required=True,
-        key="bone_chip",
-        label_visibility="collapsed",
-        on_change=_choose_bone,
-        args=(changed,),
-        wrap=True,
-        format_func=lambda bone: f"{plain(bone_name(bone))} {counts.get(bone, 0):,}",
-    )
-
-
-def _choose_bone(changed: Callable[[], None]) -> None:
-    changed()
-    selection.choose(bone=st.session_state["bone_chip"] or ALL_BONES)
+    return {
+        column: [str(name) for name in found[column].cat.categories if (found[column] == name).any()]
+        for column in found.columns
+        if len(found)
+    }
