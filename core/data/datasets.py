@@ -44,6 +44,10 @@ class Dataset:
     def folder(self) -> Path:
         return dataset_folder(self.name)
 
+    def record(self) -> dict:
+        """JSON values that identify the data set in a job."""
+        return {"data": self.name, "index_hash": self.index_hash}
+
     def problems(self) -> dict[str, list]:
         """Lists of {path, reason} by kind (PROBLEM_KINDS): files left out, doubtful labels, converted images."""
         return {

@@ -16,7 +16,7 @@ def audit_dataset(dataset: Dataset, progress: Callable[[int, int, str], None] | 
     found = read_audit(dataset)
     if found and not measured_earlier(dataset):
         return found
-    with jobs.at_work("audit", {"data": dataset.name}, _about(dataset), _size(dataset)) as reporter:
+    with jobs.at_work("audit", {"data": dataset.name}, dataset.record(), _size(dataset)) as reporter:
         report = jobs.stoppable(reporter, progress)
         if not found:
             return run_audit(dataset, report)
@@ -33,17 +33,13 @@ def measured_earlier(dataset: Dataset) -> bool:
 
 def enqueue_audit(dataset: Dataset) -> jobs.Job:
     """Queue `python -m core audit`. OverreadError where the data set is being audited already."""
-    return jobs.enqueue("audit", {"data": dataset.name}, _about(dataset))
+    return jobs.enqueue("audit", {"data": dataset.name}, dataset.record())
 
 
 def find_audit_job(dataset: Dataset) -> jobs.Job | None:
     """The newest job that audits this index, running or ended; None without one."""
-    return jobs.find("audit", **_about(dataset))
+    return jobs.find("audit", **dataset.record())
 
 
 def _size(dataset: Dataset) -> int:
     return len(read_index(dataset.name))
-
-
-def _about(dataset: Dataset) -> dict:
-    return {"data": dataset.name, "index_hash": dataset.index_hash}

@@ -94,7 +94,7 @@ def estimate(
     from core.training.estimate import estimate_run  # torch
 
     settings = settings_between(RECIPES[recipe.name], recipe) if recipe.name in RECIPES else []
-    with jobs.at_work("estimate", _estimate_arguments(recipe.name, dataset, settings), _about(dataset)) as reporter:
+    with jobs.at_work("estimate", _estimate_arguments(recipe.name, dataset, settings), dataset.record()) as reporter:
         found = estimate_run(recipe, dataset, device, jobs.stoppable(reporter, progress))
     write_estimate(recipe, dataset, found)
     return found
@@ -103,7 +103,7 @@ def estimate(
 def enqueue_estimate(recipe: str, dataset: Dataset, settings: list[str]) -> jobs.Job:
     """Queue `python -m core estimate`. OverreadError where it is being estimated already, or a setting is unknown."""
     with_settings(named_recipe(recipe), settings)
-    return jobs.enqueue("estimate", _estimate_arguments(recipe, dataset, settings), _about(dataset))
+    return jobs.enqueue("estimate", _estimate_arguments(recipe, dataset, settings), dataset.record())
 
 
 def find_estimate(recipe: Recipe, dataset: Dataset) -> RunEstimate | None:
@@ -113,7 +113,7 @@ def find_estimate(recipe: Recipe, dataset: Dataset) -> RunEstimate | None:
 
 def find_estimate_job(dataset: Dataset) -> jobs.Job | None:
     """The newest job that estimates a run on this index, running or ended; None without one."""
-    return jobs.find("estimate", **_about(dataset))
+    return jobs.find("estimate", **dataset.record())
 
 
 def finished_checkpoint(job: jobs.Job, whole: dict[str, Checkpoint]) -> Checkpoint | None:
@@ -126,7 +126,3 @@ def finished_checkpoint(job: jobs.Job, whole: dict[str, Checkpoint]) -> Checkpoi
 
 def _estimate_arguments(recipe: str, dataset: Dataset, settings: list[str]) -> dict:
     return {"recipe": recipe, "data": dataset.name, "settings": list(settings)}
-
-
-def _about(dataset: Dataset) -> dict:
-    return {"data": dataset.name, "index_hash": dataset.index_hash}

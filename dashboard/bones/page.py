@@ -15,9 +15,9 @@ from core.scores.view import View
 from dashboard.bones import loader, table
 from dashboard.bones.charts import dot_and_whisker
 from dashboard.shared import address, loaders, scoring, selection, study_tables, widgets
+from dashboard.shared.address import KEPT
 from dashboard.shared.selection import bone_name
 
-KEPT = {"persist_state": "session"}
 BY = {"Bone": "bone", "Number of views": "views", "Quality": "measure", "Other column": "column"}
 
 

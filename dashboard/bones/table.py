@@ -9,6 +9,7 @@ import numpy as np
 from core.metrics.compare import p_text
 from core.metrics.rates import FORMATS, further_rates, headline_rates
 from core.scores.view import View
+from dashboard.shared.case.cards import count_link
 
 # Figures that need no threshold, after the rates: title, key, format.
 SCORE_FIGURES = (
@@ -74,16 +75,10 @@ def _first(row: dict) -> list[str]:
 
 def _last(row: dict, view: View, by: str) -> list[str]:
     counts = [
-        _link(row[key], view, outcome) if by == "bone" and view.bone else f"{row[key]:,}"
+        count_link(row[key], view, outcome) if by == "bone" and view.bone else f"{row[key]:,}"
         for key, outcome in (("fn", "Missed"), ("fp", "False alarm"))
     ]
     return [*(cell(row, rate.name, rate.format) for rate in headline_rates()), *counts]
-
-
-def _link(count: int, view: View, outcome: str) -> str:
-    if not count or not view.source.has_images:
-        return f"{count:,}"
-    return f'<a href="errors?{escape(urlencode(view.address(outcome=outcome)))}" target="_self">{count:,}</a>'
 
 
 def _row(name: str, cells: list[str], marked: bool = False) -> str:

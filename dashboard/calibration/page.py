@@ -12,11 +12,11 @@ from core.scores.view import View
 from dashboard.calibration import loader, words
 from dashboard.calibration.charts import reliability
 from dashboard.shared import address, scoring, selection, widgets
+from dashboard.shared.address import KEPT
 from dashboard.shared.scope import scope
 from dashboard.shared.selection import bone_name
 from dashboard.shared.study_tables import Tables
 
-KEPT = {"persist_state": "session"}
 METHODS = {"Temperature": "temperature", "Platt": "platt"}
 HELP = {
     "method": "Temperature scaling divides the score's log-odds by one number (Guo 2017). Platt scaling also shifts "

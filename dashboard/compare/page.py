@@ -13,11 +13,10 @@ from core.workflows.compare import half_words
 from dashboard.compare import changes, charts, loader
 from dashboard.compare.tables import bones_html, measures_html
 from dashboard.shared import address, choice_split, loaders, scoring, selection, widgets
+from dashboard.shared.address import KEPT
 from dashboard.shared.plain import plain
 from dashboard.shared.scope import scope
 from dashboard.shared.selection import bone_name
-
-KEPT = {"persist_state": "session"}
 
 
 def draw_page() -> None:

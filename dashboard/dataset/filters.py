@@ -13,8 +13,9 @@ from core.review.cases import neutral_name
 from core.scores.view import View
 from dashboard.dataset import loader
 from dashboard.shared import address, theme
+from dashboard.shared.address import KEPT
 from dashboard.shared.address_kinds import Choice
-from dashboard.shared.list_filters import IN_ADDRESS, draw_bones, draw_column_filter
+from dashboard.shared.list_filters import draw_bones, draw_column_filter
 
 LABELS = {name: value for value, (name, _) in theme.LABELS.items()} | {theme.UNKNOWN[0]: None}
 INDEX_ORDER = "order of the index"
@@ -57,7 +58,7 @@ def draw_filters(view: View, rows: pd.DataFrame, blind: bool) -> GridFilters:
             label_visibility="collapsed",
             on_change=close_list,
             disabled=not measured,
-            **IN_ADDRESS,
+            **KEPT,
         )
         label = address.bound(
             st.segmented_control,
@@ -69,7 +70,7 @@ def draw_filters(view: View, rows: pd.DataFrame, blind: bool) -> GridFilters:
             label_visibility="collapsed",
             on_change=close_list,
             disabled=blind,
-            **IN_ADDRESS,
+            **KEPT,
         )
         filters = replace(
             _draw_more_filters(view.dataset, rows, blind, measured),
@@ -130,7 +131,7 @@ def _draw_more_filters(dataset: Dataset, rows: pd.DataFrame, blind: bool, measur
             ["any", *splits],
             key=address.key("part", Choice(["any", *splits], "split")),
             on_change=close_list,
-            **IN_ADDRESS,
+            **KEPT,
         )
         found = {} if blind else {name: list(column.cat.categories) for name, column in loader.groups(dataset).items()}
         column, group = draw_column_filter(found, close_list)
@@ -145,7 +146,7 @@ def _draw_more_filters(dataset: Dataset, rows: pd.DataFrame, blind: bool, measur
             placeholder=INDEX_ORDER,
             disabled=blind,
             help="A measure of the radiograph's grey levels or shape, as on the Audit page.",
-            **IN_ADDRESS,
+            **KEPT,
         )
         if order in orders:
             st.caption(orders[order])
@@ -158,7 +159,7 @@ def _draw_more_filters(dataset: Dataset, rows: pd.DataFrame, blind: bool, measur
             key=address.key("end", Choice(["lowest", "highest"])),
             on_change=close_list,
             disabled=blind or not order,
-            **IN_ADDRESS,
+            **KEPT,
         )
     return GridFilters(
         split="" if split in (None, "any") else split,

@@ -21,9 +21,10 @@ from core.scores.source import Source
 from core.scores.view import View
 from core.workflows.walkthroughs import sort_for_reading
 from dashboard.shared import address, loaders, theme
+from dashboard.shared.address import KEPT
 from dashboard.shared.case import loader
 from dashboard.shared.case.verdict_panel import VERDICT_NAMES
-from dashboard.shared.list_filters import IN_ADDRESS, draw_bones, draw_column_filter
+from dashboard.shared.list_filters import draw_bones, draw_column_filter
 
 NEAR, BLIND = "near", "blind"
 NEAR_NAME = "Near threshold"
@@ -89,7 +90,7 @@ def draw_filters(view: View, cases: Cases, blind: bool, changed: Callable[[], No
             label_visibility="collapsed",
             on_change=changed,
             disabled=blind,
-            **IN_ADDRESS,
+            **KEPT,
         )
         outcome = BLIND if blind else OUTCOMES.get(chosen, NEAR)
         filters = Filters(outcome, **_draw_more_filters(view, changed, blind))
@@ -139,7 +140,7 @@ def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> 
     )
     with st.popover(f"Filters ({active})" if active else "Filters", icon=":material/filter_list:"):
         views = address.bound(
-            st.pills, "Radiographs in the study", list(VIEW_COUNTS), key="views", on_change=changed, **IN_ADDRESS
+            st.pills, "Radiographs in the study", list(VIEW_COUNTS), key="views", on_change=changed, **KEPT
         )
         quality = address.bound(
             st.selectbox,
@@ -149,7 +150,7 @@ def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> 
             on_change=changed,
             help="Keeps studies with at least one such radiograph, by the measures of the Dataset and Audit pages. "
             "Radiographs without measures do not count.",
-            **IN_ADDRESS,
+            **KEPT,
         )
         column, group = draw_column_filter(
             _group_names(view),
@@ -164,7 +165,7 @@ def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> 
             key="verdict",
             on_change=changed,
             disabled=blind,
-            **IN_ADDRESS,
+            **KEPT,
         )
         other = address.bound(
             st.selectbox,
@@ -175,7 +176,7 @@ def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> 
             on_change=changed,
             placeholder="No other model",
             help="Shown beside the first model, with its call at the same threshold.",
-            **IN_ADDRESS,
+            **KEPT,
         )
         call = address.bound(
             st.segmented_control,
@@ -186,7 +187,7 @@ def _draw_more_filters(view: View, changed: Callable[[], None], blind: bool) -> 
             key="call",
             on_change=changed,
             disabled=blind or not others,
-            **IN_ADDRESS,
+            **KEPT,
         )
     return {
         "views": views or "",

@@ -17,6 +17,7 @@ from dashboard.shared import widgets
 from dashboard.shared.address_kinds import SHOWN, AddressNote, Choice, Kind, kind_of, read
 
 PATH = "page of the address"  # the name of the note on a page that does not exist
+KEPT = {"persist_state": "session"}  # a widget keeps its value while the reader is on another page
 MOST_DROPS = 20  # of one parameter in a session: a page that wrote a bad value itself must not run for ever
 
 

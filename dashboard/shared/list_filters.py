@@ -9,12 +9,10 @@ import streamlit as st
 from core.schema import bone_order
 from core.scores.view import ALL_BONES, View
 from dashboard.shared import address, selection
+from dashboard.shared.address import KEPT
 from dashboard.shared.address_kinds import Choice
 from dashboard.shared.plain import plain
 from dashboard.shared.selection import bone_name
-
-# A filter is in the address, and it is kept while the reader looks at another page.
-IN_ADDRESS = {"persist_state": "session"}
 
 
 def draw_bones(view: View, bones: pd.Series, passes: np.ndarray, changed: Callable[[], None]) -> None:
@@ -44,7 +42,7 @@ def draw_column_filter(
     """Draw a further column of the data set and one of its groups; ('', '') for any. groups: their names by column."""
     if not groups:
         return "", ""
-    options = {"on_change": changed, "disabled": disabled, **IN_ADDRESS}
+    options = {"on_change": changed, "disabled": disabled, **KEPT}
     columns = list(groups)
     column = address.bound(
         st.selectbox, "Column", columns, key=address.key("column", Choice(columns, "column")), help=help, **options

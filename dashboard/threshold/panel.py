@@ -11,11 +11,10 @@ from core.metrics.threshold_grid import grid_at
 from core.plural import count_clause, count_text
 from core.scores.view import View
 from dashboard.shared import address, selection, study_tables, widgets
+from dashboard.shared.address import KEPT
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold import live_panel
 from dashboard.threshold.rule import share
-
-KEPT = {"persist_state": "session"}
 
 
 def draw_settings() -> str:

@@ -11,11 +11,11 @@ from core.metrics.thresholds import Rule, ThresholdChoice, choose, too_costly
 from core.scores.halves import splits_for_verifying, whole_of
 from core.scores.view import View
 from dashboard.shared import address, selection, widgets
+from dashboard.shared.address import KEPT
 from dashboard.shared.plain import plain
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold import targets
 
-KEPT = {"persist_state": "session"}
 RULES = {
     "Sensitivity first": "The highest threshold whose lower 95% bound on sensitivity meets the target: the fewest "
     "false alarms among all thresholds that meet it.",

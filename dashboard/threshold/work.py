@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from html import escape
-from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
@@ -13,11 +12,12 @@ from core.metrics.intervals import Estimate
 from core.metrics.rates import RATES, rates_at
 from core.scores.view import View
 from dashboard.shared import address, study_tables, widgets
+from dashboard.shared.address import KEPT
+from dashboard.shared.case.cards import count_link
 from dashboard.shared.selection import bone_name
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold import charts, live_panel
 
-KEPT = {"persist_state": "session"}
 OF = 1000  # the workload is given per so many studies
 
 
@@ -79,7 +79,16 @@ def draw_band(view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         low, high = (
             address.bound(
-                st.number_input, label, 0.0, 1.0, value=value, step=0.01, format="%.4f", key=key, width=170, **KEPT
+                st.number_input,
+                label,
+                0.0,
+                1.0,
+                value=value,
+                step=0.01,
+                format="%.4f",
+                key=key,
+                width=170,
+                **KEPT,
             )
             for label, key, value in (("From", "band_low", 0.4), ("Up to", "band_high", 0.5))
         )
@@ -104,8 +113,8 @@ def band_html(table: pd.DataFrame, view: View, low: float, high: float) -> str:
         here = replace(view if row.group == "all" else replace(view, bone=row.group), threshold=float(high))
         name = "All" if row.group == "all" else bone_name(row.group)
         cells = [
-            f'<span class="mark missed">{_link(row.abnormal, here, "Missed")}</span>',
-            f'<span class="mark alarm">{_link(row.normal, here, "Cleared")}</span>',
+            f'<span class="mark missed">{count_link(row.abnormal, here, "Missed")}</span>',
+            f'<span class="mark alarm">{count_link(row.normal, here, "Cleared")}</span>',
             trade_off(row),
         ]
         numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
@@ -126,9 +135,3 @@ def trade_off(row) -> str:
 def _short(why: str) -> str:
     # A narrow cell has room for the first words only; the command line prints the whole sentence.
     return why.split(",")[0] if why.startswith("no interval") else "none found" if "abnormal" in why else "empty band"
-
-
-def _link(count: int, view: View, outcome: str) -> str:
-    if not count or not view.source.has_images:
-        return f"{count:,}"
-    return f'<a href="errors?{escape(urlencode(view.address(outcome=outcome)))}" target="_self">{count:,}</a>'

@@ -36,6 +36,13 @@ def label_card(view: View, study, files: pd.DataFrame, verdicts: str = "", page:
     return widgets.card(_pictures(view, study["bone"], files), words, link, study["study_id"])
 
 
+def count_link(count: int, view: View, outcome: str) -> str:
+    """A number of studies as a link to them on the Errors page; plain text where there is none to show."""
+    if not count or not view.source.has_images:
+        return f"{count:,}"
+    return f'<a href="errors?{escape(urlencode(view.address(outcome=outcome)))}" target="_self">{count:,}</a>'
+
+
 def blind_card(view: View, study: str, bone: str, files: pd.DataFrame, page: str = "errors") -> str:
     """A card that shows neither label nor score, by its contents, its order of views or its link."""
     name = neutral_name(study)
