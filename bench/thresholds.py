@@ -48,7 +48,7 @@ class Case:
 
 
 def made(n: int, seed: int = 0) -> pd.DataFrame:
-    """Make scores of n studies of MURA's seven bones, one and a half studies a patient, AUROC about .85."""
+    """Make scores of n studies of MURA's seven bones, one and a half studies per patient, AUROC about .85."""
     random = np.random.default_rng(seed)
     label = random.integers(0, 2, n)
     patient = random.integers(0, n * 2 // 3, n)

@@ -101,14 +101,14 @@ class Tracker:
         now = self._clock()
         step = self._step_of(what)
         if step != self._step:
-            # What came before the first report of a step belongs to it.
+            # The time before the first report of a step belongs to it.
             self._end_step(self._last)
             self._step, self._began = step, self._last
             # What an earlier process has done says nothing of the pace of this one.
             self._base = (now, done) if done > _BEFORE * total else (self._began, 0)
             self._lately = deque([self._base])
         self._last = now
-        # A size that nobody told is that of the first step, whose units are mostly radiographs.
+        # An unknown size is that of the first step, whose units are mostly radiographs.
         self._size = self._size or total
         self._lately.append((now, done))
         while len(self._lately) > 2 and now - self._lately[1][0] > _LATELY:

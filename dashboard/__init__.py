@@ -1,1 +1,1 @@
-"""What a person sees: pages over the tables that core makes. Nothing in core imports this."""
+"""The pages, over the tables that core makes. Nothing in core imports this."""

@@ -1,4 +1,4 @@
-"""What a browser may load for a page: nothing from another host, whatever a name in the data says."""
+"""The content policy of the pages: a browser loads nothing from another host, even if data ask for it."""
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -1,4 +1,4 @@
-"""What tests of the reading pages share."""
+"""Helpers of the tests of the reading pages."""
 
 
 def read_as(app, name: str):

@@ -34,7 +34,7 @@ COMMANDS = all_commands()
 
 
 def snippets(text: str) -> list[str]:
-    """What is set as code: lines of blocks, joined where they end in a backslash, and code within a sentence."""
+    """The code in a page: lines of blocks, joined where they end in a backslash, and code within a sentence."""
     fenced = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
     indented = re.findall(r"(?m)^    (\S.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     lines = [line for block in fenced for line in block.replace("\\\n", " ").splitlines()]

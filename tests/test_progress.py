@@ -1,4 +1,4 @@
-"""What long work says of itself: steps, shares and seconds left, by a clock that the tests turn."""
+"""The progress of long work: steps, shares and seconds left, by a clock that the tests turn."""
 
 import json
 

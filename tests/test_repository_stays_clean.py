@@ -1,4 +1,4 @@
-"""The repository is only read: whatever people do on pages and by command, `git status` stays empty."""
+"""The repository is only read: `git status` stays empty after any work on pages and by command."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def copied(tmp_path) -> Path:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Git in this folder, without the settings of whoever runs the tests."""
+    """Git in this folder, without the settings of the person who runs the tests."""
     person = ("-c", "user.name=Ana", "-c", "user.email=ana@clinic.example", "-c", "commit.gpgsign=false")
     environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull}
     done = subprocess.run(["git", *person, *arguments], cwd=folder, capture_output=True, text=True, env=environment)

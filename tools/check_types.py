@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def mypy_output() -> str:
-    """What mypy prints. RuntimeError where mypy itself failed."""
+    """The output of mypy. RuntimeError where mypy itself failed."""
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--hide-error-context", "--no-error-summary", "--no-pretty"],
         cwd=BASELINE.parent.parent,

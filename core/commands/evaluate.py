@@ -126,7 +126,7 @@ def _threshold(scored: str, stated: float | None, frame, split: str, aggregation
 
 
 def _group_lines(facts: dict) -> list[str]:
-    """One line a group, and one that counts what is in no group."""
+    """One line per group, and one that counts what is in no group."""
     if "groups" not in facts:
         return []
     by, what = facts["by"], "radiographs" if facts["level"] == "image" else "studies"

@@ -24,7 +24,7 @@ class AbnormalityMasks:
     def of(cls, dataset: Dataset, boxes: pd.DataFrame | None = None) -> "AbnormalityMasks":
         """Read a phantom set's truth.parquet, else *masks.json (COCO) in the data set's folder or one below.
 
-        boxes: boxes that readers drew, one row a box: image_id, and x0, y0, x1, y1 as shares of the radiograph's width
+        boxes: those that readers drew, one row per box: image_id, and x0, y0, x1, y1 as shares of its width
         and height. They join what is known of a radiograph; where several readers drew, all their boxes count.
         """
         found = cls._known(dataset)

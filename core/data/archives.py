@@ -39,7 +39,7 @@ class UnpackLimits:
 
 
 def is_zip(file: Path) -> bool:
-    """Whether a file begins as a zip does, whatever its name."""
+    """Whether a file begins as a zip does; its name does not count."""
     try:
         with file.open("rb") as opened:
             return opened.read(4) in (b"PK\x03\x04", b"PK\x05\x06")

@@ -13,7 +13,7 @@ FILE = "attribution.json"
 
 @dataclass(frozen=True)
 class DatasetAttribution:
-    """What a licence such as CC BY asks to name."""
+    """The names that a licence such as CC BY asks for: title, authors, licence and link."""
 
     title: str
     authors: str

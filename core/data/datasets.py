@@ -57,7 +57,7 @@ class Dataset:
         }
 
     def joins(self) -> list[JoinReport]:
-        """What the joins of this index did. Indexes of earlier versions stored none."""
+        """The reports of the joins of this index. Indexes of earlier versions stored none."""
         return [JoinReport(**row) for row in self._problem_file().get("joins", [])]
 
     def notes(self) -> list[Note]:

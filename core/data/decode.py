@@ -45,7 +45,7 @@ class DecodeReport:
 
 @dataclass(frozen=True)
 class _Task:
-    """What to make from one file."""
+    """The outputs that are wanted from one file."""
 
     sha1: str
     paths: tuple[str, ...]

@@ -29,7 +29,7 @@ _PIXEL_TAGS = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 _JPEG = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70))
 _LOSSLESS_FRAME = 0xC3
 _STDERR = threading.Lock()
-# What pydicom and its decoders raise for damaged files.
+# Errors of pydicom and its decoders for damaged files.
 DAMAGE = (
     OSError,
     EOFError,

@@ -1,4 +1,4 @@
-"""Who and what a DICOM header names: patients with and without an issuer, and studies of several body parts."""
+"""Patients and studies of DICOM headers: ids with and without an issuer, and studies of several body parts."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ def patient_keys(headers: Sequence[dict]) -> tuple[list[str], list[Note]]:
 
 
 def study_parts(headers: Sequence[dict], bones: Sequence[str]) -> tuple[list[str], list[str], list[Note]]:
-    """What each header's study adds to its StudyInstanceUID ('' or the body part), its bone, and notes.
+    """The addition to each header's StudyInstanceUID that names its study ('' or the body part), its bone, and notes.
 
     One UID with several body parts is several studies. A radiograph without a body part has that of the others of its
     study, if they have one.

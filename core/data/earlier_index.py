@@ -1,4 +1,4 @@
-"""What an earlier index of the same source knows, so that unchanged files are not read again and splits stay."""
+"""Facts from an earlier index of the same source, so that unchanged files are not read again and splits stay."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ def read_file_facts(file: Path, source: Path | str) -> dict[str, StoredFacts] | 
 
 
 def earlier_labels(name: str) -> pd.DataFrame | None:
-    """image_id, sha1 and own label of the labelled radiographs of the index of this name, whatever it was made from."""
+    """image_id, sha1 and own label of the labelled radiographs of the index of this name, made from any source."""
     try:
         frame = read_index(name)
     except (OSError, ValueError, KeyError):  # OverreadError is a ValueError
@@ -83,7 +83,7 @@ def labelled_rows(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
 
 
 def earlier_rule(name: str) -> StoredRule | None:
-    """The label level and study rule of the index of this name, whatever it was made from."""
+    """The label level and study rule of the index of this name, made from any source."""
     try:
         dataset, frame = read_dataset(name), read_index(name)
     except (OSError, ValueError, KeyError):  # OverreadError is a ValueError

@@ -32,7 +32,7 @@ _OF_PATHS = ("extension", "folder")
 
 @dataclass(frozen=True)
 class JoinReport:
-    """What a join did. matched: rows that match an item; duplicates: rows that repeat another one and agree with it;
+    """The report of a join. matched: rows that match an item; duplicates: rows that repeat another one;
     contradictions: items whose rows disagree. examples: {kind, row, key}, up to three of each kind."""
 
     what: str

@@ -1,4 +1,4 @@
-"""What a label is about: one radiograph or its whole study, and how labels of radiographs become a study's label.
+"""The level of labels, one radiograph or its whole study, and how labels of radiographs become a study's label.
 
 The label of a study is on each of its radiographs (`label`). Where radiographs are labelled singly, their own labels
 stay in `image_label`.
@@ -121,7 +121,7 @@ def _combined(spread: pd.DataFrame, rule: str) -> pd.Series:
 
 
 def _with_stored(wanted: LabelRule, stored: StoredRule | None, mixed: bool) -> tuple[LabelRule, list[Note]]:
-    """What is asked for, completed from what the name had. mixed: whether studies have both labels now."""
+    """The requested level and rule, completed from those of the name. mixed: whether studies have both labels now."""
     asked = LabelRule(wanted.level, wanted.rule or "any")
     if stored is None or not stored.level or wanted.level == "study" or (wanted.level and stored.level == "study"):
         return asked, []

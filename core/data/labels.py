@@ -30,7 +30,7 @@ def labels_file(dataset: str, reference: str) -> Path:
 
 
 def labels_hash(table: pd.DataFrame) -> str:
-    """Eight hexadecimal digits over the COLUMNS of every row, whatever their order."""
+    """Eight hexadecimal digits over the COLUMNS of every row, in any order."""
     rows = table.sort_values("study_id")[list(COLUMNS)]
     lines = [repr(tuple(None if cell != cell else cell for cell in row)) for row in rows.itertuples(index=False)]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogatepass")).hexdigest()[:8]
@@ -43,7 +43,7 @@ def write_labels(dataset: str, reference: str, table: pd.DataFrame) -> Path:
 
 
 def read_labels(dataset: str, reference: str) -> pd.DataFrame:
-    """COLUMNS, one row a study; label 1, 0, or NaN for an excluded study. OverreadError if the file was altered."""
+    """COLUMNS, one row per study; label 1, 0, or NaN for an excluded study. OverreadError if the file was altered."""
     file = labels_file(dataset, reference)
     try:
         table = read_parquet(file)

@@ -1,4 +1,4 @@
-"""What an augmentation does to abnormalities whose place is known: how much it keeps, how often it loses them."""
+"""The effect of an augmentation on abnormalities whose place is known: how much it keeps, how often it loses them."""
 
 from collections.abc import Callable
 

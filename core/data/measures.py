@@ -8,7 +8,7 @@ from scipy import ndimage
 # Increase it when a measure changes, so that older ones are computed again. A measure that is added needs none:
 # `measure_store.complete_measures` lacks the files that were measured without it.
 VERSION = 3
-# Side in pixels of the sketch: the radiograph resized to a square, whatever its shape.
+# Side in pixels of the sketch: a radiograph of any shape, resized to a square.
 SKETCH = 64
 _SIDE = 256
 

@@ -1,4 +1,4 @@
-"""What a path in MURA's layout says, with any folders before it and either slash."""
+"""Bone, patient, study, split and label from a path in MURA's layout, with any folders before it and either slash."""
 
 import re
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ from core.data.unreadable import MOST_PIXELS, UnreadableImage, check_size
 from core.errors import OverreadError, reason_of
 
 FITS = ("pad", "crop", "stretch")
-# What Pillow's decoders raise for damaged files; UnidentifiedImageError is an OSError.
+# Errors of Pillow's decoders for damaged files; UnidentifiedImageError is an OSError.
 _DAMAGE = (
     OSError,
     SyntaxError,

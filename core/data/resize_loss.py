@@ -1,4 +1,4 @@
-"""What a radiograph loses when it is resized: share of edge energy kept, and structural similarity."""
+"""The loss when a radiograph is resized: share of edge energy kept, and structural similarity."""
 
 import cv2
 import numpy as np

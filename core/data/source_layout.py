@@ -1,4 +1,4 @@
-"""What a folder of radiographs is: a MURA tree, a table with images, FracAtlas or DICOM; and its table's columns."""
+"""The kind of a folder of radiographs (MURA tree, table with images, FracAtlas or DICOM), and its table's columns."""
 
 import os
 import tempfile
@@ -44,12 +44,12 @@ _GUESSES = {
 }
 _MOST_DEEP = 4  # folders that a zip puts around a tree
 _HEAD = 1 << 18  # bytes of a table that tell its columns
-_SAMPLED = 400  # files looked at to tell DICOM from images
+_SAMPLED = 400  # files read to distinguish DICOM from images
 
 
 @dataclass(frozen=True)
 class SourceLayout:
-    """What was found at a place. source: what `build_index` reads. labels: the table of labels beside DICOM.
+    """The contents of a place. source: the path that `build_index` reads. labels: the table of labels beside DICOM.
 
     kind: one of KINDS. tables: the tables at its top, of which one may be chosen in place of `table`.
     """
@@ -72,7 +72,7 @@ class TableColumns:
 
 
 def find_layout(place: Path, table: Path | None = None) -> SourceLayout:
-    """What is at a place: a folder, also one that a zip put around the real one, or a table. table: one chosen by hand.
+    """The contents of a folder (also one that a zip put around the real one) or of a table. table: chosen by hand.
 
     OverreadError where there is nothing to index.
     """

@@ -140,7 +140,7 @@ def _begins_as_dicom(place: Path) -> bool:
 
 
 def label_rows(rows: SourceRows, tables: SourceTables, source: Path) -> LabelledRows:
-    """The rows with the labels of their studies. MURA's folders label studies, whatever their contents."""
+    """The rows with the labels of their studies. MURA's folders always label whole studies."""
     if rows.kind != "mura":
         return label_studies(rows.frame, tables.rule, source.name, tables.stored)
     if tables.rule.level == "image":

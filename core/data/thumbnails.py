@@ -67,7 +67,7 @@ def _checksum(jpeg: bytes) -> bytes:
 
 
 def hashes_with_thumbnail(dataset: Dataset) -> set[str]:
-    """SHA-1 of every file with a thumbnail. Lists 256 folders, whatever the number of files."""
+    """SHA-1 of every file with a thumbnail. Lists 256 folders for any number of files."""
     folder = cache_folder(dataset.name) / "thumbnails"
     found: set = set()
     for part in os.scandir(folder) if folder.is_dir() else ():

@@ -154,7 +154,7 @@ def _checked_row(record: MapRecord, row: pd.Series, finding: np.ndarray | None) 
 
 
 def trust_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a method: n, refused, judged, better (than an edge detector, of `judged`), medians, verdict and why.
+    """One row per method: n, refused, judged, better (than an edge detector, of `judged`), medians, verdict and why.
 
     `advantage`: the median of the map's figure minus the edge detector's. `hits`: how many of the `pointed` maps point
     at the known finding; `chance` is the share that would by luck. `held`, `held_hits`: the same of the maps that hold

@@ -30,7 +30,7 @@ ALIKE = 0.5
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known besides the map.
+    """Facts that the checks need beside the map.
 
     finding: bool [s, s], the known place of the abnormality. model_auroc: the network's study AUROC and its lower
     bound on studies it was not trained on; without it no map is trusted, since the weights may be random.

@@ -20,7 +20,7 @@ REFUSED, UNCHECKED = "refused", "not checked yet"
 
 @dataclass(frozen=True)
 class MapKey:
-    """What decides a map and its checks. Two equal keys have the same map, the same figures and the same seed.
+    """All that determines a map and its checks. Two equal keys have the same map, the same figures and the same seed.
 
     digest, spec: the hash of the weights, and the input specification as JSON. sha1: of the radiograph's file.
     baseline: its name; that of a mean radiograph ends in the data set and its hash. aggregation, views: '' and () where

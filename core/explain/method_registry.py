@@ -26,7 +26,7 @@ class MethodRefused(OverreadError):
 
 @dataclass(frozen=True)
 class MapRequest:
-    """What a method is given: `inputs` and `baseline` [1, n, s, s] for n views, in the network's units.
+    """The input of a method: `inputs` and `baseline` [1, n, s, s] for n views, in the network's units.
 
     noise_unit: the standard deviation of the input normalisation, which converts grey levels of 0..1 to those units.
     pixels: the same views, uint8 [n, s, s]. batch: how many variants of the input fit through the network at once.
@@ -50,7 +50,7 @@ class MapRequest:
 
 @dataclass(frozen=True)
 class MethodMap:
-    """What a method returns: maps [1, n, s, s] and its settings in words.
+    """The result of a method: maps [1, n, s, s] and its settings in words.
 
     gap: the unexplained share of the change in logit, NaN where the method promises no completeness.
     """

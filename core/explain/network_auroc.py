@@ -32,7 +32,7 @@ def network_auroc(source: Source) -> tuple[float, float] | None:
 
 
 def training_auroc(checkpoint: Checkpoint) -> tuple[float, float] | None:
-    """What training measured on its held-out fold, and its lower bound; None where it is not stored."""
+    """The AUROC that training measured on its held-out fold, and its lower bound; None where it is not stored."""
     found = learned(checkpoint)
     return None if found is None or math.isnan(found.tuning.value) else (found.tuning.value, found.tuning.low)
 

@@ -76,7 +76,7 @@ def overlay_png(
 ) -> bytes:
     """The map of a record as RGBA PNG; transparent where it is zero or its strength is below `least` (0..1).
 
-    Whoever draws it shows the record's verdict beside it. fit: brings the map into the shape of its radiograph.
+    The caller shows the record's verdict beside it. fit: brings the map into the shape of its radiograph.
     """
     if record.attribution is None:
         raise ValueError(f"a record without a map: {record.why}")

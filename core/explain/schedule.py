@@ -25,7 +25,7 @@ class Work:
 
 @dataclass
 class _Wish:
-    """What is left to make of one task, and until when which reader waits for it. ahead: nobody looks at it yet."""
+    """The unfinished part of one task, and how long each reader waits for it. ahead: no reader has opened it yet."""
 
     places: list[int]
     number: int
@@ -60,7 +60,7 @@ class Schedule:
         wish.until[reader] = max(until, wish.until.get(reader, until))
 
     def next(self, now: float) -> Work | None:
-        """What to make now; None where nobody waits for anything."""
+        """The next thing to make; None where no reader waits."""
         self._forget(now)
         best = min(self._wishes.items(), key=lambda one: self._order(one[1]), default=None)
         if best is None:

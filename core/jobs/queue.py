@@ -32,7 +32,7 @@ def enqueue(kind: str, arguments: dict, about: dict | None = None) -> Job:
 
 
 class Reporter:
-    """What running work says to the queue, and hears from it. size: of the work, such as the number of radiographs."""
+    """The link between running work and the queue, in both directions. size: for example the number of radiographs."""
 
     def __init__(self, job_id: str, kind: str, size: int = 0):
         self._id, self._last = job_id, 0.0

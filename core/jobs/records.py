@@ -45,7 +45,7 @@ class Job:
 
     @property
     def occupies(self) -> str:
-        """What no other active job of its kind may work on."""
+        """The part of the arguments that no other active job of its kind may have."""
         return KINDS[self.kind].occupies(self.arguments)
 
     def command(self) -> list[str]:
@@ -55,7 +55,7 @@ class Job:
 
 def new_job(kind: str, arguments: dict, about: dict | None) -> Job:
     """A job with an id of its own, not written yet."""
-    # Sorts by time; the rest tells two jobs of one moment apart.
+    # Sorts by time; the rest distinguishes two jobs of one moment.
     number = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:6]}"
     # As JSON gives them back, so that a job compares equal to itself once read.
     values = json.loads(json.dumps({"arguments": arguments, "about": about or {}}))

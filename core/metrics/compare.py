@@ -118,7 +118,7 @@ def paired_rates() -> list[str]:
 
 
 def calling_facts(studies: pd.DataFrame, threshold_a: float, threshold_b: float) -> dict:
-    """What each model classifies correctly at its own threshold, as one flat record.
+    """The studies that each model classifies correctly at its own threshold, as one flat record.
 
     n, n_abnormal, threshold_a, threshold_b, tp_a ... fn_b; every rate of RATES for both, with intervals, as NAME_a and
     NAME_b. For the rates with `share_of` (sensitivity, specificity, accuracy): NAME_difference with Newcombe's paired

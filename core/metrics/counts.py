@@ -81,7 +81,7 @@ def counts_at(counts: pd.DataFrame, threshold: float) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class GroupCounts:
-    """Counts of several groups, prepared once and read at many thresholds: about two microseconds a group and
+    """Counts of several groups, prepared once and read at many thresholds: about two microseconds per group and
     threshold, however many scores there are.
 
     scores: the distinct scores of each group, ascending. below: how many abnormal and how many normal studies have a

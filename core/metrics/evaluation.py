@@ -145,7 +145,7 @@ def group_rows(
 def group_table(
     predictions: pd.DataFrame, threshold: float, by: str = "bone", aggregation: str = "", bones=None
 ) -> pd.DataFrame:
-    """The figures of `figure_names`, one row a group, undefined as NaN. Groups without a labelled study have n = 0.
+    """The figures of `figure_names`, one row per group, undefined as NaN. Groups without a labelled study have n = 0.
 
     `bones` (any iterable of names) adds rows for bones that these predictions lack. MURA's bones come first, in their
     fixed order.

@@ -187,7 +187,7 @@ def score_of_views(logits: np.ndarray, attention: np.ndarray | None = None, aggr
 
 
 def image_table(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The columns of STUDIES with one row a radiograph: its own score and `image_label`; study_id is the image's id.
+    """The columns of STUDIES with one row per radiograph: its own score and `image_label`; study_id is the image's id.
 
     Without `image_label` the study's label is used where every study has one radiograph, else OverreadError.
     """
@@ -214,7 +214,7 @@ def _sorted_within(values: np.ndarray, codes: np.ndarray, starts: np.ndarray, si
         return values
     if most * len(sizes) > 4 * len(values) + 1000:
         return values[np.lexsort((values, codes))]
-    # One row a study, padded at the end: many short sorts are faster than one long sort.
+    # One row per study, padded at the end: many short sorts are faster than one long sort.
     table = np.full((len(sizes), most), np.inf)
     table[codes, np.arange(len(values)) - starts[codes]] = values
     table.sort(axis=1)

@@ -137,7 +137,7 @@ def auroc_gap(
 
 @dataclass(frozen=True)
 class Slices:
-    """STUDIES grouped by a column and evaluated once, for the table at any threshold. gaps: one row a slice."""
+    """STUDIES grouped by a column and evaluated once, for the table at any threshold. gaps: one row per slice."""
 
     by: str
     whole: Evaluation
@@ -145,7 +145,7 @@ class Slices:
     gaps: pd.DataFrame
 
     def at(self, threshold: float) -> pd.DataFrame:
-        """One row a slice: its figures at a threshold, and the difference of its AUROC from the other studies."""
+        """One row per slice: its figures at a threshold, and the difference of its AUROC from the other studies."""
         rows = [{self.by: name} | part.at(threshold) for name, part in self.parts.items()]
         return pd.concat([pd.DataFrame(rows, columns=[self.by, *figure_names()]), self.gaps], axis=1)
 

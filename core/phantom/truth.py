@@ -77,7 +77,7 @@ def truth_row(radiograph: Radiograph, drawn: Drawn) -> dict:
 
 
 def truth_table(rows: list[dict]) -> pd.DataFrame:
-    """The rows as one frame with fixed types, whatever their values."""
+    """The rows as one frame with fixed types for any values."""
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     whole = dict.fromkeys(("true_label", "given_label", "width", "height"), "int64")
     edges = dict.fromkeys(("x0", "y0", "x1", "y1"), "Int64")

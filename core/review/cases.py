@@ -30,7 +30,7 @@ class Cases:
     slices: dict[str, slice]
 
     def views_of(self, study: str) -> pd.DataFrame:
-        """The radiographs of a study in the order of the index, whatever their scores."""
+        """The radiographs of a study in the order of the index, independent of their scores."""
         return self.views.iloc[self.slices.get(study, slice(0, 0))]
 
     @cached_property

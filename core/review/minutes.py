@@ -49,7 +49,7 @@ class MinutedFilm:
 
 @dataclass(frozen=True)
 class Read:
-    """What one reader read before and after the readers talked about the case; '' where there is nothing."""
+    """One reader's reads before and after the readers talked about the case; '' where there is none."""
 
     reader: str
     before: str

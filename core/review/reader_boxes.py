@@ -11,7 +11,7 @@ COLUMNS = ("image_id", "study_id", "reviewer", "entry_id", "x0", "y0", "x1", "y1
 
 
 def reader_boxes(store: Store, dataset: str) -> pd.DataFrame:
-    """The boxes of the verdicts in force that read a study as abnormal, one row a box (COLUMNS).
+    """The boxes of the verdicts in force that read a study as abnormal, one row per box (COLUMNS).
 
     Corners are shares of the whole radiograph's width and height.
     """

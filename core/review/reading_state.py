@@ -57,7 +57,7 @@ def read_state(store: Store, walkthrough: Walkthrough) -> ReadingState:
 
 @needs("read")
 def take_lead(store: Store, walkthrough: Walkthrough, reader: str) -> ReadingState:
-    """Make the reader the lead, whoever led before. The case stays as it is."""
+    """Make the reader the lead, also in place of another lead. The case stays as it is."""
     with transaction(store, write=True) as connection:
         now = _state(connection, walkthrough)
         return _add_step(connection, walkthrough, "lead", replace(now, lead=reviewer_name(reader)))
@@ -137,7 +137,7 @@ def seconds_since(moment: str) -> float:
 
 
 def answers(store: Store, walkthrough: Walkthrough) -> dict[tuple[str, str], dict[str, str]]:
-    """Who has answered: for each (round, study) the readers' names by their key. Undone verdicts do not count."""
+    """The readers who have answered: for each (round, study) their names by key. Undone verdicts do not count."""
     table = tables.verdicts
     names = ("id", "supersedes", "action", "reviewer", "study_id", "round")
     query = sql.select(*[table.c[name] for name in names])

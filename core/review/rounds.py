@@ -1,4 +1,4 @@
-"""What each reader read before and after a walkthrough's readers talked about a case."""
+"""Each reader's read before and after the readers of a walkthrough talked about a case."""
 
 import pandas as pd
 

@@ -45,7 +45,7 @@ def read_snapshot(store: Store, walkthrough_id: str, threshold: float) -> Cases 
 
 
 def differences(then: Cases, now: Cases) -> list[str]:
-    """What differs between the cases then and now, one sentence each; empty if nothing does."""
+    """Differences between the cases then and now, one sentence each; empty if there are none."""
     same = [study for study in then.table.index if study in now.table.index]
     before, after = then.table.loc[same], now.table.loc[same]
     scores = np.abs(before["score"].to_numpy(float) - after["score"].to_numpy(float))

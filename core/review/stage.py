@@ -1,4 +1,4 @@
-"""What a presenter shows on the films of a walkthrough: zoom, window, layout, pointer and boxes, for those who follow.
+"""The presenter's view of the films of a walkthrough, for followers: zoom, window, layout, pointer and boxes.
 
 One row a walkthrough, overwritten at each change, with a growing sequence. It is in the database, so that followers of
 another server get it, and everyone does after a restart.

@@ -98,7 +98,7 @@ steps = sql.Table(
     sql.Column("created", sql.Text, nullable=False),
     sqlite_autoincrement=True,
 )
-# What the presenter shows on the films now, as JSON.
+# The presenter's present view of the films, as JSON.
 stages = sql.Table(
     "walkthrough_stages",
     metadata,
@@ -107,7 +107,7 @@ stages = sql.Table(
     sql.Column("presenter", sql.Text, nullable=False),
     sql.Column("view", sql.Text, nullable=False),
 )
-# What somebody will do after the meeting; closing one is a second row.
+# Actions for after the meeting; closing one is a second row.
 actions = sql.Table(
     "walkthrough_actions",
     metadata,

@@ -44,7 +44,7 @@ class Room:
 class Decision:
     """A threshold that a meeting decided on.
 
-    view: `View.record` of what was looked at. present: who was there. proposals: by name. why: the reason in words.
+    view: `View.record` of the scores in use. present: the names of those there. proposals: by name. why: in words.
     figures: of the threshold on the studies of the view, with n and intervals. point: the id of the operating point
     that was locked for it, '' where none was.
     """
@@ -103,7 +103,7 @@ def look(store: Store, room: str) -> Room:
 
 @needs("read")
 def present_threshold(store: Store, room: str, name: str, split: str, threshold: float) -> None:
-    """Make a person the presenter, whoever presented before, at this threshold."""
+    """Make a person the presenter at this threshold, also in place of another presenter."""
     with transaction(store, write=True) as connection:
         spelled = register_reviewer(connection, name)
         _report(connection, room, spelled, seen=time.time())

@@ -90,7 +90,7 @@ def sample_cases(
 
 @dataclass(frozen=True)
 class WalkthroughOrigin:
-    """What a walkthrough is made from: in words, as JSON values for `Walkthrough.record`, and its studies as they are.
+    """The origin of a walkthrough: in words, as JSON values for `Walkthrough.record`, and its studies as they are.
 
     snapshot: by `core.review.snapshots`.
     """

@@ -93,7 +93,7 @@ def stability_rows(
     device: str = "",
     classifier: Classifier | None = None,
 ) -> pd.DataFrame:
-    """Logits of each sampled radiograph and of its draws, one row a radiograph: COLUMNS and draw_0 .. draw_n.
+    """Logits of each sampled radiograph and of its draws, one row per radiograph: COLUMNS and draw_0 .. draw_n.
 
     Stored in the workspace by the hashes of weights and augmentation; an interrupted run continues where it stopped.
     """

@@ -41,7 +41,7 @@ def decisions(point: OperatingPoint, studies: pd.DataFrame) -> pd.Series:
 
 
 def write_decisions(point: OperatingPoint, frame: pd.DataFrame, scores_file: Path) -> tuple[Path, pd.DataFrame]:
-    """Write `<scores>.decisions.csv` beside the scores: one row a study: its score, decision and further columns."""
+    """Write `<scores>.decisions.csv` beside the scores: one row per study: its score, decision and further columns."""
     studies = study_table(frame, point.aggregation)
     table = studies[["study_id", "patient_id", "bone", "split", "n_views", "score"]]
     table = table.assign(decision=decisions(point, studies), operating_point=point.id, reference=point.reference)

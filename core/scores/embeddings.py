@@ -139,7 +139,7 @@ def features(classifier, pixels: np.ndarray, rows: np.ndarray, progress=None, ba
 def neighbours(found: Embeddings, study_id: str, count: int = 10, same_bone: bool = True) -> pd.DataFrame:
     """The labelled training studies that are most similar to this one, the most similar first.
 
-    One row a study: ROWS of its most similar radiograph, and `similarity`, its cosine to the nearest radiograph of the
+    One row per study: ROWS of its most similar radiograph, and `similarity`, its cosine to the nearest one of the
     given study. Studies of the same patient (or copies of its files) are left out. Empty if the study has no vectors.
     """
     own = found.places.get(study_id)
@@ -161,7 +161,7 @@ def neighbours_of_vectors(found: Embeddings, vectors: np.ndarray, bone: str = ""
 
 
 def _nearest(found: Embeddings, own: np.ndarray, part: slice, allowed: np.ndarray, count: int) -> pd.DataFrame:
-    """The nearest of the allowed rows of a part, one row a study. own: float32 [views, width], of length 1."""
+    """The nearest of the allowed rows of a part, one row per study. own: float32 [views, width], of length 1."""
     study = found.codes["study_id"]
     alike = (found.vectors[part] @ own.T).max(axis=1)
     alike[~allowed] = -np.inf

@@ -1,4 +1,4 @@
-"""Which data set and model a reader sees first: what this reader used last, else what was decided, else what is best.
+"""The data set and model that a reader sees first: last used, else decided, else best.
 
 The choice of each reader is one small file of the workspace, named by a hash of the reader.
 """
@@ -31,7 +31,7 @@ class LastUsed:
 
 
 def last_used(reader: str) -> LastUsed:
-    """What this reader chose last; nothing for an unknown reader, or where the file cannot be used."""
+    """This reader's last choice; empty for an unknown reader, or where the file cannot be used."""
     if not reader:
         return LastUsed()
     try:
@@ -97,7 +97,7 @@ def standing_points(source: Source) -> list[OperatingPoint]:
 
 
 def _worth(source: Source) -> tuple:
-    """What decides between two sources on a data set; the larger is shown first."""
+    """A key to sort the sources of a data set by; the one with the largest is shown first."""
     points = standing_points(source)
     here = [point.date for point in points if same_dataset(source, point.dataset)]
     locked = (2, max(here)) if here else (1, max(point.date for point in points)) if points else (0, "")

@@ -18,7 +18,7 @@ LEAST = 0.6
 
 @dataclass(frozen=True)
 class Learned:
-    """What the held-out fold says about a run. tuning: its study AUROC in the kept epoch, with n studies.
+    """The evidence of the held-out fold about a run. tuning: its study AUROC in the kept epoch, with n studies.
 
     The kept epoch is the best of all, so the figure is slightly optimistic. `known` is False where there is no figure.
     """
@@ -67,7 +67,7 @@ class Learned:
 
 
 def learned(model: object) -> Learned | None:
-    """What the held-out fold of a checkpoint says about its run; None for imported scores, which have no run.
+    """The evidence of a checkpoint's held-out fold about its run; None for imported scores, which have no run.
 
     Reads the kept epoch of the history. An ensemble has no history of its own: its out-of-fold scores are used.
     """

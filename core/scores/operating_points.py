@@ -76,7 +76,7 @@ class Withdrawal:
 
     @property
     def sentence(self) -> str:
-        """Who withdrew the point, when and why."""
+        """A sentence with the person who withdrew the point, the day and the reason."""
         reason = self.reason.strip().rstrip(".")
         return (
             f"The operating point {self.withdraws[:12]} was withdrawn by {self.author} on {self.date[:10]}: {reason}."

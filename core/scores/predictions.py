@@ -21,7 +21,7 @@ def dataset_reference(dataset: Dataset) -> str:
 
 
 def effective_splits(index: pd.DataFrame, checkpoint: Checkpoint) -> pd.Series:
-    """The split of each row for this checkpoint, whatever the index calls it.
+    """The split of each row for this checkpoint, which may differ from that of the index.
 
     'train' and 'tune' for the files it was trained on or chose its epoch on, and for every other file of those
     patients, even if the files were indexed again or under another name. Other rows keep the split of the index.

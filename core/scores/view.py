@@ -94,7 +94,7 @@ def view_from_record(record: Mapping, find: Callable[[str, str], Source]) -> Vie
 
 
 def changes_since(record: Mapping, view: View) -> list[str]:
-    """What has changed since the record was made, one sentence each; empty if nothing has."""
+    """Changes since the record was made, one sentence each; empty if there are none."""
     before, now = record["source"], view.source.record()
     sentences = []
     if before["digest"] != now["digest"]:

@@ -1,4 +1,4 @@
-"""Who may use a route, and until when an answer is needed."""
+"""Access to a route, and the deadline of an answer."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence

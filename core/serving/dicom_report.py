@@ -40,7 +40,7 @@ _VERDICTS = {
     "holds up": sr.CodedConcept("holds-up", _SCHEME, "Holds up"),
     "do not trust": sr.CodedConcept("do-not-trust", _SCHEME, "Do not trust"),
 }
-# What highdicom copies from the images; an image without one gets it empty.
+# Attributes that highdicom copies from the images; an image without one gets it empty.
 _COPIED = ["PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime"]
 _COPIED += ["AccessionNumber", "ReferringPhysicianName", "SeriesNumber", "InstanceNumber"]
 

@@ -1,4 +1,4 @@
-"""What one request may ask for."""
+"""The largest request that the service accepts."""
 
 from dataclasses import dataclass
 

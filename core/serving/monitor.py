@@ -1,4 +1,4 @@
-"""What a service did lately, from its log of decisions: volumes, alerts, scores and radiographs against a reference.
+"""The recent work of a service, from its log of decisions: volumes, alerts, scores and radiographs against a reference.
 
 The reference is the split that the operating point was chosen on. Where its radiographs are not stored here, that of
 the measures is the first REFERENCE studies of the log itself. No torch.
@@ -20,7 +20,7 @@ _SPLIT, _FIRST = "the split the point was chosen on", f"the first {REFERENCE} st
 # unchanged service alarms about once in 3,100 studies at 30% alerts and once in 5,600 at 10%; doubled odds are found
 # after 79 and 166 studies on average (400,000 simulated decisions each).
 ODDS_RATIO, LIMIT = 2.0, 5.5
-# Of the Kolmogorov-Smirnov test, on the last RECENT studies. Strict, since it is looked at every day.
+# Of the Kolmogorov-Smirnov test, on the last RECENT studies. Strict, since somebody reads it every day.
 SIGNIFICANT, RECENT, FEWEST = 0.001, 500, 50
 SCORE = "score"
 MEASURES = {
@@ -96,7 +96,7 @@ def model_in_log(log: pd.DataFrame, wanted: str, shadow: bool) -> str:
 
 
 def daily_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a day (UTC): day, studies, unusable (studies without a score), decided, alerts, rate and its interval."""
+    """One row per day (UTC): day, studies, unusable (studies without score), decided, alerts, rate and its interval."""
     grouped = rows.assign(day=rows["time"].dt.floor("D"), none=rows["score"].isna()).groupby("day", as_index=False)
     table = grouped.agg(
         studies=("number", "size"), unusable=("none", "sum"), decided=("alert", "count"), alerts=("alert", "sum")

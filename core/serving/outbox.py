@@ -71,7 +71,7 @@ class Outbox:
         return sorted(self.folder.glob("*.dcm"), key=lambda file: file.stat().st_mtime_ns)
 
     def start(self) -> None:
-        """Send what waits, and from now on what is put."""
+        """Send the reports that wait, and from now on each new one."""
         self._thread = threading.Thread(target=self._work, name="overread-outbox", daemon=True)
         self._thread.start()
 

@@ -61,7 +61,7 @@ def _check_pair(first: OperatingPoint, second: OperatingPoint) -> None:
 
 
 def guarantee_text(point: OperatingPoint) -> str:
-    """What was found on the studies that the point was chosen on, in words. Never more than was shown there."""
+    """The figures on the studies that the point was chosen on, in words. Never more than was shown there."""
     figures, parts = point.figures, []
     for name in ("sensitivity", "specificity"):
         value, low, high = (figures.get(key) for key in (name, f"{name}_low", f"{name}_high"))

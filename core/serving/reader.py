@@ -58,7 +58,7 @@ class Reader:
 
     @property
     def model(self) -> dict:
-        """What identifies the model in an answer."""
+        """The fields that identify the model in an answer."""
         precision = scoring_precision(self.classifier.device)
         facts = {"name": self.name, "digest": self.checkpoint.weights_hash, "precision": precision}
         return facts | {"runtime": self.runtime.name}

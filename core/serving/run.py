@@ -28,7 +28,7 @@ _GRACE = 60  # seconds for requests in progress, after a stop was asked for
 
 @dataclass(frozen=True)
 class ServiceOptions:
-    """What the command `serve` was asked for. points: of each served checkpoint. archive: a DICOMweb address."""
+    """The options of the command `serve`. points: of each served checkpoint. archive: a DICOMweb address."""
 
     checkpoints: tuple[str, ...]
     points: tuple[str, ...]

@@ -59,6 +59,6 @@ def training_batches(
                 unit = mix(augmentation, unit, table, fetch, seed, epoch)
                 target, weight = mixed_targets(table, chosen, labels, weights)
             smoothed = torch.from_numpy(target).to(device) * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
-            # In place, since only this batch uses the pixels: two fresh arrays a step cost more than the arithmetic.
+            # In place, since only this batch uses the pixels: two fresh arrays per step cost more than the arithmetic.
             unit = channels_last(unit.sub_(spec.mean).div_(spec.std))
             yield Batch(chosen, data.image_ids[rows], unit, smoothed, torch.from_numpy(weight).to(device))

@@ -82,7 +82,7 @@ def train(recipe: Recipe, dataset: Dataset, out: Path, options: RunOptions = Run
     nothing to learn from, or where the loss is no longer a number.
     """
     rows = select_rows(training_rows(dataset, options.allow_overlap, recipe.labels), recipe)
-    # What the start weights have learned from cannot choose the epoch.
+    # Radiographs that the start weights have learned from cannot choose the epoch.
     held_out = (rows["fold"].to_numpy() == recipe.holdout_fold) & ~learned_before(rows, recipe.weights)
     if not held_out.any() or held_out.all():
         raise OverreadError(
@@ -117,7 +117,7 @@ def _run(plan: TrainingPlan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkp
     model = move_to_device(network, team.device)
     check_size(model, recipe.architecture, recipe.size)
     optimiser, average = optimiser_for(model, recipe), running_average(model, recipe)
-    # A run continues in the precision it began in, whatever this machine would choose now.
+    # A run continues in the precision it began in, even if this machine would now choose another one.
     begun = options.resume
     precision = read_state(out).precision if begun else training_precision(team.device, recipe.precision)
     options.say(f"computing on {team.why}, in {precision}")
@@ -219,7 +219,7 @@ def learn_epoch(epoch: Epoch, data: TrainingData, progress: Progress | None = No
                 logits = epoch.call(batch.pixels, *studies)[:, 0].float()
         loss = loss_of(recipe, logits, batch.target, batch.weight)
         sums.add(batch.samples, logits)
-        # Each sample of a step counts equally, whatever its batch and process. Gradients are averaged over the
+        # Each sample of a step counts equally, in any batch and process. Gradients are averaged over the
         # processes, so each process contributes its share of the sum times their number.
         first = step // recipe.accumulate * recipe.accumulate
         together = sum(map(len, parts[first : first + recipe.accumulate]))

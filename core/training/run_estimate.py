@@ -1,4 +1,4 @@
-"""What a run would cost, as a value that is stored and shown with its basis. Needs no torch."""
+"""The cost of a run that was not started, as a value that is stored and shown with its basis. Needs no torch."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -46,7 +46,7 @@ class RunEstimate:
 
     @property
     def basis(self) -> str:
-        """What the figures were measured on."""
+        """The machine and the steps that the figures were measured on."""
         return (
             f"Measured on {count_text(self.steps, 'step')} of {self.batch_size} on this machine ({self.device}, "
             f"{self.precision}). "

@@ -1,4 +1,4 @@
-"""What each setting of a recipe means and may be: one place for the checks and for the form of the Runs page."""
+"""The meaning and the valid values of each setting of a recipe: read by the checks and by the form of the Runs page."""
 
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any

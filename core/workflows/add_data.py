@@ -60,7 +60,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Preview:
-    """What indexing would give. radiographs, studies, patients: counts; bones, splits: rows of {name, radiographs,
+    """The result of indexing. radiographs, studies, patients: counts; bones, splits: rows of {name, radiographs,
     studies, abnormal, normal, unknown}, splits also with `patients`. problems: by kind the count and the first entries.
     """
 
@@ -127,7 +127,7 @@ def commit(prepared: Prepared) -> Dataset:
 
 
 def preview_of(prepared: Prepared) -> Preview:
-    """What a prepared data set would be."""
+    """A summary of a prepared data set, before it is added."""
     indexed = prepared.indexed
     frame = indexed.frame
     bones = [{"bone": bone, **_counts(frame[frame["bone"] == bone])} for bone in bone_order(frame["bone"])]
@@ -157,7 +157,7 @@ def preview_of(prepared: Prepared) -> Preview:
 
 
 def _located(request: DataRequest, progress: Progress | None) -> tuple[SourceLayout, list[Note]]:
-    """What is at the source, and notes. A zip is unpacked first."""
+    """The contents of the source, and notes. A zip is unpacked first."""
     source = Path(request.source)
     packed = source.is_file() and is_zip(source)
     place = _unpacked(request, progress) if packed or not source.exists() else source

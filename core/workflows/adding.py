@@ -81,7 +81,7 @@ def read_preview(request: DataRequest) -> Preview | None:
 
 
 def unfinished() -> list[DataRequest]:
-    """Requests that were looked at and not added yet, by name."""
+    """Requests that were previewed and not added yet, by name."""
     known = {dataset.name for dataset in list_datasets()}
     found = []
     for file in sorted((home() / "adding").glob("*/request.json")):

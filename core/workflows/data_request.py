@@ -1,4 +1,4 @@
-"""What is asked for when a data set is added, and what is kept in `adding/NAME` until it is one."""
+"""The request to add a data set, and its record in `adding/NAME` until the data set exists."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -16,7 +16,7 @@ from core.paths import checked_name, home
 
 @dataclass(frozen=True)
 class DataRequest:
-    """What is to be indexed, and how; each field is an option of `python -m core index`.
+    """The source of a new data set and how to index it; each field is an option of `python -m core index`.
 
     source: a folder, a table or a zip. columns: {our name: the table's}. table: one of several tables at the source,
     as a path below it. guess_columns: take columns of other names by their likeness. new: refuse a name that exists.

@@ -34,7 +34,7 @@ class PublicSet:
 
 @dataclass(frozen=True)
 class PublicRecord:
-    """What the record of a set says now."""
+    """The public record of a set as it is now."""
 
     file: RemoteFile
     attribution: DatasetAttribution

@@ -119,7 +119,7 @@ def keep_maps(
 
 
 def known_findings(dataset: Dataset) -> AbnormalityMasks:
-    """What is known of where the findings of a data set are: its masks or truth, and the boxes that readers drew.
+    """The known places of the findings of a data set: its masks or truth, and the boxes that readers drew.
 
     Without the boxes where the database of verdicts cannot be read; the pages that need it say so.
     """

@@ -28,7 +28,7 @@ from core.scores.loading import scores_if_stored, split_scores
 from core.scores.source import Source, source_of
 from core.scores.view import ALL_BONES, View, changes_since, view_from_record
 
-# What a user names -> the outcome in `outcome_table`, and its title on screen.
+# A user's word -> the outcome in `outcome_table`, and its title on screen.
 OUTCOMES = {
     "missed": ("FN", "Missed"),
     "false-alarm": ("FP", "False alarm"),
@@ -102,7 +102,7 @@ def candidates_of(view: View, outcome: str, progress: Callable[[int, int, str], 
 
 def draw_cases(candidates: Candidates, draw: Draw) -> list[WalkthroughCase]:
     """The cases of a walkthrough. Correct studies are spread over the list, so that their place says nothing."""
-    # Sorted, so that one seed draws the same studies whatever order the caller found them in.
+    # Sorted, so that one seed draws the same studies from any order of the caller.
     listed, correct, draw = list(candidates.listed), sorted(candidates.correct), draw.resolved(candidates)
     if draw.at_random:
         return sample_cases(listed, correct, draw.cases, draw.controls, draw.seed)
@@ -200,7 +200,7 @@ def cases_now(view: View, studies: Sequence[str] | None = None) -> Cases:
 
 
 def changes_since_made(walkthrough: Walkthrough, view: View, then: Cases | None, now: Cases) -> list[str]:
-    """What differs since a walkthrough was made, one sentence each; empty if nothing does.
+    """Changes since a walkthrough was made, one sentence each; empty if there are none.
 
     view: `own_view`. then: its stored cases, None if it stored none. now: the cases as they are now.
     """

@@ -1,4 +1,4 @@
-"""What was found at a source, the settings that can be changed, and the button that adds it."""
+"""The preview of a source: its contents, the settings that can be changed, and the button that adds it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -231,13 +231,13 @@ def abnormal_cell(found: Preview, labelled: int) -> tuple[str, str, str]:
 
 
 def bones_table(found: Preview) -> pd.DataFrame:
-    """One row a bone."""
+    """One row per bone."""
     names = {"bone": "Bone", "radiographs": "Radiographs", "studies": "Studies"} | label_names(found.bones)
     return pd.DataFrame(found.bones)[list(names)].rename(columns=names)
 
 
 def splits_table(found: Preview) -> pd.DataFrame:
-    """One row a split."""
+    """One row per split."""
     names = {"split": "Split", "patients": "Patients", "studies": "Studies"} | label_names(found.splits)
     table = pd.DataFrame(found.splits)[list(names)].rename(columns=names)
     return table if found.patients else table.drop(columns="Patients")

@@ -1,4 +1,4 @@
-"""One row a slice: the estimate as a dot, its interval as a whisker, the pooled value as a line."""
+"""One row per slice: the estimate as a dot, its interval as a whisker, the pooled value as a line."""
 
 import pandas as pd
 import plotly.graph_objects as go

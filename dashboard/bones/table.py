@@ -1,4 +1,4 @@
-"""The tables of the Bones page, as HTML: one row a slice, then all studies."""
+"""The tables of the Bones page, as HTML: one row per slice, then all studies."""
 
 from dataclasses import replace
 from html import escape

@@ -9,7 +9,7 @@ from dashboard.shared import theme
 
 
 def reliability(table: pd.DataFrame, title: str) -> go.Figure:
-    """From calibration.reliability_table: one point a bin with Wilson's interval, larger for more studies."""
+    """From calibration.reliability_table: one point per bin with Wilson's interval, larger for more studies."""
     rows = table[table["n"] > 0]
     figure = theme.figure(
         title,

@@ -57,7 +57,7 @@ def sentence(facts: dict) -> str:
 
 
 def figures_html(before: dict, after: dict | None) -> str:
-    """One row a figure, before and after."""
+    """One row per figure, before and after."""
     sides = [("Before", before)] + ([("After", after)] if after else [])
     head = "<th></th>" + "".join(f'<th class="number">{name}</th>' for name, _ in sides)
     rows = [

@@ -39,7 +39,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Called:
-    """Both models at their thresholds: facts of all studies, a row a bone, and the studies whose outcome changes."""
+    """Both models at their thresholds: facts of all studies, a row per bone, and the studies whose outcome changes."""
 
     facts: dict
     bones: pd.DataFrame

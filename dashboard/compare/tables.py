@@ -14,7 +14,7 @@ from dashboard.shared.selection import bone_name
 
 
 def measures_html(facts: dict, one: str, other: str) -> str:
-    """One row a measure: both values with intervals and their difference.
+    """One row per measure: both values with intervals and their difference.
 
     First the measures that can be compared study by study, with the studies only one model gets right and p; the other
     rates open below.
@@ -33,7 +33,7 @@ def measures_html(facts: dict, one: str, other: str) -> str:
 
 
 def bones_html(bones: pd.DataFrame, view: View, more: dict) -> str:
-    """One row a bone: the differences, the changed studies, adjusted p. The bone is a link that chooses it."""
+    """One row per bone: the differences, the changed studies, adjusted p. The bone is a link that chooses it."""
     names = ("", "Studies", "AUROC", *(rate.heading for rate in headline_rates()), "Fixed", "Broken", "p, adjusted")
     rows = []
     for row in bones.to_dict("records"):

@@ -1,4 +1,4 @@
-"""What is to be imported: the columns of the table, guessed and changed by hand, and how they are read."""
+"""The form of an import: the columns of the table, guessed and changed by hand, and how they are read."""
 
 import hashlib
 import re

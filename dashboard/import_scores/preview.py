@@ -1,4 +1,4 @@
-"""What an import would keep: its join, its notes and first figures; then the button that keeps it."""
+"""The preview of an import: its join, its notes and first figures; then the button that keeps it."""
 
 from pathlib import Path
 

@@ -21,7 +21,7 @@ def studies_a_day(table: pd.DataFrame) -> go.Figure:
 
 
 def alert_rate(table: pd.DataFrame, expected: float) -> go.Figure:
-    """The share of alerts a day with Wilson's interval, and the expected share."""
+    """The share of alerts per day with Wilson's interval, and the expected share."""
     rows = table[table["decided"] > 0]
     count = f"{int(rows['alerts'].sum()):,} of {count_text(int(rows['decided'].sum()), 'decision')}, 95% intervals"
     figure = theme.figure("Share of alerts a day", count, "", "Called abnormal or referred", 240)

@@ -1,4 +1,4 @@
-"""What the page reads: the log of decisions, its check, and the references of the served models."""
+"""Cached data of the page: the log of decisions, its check, and the references of the served models."""
 
 from pathlib import Path
 

@@ -86,7 +86,7 @@ def draw_alarms(rows: pd.DataFrame, reference: Reference) -> None:
 
 
 def draw_charts(rows: pd.DataFrame, reference: Reference) -> None:
-    """Studies and alerts a day, and the control chart."""
+    """Studies and alerts per day, and the control chart."""
     table = daily_table(rows)
     left, right = st.columns(2)
     with left:

@@ -1,4 +1,4 @@
-"""One row a model: what it is, and its figures on the chosen studies."""
+"""One row per model: what it is, and its figures on the chosen studies."""
 
 import math
 from dataclasses import replace

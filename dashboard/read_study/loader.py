@@ -1,4 +1,4 @@
-"""What the page reads: the network and its operating point. Uploads are never cached beyond the visitor's session."""
+"""Cached data of the page: the network and its operating point. Uploads end with the visitor's session."""
 
 from collections.abc import Sequence
 from html import escape

@@ -13,7 +13,7 @@ from dashboard.shared import loaders, trust_marks, widgets
 
 @dataclass(frozen=True)
 class MapWords:
-    """What is written at a map, and how it is drawn: the known finding, the side of the film, the scale of a study."""
+    """The words at a map, and how it is drawn: the known finding, the side of the film, the scale of a study."""
 
     fact: str
     small: str

@@ -22,7 +22,7 @@ from dashboard.shared.case.similar_studies import draw_similar_studies
 
 @dataclass(frozen=True)
 class Sheet:
-    """One radiograph and what is known of its maps. finding: the known place of an abnormality, bool [s, s], or None.
+    """One radiograph and the state of its maps. finding: the known place of an abnormality, bool [s, s], or None.
 
     row: a radiograph of PREDICTIONS with the outcome of its study. shown: its pixels on screen. tasks: by method.
     """

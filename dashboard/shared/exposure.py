@@ -1,4 +1,4 @@
-"""Who can reach this server: a warning where it listens on a network and asks nobody to log in."""
+"""Exposure of this server: a warning where it listens on a network and asks nobody to log in."""
 
 import ipaddress
 

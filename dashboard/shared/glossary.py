@@ -30,7 +30,7 @@ def marked(text: str) -> str:
 
 
 def _term(word: str) -> str:
-    """The term that a word, perhaps in the plural, stands for; '' where none."""
+    """The glossary's term for a word, perhaps in the plural; '' where there is none."""
     singular = (word, word.removesuffix("s"), f"{word.removesuffix('ies')}y")
     return next((one for one in singular if one in terms()), "")
 

@@ -1,4 +1,4 @@
-"""What joins of outside tables did, and the notes on them: one drawing for every page that reads a table."""
+"""The reports of joins of outside tables, and the notes on them: one drawing for every page that reads a table."""
 
 from collections.abc import Sequence
 from html import escape

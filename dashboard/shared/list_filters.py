@@ -16,7 +16,7 @@ from dashboard.shared.selection import bone_name
 
 
 def draw_bones(view: View, bones: pd.Series, passes: np.ndarray, changed: Callable[[], None]) -> None:
-    """Draw one chip a bone, with the number of rows that pass the other filters.
+    """Draw one chip per bone, with the number of rows that pass the other filters.
 
     bones: of every row; passes: bool [rows]. changed: runs when another bone is chosen.
     """

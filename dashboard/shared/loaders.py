@@ -1,4 +1,4 @@
-"""What several pages read, cached. Each function wraps one call into `core`.
+"""Cached data of several pages. Each function wraps one call into `core`.
 
 Keys are the arguments themselves: a source changes with its hashes and score files, a data set with its index, so a
 new index, new scores or new weights are seen at once. `dashboard.shared.cache` says how they are hashed.
@@ -63,7 +63,7 @@ def preferred(dataset: Dataset, reader: str) -> str | None:
 
 @looked_up_once
 def choosable() -> dict[str, Dataset]:
-    """What the data set selector offers: indexed data sets, then imported scores without radiographs."""
+    """The options of the data set selector: indexed data sets, then imported scores without radiographs."""
     return {**datasets(), **scores_only()}
 
 

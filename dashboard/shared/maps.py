@@ -26,7 +26,7 @@ _LOOK_EVERY = 0.2
 
 @dataclass(frozen=True)
 class FoundMaps:
-    """What is known of a task: the record of each radiograph by SHA-1, None until its map is made, or an error."""
+    """The state of a task: the record of each radiograph by SHA-1, None until its map is made, or an error."""
 
     records: dict[str, MapRecord | None]
     error: str = ""
@@ -45,7 +45,7 @@ class FoundMaps:
 
 
 def find_maps(source: Source, task: MapTask) -> FoundMaps:
-    """What is known of a task now."""
+    """The present state of a task."""
     return FoundMaps(trust.read_maps(source, task), map_service().error(task))
 
 

@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-# What begins anything in Markdown, on any place or as the first of a line. After a backslash it stands for itself.
+# Characters with a meaning in Markdown, anywhere or at the start of a line. After a backslash they are plain text.
 _MARKS = re.compile(r"[\\`*_\[\]<>$~]|:(?=[A-Za-z])|&(?=[\w#])|^[#+=-]")
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])")
 # Streamlit replaces these after Markdown is read, so a backslash does not help: icons and emoji, arrows, addresses.

@@ -1,4 +1,4 @@
-"""What is looked at: one line of selectors that Home draws above every page, kept in the address by their keys."""
+"""The line of selectors above every page: data set, model, split, bone, threshold; all are kept in the address."""
 
 import streamlit as st
 
@@ -125,7 +125,7 @@ def bone_name(bone: str) -> str:
 
 
 def _draw_fold(view: View) -> None:
-    """On a phone, one button that says what is looked at; the selectors are hidden below it until it is pressed."""
+    """On a phone, one button with the present selection; the selectors are hidden below it until it is pressed."""
     opened = st.session_state.setdefault("looked_at_open", False)
     if opened:
         st.html("<style>@media (max-width: 640px) { .stApp .st-key-looked_at { display: flex; } }</style>")

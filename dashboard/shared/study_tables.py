@@ -1,6 +1,6 @@
 """Studies, counts and candidate thresholds of a view, made once and shared, never copied.
 
-A copy of a million studies a run would cost more than everything else on the page. Nobody may change these objects.
+A copy of a million studies per run would cost more than everything else on the page. Nobody may change these objects.
 """
 
 from dataclasses import dataclass

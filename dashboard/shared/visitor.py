@@ -1,4 +1,4 @@
-"""Who looks at the pages: the reader's name or, while it is unknown, a random word that the browser keeps.
+"""The visitor of the pages: the reader's name or, while it is unknown, a random word that the browser keeps.
 
 Both are cookies, so the first run of a session knows them. Nothing is asked from the browser in a second run, which
 could cancel the run of a click.

@@ -41,7 +41,7 @@ def _draw_bones(view: View, tables: Tables, answer: Answer) -> None:
 
 
 def bones_html(found: PerBone) -> str:
-    """One row a bone: misses and false alarms at the pooled and the shifted threshold, and whether it has its own."""
+    """One row per bone: misses and false alarms at the pooled and the shifted threshold, and whether it has its own."""
     groups = (("", 1), (f"One for all: {found.pooled.threshold:.4f}", 2), ("Shifted", 3), ("", 1))
     names = ("", "Missed", "False alarms", "Threshold", "Missed", "False alarms", "A threshold of its own")
     top = "".join(f'<th class="number" colspan="{width}">{name}</th>' for name, width in groups)

@@ -71,7 +71,7 @@ def record_lock(view: View, note: str, prevalence: float | None, point: str) -> 
 
 
 def decisions_html(decisions: list[rooms.Decision]) -> str:
-    """One line a decision: threshold, figures, who was there and why."""
+    """One line per decision: threshold, figures, who was there and why."""
     lines = []
     for one in decisions:
         point = f", operating point {one.point}" if one.point else ""

@@ -33,7 +33,7 @@ def draw_settings() -> str:
 
 @dataclass(frozen=True)
 class Moves:
-    """What a moved threshold does. released: when it is let go. moving: several times a second while it is dragged."""
+    """React to a moved threshold. released: when it is let go. moving: several times a second while it is dragged."""
 
     released: Callable[[float], None]
     moving: Callable[[float], None] | None = None

@@ -1,4 +1,4 @@
-"""What other targets would cost, beside the rule: one click sets each."""
+"""The cost of other targets, beside the rule: one click sets each."""
 
 import math
 from html import escape

@@ -1,4 +1,4 @@
-"""What a threshold costs a clinic: workload at a prevalence, net benefit, and the studies between two thresholds."""
+"""The cost of a threshold to a clinic: workload at a prevalence, net benefit, and studies between two thresholds."""
 
 from dataclasses import replace
 from html import escape
@@ -105,7 +105,7 @@ def draw_band(view: View) -> None:
 
 
 def band_html(table: pd.DataFrame, view: View, low: float, high: float) -> str:
-    """One row a bone, 'all' first; counts link to the error browser at the upper threshold."""
+    """One row per bone, 'all' first; counts link to the error browser at the upper threshold."""
     names = (f"Missed at {high:g}", f"False alarms at {low:g}", "False alarms per find")
     head = "<th></th>" + "".join(f'<th class="number">{name}</th>' for name in names)
     rows = []

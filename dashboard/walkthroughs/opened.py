@@ -69,7 +69,7 @@ def open_walkthrough(walkthrough: Walkthrough, selected: View) -> Opened:
 
 
 def own_words(opened: Opened) -> list[str]:
-    """What the walkthrough is about, for the line below the heading: scores, split and threshold."""
+    """Scores, split and threshold of the walkthrough, for the line below the heading."""
     view, made = opened.view, opened.walkthrough.record.get("view", {})
     name = made.get("source", {}).get("name") or view.source.name
     point = f"operating point {view.point}, " if view.point else ""

@@ -1,4 +1,4 @@
-"""Who leads, who is present and who has answered, as values and as one line of text."""
+"""The lead, the readers who are present and those who have answered, as values and as one line of text."""
 
 from dataclasses import dataclass
 

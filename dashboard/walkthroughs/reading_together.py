@@ -176,7 +176,7 @@ def _draw_lead_controls(walkthrough: Walkthrough, status: Status, place: int, hi
 
 @st.fragment(run_every=POLL_SECONDS)
 def _draw_status(opened: Opened, reader: str, place: int, follows: bool) -> None:
-    """Who leads, who has answered and the time, each second. A step of the lead runs the whole page again."""
+    """The lead, the answers and the time, each second. A step of the lead runs the whole page again."""
     state, store, walkthrough = st.session_state, loader.store(), opened.walkthrough
     try:
         if reader and time.monotonic() - state.get("walk_reported", 0) > REPORT_SECONDS:

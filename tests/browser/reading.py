@@ -1,4 +1,4 @@
-"""What the browser tests of reading share: a small workspace, and questions to the film viewer."""
+"""Helpers of the browser tests of reading: a small workspace, and questions to the film viewer."""
 
 from pathlib import Path
 

@@ -268,7 +268,7 @@ def test_two_browsers_in_one_walkthrough(open_as, home):
     stored = stored_verdicts(home)
     stored = stored[stored["walkthrough_id"].notna()]
     assert sorted(stored["reviewer"]) == ["Ana", "Ben"] and stored["study_id"].nunique() == 1
-    # Who joins late lands on the lead's case, also without a name and whatever place the address has.
+    # A late reader opens the lead's case, also without a name and with any place in the address.
     cleo = open_as(re.sub("place=[0-9]+", "place=2", path))
     cleo.wait_for_selector(".viewer .films img")
     assert cleo.locator(".st-key-place input").input_value() == "4"

@@ -49,7 +49,7 @@ def built(tmp_path_factory, mura) -> House:
 
 @pytest.fixture
 def films(monkeypatch) -> list[list[dict]]:
-    """The films sent to the browser, one list a run; AppTest runs no components."""
+    """The films sent to the browser, one list per run; AppTest runs no components."""
     from dashboard.shared.case import films as component
 
     sent: list[list[dict]] = []

@@ -16,7 +16,7 @@ from tests.dashboard.conftest import PAGES, House, enter, made_up_scores, open_p
 HOSTILE = "![x](http://127.0.0.1:9/a.png) $x$ :red[a] **b** <b>c</b> :material_home: https://a.de"
 # Fields of Streamlit's messages that the browser reads as Markdown; values, ids and codes are shown as they are.
 MARKDOWN = {"label", "body", "help", "content", "text"}
-# What must not reach such a field without a backslash or a word joiner within it.
+# Characters that must not reach such a field without a backslash or a word joiner.
 LIVE = re.compile(r"!\[x\]\(|(?<!\\)\$x|(?<!\\):red|(?<!\\)\*\*b|(?<!\\)<b>|:material_home:|https://a")
 
 

@@ -97,7 +97,7 @@ def test_a_follower_stays_with_the_lead_until_the_lead_is_gone(workspace, films,
     ana = open_as("Ana")
     ana.button(key="take_lead").click().run()
     ben = open_as("Ben", place="3")
-    # Whoever joins late lands on the lead's case, and keys do not lead away from it.
+    # A late reader opens the lead's case, and keys do not lead away from it.
     assert ben.number_input(key="place").value == 1
     assert ben.button(key="walk_next").disabled and "ArrowRight" not in ahead[-1][1]
     ana.button(key="walk_next").click().run()

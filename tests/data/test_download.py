@@ -19,7 +19,7 @@ CONTENT = os.urandom(700_000)
 
 @dataclass
 class Server:
-    """What the server does with each path, in the order of the requests, and the headers it was sent."""
+    """The server's answer to each path, in the order of the requests, and the headers it was sent."""
 
     address: str = ""
     plans: dict[str, list] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What a folder is taken for, and which columns of its table are guessed."""
+"""The kind that a folder is recognised as, and the guessed columns of its table."""
 
 import numpy as np
 import pandas as pd

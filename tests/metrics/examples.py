@@ -85,7 +85,7 @@ def separated(abnormal: int, normal: int = 100, seed: int = 0) -> tuple[np.ndarr
 
 
 def predictions(studies: int = 200, seed: int = 0, bones=("wrist", "elbow", "hip")) -> pd.DataFrame:
-    """PREDICTIONS: one to four radiographs a study, up to three studies a patient, logits that depend on the label."""
+    """PREDICTIONS: 1 to 4 radiographs per study, 1 to 3 studies per patient, logits that depend on the label."""
     random = np.random.default_rng(seed)
     views = random.integers(1, 5, studies)
     study = np.repeat(np.arange(studies), views)
@@ -112,7 +112,7 @@ def predictions(studies: int = 200, seed: int = 0, bones=("wrist", "elbow", "hip
 
 
 def one_view_each(scores, labels, bone="wrist") -> pd.DataFrame:
-    """PREDICTIONS of one radiograph a study, one study a patient."""
+    """PREDICTIONS of one radiograph per study, one study a patient."""
     names = [f"s{i:04d}" for i in range(len(scores))]
     return pd.DataFrame(
         {

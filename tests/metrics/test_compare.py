@@ -29,7 +29,7 @@ def studies_of(scores, labels, **columns):
 
 
 def two(n=500, seed=0):
-    """Two models of the same studies, several studies a patient, three bones."""
+    """Two models of the same studies, several studies per patient, three bones."""
     one = study_table(predictions(n, seed))
     other = one.assign(score=np.clip(one["score"] + np.random.default_rng(seed).normal(0, 0.15, n), 0, 1))
     return one, other

@@ -1,4 +1,4 @@
-"""What a threshold costs, in words and in a table: counted by hand, and against a search over all thresholds."""
+"""The cost of a threshold, in words and in a table: counted by hand, and against a search over all thresholds."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What a reader sees first: last used, else decided, else best; never the alphabet."""
+"""The source that a reader sees first: last used, else decided, else best; never by the alphabet."""
 
 from dataclasses import replace
 from types import SimpleNamespace

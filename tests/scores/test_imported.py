@@ -33,7 +33,7 @@ ALL = Columns("y", "p", "study", "image", "patient", "bone", "split")
 
 @pytest.fixture
 def table():
-    """Two patients, two studies each, two radiographs a study; study numbers count per patient, as in MURA."""
+    """Two patients, two studies each, two radiographs per study; study numbers count per patient, as in MURA."""
     rows = [(patient, study, view) for patient in "ab" for study in (1, 2) for view in (1, 2)]
     frame = pd.DataFrame(rows, columns=["patient", "study", "view"])
     frame["image"] = frame["patient"] + frame["study"].astype(str) + frame["view"].astype(str)
@@ -116,7 +116,7 @@ def test_an_unknown_label_is_unknown(tmp_path, workspace, word):
     assert frame["label"].fillna(-1).tolist() == [0, 1, -1]
 
 
-# What is changed in a good table, and what the message must name.
+# A change in a good table, and the word that the message must have.
 BAD = {
     "nan": ({"p": [0.1, np.nan, 0.2]}, "1 of 3 rows", "column p", "row 3: ''"),
     "inf": ({"p": ["0.1", "inf", "-inf"]}, "2 of 3 rows", "column p", "row 3: 'inf', row 4: '-inf'"),

@@ -47,7 +47,7 @@ def test_the_process_makes_what_a_reader_waits_for(house, service):  # noqa: F81
     task = task_of(house, 2)
     until(service, task, lambda: is_complete(house, task))
     (record,) = trust.read_maps(house, task).values()
-    # What another process has made is what this one would have made.
+    # Another process has made the same records as this one would have.
     for file in maps_folder().glob(f"*/{record.key.name}.*"):
         file.unlink()
     (here,) = trust.make_records(house, task, "cpu").values()

@@ -33,7 +33,7 @@ _GAINS = ("own_gain", "own_gain_low", "own_gain_high")
 
 @dataclass(frozen=True)
 class PerBone:
-    """The pooled threshold, the threshold of the shifted scores, and one row a bone.
+    """The pooled threshold, the threshold of the shifted scores, and one row per bone.
 
     tau: the standard deviation of the bones' intercepts, in logits. table: bone, n, n_abnormal; offset and offset_se
     (on the logit of the score; above 0 the bone's threshold is lower); threshold_shifted (on the unshifted score); tp,

@@ -1,4 +1,4 @@
-"""What a threshold costs, in words and as a table of targets, before it is used."""
+"""The cost of a threshold, in words and as a table of targets, before it is used."""
 
 import math
 
@@ -79,7 +79,7 @@ def too_costly(counts: pd.DataFrame, rule: Rule, choice: ThresholdChoice) -> str
 
 
 def same_or_better(counts: pd.DataFrame, threshold: float, prevalence: float | None = None) -> list[str]:
-    """What else could be locked, a sentence each: thresholds and rules with equal figures, and better ones."""
+    """Alternatives to lock, a sentence each: thresholds and rules with equal figures, and better ones."""
     at, sentences = counts_at(counts, threshold), []
     values = counts["threshold"].to_numpy()
     above, below = values[values >= threshold], values[values < threshold]

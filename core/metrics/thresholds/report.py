@@ -39,7 +39,7 @@ def choice_facts(
 
     The threshold is NaN where the rule is infeasible, and infinite where nothing is called abnormal. With two
     thresholds, `at_high` has the figures at the upper one, and `two_thresholds` adds its shares. With `by` 'bone',
-    `groups` has one record a bone: the rule applied to that bone alone, `pooled` (the figures at the threshold of all
+    `groups` has one record per bone: the rule applied to that bone alone, `pooled` (the figures at the threshold of all
     bones), `offset` and `threshold_shifted` (`per_bone`), `own` (whether the bone may have its own threshold) and
     `own_why`.
     """

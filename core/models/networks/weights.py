@@ -1,4 +1,4 @@
-"""Fill a network from a file of weights, whatever colours and classes it was trained for."""
+"""Fill a network from a file of weights that was trained for any colours and classes."""
 
 import re
 from collections import Counter

@@ -1,6 +1,6 @@
-"""What the review pages read, cached: the review database, its verdicts, and the cases of a view.
+"""Cached data of the review pages: the review database, its verdicts, and the cases of a view.
 
-All callers share one object, since copies of 40,000 rows a run would cost more than the rest of a page. Nobody may
+All callers share one object, since copies of 40,000 rows per run would cost more than the rest of a page. Nobody may
 change these objects.
 """
 

@@ -107,7 +107,7 @@ def _follow(source: Source, task: MapTask, stage: tuple) -> None:
 
 
 def _found_soon(source: Source, task: MapTask) -> maps.FoundMaps:
-    """What is known of a task as soon as its maps are made, or after some patience."""
+    """The state of a task as soon as its maps are made, or after a limited wait."""
     found, until = maps.find_maps(source, task), time.monotonic() + _PATIENCE
     while found.is_waiting(set()) and time.monotonic() < until:
         maps.want_maps(task)

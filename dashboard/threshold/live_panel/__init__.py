@@ -37,7 +37,7 @@ def rates_shown() -> list[list[str]]:
 
 
 def identity(data: dict) -> str:
-    """A hash of the data, by which the browser tells new studies from a new threshold."""
+    """A hash of the data, by which the browser distinguishes new studies from a new threshold."""
     return hashlib.sha1(json.dumps(data).encode()).hexdigest()[:16]
 
 
