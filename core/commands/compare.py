@@ -50,8 +50,8 @@ def _lines(facts: dict) -> list[str]:
     lines += [note for note in (facts["split_note"], facts["left_out"]) if note]
     lines += sentences(facts, facts["a"]["name"], facts["b"]["name"])
     change = (
-        f"{studies_text(facts['fixed'])} only {facts['b']['name']} calls right, "
-        f"{facts['broken']} only {facts['a']['name']}"
+        f"classified correctly by {facts['b']['name']} only: {studies_text(facts['fixed'])}, "
+        f"by {facts['a']['name']} only: {studies_text(facts['broken'])}"
     )
     lines.append(f"{change} (McNemar, exact: {p_words(facts['accuracy_p'])})")
     for rate in RATES.values():

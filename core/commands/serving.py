@@ -65,7 +65,7 @@ def serve(
         str, typer.Option(help="Address to listen on. Other machines reach the service only at one of this machine's.")
     ] = "127.0.0.1",
     tokens: Annotated[
-        Path | None, typer.Option(help="File of tokens, one a line; see the command `token`.", dir_okay=False)
+        Path | None, typer.Option(help="File of tokens, one per line; see the command `token`.", dir_okay=False)
     ] = None,
     point: Points = None,
     shadow: Annotated[

@@ -26,7 +26,7 @@ def train(
         int,
         typer.Option(
             min=0,
-            help="Train an ensemble of so many networks, each without one fold of the patients (0: one network).",
+            help="Train an ensemble of this many networks, each without one fold of the patients (0: one network).",
         ),
     ] = 0,
     allow_overlap: Annotated[

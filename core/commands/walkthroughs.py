@@ -35,7 +35,7 @@ def make(
     seed: Annotated[int | None, typer.Option(help="Seed of the draw (default: from the number of studies).")] = None,
     studies: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Use these studies instead, one a line; a note may follow: study | note."),
+        typer.Option(metavar="FILE", help="Use these studies instead, one per line; a note may follow: study | note."),
     ] = None,
     blind: Annotated[
         bool, typer.Option("--blind", help="Hide label, score and others' verdicts until the lead reveals a case.")
@@ -44,7 +44,7 @@ def make(
         bool, typer.Option("--alone-first", help="Each reads all cases alone and blind before all read together.")
     ] = False,
     counts_only: Annotated[
-        bool, typer.Option("--counts-only", help="Show how many readers have answered, not who.")
+        bool, typer.Option("--counts-only", help="Show how many readers have answered, not their names.")
     ] = False,
     seconds: Annotated[int, typer.Option(help="Time for a case in seconds (default: no limit).", min=0)] = 0,
     as_json: Json = False,

@@ -108,7 +108,7 @@ def read_splits(text: pd.Series, allowed: tuple[str, ...], name: str, table: Tab
 
 
 def numbers(table: Table, name: str, notes: list[Note]) -> np.ndarray:
-    """A column of finite numbers, exact to the last digit. Decimal commas only where the delimiter is no comma."""
+    """A column of finite numbers, exact to the last digit. Decimal commas only where the delimiter is not a comma."""
     values = table.frame[name]
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         found, shown, commas = values.to_numpy(np.float64, na_value=np.nan), values, False

@@ -60,7 +60,7 @@ def header_columns(headers: Sequence[dict], taken: Sequence[str] = ()) -> tuple[
         elif name == "sex":
             text = text.str.upper()
         if (text != "").any():
-            # A model called 3000 is no number.
+            # A model called 3000 is not a number.
             values = typed(text) if name == "age" else text.mask(text == "").astype("str")
             found[f"{name}_header" if name in taken else name] = values
     return pd.DataFrame(found, index=range(len(headers))), notes

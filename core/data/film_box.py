@@ -10,7 +10,7 @@ _DARK, _BRIGHT = 12, 243  # grey levels: a border is darker, or brighter, along 
 _FLAT = 6  # most grey levels between the darkest and the brightest place of a white border
 _JUMP = 0.8  # a white border ends where this share of the next row is not white; white tissue ends here and there
 _MARGIN = 0.015  # of the side, kept of every border
-_LEAST = 0.2  # of the side: a smaller part is no radiograph, and the whole film is shown
+_LEAST = 0.2  # of the side: a smaller part is not a radiograph, and the whole film is shown
 
 
 class FilmBox(NamedTuple):

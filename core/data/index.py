@@ -59,7 +59,7 @@ __all__ = [
 class IndexResult:
     """A new Index with the lists of {path, reason} that indexing reports.
 
-    unreadable: radiographs left out; stray: files that are no radiographs; conflicts: doubtful labels; converted:
+    unreadable: radiographs left out; stray: files that are not radiographs; conflicts: doubtful labels; converted:
     images that are shown differently from how they are stored. links: {path in the index: file below root}, used when
     a file's own name would identify the patient. facts: of every readable file, for the next indexing. joins: what each
     join of a table did. notes: remarks on ids, labels and splits.

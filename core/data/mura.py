@@ -55,7 +55,7 @@ def list_radiographs(root: Path) -> tuple[list[dict], list[dict]]:
 
 
 def csv_conflicts(root: Path, rows: list[dict]) -> list[dict]:
-    """{path, reason} for each disagreement of MURA's CSV files and the folders. A missing CSV file is no conflict."""
+    """{path, reason} for each disagreement of MURA's CSV files and the folders. A CSV file may be missing."""
     conflicts = []
     for split in SPLITS:
         own = [row for row in rows if row["split"] == split]

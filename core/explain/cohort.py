@@ -227,7 +227,7 @@ def spread_out(rows: pd.DataFrame, most: int) -> pd.DataFrame:
 def crop_to_body(values: np.ndarray, pixels: np.ndarray, size: int = BODY_FRAME) -> np.ndarray:
     """Crop a map float [s, s] to the body's bounding box, resize it to [size, size] and scale its peak to 1.
 
-    This is no registration: bones in different poses still do not coincide.
+    This is not a registration: bones in different poses still do not coincide.
     """
     body = find_regions(pixels).body
     rows, columns = np.flatnonzero(body.any(1)), np.flatnonzero(body.any(0))

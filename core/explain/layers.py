@@ -161,7 +161,7 @@ def _run(model: nn.Module, inputs: torch.Tensor) -> tuple[list[_ModuleOutput], t
 
 
 def _layout(output: _ModuleOutput, prefix: int, side: int) -> tuple[str, int, int] | None:
-    """Layout, height and width of an output, or None where it is no feature map."""
+    """Layout, height and width of an output, or None where it is not a feature map."""
     shape, kind = output.output.shape, type(output.module).__name__
     if "Pool" in kind or kind in ("Flatten", "Dropout", "Identity"):
         return None

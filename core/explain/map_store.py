@@ -161,7 +161,7 @@ def _file(key: MapKey, ending: str) -> Path:
 
 
 def _remove(file: Path) -> None:
-    # The JSON first: a map without it is no record.
+    # The JSON first: a map without it is not a record.
     for one in (file, file.with_suffix(".npz")):
         with contextlib.suppress(OSError):
             one.unlink()

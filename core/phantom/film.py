@@ -88,7 +88,7 @@ def _stroke(u, v, x0, y0, x1, y1):
 
 
 def add_overlap(absorbed: np.ndarray, reference: float, rng: np.random.Generator) -> np.ndarray:
-    """Add an object that is no finding over the body: a ring, a splint, a wire or the edge of another limb."""
+    """Add an object that is not a finding over the body: a ring, a splint, a wire or the edge of another limb."""
     height, width = absorbed.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     turn = rng.uniform(0, np.pi)

@@ -33,7 +33,7 @@ def boxes_text(boxes: Iterable[Box]) -> str:
 
 
 def read_boxes(text: str | None) -> tuple[Box, ...]:
-    """The boxes of a stored text. OverreadError if it is no such text or a box is not inside its radiograph."""
+    """The boxes of a stored text. OverreadError if it is not such a text or a box is not inside its radiograph."""
     # Tables have NaN for a missing value.
     if not text or text != text:
         return ()

@@ -20,7 +20,7 @@ from core.scores import score_checks
 
 SCALES = ("probability", "logit", "raw")
 IMPORT_SPLITS = ("train", "tune", "valid", "test")
-SATURATED = 0.01  # the largest share of distinct logits that may share a probability; with more they are no logits
+SATURATED = 0.01  # the largest share of distinct logits that may share a probability; with more they are not logits
 # A probability of 0 or 1 has no logit; it gets the logit of 2^-54 from the end. The probability itself is kept.
 LARGEST = 54 * float(np.log(2))
 

@@ -263,7 +263,7 @@ def _points_of(entries: list[dict]) -> list[OperatingPoint]:
 def _named(author: str, option: str) -> str:
     if not author.strip():
         raise OverreadError(
-            f"An operating point is locked and withdrawn by a person whose name is kept; pass {option} NAME, or set "
+            f"The name of the person who locks or withdraws an operating point is kept; pass {option} NAME, or set "
             "OVERREAD_READER.",
             code="author-missing",
         )

@@ -1,4 +1,4 @@
-"""Whether the split of choice and the split of verification share patients. No torch."""
+"""Whether the split for choosing and the split for verifying share patients. No torch."""
 
 import pandas as pd
 
@@ -46,6 +46,6 @@ def shared_sentence(shared: int | None, total: int, chosen: str, read: str) -> s
         return ""
     verb = "is" if shared == 1 else "are"
     return (
-        f"{shared:,} of {count_text(total, 'patient')} of the split {read} {verb} also in {chosen}, the split of "
-        "choice: the figures may be too good"
+        f"{shared:,} of {count_text(total, 'patient')} of the split {read} {verb} also in {chosen}, on which "
+        "the threshold was chosen: the figures may be too good"
     )

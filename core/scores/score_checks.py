@@ -14,7 +14,7 @@ from core.plural import count_clause, count_text
 
 TOLERANCE = 1e-6  # how far rounding may carry a probability out of 0..1
 WRONG_WAY = 0.4  # an AUROC below this, with its interval below .5, is called the wrong way round
-FEW = 5  # with fewer scores, equal or perfect ones are no news
+FEW = 5  # with fewer scores, equal or perfect ones mean nothing
 
 
 def clipped(scores: np.ndarray, columns, table: Table, notes: list[Note]) -> np.ndarray:

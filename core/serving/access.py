@@ -23,7 +23,7 @@ def allow(tokens: Sequence[Token], scope: str) -> Authorize:
         if token is None:
             raise HTTPException(401, "Send a known token: Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"})
         if not token.allows(scope):
-            raise HTTPException(403, f"This token has not the scope {scope!r}.")
+            raise HTTPException(403, f"This token does not have the scope {scope!r}.")
 
     return check
 

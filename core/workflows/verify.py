@@ -28,7 +28,7 @@ def verify(
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict:
     """point; chosen and verified (figures on either split); looks_before (how often the split was used before);
-    shared_patients (how many of its patients are also in the split of choice; None where that is not known).
+    shared_patients (how many of its patients are also in the split for choosing; None where that is not known).
 
     Each call is recorded as one more use of the split. OverreadError where the point was locked for other scores, or
     the studies are those it was chosen on. split: by default the best of `splits_for_verifying`.

@@ -27,7 +27,7 @@ def further_figures() -> list[tuple[str, str, str]]:
 def main_html(table, pooled: dict, by: str, names: dict, view: View) -> str:
     """Studies, AUROC, its difference from the other studies, headline rates, missed studies and false alarms."""
     headline = [rate.heading for rate in headline_rates()]
-    heads = ("Studies", "AUROC", "Minus the rest", "p, adjusted", *headline, "Missed", "False alarms")
+    heads = ("Studies", "AUROC", "Difference", "p, adjusted", *headline, "Missed", "False alarms")
     rows = []
     for row in table.to_dict("records"):
         name = escape(names[row[by]])

@@ -32,7 +32,7 @@ def draw_page() -> None:
     tables = scoring.require_tables(view)
     if view.source.kind == "imported" and view.source.imported.scale == "raw":
         widgets.empty(
-            "These scores are no probabilities",
+            "These scores are not probabilities",
             "They were imported with --raw, so only their order is known. Import them as probabilities, or with "
             "--logit.",
         )

@@ -5,8 +5,8 @@ import math
 from core.plural import count_text
 
 FIGURES = (
-    ("Slope", "slope", 2, "1 is right"),
-    ("Intercept", "intercept", 2, "0 is right"),
+    ("Slope", "slope", 2, "1 is ideal"),
+    ("Intercept", "intercept", 2, "0 is ideal"),
     ("Brier", "brier", 4, "lower is better"),
     ("Brier skill", "brier_skill", 3, "higher is better"),
     ("Log-loss", "log_loss", 4, "lower is better"),

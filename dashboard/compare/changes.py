@@ -33,7 +33,7 @@ def draw_changes(view: View, changed: pd.DataFrame, second: Second) -> None:
     counts = f"{fixed:,} fixed, {broken:,} broken"
     widgets.caption("Changes", f"from {first} to {second.name}: {counts}; largest difference in score first")
     if changed.empty:
-        widgets.note("Both models call every study alike.")
+        widgets.note("Both models make the same call for every study.")
         return
     change = address.bound(st.segmented_control,
         "Studies", ["Fixed", "Broken"], default="Fixed", required=True, key="change",

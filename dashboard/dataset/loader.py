@@ -12,7 +12,7 @@ from core.metrics.groups import Grouping, with_groups
 from dashboard.shared import loaders
 from dashboard.shared.cache import FileStamp, cached_resource, stamp
 
-# A column with more groups than this is no filter.
+# A column with more groups than this is not offered as a filter.
 MOST_GROUPS = 40
 
 

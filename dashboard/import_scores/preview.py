@@ -49,7 +49,7 @@ def draw_preview(request: ImportRequest) -> ImportPreview | None:
 
 
 def draw_details(preview: ImportPreview) -> None:
-    """Draw the report of the join and the notes that are no alarms."""
+    """Draw the report of the join and the notes that are not alarms."""
     notes = [Note(page_words(note), note.code) for note in preview.imported.notes if note.code not in ALARMS]
     if preview.imported.joins or notes:
         widgets.caption("How the table was read")

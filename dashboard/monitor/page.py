@@ -62,7 +62,7 @@ def draw_facts(rows: pd.DataFrame, reference: Reference) -> None:
     widgets.facts(
         ("Studies", f"{len(rows):,}", f"{times.iloc[0]:%Y-%m-%d} to {times.iloc[-1]:%Y-%m-%d}"),
         ("Alerts", rate, f"{count_text(int(decided), 'decision')}, {expected}"),
-        ("Radiographs a study", f"{rows['n_views'].mean():.2f}", f"median {rows['n_views'].median():.0f}"),
+        ("Radiographs per study", f"{rows['n_views'].mean():.2f}", f"median {rows['n_views'].median():.0f}"),
         ("Not usable", f"{int(rows['score'].isna().sum()):,}", "studies without a score"),
     )
 

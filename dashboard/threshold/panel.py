@@ -84,11 +84,9 @@ def resolution(tables: Tables) -> str:
         return f"Every one of the {count_text(count, 'distinct score')} can be chosen."
     abnormal, normal = grid.between
     return (
-        f"{len(grid.thresholds) - 1:,} of {count_text(len(tables.counts) - 1, 'distinct score')} can be dragged to, "
-        "with exact "
-        f"counts. At most {abnormal:,} abnormal and {count_clause(normal, 'normal study', 'are')} between two "
-        "neighbours. Type any "
-        "other threshold."
+        f"The line can be dragged to {len(grid.thresholds) - 1:,} of "
+        f"{count_text(len(tables.counts) - 1, 'distinct score')}; counts there are exact. At most {abnormal:,} "
+        f"abnormal and {count_clause(normal, 'normal study', 'are')} between two of them. Type any other threshold."
     )
 
 

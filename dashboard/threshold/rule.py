@@ -20,14 +20,14 @@ RULES = {
     "Sensitivity first": "The highest threshold whose lower 95% bound on sensitivity meets the target: the fewest "
     "false alarms among all thresholds that meet it.",
     "Specificity first": "The lowest threshold whose lower 95% bound on specificity meets the target.",
-    "Alerts": "The lowest threshold that calls at most so many of 100 studies abnormal, at the stated prevalence.",
-    "Cost": "The lowest cost if one missed abnormality costs as much as so many false alarms, at the stated "
-    "prevalence.",
+    "Alerts": "The lowest threshold that calls at most this many of 100 studies abnormal, at the stated prevalence.",
+    "Cost": "The threshold with the lowest cost, if one missed study costs as much as this number of false alarms, "
+    "at the stated prevalence.",
     "Youden": "The largest sensitivity + specificity - 1 (Youden 1950): both errors have the same weight.",
-    "Guarantee on misses": "Misses an abnormal study with at most this probability, if new studies are exchangeable "
-    "with these (conformal risk control, Angelopoulos 2022).",
-    "Two thresholds": "Studies below the lower one are ruled out, from the upper one ruled in, and between them "
-    "referred.",
+    "Guarantee on misses": "A new abnormal study is missed with at most this probability, if new studies are "
+    "exchangeable with these (conformal risk control, Angelopoulos 2022).",
+    "Two thresholds": "Studies below the lower one are ruled out, those at or above the upper one are ruled in, and "
+    "the others are referred to a reader.",
     "By hand": "The threshold of the panel.",
 }
 BOUNDS = {"Wilson": "wilson", "Clopper-Pearson": "clopper-pearson", "None": "none"}
@@ -151,8 +151,8 @@ def _read_rule(name: str, view: View) -> tuple[Rule, str]:
 
 def _draw_bound() -> str:
     about = (
-        "What must meet the target: the lower 95% bound (Wilson 1927, or the longer one of Clopper and Pearson 1934), "
-        "or, with None, the observed share."
+        "The figure that must meet the target: the lower 95% bound (Wilson 1927, or the longer interval of Clopper and "
+        "Pearson 1934) or, with None, the observed share."
     )
     return BOUNDS[address.bound(st.selectbox, "Lower bound", list(BOUNDS), key="bound", width=150, help=about, **KEPT)]
 

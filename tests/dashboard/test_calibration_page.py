@@ -62,7 +62,7 @@ def test_with_one_split_the_scores_are_shown_without_scaling(home):
 
 
 def test_raw_scores_and_one_class_are_messages(home):
-    assert "These scores are no probabilities" in words(open_page("calibration", data="ranks (scores only)"))
+    assert "These scores are not probabilities" in words(open_page("calibration", data="ranks (scores only)"))
     app = open_page("calibration", data="single (scores only)")
     assert not app.exception and "No scaling can be fitted on tune" in words(app) and "no normal" in words(app)
 

@@ -11,7 +11,7 @@ from core.review.vocabulary import reviewer_name
 from dashboard.shared import visitor, widgets
 from dashboard.shared.case import remembered_reader
 
-# The confirmed name. It is no widget's state, so no page that lacks the field drops it.
+# The confirmed name. It is not a widget's state, so a page without the field does not drop it.
 READER = "reviewer"
 FIELD, NEXT = "reader_field", "reader_next"
 

@@ -72,7 +72,7 @@ def draw_form_for_typed_studies(view: View, cases: Cases) -> None:
     """The form for studies that are typed, one a line."""
     with st.expander("Make one from typed studies"):
         _draw_name("hand_name", view)
-        st.text_area("One study a line. A note may follow after a bar: study | note", key="hand_cases", height=140)
+        st.text_area("One study per line. A note may follow after a bar: study | note", key="hand_cases", height=140)
         _draw_plan("hand")
         st.button(
             "Make and open",
@@ -111,7 +111,7 @@ def _draw_plan(form: str) -> None:
         default=OPEN,
         required=True,
         key=f"{form}_mode",
-        help="Blind until revealed: nobody sees them, in any place of the page, until the lead reveals the case.",
+        help="Blind until revealed: they are hidden everywhere on the page until the lead reveals the case.",
     )
     st.toggle(
         "Read alone first, then together",
@@ -119,7 +119,7 @@ def _draw_plan(form: str) -> None:
         help="In the first round each reads all cases alone and blind. What changes in the second round is kept.",
     )
     with st.expander("Names and time"):
-        st.toggle("Show who has answered", value=True, key=f"{form}_names", help="Else only how many.")
+        st.toggle("Show who has answered", value=True, key=f"{form}_names", help="If off, only their number is shown.")
         st.number_input("Seconds for a case; 0 for no limit", 0, 3600, 0, 30, key=f"{form}_seconds")
 
 
