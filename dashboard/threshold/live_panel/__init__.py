@@ -1,7 +1,7 @@
 """The live threshold panel: the browser draws it from counts that are sent once. Dragging sends nothing.
 
-`figures.js` has the formulas and `panel.js` draws; both are sent as one module. No text of a data set goes into the
-scripts: names are sent as data and set as text.
+`figures.js` has the formulas, `marks.js` draws and `panel.js` moves what is drawn; all are sent as one module. No text
+of a data set goes into the scripts: names are sent as data and set as text.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from core.metrics.rates import RATES
 from core.metrics.threshold_grid import ThresholdGrid
 
 _HERE = Path(__file__).parent
+_SCRIPTS = ("figures.js", "marks.js", "panel.js")
 # The rates that figures.js computes, in the panel's order, and whether a cell is as wide as two.
 RATES_SHOWN = {"sensitivity": 1, "specificity": 1, "alerts_per_100": 1, "kappa": 1, "ppv": 0, "npv": 0}
 AXES = ("probability", "log-odds")
@@ -51,7 +52,7 @@ def draw(
 
     moving: also called several times a second while it is dragged; `data["live"]` then is True.
     """
-    script = "".join((_HERE / name).read_text(encoding="utf-8") for name in ("figures.js", "panel.js"))
+    script = "".join((_HERE / name).read_text(encoding="utf-8") for name in _SCRIPTS)
     mount = st.components.v2.component(
         "overread.live_panel",
         html=(_HERE / "panel.html").read_text(encoding="utf-8"),
