@@ -130,7 +130,7 @@ def is_truncated(data: bytes, decode: Callable[[bytes], np.ndarray] | None = Non
 
 
 def _all_sent(layout: Layout) -> bool:
-    """Whether every component has a scan and, in a progressive image, every coefficient its last bit."""
+    """Whether every component has a scan and, in a progressive image, every coefficient has its last bit."""
     for component in layout.sampling:
         scans = [scan for scan in layout.scans if component in scan.components]
         if layout.frame == _PROGRESSIVE:

@@ -137,7 +137,7 @@ cases = sql.Table(
         ["walkthrough_id", "version"], ["walkthrough_versions.walkthrough_id", "walkthrough_versions.version"]
     ),
 )
-# Of versions before the steps; read where a walkthrough has none.
+# Versions of Overread before the steps wrote these; they are read where a walkthrough has no steps.
 positions = sql.Table(
     "walkthrough_positions",
     metadata,

@@ -21,7 +21,7 @@ from core.explain.map_store import maps_folder
 from core.explain.schedule import Schedule, Work
 from core.paths import REPOSITORY, home
 
-# Seconds that a reader's wish holds, unless it is repeated.
+# Seconds that a reader's request lasts, unless it is repeated.
 LEASE = 3.0
 # Seconds without work after which the process ends, and its memory is free again.
 IDLE = 900.0
@@ -33,7 +33,7 @@ _ENDED = "The process that makes maps ended unexpectedly; {log} says why. Ask fo
 
 
 class MapService:
-    """Takes the wishes of all readers of a server, and has them made by one process. Safe to share."""
+    """Takes the requests of all readers of a server and lets one process make the maps. Safe to share."""
 
     def __init__(self):
         self._schedule, self._changed = Schedule(), threading.Condition()

@@ -1,4 +1,4 @@
-"""Saliency maps on pages: records read from the workspace, and wishes for those that are missing."""
+"""Saliency maps on pages: records read from the workspace, and requests for those that are missing."""
 
 import uuid
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def find_maps(source: Source, task: MapTask) -> FoundMaps:
 
 
 def want_maps(task: MapTask, places: list[int] | None = None, ahead: bool = False) -> None:
-    """Wish for the records of a task. The wish holds for seconds, so it ends with the visit.
+    """Ask for the records of a task. The request lasts for seconds, so it ends with the visit.
 
     places: of the radiographs whose maps are checked, by default all. ahead: made where there is nothing else to do.
     """
@@ -69,7 +69,7 @@ def follow_maps(
 ) -> Iterator[dict[MapTask, FoundMaps]]:
     """Yield what is known of the tasks now, and again each time more is made, until nothing is missing.
 
-    This run of the page ends at once where the visitor changes something, and with it the wishes.
+    This run of the page ends at once where the visitor changes something, and with it the requests end.
     """
     found = {task: find_maps(source, task) for task in tasks}
     yield found

@@ -1,4 +1,4 @@
-"""The presenter view, boxes, and keys that never go astray, in a real browser."""
+"""The presenter view, boxes, and keys that act on the shown case only, in a real browser."""
 
 import shutil
 

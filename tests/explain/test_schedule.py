@@ -34,7 +34,7 @@ def test_readers_take_turns():
     for name in "123456":
         schedule.want("anna", task(name), 9)
     schedule.want("ben", B, 9)
-    # One who asks for six does not keep the other waiting, and the newest wish of a reader is first.
+    # One who asks for six does not keep the other waiting, and the newest request of a reader is first.
     names = [name for name, rank in run(schedule) if rank == MAPS]
     assert names == ["b", "6", "5", "4", "3", "2", "1"]
     schedule.want("ben", task("c"), 9)

@@ -30,7 +30,7 @@ def task_of(source, place: int, method: str = "saliency", **settings):
 
 
 def until(service, task, reached) -> None:
-    """Wish for a task until something is reached."""
+    """Ask for a task until something is reached."""
     for _ in range(PATIENCE):
         service.want("anna", task)
         if reached():

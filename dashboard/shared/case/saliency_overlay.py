@@ -97,7 +97,7 @@ def draw_saliency_note(source: Source, task: MapTask | None, reason: str) -> Non
 
 
 def _follow(source: Source, task: MapTask, stage: tuple) -> None:
-    """Wish for the maps as long as the reader looks, and draw the page again each time more is made."""
+    """Ask for the maps while the reader has the case open, and draw the page again each time more is made."""
     maps.want_maps(task)
     found = maps.find_maps(source, task)
     if found.stage != stage:
