@@ -29,7 +29,7 @@ def doctor(
         done, failed = room.repair(found, progress) if repair else ([], [])
     findings = [finding for finding in found.findings if finding not in done]
     if problem:
-        findings.append(room.Finding("damaged", str(log / LINES), f"{log / LINES}: {problem}.", False))
+        findings.append(room.FileProblem("damaged", str(log / LINES), f"{log / LINES}: {problem}.", False))
     for finding in findings[:50]:
         able = " (--repair makes it again)" if finding.repairable and not repair else ""
         messages.print(f"{finding.kind}: {finding.problem}{able}", markup=False)

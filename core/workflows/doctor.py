@@ -36,7 +36,7 @@ _STALE, _RIGHTS = "left by a killed process", "open to others"
 
 
 @dataclass(frozen=True)
-class Finding:
+class FileProblem:
     """One thing that is wrong. kind: 'damaged', 'orphan', 'stale' or 'open'. repairable: by `repair`."""
 
     kind: str
@@ -51,7 +51,7 @@ class Examination:
 
     workspace: str
     checked: dict[str, int]
-    findings: list[Finding]
+    findings: list[FileProblem]
     shares: list[Share]
     versions: dict[str, object] = field(default_factory=dict)
 
@@ -69,7 +69,7 @@ class Examination:
 
 def examine(progress: Progress | None = None) -> Examination:
     """Compare every file of the workspace with its checksum, and list what is damaged or belongs to nothing."""
-    steps: list[tuple[str, Callable[[], Iterator[Finding | None]]]] = [
+    steps: list[tuple[str, Callable[[], Iterator[FileProblem | None]]]] = [
         ("data sets", _datasets),
         ("pixel caches", _pixels),
         ("thumbnails", _thumbnails),
@@ -99,7 +99,7 @@ def examine(progress: Progress | None = None) -> Examination:
     return Examination(str(home()), checked, findings, shares(), versions)
 
 
-def repair(examination: Examination, progress: Progress | None = None) -> tuple[list[Finding], list[str]]:
+def repair(examination: Examination, progress: Progress | None = None) -> tuple[list[FileProblem], list[str]]:
     """Make again what can be made again; what was repaired, and a sentence for each that could not be."""
     done, failed = [], []
     for finding in examination.findings:
@@ -118,11 +118,11 @@ def repair(examination: Examination, progress: Progress | None = None) -> tuple[
     return done, failed
 
 
-def _damaged(path: Path, problem: object) -> Finding:
-    return Finding("damaged", str(path), str(problem), can_be_made_again(path))
+def _damaged(path: Path, problem: object) -> FileProblem:
+    return FileProblem("damaged", str(path), str(problem), can_be_made_again(path))
 
 
-def _tried(path: Path, read: Callable[[], object]) -> Finding | None:
+def _tried(path: Path, read: Callable[[], object]) -> FileProblem | None:
     """None where a file can be read, else what is wrong."""
     try:
         read()
@@ -133,7 +133,7 @@ def _tried(path: Path, read: Callable[[], object]) -> Finding | None:
         return _damaged(path, f"{path} cannot be used: {reason_of(error)}.")
 
 
-def _datasets() -> Iterator[Finding | None]:
+def _datasets() -> Iterator[FileProblem | None]:
     for name, reason in broken_datasets().items():
         yield _damaged(home() / "datasets" / name, reason)
     for dataset in list_datasets():
@@ -141,7 +141,7 @@ def _datasets() -> Iterator[Finding | None]:
         yield _tried(dataset.folder / "problems.json", dataset.problems)
 
 
-def _pixels() -> Iterator[Finding | None]:
+def _pixels() -> Iterator[FileProblem | None]:
     for folder in sorted((home() / "cache").glob("*/*")):
         size = "".join(letter for letter in folder.name if letter.isdigit())
         if not folder.is_dir() or not folder.name.startswith(("pad", "crop", "stretch")) or not size:
@@ -156,32 +156,32 @@ def _pixels() -> Iterator[Finding | None]:
             yield None
 
 
-def _thumbnails() -> Iterator[Finding | None]:
+def _thumbnails() -> Iterator[FileProblem | None]:
     for file in sorted((home() / "cache").glob("*/thumbnails/*/*.jpg")):
         whole = thumbnails.is_intact(file)
         yield None if whole else _damaged(file, f"{file} was altered; it is made again when it is shown.")
 
 
-def _checked_files() -> Iterator[Finding | None]:
+def _checked_files() -> Iterator[FileProblem | None]:
     for place in ("datasets", "cache", "predictions", "embeddings", "stability", "checkpoints"):
         for beside in sorted((home() / place).rglob("*.sha256")):
             file = beside.with_suffix("")
             if not file.exists():
-                yield Finding("orphan", str(beside), f"{beside} is the checksum of a file that is gone.", False)
+                yield FileProblem("orphan", str(beside), f"{beside} is the checksum of a file that is gone.", False)
             elif place == "predictions":
                 yield _tried(file, partial(read_file, file))
             elif file.name != "index.parquet":
                 yield _tried(file, partial(check_file, file))
 
 
-def _imports() -> Iterator[Finding | None]:
+def _imports() -> Iterator[FileProblem | None]:
     for name, reason in broken_imports().items():
         yield _damaged(home() / "imported" / name, reason)
     for found in list_imported():
         yield _tried(found.folder / "predictions.parquet", partial(imported_predictions, found))
 
 
-def _checkpoints() -> Iterator[Finding | None]:
+def _checkpoints() -> Iterator[FileProblem | None]:
     whole, broken = list_checkpoints()
     for name, reason in broken.items():
         yield _damaged(home() / "checkpoints" / name, reason)
@@ -189,24 +189,24 @@ def _checkpoints() -> Iterator[Finding | None]:
         yield _tried(checkpoint.folder / "history.csv", checkpoint.history)
 
 
-def _maps() -> Iterator[Finding | None]:
+def _maps() -> Iterator[FileProblem | None]:
     for file in sorted(maps_folder().glob("*/*.json")):
         yield (None if is_whole(file) else _damaged(file, f"{file} was altered; it is made again when it is opened."))
 
 
-def _audits() -> Iterator[Finding | None]:
+def _audits() -> Iterator[FileProblem | None]:
     for dataset in list_datasets():
         if (file := audit_file(dataset)).exists():
             yield _tried(file, partial(read_json, file))
 
 
-def _revisions() -> Iterator[Finding | None]:
+def _revisions() -> Iterator[FileProblem | None]:
     for file in sorted((home() / "labels").glob("*/revision*.parquet")):
         reference = file.stem.removeprefix("revision").replace("-", "@")
         yield _tried(file, partial(read_labels, file.parent.name, reference))
 
 
-def _records() -> Iterator[Finding | None]:
+def _records() -> Iterator[FileProblem | None]:
     places = [*(home() / "records").glob("*/*"), *(home() / "imported").glob("*")]
     for folder in sorted(place for place in places if place.is_dir()):
         if (points := folder / POINTS).exists():
@@ -215,34 +215,34 @@ def _records() -> Iterator[Finding | None]:
             yield _tried(looks, partial(read_looks, looks))
 
 
-def _verdicts() -> Iterator[Finding | None]:
+def _verdicts() -> Iterator[FileProblem | None]:
     try:
         store = open_store()
         problems = verify_verdicts(store).problems
     except OverreadError as error:
-        yield Finding("damaged", "review database", str(error), False)
+        yield FileProblem("damaged", "review database", str(error), False)
         return
     place = store.place
     store.engine.dispose()
-    yield from (Finding("damaged", place, problem, False) for problem in problems)
+    yield from (FileProblem("damaged", place, problem, False) for problem in problems)
     if not problems:
         yield None
 
 
-def _jobs() -> Iterator[Finding | None]:
-    yield from (Finding("damaged", name, reason, False) for name, reason in jobs.broken_jobs().items())
+def _jobs() -> Iterator[FileProblem | None]:
+    yield from (FileProblem("damaged", name, reason, False) for name, reason in jobs.broken_jobs().items())
     yield from (None for _ in jobs.list_jobs())
 
 
-def _temporaries() -> Iterator[Finding | None]:
+def _temporaries() -> Iterator[FileProblem | None]:
     for file in stale_temporaries(home()):
-        yield Finding("stale", str(file), f"{file} was {_STALE}.", True)
+        yield FileProblem("stale", str(file), f"{file} was {_STALE}.", True)
 
 
-def _open_files() -> Iterator[Finding | None]:
+def _open_files() -> Iterator[FileProblem | None]:
     root = home()
     if root.is_dir() and root.stat().st_mode & PRIVATE:
-        yield Finding("open", str(root), f"{root} is {_RIGHTS} than its owner.", True)
+        yield FileProblem("open", str(root), f"{root} is {_RIGHTS} than its owner.", True)
 
 
 def _close(folder: Path) -> None:
@@ -253,12 +253,12 @@ def _close(folder: Path) -> None:
                 path.chmod(path.stat().st_mode & ~PRIVATE)
 
 
-def _orphans() -> list[Finding]:
+def _orphans() -> list[FileProblem]:
     """Folders and files of data sets that are not indexed any more."""
     known, found = {dataset.name for dataset in list_datasets()} | set(broken_datasets()), []
     for place in ("cache", "predictions", "embeddings", "stability"):
         for folder in sorted((home() / place).glob("*")):
             if folder.is_dir() and folder.name not in known:
                 words = f"{folder} belongs to a data set {folder.name} that is not indexed here; it may be deleted."
-                found.append(Finding("orphan", str(folder), words, False))
+                found.append(FileProblem("orphan", str(folder), words, False))
     return found

@@ -92,11 +92,13 @@ def _score(path: Path, data: str, progress: Progress | None) -> None:
 def _embed(path: Path, data: str, progress: Progress | None) -> None:
     from core.models.checkpoint import list_checkpoints
     from core.scores.embeddings import compute_embeddings, embeddings_files
+    from core.scores.source import source_of
 
     dataset = read_dataset(data)
     for checkpoint in list_checkpoints()[0]:
-        if path in embeddings_files(checkpoint, dataset):
-            compute_embeddings(checkpoint, dataset, progress)
+        source = source_of(checkpoint, dataset)
+        if path in embeddings_files(source):
+            compute_embeddings(source, progress)
             return
     _remove(path)  # of weights or of an index that are gone
 

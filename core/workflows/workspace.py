@@ -10,7 +10,7 @@ from core.review.database import FILE as REVIEW
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """A kind of files of the workspace. again: how they are made again, '' for what people made or gave."""
 
     name: str
@@ -26,36 +26,36 @@ class Kind:
 class Share:
     """How many files of a kind there are, and their bytes."""
 
-    kind: Kind
+    kind: FileKind
     files: int
     bytes: int
 
 
 KINDS = (
-    Kind("indexes of the data sets", ("datasets",)),
-    Kind("decoded pixels, thumbnails and measures", ("cache",), "python -m core cache NAME --size PIXELS"),
-    Kind("scores of checkpoints", ("predictions",), "python -m core predict CHECKPOINT --data NAME"),
-    Kind("imported scores", ("imported",)),
-    Kind("saliency maps and their checks", ("maps", "trust"), "made again when a map is opened"),
-    Kind("feature vectors", ("embeddings",), "python -m core embed CHECKPOINT --data NAME"),
-    Kind("draws of the stability of scores", ("stability",), "made again on the page Augmentation"),
-    Kind("audits", ("audits",), "python -m core audit NAME"),
-    Kind("estimates of runs", ("estimates",), "python -m core estimate RECIPE --data NAME"),
-    Kind("checkpoints that were trained here", ("checkpoints",)),
-    Kind("locked thresholds and their verifications", ("records",)),
-    Kind("verdicts and walkthroughs", (REVIEW, f"{REVIEW}-wal", f"{REVIEW}-shm")),
-    Kind("label revisions", ("labels",), "written again from the review database when they are read"),
-    Kind("radiographs that were uploaded or drawn", ("uploads", "phantoms", "kept-cases", "adding")),
-    Kind("decisions and reports of a service", ("decisions", "outbox")),
-    Kind("requests and output of jobs", ("jobs",)),
+    FileKind("indexes of the data sets", ("datasets",)),
+    FileKind("decoded pixels, thumbnails and measures", ("cache",), "python -m core cache NAME --size PIXELS"),
+    FileKind("scores of checkpoints", ("predictions",), "python -m core predict CHECKPOINT --data NAME"),
+    FileKind("imported scores", ("imported",)),
+    FileKind("saliency maps and their checks", ("maps", "trust"), "made again when a map is opened"),
+    FileKind("feature vectors", ("embeddings",), "python -m core embed CHECKPOINT --data NAME"),
+    FileKind("draws of the stability of scores", ("stability",), "made again on the page Augmentation"),
+    FileKind("audits", ("audits",), "python -m core audit NAME"),
+    FileKind("estimates of runs", ("estimates",), "python -m core estimate RECIPE --data NAME"),
+    FileKind("checkpoints that were trained here", ("checkpoints",)),
+    FileKind("locked thresholds and their verifications", ("records",)),
+    FileKind("verdicts and walkthroughs", (REVIEW, f"{REVIEW}-wal", f"{REVIEW}-shm")),
+    FileKind("label revisions", ("labels",), "written again from the review database when they are read"),
+    FileKind("radiographs that were uploaded or drawn", ("uploads", "phantoms", "kept-cases", "adding")),
+    FileKind("decisions and reports of a service", ("decisions", "outbox")),
+    FileKind("requests and output of jobs", ("jobs",)),
 )
-OTHER = Kind("other files", ())
+OTHER = FileKind("other files", ())
 
 
 def shares(folder: Path | None = None) -> list[Share]:
     """Files and bytes of each kind in a workspace, the largest first; kinds without files are left out."""
     root = folder or home()
-    found: dict[Kind, tuple[int, int]] = {}
+    found: dict[FileKind, tuple[int, int]] = {}
     of = {name: kind for kind in KINDS for name in kind.folders}
     for entry in os.scandir(root) if root.is_dir() else ():
         kind = of.get(entry.name, OTHER)
