@@ -162,13 +162,13 @@ def sweep(
         if question:
             table = run_question(chosen, dataset, name, find_question(question), seeds, split, own, options)
         else:
-            table = run_sweep(chosen, dataset, name, grid, seeds, split, options)
+            table = run_sweep(chosen, dataset, name, grid or [], seeds, split, options)
     if question:
         rows = table.to_dict("records")
         facts = {"name": name, "question": question, "split": split, "rows": rows}
         print_result(json_values(facts), as_json, "\n".join(map(_figure_line, rows)))
         return
-    keys = [entry.partition("=")[0].strip() for entry in grid]
+    keys = [entry.partition("=")[0].strip() for entry in grid or []]
     print_result(
         json_values({"name": name, "split": split, "rows": table.to_dict("records")}),
         as_json,
