@@ -229,7 +229,7 @@ def _moved(view: View, name: str, threshold: float) -> None:
 
 
 def _released(view: View, name: str, presents: bool, room: Room, threshold: float) -> None:
-    """Whoever presents moves everyone; anyone else looks for themselves until the presenter moves again."""
+    """The presenter moves everyone; anyone else looks for themselves until the presenter moves again."""
     # The database first, since a run may end a callback at any access to the session.
     if presents:
         _act(lambda store, key: rooms.move(store, key, name, view.split, threshold), view)
