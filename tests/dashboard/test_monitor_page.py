@@ -5,7 +5,9 @@ import shutil
 
 import pytest
 
+from core.data.datasets import read_dataset, read_index
 from core.models.checkpoint import read_checkpoint
+from core.scores.imports import read_imported
 from core.serving.decision_log import LINES, DecisionLog, default_folder
 from core.serving.decoding import Upload
 from core.serving.reader import load
@@ -50,3 +52,47 @@ def test_an_altered_log_is_said_to_be_altered(logged):
     file.write_text("\n".join(lines) + "\n")
     app = open_page("monitor")
     assert "line 2 was altered" in app.error[0].value
+
+
+@pytest.fixture
+def shadowed(own):
+    """Decisions of alpha and of its shadow beta on studies of the data set demo, which is indexed."""
+    readers = [load(read_checkpoint(own.checkpoints / name).folder) for name in ("alpha", "beta")]
+    index, log = read_index("demo"), DecisionLog(default_folder())
+    root = read_dataset("demo").root
+    studies = [list(part["path"]) for _, part in index[index["split"] == "valid"].groupby("study_id")][:4]
+    for files in studies:
+        for reader, shadow in zip(readers, (False, True)):
+            log.append(reader.read([f"{root}/{file}" for file in files]), shadow=shadow)
+    return log
+
+
+def test_compare_opens_on_the_answered_model_and_its_shadow(own, shadowed, monkeypatch):
+    app, opened = open_page("monitor"), []
+    (button,) = [button for button in app.button if button.label == "Compare both on 4 studies"]
+    # A test of one page cannot follow it to another one; the router's own calls are not of interest.
+    monkeypatch.setattr(
+        "streamlit.switch_page",
+        lambda page, query_params: opened.append((page, query_params)) if page == "compare/page.py" else None,
+    )
+    button.click().run()
+    monkeypatch.undo()
+    enter(own, monkeypatch)
+    assert not app.exception
+    ((page, query),) = opened
+    assert page == "compare/page.py" and (query["data"], query["split"]) == ("demo", "valid")
+    for name, model in (("model", "alpha"), ("other", "beta")):
+        imported = read_imported(query[name])
+        assert imported.name.startswith(model) and imported.dataset.startswith("demo@") and imported.studies == 4
+    compared = open_page("compare", **query)
+    assert not compared.exception and query["other"] in words(compared)
+
+
+def test_without_labels_the_page_says_why_nothing_can_be_compared(own):
+    readers = [load(read_checkpoint(own.checkpoints / name).folder) for name in ("alpha", "beta")]
+    log = DecisionLog(default_folder())
+    for reader, shadow in zip(readers, (False, True)):
+        log.append(reader.read([Upload("1", png())]), shadow=shadow)
+    app = open_page("monitor")
+    assert "their labels are not known here" in words(app)
+    assert not [button for button in app.button if button.label.startswith("Compare both")]

@@ -66,6 +66,26 @@ def test_the_client_of_triton_works_unchanged(address, checkpoint, point):
     assert alone.get_response()["id"] == "7" and alone.as_numpy("score").shape == (1,)
 
 
+def test_what_the_client_of_kserve_sends_is_answered(serving, checkpoint, point):
+    client, images = serving(), [png(1), png(2)]
+    expected = load(checkpoint.folder).read([Upload("1", image) for image in images])
+    # As kserve 0.21 sends them: the model's name is repeated in the body.
+    tensor = {"name": "image", "shape": [2], "datatype": "BYTES"}
+    texts = [base64.b64encode(image).decode() for image in images]
+    inputs = [tensor | {"parameters": {"content_type": "base64"}, "data": texts}]
+    body = {"id": "19c7b912", "model_name": "tiny", "inputs": inputs}
+    plain = client.post("/v2/models/tiny/infer", json=body).json()
+    raw = b"".join(struct.pack("<I", len(image)) + image for image in images)
+    head = json.dumps(body | {"inputs": [tensor | {"parameters": {"binary_data_size": len(raw)}}]}).encode()
+    headers = {"inference-header-content-length": str(len(head)), "content-type": "application/octet-stream"}
+    binary = client.post("/v2/models/tiny/infer", content=head + raw, headers=headers).json()
+    for answer in (plain, binary):
+        assert answer["model_name"] == "tiny" and answer["id"] == "19c7b912"
+        assert answer["outputs"][0]["data"] == pytest.approx([expected.score], abs=1e-6)
+    assert client.get("/v2/health/ready").json() == client.get("/v2/models/tiny/ready").json() == {"ready": True}
+    assert client.get("/v2/health/live").json() == {"live": True}
+
+
 def test_radiographs_that_the_client_decoded_are_scored_as_they_are(address, checkpoint, point):
     client, reader = http.InferenceServerClient(address), load(checkpoint.folder)
     squares = np.stack([decode_view(Upload("1", png(seed)), reader.spec).pixels for seed in range(3)])
