@@ -150,10 +150,28 @@ def label_audit(
         Path | None, typer.Option(help="CSV file to write, with all studies, the most suspicious first.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Number of studies to print.")] = 20,
+    level: Annotated[
+        str,
+        typer.Option(
+            metavar="study|image",
+            help="With image, rank the radiographs of abnormal studies that are probably normal themselves.",
+        ),
+    ] = "study",
+    truth: Annotated[
+        str,
+        typer.Option(metavar="COLUMN", help="With --level image: say how many of the first are normal by this column."),
+    ] = "",
     allow_unmatched: AllowUnmatched = False,
     as_json: Json = False,
 ) -> None:
     """Rank labels that may be wrong, by scores of networks that were not trained on them."""
+    if level not in ("study", "image"):
+        raise typer.BadParameter(f"--level {level}: expected study or image.")
+    if truth and level != "image":
+        raise typer.BadParameter("--truth judges single radiographs; pass --level image as well.")
+    if level == "image":
+        _audit_radiographs(scored, data, truth, out, top, as_json)
+        return
     from core.data.index import read_dataset
     from core.data.spreadsheet import csv_for_spreadsheets
     from core.paths import write_atomically
@@ -186,3 +204,38 @@ def label_audit(
         for row in first.itertuples()
     ]
     print_result(facts, as_json, "\n".join(lines))
+
+
+def _audit_radiographs(scored: str, data: str, truth: str, out: Path | None, top: int, as_json: bool) -> None:
+    """Rank radiographs of abnormal studies by their own scores, and count the normal ones where a truth is known."""
+    import pandas as pd
+
+    from core.data.index import read_dataset
+    from core.data.spreadsheet import csv_for_spreadsheets
+    from core.metrics.radiographs import truth_of
+    from core.paths import write_atomically
+    from core.review.radiograph_issues import ORDERS, hits_by_rank, rank_radiographs
+    from core.scores.index_columns import with_index_columns
+    from core.scores.loading import stored_scores
+
+    frame = with_index_columns(stored_scores(scored, read_dataset(data)))
+    ranked = rank_radiographs(frame)
+    if out:
+        write_atomically(out, lambda path: path.write_text(csv_for_spreadsheets(ranked), encoding="utf-8", newline=""))
+    first = ranked.head(top)
+    lines = [f"{row.rank}. {row.image_id}: score {row.score:.3f}" for row in first.itertuples()]
+    judged = []
+    if truth:
+        known = pd.Series(truth_of(frame, truth), frame["image_id"])
+        for order in ORDERS:
+            for row in hits_by_rank(rank_radiographs(frame, order), known).itertuples():
+                share = row.precision
+                bounds = {"precision": share.value, "precision_low": share.low, "precision_high": share.high}
+                judged.append({"order": order, "k": row.k, "found": row.found, **bounds, "random": row.random})
+                lines.append(
+                    f"order {order}: {row.found} of the first {row.k} are normal by {truth}, {share.value:.1%} "
+                    f"({share.low:.1%}-{share.high:.1%}); {row.random:.1%} by chance"
+                )
+    facts = {"radiographs": len(ranked), "ranked": first.to_dict("records"), "judged": judged, "file": str(out or "")}
+    what = f"{count_text(len(ranked), 'radiograph')} of abnormal studies, those first that are probably normal"
+    print_result(facts, as_json, "\n".join([what, *lines]))

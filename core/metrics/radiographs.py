@@ -40,14 +40,9 @@ def mixed_studies(predictions: pd.DataFrame, truth: np.ndarray) -> np.ndarray:
     return (by_study.transform("min") < by_study.transform("max")).to_numpy()
 
 
-def radiograph_facts(predictions: pd.DataFrame, truth: str = "image_label") -> dict:
-    """Figures against the truth of single radiographs: NAME, NAME_low, NAME_high, NAME_n for each name.
-
-    false_alarms_abnormal, false_alarms_normal: the share of normal radiographs called abnormal, in abnormal studies and
-    in normal ones, at the threshold that finds 90% of the abnormal radiographs of these scores. driver_abnormal: the
-    share of studies with both kinds whose driving view is abnormal; driver_chance: that share for a view drawn at
-    random. OverreadError where the column is missing or holds anything but 1, 0 and empty cells.
-    """
+def truth_of(predictions: pd.DataFrame, truth: str = "image_label") -> np.ndarray:
+    """The truth of each radiograph in a column, 1, 0 or NaN, float64 [n]. OverreadError for a missing column or another
+    value."""
     if truth not in predictions:
         raise OverreadError(
             f"These scores and their index have no column {truth!r}; expected the truth of each radiograph, 1 or 0. "
@@ -62,6 +57,18 @@ def radiograph_facts(predictions: pd.DataFrame, truth: str = "image_label") -> d
             "or empty.",
             code="image-label-invalid",
         )
+    return values
+
+
+def radiograph_facts(predictions: pd.DataFrame, truth: str = "image_label") -> dict:
+    """Figures against the truth of single radiographs: NAME, NAME_low, NAME_high, NAME_n for each name.
+
+    false_alarms_abnormal, false_alarms_normal: the share of normal radiographs called abnormal, in abnormal studies and
+    in normal ones, at the threshold that finds 90% of the abnormal radiographs of these scores. driver_abnormal: the
+    share of studies with both kinds whose driving view is abnormal; driver_chance: that share for a view drawn at
+    random. Errors as in `truth_of`.
+    """
+    values = truth_of(predictions, truth)
     logits = predictions["logit"].to_numpy(float)
     threshold = found_threshold(logits, values)
     called, mixed = logits >= threshold, mixed_studies(predictions, values)

@@ -10,6 +10,7 @@ from core.models.checkpoint import Checkpoint
 from core.plural import count_text
 from core.scores.learning import learned
 from dashboard.runs import charts
+from dashboard.runs.sweeps import draw_sweeps
 from dashboard.runs.training_jobs import draw_jobs
 from dashboard.shared import address, loaders, selection, widgets
 
@@ -25,6 +26,7 @@ def draw_page() -> None:
             f"python -m core train original-cnn-64 --data {shlex.quote(dataset.name)} --out original-cnn-64",
         )
         draw_jobs(view)
+        draw_sweeps()
         return
     checkpoint = view.source.model
     widgets.heading("Runs", dataset if checkpoint.manifest.get("phantom") else None, checkpoint.name)
@@ -47,6 +49,7 @@ def draw_page() -> None:
     draw_facts(checkpoint)
     draw_curves(runs)
     draw_recipes(runs)
+    draw_sweeps()
 
 
 def draw_facts(checkpoint: Checkpoint) -> None:
