@@ -218,7 +218,8 @@ def _add_what_is_newer(connection: sql.Connection) -> None:
     """Add the tables, columns and indexes that a database of an earlier release lacks. Earlier releases ignore them."""
     existing = set(sql.inspect(connection).get_table_names())
     # A table without links is one that this release adds.
-    kinds = connection.execute(sql.select(tables.chain.c.kind).distinct()).scalars() if _has_chain(existing) else ()
+    chained = tables.chain.name in existing
+    kinds = connection.execute(sql.select(tables.chain.c.kind).distinct()).scalars() if chained else ()
     if lost := set(kinds) - existing:
         raise OverreadError(
             f"{connection.engine.url.database} is damaged: its table {min(lost)} is missing. Restore it from a copy.",
@@ -234,11 +235,7 @@ def _add_what_is_newer(connection: sql.Connection) -> None:
             connection.execute(sql.DDL(f"ALTER TABLE {write.format_table(table)} ADD COLUMN {column_name} {kind}"))
     for index in tables.ADDED_INDEXES:
         index.create(connection, checkfirst=True)
-    _complete_chain(connection, not _has_chain(existing))
-
-
-def _has_chain(existing: set[str]) -> bool:
-    return tables.chain.name in existing
+    _complete_chain(connection, not chained)
 
 
 def _complete_chain(connection: sql.Connection, new: bool) -> None:
