@@ -47,6 +47,13 @@ def read_schema(file: Path | str) -> pa.Schema:
     return _checked(Path(file), pq.read_schema)
 
 
+def open_table(file: Path) -> pq.ParquetFile:
+    """A file to be read in parts, page by page. It keeps its rows where the file is replaced meanwhile."""
+    return _unchecked(
+        file, lambda path: pq.ParquetFile(path.open("rb"), pre_buffer=False, page_checksum_verification=True)
+    )
+
+
 def count_rows(file: Path | str) -> int:
     """The number of rows, from the end of the file alone. OSError or ValueError where it is no Parquet."""
     return _unchecked(Path(file), pq.read_metadata).num_rows

@@ -61,13 +61,14 @@ def evaluate(
     from core.metrics.rates import further_rates, rates_text
     from core.scores.index_columns import with_index_columns
     from core.scores.loading import split_scores
+    from core.scores.shards import OF_STUDIES
 
     if level not in ("study", "image"):
         raise typer.BadParameter(f"--level {level}: expected study or image.")
     if truth and level != "image":
         raise typer.BadParameter("--truth judges single radiographs; pass --level image as well.")
     with progress_bar() as progress:
-        frame, used = split_scores(scored, data, split, progress)
+        frame, used = split_scores(scored, data, split, progress, columns=["image_id", *OF_STUDIES, "precision", by])
     threshold, origin, point = _threshold(scored, threshold, frame, used, aggregation)
     if by or level == "image":
         frame = with_index_columns(frame)

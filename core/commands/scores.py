@@ -45,16 +45,29 @@ def predict(
         ),
     ] = "",
     draws: Annotated[int, typer.Option(min=1, help="Number of samples for --tta.")] = 8,
+    shard_rows: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Write a folder of shards with at most this many radiographs each, whatever the size of the data set "
+            "(default: 2,048 from 50,001 radiographs on, one file below).",
+        ),
+    ] = 0,
     as_json: Json = False,
 ) -> None:
-    """Score a data set with a checkpoint: one logit per radiograph."""
+    """Score a data set with a checkpoint: one logit per radiograph.
+
+    A run that was stopped or killed continues where it stopped when the same command is given again. Under `accelerate
+    launch -m core predict ...` several processes share the work, on one machine or on several with one workspace.
+    """
     from core.data.augment import find_augmentation
     from core.data.index import read_dataset
     from core.models.checkpoint import read_checkpoint
     from core.scores.decisions import point_for
     from core.scores.json_values import json_values
-    from core.scores.source import source_of
+    from core.scores.score_table import ScoringOrder
     from core.scores.test_time_augmentation import AugmentedDraws, gain_sentence
+    from core.training.parallel import leads
     from core.workflows.score import score
 
     described, dataset = read_checkpoint(checkpoint), read_dataset(data)
@@ -64,8 +77,13 @@ def predict(
         raise typer.BadParameter("--operating-point was chosen on scores without --tta; leave one of them out.")
     point = point_for(described, operating_point, aggregation, device) if operating_point else None
     wanted = AugmentedDraws(find_augmentation(tta), draws) if tta else None
+    order = ScoringOrder(described, dataset, split, device, out, wanted, shard_rows)
     with progress_bar() as progress:
-        done = score(source_of(described, dataset), split, progress, device, out, wanted, point)
+        done = score(order, progress, point)
+    if not leads():
+        return
+    for note in done.notes:
+        messages.print(note, markup=False)
     if done.left_out:
         first = f"{done.left_out[0]['path']}: {done.left_out[0]['reason']}"
         messages.print(
@@ -73,20 +91,20 @@ def predict(
         )
     facts = {
         "file": str(done.file),
-        "radiographs": len(done.scores),
-        "splits": sorted(set(done.scores["split"])),
+        "radiographs": done.rows,
+        "splits": done.splits,
         "left_out": done.left_out,
+        "notes": done.notes,
     }
-    lines = [f"{count_text(len(done.scores), 'radiograph')} scored by {described.reference}, in {done.file}"]
-    if wanted:
+    lines = [f"{count_text(done.rows, 'radiograph')} scored by {described.reference}, in {done.file}"]
+    if wanted and done.gain:
         facts |= {"tta": wanted.augmentation.to_dict(), "tta_hash": wanted.augmentation.hash(), "draws": draws}
         facts["gain"] = json_values(done.gain)
         lines.append(gain_sentence(done.gain))
-    if point:
-        counts = {name: int(count) for name, count in done.decisions["decision"].value_counts().items()}
-        facts |= {"operating_point": point.id, "threshold": point.threshold, "decisions": counts}
+    if point and done.decisions is not None:
+        facts |= {"operating_point": point.id, "threshold": point.threshold, "decisions": done.decisions}
         facts["decisions_file"] = str(done.decisions_file)
-        studies = ", ".join(f"{studies_text(count)} {name}" for name, count in counts.items())
+        studies = ", ".join(f"{studies_text(count)} {name}" for name, count in done.decisions.items())
         lines.append(f"{studies} at {point.id}, in {done.decisions_file}")
     print_result(facts, as_json, "\n".join(lines))
 

@@ -44,14 +44,14 @@ class DecodeReport:
 
 
 @dataclass(frozen=True)
-class _Task:
+class FileTask:
     """The outputs that are wanted from one file."""
 
     sha1: str
     paths: tuple[str, ...]
-    square: bool
-    thumbnail: bool
-    measures: bool
+    square: bool = True
+    thumbnail: bool = False
+    measures: bool = False
 
 
 def pixels_folder(dataset: Dataset, spec: InputSpec) -> Path:
@@ -104,17 +104,17 @@ def measures_table(dataset: Dataset, index: pd.DataFrame, progress: Progress | N
     return table
 
 
-def _missing(dataset: Dataset, distinct: pd.Series, spec, thumbnail: bool, measures: bool) -> list[_Task]:
+def _missing(dataset: Dataset, distinct: pd.Series, spec, thumbnail: bool, measures: bool) -> list[FileTask]:
     hashes = distinct.index
     no = np.zeros(len(hashes), bool)
     square = ~hashes.isin(pixel_store.known(pixels_folder(dataset, spec), spec.size)) if spec else no
     measured = ~hashes.isin(measure_store.complete_measures(dataset).index) if measures else no
     small = ~hashes.isin(thumbnails.hashes_with_thumbnail(dataset))
     rows = zip(hashes, distinct, square, small, measured)
-    return [_Task(*row) for row in rows if row[2] or row[4] or (thumbnail and row[3])]
+    return [FileTask(*row) for row in rows if row[2] or row[4] or (thumbnail and row[3])]
 
 
-def _make(dataset: Dataset, tasks: list[_Task], spec: InputSpec | None, progress: Progress | None) -> dict[str, str]:
+def _make(dataset: Dataset, tasks: list[FileTask], spec: InputSpec | None, progress: Progress | None) -> dict[str, str]:
     """Carry out the tasks; {sha1: reason} of those that failed. Results are kept even if the pass is interrupted."""
     what = f"decoding to {spec.size} px" if spec else "decoding"
     failed, measured = {}, {}
@@ -126,7 +126,7 @@ def _make(dataset: Dataset, tasks: list[_Task], spec: InputSpec | None, progress
         raise unwritable(pixels_folder(dataset, spec), error) from error
     try:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for done, (task, result) in enumerate(_in_order(pool, _worker(dataset, spec), tasks), 1):
+            for done, (task, result) in enumerate(in_order(pool, file_worker(dataset, spec), tasks), 1):
                 if isinstance(result, str):
                     failed[task.sha1] = result
                 else:
@@ -157,10 +157,11 @@ def _make(dataset: Dataset, tasks: list[_Task], spec: InputSpec | None, progress
     return failed
 
 
-def _worker(dataset: Dataset, spec: InputSpec | None) -> Callable[[_Task], object]:
+def file_worker(dataset: Dataset, spec: InputSpec | None) -> Callable[[FileTask], object]:
+    """The function that carries out one task: its square and its measures, or the reason for having none."""
     root = Path(dataset.root)
 
-    def work(task: _Task) -> tuple | str:
+    def work(task: FileTask) -> tuple | str:
         """The square and the measures of one file, or the reason for having none."""
         try:
             grey = _read_checked(root, task)
@@ -174,7 +175,7 @@ def _worker(dataset: Dataset, spec: InputSpec | None) -> Callable[[_Task], objec
     return work
 
 
-def _read_checked(root: Path, task: _Task) -> np.ndarray:
+def _read_checked(root: Path, task: FileTask) -> np.ndarray:
     """Grey levels of the first of the paths whose file still has the indexed content."""
     problem = None
     for path in task.paths:
@@ -195,9 +196,12 @@ def _error_text(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
-def _in_order(pool: ThreadPoolExecutor, call: Callable, items: Iterable) -> Iterator[tuple]:
-    """Each item with its result, in order. Works only a few items ahead, so memory does not grow with the set."""
-    ahead, waiting = 4 * (os.cpu_count() or 1), deque()
+def in_order(pool: ThreadPoolExecutor, call: Callable, items: Iterable, ahead: int = 0) -> Iterator[tuple]:
+    """Each item with its result, in order. Works only a few items ahead, so memory does not grow with the set.
+
+    ahead: how many; by default four for each core.
+    """
+    ahead, waiting = ahead or 4 * (os.cpu_count() or 1), deque()
     try:
         for item in items:
             waiting.append((item, pool.submit(call, item)))
@@ -275,7 +279,7 @@ def _acquired(file: Path, total: int, progress: Progress | None) -> FileLock:
         raise unwritable(file, error) from error
 
 
-def _check_not_all_failed(dataset: Dataset, distinct: pd.Series, tasks: list[_Task], failed: dict) -> None:
+def _check_not_all_failed(dataset: Dataset, distinct: pd.Series, tasks: list[FileTask], failed: dict) -> None:
     if len(failed) < len(distinct) or not failed:
         return
     first = tasks[0]

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from core.data.extra_columns import extra_names
-from core.data.index import read_dataset, read_index
+from core.data.index import read_dataset
+from core.data.index_stream import open_index
 from core.data.label_levels import IMAGE_LABEL, known_image_labels
 from core.errors import OverreadError
 from core.metrics.evaluation import group_rows
@@ -19,12 +20,16 @@ def with_index_columns(predictions: pd.DataFrame) -> pd.DataFrame:
     frame = predictions
     name, _, digits = str(frame["dataset"].iloc[0]).rpartition("@") if len(frame) else ("", "", "")
     try:
-        index = read_index(name) if name and read_dataset(name).index_hash[:8] == digits else None
+        stream = open_index(read_dataset(name)) if name and read_dataset(name).index_hash[:8] == digits else None
     except OverreadError:
-        index = None
-    if index is not None:
-        more = [column for column in extra_names(index) if column not in frame]
-        rows = index.drop_duplicates("image_id").set_index("image_id")[more].reindex(frame["image_id"])
+        stream = None
+    names = extra_names(pd.DataFrame(columns=stream.columns)) if stream else []
+    more = [column for column in names if column not in frame]
+    if stream and more:
+        wanted = set(frame["image_id"])
+        # In parts, since the scores may be a small part of a large index.
+        parts = [part[part["image_id"].isin(wanted)] for part in stream.parts(["image_id", *more])]
+        rows = pd.concat(parts).drop_duplicates("image_id").set_index("image_id")[more].reindex(frame["image_id"])
         frame = pd.concat([frame, rows.set_axis(frame.index)], axis=1)
     return frame
 

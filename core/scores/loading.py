@@ -1,6 +1,6 @@
 """Load the scores of a split: from a file, an imported set or a checkpoint's stored scores, else computed now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +11,12 @@ from core.models.checkpoint import PREDICTIONS
 from core.paths import home
 from core.scores.halves import in_split, known_splits, whole_of
 from core.scores.imports import imported_predictions
-from core.scores.predictions import read_file, read_predictions, splits_for, store_predictions
+from core.scores.predictions import read_file, read_predictions, split_names, splits_for, stored_splits
+from core.scores.shards import is_sharded, read_table
 from core.scores.source import Source, find_source
+
+# What the split to use, and the halves of a split, depend on.
+_FOR_SPLITS = ("study_id", "group_id", "bone", "label", "split", "dataset")
 
 
 def split_for_evaluation(rows: pd.DataFrame) -> str:
@@ -27,16 +31,17 @@ def split_scores(
     split: str = "",
     progress: Callable[[int, int, str], None] | None = None,
     default: Callable[[pd.DataFrame], str] = split_for_evaluation,
+    columns: Sequence[str] | None = None,
 ) -> tuple[pd.DataFrame, str]:
     """PREDICTIONS of one split, and the name of that split. Computes only scores that are not stored.
 
     source: a source, its name, or a predictions file. data: by default the data set of the source; a checkpoint
     without one is read by the scores it carries from its training. split: a split or a half of one
-    (`core.scores.halves`), by default what `default` returns for the rows.
+    (`core.scores.halves`), by default what `default` returns for the rows. columns: of scores in shards, only
+    these are read, and only of this split.
     """
     if isinstance(source, str) and _is_file(source):
-        frame = read_file(source)
-        return _rows_of(frame, source, _used_split(split, frame, source, default))
+        return _rows_in(Path(source), source, split, default, columns)
     found = source if isinstance(source, Source) else find_source(source)
     if found.kind == "imported":
         frame = imported_predictions(found.imported)
@@ -50,23 +55,23 @@ def split_scores(
         return _rows_of(frame, found.name, _used_split(split, frame, found.name, default))
     checkpoint, data = found.checkpoint, data or found.data
     if not data:
-        if not (checkpoint.folder / PREDICTIONS).exists():
+        file = checkpoint.folder / PREDICTIONS
+        if not file.exists():
             raise OverreadError(
                 f"The checkpoint {checkpoint.name} carries no scores of its own{_scored_sets(checkpoint.name)}; name a "
                 "data set with --data, and it is scored now if it has not been.",
                 code="checkpoint-without-scores",
             )
-        frame = read_file(checkpoint.folder / PREDICTIONS)
-        return _rows_of(frame, found.name, _used_split(split, frame, found.name, default))
+        return _rows_in(file, found.name, split, default, columns)
     dataset = read_dataset(data)
     # From the index, not from the stored scores: else a scored training split could become the default.
-    used = _used_split(split, splits_for(checkpoint, dataset), data, default)
-    stored = read_predictions(checkpoint, dataset)
-    if stored is None or whole_of(used) not in set(stored["split"]):
-        from core.scores.predict import predict
+    names = pd.DataFrame({"split": split_names(checkpoint, dataset)}) if _by_name(split, default) else None
+    used = _used_split(split, splits_for(checkpoint, dataset) if names is None else names, data, default)
+    if whole_of(used) not in stored_splits(checkpoint, dataset):
+        from core.scores.score_table import ScoringOrder, score_table
 
-        stored = predict(checkpoint, dataset, [whole_of(used)], progress)
-        store_predictions(stored, checkpoint, dataset)
+        score_table(ScoringOrder(checkpoint, dataset, [whole_of(used)]), progress)
+    stored = read_predictions(checkpoint, dataset, split=whole_of(used), columns=_with_own(columns))
     return _rows_of(stored, found.name, used)
 
 
@@ -111,6 +116,27 @@ def _used_split(split: str, rows: pd.DataFrame, owner: str, default: Callable[[p
         lacking = f"no split {used}" if used else "no split valid, which is the default"
         raise OverreadError(f"{owner} has {lacking} (found: {found}); choose one with --split.", code="split-unknown")
     return used
+
+
+def _rows_in(file: Path, owner: str, split: str, default, columns) -> tuple[pd.DataFrame, str]:
+    """The rows of one split of a file or of shards, of which no other split is read where its name is enough."""
+    if not is_sharded(file):
+        frame = read_file(file)
+        return _rows_of(frame, owner, _used_split(split, frame, owner, default))
+    names = pd.DataFrame({"split": read_table(file).splits}) if _by_name(split, default) else None
+    rows = read_file(file, columns=_FOR_SPLITS) if names is None else names
+    used = _used_split(split, rows, owner, default)
+    return _rows_of(read_file(file, whole_of(used), columns=_with_own(columns)), owner, used)
+
+
+def _by_name(split: str, default: Callable[[pd.DataFrame], str]) -> bool:
+    """Whether the names of the splits are enough to find the one to use."""
+    return bool(split) or default is split_for_evaluation
+
+
+def _with_own(columns: Sequence[str] | None) -> list[str] | None:
+    """The columns with those that the halves of a split are found by."""
+    return None if columns is None else [*dict.fromkeys([*columns, *_FOR_SPLITS])]
 
 
 def _rows_of(frame: pd.DataFrame, owner: str, used: str) -> tuple[pd.DataFrame, str]:

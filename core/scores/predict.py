@@ -1,4 +1,8 @@
-"""Score a data set with a checkpoint: one logit per radiograph."""
+"""Score a data set with a checkpoint: one logit per radiograph.
+
+`predict` returns the scores as one frame and keeps every decoded radiograph; `core.scores.score_table` scores sets of
+any size into files. Both compute each score with `scores_of` and each table with `as_predictions`.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,11 +17,10 @@ from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint
 from core.schema import PREDICTIONS, check
 from core.scores.classifier import Classifier, load_classifier
-from core.scores.halves import known_splits, whole_of
-from core.scores.predictions import dataset_reference, effective_splits, knows, unlearned_by
+from core.scores.learned_groups import learned_groups, splits_to_score
+from core.scores.predictions import dataset_reference
+from core.scores.scoring_plan import BATCH
 from core.scores.test_time_augmentation import AugmentedDraws, augmented_scores
-
-_BATCH = 256  # radiographs scored between two reports of progress
 
 
 def predict(
@@ -38,51 +41,69 @@ def predict(
     before the softmax over the study; one that learned through another pooling of its views adds its name, `pooling`.
     """
     index = read_index(dataset.name)
-    index["split"], index["member"] = effective_splits(index, checkpoint), unlearned_by(index, checkpoint)
-    known = set(index["split"])
-    asked = splits or (known - {"train"} if knows(index, checkpoint) else known)
-    # A half is scored with the whole of its split, so that the stored scores of a split are never half of it.
-    wanted = sorted(set(map(whole_of, asked)))
-    if absent := [split for split in asked if split not in known_splits(index)]:
-        raise OverreadError(
-            f"Data set {dataset.name} has no radiograph in the split {', '.join(absent)} for {checkpoint.name}; "
-            f"it has {', '.join(sorted(known))}.",
-            code="split-unknown",
-        )
+    learned = learned_groups([index], checkpoint)
+    index["split"], index["member"] = learned.splits(index), learned.unlearned_by(index)
+    wanted = splits_to_score(set(index["split"]), splits, bool(learned.parts), (dataset.name, checkpoint.name))
     index = index[index["split"].isin(wanted)].reset_index(drop=True)
     classifier = classifier or load_classifier(checkpoint, device)
     cache = pixel_cache(dataset, index, checkpoint.input_spec, progress)
     rows = cache.rows_of(index["image_id"])
     index, rows = index[rows >= 0].reset_index(drop=True), rows[rows >= 0]
-    scores, done = np.zeros((len(rows), len(classifier.columns))), 0
-    for member, places in index.groupby("member").indices.items():
-        # In an ensemble, only the member that did not learn from a patient scores that patient's radiographs.
+    scores = np.zeros((len(rows), len(classifier.columns)))
+    for start in range(0, len(rows), BATCH):
+        part = slice(start, start + BATCH)
+        scores[part] = scores_of(classifier, cache.pixels[rows[part]], index.iloc[part], tta)
+        if progress:
+            progress(min(start + BATCH, len(rows)), len(rows), f"scoring with {checkpoint.name}")
+    frame = as_predictions(index, scores, classifier, checkpoint, dataset, tta)
+    frame.attrs["left_out"] = cache.failed
+    return frame
+
+
+def scores_of(
+    classifier: Classifier, pixels: np.ndarray, rows: pd.DataFrame, tta: AugmentedDraws | None = None
+) -> np.ndarray:
+    """`classifier.columns` of uint8 [n, size, size], float64 [n, columns]: the one way from pixels to stored scores.
+
+    rows: of an index, [n], with `image_id` and `member`. In an ensemble, only the member that did not learn from a
+    patient scores that patient's radiographs.
+    """
+    scores = np.zeros((len(rows), len(classifier.columns)))
+    for member, places in rows.groupby("member").indices.items():
         scorer = classifier if member < 0 else replace(classifier, model=classifier.model.members[member])
-        for start in range(0, len(places), _BATCH):
-            part = places[start : start + _BATCH]
-            pixels = cache.pixels[rows[part]]
-            scores[part] = (
-                augmented_scores(scorer, tta, pixels, index["image_id"].iloc[part]) if tta else scorer.scores(pixels)
-            )
-            done += len(part)
-            if progress:
-                progress(done, len(rows), f"scoring with {checkpoint.name}")
-    index[list(classifier.columns)] = scores
+        chosen = pixels if len(places) == len(rows) else pixels[places]
+        scores[places] = (
+            augmented_scores(scorer, tta, chosen, rows["image_id"].iloc[places]) if tta else scorer.scores(chosen)
+        )
+    return scores
+
+
+def as_predictions(
+    index: pd.DataFrame,
+    scores: np.ndarray,
+    classifier: Classifier,
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    tta: AugmentedDraws | None = None,
+) -> pd.DataFrame:
+    """PREDICTIONS from rows of an index and their scores. OverreadError where a score is not a number."""
     if not np.isfinite(scores).all():
         raise OverreadError(
             f"The checkpoint {checkpoint.name} gives scores that are not numbers on {dataset.name}; train it again.",
             code="scores-not-finite",
         )
-    index["checkpoint"], index["dataset"] = checkpoint.reference, dataset_reference(dataset)
+    frame = index.copy()
+    frame[list(classifier.columns)] = scores
+    frame["checkpoint"], frame["dataset"] = checkpoint.reference, dataset_reference(dataset)
     # A locked threshold is applied only to scores of the precision it was chosen on.
-    index["precision"] = scoring_precision(classifier.device)
+    frame["precision"] = scoring_precision(classifier.device)
     optional = [*classifier.columns[1:], "precision"]
     if checkpoint.pooling:
-        index["pooling"] = checkpoint.pooling
+        frame["pooling"] = checkpoint.pooling
         optional += ["pooling"]
     if tta:
-        index["tta"], index["draws"] = tta.augmentation.to_text(), tta.draws
+        frame["tta"], frame["draws"] = tta.augmentation.to_text(), tta.draws
         optional += ["tta", "draws"]
-    frame = check(index[[*PREDICTIONS, *optional]], PREDICTIONS, "the new scores")
-    frame.attrs["left_out"] = cache.failed
-    return frame
+    # Without rows, a text that was assigned would have no type, and a shard no schema.
+    texts = {name: "str" for name in ("checkpoint", "dataset", "precision", "pooling", "tta") if name in frame}
+    return check(frame.astype(texts)[[*PREDICTIONS, *optional]], PREDICTIONS, "the new scores")

@@ -1,11 +1,14 @@
 """Read and write stored PREDICTIONS. No torch, so that evaluating needs none."""
 
+import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from core.data.index import Dataset, read_index
+from core.data.index_stream import open_index
 from core.data.spreadsheet import csv_for_spreadsheets, unguarded
 from core.errors import OverreadError, reason_of
 from core.models.checkpoint import PREDICTIONS as FILE
@@ -13,6 +16,8 @@ from core.models.checkpoint import Checkpoint
 from core.parquet_files import read_parquet, read_schema, write_parquet
 from core.paths import predictions_folder, write_atomically
 from core.schema import PREDICTIONS, check
+from core.scores.learned_groups import learned_groups
+from core.scores.shards import MANIFEST, is_sharded, read_shards, read_table
 
 
 def dataset_reference(dataset: Dataset) -> str:
@@ -21,16 +26,8 @@ def dataset_reference(dataset: Dataset) -> str:
 
 
 def effective_splits(index: pd.DataFrame, checkpoint: Checkpoint) -> pd.Series:
-    """The split of each row for this checkpoint, which may differ from that of the index.
-
-    'train' and 'tune' for the files it was trained on or chose its epoch on, and for every other file of those
-    patients, even if the files were indexed again or under another name. Other rows keep the split of the index.
-    """
-    part = index["sha1"].map(checkpoint.learned())
-    groups = index["group_id"]
-    trained = part.eq("train").groupby(groups).transform("max")
-    seen = part.notna().groupby(groups).transform("max")
-    return index["split"].mask(seen, "tune").mask(trained, "train").astype("str")
+    """The split of each row of an INDEX for this checkpoint (`LearnedGroups.splits`)."""
+    return learned_groups([index], checkpoint).splits(index)
 
 
 def splits_for(checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame:
@@ -39,15 +36,11 @@ def splits_for(checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame:
     return index.assign(split=effective_splits(index, checkpoint), dataset=dataset_reference(dataset))
 
 
-def unlearned_by(index: pd.DataFrame, checkpoint: Checkpoint) -> np.ndarray:
-    """The member of an ensemble that was not trained on each row's patient, int [n]; -1 if no member was."""
-    member = index["sha1"].map(checkpoint.unlearned_by())
-    return member.groupby(index["group_id"]).transform("max").fillna(-1).to_numpy(int)
-
-
-def knows(index: pd.DataFrame, checkpoint: Checkpoint) -> bool:
-    """Whether the checkpoint was trained on any of these files."""
-    return bool(index["sha1"].isin(checkpoint.learned().index).any())
+def split_names(checkpoint: Checkpoint, dataset: Dataset) -> list[str]:
+    """The splits of an index that hold for this checkpoint, found without holding the index in memory."""
+    stream = open_index(dataset)
+    learned = learned_groups(stream.parts(["sha1", "group_id"]), checkpoint)
+    return sorted(set().union(*(learned.splits(part) for part in stream.parts(["group_id", "split"]))))
 
 
 def predictions_path(checkpoint: Checkpoint, dataset: Dataset) -> Path:
@@ -55,9 +48,17 @@ def predictions_path(checkpoint: Checkpoint, dataset: Dataset) -> Path:
     return predictions_folder(dataset.name) / f"{checkpoint.name}.parquet"
 
 
-def read_file(file: Path | str) -> pd.DataFrame:
-    """PREDICTIONS from a Parquet or CSV file, checked."""
+def read_file(file: Path | str, split: str = "", bone: str = "", columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """PREDICTIONS from a Parquet or CSV file or from a folder of shards, checked.
+
+    split, bone: only these rows, '' for all. columns: of shards, only these are read, as far as the scores have them;
+    scores in one file keep all.
+    """
     file = Path(file)
+    if is_sharded(file):
+        found = read_shards(read_table(file), split, bone, columns)
+        schema = PREDICTIONS if columns is None else {name: PREDICTIONS[name] for name in found if name in PREDICTIONS}
+        return check(found, schema, str(file))
     try:
         frame = _read_csv(file) if file.suffix == ".csv" else read_parquet(file)
     except FileNotFoundError:
@@ -73,17 +74,43 @@ def read_file(file: Path | str) -> pd.DataFrame:
             code="predictions-unreadable",
             file=file,
         ) from error
-    return check(frame, PREDICTIONS, str(file))
+    return _part(check(frame, PREDICTIONS, str(file)), split, bone)
 
 
-def read_predictions(checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame | None:
-    """The stored scores of exactly these weights on exactly this index; None if there are none."""
+def read_predictions(
+    checkpoint: Checkpoint, dataset: Dataset, split: str = "", bone: str = "", columns: Sequence[str] | None = None
+) -> pd.DataFrame | None:
+    """The stored scores of exactly these weights on exactly this index; None if there are none.
+
+    split, bone, columns: as in `read_file`.
+    """
     for file in (predictions_path(checkpoint, dataset), checkpoint.folder / FILE):
-        if file.exists():
+        if is_sharded(file):
+            if is_finished(file) and made_by(read_table(file).facts, checkpoint, dataset):
+                return _renamed(read_file(file, split, bone, columns), checkpoint, dataset)
+        elif file.exists():
             frame = read_file(file)
             if len(frame) and belongs(frame, checkpoint, dataset):
-                return _renamed(frame, checkpoint, dataset)
+                return _part(_renamed(frame, checkpoint, dataset), split, bone)
     return None
+
+
+def stored_splits(checkpoint: Checkpoint, dataset: Dataset) -> list[str]:
+    """The splits with stored scores of these weights on this index. Reads no row of scores in shards."""
+    file = predictions_path(checkpoint, dataset)
+    if (
+        is_sharded(file)
+        and (file / MANIFEST).exists()
+        and made_by((table := read_table(file)).facts, checkpoint, dataset)
+    ):
+        return table.splits
+    frame = read_predictions(checkpoint, dataset, columns=["split"])
+    return [] if frame is None else sorted(set(frame["split"]))
+
+
+def made_by(facts: dict, checkpoint: Checkpoint, dataset: Dataset) -> bool:
+    """Whether these weights made scores in shards on this index."""
+    return facts["weights"] == checkpoint.weights_hash and facts["index"] == dataset.index_hash
 
 
 def belongs(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset) -> bool:
@@ -103,8 +130,8 @@ def store_predictions(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Data
         raise OverreadError(
             f"--out is {file}; expected the name of a file that ends in .parquet or .csv.", code="scores-file-unknown"
         )
-    if file.exists():
-        older = _older(file)
+    if is_finished(file):
+        older = older_scores(file)
         if len(older) and belongs(older, checkpoint, dataset):
             if augmented(older) != augmented(frame):
                 raise OverreadError(
@@ -118,7 +145,23 @@ def store_predictions(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Data
     if file.suffix == ".csv":
         text = csv_for_spreadsheets(frame)
         return write_atomically(file, lambda path: path.write_text(text, encoding="utf-8", newline=""))
-    return write_parquet(file, frame)
+    if not is_sharded(file):
+        return write_parquet(file, frame)
+    aside = file.with_name(f".{file.name}.superseded")
+    shutil.rmtree(aside, ignore_errors=True)
+    os.rename(file, aside)
+    try:
+        write_parquet(file, frame)
+    except OverreadError:
+        os.rename(aside, file)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+    return file
+
+
+def is_finished(file: Path) -> bool:
+    """Whether there are scores in a file, or in a folder with its manifest."""
+    return (file / MANIFEST).exists() if is_sharded(file) else file.exists()
 
 
 def augmented(frame: pd.DataFrame) -> str:
@@ -135,7 +178,16 @@ def tta_path(checkpoint: Checkpoint, dataset: Dataset, tta_hash: str, draws: int
 
 def _renamed(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame:
     """The same scores under the present names of checkpoint and data set."""
-    return frame.assign(checkpoint=checkpoint.reference, dataset=dataset_reference(dataset))
+    names = {"checkpoint": checkpoint.reference, "dataset": dataset_reference(dataset)}
+    return frame.assign(**{name: value for name, value in names.items() if name in frame})
+
+
+def _part(frame: pd.DataFrame, split: str, bone: str) -> pd.DataFrame:
+    """Some rows of scores that are in memory."""
+    for name, value in (("split", split), ("bone", bone)):
+        if value:
+            frame = frame[frame[name] == value].reset_index(drop=True)
+    return frame
 
 
 def _read_csv(file: Path) -> pd.DataFrame:
@@ -148,9 +200,11 @@ def _read_csv(file: Path) -> pd.DataFrame:
     return frame
 
 
-def _older(file: Path) -> pd.DataFrame:
+def older_scores(file: Path) -> pd.DataFrame:
     """The scores in a file that will be replaced; empty if it is damaged. OverreadError for a file of another kind."""
     try:
+        if is_sharded(file):
+            return read_file(file)
         names = list(pd.read_csv(file, nrows=0)) if file.suffix == ".csv" else read_schema(file).names
     except (OSError, ValueError):
         return pd.DataFrame()

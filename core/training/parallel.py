@@ -1,4 +1,4 @@
-"""Training in several processes: `accelerate launch -m core train ...`, or `torchrun -m core train ...`.
+"""Training and scoring in several processes: `accelerate launch -m core train ...`, or `torchrun -m core train ...`.
 
 Every process draws the same order of samples and takes its share of each batch, so that a step learns from the same
 samples as in one process. Only the first process writes files; the others read them.
@@ -21,7 +21,7 @@ from core.plural import count_text
 
 @dataclass(frozen=True)
 class Team:
-    """The processes that train together, seen from this one. device: of this process; why: a reason in words."""
+    """The processes that work together, seen from this one. device: of this process; why: a reason in words."""
 
     rank: int
     size: int
@@ -67,16 +67,16 @@ class Team:
             self.accelerator.end_training()
 
     @contextmanager
-    def explain_lost_process(self) -> Iterator[None]:
-        """Turn the error of waiting for a process that has ended into an OverreadError."""
+    def explain_lost_process(
+        self, kept: str = "The last full epoch is kept; continue with --resume."
+    ) -> Iterator[None]:
+        """Turn the error of waiting for a process that has ended into an OverreadError. kept: what to do, in words."""
         try:
             yield
         except RuntimeError as error:
             if self.size > 1 and any(word in str(error) for word in ("gloo", "NCCL", "Connection closed")):
                 raise OverreadError(
-                    f"Another of the {count_text(self.size, 'training process')} has ended. The last full epoch is "
-                    "kept; continue "
-                    "with --resume.",
+                    f"Another of the {count_text(self.size, 'process')} has ended. {kept}",
                     code="process-lost",
                 ) from error
             raise

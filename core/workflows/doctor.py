@@ -24,6 +24,7 @@ from core.review.store import open_store
 from core.scores.imports import broken_imports, imported_predictions, list_imported
 from core.scores.operating_points import POINTS, read_points_file
 from core.scores.predictions import read_file
+from core.scores.shards import MANIFEST, check_shards
 from core.scores.verification_log import LOOKS, read_looks
 from core.temporaries import PRIVATE, stale_temporaries
 from core.version import VERSION
@@ -172,6 +173,8 @@ def _checked_files() -> Iterator[FileProblem | None]:
                 yield _tried(file, partial(read_file, file))
             elif file.name != "index.parquet":
                 yield _tried(file, partial(check_file, file))
+    for manifest in sorted((home() / "predictions").glob(f"*/*/{MANIFEST}")):
+        yield _tried(manifest.parent, partial(check_shards, manifest.parent))
 
 
 def _imports() -> Iterator[FileProblem | None]:

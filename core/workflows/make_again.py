@@ -5,6 +5,7 @@ made or gave (indexes, verdicts, thresholds, checkpoints) is not derived; it is 
 """
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def _way(file: Path) -> Way | None:
     if kind in ("maps", "estimates", "stability") and rest:
         return lambda progress: _remove(path, path.with_suffix(".npz"))
     whole = {"predictions": _score, "embeddings": _embed, "labels": _revise}
+    if kind == "predictions" and len(rest) == 3:
+        return lambda progress: _score(path.parent, rest[0], progress)  # a shard: whole ones are not scored again
     if kind in whole and len(rest) == 2:
         return lambda progress: whole[kind](path, rest[0], progress)
     if kind == "audits" and len(rest) == 1:
@@ -78,15 +81,18 @@ def _cached(path: Path, name: str, part: str) -> Way | None:
 
 
 def _score(path: Path, data: str, progress: Progress | None) -> None:
-    from core.scores.source import find_source
+    from core.models.checkpoint import read_checkpoint
+    from core.scores.score_table import ScoringOrder
+    from core.scores.shards import is_sharded, read_table
     from core.workflows.score import score
 
-    name = path.stem.split(".tta-")[0]
-    source = find_source(name, read_dataset(data))
+    checkpoint = read_checkpoint(path.stem.split(".tta-")[0])
     if ".tta-" in path.stem:
-        _remove(path)  # which augmentation it had is in its own rows alone
+        # Which augmentation it had is in its own rows alone.
+        shutil.rmtree(path) if is_sharded(path) else _remove(path)
         return
-    score(source, None, progress)
+    splits = read_table(path).splits if is_sharded(path) else None
+    score(ScoringOrder(checkpoint, read_dataset(data), splits), progress)
 
 
 def _embed(path: Path, data: str, progress: Progress | None) -> None:

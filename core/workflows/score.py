@@ -1,62 +1,75 @@
 """Score a data set with a checkpoint, store the scores and, if asked, call each study by an operating point."""
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from core import jobs
-from core.data.index import read_index
+from core.data.index_stream import open_index
 from core.errors import OverreadError
 from core.scores.decisions import write_decisions
 from core.scores.loading import split_scores
 from core.scores.operating_points import OperatingPoint
-from core.scores.predictions import store_predictions, tta_path
-from core.scores.source import Source
+from core.scores.predictions import read_file, tta_path
+from core.scores.source import Source, source_of
 
 if TYPE_CHECKING:
-    from core.scores.test_time_augmentation import AugmentedDraws
+    from core.scores.score_table import ScoredTable, ScoringOrder
+    from core.training.parallel import Team
 
 
 @dataclass(frozen=True)
 class ScoringResult:
-    """New scores and the file they were stored in.
+    """Where new scores were stored.
 
-    left_out: {path, reason} of radiographs that could not be decoded. gain: what test-time augmentation changed.
-    decisions, decisions_file: what the operating point calls each study.
+    file: a file, or a folder of shards for a large data set (`core.scores.shards`). rows: radiographs scored. left_out:
+    {path, reason} of those that could not be decoded. notes: what was continued or made again. gain: what test-time
+    augmentation changed. decisions: how many studies the operating point calls what; decisions_file: each of them.
     """
 
-    scores: pd.DataFrame
     file: Path
+    rows: int
+    splits: list[str]
     left_out: list[dict]
+    notes: list[str]
     gain: dict | None = None
-    decisions: pd.DataFrame | None = None
+    decisions: dict[str, int] | None = None
     decisions_file: Path | None = None
 
 
 def score(
-    source: Source,
-    splits: list[str] | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
-    device: str = "",
-    out: Path | None = None,
-    tta: "AugmentedDraws | None" = None,
-    point: OperatingPoint | None = None,
+    order: "ScoringOrder", progress: Callable[[int, int, str], None] | None = None, point: OperatingPoint | None = None
 ) -> ScoringResult:
-    """Score the data set of a checkpoint's source and store the scores: a job that every page can see and stop.
+    """Score a data set and store the scores: a job that every page can see and stop. Needs torch.
 
-    splits: by default every split but those the checkpoint learned from. out: by default in the workspace. Needs torch.
-    Nothing is stored if it is stopped. OverreadError where another process scores this data set with this checkpoint.
+    Where a launcher started several processes, each calls this, and they share the shards; only the first returns more
+    than the place of the scores. A run that was stopped or killed is continued by the same call. OverreadError where
+    another job scores this data set with this checkpoint.
     """
-    with jobs.at_work("score", _arguments(source, splits), source.record(), len(read_index(source.data))) as reporter:
-        return _score(source, splits, jobs.stoppable(reporter, progress), device, out, tta, point)
+    source = source_of(order.checkpoint, order.dataset)
+    if int(os.environ.get("WORLD_SIZE") or 1) == 1:
+        with jobs.at_work("score", *_job(source, order.splits)) as reporter:
+            return _score(order, jobs.stoppable(reporter, progress), None, point)
+    from core.training.parallel import current_team
+
+    team = current_team(order.device)
+    order = replace(order, device=str(team.device))
+    with team.explain_lost_process("The finished shards are kept; the same command continues."):
+        if team.leads:
+            with jobs.at_work("score", *_job(source, order.splits)) as reporter:
+                result = _score(order, jobs.stoppable(reporter, progress), team, point)
+        else:
+            result = _score(order, None, team, None)
+        team.disband()
+    return result
 
 
 def enqueue_scoring(source: Source, splits: list[str] | None = None) -> jobs.Job:
     """Queue `python -m core predict`. OverreadError where a job scores this data set with this checkpoint already."""
-    return jobs.enqueue("score", _arguments(source, splits), source.record())
+    arguments, about, _ = _job(source, splits)
+    return jobs.enqueue("score", arguments, about)
 
 
 def find_scoring_job(source: Source) -> jobs.Job | None:
@@ -64,37 +77,40 @@ def find_scoring_job(source: Source) -> jobs.Job | None:
     return jobs.find("score", digest=source.digest, index_hash=source.index_hash)
 
 
-def _arguments(source: Source, splits: list[str] | None) -> dict:
+def _job(source: Source, splits: list[str] | None) -> tuple[dict, dict, int]:
+    """Arguments, identity and size of the job."""
     if source.kind != "checkpoint" or not source.dataset:
         raise OverreadError(
             f"{source.name or 'No model'} on {source.data or 'no data set'} cannot be scored; expected a checkpoint "
             "and a data set with radiographs. Choose both.",
             code="nothing-to-score",
         )
-    return {"checkpoint": str(source.folder), "data": source.data, "splits": list(splits or ())}
+    arguments = {"checkpoint": str(source.folder), "data": source.data, "splits": list(splits or ())}
+    return arguments, source.record(), open_index(source.dataset).rows
 
 
-def _score(source: Source, splits, progress, device: str, out: Path | None, tta, point) -> ScoringResult:
-    from core.scores.predict import predict
+def _score(order: "ScoringOrder", progress, team: "Team | None", point: OperatingPoint | None) -> ScoringResult:
+    from core.scores.score_table import score_table
 
-    checkpoint, dataset = source.checkpoint, source.indexed
-    frame = predict(checkpoint, dataset, splits, progress, device, tta=tta)
-    gain = _gain(source, frame, progress) if tta else None
-    if tta and out is None:
-        out = tta_path(checkpoint, dataset, tta.augmentation.hash(), tta.draws)
-    file = store_predictions(frame, checkpoint, dataset, out)
-    result = ScoringResult(frame, file, frame.attrs["left_out"], gain)
-    if point is None:
+    if order.tta and order.out is None:
+        file = tta_path(order.checkpoint, order.dataset, order.tta.augmentation.hash(), order.tta.draws)
+        order = replace(order, out=file)
+    done = score_table(order, progress, team)
+    result = ScoringResult(done.file, done.rows, done.splits, done.left_out, done.notes)
+    if team is not None and not team.leads:
         return result
-    decisions_file, table = write_decisions(point, frame, file)
-    return ScoringResult(frame, file, result.left_out, gain, table, decisions_file)
+    if order.tta:
+        result = replace(result, gain=_gain(order, done, progress))
+    if point:
+        file, counts = write_decisions(point, done.file, done.splits)
+        result = replace(result, decisions=counts, decisions_file=file)
+    return result
 
 
-def _gain(source: Source, augmented: pd.DataFrame, progress) -> dict:
+def _gain(order: "ScoringOrder", done: "ScoredTable", progress) -> dict:
     """The change in AUROC on valid where it was scored, else on the first split."""
     from core.scores.test_time_augmentation import augmentation_gain
 
-    scored = sorted(set(augmented["split"]))
-    split = "valid" if "valid" in scored else scored[0]
-    plain, _ = split_scores(source, split=split, progress=progress)
-    return augmentation_gain(plain, augmented, split)
+    split = "valid" if "valid" in done.splits else done.splits[0]
+    plain, _ = split_scores(source_of(order.checkpoint, order.dataset), split=split, progress=progress)
+    return augmentation_gain(plain, read_file(done.file, split=split), split)

@@ -117,7 +117,7 @@ def first_with_contrast(view: View, rows: pd.DataFrame) -> str:
 def study_outcomes(view: View) -> pd.Series | None:
     """The outcome of each study of the split at the threshold; None where the model has not scored it."""
     try:
-        if not view.source.has_network or loaders.predictions(view.source) is None:
+        if not view.source.has_network or not loaders.is_scored(view.source):
             return None
         studies = loaders.studies(view.every_bone)
     except OverreadError:

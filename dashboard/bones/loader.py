@@ -50,7 +50,7 @@ def _slices(cohort: View, by: str, measure: str, files: tuple[FileStamp, ...]) -
 
 
 def _mean_by_study(cohort: View, measure: str) -> pd.Series:
-    views = loaders.predictions(cohort.source)
+    views = loaders.predictions(cohort.source, cohort.split, ("image_id", *loaders.OF_STUDIES))
     views = views.loc[in_split(views, cohort.split), ["image_id", "study_id"]]
     files = loaders.index(cohort.dataset)[["image_id", "sha1"]]
     values = measured(cohort.dataset)[measure]

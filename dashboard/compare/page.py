@@ -93,7 +93,7 @@ def draw_split(view: View, other: Source) -> None:
 def draw_threshold(view: View, other: Source) -> float:
     """The second model's threshold, with two shortcuts: its operating point, and the first model's sensitivity."""
     try:
-        locked = threshold_in_use(other, str(loaders.predictions(other)["dataset"].iloc[0]), view.split)
+        locked = threshold_in_use(other, loaders.scored_on(other), view.split)
     except OverreadError as error:
         locked = ThresholdInUse(DEFAULT_THRESHOLD, None, str(error))
     threshold = address.bound(st.number_input,

@@ -44,7 +44,7 @@ def model_row_html(view: View, chosen: bool) -> str:
     smalls = "".join(f"<small>{escape(line)}</small>" for line in (*about, *([found.mark] if found else [])) if line)
     link = escape(f"threshold?{urlencode({'data': source.data, 'model': source.name})}")
     cells = [f'<td><a class="row" href="{link}" target="_self"><b>{escape(source.name)}</b></a>{smalls}</td>']
-    if loaders.predictions(source) is None:
+    if not loaders.is_scored(source):
         what_to_do = "choose it at the top, then open Threshold or Errors"
         width = 4 + len(headline_rates())
         cells.append(f'<td colspan="{width}">Not scored on this data set yet<small>{what_to_do}</small></td>')

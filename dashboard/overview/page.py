@@ -113,9 +113,8 @@ def draw_models(view: View) -> None:
 def draw_next(view: View) -> None:
     """The most useful next step, as a link."""
     source = view.source
-    scores = loaders.predictions(source)
     widgets.caption("Next")
-    if scores is None:
+    if not loaders.is_scored(source):
         with st.container(horizontal=True):
             if source.model:
                 st.page_link(
@@ -132,7 +131,11 @@ def draw_next(view: View) -> None:
         st.page_link("threshold/page.py", label="Choose the threshold", query_params={}, icon=ARROW)
     if source.has_images:
         missed_studies = table[table["outcome"] == "FN"].set_index("study_id", drop=False)
-        draw_worst(view, scores, missed_studies.loc[sort_for_reading(missed_studies, "FN")[:4]])
+        draw_worst(
+            view,
+            loaders.predictions(source, view.split),
+            missed_studies.loc[sort_for_reading(missed_studies, "FN")[:4]],
+        )
 
 
 def draw_worst(view: View, scores: pd.DataFrame, worst: pd.DataFrame) -> None:

@@ -50,5 +50,5 @@ def open_split(page: str, source: Source) -> None:
 
 @cached_data(max_entries=64)
 def _choice_split(source: Source) -> str:
-    rows = loaders.predictions(source)
+    rows = loaders.predictions(source, columns=("study_id", "label", "split"))
     return "" if rows is None else split_for_choosing(rows)

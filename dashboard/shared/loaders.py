@@ -18,13 +18,15 @@ from core.data.split import overlap_table
 from core.data.thumbnails import thumbnail
 from core.errors import OverreadError, reason_of
 from core.metrics.counts import counts_table
-from core.metrics.studies import labelled, study_table
+from core.metrics.studies import aggregations_of, labelled, study_table
 from core.models.checkpoint import Checkpoint, checkpoint_folders, list_checkpoints
 from core.parquet_files import read_parquet
 from core.scores.first_shown import preferred_source
-from core.scores.halves import in_split
+from core.scores.halves import in_split, whole_of
 from core.scores.index_columns import study_groups as study_groups_of
 from core.scores.loading import scores_if_stored
+from core.scores.predictions import dataset_reference, predictions_path, read_predictions, stored_splits
+from core.scores.shards import OF_STUDIES, is_sharded
 from core.scores.source import Source, source_of
 from core.scores.view import View
 from dashboard.shared.cache import FileStamp, cached_data, cached_resource, looked_up_once, one_look, stamp  # noqa: F401
@@ -94,11 +96,41 @@ def overlap(dataset: Dataset) -> pd.DataFrame:
     return _overlap(dataset, stamp(index_file(dataset)))
 
 
-def predictions(source: Source) -> pd.DataFrame | None:
-    """The stored scores of a source; None where there are none yet."""
-    found = imported_scores(source) if source.kind == "imported" else _predictions(source)
+def predictions(source: Source, split: str = "", columns: tuple[str, ...] = ()) -> pd.DataFrame | None:
+    """The stored scores of a source; None where there are none yet.
+
+    split, columns: what the caller needs, by default all. Of scores in shards only that is read, of a half its whole
+    split; scores in one file are kept in memory as they are, so there may be more.
+    """
+    if source.kind == "imported":
+        found = imported_scores(source)
+    elif _in_shards(source):
+        found = _part_of_shards(source, whole_of(split), columns)
+    else:
+        found = _predictions(source)
     # A shallow copy: a million rows cost nothing, and callers cannot change the shared table.
     return None if found is None else found.copy(deep=False)
+
+
+def is_scored(source: Source) -> bool:
+    """Whether a source has stored scores. Reads no row of scores in shards."""
+    if source.kind == "imported" or not _in_shards(source):
+        return predictions(source) is not None
+    return bool(stored_splits(source.model, source.dataset))
+
+
+def aggregations(source: Source) -> list[str]:
+    """The aggregations that apply to the scores of a source, the default first; empty without scores."""
+    split = stored_splits(source.model, source.dataset)[:1] if _in_shards(source) else [""]
+    rows = predictions(source, split[0], ("attention", "pooling")) if split else None
+    return [] if rows is None else aggregations_of(rows)
+
+
+def scored_on(source: Source) -> str:
+    """`name@hash8` of the data set of the stored scores. Needs scores."""
+    if source.kind == "imported":
+        return str(predictions(source)["dataset"].iloc[0])
+    return dataset_reference(source.dataset)
 
 
 def studies(view: View) -> pd.DataFrame:
@@ -181,16 +213,26 @@ def _predictions(source: Source) -> pd.DataFrame | None:
     return scores_if_stored(source)
 
 
+def _in_shards(source: Source) -> bool:
+    own = source.kind == "checkpoint" and source.dataset is not None and source.dataset.kind != "scores"
+    return own and is_sharded(predictions_path(source.model, source.dataset))
+
+
+@cached_resource(max_entries=16, show_spinner="Reading the scores")
+def _part_of_shards(source: Source, split: str, columns: tuple[str, ...]) -> pd.DataFrame | None:
+    return read_predictions(source.model, source.dataset, split, columns=columns or None)
+
+
 @cached_resource(max_entries=64)
 def _studies(cohort: View) -> pd.DataFrame:
-    rows = predictions(cohort.source)
+    rows = predictions(cohort.source, cohort.split, OF_STUDIES)
     chosen = rows[in_split(rows, cohort.split) & (rows["bone"].eq(cohort.bone) if cohort.bone else True)]
     return study_table(chosen, cohort.aggregation)
 
 
 @cached_resource(max_entries=8)
 def _study_groups(cohort: View) -> pd.DataFrame:
-    rows = predictions(cohort.source)
+    rows = predictions(cohort.source, cohort.split, ("image_id", *OF_STUDIES))
     return study_groups_of(rows[in_split(rows, cohort.split)])
 
 

@@ -19,6 +19,6 @@ def scope(source: Source) -> tuple[list[str], list[str]]:
 
 @cached_data(max_entries=64)
 def _scope(source: Source) -> tuple[list[str], list[str]]:
-    scored = loaders.predictions(source)
+    scored = loaders.predictions(source, columns=("study_id", "label", "split"))
     rows = scored if source.dataset.kind == "scores" else loaders.index(source.dataset)
     return split_order(splits_offered(rows if scored is None else scored)), bone_order(rows["bone"].unique())

@@ -38,7 +38,7 @@ def require_scores(view: View) -> pd.DataFrame:
     """PREDICTIONS of a view. Where there are none, the page ends with the way to make them."""
     require_model(view)
     try:
-        found = loaders.predictions(view.source)
+        found = loaders.predictions(view.source, view.split)
     except OverreadError as error:
         found = None
         widgets.empty("The stored scores cannot be used", str(error))
@@ -98,7 +98,7 @@ def draw_scoring(source: Source, label: str, key: str) -> None:
     active = draw_job(
         lambda: find_scoring_job(source),
         lambda job: f"Scoring {source.data} with {source.name}",
-        "Scores are stored only when all are there.",
+        "Scores appear when all are there. Stopped scoring continues where it stopped.",
     )
     if st.button(label, type="primary", key=key, **gate("compute", active), icon=":material/play_arrow:"):
         try:

@@ -4,7 +4,6 @@ import streamlit as st
 
 from core.data.index import Dataset
 from core.errors import OverreadError
-from core.metrics.studies import aggregations_of
 from core.scores.first_shown import preferred_dataset, remember_use, standing_points
 from core.scores.operating_points import OperatingPoint
 from core.scores.predictions import dataset_reference
@@ -211,10 +210,9 @@ def _leave_point() -> None:
 
 def _aggregations(source: Source) -> list[str]:
     try:
-        rows = loaders.predictions(source) if source.model else None
+        return [OWN, *(loaders.aggregations(source) if source.model else [])]
     except OverreadError:
-        rows = None
-    return [OWN] if rows is None else [OWN, *aggregations_of(rows)]
+        return [OWN]
 
 
 def _first_dataset(datasets: dict[str, Dataset]) -> str:

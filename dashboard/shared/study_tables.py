@@ -64,7 +64,7 @@ def per_bone(view: View, rule: Rule, bound: str, prevalence: float | None) -> Pe
 
 @cached_resource(max_entries=6, show_spinner="Counting")
 def _tables(cohort: View) -> Tables | None:
-    rows = loaders.predictions(cohort.source)
+    rows = loaders.predictions(cohort.source, cohort.split, loaders.OF_STUDIES)
     if rows is None:
         return None
     if not (in_split(rows, cohort.split) & (rows["bone"].eq(cohort.bone) if cohort.bone else True)).any():

@@ -142,7 +142,7 @@ def _draw_acts(source: Source, point: OperatingPoint, split: str | None) -> None
     if split is None:
         widgets.note("These scores have no later split to verify it on.")
         return
-    reference = str(loaders.predictions(source)["dataset"].iloc[0])
+    reference = loaders.scored_on(source)
     if earlier := verified_before_sentence(split, verifications(source, reference, split)):
         st.warning(
             plain(f"{earlier.capitalize()}. Each further verification makes it a weaker test."),

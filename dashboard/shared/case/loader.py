@@ -107,7 +107,7 @@ def suspects(source: Source, by_features: bool, order: str) -> pd.DataFrame | No
             return None
         frame = _issues_by_features(source, _embedding_stamps(source))
     else:
-        if loaders.predictions(source) is None:
+        if not loaders.is_scored(source):
             return None
         frame = _issues_by_scores(source)
     return rank_suspects(frame, order)
@@ -152,7 +152,7 @@ class _NotScored(Exception):
 
 @cached_resource(max_entries=6, show_spinner="Reading the scores")
 def _scored_views(cohort: View) -> tuple[pd.DataFrame, dict[str, slice], pd.DataFrame]:
-    predictions = loaders.predictions(cohort.source)
+    predictions = loaders.predictions(cohort.source, cohort.split)
     if predictions is None:
         raise _NotScored
     files = loaders.index(cohort.dataset)[["image_id", "sha1", "width", "height"]]
