@@ -186,7 +186,7 @@ def _turn_on_write_ahead_log(store: Store, timeout: float) -> None:
                 if raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                     raw.execute("PRAGMA journal_mode=WAL")
             return
-        except (SQLAlchemyError, store.engine.dialect.dbapi.Error) as error:
+        except (SQLAlchemyError, UnicodeError, store.engine.dialect.dbapi.Error) as error:
             if "locked" not in str(error) or time.monotonic() > end:
                 raise _readable(store, error, write=True) from error
             time.sleep(0.02)
@@ -286,7 +286,10 @@ def _readable(store: Store, error: Exception, write: bool, unknown: bool = False
     elif any(sign in low for sign in ("readonly", "read-only", "unable to open", "permission denied")):
         what = f"{store.place} cannot be opened for writing ({cause}). Check its permissions and those of its folder"
         code = "database-read-only"
-    elif any(sign in low for sign in ("malformed", "not a database", "corrupt")):
+    # SQLite names a damaged part of its file in an error that is no UTF-8.
+    elif isinstance(error, UnicodeDecodeError) or any(
+        sign in low for sign in ("malformed", "not a database", "corrupt")
+    ):
         what, code = f"{store.place} is damaged ({cause}). Replace it by a copy", "database-damaged"
     elif isinstance(error, UnicodeError) or "nul" in low.split():
         what, code = f"A text has characters that cannot be stored ({cause}). Remove them", "text-not-storable"

@@ -117,6 +117,15 @@ def test_a_table_that_is_gone_is_not_made_anew(workspace):
         open_store()
 
 
+def test_a_database_whose_errors_are_no_text_is_called_damaged(workspace):
+    open_store().engine.dispose()
+    file = workspace / "review.sqlite"
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"CREATE TABLE verdicts", b"CREATE T\xacBLE verdicts"))
+    with refused("database-damaged", "review.sqlite"):
+        open_store()
+
+
 @pytest.fixture
 def lost(monkeypatch):
     """Connections that end in the commit: before it (nothing is kept) or after it (the entry is kept)."""
