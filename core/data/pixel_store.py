@@ -177,9 +177,11 @@ def mend(folder: Path, size: int) -> tuple[int, int]:
 
 def _fit(stored: Stored, rows: np.ndarray) -> np.ndarray:
     """Whether each row has the pixels of its checksum, bool [rows]."""
+    # As plain arrays: indexing a memory map or an Index takes longer than the checksum.
+    hashes, pixels, sums = stored.hashes.to_numpy(object), np.asarray(stored.pixels), stored.sums.tolist()
 
     def fit(part: np.ndarray) -> list[bool]:
-        return [_checksum(stored.hashes[row], stored.pixels[row]) == stored.sums[row] for row in part]
+        return [_checksum(hashes[row], pixels[row]) == sums[row] for row in part.tolist()]
 
     if len(rows) < 1000:
         return np.array(fit(rows), bool)

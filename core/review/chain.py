@@ -37,6 +37,7 @@ ENTRIES = sql.select(tables.verdicts, tables.boxes.c.boxes).outerjoin(
     tables.boxes, tables.boxes.c.entry_id == tables.verdicts.c.id
 )
 _LINKS = tables.chain
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=repr)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def content_of(rows: Sequence[sql.Row]) -> str:
     """SHA-256 of rows as they are read from the database. Empty cells are left out, as a column may be added later."""
     names = rows[0]._fields if rows else ()
     values = [[pair for pair in zip(names, row) if pair[1] is not None] for row in rows]
-    return hashlib.sha256(json.dumps(values, separators=(",", ":"), default=repr).encode(errors="replace")).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(values).encode(errors="replace")).hexdigest()
 
 
 def check(connection: sql.Connection, table: sql.Table, key: tuple, what: str) -> None:
