@@ -17,7 +17,7 @@ def studies_a_day(table: pd.DataFrame) -> go.Figure:
     figure = theme.figure("Studies a day", count, "", "Studies", 240)
     figure.add_bar(x=table["day"], y=table["studies"] - table["unusable"], name="scored", marker_color=theme.NORMAL)
     figure.add_bar(x=table["day"], y=table["unusable"], name="no radiograph could be used", marker_color=theme.MISSED)
-    return figure.update_layout(barmode="stack", showlegend=bool(table["unusable"].sum()))
+    return _by_day(figure, table["day"]).update_layout(barmode="stack", showlegend=bool(table["unusable"].sum()))
 
 
 def alert_rate(table: pd.DataFrame, expected: float) -> go.Figure:
@@ -37,7 +37,15 @@ def alert_rate(table: pd.DataFrame, expected: float) -> go.Figure:
     )
     if not math.isnan(expected):
         figure.add_hline(y=expected, line={"color": theme.THRESHOLD, "dash": "dot"})
-    return figure.update_yaxes(tickformat=".0%", rangemode="tozero").update_layout(showlegend=False)
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return _by_day(figure, table["day"]).update_layout(showlegend=False)
+
+
+def _by_day(figure: go.Figure, days: pd.Series) -> go.Figure:
+    """An axis of whole days with about eight marks."""
+    first, last, half = days.min(), days.max(), pd.Timedelta(hours=14)
+    step = 86_400_000 * math.ceil(((last - first).days + 1) / 8)
+    return figure.update_xaxes(tickformat="%d %b", dtick=step, tick0=first, range=[first - half, last + half])
 
 
 def cusum_chart(times: pd.Series, paths: pd.DataFrame) -> go.Figure:

@@ -10,7 +10,7 @@ import streamlit as st
 from core.errors import OverreadError
 from core.plural import count_text
 from core.serving.monitor import MEASURES, Reference, alarms, cusum, daily_table, shadow_table, shifts, traffic
-from core.serving.traffic_scores import TrafficScores, import_traffic
+from core.serving.traffic_scores import TrafficScores, import_traffic, traffic_sentence
 from dashboard.monitor import charts, loader
 from dashboard.shared import address, widgets
 from dashboard.shared.address_kinds import Choice
@@ -135,21 +135,23 @@ def draw_shadows(log: pd.DataFrame, model: str) -> None:
 
 
 def draw_comparison(log: pd.DataFrame, model: str, shadow: str) -> None:
-    """The button that opens Compare on the scores of both models, for the studies whose labels are indexed."""
+    """Imports the scores of both models, for the studies whose labels are indexed, and links to Compare on them."""
     found = loader.comparable(model, shadow)
     if not found:
         widgets.note("None of these studies is in an indexed data set, so their labels are not known here.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         data = st.selectbox("Data set", list(found), key=f"compare_data_{shadow[:8]}", width=260)
-        pressed = st.button(f"Compare both on {count_text(found[data], 'study')}", key=f"compare_{shadow[:8]}")
+        pressed = st.button(f"Import both scores of {count_text(found[data], 'study')}", key=f"compare_{shadow[:8]}")
     if pressed:
         try:
             traffic_sets = import_traffic(log, model, shadow, data)
         except OverreadError as error:
             st.error(plain(error))
             return
-        st.switch_page("compare/page.py", query_params=compare_address(traffic_sets, log, (model, shadow), data))
+        widgets.note(traffic_sentence(traffic_sets))
+        query = urlencode(compare_address(traffic_sets, log, (model, shadow), data))
+        st.html(f'<a href="compare?{escape(query)}" target="_self">Open Compare on both</a>')
 
 
 def compare_address(found: TrafficScores, log: pd.DataFrame, models: tuple[str, str], data: str) -> dict[str, str]:

@@ -1,7 +1,10 @@
 """The Monitor page: what to do without a log, the figures of one, its alarms, and a log that was altered."""
 
 import json
+import re
 import shutil
+from html import unescape
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -67,20 +70,14 @@ def shadowed(own):
     return log
 
 
-def test_compare_opens_on_the_answered_model_and_its_shadow(own, shadowed, monkeypatch):
-    app, opened = open_page("monitor"), []
-    (button,) = [button for button in app.button if button.label == "Compare both on 4 studies"]
-    # A test of one page cannot follow it to another one; the router's own calls are not of interest.
-    monkeypatch.setattr(
-        "streamlit.switch_page",
-        lambda page, query_params: opened.append((page, query_params)) if page == "compare/page.py" else None,
-    )
+def test_compare_opens_on_the_answered_model_and_its_shadow(own, shadowed):
+    app = open_page("monitor")
+    (button,) = [button for button in app.button if button.label == "Import both scores of 4 studies"]
     button.click().run()
-    monkeypatch.undo()
-    enter(own, monkeypatch)
     assert not app.exception
-    ((page, query),) = opened
-    assert page == "compare/page.py" and (query["data"], query["split"]) == ("demo", "valid")
+    address = re.search(r'href="compare\?([^"]+)"', words(app)).group(1)
+    query = dict(parse_qsl(unescape(address)))
+    assert (query["data"], query["split"]) == ("demo", "valid")
     for name, model in (("model", "alpha"), ("other", "beta")):
         imported = read_imported(query[name])
         assert imported.name.startswith(model) and imported.dataset.startswith("demo@") and imported.studies == 4
@@ -95,4 +92,4 @@ def test_without_labels_the_page_says_why_nothing_can_be_compared(own):
         log.append(reader.read([Upload("1", png())]), shadow=shadow)
     app = open_page("monitor")
     assert "their labels are not known here" in words(app)
-    assert not [button for button in app.button if button.label.startswith("Compare both")]
+    assert not [button for button in app.button if button.label.startswith("Import both")]
