@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.errors import OverreadError
 from core.plural import count_text
+from core.schema import split_order
 from core.serving.monitor import MEASURES, Reference, alarms, cusum, daily_table, shadow_table, shifts, traffic
 from core.serving.traffic_scores import TrafficScores, import_traffic, traffic_sentence
 from dashboard.monitor import charts, loader
@@ -157,12 +158,11 @@ def draw_comparison(log: pd.DataFrame, model: str, shadow: str) -> None:
 def compare_address(found: TrafficScores, log: pd.DataFrame, models: tuple[str, str], data: str) -> dict[str, str]:
     """Both imported sets in the address of Compare, each at the threshold that it decided by in the service."""
     last = log[log["threshold"].notna()].drop_duplicates("digest", keep="last").set_index("digest")
-    splits = found.answered.splits
     query = {
         "data": data,
         "model": found.answered.name,
         "other": found.shadow.name,
-        "split": max(splits, key=splits.get),
+        "split": split_order(found.answered.splits)[0],
     }
     for name, digest in zip(("threshold", "other_threshold"), models):
         if digest in last.index:
