@@ -37,7 +37,7 @@ def draw_files(augmentation: Augmentation, dataset_name: str, recipe: str) -> No
         # A new key after each file, so that the same file can be uploaded again.
         key = f"upload_{st.session_state.get('uploads', 0)}"
         st.file_uploader("Upload JSON", type="json", key=key, on_change=_choose_file, args=(key,))
-    with st.expander("Save, or use in a command"):
+    with st.expander("Save it"):
         draw_save(augmentation, dataset_name, recipe)
     with st.expander("Compare with another"):
         draw_comparison(augmentation)

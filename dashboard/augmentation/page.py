@@ -18,7 +18,7 @@ DEFAULT_RECIPE = "original-cnn-64"
 def draw_page() -> None:
     view = selection.current()
     checkpoint, spec = network_of(view.source), input_spec(view.source)
-    size = f"{spec.size} px, as {checkpoint.name} takes it" if checkpoint else f"{spec.size} px"
+    size = f"{spec.size} px, {checkpoint.name}" if checkpoint else f"{spec.size} px"
     widgets.heading("Augmentation", view.dataset, size)
     draw_playground(view)
 

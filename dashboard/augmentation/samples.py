@@ -48,9 +48,9 @@ def draw_samples(view: View, sampling: Sampling) -> None:
         with place.container():
             widgets.gallery(cards, "10.5rem", "10.5rem")
             widgets.note(
-                f"{row['image_id']}",
-                why=f"Seed {sampling.seed}, augmentation {augmentation.hash()}. Histograms: grey levels of the sample, "
-                "with the original as an outline; square-root heights, without black.",
+                f"{row['image_id']}; augmentation {augmentation.hash()}",
+                why=f"Seed {sampling.seed}. Histograms: grey levels of the sample, with the original as an outline; "
+                "square-root heights, without black.",
                 about="the samples",
             )
 

@@ -27,7 +27,7 @@ def draw_page() -> None:
     else:
         lock.draw_lock(view, tables, answer)
     if locked:
-        with widgets.more(points.summary(locked), "verify_point", "verify_on", icon=":material/lock:"):
+        with widgets.more(points.summary(locked), "point", "verify_point", "verify_on", icon=":material/lock:"):
             points.draw_points(view.source, locked)
     with widgets.more("Workload and net benefit", icon=":material/medical_services:"):
         work.draw_workload(view, tables, answer.prevalence)

@@ -115,7 +115,7 @@ def test_a_downloaded_file_can_be_uploaded(page):
 
 
 def test_a_saved_augmentation_is_in_the_workspace_and_the_command_names_its_hash(page, place):
-    open_fold(page, "Save, and use in a command")
+    open_fold(page, "Save it")
     page.locator(".st-key-spec_name input").fill("hands")
     page.keyboard.press("Enter")
     page.wait_for_timeout(800)
