@@ -119,12 +119,6 @@ def why_html(sentences: list[str], about: str = "", ask: str = "Why?") -> str:
     return f'<details class="why"><summary{named}>{escape(ask)}</summary>{lines}</details>' if lines else ""
 
 
-def why(*sentences: str, about: str = "") -> None:
-    """Draw `why_html`; nothing where there is no sentence."""
-    if html := why_html(list(sentences), about):
-        st.html(html)
-
-
 def show_figure(figure: go.Figure, key: str) -> None:
     """A chart under its title. The title is page text, so that it can wrap on a narrow screen."""
     title = figure.layout.title.text or ""
