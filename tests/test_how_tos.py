@@ -37,6 +37,7 @@ ELSEWHERE = {
     "get-fracatlas": "tests/workflows/test_download_set.py",
     "run-a-team-server": "test_the_server_of_a_team_starts_as_written",
     "serve-a-model": "test_a_model_is_served_as_written",
+    "score-an-archive": "test_an_archive_is_scored",
     "add-your-own-checkpoint": "test_a_checkpoint_of_another_program_is_added",
 }
 
@@ -117,6 +118,21 @@ def test_radiographs_are_added(folder):
     shutil.rmtree(folder / "workspace")
     follow("add-data")
     assert len(read_index("ours")) == PATIENTS
+
+
+def test_an_archive_is_scored(folder):
+    """All but the lines for several processes, which tests of sharded scores start."""
+    index, predict, accelerate, torchrun, decide = (
+        line.replace("/archive", "upload.zip").replace("CHECKPOINT", "original-cnn-64")
+        for line in lines("score-an-archive")
+    )
+    assert "-m core predict" in accelerate and "-m core predict" in torchrun
+    run(index)
+    run(predict)
+    run('python -m core threshold original-cnn-64 --data archive --rule "threshold=0.5" --lock --author "A. Reader"')
+    run(decide)
+    (decided,) = (home() / "predictions" / "archive").glob("*.decisions.csv")
+    assert len(pd.read_csv(decided))
 
 
 def test_scores_are_imported_and_compared(folder):
