@@ -35,7 +35,7 @@ from core.review.walkthroughs import ReadingPlan, Walkthrough
 from core.scores.source import source_of
 from core.scores.view import View
 from core.workflows.walkthroughs import Draw, candidates_of, make_walkthrough
-from tests.browser.reading import make_workspace
+from tests.browser.reading import VIEWER, make_workspace
 from tests.browser.server import REPOSITORY, chromium, free_port, settle, wait_until_up
 
 RESULTS = Path(__file__).parent / "results" / "presses.csv"
@@ -72,6 +72,7 @@ READER = """({ limit }) => {
   }, 5);
 }"""
 ENTERED = "st-key-enter_"
+SHOWS = f"(name) => {{ const all = {VIEWER}; return all?.querySelector('.viewer').dataset.case === name; }}"
 
 
 @dataclass
@@ -175,7 +176,9 @@ def read(browser, server: Server, walk: Walkthrough, readers: list[str], kills: 
         settle(lead, 120_000)
         lead.locator(f".st-key-{button} button").first.click()
     for page in pages:
-        page.wait_for_function("() => document.querySelector('.st-key-place input')?.value === '1'", timeout=90_000)
+        # The films come after the place, and a key counts on the films that are on screen.
+        page.wait_for_function(SHOWS, arg=neutral_name(walk.cases[0].study_id), timeout=180_000)
+        settle(page, 180_000)
         page.evaluate(READER, {"limit": cases})
     for turn in range(cases):
         wait(lambda turn=turn: min(len(page.evaluate("window.pressed")) for page in pages) > turn, 120)

@@ -28,6 +28,7 @@ def main() -> None:
         visitor,
         widgets,
     )
+    from dashboard.shared.case import presses
 
     st.set_page_config(page_title="Overread", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")
@@ -61,6 +62,7 @@ def main() -> None:
         page.run()
     address.check_path([record.name for record in PAGES])
     pending.reapply()
+    presses.take_left()
     with widgets.guarded():
         wanted = page_named(page.title)
         if wanted.needs_data and not loaders.choosable():

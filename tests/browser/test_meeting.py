@@ -91,7 +91,6 @@ def answer(page, store, key: str) -> None:
     raise AssertionError(f"the key {key} stored nothing")
 
 
-# Fails now and then under load, which is not explained yet: docs/lab-log.md.
 @pytest.mark.slow
 def test_a_meeting_survives_a_lead_who_leaves_and_a_server_that_restarts(home, database, walkthrough):
     store, port, studies = open_store(database), free_port(), [case.study_id for case in walkthrough.cases]

@@ -11,7 +11,7 @@ from uuid import UUID
 import streamlit as st
 
 Act = Callable[[str], None]  # takes the id of the press
-_OFFERED, _TAKEN = "presses_offered", "presses_taken"
+_OFFERED, _TAKEN, _LEFT = "presses_offered", "presses_taken", "presses_left"
 PAGES_KEPT = 20  # drawn cases whose presses are still taken
 TAKEN_KEPT = 200
 MOST = 50  # presses in one message
@@ -50,6 +50,25 @@ def take(sent: object) -> bool:
             act(name)
         state[_TAKEN] = dict([*state.get(_TAKEN, {}).items(), (name, bool(act))][-TAKEN_KEPT:])
     return bool(fresh)
+
+
+def take_later(sent: object) -> None:
+    """Run the page again where a press was not taken, and act on it before anything is drawn.
+
+    The fields of a page cannot be set once they are drawn. Call it from the body of a page.
+    """
+    state = st.session_state
+    if any(one[0] not in state.get(_TAKEN, {}) for one in _checked(sent)):
+        state[_LEFT] = sent
+        st.rerun()
+
+
+def take_left() -> None:
+    """Act on the presses that `take_later` has left. Call it once a run, before anything is drawn."""
+    state = st.session_state
+    if _LEFT in state:
+        take(state[_LEFT])
+        del state[_LEFT]
 
 
 def _checked(sent: object) -> Iterable[tuple[str, str, str]]:
