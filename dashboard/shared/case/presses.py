@@ -65,10 +65,9 @@ def take_later(sent: object) -> None:
 
 def take_left() -> None:
     """Act on the presses that `take_later` has left. Call it once a run, before anything is drawn."""
-    state = st.session_state
-    if _LEFT in state:
-        take(state[_LEFT])
-        del state[_LEFT]
+    # Taken out first: where an act is interrupted, `take_later` finds the press again.
+    if (sent := st.session_state.pop(_LEFT, None)) is not None:
+        take(sent)
 
 
 def _checked(sent: object) -> Iterable[tuple[str, str, str]]:
