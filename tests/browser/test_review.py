@@ -8,13 +8,12 @@ import pytest
 from core.data.index import build_index, write_dataset
 from core.models.checkpoint import list_checkpoints
 from core.phantom import write_phantoms
-from core.review.cases import neutral_name
 from core.review.database import open_store
 from core.review.store import verdicts_table
 from core.scores.predict import predict
 from core.scores.predictions import store_predictions
 from dashboard.shared.login import SCRIPT
-from tests.browser.server import chromium, free_port, serve, settle
+from tests.browser.server import chromium, serve, settle
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 pytestmark = [
@@ -217,34 +216,6 @@ def test_a_hostile_note_is_shown_as_text_to_the_next_reader(open_as, home):
         HOSTILE in other.locator(".verdicts").inner_text() and "<b>Eve</b>" in other.locator(".verdicts").inner_text()
     )
     assert other.title() != "owned" and other.locator(".verdicts img, .verdicts script").count() == 0
-
-
-@pytest.mark.slow
-def test_a_verdict_pressed_while_the_server_is_down_is_stored_once_it_is_back(home):
-    """The page Errors keeps its open study in a field, which cannot be set once it is drawn."""
-    port = free_port()
-    with chromium() as browser:
-        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-        page.set_default_timeout(120_000)
-        page.add_init_script("localStorage.setItem('overread.reviewer', 'Hal')")
-        with serve(home, port=port) as address:
-            page.goto(f"{address}/errors?threshold=1.0")
-            page.wait_for_function("() => document.querySelector('.st-key-reader')?.innerText.includes('Hal')")
-            settle(page, 120_000)
-            page.locator(".gallery a.card").first.click()
-            page.wait_for_selector('[class*="st-key-enter_"] button:enabled')
-            settle(page, 120_000)
-            case = open_case(page)
-        page.keyboard.press("2")
-        with serve(home, port=port):
-            for _ in range(1200):
-                if len(stored_verdicts(home, reviewer="Hal")):
-                    break
-                page.wait_for_timeout(100)
-            wait_for_another(page, case)
-            assert page.locator(".stException").count() == 0
-    stored = stored_verdicts(home, reviewer="Hal", history=True)
-    assert stored["verdict"].tolist() == ["label_wrong"] and neutral_name(stored["study_id"][0]) == case
 
 
 @pytest.mark.slow
