@@ -146,8 +146,7 @@ def test_no_function_takes_more_than_seven_arguments():
             given = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
             if len([one for one in given if one.arg not in ("self", "cls")]) > 7:
                 many[f"{name}.{function.name}"] = len(given)
-    # One is left, which takes eight; it needs a value for its seeds and split.
-    assert set(many) <= {"core.training.questions.run_question"}
+    assert not many
 
 
 def test_each_class_has_a_name_of_its_own():

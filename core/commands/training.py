@@ -153,14 +153,14 @@ def sweep(
         raise typer.BadParameter("Pass --grid key=value,value, or --question NAME, and not both.")
     chosen, dataset = with_settings(named_recipe(recipe), settings or []), read_dataset(data)
     from core.training.options import RunOptions
-    from core.training.questions import find_question, run_question
+    from core.training.questions import Scope, find_question, run_question
     from core.training.sweep import run_sweep
 
     own = read_dataset(truth_data) if truth_data else None
     with progress_bar() as progress:
         options = RunOptions(resume, device, progress=progress, say=print_message)
         if question:
-            table = run_question(chosen, dataset, name, find_question(question), seeds, split, own, options)
+            table = run_question(chosen, dataset, name, find_question(question), Scope(seeds, split, own), options)
         else:
             table = run_sweep(chosen, dataset, name, grid or [], seeds, split, options)
     if question:

@@ -51,6 +51,16 @@ class Question:
     figures: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Scope:
+    """How a question is answered: on so many seeds and on this split. own_labels: a data set of the same radiographs
+    with --label-level image, for the variants that learn from them; they are left out without it."""
+
+    seeds: int = 3
+    split: str = "valid"
+    own_labels: Dataset | None = None
+
+
 QUESTIONS: dict[str, Question] = {}
 
 
@@ -119,17 +129,15 @@ def run_question(
     dataset: Dataset,
     name: str,
     asked: Question,
-    seeds: int = 3,
-    split: str = "valid",
-    own_labels: Dataset | None = None,
+    scope: Scope = Scope(),
     options: RunOptions = RunOptions(),
 ) -> pd.DataFrame:
-    """Train every variant of a question with `seeds` seeds, and return `figure_table` of their scores on a split.
+    """Train every variant of a question, and return `figure_table` of their scores.
 
-    own_labels: a data set of the same radiographs with --label-level image, for the variants that learn from them; they
-    are left out without it. The truth of radiographs is `image_label` of `dataset`, which only judges. The table is
-    stored as workspace/sweeps/<name>.csv; with `resume` finished runs are read.
+    The truth of radiographs is `image_label` of `dataset`, which only judges. The table is stored as
+    workspace/sweeps/<name>.csv; with `resume` finished runs are read.
     """
+    seeds, split, own_labels = scope.seeds, scope.split, scope.own_labels
     refuse_several_processes("sweep")
     checked_name(name)
     variants = [one for one in asked.variants if own_labels or not one.own_labels]

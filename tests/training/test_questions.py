@@ -12,7 +12,7 @@ from core.__main__ import app
 from core.data.index import SourceTables, build_index, read_dataset, write_dataset
 from core.data.label_levels import LabelRule
 from core.training.options import RunOptions
-from core.training.questions import QUESTIONS, find_question, run_question, variant_recipe
+from core.training.questions import QUESTIONS, Scope, find_question, run_question, variant_recipe
 from tests.refusals import refused
 from tests.training.test_loop import RECIPE
 from tests.training.test_study_samples import manifest
@@ -50,7 +50,9 @@ def test_a_batch_of_studies_holds_as_many_radiographs(knees):
 def test_the_question_of_labels_is_trained_compared_and_read_again(knees, monkeypatch):
     said = []
     asked = find_question("labels")
-    table = run_question(SHORT, knees[0], "q", asked, 1, "valid", knees[1], RunOptions(device="cpu", say=said.append))
+    table = run_question(
+        SHORT, knees[0], "q", asked, Scope(1, "valid", knees[1]), RunOptions(device="cpu", say=said.append)
+    )
     assert sum("run " in text for text in said) == 4
     assert set(table["variant"]) == {one.name for one in asked.variants}
     assert set(table["figure"]) == set(asked.figures)
@@ -59,7 +61,9 @@ def test_the_question_of_labels_is_trained_compared_and_read_again(knees, monkey
     stored = pd.read_csv(paths.home() / "sweeps" / "q.csv")
     assert stored["value"].tolist() == pytest.approx(table["value"].tolist())
     monkeypatch.setattr("core.training.sweep.train", None)  # nothing is trained again
-    again = run_question(SHORT, knees[0], "q", asked, 1, "valid", knees[1], RunOptions(resume=True, device="cpu"))
+    again = run_question(
+        SHORT, knees[0], "q", asked, Scope(1, "valid", knees[1]), RunOptions(resume=True, device="cpu")
+    )
     pd.testing.assert_frame_equal(again, table)
 
 
