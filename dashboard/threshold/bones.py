@@ -20,7 +20,7 @@ def draw_bones(view: View, tables: Tables, answer: Answer) -> None:
     """The rule on all bones together, with shrunken offsets, and on each alone; nothing where one bone is chosen."""
     if view.bone or len(tables.grid.groups) < 2:
         return
-    with widgets.more("A threshold for each bone", icon=":material/orthopedics:"):
+    with widgets.more("Each bone", icon=":material/orthopedics:"):
         _draw_bones(view, tables, answer)
 
 

@@ -101,7 +101,7 @@ def _prevalence_sentence(prevalence: float | None, tables: Tables) -> str:
         return f"Predictive values and alerts: at a prevalence of {prevalence:.1%}."
     abnormal, normal = class_sizes(tables.counts)
     here = f" ({share(abnormal, normal)})" if abnormal + normal else ""
-    return f"Predictive values and alerts: at the prevalence of these studies{here}."
+    return f"Predictive values and alerts: prevalence of these studies{here}."
 
 
 def _merged_marks(marks: list[tuple[str, float]]) -> list[dict]:

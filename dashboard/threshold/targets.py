@@ -20,7 +20,7 @@ def draw_targets(view: View, rule: Rule, bound: str, prevalence: float | None) -
     rows = loader.costs_of_targets(view.cohort, rule.kind, bound, prevalence)
     other, of_class = KINDS[rule.kind]
     where = "as in these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
-    widgets.caption(f"Cost of each {rule.kind}", f"its {other}, and alerts per 100 studies {where}")
+    widgets.caption(f"Cost of each {rule.kind}", f"its {other}, and alerts per 100, {where}")
     for column, row in zip(st.columns(len(rows), gap="small"), rows):
         with column:
             st.button(

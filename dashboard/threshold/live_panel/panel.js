@@ -247,7 +247,7 @@ function move(panel, place) {
     const all = rows.abnormal[group], missed = all - rows.tp[group][at];
     bar.style.transform = `scaleX(${all ? missed / all : 0})`;
     say(count, all ? grouped(missed) : '');
-    say(of, all ? ` of ${grouped(all)}` : 'no abnormal');
+    say(of, all ? ` / ${grouped(all)}` : 'no abnormal');
   });
   for (const name of ['roc', 'pr']) {
     const part = parts[name];
