@@ -29,6 +29,8 @@ UNKNOWN = "database-connection-lost"
 # Up to this size SQLite compares its tables with their indexes when the file is opened: 4 ms for each MB.
 _CHECKED_BYTES = 32_000_000
 _WAITS = (0.1, 0.4, 1.0, 2.0, 4.0)  # seconds before a write of unknown outcome is looked up again
+# SQLite may also name a damaged part of its file in an error that is no UTF-8.
+_DAMAGED = ("malformed", "not a database", "corrupt")
 _Result = TypeVar("_Result")
 FILE = "review.sqlite"
 _LOCK = 0x0E44EAD  # PostgreSQL's writers take turns by this advisory lock; SQLite's do so anyway
@@ -286,10 +288,7 @@ def _readable(store: Store, error: Exception, write: bool, unknown: bool = False
     elif any(sign in low for sign in ("readonly", "read-only", "unable to open", "permission denied")):
         what = f"{store.place} cannot be opened for writing ({cause}). Check its permissions and those of its folder"
         code = "database-read-only"
-    # SQLite names a damaged part of its file in an error that is no UTF-8.
-    elif isinstance(error, UnicodeDecodeError) or any(
-        sign in low for sign in ("malformed", "not a database", "corrupt")
-    ):
+    elif isinstance(error, UnicodeDecodeError) or any(sign in low for sign in _DAMAGED):
         what, code = f"{store.place} is damaged ({cause}). Replace it by a copy", "database-damaged"
     elif isinstance(error, UnicodeError) or "nul" in low.split():
         what, code = f"A text has characters that cannot be stored ({cause}). Remove them", "text-not-storable"
