@@ -29,8 +29,7 @@ UNKNOWN = "database-connection-lost"
 # Up to this size SQLite compares its tables with their indexes when the file is opened: 4 ms for each MB.
 _CHECKED_BYTES = 32_000_000
 _WAITS = (0.1, 0.4, 1.0, 2.0, 4.0)  # seconds before a write of unknown outcome is looked up again
-# SQLite may also name a damaged part of its file in an error that is no UTF-8.
-_DAMAGED = ("malformed", "not a database", "corrupt")
+_DAMAGED = ("malformed", "not a database", "corrupt")  # or SQLite's message is no UTF-8
 _Result = TypeVar("_Result")
 FILE = "review.sqlite"
 _LOCK = 0x0E44EAD  # PostgreSQL's writers take turns by this advisory lock; SQLite's do so anyway
@@ -219,8 +218,7 @@ def _check_schema(store: Store, connection: sql.Connection) -> None:
 def _add_what_is_newer(connection: sql.Connection) -> None:
     """Add the tables, columns and indexes that a database of an earlier release lacks. Earlier releases ignore them."""
     existing = set(sql.inspect(connection).get_table_names())
-    # A table without links is one that this release adds.
-    chained = tables.chain.name in existing
+    chained = tables.chain.name in existing  # a table without links is one that this release adds
     kinds = connection.execute(sql.select(tables.chain.c.kind).distinct()).scalars() if chained else ()
     if lost := set(kinds) - existing:
         raise OverreadError(
