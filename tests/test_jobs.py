@@ -48,7 +48,7 @@ def quick(workspace, monkeypatch):
         monkeypatch.setitem(
             jobs.KINDS,
             kind,
-            Kind(jobs.KINDS[kind].lane, lambda asked: [asked["code"]], lambda asked: asked["place"], kind),
+            Kind(jobs.KINDS[kind].lane, lambda asked: [asked["code"]], lambda asked: asked["place"], "train", kind),
         )
     monkeypatch.setattr(records.Job, "command", lambda job: [sys.executable, "-c", job.arguments["code"]])
     monkeypatch.setattr(queue, "start_worker", lambda lane: None)

@@ -75,13 +75,13 @@ def shown_threshold(page) -> float:
 
 def test_a_choice_travels_by_the_menu_and_stays_in_the_address(page, address):
     visit(page, address, "threshold")
-    before = page.locator(".facts").first.inner_text()
+    before = page.locator(".facts").first.text_content()
     exact = page.locator(".st-key-threshold_exact input")
     exact.fill("0")
     exact.press("Enter")
     page.wait_for_url(re.compile("threshold=0(\\.0)?(&|$)"))
     settle(page)
-    after = page.locator(".facts").first.inner_text()
+    after = page.locator(".facts").first.text_content()
     assert before != after
     # The browser draws the panel from the data of the run, a moment after the run has ended.
     from playwright.sync_api import expect
