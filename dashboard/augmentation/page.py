@@ -9,7 +9,7 @@ from dashboard.augmentation.retention import draw_retention
 from dashboard.augmentation.samples import draw_samples
 from dashboard.augmentation.sampling import choose_sampling, input_spec, network_of
 from dashboard.augmentation.stability import draw_stability
-from dashboard.shared import selection, widgets
+from dashboard.shared import address, selection, widgets
 
 # The recipe in the command that trains with the augmentation, where no model is chosen.
 DEFAULT_RECIPE = "original-cnn-64"
@@ -41,7 +41,7 @@ def draw_playground(view: View) -> None:
             with above:
                 draw_retention(view, sampling)
             if checkpoint is not None:
-                with widgets.more("Stability of the score", icon=":material/ssid_chart:"):
+                with address.more("Stability of the score", icon=":material/ssid_chart:"):
                     draw_stability(view, sampling)
 
 

@@ -53,7 +53,7 @@ def draw_page() -> None:
     st.html(table.main_html(rows, pooled, by, names, view))
     draw_by_patient(study_tables.areas(within)[1])
     draw_small_slices(rows, by, names)
-    with widgets.more("All other figures", icon=":material/table:"):
+    with address.more("All other figures", icon=":material/table:"):
         widgets.note(f"At {where}; PPV and NPV at each slice's own share of abnormal studies.")
         st.html(table.more_html(rows, pooled, by, names))
 

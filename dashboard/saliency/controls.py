@@ -68,7 +68,7 @@ def choose_methods() -> list[str]:
     """Several methods, in the order of the registry."""
     titles = method_titles()
     before = st.session_state.get("methods") or DEFAULT_PAIR
-    with widgets.more("Methods: " + ", ".join(titles[name] for name in before if name in titles)):
+    with address.more("Methods: " + ", ".join(titles[name] for name in before if name in titles)):
         chosen = address.bound(
             st.pills,
             "Methods",

@@ -80,6 +80,11 @@ def given(name: str) -> bool:
     return name in st.query_params
 
 
+def more(title: str, *names: str, icon: str = ""):
+    """A part of a page that opens on demand, at once where the address has a value of one of its widgets `names`."""
+    return st.expander(title, expanded=any(map(given, names)), icon=icon or None)
+
+
 def set_first(name: str, text: str) -> None:
     """Set the first value of a bound widget, also in the address, where Streamlit leaves a default out."""
     st.session_state[name] = text

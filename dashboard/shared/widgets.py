@@ -95,12 +95,6 @@ def empty(title: str, what_to_do: str, command: str = "") -> None:
         st.code(command, language="bash", wrap_lines=True)
 
 
-def more(title: str, *names: str, icon: str = ""):
-    """A part of a page that opens on demand, at once where the address has a value of one of its widgets `names`."""
-    opened = any(name in st.query_params for name in names)
-    return st.expander(title, expanded=opened, icon=icon or None)
-
-
 def caption(title: str, count: str = "") -> None:
     """The name of a chart or of a part of a page, and its basis, such as the number of studies."""
     st.html(f'<p class="caption">{escape(title)} <small>{marked(count)}</small></p>')

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.metrics.thresholds import FEWEST_ABNORMAL, PerBone
 from core.scores.view import View
-from dashboard.shared import study_tables, widgets
+from dashboard.shared import address, study_tables, widgets
 from dashboard.shared.selection import bone_name
 from dashboard.shared.study_tables import Tables
 from dashboard.threshold.rule import Answer
@@ -20,7 +20,7 @@ def draw_bones(view: View, tables: Tables, answer: Answer) -> None:
     """The rule on all bones together, with shrunken offsets, and on each alone; nothing where one bone is chosen."""
     if view.bone or len(tables.grid.groups) < 2:
         return
-    with widgets.more("Each bone", icon=":material/orthopedics:"):
+    with address.more("Each bone", icon=":material/orthopedics:"):
         _draw_bones(view, tables, answer)
 
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.shared import scoring, selection, widgets
+from dashboard.shared import address, scoring, selection, widgets
 from dashboard.shared.selection import bone_name
 from dashboard.threshold import bones, lock, meeting, panel, points, rule, work
 
@@ -27,11 +27,11 @@ def draw_page() -> None:
     else:
         lock.draw_lock(view, tables, answer)
     if locked:
-        with widgets.more(points.summary(locked), "point", "verify_point", "verify_on", icon=":material/lock:"):
+        with address.more(points.summary(locked), "point", "verify_point", "verify_on", icon=":material/lock:"):
             points.draw_points(view.source, locked)
-    with widgets.more("Workload and net benefit", icon=":material/medical_services:"):
+    with address.more("Workload and net benefit", icon=":material/medical_services:"):
         work.draw_workload(view, tables, answer.prevalence)
-    with widgets.more("Band between two thresholds", "band_low", "band_high", icon=":material/width:"):
+    with address.more("Band between two thresholds", "band_low", "band_high", icon=":material/width:"):
         work.draw_band(view)
     bones.draw_bones(view, tables, answer)
 

@@ -105,7 +105,7 @@ def test_widgets_reach_the_address_by_one_way_only():
         if name in ("shared/address.py", "shared/selection.py", "Home.py"):
             continue
         text = file.read_text()
-        assert not re.search(r"""["']query-params["']|st\.query_params""", text), name
+        assert not re.search(r"""["']query-params["']|\bst\.query_params""", text), name
 
 
 def test_the_shared_selectors_are_checked_before_they_are_bound():

@@ -357,7 +357,7 @@ def test_a_data_set_that_cannot_be_read_is_named(spoilt):
 
 def test_the_dataset_page_measures_the_loss_at_each_size(house):
     app = open_page("dataset")
-    assert "of edges left" in words(app) and "Share of abnormal radiographs in training" in words(app)
+    assert "of edges left" in words(app) and "Abnormal radiographs that training sees" in words(app)
     app.toggle(key="measure_sizes").set_value(True).run()
     assert not app.exception and "Detail left at each input size" in words(app)
 
