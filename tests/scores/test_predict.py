@@ -5,6 +5,7 @@ import torch
 from PIL import Image
 
 from core.data.index import build_index, read_dataset, read_index, write_dataset
+from core.data.source_rows import SourceTables
 from core.models.checkpoint import begin_checkpoint, read_checkpoint, save_weights
 from core.models.networks import build
 from core.scores.classifier import Classifier
@@ -64,7 +65,7 @@ def test_training_radiographs_are_never_valid_however_they_are_indexed(tmp_path,
     rows.append(f"{tmp_path / 'new.png'},{patient.bone},{patient.label:g},{patient.patient_id}")
     (tmp_path / "labels.csv").write_text("path,bone,label,patient\n" + "\n".join(rows))
     for seed in range(3):
-        write_dataset("again", build_index(tmp_path, seed=seed))
+        write_dataset("again", build_index(tmp_path, SourceTables(allow_outside=True), seed=seed))
         index = read_index("again")
         split = effective_splits(index, own)
         dealt_valid = index["split"] == "valid"
