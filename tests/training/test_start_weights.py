@@ -44,7 +44,7 @@ def test_a_run_begins_from_a_checkpoint_and_knows_what_that_learned(tree, tmp_pa
 def test_names_are_the_same_as_those_that_torch_would_give():
     from core.models.networks import architecture_names
 
-    assert set(known_architectures()) == set(architecture_names()) - {"attention", "ensemble"}
+    assert set(known_architectures()) == set(architecture_names()) - {"attention", "ensemble", "patch_attention"}
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
