@@ -227,6 +227,7 @@ def test_a_run_is_stopped_and_resumed(tree, tmp_path):
     wait(lambda: state(again) == "stopped")
 
 
+@pytest.mark.slow
 def test_a_run_whose_worker_was_killed_is_interrupted(tree, tmp_path):
     out = tmp_path / "out"
     job = enqueue_run("original-cnn-64", "tree", str(out), LONG)

@@ -14,6 +14,7 @@ from tests.browser.server import chromium, free_port, serve, settle
 pytest.importorskip("playwright", reason="playwright is not installed")
 pytest.importorskip("authlib", reason="Authlib, which st.login needs, is not installed")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium; apt-get install chromium"),
     pytest.mark.skipif(not list_checkpoints()[0], reason="no checkpoint ships in checkpoints/"),
 ]

@@ -138,7 +138,7 @@ def exact(home, name: str, split: str, threshold: float) -> list[str]:
     return [word for name, kind in kinds.items() for word in estimate_text(rates[name], kind)]
 
 
-@pytest.mark.parametrize("name", ["small", "large"])
+@pytest.mark.parametrize("name", [pytest.param("small", marks=pytest.mark.slow), "large"])
 def test_everything_moves_while_dragging_and_nothing_is_sent(page, address, home, name):
     visit(page, address, name)
     before, words, dot = value(page), shown(page), page.locator(".roc .dot").get_attribute("transform")

@@ -1,6 +1,8 @@
 """A small workspace: phantoms scored by one of two checkpoints, and a data set without scores."""
 
 import re
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,9 +60,18 @@ def films(monkeypatch) -> list[list[dict]]:
 
 
 @pytest.fixture
-def house(built, monkeypatch) -> House:
+def house(built, monkeypatch) -> Iterator[House]:
+    """The workspace of the session. What a test adds to it is removed, so that no other test sees it."""
+    before = names_in(built.home)
     enter(built, monkeypatch)
-    return built
+    yield built
+    for added in names_in(built.home) - before:
+        shutil.rmtree(added)
+
+
+def names_in(home: Path) -> set[Path]:
+    """The folders of the data sets and of the imported scores of a workspace."""
+    return {folder for kind in ("datasets", "imported") for folder in (home / kind).glob("*/")}
 
 
 def enter(house: House, patch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,7 @@ def test_two_processes_resume_a_stopped_run(tree, workspace, tmp_path, monkeypat
         assert torch.allclose(value, two[name], atol=2e-4), name
 
 
+@pytest.mark.slow
 def test_an_error_in_one_process_ends_all_of_them(tree, workspace, tmp_path):
     output = run(tmp_path / "out", 2, workspace, settings=["size=16", "holdout_fold=77"], status=1)
     assert "Fold 77 holds 0 of" in output
