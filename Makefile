@@ -1,8 +1,6 @@
 # `make run` and `make test` set up what they need, once.
 PYTHON ?= python3
 BIN := .venv/bin
-# One more than the cores, since tests in a browser wait half of their time.
-WORKERS := $(shell $(PYTHON) -c "import os; print(min((os.cpu_count() or 1) + 1, 6))")
 
 .PHONY: run test test-all bench check baseline docs screenshots lock clean
 
@@ -12,10 +10,10 @@ run: .venv/run.stamp
 
 # `test` samples the families of networks and skips what is marked slow; `test-all` runs everything.
 test: .venv/test.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-all: .venv/test.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --all-families
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --all-families
 
 # Every benchmark against its peer, in one table.
 bench: .venv/test.stamp

@@ -24,7 +24,7 @@ SHORT = ["size=16", "epochs=2", 'model_kwargs={"width": 4}']
 LONG = ["size=16", "epochs=5000", 'model_kwargs={"width": 4}']
 
 
-def wait(what, seconds: float = 90):
+def wait(what, seconds: float = 300):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if found := what():
