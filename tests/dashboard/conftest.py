@@ -62,16 +62,17 @@ def films(monkeypatch) -> list[list[dict]]:
 @pytest.fixture
 def house(built, monkeypatch) -> Iterator[House]:
     """The workspace of the session. What a test adds to it is removed, so that no other test sees it."""
-    before = names_in(built.home)
+    before = things_in(built.home)
     enter(built, monkeypatch)
     yield built
-    for added in names_in(built.home) - before:
-        shutil.rmtree(added)
+    for added in things_in(built.home) - before:
+        shutil.rmtree(added) if added.is_dir() else added.unlink()
 
 
-def names_in(home: Path) -> set[Path]:
-    """The folders of the data sets and of the imported scores of a workspace."""
-    return {folder for kind in ("datasets", "imported") for folder in (home / kind).glob("*/")}
+def things_in(home: Path) -> set[Path]:
+    """The data sets of a workspace, its imported scores, audits and measures."""
+    places = ("datasets/*", "imported/*", "audits/*", "cache/*/measures-*")
+    return {found for place in places for found in home.glob(place)}
 
 
 def enter(house: House, patch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
+import streamlit as st
 
 from core import jobs
 from core.data.datasets import read_index
 from core.data.faults import FAULTS
 from core.data.index import read_dataset
+from core.data.measure_store import measures_folder
 from core.parquet_files import write_parquet
 from core.review.cases import neutral_name
 from core.workflows.audit_job import audit_dataset
@@ -91,7 +93,9 @@ def test_blind_reading_hides_labels_and_names(own):
     assert studies(app) == [neutral_name(index["study_id"].iat[place]) for place in by_name[:24]]
 
 
-def test_radiographs_without_measures_offer_an_audit(house, monkeypatch):
+def test_radiographs_without_measures_offer_an_audit(own, monkeypatch):
+    shutil.rmtree(measures_folder(read_dataset("cold")), ignore_errors=True)
+    st.cache_data.clear()
     monkeypatch.setattr("core.jobs.queue.start_worker", lambda lane: None)
     app = open_page("dataset", data="cold")
     assert not app.exception and "not measured yet" in words(app) and app.button_group(key="fault").disabled
