@@ -100,8 +100,9 @@ def test_radiographs_without_measures_offer_an_audit(own, monkeypatch):
     app = open_page("dataset", data="cold")
     assert not app.exception and "not measured yet" in words(app) and app.button_group(key="fault").disabled
     app.button(key="measure_now").click().run()
-    assert [job.kind for job in jobs.list_jobs("audit")] == ["audit"] and "about to start" in words(app)
-    jobs.stop(jobs.list_jobs("audit")[0].id)
+    (job,) = [job for job in jobs.list_jobs("audit") if job.active]
+    assert job.arguments["data"] == "cold" and "about to start" in words(app)
+    jobs.stop(job.id)
 
 
 def test_the_groups_of_a_further_column_filter_radiographs(own, monkeypatch):
