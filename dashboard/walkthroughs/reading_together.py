@@ -53,20 +53,24 @@ def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
         # The map belongs to what is revealed; a reader can hide it again.
         state["walk_shown"] = place, study
         saliency_overlay.ask_for(study)
-    if error := state.pop("walk_error", None):
-        st.error(plain(error))
-    if status.moves_all:
-        stage.send_stage(walkthrough.id, reader, hidden)
-    elif follows:
-        stage.show_stage(walkthrough.id, status.state.lead)
+    # Each part has its place whether or not it is drawn: a film viewer that moves is replaced by the browser.
+    with st.container():
+        if error := state.pop("walk_error", None):
+            st.error(plain(error))
+    with st.container():
+        if status.moves_all:
+            stage.send_stage(walkthrough.id, reader, hidden)
+        elif follows:
+            stage.show_stage(walkthrough.id, status.state.lead)
     _draw_case_at(opened, opened.session(reader, hidden), place, status, follows)
 
 
 def _draw_case_at(opened: Opened, session: ReadingSession, place: int, status: Status, follows: bool) -> None:
     walkthrough, case = opened.walkthrough, opened.walkthrough.cases[place - 1]
     # A note may name what is to be found.
-    if case.note and not session.blind:
-        widgets.note(case.note)
+    with st.container():
+        if case.note and not session.blind:
+            widgets.note(case.note)
     if case.study_id not in opened.cases.table.index:
         name = neutral_name(case.study_id) if session.blind else case.study_id[:200]
         widgets.empty(

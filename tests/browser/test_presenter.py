@@ -226,6 +226,38 @@ def test_a_box_is_drawn_and_removed_by_keys_alone(open_as, home):
     assert len(read_boxes(stored_verdicts(home, reviewer="Dora").iloc[0]["boxes"])) == 1
 
 
+def test_what_was_set_on_the_films_outlives_the_viewer(open_as):
+    """The page may replace the viewer at any time. A box that is not stored, a window and an inversion stay."""
+    page = open_as(ERRORS, "Ida")
+    case = open_card(page, 2)
+    page.keyboard.press("i")
+    page.keyboard.press("]")
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    page.locator(".viewer .box-of.own").wait_for()
+    settle(page)
+    page.get_by_role("link", name="Dataset", exact=True).click()
+    page.wait_for_function("() => document.querySelector('.stMain h1')?.innerText === 'Dataset'")
+    settle(page)
+    page.go_back()
+    page.locator(f".viewer[data-case='{case}'] .box-of.own").wait_for()
+    page.locator(".viewer .invert[aria-pressed=true]").wait_for()
+    assert page.locator(".viewer input.window").input_value() == "105"
+
+
+def test_a_key_pressed_while_the_viewer_is_replaced_waits_for_it(open_as):
+    page = open_as(ERRORS, "Ida")
+    open_card(page, 2)
+    # What the page does when it takes the viewer away, and before it draws the new one.
+    page.evaluate(
+        "() => { globalThis.overreadKeys = null;"
+        "globalThis.overreadGap = { case: '', keys: [], until: Date.now() + 60000 }; }"
+    )
+    page.keyboard.press("i")
+    assert page.evaluate("() => globalThis.overreadGap.keys.map((one) => one.key)") == ["i"]
+    assert page.locator(".viewer .invert").get_attribute("aria-pressed") == "false"
+
+
 def test_verdict_keys_are_in_the_first_screen_of_a_phone(open_as):
     page = open_as(ERRORS, "Ana", 400, 800)
     open_card(page)
@@ -353,9 +385,13 @@ def test_the_presenters_view_is_mirrored_to_followers_and_survives_a_reload(open
     store, plan = open_store(f"sqlite:///{home}/review.sqlite"), ReadingPlan(blind=False, alone_first=False)
     make_walkthrough(store, view, "Mirror", "Ana", candidates_of(view, "missed"), Draw(3), plan)
     ana = open_as("/walkthroughs?walk=Mirror", "Ana")
+    mark = f"() => {{ {VIEWER}.querySelector('.viewer').dataset.marked = 'yes'; }}"
+    ana.evaluate(mark)
     ana.locator(".st-key-take_lead button:not(:disabled)").first.click()
     ana.locator(".st-key-mirror label").first.click()
     settle(ana)
+    # What appears above the films does not replace the viewer, which would end a drag and lose a key.
+    assert ana.locator(".viewer").get_attribute("data-marked") == "yes"
     ben = open_as("/walkthroughs?walk=Mirror", "Ben")
     ben.wait_for_selector(".viewer .films img")
     settle(ben)

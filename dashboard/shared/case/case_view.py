@@ -64,8 +64,10 @@ def draw_case(
     place = listed.index(study) if study in listed else None
     after = listed[place + 1] if place is not None and place + 1 < len(listed) else None
     row, files = session.cases.table.loc[study], session.cases.views_of(study)
-    if not blind:
-        _draw_facts(row, view, _second_score(session, study))
+    # A place of its own also where it is empty: a film viewer that moves is replaced by the browser.
+    with st.container():
+        if not blind:
+            _draw_facts(row, view, _second_score(session, study))
     left, right = st.columns([4, 1], gap="medium")
     next_name = None if stay or after is None else name_of(after)
     shown, image_ids = _films_of(session, study, files)

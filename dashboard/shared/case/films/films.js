@@ -5,11 +5,7 @@ const ENLARGED = 2.5;
 
 export default function ({ parentElement, data, setStateValue }) {
   const find = (where) => parentElement.querySelector(where);
-  const look = states.get(parentElement) ?? {
-    ...PLAIN, whole: false, fill: false, count: 0, first: 0, spot: null, case: null, drawn: '', turn: -1, waiting: null, held: [],
-    films: [], boxes: [], drafts: {}, theirs: [], selected: -1, boxing: false, sent: '', pointer: null,
-  };
-  states.set(parentElement, look);
+  const look = lookOf(parentElement);
   const viewer = find('.viewer'), holder = find('.films');
   const sliders = { window: find('.window'), level: find('.level'), zoom: find('.zoom') };
   const isWide = () => document.body.dataset.presenter === 'true';
@@ -209,10 +205,10 @@ export default function ({ parentElement, data, setStateValue }) {
       // The tests and the benchmark read here which case is shown.
       viewer.dataset.case = name;
     }
-    if (another) {
+    if (another || look.replaced) {
       // Boxes that are drawn but not yet stored stay, also while another case is open, and the page must know them.
       const stored = shown.own ?? [], draft = look.drafts[name];
-      Object.assign(look, { boxes: draft ?? stored, sent: JSON.stringify([name, stored]) });
+      Object.assign(look, { boxes: draft ?? stored, sent: JSON.stringify([name, stored]), replaced: false });
       if (draft) sendBoxes();
     }
     look.theirs = shown.theirs ?? [];
@@ -228,7 +224,7 @@ export default function ({ parentElement, data, setStateValue }) {
   look.data = data;
   keepAddress(data.address ?? {});
   const ahead = document.body.dataset.waiting && globalThis.overreadOutbox.presses.length;
-  if (look.turn !== data.turn && !ahead) {
+  if (look.turn !== data.turn && (!ahead || !look.films.length)) {
     look.turn = data.turn;
     draw(data);
     delete document.body.dataset.waiting;
@@ -242,6 +238,9 @@ export default function ({ parentElement, data, setStateValue }) {
   listenToKeys(viewerParts);
   const resized = new ResizeObserver(layOut);
   resized.observe(holder);
+  // What is above the films may appear or go after they are drawn, and gives them less or more room.
+  const page = document.querySelector('.stMainBlockContainer');
+  if (page) resized.observe(page);
   addEventListener('resize', layOut, listen);
   // What a presenter shows to followers, and what a follower is shown (stage.js).
   globalThis.overreadView = {
@@ -258,12 +257,34 @@ export default function ({ parentElement, data, setStateValue }) {
     },
   };
   globalThis.overreadStage?.();
+  takeGap(look.case, say);
   return () => {
     calls.abort();
+    globalThis.overreadGap = { case: look.case, keys: [], until: Date.now() + REPLACING };
     resized.disconnect();
     // The presenter view belongs to an open case.
     setTimeout(() => { if (!document.querySelector('.st-key-case_films')) delete document.body.dataset.presenter; }, 500);
   };
+}
+
+// What a person has set on the films: window, zoom, boxes that are not stored. The page may replace the viewer at any
+// time, also under an open case, so a new viewer takes it over from the one that is gone.
+function lookOf(parentElement) {
+  const known = states.get(parentElement), last = globalThis.overreadLast;
+  if (known) return known;
+  const look = {
+    ...PLAIN, whole: false, fill: false, count: 0, first: 0, spot: null, case: null, drawn: '', turn: -1, waiting: null, held: [],
+    films: [], figures: [], boxes: [], drafts: {}, theirs: [], selected: -1, boxing: false, sent: '', pointer: null, replaced: false,
+  };
+  if (last && !last.place.isConnected) {
+    last.look.calls?.abort();
+    clearTimeout(last.look.later);
+    const held = [...last.look.held];
+    Object.assign(look, last.look, { held, drawn: '', turn: -1, waiting: null, replaced: true, figures: last.look.films.map(figure) });
+  }
+  states.set(parentElement, look);
+  globalThis.overreadLast = { place: parentElement, look };
+  return look;
 }
 
 // The address names the case that is on screen, also where the message with the new address was lost.

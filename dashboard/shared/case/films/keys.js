@@ -2,6 +2,8 @@
 const FIELD = 'input:not([type=range]):not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=true]';
 const STEP = 0.01;
 const VERDICT = /^[1-9u]$/;
+const OF_VIEWER = /^([a-z0-9?[\]{}+=,.-]|Arrow.*|Escape)$/i;
+const REPLACING = 5000; // ms in which keys wait for a viewer that is being replaced
 
 function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, sendBoxes, visible, say, draw, put, parentElement, listen }) {
   // The films of the next case are loaded already: show them at once, before the page answers.
@@ -62,6 +64,8 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
     if (!look.held.length && ready(key)) press(key);
     else wait(key);
   };
+  // Presses that waited in a viewer that is gone.
+  if (look.held.length) look.waiting ??= setInterval(release, 20);
   const stop = (event) => {
     event.preventDefault();
     event.stopImmediatePropagation();
@@ -179,9 +183,14 @@ function hearKeys(hear, { signal }) {
   if (!('overreadKeys' in globalThis)) {
     window.addEventListener('keydown', (event) => {
       if (globalThis.overreadKeys) return globalThis.overreadKeys(event);
-      // Between two viewers no case is on screen, so a verdict key has no meaning.
       const typed = event.composedPath()[0].closest?.(FIELD) || event.ctrlKey || event.metaKey || event.altKey;
-      if (typed || !VERDICT.test(event.key.toLowerCase()) || !document.querySelector('[class*="st-key-enter_"]')) return undefined;
+      if (typed) return undefined;
+      const gap = globalThis.overreadGap, verdict = VERDICT.test(event.key.toLowerCase());
+      // The page is replacing the viewer: the key waits for the new one, and counts if that shows the same case.
+      const waits = gap && Date.now() < gap.until && OF_VIEWER.test(event.key) && document.querySelector('.st-key-case_films');
+      if (waits && !event.repeat) gap.keys.push({ key: event.key, shiftKey: event.shiftKey });
+      // Without a viewer no case is on screen, so a verdict key has no meaning.
+      if (!waits && !(verdict && document.querySelector('[class*="st-key-enter_"]'))) return undefined;
       event.preventDefault();
       return event.stopImmediatePropagation();
     }, { capture: true });
@@ -190,6 +199,15 @@ function hearKeys(hear, { signal }) {
   signal.addEventListener('abort', () => {
     if (globalThis.overreadKeys === hear) globalThis.overreadKeys = null;
   });
+}
+
+// The keys that were pressed while the page replaced the viewer.
+function takeGap(name, say) {
+  const gap = globalThis.overreadGap;
+  globalThis.overreadGap = null;
+  if (!gap?.keys.length) return;
+  if (gap.case !== name) say('The case changed before the key was taken. Press it again.');
+  else for (const one of gap.keys) document.body.dispatchEvent(new KeyboardEvent('keydown', { ...one, bubbles: true, cancelable: true }));
 }
 
 // The key that does the same as a button of the page; undefined for any other button.
