@@ -24,14 +24,14 @@ DRAWN = f"""() => [...{VIEWER}.querySelectorAll('.film')].filter(film => film.qu
 }})"""
 
 
-def make_workspace(home: Path) -> Path:
-    """A small phantom set scored by one checkpoint."""
+def make_workspace(home: Path, patients: int = 40, every_checkpoint: bool = False) -> Path:
+    """A small phantom set scored by the first checkpoint, or by each of those that ship."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OVERREAD_HOME", str(home))
-        write_phantoms(home / "phantoms", 40, 3, valid_fraction=0.5)
+        write_phantoms(home / "phantoms", patients, 3, valid_fraction=0.5)
         dataset = write_dataset("demo", build_index(home / "phantoms" / "MURA-v1.1"))
-        checkpoint = list_checkpoints()[0][0]
-        store_predictions(predict(checkpoint, dataset), checkpoint, dataset)
+        for checkpoint in list_checkpoints()[0][: None if every_checkpoint else 1]:
+            store_predictions(predict(checkpoint, dataset), checkpoint, dataset)
     return home
 
 
@@ -58,6 +58,16 @@ def wait_for_another(page, case: str) -> None:
     page.wait_for_function(
         "before => [...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelector('.viewer')?.dataset.case)"
         ".some(shown => shown && shown !== before) && !document.body.dataset.waiting",
+        arg=case,
+    )
+    settle(page)
+
+
+def wait_for_case(page, case: str) -> None:
+    """Return once this case is shown and the page has answered."""
+    page.wait_for_function(
+        "wanted => [...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelector('.viewer')?.dataset.case)"
+        ".some(shown => shown === wanted) && !document.body.dataset.waiting",
         arg=case,
     )
     settle(page)

@@ -27,7 +27,21 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+# When the page last sent something to the server and last received something. Runs before the scripts of the page.
+WATCH = """(() => {
+  const of = (globalThis.overreadSocket = { sent: 0, received: 0 });
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (...given) {
+    of.sent = performance.now();
+    if (!this.overreadHeard) {
+      this.overreadHeard = true;
+      this.addEventListener('message', () => { of.received = performance.now(); });
+    }
+    return send.apply(this, given);
+  };
+})()"""
 READY = """() => document.querySelector('[data-testid=stApp]')?.getAttribute('data-test-script-state') === 'notRunning'
+    && (!globalThis.overreadSocket || overreadSocket.received >= overreadSocket.sent)
     && document.querySelector('.stMain h1')
     && !document.querySelector('[data-testid=stSkeleton]')
     && [...document.querySelectorAll('[data-testid=stPlotlyChart]')].every(chart => chart.querySelector('.main-svg'))"""
@@ -101,11 +115,26 @@ def listening(port: int) -> set[str] | None:
 
 @contextmanager
 def chromium(*flags: str) -> Iterator:
-    """The system's Chromium, driven by playwright; `flags` are added to its command line."""
-    from playwright.sync_api import sync_playwright
+    """The system's Chromium, driven by playwright; `flags` are added to its command line.
 
+    Its pages know when they last heard from the server, for `settle`. `expect` waits 60 s: a state that another process
+    has to reach first takes as long as the machine is busy.
+    """
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*QUIET, *flags])
+        opened = browser.new_context
+
+        def new_context(**options):
+            context = opened(**options)
+            context.add_init_script(WATCH)
+            context.set_default_timeout(60_000)
+            return context
+
+        browser.new_context = new_context
+        browser.new_page = lambda **options: new_context(**options).new_page()
         try:
             yield browser
         finally:
@@ -113,7 +142,7 @@ def chromium(*flags: str) -> Iterator:
 
 
 def settle(page, milliseconds: int = 60_000) -> None:
-    """Wait until the script has run and every chart is drawn."""
-    # A click takes a moment to reach the server; until then the page still reports that no script runs.
+    """Wait until the server has answered, the script has run and every chart is drawn."""
+    # What a click sets off is sent a moment later; until then the page still reports that no script runs.
     page.wait_for_timeout(150)
     page.wait_for_function(READY, timeout=milliseconds)

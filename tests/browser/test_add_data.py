@@ -6,11 +6,6 @@ import pytest
 
 from tests.browser.server import chromium, serve, settle
 
-pytest.importorskip("playwright", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(
-    not shutil.which("chromium"), reason="the system has no chromium; apt-get install chromium"
-)
-
 
 @pytest.mark.parametrize("width", [1440, pytest.param(400, marks=pytest.mark.slow)])
 def test_an_upload_outlives_its_browser(tmp_path, mura, width):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -10,10 +9,8 @@ import pytest
 from core.data.augment import PRESETS, Augmentation
 from core.data.index import build_index, write_dataset
 from core.phantom import write_phantoms
-from tests.browser.server import chromium, serve, settle
+from tests.browser.server import serve, settle
 
-pytest.importorskip("playwright", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium")
 SPEC = Augmentation(rotation=12.3456, scale=0.08, blur=0.01, mixup=0.3)
 
 
@@ -29,12 +26,11 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture
-def page(place):
-    with chromium() as browser:
-        page = browser.new_page(viewport={"width": 1440, "height": 1200})
-        page.goto(f"{place[1]}/augmentation?spec={SPEC.to_text()}")
-        ready(page)
-        yield page
+def page(place, new_page):
+    page = new_page(1440, 1200)
+    page.goto(f"{place[1]}/augmentation?spec={SPEC.to_text()}")
+    ready(page)
+    return page
 
 
 def ready(page):

@@ -11,20 +11,11 @@ import shutil
 
 import pytest
 
-from core.data.index import build_index, write_dataset
-from core.models.checkpoint import list_checkpoints
-from core.phantom import write_phantoms
-from core.scores.predict import predict
-from core.scores.predictions import store_predictions
+from tests.browser.conftest import PROBES
 from tests.browser.server import OTHER_PAGES, PAGES, chromium, listening, serve, settle
 from tests.browser.words import words_of
 
-pytest.importorskip("playwright", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-pytestmark = [
-    pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium; apt-get install chromium"),
-    pytest.mark.skipif(not list_checkpoints()[0], reason="no checkpoint ships in checkpoints/"),
-]
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 400, "height": 900}
 BACKGROUND = "() => getComputedStyle(document.querySelector('.stApp')).backgroundColor"
 LIGHT = "rgb(247, 248, 250)"
@@ -36,8 +27,6 @@ STREAMLIT = {
     "list": ("[data-testid='stSidebarNav",),
     "listitem": ("[data-testid='stSidebarNav",),
 }
-# Streamlit requests these below the page's path first, then at the root.
-PROBES = re.compile(r"/_stcore/(host-config|health)$")
 # Python imports this file first and then reports every connection that it makes and every name that it looks up.
 WATCH = """
 import json, os, sys
@@ -49,19 +38,6 @@ def watch(event, given):
 sys.addaudithook(watch)
 """
 LOCAL = re.compile(r"127\.0\.0\.1|::1|localhost|None|''|^'/|^b'\\x00")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A workspace with a small set of phantoms that every shipped checkpoint has scored."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OVERREAD_HOME", str(home))
-        write_phantoms(home / "phantoms", 40, 3, valid_fraction=0.5)
-        dataset = write_dataset("demo", build_index(home / "phantoms" / "MURA-v1.1"))
-        for checkpoint in list_checkpoints()[0]:
-            store_predictions(predict(checkpoint, dataset), checkpoint, dataset)
-    return home
 
 
 def serious(page) -> list[str]:
@@ -126,7 +102,8 @@ def open_every_page(page, address: str) -> list[str]:
     return found
 
 
-def test_every_page_wide_and_narrow_dark_and_light(home, tmp_path):
+def test_every_page_wide_and_narrow_dark_and_light(scored_by_all, tmp_path):
+    home = shutil.copytree(scored_by_all, tmp_path / "workspace")
     (tmp_path / "sitecustomize.py").write_text(WATCH)
     watched = tmp_path / "watched.jsonl"
     with serve(home, WATCHED=str(watched), PYTHONPATH=str(tmp_path)) as address, chromium() as browser:

@@ -1,35 +1,11 @@
 """The login through a provider on this machine, and what the roles of secrets.toml let a person do."""
 
-import shutil
-
 import pytest
 
-from core.data.index import build_index, write_dataset
-from core.models.checkpoint import list_checkpoints
-from core.phantom import write_phantoms
-from core.scores.predict import predict
-from core.scores.predictions import store_predictions
 from tests.browser.server import chromium, free_port, serve, settle
 
-pytest.importorskip("playwright", reason="playwright is not installed")
 pytest.importorskip("authlib", reason="Authlib, which st.login needs, is not installed")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium; apt-get install chromium"),
-    pytest.mark.skipif(not list_checkpoints()[0], reason="no checkpoint ships in checkpoints/"),
-]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OVERREAD_HOME", str(home))
-        write_phantoms(home / "phantoms", 30, 3, valid_fraction=0.5)
-        dataset = write_dataset("demo", build_index(home / "phantoms" / "MURA-v1.1"))
-        checkpoint = list_checkpoints()[0][0]
-        store_predictions(predict(checkpoint, dataset), checkpoint, dataset)
-    return home
+pytestmark = pytest.mark.slow
 
 
 def secrets_file(folder, port: int, provider: str):

@@ -1,7 +1,5 @@
 """The presenter view, boxes, and keys that act on the shown case only, in a real browser."""
 
-import shutil
-
 import pytest
 
 from core.data.index import read_dataset
@@ -17,59 +15,15 @@ from tests.browser.reading import (
     DRAWN,
     VIEWER,
     area_share,
-    make_workspace,
     open_card,
     open_case,
     stored_verdicts,
     wait_for_another,
 )
-from tests.browser.server import chromium, serve, settle
+from tests.browser.server import settle
+from tests.browser.waiting import expect, wait_until
 
-pytest.importorskip("playwright", reason="playwright is not installed")
-pytestmark = [
-    pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium; apt-get install chromium"),
-    pytest.mark.skipif(not list_checkpoints()[0], reason="no checkpoint ships in checkpoints/"),
-]
 ERRORS = "/errors?threshold=1.0"
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return make_workspace(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
-def address(home):
-    with serve(home) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture
-def open_as(browser, address):
-    """Open a page in a separate browser context per reader: open_as(path, name, width, height) -> page."""
-    contexts = []
-
-    def open_page(path: str, name: str = "", width: int = 1440, height: int = 900):
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="dark")
-        contexts.append(context)
-        page = context.new_page()
-        if name:
-            page.add_init_script(f"localStorage.setItem('overread.reviewer', {name!r})")
-        page.goto(f"{address}{path}")
-        settle(page)
-        return page
-
-    yield open_page
-    for context in contexts:
-        for page in context.pages:
-            assert page.locator(".stException").count() == 0, page.locator(".stException").first.inner_text()
-        context.close()
 
 
 def focused(page) -> str:
@@ -87,22 +41,22 @@ def test_films_cover_seven_tenths_of_the_window_in_presenter_view(open_as, width
     before = area_share(page)
     page.keyboard.press("p")
     page.wait_for_function("() => document.body.dataset.presenter === 'true'")
-    page.wait_for_timeout(200)
     for _ in range(3):
-        assert area_share(page) >= 0.7 > before
-        assert not page.locator("[data-testid=stSidebar]").is_visible()
+        wait_until(page, lambda: area_share(page) >= 0.7 > before)
+        expect(page.locator("[data-testid=stSidebar]")).not_to_be_visible()
         # The verdict keys are seen and the films do not cover them.
-        keys = page.locator(".st-key-verdict_keys button").all()
-        assert len(keys) == 5
+        keys = page.locator(".st-key-verdict_keys button")
+        expect(keys).to_have_count(5)
         lowest = max(bottom for *_, bottom in page.evaluate(DRAWN))
-        assert all(lowest <= key.bounding_box()["y"] < height for key in keys)
+        assert all(lowest <= key.bounding_box()["y"] < height for key in keys.all())
         page.keyboard.press("ArrowRight")
         wait_for_another(page, case)
         case = open_case(page)
     page.keyboard.press("Escape")
     page.wait_for_function("() => !document.body.dataset.presenter")
     # The first Escape leaves the view, the second one the case.
-    assert open_case(page) == case and page.locator("[data-testid=stSidebar]").is_visible()
+    assert open_case(page) == case
+    expect(page.locator("[data-testid=stSidebar]")).to_be_visible()
     page.keyboard.press("Escape")
     page.wait_for_selector(".gallery a.card")
 
@@ -113,15 +67,16 @@ def test_one_two_or_all_radiographs_by_key_and_borders_on_request(open_as):
         pytest.skip("no study of these phantoms has three radiographs")
     open_card(page)
     films = page.locator(".viewer figure:not(.detail)")
-    assert films.count() == 3
+    expect(films).to_have_count(3)
     page.keyboard.press("a")
-    assert films.count() == 1 and page.locator(".viewer button.count").inner_text() == "View 1 of 3"
+    assert films.count() == 1
+    expect(page.locator(".viewer button.count")).to_have_text("View 1 of 3", use_inner_text=True)
     page.keyboard.press(".")
-    assert page.locator(".viewer button.count").inner_text() == "View 2 of 3"
+    expect(page.locator(".viewer button.count")).to_have_text("View 2 of 3", use_inner_text=True)
     page.keyboard.press("a")
-    assert films.count() == 2
+    expect(films).to_have_count(2)
     page.keyboard.press("a")
-    assert films.count() == 3
+    expect(films).to_have_count(3)
     shares = f"() => [...{VIEWER}.querySelectorAll('.plane')].map(plane => parseFloat(plane.style.width))"
     cropped = page.evaluate(shares)
     page.keyboard.press("w")
@@ -178,9 +133,10 @@ def test_a_box_is_part_of_the_verdict_and_hidden_from_blind_readers(open_as, hom
     # The reader sees it again, and adjusts it by keys alone: moved, then made larger.
     ana.keyboard.press("ArrowLeft")
     wait_for_another(ana, open_case(ana))
-    assert open_case(ana) == case and ana.locator(".viewer .box-of.own").count() == 1
+    assert open_case(ana) == case
+    expect(ana.locator(".viewer .box-of.own")).to_have_count(1)
     ana.keyboard.press("b")
-    assert "Your box" in focused(ana)
+    wait_until(ana, lambda: "Your box" in focused(ana))
     ana.keyboard.press("ArrowRight")
     ana.keyboard.press("Shift+ArrowDown")
     ana.keyboard.press("1")
@@ -193,7 +149,7 @@ def test_a_box_is_part_of_the_verdict_and_hidden_from_blind_readers(open_as, hom
 
     ben = open_as(f"/errors{path}", "Ben")
     ben.wait_for_selector(".viewer .films img")
-    assert ben.locator(".viewer .box-of.theirs").inner_text() == "Ana"
+    expect(ben.locator(".viewer .box-of.theirs")).to_have_text("Ana", use_inner_text=True)
     # Others' boxes are not Ben's to store.
     ben.keyboard.press("1")
     wait_for_another(ben, case)
@@ -208,9 +164,9 @@ def test_a_box_is_drawn_and_removed_by_keys_alone(open_as, home):
     case = open_card(page, 1)
     page.keyboard.press("b")
     page.keyboard.press("Enter")
-    assert page.locator(".viewer .box-of.own").count() == 1
+    expect(page.locator(".viewer .box-of.own")).to_have_count(1)
     page.keyboard.press("Delete")
-    assert page.locator(".viewer .box-of").count() == 0
+    expect(page.locator(".viewer .box-of")).to_have_count(0)
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
     assert page.locator(".viewer button.box").get_attribute("aria-pressed") == "false" and open_case(page) == case
@@ -220,7 +176,7 @@ def test_a_box_is_drawn_and_removed_by_keys_alone(open_as, home):
     other = open_case(page)
     page.keyboard.press("ArrowLeft")
     wait_for_another(page, other)
-    assert page.locator(".viewer .box-of.own").count() == 1
+    expect(page.locator(".viewer .box-of.own")).to_have_count(1)
     page.keyboard.press("1")
     wait_for_another(page, case)
     assert len(read_boxes(stored_verdicts(home, reviewer="Dora").iloc[0]["boxes"])) == 1
@@ -242,7 +198,7 @@ def test_what_was_set_on_the_films_outlives_the_viewer(open_as):
     page.go_back()
     page.locator(f".viewer[data-case='{case}'] .box-of.own").wait_for()
     page.locator(".viewer .invert[aria-pressed=true]").wait_for()
-    assert page.locator(".viewer input.window").input_value() == "105"
+    expect(page.locator(".viewer input.window")).to_have_value("105")
 
 
 def test_a_key_pressed_while_the_viewer_is_replaced_waits_for_it(open_as):
@@ -255,19 +211,21 @@ def test_a_key_pressed_while_the_viewer_is_replaced_waits_for_it(open_as):
     )
     page.keyboard.press("i")
     assert page.evaluate("() => globalThis.overreadGap.keys.map((one) => one.key)") == ["i"]
-    assert page.locator(".viewer .invert").get_attribute("aria-pressed") == "false"
+    expect(page.locator(".viewer .invert")).to_have_attribute("aria-pressed", "false")
 
 
 def test_verdict_keys_are_in_the_first_screen_of_a_phone(open_as):
     page = open_as(ERRORS, "Ana", 400, 800)
     open_card(page)
     for view in ("open case", "presenter view"):
+        if view == "presenter view":
+            page.keyboard.press("p")
+            page.wait_for_function("() => document.body.dataset.presenter === 'true'")
+            page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        expect(page.locator(".st-key-verdict_keys button")).to_have_count(5)
         keys = [key.bounding_box() for key in page.locator(".st-key-verdict_keys button").all()]
-        assert len(keys) == 5, view
         assert all(key["y"] >= 0 and key["y"] + key["height"] <= 800 for key in keys), view
         assert all(key["x"] >= 0 and key["x"] + key["width"] <= 400 and key["height"] >= 24 for key in keys), view
-        page.keyboard.press("p")
-        page.wait_for_timeout(200)
 
 
 def test_keys_typed_into_a_field_enter_no_verdict_and_a_name_is_changed_only_when_confirmed(open_as, home):
@@ -278,7 +236,7 @@ def test_keys_typed_into_a_field_enter_no_verdict_and_a_name_is_changed_only_whe
     page.locator(".stMain h1").click()
     settle(page)
     # A name that is typed but not confirmed counts for nothing.
-    assert page.locator(".st-key-reader").count() == 0
+    expect(page.locator(".st-key-reader")).to_have_count(0)
     field.fill("Eva")
     field.press("Enter")
     page.wait_for_selector(".st-key-reader")
@@ -299,8 +257,7 @@ def test_keys_typed_into_a_field_enter_no_verdict_and_a_name_is_changed_only_whe
     page.keyboard.type("1")
     page.keyboard.press("Backspace")
     page.keyboard.press("Enter")
-    page.wait_for_timeout(100)
-    assert not focused(page).startswith("INPUT")
+    wait_until(page, lambda: not focused(page).startswith("INPUT"))
     settle(page)
     assert len(stored_verdicts(home, reviewer="Eva", history=True)) == 1
     page.locator(".st-key-reader button").first.click()
@@ -308,7 +265,7 @@ def test_keys_typed_into_a_field_enter_no_verdict_and_a_name_is_changed_only_whe
     another.fill("Fay")
     another.press("Enter")
     settle(page)
-    assert page.locator(".st-key-reader").inner_text().startswith("Reader: Eva")
+    expect(page.locator(".st-key-reader")).to_contain_text("Reader: Eva")
     page.get_by_role("button", name="Read under this name").click()
     page.wait_for_function("() => document.querySelector('.st-key-reader')?.innerText.startsWith('Reader: Fay')")
 
@@ -325,11 +282,9 @@ def test_keys_under_load_enter_one_verdict_each_and_type_nothing(open_as, home, 
         for other in others:
             other.keyboard.press("ArrowRight" if place % 2 == 0 else "ArrowLeft")
         page.keyboard.press("12345"[place % 5])
-        page.wait_for_function(
-            f"before => {VIEWER}?.querySelector('.viewer').dataset.case !== before", arg=case, timeout=30_000
-        )
+        page.wait_for_function(f"before => {VIEWER}?.querySelector('.viewer').dataset.case !== before", arg=case)
         case = open_case(page)
-    page.wait_for_function("() => !document.body.dataset.waiting", timeout=30_000)
+    page.wait_for_function("() => !document.body.dataset.waiting")
     settle(page)
     entries = stored_verdicts(home, reviewer="Gus", history=True)
     assert entries["study_id"].nunique() == len(entries) == count
@@ -362,13 +317,13 @@ def test_every_action_has_a_label_and_a_visible_focus(open_as):
     page.locator(".viewer button.wide").focus()
     page.keyboard.press("Tab")
     outline = f"() => getComputedStyle({VIEWER}.activeElement).outlineWidth"
-    assert focused(page).startswith("BUTTON") and page.evaluate(outline) == "2px"
+    wait_until(page, lambda: focused(page).startswith("BUTTON") and page.evaluate(outline) == "2px")
     page.keyboard.press("?")
-    assert page.locator(".viewer .keys").is_visible()
+    expect(page.locator(".viewer .keys")).to_be_visible()
     page.keyboard.press("]")
     page.keyboard.press("}")
-    assert page.locator(".viewer input.window").input_value() == "105"
-    assert page.locator(".viewer input.level").input_value() == "55"
+    expect(page.locator(".viewer input.window")).to_have_value("105")
+    expect(page.locator(".viewer input.level")).to_have_value("55")
     page.keyboard.press("+")
     before = page.evaluate(f"() => {VIEWER}.querySelector('.shown').style.transform")
     page.keyboard.press("Shift+ArrowRight")
@@ -391,7 +346,7 @@ def test_the_presenters_view_is_mirrored_to_followers_and_survives_a_reload(open
     ana.locator(".st-key-mirror label").first.click()
     settle(ana)
     # What appears above the films does not replace the viewer, which would end a drag and lose a key.
-    assert ana.locator(".viewer").get_attribute("data-marked") == "yes"
+    expect(ana.locator(".viewer")).to_have_attribute("data-marked", "yes")
     ben = open_as("/walkthroughs?walk=Mirror", "Ben")
     ben.wait_for_selector(".viewer .films img")
     settle(ben)
@@ -399,29 +354,31 @@ def test_the_presenters_view_is_mirrored_to_followers_and_survives_a_reload(open
     ana.mouse.move((left + right) / 2, (top + bottom) / 2)
     ana.mouse.wheel(0, -300)
     ana.wait_for_function(f"() => ({ZOOM})() > 150")
-    ben.wait_for_function(f"wanted => ({ZOOM})() === wanted", arg=ana.evaluate(ZOOM), timeout=30_000)
-    ben.wait_for_selector(".viewer .pointer", timeout=30_000)
+    ben.wait_for_function(f"wanted => ({ZOOM})() === wanted", arg=ana.evaluate(ZOOM))
+    ben.wait_for_selector(".viewer .pointer")
     ana.keyboard.press("i")
     ana.keyboard.press("]")
     ana.keyboard.press("b")
     draw_box(ana, 0, (0.45, 0.45, 0.55, 0.6))
-    ben.wait_for_selector(".viewer .box-of.theirs", timeout=30_000)
-    assert ben.locator(".viewer .box-of.theirs").inner_text() == "Ana"
-    assert ben.locator(".viewer .invert").get_attribute("aria-pressed") == "true"
-    assert ben.locator(".viewer input.window").input_value() == "105"
+    ben.wait_for_selector(".viewer .box-of.theirs")
+    expect(ben.locator(".viewer .box-of.theirs")).to_have_text("Ana", use_inner_text=True)
+    expect(ben.locator(".viewer .invert")).to_have_attribute("aria-pressed", "true")
+    expect(ben.locator(".viewer input.window")).to_have_value("105")
     # The box is the presenter's: the follower's verdict does not have it.
+    before = len(stored_verdicts(home, reviewer="Ben", history=True))
     ben.keyboard.press("1")
     ben.wait_for_selector("ul.verdicts li:has-text('Ben')")
-    assert not read_boxes(stored_verdicts(home, reviewer="Ben").iloc[-1]["boxes"])
+    wait_until(ben, lambda: len(stored_verdicts(home, reviewer="Ben", history=True)) > before)
+    assert not read_boxes(stored_verdicts(home, reviewer="Ben", history=True).iloc[-1]["boxes"])
     ana.keyboard.press("Escape")
     ana.keyboard.press("p")
-    ben.wait_for_function("() => document.body.dataset.presenter === 'true'", timeout=30_000)
-    assert area_share(ben) >= 0.6
+    ben.wait_for_function("() => document.body.dataset.presenter === 'true'")
+    wait_until(ben, lambda: area_share(ben) >= 0.6)
     # Someone who comes later, or again, sees the same.
     ben.reload()
     settle(ben)
     ben.wait_for_selector(".viewer .films img")
-    ben.wait_for_function(f"wanted => ({ZOOM})() === wanted", arg=ana.evaluate(ZOOM), timeout=30_000)
+    ben.wait_for_function(f"wanted => ({ZOOM})() === wanted", arg=ana.evaluate(ZOOM))
 
 
 def test_a_blind_reading_mirrors_neither_pointer_nor_boxes(open_as, home, monkeypatch):
@@ -436,9 +393,10 @@ def test_a_blind_reading_mirrors_neither_pointer_nor_boxes(open_as, home, monkey
     ana.keyboard.press("b")
     draw_box(ana, 0, (0.4, 0.4, 0.6, 0.6))
     ana.keyboard.press("i")
-    for _ in range(150):
+
+    def view_sent() -> dict:
         found = read_stage(store, walkthrough.id)
-        if found and found.view and found.view["inverted"]:
-            break
-        ana.wait_for_timeout(100)
-    assert found.view["inverted"] and found.view["pointer"] is None and found.view["boxes"] == []
+        return (found and found.view) or {}
+
+    wait_until(ana, lambda: view_sent().get("inverted"))
+    assert view_sent()["pointer"] is None and view_sent()["boxes"] == []
