@@ -23,6 +23,7 @@ def main() -> None:
         loaders,
         login,
         pending,
+        reconnect,
         roles,
         selection,
         visitor,
@@ -63,6 +64,7 @@ def main() -> None:
     address.check_path([record.name for record in PAGES])
     pending.reapply()
     presses.take_left()
+    reconnect.run_again_after_loss()
     with widgets.guarded():
         wanted = page_named(page.title)
         if wanted.needs_data and not loaders.choosable():
