@@ -15,7 +15,7 @@ from core.explain.overlay import PALETTES, POLARITIES
 from core.metrics.evaluation import errors_first, outcome_table
 from core.scores.view import View
 from dashboard.shared import address, loaders, trust_marks, widgets
-from dashboard.shared.address_kinds import Text
+from dashboard.shared.address_kinds import Choice
 
 MOST_LISTED = 300
 
@@ -180,11 +180,16 @@ def _outcomes(view: View) -> pd.DataFrame:
 
 
 def _list_options(key: str, column: str, rows: pd.DataFrame, bone: str) -> list[str]:
-    """The names to choose from, of a bone where it has any. Sets the first where the address names none of `rows`."""
+    """The names to choose from, of a bone where it has any; the first is shown where the address has none.
+
+    An address that names none of `rows` says so and offers the nearest.
+    """
+    known = Choice(rows[column], {"image": "radiograph"}.get(key, key))
+    address.key(key, known)
     of_bone = rows[rows["bone"] == bone] if bone else rows
     options = errors_first(rows if of_bone.empty else of_bone)[column].head(MOST_LISTED).tolist()
-    wanted = st.session_state.get(key) or address.value(key, Text())
-    if wanted in set(rows[column]):
+    wanted = st.session_state.get(key) or address.value(key, known)
+    if wanted in set(known.options):
         return options if wanted in options else [wanted, *options]
     st.session_state[key] = options[0]
     return options

@@ -158,5 +158,7 @@ def _take(note: AddressNote) -> None:
     if note.name == PATH:
         st.switch_page(f"{note.nearest}/page.py")
     kind = st.session_state["address_kinds"].get(note.name)
-    st.session_state[note.name] = kind.parse(note.nearest) if kind else note.nearest
+    # A page may list a part of the words only, and the nearest is one of all.
+    words = kind is None or isinstance(kind, Choice)
+    st.session_state[note.name] = note.nearest if words else kind.parse(note.nearest)
     st.session_state["address_nearest"] = note.name

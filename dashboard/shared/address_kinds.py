@@ -1,13 +1,16 @@
 """The kinds of values that an address may have, and how a text is read as one. No page and no session is needed."""
 
 import difflib
+import heapq
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from inspect import signature
+from itertools import takewhile
 
 SHOWN = 80  # characters of a refused value in its note
 LONGEST = 4_000  # characters of a text
+MOST_COMPARED = 2_000  # words whose likeness to a text is computed, at 0.1 ms each
 MOST = 1e15  # of a number without a limit of its own; larger whole numbers are not exact in a browser
 
 
@@ -32,8 +35,11 @@ class Choice:
 
     def nearest(self, text: str) -> str:
         """The option that reads most like the text; '' where none does."""
-        lower = {option.lower(): option for option in reversed(self.options)}
-        close = difflib.get_close_matches(text[:LONGEST].lower(), lower, 1, 0.5)
+        lower, wanted = {option.lower(): option for option in reversed(self.options)}, text[:LONGEST].lower()
+        likely = lower
+        if len(lower) > MOST_COMPARED:
+            likely = heapq.nlargest(MOST_COMPARED, lower, key=lambda option: _shared_ends(option, wanted))
+        close = difflib.get_close_matches(wanted, likely, 1, 0.5)
         return lower[close[0]] if close else ""
 
 
@@ -177,3 +183,9 @@ def _read_many(name: str, given: list[str], kind: Choice) -> tuple[object, Addre
 
 def _digits(number: float) -> str:
     return f"{number:,.0f}" if number == int(number) else f"{number:,}"
+
+
+def _shared_ends(one: str, other: str) -> int:
+    """How many characters two texts share at their beginnings and their ends."""
+    pairs = zip(one, other, strict=False), zip(reversed(one), reversed(other), strict=False)
+    return sum(len(list(takewhile(lambda pair: pair[0] == pair[1], pair))) for pair in pairs)

@@ -64,6 +64,11 @@ def test_of_repeated_values_the_last_counts_and_the_page_says_so():
     assert read("outcome", ["Found", "Found"], OUTCOMES) == ("Found", None)
 
 
+def test_the_nearest_of_very_many_words_is_found():
+    words = [f"set/wrist/patient{number:05}/view1.png" for number in range(30_000)]
+    assert Choice(words).nearest("set/wrist/patient21987/view1.pgn") == "set/wrist/patient21987/view1.png"
+
+
 def test_an_unknown_model_and_bone_are_named_and_the_nearest_is_one_click_away(house):
     app = open_page("overview", model="bata", bone="wirst")
     assert not app.exception and app.selectbox(key="model").value == "alpha"

@@ -184,7 +184,8 @@ def test_a_walkthrough_is_made_from_the_list_with_correctly_classified_studies(w
     app = open_page("errors")
     app.button(key="walk_make").click().run()
     assert "Type your name first" in app.error[0].value
-    read_as(app, "Ana")
+    # The form asks for the name, which is the reader's from then on.
+    app.text_input(key="walk_reader").set_value("Ana").run()
     app.text_input(key="walk_name").set_value("Monday").run()
     app.number_input(key="walk_cases").set_value(2).run()
     app.number_input(key="walk_controls").set_value(1).run()
@@ -195,6 +196,7 @@ def test_a_walkthrough_is_made_from_the_list_with_correctly_classified_studies(w
     assert [case.study_id for case in walk.cases if case.stratum == "chosen"] == studies[:2]
     mixed = [case for case in walk.cases if case.stratum == "agreements"]
     assert len(mixed) == 1 and 0 < mixed[0].probability < 0.5
+    assert walk.author == app.session_state["reviewer"] == "Ana"
     # It opens at once.
     assert app.number_input(key="place").value == 1 and app.session_state["walk"] == "Monday"
     again = open_page("errors")

@@ -91,6 +91,16 @@ def test_the_page_and_the_command_have_one_verdict(house):
         assert list(checks.index) == [check["name"] for check in told["checks"]]
 
 
+@pytest.mark.parametrize(("key", "what", "more"), [("image", "radiograph", {}), ("study", "study", {"level": "Study"})])
+def test_a_radiograph_or_study_that_is_not_here_is_named_and_the_nearest_is_one_click_away(house, key, what, more):
+    listed = open_page("saliency", model="alpha", **more).selectbox(key=key).options
+    app = open_page("saliency", model="alpha", **more, **{key: f"{listed[-1]}x"})
+    assert not app.exception and app.selectbox(key=key).value == listed[0]
+    assert f"names the {what} &#x27;{listed[-1]}x&#x27;, which is not here" in words(app)
+    app.button(key=f"address_near_{key}").click().run()
+    assert not app.exception and app.selectbox(key=key).value == listed[-1] and "not here" not in words(app)
+
+
 def test_a_film_stays_plain_where_its_map_does_not_hold_up(house):
     """The network is untrained, so no map holds up; a reader may look at it all the same."""
     app = open_page("saliency", model="alpha", methods="Gradient")

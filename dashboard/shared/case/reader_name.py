@@ -35,6 +35,23 @@ def reader_name() -> str:
     return _logged_in_name() or st.session_state.get(READER) or visitor.stored_name()
 
 
+def draw_name_field(key: str) -> None:
+    """A field for the name within another form; nothing where the name is known."""
+    if not reader_name():
+        st.text_input("Reader", key=key, max_chars=100, placeholder="Your name")
+
+
+def known_or_typed(key: str) -> str:
+    """The reader's name; while it is unknown, the one typed in `draw_name_field(key)`, which is kept; '' without one.
+
+    OverreadError where what is typed cannot be a name. Call it in a callback.
+    """
+    known, typed = reader_name(), (st.session_state.get(key) or "").strip()
+    if not known and typed:
+        known = st.session_state[READER] = reviewer_name(typed)
+    return known
+
+
 def recall_reader() -> None:
     """Store the confirmed name in the browser, or fetch the name stored there before. Draws nothing visible."""
     if not _logged_in_name():

@@ -56,6 +56,7 @@ def draw_form_for_list(view: View, cases: Cases, listed: list[str], title: str) 
             "weighted by the inverse of its probability of being drawn.",
         )
         _draw_plan("walk")
+        reader_name.draw_name_field("walk_reader")
         st.button(
             "Make and open",
             type="primary",
@@ -74,6 +75,7 @@ def draw_form_for_typed_studies(view: View, cases: Cases) -> None:
         _draw_name("hand_name", view)
         st.text_area("One study per line. A note may follow after a bar: study | note", key="hand_cases", height=140)
         _draw_plan("hand")
+        reader_name.draw_name_field("hand_reader")
         st.button(
             "Make and open",
             type="primary",
@@ -142,22 +144,26 @@ def _make_from_list(view: View, candidates: Candidates) -> None:
     state = st.session_state
     draw = Draw(int(state["walk_cases"]), int(state["walk_controls"]), state["walk_which"] == AT_RANDOM)
     name = state["walk_name"] or _free_name(view)
-    made = _make(lambda author: make_walkthrough(loader.store(), view, name, author, candidates, draw, _plan("walk")))
+    made = _make(
+        "walk", lambda author: make_walkthrough(loader.store(), view, name, author, candidates, draw, _plan("walk"))
+    )
     state["walk_open"] = made
 
 
 def _make_from_text(view: View, known: set[str]) -> None:
     state = st.session_state
     cases, name = read_cases(state["hand_cases"]), state["hand_name"] or _free_name(view)
-    made = _make(lambda author: make_walkthrough_of(loader.store(), view, name, author, cases, known, _plan("hand")))
+    made = _make(
+        "hand", lambda author: make_walkthrough_of(loader.store(), view, name, author, cases, known, _plan("hand"))
+    )
     if made:
         state["walk"] = made
 
 
-def _make(make: Callable[[str], Walkthrough]) -> str:
+def _make(form: str, make: Callable[[str], Walkthrough]) -> str:
     """The name of the walkthrough that was made; '' where it failed."""
     try:
-        return make(reader_name.reader_name()).name
+        return make(reader_name.known_or_typed(f"{form}_reader")).name
     except OverreadError as error:
         st.session_state["walk_error"] = str(error)
         return ""
