@@ -226,3 +226,45 @@ def test_a_card_clicked_at_once_opens_while_the_browser_returns_the_stored_name(
         again.goto(f"{address}/errors?threshold=1.0")
         again.get_by_text("Reader: Flo").wait_for()
         context.close()
+
+
+def test_a_click_counts_although_the_browser_asks_for_another_run_before_it_has_drawn_the_first(browser, address):
+    """The answers of the server are held back, as on a busy machine, until the second request was sent."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    held, late, sent = [], [], []
+
+    def between(socket) -> None:
+        server = socket.connect_to_server()
+        late[:] = [socket, False]
+
+        def down(message) -> None:
+            held.append(message) if late[1] else socket.send(message)
+
+        def up(message) -> None:
+            sent.append(message)
+            server.send(message)
+
+        socket.on_message(up)
+        server.on_message(down)
+
+    page.route_web_socket("**/_stcore/stream", between)
+    page.goto(f"{address}/errors?threshold=1.0")
+    settle(page)
+    late[1], before = True, len(sent)
+    study = page.locator(".gallery a.card").first.get_attribute("data-study")
+    page.locator(".gallery a.card").first.click()
+    for answers in (1, 2):
+        wait_until(page, lambda answers=answers: len(sent) >= before + answers)
+        # The run has ended when nothing more comes.
+        count = -1
+        while count != len(held):
+            count = len(held)
+            page.wait_for_timeout(1500)
+        if answers == 1:
+            page.keyboard.press("r")
+    late[1] = False
+    for message in held:
+        late[0].send(message)
+    page.wait_for_selector(".viewer .films img")
+    expect(page.locator(".st-key-study input").first).to_have_value(study)
+    page.context.close()
