@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all bench check baseline docs screenshots lock clean
+.PHONY: run test test-all bench hard check baseline docs screenshots lock clean
 
 run: .venv/run.stamp
 	$(BIN)/python -m core demo
@@ -18,6 +18,10 @@ test-all: .venv/test.stamp
 # Every benchmark against its peer, in one table.
 bench: .venv/test.stamp
 	$(BIN)/python -m bench.every
+
+# Attacks with a new seed: flipped bytes, mutated inputs, hostile addresses and names, kills, load.
+hard: .venv/test.stamp
+	$(BIN)/python -m hard
 
 check: .venv/check.stamp
 	$(BIN)/python -m ruff check .

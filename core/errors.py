@@ -8,6 +8,7 @@ _CODES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-_]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
 _NUMPY = re.compile(r"\b(?:np|numpy)\.(?:float|int|uint|bool|str|bytes|complex|longdouble|datetime)\w*\(([^()]*)\)")
+LONGEST = 3000
 _NUMPY_TYPE = re.compile(r"<class 'numpy\.(\w+)'>")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 _PART_END = re.compile(r"[;:,(]\s*")
@@ -22,13 +23,22 @@ class OverreadError(ValueError):
     """
 
     def __init__(self, message: str, code: str = "", file: Path | str = "") -> None:
-        super().__init__(without_codes(message))
+        super().__init__(one_line(message))
         self.code = code
         self.file = str(file)
 
     def __reduce__(self):
         # Worker processes send their errors back by pickling; without this the code would be lost on the way.
         return type(self), (str(self), self.code, self.file)
+
+
+def one_line(text: str) -> str:
+    """A message without codes and line ends. Of one with more than LONGEST characters, the middle is left out.
+
+    A message quotes what was found, and a hostile file may have a name of megabytes; what to do comes last.
+    """
+    line = " ".join(without_codes(text).splitlines())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 605]} ... {line[-600:]}"
 
 
 def without_codes(text: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.data.unreadable import UnreadableImage
-from core.errors import OverreadError, reason_of, without_codes
+from core.errors import LONGEST, OverreadError, reason_of, without_codes
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,16 @@ from core.errors import OverreadError, reason_of, without_codes
 def test_codes_are_taken_out_of_every_message(text, clean):
     assert without_codes(text) == clean
     error = OverreadError(text, code="x")
-    assert str(error) == clean and str(pickle.loads(pickle.dumps(error))) == clean
+    line = clean.replace("\n", " ")
+    assert str(error) == line and str(pickle.loads(pickle.dumps(error))) == line
     assert UnreadableImage("a.png", text).reason == clean
+
+
+def test_a_message_is_one_line_of_limited_length():
+    quoted = OverreadError(f"The column {'x' * 100_000!r} is unknown.\u2028Name another\none.", code="x")
+    text = str(quoted)
+    assert len(text) <= LONGEST and len(text.splitlines()) == 1
+    assert text.startswith("The column 'xxx") and text.endswith("is unknown. Name another one.")
 
 
 @pytest.mark.parametrize(

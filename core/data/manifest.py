@@ -110,7 +110,8 @@ def _columns(table: Table, columns: dict[str, str]) -> dict[str, str]:
             given[ours] = match
     paths = cells.text_of(table.frame[given["path"]]) if "path" in given else pd.Series(dtype="str")
     # Paths in MURA's layout name the bone and the label.
-    known = ("bone", "label") if len(paths) and all(_names_label(path) for path in paths if path) else ()
+    named = [path for path in paths if path]
+    known = ("bone", "label") if named and all(map(_names_label, named)) else ()
     missing = [" or ".join(NAMES[ours]) for ours in _NEEDED if ours not in given and ours not in known]
     if missing:
         raise OverreadError(

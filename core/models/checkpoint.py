@@ -36,6 +36,8 @@ _NEEDED = (
     ("model_kwargs", dict, "a JSON object"),
     ("epochs", int, "a whole number"),
 )
+# The same, of keys that recipes of earlier versions lack.
+_OPTIONAL = (("pooling", str, "a text"), ("augmentation", dict, "a JSON object"))
 _FIXED = (RECIPE, SPEC, LEARNED)  # written before the first epoch and never again
 
 
@@ -146,7 +148,7 @@ def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
             "Restore the file, or train it again.",
             code="checkpoint-altered",
         )
-    spec = InputSpec.from_json((folder / SPEC).read_text(), str(folder / SPEC))
+    spec = InputSpec.from_json((folder / SPEC).read_text(errors="replace"), str(folder / SPEC))
     read_header(folder / WEIGHTS)
     return Checkpoint(folder, _read_recipe(folder / RECIPE), spec, manifest, weights_hash)
 
@@ -154,7 +156,7 @@ def read_checkpoint(name_or_path: str | Path) -> Checkpoint:
 def _read_recipe(file: Path) -> dict:
     """The recipe, with what every reader of it needs. OverreadError names what is missing or of another kind."""
     recipe = _json(file)
-    for name, kind, words in _NEEDED:
+    for name, kind, words in (*_NEEDED, *(known for known in _OPTIONAL if known[0] in recipe)):
         if not isinstance(recipe.get(name), kind) or isinstance(recipe.get(name), bool):
             found = f"{name} is {str(recipe[name])[:40]!r}" if name in recipe else f"there is no {name}"
             raise OverreadError(

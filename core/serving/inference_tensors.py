@@ -107,7 +107,7 @@ def _squares(one: dict, raw: bytes, side: int) -> tuple[np.ndarray, bytes]:
         if values.size != math.prod(shape) or not ((values >= 0) & (values <= 255) & (values % 1 == 0)).all():
             raise _malformed("the data of 'pixels' are not as many whole numbers from 0 to 255 as its shape says")
         return values.astype(np.uint8).reshape(shape), raw
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, OverreadError):
             raise
         raise _malformed("the input 'pixels' is not a tensor with datatype, shape and data") from error
@@ -128,7 +128,7 @@ def _elements(one: dict, name: str, raw: bytes) -> tuple[list[bytes], bytes]:
         else:
             decode = base64.b64decode if parameters.get("content_type") == "base64" else None
             values = [decode(text, validate=True) if decode else text.encode() for text in _flat(one["data"])]
-    except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, binascii.Error) as error:
         if isinstance(error, OverreadError):
             raise
         raise _malformed(f"the input {name!r} is not a tensor with datatype, shape and data") from error

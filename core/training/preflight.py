@@ -143,7 +143,7 @@ def check_folder(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> N
     has_state = (out / STATE_FILE).exists() or not (out / RECIPE).exists() or _is_complete(out)
     index_hash = read_state(out).index_hash if has_state else dataset.index_hash
     try:
-        before = Recipe.from_json((out / RECIPE).read_text())
+        before = Recipe.from_json((out / RECIPE).read_text(errors="replace"))
     except (OSError, ValueError) as error:
         raise OverreadError(
             f"{out / RECIPE} cannot be read ({reason_of(error)}); restore it, or train again.", code="recipe-unreadable"

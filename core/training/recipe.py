@@ -5,7 +5,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 
 from core.data.augment import PRESETS, Augmentation, find_augmentation
 from core.data.input_spec import InputSpec
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.metrics.studies import AGGREGATIONS
 from core.training.settings import check_settings, setting
 
@@ -123,8 +123,9 @@ class Recipe:
 
     def __post_init__(self):
         # JSON has lists.
-        object.__setattr__(self, "left_out", tuple(self.left_out))
-        object.__setattr__(self, "bones", tuple(self.bones))
+        for name in ("left_out", "bones"):
+            if isinstance(given := getattr(self, name), list):
+                object.__setattr__(self, name, tuple(given))
         check_settings(self)
         self._settle_pooling()
         if self.warmup_epochs > self.epochs:
@@ -191,8 +192,18 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> "Recipe":
-        """The inverse of to_json. OverreadError lists unknown keys."""
-        values = json.loads(text)
+        """The inverse of to_json. OverreadError lists unknown keys, or names what is missing or of another kind."""
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise OverreadError(
+                f"The recipe is not JSON ({reason_of(error)}). Restore it, or train again.", code="recipe-not-json"
+            ) from error
+        if not isinstance(values, dict):
+            raise OverreadError(
+                f"The recipe is {type(values).__name__}; expected a JSON object. Restore it, or train again.",
+                code="recipe-invalid",
+            )
         unknown = set(values) - {known.name for known in fields(cls)}
         if unknown:
             raise OverreadError(
@@ -200,6 +211,12 @@ class Recipe:
                 f"{', '.join(known.name for known in fields(cls))}. Update Overread if a newer one wrote it, "
                 "or train again.",
                 code="recipe-unknown-keys",
+            )
+        if not {"name", "architecture"} <= set(values) or not isinstance(values["name"], str):
+            raise OverreadError(
+                f"The recipe has {', '.join(sorted(values)) or 'no keys'}; expected a name and an architecture, both "
+                "texts. Restore it, or train again.",
+                code="recipe-invalid",
             )
         return cls(**{**values, "augmentation": Augmentation.from_dict(values.get("augmentation", {}))})
 

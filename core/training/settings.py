@@ -1,7 +1,8 @@
 """The meaning and the valid values of each setting of a recipe: read by the checks and by the form of the Runs page."""
 
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, get_origin
 
 from core.errors import OverreadError
 
@@ -65,9 +66,32 @@ def check_settings(recipe: Any) -> None:
     """OverreadError for the first value that its Setting refuses."""
     for name, known in settings_of(type(recipe)).items():
         value = getattr(recipe, name)
+        if words := _other_kind(value, _kind_of(type(recipe), name)):
+            raise OverreadError(f"{name} is {str(value)[:60]!r}; expected {words}.", code="setting-value")
         if known.refuses(value):
             expected = f"one of {', '.join(known.choices)}" if known.choices else f"{name} {known.bounds}"
             raise OverreadError(f"{name} is {value!r}; expected {expected}.", code="setting-value")
+
+
+def _kind_of(recipe_class: type, name: str) -> type:
+    """The class that a field is declared with, without what it may contain."""
+    declared = next(one.type for one in fields(recipe_class) if one.name == name)
+    return get_origin(declared) or declared
+
+
+def _other_kind(value: object, kind: type) -> str:
+    """The kind that was expected, in words; '' where the value is of that kind."""
+    is_bool = isinstance(value, bool)
+    if kind is tuple:
+        texts = isinstance(value, tuple) and all(isinstance(one, str | Real) for one in value)
+        return "" if texts else "a list of names or numbers"
+    allowed, words = {
+        bool: (bool, "true or false"),
+        int: (Integral, "a whole number"),
+        float: (Real, "a number"),
+        dict: (dict, "a JSON object"),
+    }.get(kind, (str, "a text"))
+    return "" if isinstance(value, allowed) and is_bool == (kind is bool) else words
 
 
 def _number(value: float) -> str:

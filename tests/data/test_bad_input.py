@@ -67,6 +67,11 @@ def test_text_beyond_the_header_is_listed(tmp_path, also):
     assert list(frame["path"]) == (["a1.png", "a2.png"] if also.endswith("0\n") else ["a2.png"])
 
 
+def test_a_table_without_any_path_lacks_its_other_columns_too(tmp_path):
+    with refused("column-missing", "bone"):
+        read_manifest(written(tmp_path, "path,label\n,1\n,0\n"), {})
+
+
 def test_a_parquet_label_of_integers_may_be_missing(tmp_path):
     label = pd.array([1, None, 0], dtype="Int64")
     table = pd.DataFrame({"path": ["a0.png", "a1.png", "a2.png"], "bone": "hip", "label": label, "patient": [1, 2, 3]})

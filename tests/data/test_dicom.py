@@ -185,6 +185,21 @@ def test_a_compressed_file_truncated_within_its_pixels_has_that_reason(tmp_path)
         read_grey(file)
 
 
+@pytest.mark.parametrize("read", [read_grey, read_header])
+def test_an_element_whose_length_does_not_fit_its_kind_is_named(tmp_path, read):
+    file = write(tmp_path / "a.dcm")
+    data = bytearray(file.read_bytes())
+    if read is read_grey:
+        place = data.index(b"\x28\x00\x10\x00US") + 6  # the rows, of two bytes
+        data[place : place + 4] = b"\x03\x00" + bytes(2)
+    else:
+        data[140:144] = b"\x00\x00\x00\x00"
+        data[138:140] = b"\x05\x00"  # the length of the file meta information, of four bytes
+    file.write_bytes(data)
+    with pytest.raises(UnreadableImage):
+        read(file)
+
+
 def test_a_truncated_frame_in_a_whole_file_gives_the_decoder_s_message(tmp_path):
     file = write(tmp_path / "a.dcm", syntax=RLELossless)
     dataset = dcmread(file)

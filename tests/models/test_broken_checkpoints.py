@@ -38,11 +38,24 @@ def without(name: str) -> dict:
         ({**RECIPE, "model_kwargs": []}, "model_kwargs"),
         ({**RECIPE, "model_kwargs": "width"}, "model_kwargs"),
         ({**RECIPE, "epochs": True}, "epochs"),
+        ({**RECIPE, "pooling": True}, "pooling"),
+        ({**RECIPE, "augmentation": "strong"}, "augmentation"),
     ],
 )
 def test_a_recipe_that_lacks_what_every_reader_needs_is_refused(tmp_path, recipe, figure):
     write(tmp_path / "bad", recipe)
     with refused("recipe-invalid", "recipe.json", figure):
+        read_checkpoint(tmp_path / "bad")
+
+
+def test_an_input_specification_that_is_no_text_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(InputSpec, "to_json", lambda spec: '{"size": 16, "fit": "p\udce4d", "mean": 0.5, "std": 0.2}')
+    monkeypatch.setattr(
+        room.Path, "write_text", lambda path, text: path.write_bytes(text.encode(errors="surrogateescape"))
+    )
+    write(tmp_path / "bad")
+    monkeypatch.undo()
+    with refused("fit-unknown"):
         read_checkpoint(tmp_path / "bad")
 
 

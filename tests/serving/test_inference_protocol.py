@@ -111,6 +111,8 @@ def test_radiographs_that_the_client_decoded_are_scored_as_they_are(address, che
         ([1, 16, 16], "UINT8", ["x"] * 256),
         ([-1, 16, 16], "UINT8", []),
         ([0, 16, 16], "UINT8", []),
+        ([float("inf"), 16, 16], "UINT8", [0] * 256),
+        ([1, 16, 16], "UINT8", [10**400] * 256),
     ],
 )
 def test_pixels_that_do_not_fit_the_model_are_refused(shape, kind, data):

@@ -79,6 +79,29 @@ def test_an_unknown_recipe_or_key_is_named():
         Recipe.from_json('{"colour": 1}')
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "figure"),
+    [
+        ("{", "recipe-not-json", "JSON"),
+        ("[" * 100_000, "recipe-not-json", "JSON"),
+        ("null", "recipe-invalid", "NoneType"),
+        ('{"name": "a"}', "recipe-invalid", "architecture"),
+        ('{"name": [], "architecture": "small_cnn"}', "recipe-invalid", "name"),
+        ('{"name": "a", "architecture": {"": null}}', "setting-value", "architecture"),
+        ('{"name": "a", "architecture": "small_cnn", "epochs": "ten"}', "setting-value", "'ten'"),
+        ('{"name": "a", "architecture": "small_cnn", "epochs": true}', "setting-value", "a whole number"),
+        ('{"name": "a", "architecture": "small_cnn", "clip_norm": null}', "setting-value", "a number"),
+        ('{"name": "a", "architecture": "small_cnn", "compile": 1}', "setting-value", "true or false"),
+        ('{"name": "a", "architecture": "small_cnn", "model_kwargs": []}', "setting-value", "a JSON object"),
+        ('{"name": "a", "architecture": "small_cnn", "bones": 3}', "setting-value", "a list"),
+        ('{"name": "a", "architecture": "small_cnn", "bones": [[]]}', "setting-value", "a list"),
+    ],
+)
+def test_a_text_that_is_no_recipe_is_refused_in_words(text, code, figure):
+    with refused(code, figure):
+        Recipe.from_json(text)
+
+
 # Bone a: study s1 normal with 3 views, s2 abnormal with 1; bone b: s3, s4 normal with 1 view, s5 abnormal with 2.
 ROWS = pd.DataFrame(
     {

@@ -1,0 +1,127 @@
+"""`make hard`: its attacks find what they look for, are the same for the same seed, and find nothing here."""
+
+import json
+import random
+
+import pytest
+
+from core import checksums
+from core.errors import OverreadError
+from core.parquet_files import read_parquet, write_parquet
+from hard import __main__ as program
+from hard import mutations
+from hard.artifacts import Artifact
+from hard.flips import flip_file
+from hard.fuzz import fuzz_input
+from hard.inputs import Input
+from hard.trials import FAULTS, Trial, caught, faults, markdown, table
+
+
+def outcomes(trials) -> set[str]:
+    return {trial.outcome for trial in trials}
+
+
+def test_the_same_seed_makes_the_same_changes():
+    changes = (mutations.any_bytes, mutations.any_table, mutations.any_json, mutations.any_text)
+    for change in changes:
+        content = json.dumps({"a": [1, 2], "b": {"c": "d"}}).encode()
+        first, again = ([change(content, draw) for _ in range(50)] for draw in (random.Random(3), random.Random(3)))
+        assert first == again and len({new for new, _ in first}) > 20
+
+
+def test_a_flip_always_changes_the_content():
+    draw = random.Random(4)
+    assert all(mutations.flip(b"abc", draw)[0] != b"abc" for _ in range(2000))
+
+
+def artifact(file, read) -> Artifact:
+    return Artifact("file", file, read)
+
+
+def test_a_flip_that_is_believed_is_silent_and_one_that_is_checked_is_not(tmp_path):
+    plain, checked = tmp_path / "plain.json", tmp_path / "checked.json"
+    plain.write_text(json.dumps({"threshold": 123456}))
+    checksums.write_json(checked, {"threshold": 123456})
+
+    def refusing():
+        try:
+            return checksums.read_json(checked)
+        except ValueError as error:
+            raise OverreadError(f"{checked} was altered.", code="altered") from error
+
+    assert "silent" in outcomes(flip_file(artifact(plain, lambda: plain.read_bytes()), 1, 20))
+    assert outcomes(flip_file(artifact(checked, refusing), 1, 40)) <= {"refused", "same"}
+    assert json.loads(plain.read_text()) == {"threshold": 123456}
+
+
+def test_a_refusal_that_does_not_name_the_file_is_a_fault(tmp_path):
+    file = tmp_path / "a.bin"
+    file.write_bytes(b"abc")
+
+    def read():
+        if file.read_bytes() != b"abc":
+            raise OverreadError("Something was altered.", code="altered")
+        return "abc"
+
+    assert outcomes(flip_file(artifact(file, read), 1, 5)) == {"unnamed"} <= set(FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (OverreadError("It is bad.", code="bad"), "refused"),
+        (OverreadError("It is bad."), "uncaught"),
+        (KeyError("x"), "uncaught"),
+        (RecursionError(), "uncaught"),
+        (None, "read"),
+    ],
+)
+def test_only_a_sentence_with_a_code_is_a_refusal(error, outcome):
+    with caught() as found:
+        if error:
+            raise error
+    assert found.name == outcome
+
+
+def test_parquet_that_is_flipped_is_never_another_table(tmp_path):
+    import pandas as pd
+
+    file = write_parquet(tmp_path / "table.parquet", pd.DataFrame({"a": range(50), "b": "text"}))
+
+    def read():
+        try:
+            return read_parquet(file).to_csv()
+        except (OSError, ValueError) as error:
+            raise OverreadError(f"{file} was altered ({error!r}).", code="altered") from error
+
+    assert not faults(flip_file(artifact(file, read), 5, 40))
+
+
+def test_a_reader_that_fails_on_some_input_is_found(tmp_path):
+    whole = Input(
+        "numbers", ".txt", (b"12\n13\n",), mutations.any_bytes, lambda file: [*map(int, file.read_text().split())]
+    )
+    assert "uncaught" in outcomes(fuzz_input(whole, tmp_path, 1, 40))
+
+
+def test_the_table_counts_outcomes_and_always_shows_the_faults():
+    rows = table([Trial("a", "same"), Trial("a", "silent"), Trial("b", "same"), Trial("a", "same")])
+    assert rows == [{"subject": "a", "tried": 3, "same": 2, "silent": 1}, {"subject": "b", "tried": 1, "same": 1}]
+    head, _, first, second = markdown([{"part": "flips", **row} for row in rows]).splitlines()
+    assert head == "| part | subject | tried | same | silent | uncaught | unnamed | fetched | lost |"
+    assert first == "| flips | a | 3 | 2 | 1 | 0 | 0 | 0 | 0 |" and second.startswith("| flips | b | 1 | 1 | 0 |")
+
+
+def test_the_program_ends_with_1_where_there_is_a_fault_and_keeps_the_seed(tmp_path, monkeypatch, capsys):
+    import hard.flips as part
+
+    monkeypatch.setattr(program, "RESULTS", tmp_path / "results.csv")
+    for trials, status in (([Trial("a", "same")], 0), ([Trial("a", "lost", "entry 7")], 1)):
+        monkeypatch.setattr(part, "run", lambda folder, seed, count, trials=trials: iter(trials))
+        assert program.run_part("flips", 4711, None, tmp_path / "report.md") == status
+    assert "entry 7" in capsys.readouterr().out and "seed 4711" in (tmp_path / "report.md").read_text()
+    assert [line.split(",")[2] for line in (tmp_path / "results.csv").read_text().splitlines()] == [
+        "seed",
+        "4711",
+        "4711",
+    ]
