@@ -73,24 +73,25 @@ def check_settings(recipe: Any) -> None:
             raise OverreadError(f"{name} is {value!r}; expected {expected}.", code="setting-value")
 
 
-def _kind_of(recipe_class: type, name: str) -> type:
+def _kind_of(recipe_class: type, name: str) -> object:
     """The class that a field is declared with, without what it may contain."""
     declared = next(one.type for one in fields(recipe_class) if one.name == name)
     return get_origin(declared) or declared
 
 
-def _other_kind(value: object, kind: type) -> str:
+def _other_kind(value: object, kind: object) -> str:
     """The kind that was expected, in words; '' where the value is of that kind."""
     is_bool = isinstance(value, bool)
     if kind is tuple:
         texts = isinstance(value, tuple) and all(isinstance(one, str | Real) for one in value)
         return "" if texts else "a list of names or numbers"
-    allowed, words = {
+    kinds: dict[object, tuple[type, str]] = {
         bool: (bool, "true or false"),
         int: (Integral, "a whole number"),
         float: (Real, "a number"),
         dict: (dict, "a JSON object"),
-    }.get(kind, (str, "a text"))
+    }
+    allowed, words = kinds.get(kind, (str, "a text"))
     return "" if isinstance(value, allowed) and is_bool == (kind is bool) else words
 
 
