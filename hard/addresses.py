@@ -32,7 +32,7 @@ HOSTILE = (
     ["", "inf"],
 )
 MORE = (
-    " ", "0", "-0", "None", "null", "true", "[]", "{}", "1,2", "../../etc/passwd", "é", "\u202eabc", "\ud83d", "%00",
+    " ", "0", "-0", "None", "null", "true", "[]", "{}", "1,2", "../../etc/passwd", "é", "\u202eabc", "%00", "%F0%9F",
     "a" * 20_000, "1e-400", "0x1f", "½", "٣", ["a", "b", "c"], "javascript:alert(1)", "'; DROP TABLE verdicts; --",
     "{{7*7}}", "\r\nSet-Cookie: a=b",
 )  # fmt: skip
