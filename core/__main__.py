@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -28,6 +29,7 @@ from core.commands import (
 from core.commands.console import messages
 from core.errors import OverreadError
 from core.temporaries import keep_private
+from core.version import VERSION
 
 COMMANDS = (
     data.phantom,
@@ -66,8 +68,24 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Overread: train and score classifiers of bone radiographs, and read their errors. For research use only.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"overread {VERSION}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Overread: train and score classifiers of bone radiographs, and read their errors. For research use only."""
+
+
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(review.verdicts, name="verdicts")

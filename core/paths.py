@@ -3,6 +3,8 @@
 import contextlib
 import os
 import re
+import site
+import sysconfig
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -21,9 +23,17 @@ def home() -> Path:
     return Path(os.environ.get("OVERREAD_HOME") or "workspace").resolve()
 
 
-# The shipped checkpoints, and those that earlier versions trained beside them: read, never written to. `pip install .`
-# copies `core` without the repository.
-CHECKPOINTS = (REPOSITORY if (REPOSITORY / "pyproject.toml").is_file() else home()) / "checkpoints"
+def shipped_folder(name: str) -> Path | None:
+    """A folder of the repository, `checkpoints` or `docs`, which `pip install .` copies to `share/overread`."""
+    if (REPOSITORY / "pyproject.toml").is_file():
+        return REPOSITORY / name
+    # An environment or the system, `pip install --user`, and `pip install --target`.
+    bases = (sysconfig.get_path("data"), site.getuserbase(), str(REPOSITORY))
+    return next((folder for base in bases if (folder := Path(base, "share", "overread", name)).is_dir()), None)
+
+
+# The shipped checkpoints, and those that earlier versions trained beside them: read, never written to.
+CHECKPOINTS = shipped_folder("checkpoints") or home() / "checkpoints"
 
 
 def dataset_folder(name: str) -> Path:

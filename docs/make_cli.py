@@ -21,6 +21,7 @@ this page from the commands.
 `--json` prints one JSON object on standard output and nothing else. The exit status is 0 for success, 2 for wrong use
 and 1 for any other error. An error is one or two sentences on standard error, followed by its code in square brackets.
 `OVERREAD_HOME` is the folder of data sets, caches and scores; the default is `./workspace`.
+`python -m core --version` prints the version.
 """
 PLACEHOLDERS = {int: "N", float: "X", Path: "PATH", str: "TEXT"}
 

@@ -13,6 +13,7 @@ import pytest
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
 from core.__main__ import _run as run_command
+from core.version import VERSION
 from tests.conftest import REPOSITORY
 
 
@@ -52,6 +53,7 @@ def core_process(home, *arguments, status=0):
 
 
 def test_a_process_of_its_own_gives_the_same_output_and_status(home, indexed):
+    assert core_process(home, "--version") == f"overread {VERSION}\n"
     for arguments, status in (
         (("recipes",), 0),
         (("audit", "nowhere"), 1),

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
@@ -28,7 +29,7 @@ def built_metadata(folder):
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", *(file.name for file in REPOSITORY.glob("requirements*"))):
         shutil.copy(REPOSITORY / name, source / name)
-    for name in ("core", "dashboard"):
+    for name in ("core", "dashboard", "checkpoints", "docs"):
         shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     code = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
     done = subprocess.run([sys.executable, "-c", code, str(folder)], cwd=source, capture_output=True, text=True)
@@ -56,7 +57,7 @@ def test_every_requirement_is_locked():
     assert wanted <= locked, f"not in requirements.lock: {sorted(wanted - locked)}; run `make lock`"
 
 
-def test_an_installed_copy_has_the_requirements_the_assets_and_its_own_place_for_checkpoints(tmp_path):
+def test_an_installed_copy_has_the_requirements_the_assets_the_models_and_the_manual(tmp_path):
     installed = built_metadata(tmp_path)
     facts = next(installed.glob("overread-*.dist-info"))
     listed = re.findall(r"^Requires-Dist: (.*)$", (facts / "METADATA").read_text(), re.MULTILINE)
@@ -69,12 +70,22 @@ def test_an_installed_copy_has_the_requirements_the_assets_and_its_own_place_for
             for file in REPOSITORY.glob(f"{room}/**/{kind}")
         }
         assert source <= {file.relative_to(installed) for file in installed.rglob(kind)}
-    code = "import json; from core import paths; print(json.dumps([paths.__file__, str(paths.CHECKPOINTS)]))"
+    # pip moves this folder to the environment, the user's base or, with --target, the folder of the packages.
+    (installed / f"overread-{VERSION}.data" / "data" / "share").rename(installed / "share")
+    code = (
+        "import json; from core import paths; from core.models.checkpoint import list_checkpoints;"
+        "print(json.dumps([paths.__file__, [one.name for one in list_checkpoints()[0]],"
+        " str(paths.shipped_folder('docs')), str(paths.own_checkpoints())]))"
+    )
     environment = {**os.environ, "PYTHONPATH": str(installed), "OVERREAD_HOME": str(tmp_path / "home")}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    file, checkpoints = json.loads(done.stdout)
+    file, models, docs, own = json.loads(done.stdout)
     assert file == str(installed / "core" / "paths.py")
-    assert checkpoints == str(tmp_path / "home" / "checkpoints")
+    assert models == ["original-cnn-64", "resnet-narrow-128"]
+    assert {page.name for page in Path(docs).rglob("*.md")} == {
+        page.name for page in (REPOSITORY / "docs").rglob("*.md")
+    }
+    assert own == str(tmp_path / "home" / "checkpoints")
 
 
 def extras() -> list[tuple[str, str]]:

@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
+from core.paths import shipped_folder
 from dashboard.shared.cache import FileStamp, cached_data, stamp
 from dashboard.shared.glossary import FILE as GLOSSARY
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = shipped_folder("docs") or Path(__file__).parent / "docs"
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+?)\.md(#[^)]*)?\)")
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)\n?")
 _INTERNAL = ("lab-log", "style")  # for developers
