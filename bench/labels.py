@@ -100,7 +100,7 @@ def main() -> None:
         flipped = set(index.loc[index["image_id"].map(truth).fillna(False).astype(bool), "study_id"])
         for checkpoint in list_checkpoints()[0]:
             # No checkpoint has learned from these, so every split counts as valid.
-            scores = predict(checkpoint, dataset, sorted(set(index["split"]))).assign(split="valid")
+            scores = predict(source_of(checkpoint, dataset), sorted(set(index["split"]))).assign(split="valid")
             frames = {
                 checkpoint.name: out_of_fold_frame(scores),
                 f"{checkpoint.name}, frozen features": frame_from_features(

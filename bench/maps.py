@@ -31,6 +31,7 @@ from core.models.networks import build
 from core.phantom import write_phantoms
 from core.scores.predict import predict
 from core.scores.predictions import store_predictions
+from core.scores.source import source_of
 from core.training.recipe import Recipe
 from core.workflows.runs import enqueue_run
 from tests.browser.server import QUIET, READY, serve
@@ -53,7 +54,7 @@ def make_workspace(home: Path) -> list[str]:
     manifest |= {"dataset": "other", "index_hash": "", "phantom": True, "parameters": 1}
     write_manifest(folder, save_weights(folder, manifest, build(recipe.architecture).state_dict()))
     checkpoint = read_checkpoint(folder)
-    store_predictions(predict(checkpoint, dataset, ["valid"]), checkpoint, dataset)
+    store_predictions(predict(source_of(checkpoint, dataset), ["valid"]))
     index = read_index("bench")
     return sorted(index.loc[index["split"] == "valid", "study_id"].unique())
 

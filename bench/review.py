@@ -31,7 +31,7 @@ from core.models.checkpoint import list_checkpoints
 from core.phantom import write_phantoms
 from core.schema import MURA_BONES, PREDICTIONS
 from core.scores.embeddings import ROWS, Embeddings, embeddings_files, neighbours
-from core.scores.predictions import dataset_reference, store_predictions
+from core.scores.predictions import store_predictions
 from core.scores.source import source_of
 from tests.browser.server import chromium, serve, settle
 
@@ -102,10 +102,8 @@ def prepare(home: Path) -> int:
     names, place = np.unique(whole["study_id"], return_inverse=True)
     logit = 2 * whole["label"] - 1 + 1.5 * random.normal(size=len(names))[place] + 0.2 * random.normal(size=len(whole))
     # All studies are in one split, so that the list is as long as the set.
-    scores = whole.assign(
-        logit=logit, split="valid", checkpoint=checkpoint.reference, dataset=dataset_reference(dataset)
-    )
-    store_predictions(scores[list(PREDICTIONS)], checkpoint, dataset)
+    scores = whole.assign(logit=logit, split="valid", checkpoint=checkpoint.reference, dataset=dataset.reference)
+    store_predictions(scores[list(PREDICTIONS)])
     vectors, rows = embeddings_files(source_of(checkpoint, dataset))
     vectors.parent.mkdir(parents=True)
     np.save(vectors, unit(random, len(whole), 512))

@@ -108,17 +108,17 @@ def one(what: str, rows: str) -> None:
     from core.data.datasets import read_dataset
     from core.models.checkpoint import read_checkpoint
     from core.scores.classifier import load_classifier
-    from core.scores.predictions import predictions_path
     from core.scores.score_table import ScoringOrder, score_table
+    from core.scores.source import source_of
 
     dataset, checkpoint = read_dataset(f"archive-{rows}"), read_checkpoint("bench")
     classifier = load_classifier(checkpoint, "cpu")
-    shutil.rmtree(predictions_path(checkpoint, dataset), ignore_errors=True)
+    shutil.rmtree(source_of(checkpoint, dataset).scores_file, ignore_errors=True)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     started, used = time.perf_counter(), time.process_time()
     if what == "score_table":
         scored = score_table(
-            ScoringOrder(checkpoint, dataset, device="cpu", shard_rows=2_048), classifier=classifier
+            ScoringOrder(source_of(checkpoint, dataset), device="cpu", shard_rows=2_048), classifier=classifier
         ).rows
     else:
         scored = {"DataLoader": by_loader, "loop": by_loop, "network alone": alone}[what](dataset, classifier)

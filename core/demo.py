@@ -11,11 +11,12 @@ from contextlib import suppress
 from core.audit.audit import read_audit
 from core.data.index import Dataset, build_index, list_datasets, read_dataset, read_index, write_dataset
 from core.errors import OverreadError
-from core.models.checkpoint import Checkpoint, list_checkpoints
+from core.models.checkpoint import list_checkpoints
 from core.paths import home
 from core.phantom import write_phantoms
-from core.scores.predictions import read_predictions, store_predictions
-from core.scores.source import source_of
+from core.scores.predictions import store_predictions
+from core.scores.source import Source, source_of
+from core.scores.stored_scores import read_predictions
 from core.scores.view import View
 from core.workflows.audit_job import enqueue_audit, find_audit_job
 from core.workflows.walkthroughs import Candidates, Draw, candidates_of, make_walkthrough
@@ -34,7 +35,7 @@ def demo_ready() -> bool:
     if NAME not in {dataset.name for dataset in list_datasets()}:
         return False
     dataset = read_dataset(NAME)
-    return not any(_lacks_scores(checkpoint, dataset) for checkpoint in list_checkpoints()[0])
+    return not any(map(_lacks_scores, _sources(dataset)))
 
 
 def ensure_demo(tell: Tell = lambda fraction, what: None, wait: bool = True) -> Dataset:
@@ -68,7 +69,7 @@ def _fill_pages(dataset: Dataset, tell: Tell) -> None:
     """
     from core.workflows.trust import keep_maps
 
-    views = [View(source_of(checkpoint, dataset), "valid") for checkpoint in list_checkpoints()[0]]
+    views = [View(source, "valid") for source in _sources(dataset)]
     for number, view in enumerate(views):
         with suppress(OverreadError):
             candidates = candidates_of(view, "missed")
@@ -105,18 +106,23 @@ def _scored_demo(tell: Tell) -> Dataset:
         loading.result()
     from core.scores.predict import predict
 
-    checkpoints = [checkpoint for checkpoint in list_checkpoints()[0] if _lacks_scores(checkpoint, dataset)]
-    for number, checkpoint in enumerate(checkpoints):
-        low = 0.75 + 0.25 * number / len(checkpoints)
-        part = _part(tell, low, low + 0.25 / len(checkpoints), f"scoring with {checkpoint.name}")
-        store_predictions(predict(checkpoint, dataset, progress=part), checkpoint, dataset)
+    sources = [source for source in _sources(dataset) if _lacks_scores(source)]
+    for number, source in enumerate(sources):
+        low = 0.75 + 0.25 * number / len(sources)
+        part = _part(tell, low, low + 0.25 / len(sources), f"scoring with {source.name}")
+        store_predictions(predict(source, progress=part))
     return dataset
 
 
-def _lacks_scores(checkpoint: Checkpoint, dataset: Dataset) -> bool:
+def _sources(dataset: Dataset) -> list[Source]:
+    """Every whole checkpoint, on the demo set."""
+    return [source_of(checkpoint, dataset) for checkpoint in list_checkpoints()[0]]
+
+
+def _lacks_scores(source: Source) -> bool:
     """Whether a split has no scores yet."""
-    scores = read_predictions(checkpoint, dataset)
-    return scores is None or not set(read_index(dataset.name)["split"]) <= set(scores["split"])
+    scores = read_predictions(source)
+    return scores is None or not set(read_index(source.data)["split"]) <= set(scores["split"])
 
 
 def _load_torch() -> None:

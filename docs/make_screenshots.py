@@ -18,7 +18,8 @@ from core.metrics.evaluation import outcome_table
 from core.metrics.studies import study_table
 from core.models.checkpoint import list_checkpoints
 from core.paths import home
-from core.scores.predictions import read_predictions
+from core.scores.source import source_of
+from core.scores.stored_scores import read_predictions
 from tests.browser.server import OTHER_PAGES, PAGES, chromium, serve, settle
 
 OUT = Path(__file__).with_name("screenshots")
@@ -41,7 +42,7 @@ def main() -> None:
 
 def missed_study(dataset) -> str:
     """The study id of the most confident miss of the model that the pages show first."""
-    scores = read_predictions(list_checkpoints()[0][0], dataset)
+    scores = read_predictions(source_of(list_checkpoints()[0][0], dataset))
     table = outcome_table(study_table(scores[scores["split"] == "valid"]), 0.5)
     return table[table["outcome"].isin(["FN", "FP"])].sort_values(["outcome", "score"])["study_id"].iloc[0]
 

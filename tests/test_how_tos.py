@@ -24,7 +24,8 @@ from core.__main__ import app
 from core.data.index import read_dataset, read_index
 from core.models.checkpoint import read_checkpoint
 from core.paths import home
-from core.scores.predictions import read_predictions
+from core.scores.source import source_of
+from core.scores.stored_scores import read_predictions
 from tests.browser.server import free_port
 from tests.conftest import REPOSITORY, write_radiograph
 
@@ -184,7 +185,7 @@ def test_a_backup_is_restored(folder, monkeypatch):
     follow("back-up-the-workspace")
     assert not list((folder / "restored").rglob("cache"))
     monkeypatch.setenv("OVERREAD_HOME", str(folder / "restored" / "workspace"))
-    assert read_predictions(read_checkpoint("original-cnn-64"), read_dataset("ours")) is not None
+    assert read_predictions(source_of(read_checkpoint("original-cnn-64"), read_dataset("ours"))) is not None
     with sqlite3.connect(home() / "review.sqlite") as database:
         assert database.execute("select count(*) from verdicts").fetchone()[0] == 4
 

@@ -19,8 +19,8 @@ from core.review.walkthroughs import list_walkthroughs, read_walkthrough
 from core.scores.imports import imported_predictions, list_imported
 from core.scores.learning import learned
 from core.scores.operating_points import find_point, read_points
-from core.scores.predictions import dataset_reference, read_predictions
-from core.scores.source import find_source
+from core.scores.source import find_source, source_of
+from core.scores.stored_scores import read_predictions
 from core.scores.verification_log import verifications
 
 FIXTURE = Path(__file__).parent / "fixtures" / "workspace-0.1"
@@ -45,7 +45,7 @@ def test_data_sets_and_stored_scores_open(old):
     assert (dataset.name, dataset.kind, dataset.phantom, dataset.patients_known) == ("phantoms", "mura", True, 24)
     assert len(index) == 70 and index["study_id"].nunique() == 27 and not broken_datasets()
     assert dataset.problems()["unreadable"] == []
-    scores = read_predictions(read_checkpoint("original-cnn-64"), dataset)
+    scores = read_predictions(source_of(read_checkpoint("original-cnn-64"), dataset))
     assert len(scores) == 70 and scores["logit"].notna().all()
 
 
@@ -77,7 +77,7 @@ def test_operating_points_have_intact_seals_and_their_verifications(old, name, i
     (entry,) = verifications(source, point.dataset, verified_on)
     assert entry["point"] == id
     if name == "original-cnn-64":
-        assert point.dataset == dataset_reference(read_dataset("phantoms"))
+        assert point.dataset == read_dataset("phantoms").reference
 
 
 def test_verdicts_and_their_history_open(old):

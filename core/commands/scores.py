@@ -66,18 +66,19 @@ def predict(
     from core.scores.decisions import point_for
     from core.scores.json_values import json_values
     from core.scores.score_table import ScoringOrder
+    from core.scores.source import source_of
     from core.scores.test_time_augmentation import AugmentedDraws, gain_sentence
     from core.training.parallel import leads
     from core.workflows.score import score
 
-    described, dataset = read_checkpoint(checkpoint), read_dataset(data)
+    source = source_of(read_checkpoint(checkpoint), read_dataset(data))
     if aggregation and not operating_point:
         raise typer.BadParameter("--aggregation needs --operating-point; scores are stored per radiograph.")
     if tta and operating_point:
         raise typer.BadParameter("--operating-point was chosen on scores without --tta; leave one of them out.")
-    point = point_for(described, operating_point, aggregation, device) if operating_point else None
+    point = point_for(source.checkpoint, operating_point, aggregation, device) if operating_point else None
     wanted = AugmentedDraws(find_augmentation(tta), draws) if tta else None
-    order = ScoringOrder(described, dataset, split, device, out, wanted, shard_rows)
+    order = ScoringOrder(source, split, device, out, wanted, shard_rows)
     with progress_bar() as progress:
         done = score(order, progress, point)
     if not leads():
@@ -96,7 +97,7 @@ def predict(
         "left_out": done.left_out,
         "notes": done.notes,
     }
-    lines = [f"{count_text(done.rows, 'radiograph')} scored by {described.reference}, in {done.file}"]
+    lines = [f"{count_text(done.rows, 'radiograph')} scored by {source.reference}, in {done.file}"]
     if wanted and done.gain:
         facts |= {"tta": wanted.augmentation.to_dict(), "tta_hash": wanted.augmentation.hash(), "draws": draws}
         facts["gain"] = json_values(done.gain)

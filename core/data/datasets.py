@@ -44,6 +44,11 @@ class Dataset:
     def folder(self) -> Path:
         return dataset_folder(self.name)
 
+    @property
+    def reference(self) -> str:
+        """`name@` and eight digits of the index's hash. Scores store it to say which index they are of."""
+        return f"{self.name}@{self.index_hash[:8]}"
+
     def record(self) -> dict:
         """JSON values that identify the data set in a job."""
         return {"data": self.name, "index_hash": self.index_hash}

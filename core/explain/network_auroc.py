@@ -8,8 +8,8 @@ from core.metrics.ranking import auroc
 from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import Checkpoint
 from core.scores.learning import learned
-from core.scores.predictions import read_predictions
 from core.scores.source import Source
+from core.scores.stored_scores import read_predictions
 
 
 def network_auroc(source: Source) -> tuple[float, float] | None:
@@ -22,7 +22,7 @@ def network_auroc(source: Source) -> tuple[float, float] | None:
         return None
     checkpoint = source.checkpoint
     if source.dataset and source.dataset.kind != "scores":
-        scores = read_predictions(checkpoint, source.dataset)
+        scores = read_predictions(source)
         scores = scores[scores["split"] != "train"] if scores is not None else None
         if scores is not None and scores["label"].notna().any():
             return study_auroc(scores)

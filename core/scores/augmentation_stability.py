@@ -17,8 +17,8 @@ from core.paths import home
 from core.plural import count_text
 from core.scores.classifier import Classifier, load_classifier
 from core.scores.halves import in_split
-from core.scores.predictions import splits_for
 from core.scores.source import Source
+from core.scores.stored_scores import splits_for
 
 DRAWS = 64
 # Rows are written after so many radiographs, so an interruption loses fewer than that.
@@ -63,7 +63,7 @@ def score_stability(original: float, logits: np.ndarray, threshold: float) -> di
 
 def sample_radiographs(source: Source, split: str, count: int) -> pd.DataFrame:
     """Up to `count` rows of the index, the same number for each bone, and the same rows every time."""
-    index = splits_for(source.checkpoint, source.indexed)
+    index = splits_for(source)
     rows = index[in_split(index, split)]
     if rows.empty:
         raise OverreadError(

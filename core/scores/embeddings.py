@@ -18,8 +18,8 @@ from core.data.index import read_index
 from core.errors import OverreadError
 from core.parquet_files import read_parquet, write_parquet
 from core.paths import home
-from core.scores.predictions import dataset_reference, effective_splits
 from core.scores.source import Source
+from core.scores.stored_scores import effective_splits
 
 ROWS = ("image_id", "study_id", "group_id", "bone", "label", "split", "path", "sha1")
 LEARNED = ("train", "tune")
@@ -56,7 +56,7 @@ class Embeddings:
 
 def embeddings_files(source: Source) -> tuple[Path, Path]:
     """The vectors (.npy) and their rows (.parquet)."""
-    references = (source.reference, dataset_reference(source.indexed))
+    references = (source.reference, source.indexed.reference)
     name = "-".join(reference.split("@")[-1] for reference in references)
     folder = home() / "embeddings" / source.data
     return folder / f"{name}.npy", folder / f"{name}.parquet"

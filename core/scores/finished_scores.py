@@ -10,13 +10,14 @@ import pandas as pd
 from core.checksums import checksum_file, json_text
 from core.data.datasets import Dataset
 from core.errors import OverreadError
-from core.models.checkpoint import Checkpoint
 from core.parquet_files import read_parquet
 from core.paths import unwritable, write_atomically
 from core.plural import count_text
-from core.scores.predictions import augmented, belongs, is_finished, made_by, older_scores, store_predictions
+from core.scores.predictions import augmented, belongs, is_finished, older_scores, store_predictions
 from core.scores.scoring_plan import ScoringPlan
 from core.scores.shards import LEFT_OUT, Shard, ShardedTable, is_sharded, is_whole, read_table, write_shard, write_table
+from core.scores.source import Source
+from core.scores.stored_scores import made_by
 from core.scores.unfinished import Unfinished
 
 _SHARD = re.compile(r"[a-z]+-\d{5,}-[0-9a-z]{7,8}\.parquet")
@@ -25,10 +26,9 @@ _SUPERSEDED = "superseded.parquet"
 
 @dataclass(frozen=True)
 class FinishedScores:
-    """The place where scores of a checkpoint on a data set are, or will be. own: whether the workspace chose it."""
+    """The place where the scores of a source are, or will be. own: whether the workspace chose it."""
 
-    checkpoint: Checkpoint
-    dataset: Dataset
+    source: Source
     file: Path
     own: bool
 
@@ -37,7 +37,7 @@ class FinishedScores:
         if not (is_sharded(self.file) and is_finished(self.file)):
             return None
         table = read_table(self.file)
-        return table if made_by(table.facts, self.checkpoint, self.dataset) else None
+        return table if made_by(table.facts, self.source) else None
 
     def shard_rows(self) -> int:
         """The size of the finished shards, so that more of them can be added; 0 without any."""
@@ -94,11 +94,11 @@ class FinishedScores:
     def _merge(self, plan: ScoringPlan, unfinished: Unfinished) -> tuple[int, list[dict]]:
         """Store the shards as one file, in the order of the index."""
         found = [read_parquet(unfinished.folder / piece.name) for piece in plan.pieces]
-        _refuse_none([len(frame) for frame in found], plan, unfinished, self.dataset)
+        _refuse_none([len(frame) for frame in found], plan, unfinished, self.source.indexed)
         frame = pd.concat(found, ignore_index=True)
         ids = pd.Index(pd.concat([part["image_id"] for part in plan.stream.parts(["image_id"])]))
         frame = frame.iloc[ids.get_indexer(frame["image_id"]).argsort()].reset_index(drop=True)
-        store_predictions(frame, self.checkpoint, self.dataset, self.file)
+        store_predictions(frame, self.file)
         return len(frame), [row for piece in plan.pieces for row in unfinished.left_out(piece.name)]
 
     def _commit(self, plan: ScoringPlan, unfinished: Unfinished) -> tuple[int, list[dict]]:
@@ -106,7 +106,7 @@ class FinishedScores:
         table = self.table()
         present = {shard.name: shard for shard in (table.shards if table else ())}
         new = [unfinished.shard(piece.name) or present[piece.name] for piece in plan.pieces]
-        _refuse_none([shard.rows for shard in new], plan, unfinished, self.dataset)
+        _refuse_none([shard.rows for shard in new], plan, unfinished, self.source.indexed)
         others = [shard for shard in present.values() if shard.split not in plan.splits]
         others += self._adopt(plan, unfinished)
         after = ShardedTable(self.file, plan.facts, tuple(sorted([*new, *others], key=lambda shard: shard.name)))
@@ -134,7 +134,8 @@ class FinishedScores:
         """The scores of these weights on this index in one file that shards will replace; empty without one."""
         file = self.file if self.file.is_file() else unfinished.folder / _SUPERSEDED
         found = older_scores(file) if file.is_file() else pd.DataFrame()
-        return found if len(found) and belongs(found, self.checkpoint, self.dataset) else pd.DataFrame()
+        references = (self.source.reference, self.source.indexed.reference)
+        return found if len(found) and belongs(found, *references) else pd.DataFrame()
 
     def _adopt(self, plan: ScoringPlan, unfinished: Unfinished) -> list[Shard]:
         """The rows of other splits in one file of earlier scores, as shards: they are not scored again."""

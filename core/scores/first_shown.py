@@ -16,7 +16,6 @@ from core.paths import home
 from core.scores.imports import list_imported
 from core.scores.learning import learned
 from core.scores.operating_points import OperatingPoint, usable_points
-from core.scores.predictions import dataset_reference
 from core.scores.source import Source, list_sources, same_dataset, source_of
 
 MOST_MODELS = 200  # data sets that the file of one reader keeps
@@ -74,7 +73,7 @@ def preferred_dataset(datasets: Mapping[str, Dataset], reader: str = "") -> str:
     if used in datasets:
         return used
     locked = {reference.split("@")[-1]: date for date, reference in sorted(_locked())}
-    hashes = {name: dataset_reference(dataset).split("@")[-1] for name, dataset in datasets.items()}
+    hashes = {name: dataset.reference.split("@")[-1] for name, dataset in datasets.items()}
 
     def worth(name: str) -> tuple:
         return locked.get(hashes[name], ""), not datasets[name].phantom, datasets[name].created

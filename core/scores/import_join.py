@@ -18,7 +18,6 @@ from core.errors import OverreadError
 from core.plural import count_clause, count_text, share_clause
 from core.scores import dataset_match
 from core.scores.import_frame import Columns, check_study_splits
-from core.scores.predictions import dataset_reference
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def match_to_dataset(
             Note(f"{count_clause(lacking, 'row', 'have')} no label: that of {data} is used", "labels-of-data-set")
         )
     check_study_splits(frame, file)
-    return frame, dataset_reference(dataset), matched.report
+    return frame, dataset.reference, matched.report
 
 
 def _example(kind: str, row, key: str) -> dict:

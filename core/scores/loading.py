@@ -11,9 +11,10 @@ from core.models.checkpoint import PREDICTIONS
 from core.paths import home
 from core.scores.halves import in_split, known_splits, whole_of
 from core.scores.imports import imported_predictions
-from core.scores.predictions import read_file, read_predictions, split_names, splits_for, stored_splits
+from core.scores.predictions import read_file
 from core.scores.shards import is_sharded, read_table
-from core.scores.source import Source, find_source
+from core.scores.source import Source, find_source, source_of
+from core.scores.stored_scores import read_predictions, split_names, splits_for, stored_splits
 
 # What the split to use, and the halves of a split, depend on.
 _FOR_SPLITS = ("study_id", "group_id", "bone", "label", "split", "dataset")
@@ -53,25 +54,25 @@ def split_scores(
                 code="scores-of-other-dataset",
             )
         return _rows_of(frame, found.name, _used_split(split, frame, found.name, default))
-    checkpoint, data = found.checkpoint, data or found.data
+    data = data or found.data
     if not data:
-        file = checkpoint.folder / PREDICTIONS
+        file = found.checkpoint.folder / PREDICTIONS
         if not file.exists():
             raise OverreadError(
-                f"The checkpoint {checkpoint.name} carries no scores of its own{_scored_sets(checkpoint.name)}; name a "
+                f"The checkpoint {found.name} carries no scores of its own{_scored_sets(found.name)}; name a "
                 "data set with --data, and it is scored now if it has not been.",
                 code="checkpoint-without-scores",
             )
         return _rows_in(file, found.name, split, default, columns)
-    dataset = read_dataset(data)
+    found = source_of(found.checkpoint, read_dataset(data))
     # From the index, not from the stored scores: else a scored training split could become the default.
-    names = pd.DataFrame({"split": split_names(checkpoint, dataset)}) if _by_name(split, default) else None
-    used = _used_split(split, splits_for(checkpoint, dataset) if names is None else names, data, default)
-    if whole_of(used) not in stored_splits(checkpoint, dataset):
+    names = pd.DataFrame({"split": split_names(found)}) if _by_name(split, default) else None
+    used = _used_split(split, splits_for(found) if names is None else names, data, default)
+    if whole_of(used) not in stored_splits(found):
         from core.scores.score_table import ScoringOrder, score_table
 
-        score_table(ScoringOrder(checkpoint, dataset, [whole_of(used)]), progress)
-    stored = read_predictions(checkpoint, dataset, split=whole_of(used), columns=_with_own(columns))
+        score_table(ScoringOrder(found, [whole_of(used)]), progress)
+    stored = read_predictions(found, split=whole_of(used), columns=_with_own(columns))
     return _rows_of(stored, found.name, used)
 
 
@@ -79,7 +80,7 @@ def scores_if_stored(source: Source) -> pd.DataFrame | None:
     """PREDICTIONS of a source as they are stored; None where it has none."""
     if source.kind == "imported":
         return imported_predictions(source.imported)
-    return read_predictions(source.checkpoint, source.dataset) if source.has_network and source.dataset else None
+    return read_predictions(source) if source.has_network and source.dataset else None
 
 
 def stored_scores(source: str | Source, dataset: Dataset) -> pd.DataFrame:
@@ -95,7 +96,7 @@ def stored_scores(source: str | Source, dataset: Dataset) -> pd.DataFrame:
                 code="scores-of-other-dataset",
             )
         return frame
-    frame = read_predictions(found.checkpoint, dataset)
+    frame = read_predictions(source_of(found.checkpoint, dataset))
     if frame is None:
         raise OverreadError(
             f"{found.name} has not scored {dataset.name}; "

@@ -7,8 +7,8 @@ from core.errors import OverreadError
 from core.plural import count_text
 from core.scores.halves import in_split
 from core.scores.imports import imported_predictions
-from core.scores.predictions import dataset_reference, splits_for
-from core.scores.source import Source
+from core.scores.source import Source, source_of
+from core.scores.stored_scores import splits_for
 
 
 def split_rows(source: Source, dataset: str, split: str) -> pd.DataFrame | None:
@@ -21,9 +21,9 @@ def split_rows(source: Source, dataset: str, split: str) -> pd.DataFrame | None:
             described = read_dataset(dataset.rsplit("@", 1)[0])
         except OverreadError:
             return None
-        if dataset_reference(described) != dataset:
+        if described.reference != dataset:
             return None
-        index = splits_for(source.checkpoint, described)
+        index = splits_for(source_of(source.checkpoint, described))
         rows = index[in_split(index, split)]
     return rows[["patient_id", "group_id"]] if len(rows) else None
 

@@ -11,28 +11,26 @@ import numpy as np
 import pandas as pd
 
 from core.data.cache import pixel_cache
-from core.data.index import Dataset, read_index
+from core.data.index import read_index
 from core.device import scoring_precision
 from core.errors import OverreadError
-from core.models.checkpoint import Checkpoint
 from core.schema import PREDICTIONS, check
 from core.scores.classifier import Classifier, load_classifier
 from core.scores.learned_groups import learned_groups, splits_to_score
-from core.scores.predictions import dataset_reference
 from core.scores.scoring_plan import BATCH
+from core.scores.source import Source
 from core.scores.test_time_augmentation import AugmentedDraws, augmented_scores
 
 
 def predict(
-    checkpoint: Checkpoint,
-    dataset: Dataset,
+    source: Source,
     splits: list[str] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
     device: str = "",
     classifier: Classifier | None = None,
     tta: AugmentedDraws | None = None,
 ) -> pd.DataFrame:
-    """PREDICTIONS of every radiograph in `splits` that can be decoded.
+    """PREDICTIONS of every radiograph of a source's data set in `splits` that can be decoded, by its checkpoint.
 
     splits: by default every split but those the checkpoint learned from. The frame's `attrs["left_out"]` lists
     {path, reason} of radiographs that could not be decoded. An ensemble scores its own training patients out of fold:
@@ -40,6 +38,7 @@ def predict(
     recorded in the columns `tta` and `draws`. A network with attention over the views of a study adds `attention`,
     before the softmax over the study; one that learned through another pooling of its views adds its name, `pooling`.
     """
+    checkpoint, dataset = source.checkpoint, source.indexed
     index = read_index(dataset.name)
     learned = learned_groups([index], checkpoint)
     index["split"], index["member"] = learned.splits(index), learned.unlearned_by(index)
@@ -55,7 +54,7 @@ def predict(
         scores[part] = scores_of(classifier, cache.pixels[rows[part]], index.iloc[part], tta)
         if progress:
             progress(min(start + BATCH, len(rows)), len(rows), f"scoring with {checkpoint.name}")
-    frame = as_predictions(index, scores, classifier, checkpoint, dataset, tta)
+    frame = as_predictions(index, scores, classifier, source, tta)
     frame.attrs["left_out"] = cache.failed
     return frame
 
@@ -82,24 +81,23 @@ def as_predictions(
     index: pd.DataFrame,
     scores: np.ndarray,
     classifier: Classifier,
-    checkpoint: Checkpoint,
-    dataset: Dataset,
+    source: Source,
     tta: AugmentedDraws | None = None,
 ) -> pd.DataFrame:
     """PREDICTIONS from rows of an index and their scores. OverreadError where a score is not a number."""
     if not np.isfinite(scores).all():
         raise OverreadError(
-            f"The checkpoint {checkpoint.name} gives scores that are not numbers on {dataset.name}; train it again.",
+            f"The checkpoint {source.name} gives scores that are not numbers on {source.data}; train it again.",
             code="scores-not-finite",
         )
     frame = index.copy()
     frame[list(classifier.columns)] = scores
-    frame["checkpoint"], frame["dataset"] = checkpoint.reference, dataset_reference(dataset)
+    frame["checkpoint"], frame["dataset"] = source.reference, source.indexed.reference
     # A locked threshold is applied only to scores of the precision it was chosen on.
     frame["precision"] = scoring_precision(classifier.device)
     optional = [*classifier.columns[1:], "precision"]
-    if checkpoint.pooling:
-        frame["pooling"] = checkpoint.pooling
+    if source.checkpoint.pooling:
+        frame["pooling"] = source.checkpoint.pooling
         optional += ["pooling"]
     if tta:
         frame["tta"], frame["draws"] = tta.augmentation.to_text(), tta.draws

@@ -1,4 +1,4 @@
-"""Read and write stored PREDICTIONS. No torch, so that evaluating needs none."""
+"""Read and write files of PREDICTIONS. `core.scores.stored_scores` finds those of a source. No torch."""
 
 import os
 import shutil
@@ -7,45 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.data.index import Dataset, read_index
-from core.data.index_stream import open_index
 from core.data.spreadsheet import csv_for_spreadsheets, unguarded
 from core.errors import OverreadError, reason_of
-from core.models.checkpoint import PREDICTIONS as FILE
-from core.models.checkpoint import Checkpoint
 from core.parquet_files import read_parquet, read_schema, write_parquet
 from core.paths import predictions_folder, write_atomically
 from core.schema import PREDICTIONS, check
-from core.scores.learned_groups import learned_groups
 from core.scores.shards import MANIFEST, is_sharded, read_shards, read_table
-
-
-def dataset_reference(dataset: Dataset) -> str:
-    """`name@` and eight digits of the index's hash, as recorded in the scores."""
-    return f"{dataset.name}@{dataset.index_hash[:8]}"
-
-
-def effective_splits(index: pd.DataFrame, checkpoint: Checkpoint) -> pd.Series:
-    """The split of each row of an INDEX for this checkpoint (`LearnedGroups.splits`)."""
-    return learned_groups([index], checkpoint).splits(index)
-
-
-def splits_for(checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame:
-    """The index of a data set with the splits that hold for this checkpoint, as rows for `core.scores.halves`."""
-    index = read_index(dataset.name)
-    return index.assign(split=effective_splits(index, checkpoint), dataset=dataset_reference(dataset))
-
-
-def split_names(checkpoint: Checkpoint, dataset: Dataset) -> list[str]:
-    """The splits of an index that hold for this checkpoint, found without holding the index in memory."""
-    stream = open_index(dataset)
-    learned = learned_groups(stream.parts(["sha1", "group_id"]), checkpoint)
-    return sorted(set().union(*(learned.splits(part) for part in stream.parts(["group_id", "split"]))))
-
-
-def predictions_path(checkpoint: Checkpoint, dataset: Dataset) -> Path:
-    """The file of a checkpoint's scores on a data set."""
-    return predictions_folder(dataset.name) / f"{checkpoint.name}.parquet"
 
 
 def read_file(file: Path | str, split: str = "", bone: str = "", columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -74,58 +41,34 @@ def read_file(file: Path | str, split: str = "", bone: str = "", columns: Sequen
             code="predictions-unreadable",
             file=file,
         ) from error
-    return _part(check(frame, PREDICTIONS, str(file)), split, bone)
+    return part_of(check(frame, PREDICTIONS, str(file)), split, bone)
 
 
-def read_predictions(
-    checkpoint: Checkpoint, dataset: Dataset, split: str = "", bone: str = "", columns: Sequence[str] | None = None
-) -> pd.DataFrame | None:
-    """The stored scores of exactly these weights on exactly this index; None if there are none.
-
-    split, bone, columns: as in `read_file`.
-    """
-    for file in (predictions_path(checkpoint, dataset), checkpoint.folder / FILE):
-        if is_sharded(file):
-            if is_finished(file) and made_by(read_table(file).facts, checkpoint, dataset):
-                return _renamed(read_file(file, split, bone, columns), checkpoint, dataset)
-        elif file.exists():
-            frame = read_file(file)
-            if len(frame) and belongs(frame, checkpoint, dataset):
-                return _part(_renamed(frame, checkpoint, dataset), split, bone)
-    return None
-
-
-def stored_splits(checkpoint: Checkpoint, dataset: Dataset) -> list[str]:
-    """The splits with stored scores of these weights on this index. Reads no row of scores in shards."""
-    file = predictions_path(checkpoint, dataset)
-    if (
-        is_sharded(file)
-        and (file / MANIFEST).exists()
-        and made_by((table := read_table(file)).facts, checkpoint, dataset)
-    ):
-        return table.splits
-    frame = read_predictions(checkpoint, dataset, columns=["split"])
-    return [] if frame is None else sorted(set(frame["split"]))
-
-
-def made_by(facts: dict, checkpoint: Checkpoint, dataset: Dataset) -> bool:
-    """Whether these weights made scores in shards on this index."""
-    return facts["weights"] == checkpoint.weights_hash and facts["index"] == dataset.index_hash
-
-
-def belongs(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset) -> bool:
-    """Whether scores were made by these weights on this index; names may have changed since."""
-    weights, rows = checkpoint.reference.split("@")[-1], dataset_reference(dataset).split("@")[-1]
+def belongs(frame: pd.DataFrame, checkpoint: str, dataset: str) -> bool:
+    """Whether scores were made by these weights on this index (`name@hash8`); names may have changed since."""
     made_by, made_on = (frame[name].str.rsplit("@", n=1).str[-1] for name in ("checkpoint", "dataset"))
-    return bool((made_by == weights).all() and (made_on == rows).all())
+    return bool((made_by == checkpoint.split("@")[-1]).all() and (made_on == dataset.split("@")[-1]).all())
 
 
-def store_predictions(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset, file: Path | None = None) -> Path:
-    """Store scores. Rows of other splits by the same weights on the same index are kept in the file.
+def renamed(frame: pd.DataFrame, checkpoint: str, dataset: str) -> pd.DataFrame:
+    """The same scores under the present names of checkpoint and data set, `name@hash8`."""
+    names = {"checkpoint": checkpoint, "dataset": dataset}
+    return frame.assign(**{name: value for name, value in names.items() if name in frame})
 
-    file: Parquet, or CSV where its name ends in .csv; by default the workspace's.
+
+def predictions_file(checkpoint: str, dataset: str) -> Path:
+    """The file of a checkpoint's scores on a data set, both by name."""
+    return predictions_folder(dataset) / f"{checkpoint}.parquet"
+
+
+def store_predictions(frame: pd.DataFrame, file: Path | None = None) -> Path:
+    """Store scores of one checkpoint on one data set: those that the table itself names.
+
+    Rows of other splits by the same weights on the same index are kept in the file. file: Parquet, or CSV where its
+    name ends in .csv; by default the workspace's.
     """
-    file = file or predictions_path(checkpoint, dataset)
+    checkpoint, dataset = _made_by(frame)
+    file = file or predictions_file(checkpoint.rsplit("@", 1)[0], dataset.rsplit("@", 1)[0])
     if file.suffix not in ("", ".parquet", ".pq", ".csv"):
         raise OverreadError(
             f"--out is {file}; expected the name of a file that ends in .parquet or .csv.", code="scores-file-unknown"
@@ -139,7 +82,7 @@ def store_predictions(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Data
                     f"{augmented(frame) or 'none'}; choose another --out.",
                     code="augmentation-differs",
                 )
-            older = _renamed(older, checkpoint, dataset)
+            older = renamed(older, checkpoint, dataset)
             frame = pd.concat([older[~older["image_id"].isin(frame["image_id"])], frame], ignore_index=True)
     check(frame, PREDICTIONS, "the new scores")
     if file.suffix == ".csv":
@@ -171,23 +114,24 @@ def augmented(frame: pd.DataFrame) -> str:
     return f"{frame['tta'].iloc[0]} x {frame['draws'].iloc[0]}"
 
 
-def tta_path(checkpoint: Checkpoint, dataset: Dataset, tta_hash: str, draws: int) -> Path:
-    """The file of scores with test-time augmentation, next to the plain ones."""
-    return predictions_folder(dataset.name) / f"{checkpoint.name}.tta-{tta_hash}-{draws}.parquet"
-
-
-def _renamed(frame: pd.DataFrame, checkpoint: Checkpoint, dataset: Dataset) -> pd.DataFrame:
-    """The same scores under the present names of checkpoint and data set."""
-    names = {"checkpoint": checkpoint.reference, "dataset": dataset_reference(dataset)}
-    return frame.assign(**{name: value for name, value in names.items() if name in frame})
-
-
-def _part(frame: pd.DataFrame, split: str, bone: str) -> pd.DataFrame:
+def part_of(frame: pd.DataFrame, split: str, bone: str) -> pd.DataFrame:
     """Some rows of scores that are in memory."""
     for name, value in (("split", split), ("bone", bone)):
         if value:
             frame = frame[frame[name] == value].reset_index(drop=True)
     return frame
+
+
+def _made_by(frame: pd.DataFrame) -> tuple[str, str]:
+    """The checkpoint and the data set of new scores, `name@hash8`. OverreadError unless it is one of each."""
+    checkpoints, datasets = (sorted(set(frame[name])) for name in ("checkpoint", "dataset"))
+    if len(checkpoints) != 1 or len(datasets) != 1:
+        raise OverreadError(
+            f"The new scores are of {' and '.join(checkpoints) or 'no checkpoint'} on "
+            f"{' and '.join(datasets) or 'no data set'}; expected one of each. Score each by its own command.",
+            code="scores-of-several-sources",
+        )
+    return checkpoints[0], datasets[0]
 
 
 def _read_csv(file: Path) -> pd.DataFrame:

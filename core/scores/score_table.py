@@ -18,20 +18,19 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from core.data.cache import pixel_cache
-from core.data.datasets import Dataset, read_dataset
+from core.data.datasets import read_dataset
 from core.data.index_stream import index_changed, open_index
 from core.data.pixel_stream import PixelParts, cached_parts, is_readable, streamed_parts
 from core.device import scoring_precision
 from core.errors import OverreadError
-from core.models.checkpoint import Checkpoint
 from core.paths import home, unwritable
 from core.plural import count_clause, share_clause
 from core.scores.classifier import Classifier, load_classifier
 from core.scores.finished_scores import FinishedScores
 from core.scores.predict import as_predictions, scores_of
-from core.scores.predictions import predictions_path
 from core.scores.scoring_plan import BATCH, Piece, ScoringPlan, plan_scoring
 from core.scores.shards import SHARD_ROWS, SINGLE_FILE_ROWS, Shard, write_shard
+from core.scores.source import Source
 from core.scores.test_time_augmentation import AugmentedDraws
 from core.scores.unfinished import Unfinished, unfinished_for
 
@@ -55,8 +54,7 @@ class ScoringOrder:
     the workspace. shard_rows: writes shards of so many rows; 0 leaves it to the size of the index.
     """
 
-    checkpoint: Checkpoint
-    dataset: Dataset
+    source: Source
     splits: list[str] | None = None
     device: str = ""
     out: Path | None = None
@@ -66,7 +64,7 @@ class ScoringOrder:
     @property
     def file(self) -> Path:
         """The file or folder of the result."""
-        return self.out or predictions_path(self.checkpoint, self.dataset)
+        return self.out or self.source.scores_file
 
 
 @dataclass(frozen=True)
@@ -94,15 +92,15 @@ def score_table(
     team: the processes that share the work; the leading one begins and ends it. OverreadError where the index changes
     meanwhile, the disk is full, or the radiographs are no longer in their place.
     """
-    stream = open_index(order.dataset)
-    classifier = classifier or load_classifier(order.checkpoint, order.device)
-    finished = FinishedScores(order.checkpoint, order.dataset, order.file, order.out is None)
+    stream = open_index(order.source.indexed)
+    classifier = classifier or load_classifier(order.source.checkpoint, order.device)
+    finished = FinishedScores(order.source, order.file, order.out is None)
     shard_rows = order.shard_rows or finished.shard_rows() or SHARD_ROWS
     sharded = order.file.suffix != ".csv" and bool(
         order.shard_rows or finished.shard_rows() or stream.rows > SINGLE_FILE_ROWS
     )
     precision = scoring_precision(classifier.device)
-    plan = plan_scoring(stream, order.checkpoint, order.splits, shard_rows, precision, order.tta)
+    plan = plan_scoring(stream, order.source.checkpoint, order.splits, shard_rows, precision, order.tta)
     run = _Run(order, plan, classifier, unfinished_for(order.file), sharded, progress)
     if team is not None and not team.leads:
         digest, names = team.broadcast(None)
@@ -195,20 +193,20 @@ class _Run:
 
     def check_index(self) -> None:
         """OverreadError where the data set was indexed again since the work began."""
-        if read_dataset(self.order.dataset.name).index_hash != self.plan.facts["index"]:
-            raise index_changed(self.order.dataset)
+        if read_dataset(self.order.source.indexed.name).index_hash != self.plan.facts["index"]:
+            raise index_changed(self.order.source.indexed)
 
     def is_readable(self, row: dict) -> bool:
         """Whether a radiograph that was left out can be decoded now."""
-        return is_readable(self.order.dataset, self.order.checkpoint.input_spec, row["path"], row["sha1"])
+        return is_readable(self.order.source.indexed, self.order.source.checkpoint.input_spec, row["path"], row["sha1"])
 
     def _pixels(self, pieces: list[Piece]) -> PixelParts:
         """An archive is decoded as it is scored; the radiographs of a smaller set are kept for pages and training."""
-        spec = self.order.checkpoint.input_spec
+        spec = self.order.source.checkpoint.input_spec
         if self.sharded:
-            return streamed_parts(self.order.dataset, spec)
+            return streamed_parts(self.order.source.indexed, spec)
         rows = pd.concat([rows for _, rows in self.plan.rows_of(pieces)])
-        return cached_parts(pixel_cache(self.order.dataset, rows, spec, self.progress))
+        return cached_parts(pixel_cache(self.order.source.indexed, rows, spec, self.progress))
 
     def _make(self, piece: Piece, rows: pd.DataFrame, parts: PixelParts, total: int) -> None:
         """Score the rows of one shard and write them."""
@@ -221,17 +219,15 @@ class _Run:
             left_out += part.left_out
             done += len(part.rows) + len(part.left_out)
             self._report(done, total)
-        if left_out and not Path(self.order.dataset.root).is_dir():
+        if left_out and not Path(self.order.source.indexed.root).is_dir():
             raise OverreadError(
-                f"{self.order.dataset.root}, the folder of the radiographs, is no longer there. Put it back and run "
-                "the same command: it continues.",
+                f"{self.order.source.indexed.root}, the folder of the radiographs, is no longer there. Put it back and "
+                "run the same command: it continues.",
                 code="radiographs-gone",
             )
         index = pd.concat(found).reset_index(drop=True)
         order = self.order
-        frame = as_predictions(
-            index, np.concatenate(scores), self.classifier, order.checkpoint, order.dataset, order.tta
-        )
+        frame = as_predictions(index, np.concatenate(scores), self.classifier, order.source, order.tta)
         try:
             digest = write_shard(self.unfinished.folder / piece.name, frame)
             self.unfinished.add(Shard(piece.name, piece.split, len(frame), digest, len(left_out)), left_out)
@@ -246,7 +242,7 @@ class _Run:
         if self.progress:
             shards = self.unfinished.count() - self.counted
             now = min(shards * self.plan.facts["shard_rows"] + done, total)
-            self.progress(now, total, what or f"scoring with {self.order.checkpoint.name}")
+            self.progress(now, total, what or f"scoring with {self.order.source.checkpoint.name}")
 
 
 @contextmanager

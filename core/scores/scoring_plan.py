@@ -15,7 +15,6 @@ from core.data.pixel_store import VERSION as DECODING
 from core.models.checkpoint import Checkpoint
 from core.schema import INDEX
 from core.scores.learned_groups import LearnedGroups, learned_groups, splits_to_score
-from core.scores.predictions import dataset_reference
 
 if TYPE_CHECKING:
     from core.scores.test_time_augmentation import AugmentedDraws
@@ -121,7 +120,7 @@ def plan_scoring(
         for number, first in enumerate(np.arange(0, counts[split], shard_rows)):
             name, rows = f"{split}-{number:05}-{digest}.parquet", min(shard_rows, counts[split] - int(first))
             pieces.append(Piece(name, split, number, rows))
-    facts |= {"checkpoint": checkpoint.reference, "dataset": dataset_reference(dataset)}
+    facts |= {"checkpoint": checkpoint.reference, "dataset": dataset.reference}
     return ScoringPlan(facts, digest, tuple(pieces), stream, learned)
 
 

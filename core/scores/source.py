@@ -12,7 +12,7 @@ from core.errors import OverreadError
 from core.models.checkpoint import PREDICTIONS, Checkpoint, list_checkpoints, read_checkpoint
 from core.paths import checkpoint_folder, file_stamp, home, imported_folder, records_folder
 from core.scores.imports import SCORES, ImportedScores, list_imported, read_imported
-from core.scores.predictions import dataset_reference, predictions_path
+from core.scores.predictions import predictions_file
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,15 @@ class Source:
             f"{self.name or 'This'} needs a data set; choose one, or pass --data NAME.", code="data-set-missing"
         )
 
+    @property
+    def scores_file(self) -> Path:
+        """The file of the checkpoint's scores on the data set, whether or not it exists."""
+        return predictions_file(self.checkpoint.name, self.indexed.name)
+
+    def tta_file(self, augmentation: str, draws: int) -> Path:
+        """The file of scores with test-time augmentation, next to the plain ones. augmentation: its hash."""
+        return self.scores_file.with_name(f"{self.name}.tta-{augmentation}-{draws}.parquet")
+
     def file_to_write(self, name: str) -> Path:
         """The file of a record about these scores, such as their operating points. A checkpoint is never written to."""
         folder = records_folder(self.name, self.digest) if self.kind == "checkpoint" else self.folder
@@ -131,7 +140,7 @@ def source_of(model: Checkpoint | ImportedScores | None, dataset: Dataset | None
     else:
         kind, digest, files = "checkpoint", model.weights_hash, [model.folder / PREDICTIONS]
         if dataset and dataset.kind != "scores":
-            files.insert(0, predictions_path(model, dataset))
+            files.insert(0, predictions_file(model.name, dataset.name))
     data, index_hash = (dataset.name, dataset.index_hash) if dataset else ("", "")
     stamps = tuple(file_stamp(file) for file in files)
     return Source(kind, model.name, digest, data, index_hash, str(home()), stamps, model, dataset)
@@ -166,4 +175,4 @@ def find_source(name: str, dataset: Dataset | None = None) -> Source:
 
 def same_dataset(source: Source, reference: str) -> bool:
     """Whether `name@hash8` is the data set of this source; names may have changed since."""
-    return source.dataset is not None and dataset_reference(source.dataset).split("@")[-1] == reference.split("@")[-1]
+    return source.dataset is not None and source.dataset.reference.split("@")[-1] == reference.split("@")[-1]

@@ -28,6 +28,7 @@ from core.models.checkpoint import (
 from core.plural import count_text
 from core.scores.predict import predict
 from core.scores.predictions import store_predictions
+from core.scores.source import source_of
 from core.training.loop import train
 from core.training.margins import MARGINS, mean_margins, read_margins, write_margins
 from core.training.options import RunOptions
@@ -72,8 +73,8 @@ def train_folds(
             own = replace(recipe, left_out=share, holdout_fold=following[0])
             members.append(_train_member(own, dataset, out / MEMBERS / f"fold{number}", options))
         checkpoint = _join_members(recipe, dataset, out, members, _learned_rows(index, shares))
-        scores = predict(checkpoint, dataset, None, options.progress, options.device)
-        store_predictions(scores, checkpoint, dataset, out / PREDICTIONS)
+        scores = predict(source_of(checkpoint, dataset), None, options.progress, options.device)
+        store_predictions(scores, out / PREDICTIONS)
         _complete(checkpoint, scores, options.say)
         shutil.rmtree(out / MEMBERS)
     return read_checkpoint(out)

@@ -13,6 +13,7 @@ from core.models.checkpoint import HISTORY, PREDICTIONS, read_checkpoint, save_w
 from core.scores.classifier import Classifier
 from core.scores.predict import predict
 from core.scores.predictions import store_predictions
+from core.scores.source import source_of
 from core.training.loss import tuning_figures
 from core.training.options import RunOptions
 from core.training.recipe import Recipe
@@ -94,7 +95,6 @@ def outlook_text(state: RunState) -> str:
 def finish_run(out: Path, dataset: Dataset, state: RunState, options: RunOptions) -> None:
     """Mark the checkpoint as complete, score the radiographs that it did not learn from and remove the state."""
     write_manifest(out, {**state.manifest, "complete": True})
-    checkpoint = read_checkpoint(out)
-    scores = predict(checkpoint, dataset, None, options.progress, options.device)
-    store_predictions(scores, checkpoint, dataset, out / PREDICTIONS)
+    scores = predict(source_of(read_checkpoint(out), dataset), None, options.progress, options.device)
+    store_predictions(scores, out / PREDICTIONS)
     remove_checked(out / STATE_FILE)

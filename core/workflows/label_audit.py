@@ -72,11 +72,12 @@ def rank_labels(
 
 def _frame_by_margins(name: str, dataset: Dataset) -> pd.DataFrame:
     from core.models.checkpoint import read_checkpoint
-    from core.scores.predictions import read_predictions
+    from core.scores.source import source_of
+    from core.scores.stored_scores import read_predictions
     from core.training.margins import read_margins
 
     checkpoint = read_checkpoint(name)
-    margins, scores = read_margins(checkpoint), read_predictions(checkpoint, dataset)
+    margins, scores = read_margins(checkpoint), read_predictions(source_of(checkpoint, dataset))
     return frame_from_margins(margins, dataset, None if scores is None else out_of_fold_frame(scores))
 
 

@@ -84,6 +84,7 @@ def _score(path: Path, data: str, progress: Progress | None) -> None:
     from core.models.checkpoint import read_checkpoint
     from core.scores.score_table import ScoringOrder
     from core.scores.shards import is_sharded, read_table
+    from core.scores.source import source_of
     from core.workflows.score import score
 
     checkpoint = read_checkpoint(path.stem.split(".tta-")[0])
@@ -92,7 +93,7 @@ def _score(path: Path, data: str, progress: Progress | None) -> None:
         shutil.rmtree(path) if is_sharded(path) else _remove(path)
         return
     splits = read_table(path).splits if is_sharded(path) else None
-    score(ScoringOrder(checkpoint, read_dataset(data), splits), progress)
+    score(ScoringOrder(source_of(checkpoint, read_dataset(data)), splits), progress)
 
 
 def _embed(path: Path, data: str, progress: Progress | None) -> None:

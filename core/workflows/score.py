@@ -12,8 +12,8 @@ from core.errors import OverreadError
 from core.scores.decisions import write_decisions
 from core.scores.loading import split_scores
 from core.scores.operating_points import OperatingPoint
-from core.scores.predictions import read_file, tta_path
-from core.scores.source import Source, source_of
+from core.scores.predictions import read_file
+from core.scores.source import Source
 
 if TYPE_CHECKING:
     from core.scores.score_table import ScoredTable, ScoringOrder
@@ -48,7 +48,7 @@ def score(
     than the place of the scores. A run that was stopped or killed is continued by the same call. OverreadError where
     another job scores this data set with this checkpoint.
     """
-    source = source_of(order.checkpoint, order.dataset)
+    source = order.source
     if int(os.environ.get("WORLD_SIZE") or 1) == 1:
         with jobs.at_work("score", *_job(source, order.splits)) as reporter:
             return _score(order, jobs.stoppable(reporter, progress), None, point)
@@ -93,7 +93,7 @@ def _score(order: "ScoringOrder", progress, team: "Team | None", point: Operatin
     from core.scores.score_table import score_table
 
     if order.tta and order.out is None:
-        file = tta_path(order.checkpoint, order.dataset, order.tta.augmentation.hash(), order.tta.draws)
+        file = order.source.tta_file(order.tta.augmentation.hash(), order.tta.draws)
         order = replace(order, out=file)
     done = score_table(order, progress, team)
     result = ScoringResult(done.file, done.rows, done.splits, done.left_out, done.notes)
@@ -112,5 +112,5 @@ def _gain(order: "ScoringOrder", done: "ScoredTable", progress) -> dict:
     from core.scores.test_time_augmentation import augmentation_gain
 
     split = "valid" if "valid" in done.splits else done.splits[0]
-    plain, _ = split_scores(source_of(order.checkpoint, order.dataset), split=split, progress=progress)
+    plain, _ = split_scores(order.source, split=split, progress=progress)
     return augmentation_gain(plain, read_file(done.file, split=split), split)

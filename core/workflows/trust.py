@@ -23,8 +23,8 @@ from core.explain.map_values import MapSettings
 from core.explain.network_auroc import network_auroc as _network_auroc
 from core.metrics.studies import own_aggregation
 from core.models.checkpoint import Checkpoint, read_checkpoint
-from core.scores.predictions import dataset_reference, read_predictions
 from core.scores.source import Source, source_of
+from core.scores.stored_scores import read_predictions
 from core.scores.view import View
 
 # The method of the maps over the films of a study.
@@ -49,7 +49,7 @@ def network_auroc(source: Source) -> tuple[float, float] | None:
 
 def radiograph_task(source: Source, file: tuple[str, str], method: str, settings: MapSettings | None = None) -> MapTask:
     """The task of the map of one radiograph's own logit. file: path and SHA-1. settings.baseline may be 'mean'."""
-    mean_of = dataset_reference(source.dataset) if source.dataset else ""
+    mean_of = source.dataset.reference if source.dataset else ""
     return map_task(source.checkpoint, [file], method, settings or MapSettings(), "", mean_of)
 
 
@@ -215,7 +215,7 @@ def _arguments(source: Source, sample: TrustSample) -> dict:
 
 @lru_cache(maxsize=64)
 def _own_aggregation(source: Source) -> str:
-    scores = read_predictions(source.checkpoint, source.indexed)
+    scores = read_predictions(source)
     return own_aggregation(scores) if scores is not None else source.checkpoint.pooling or "mean"
 
 

@@ -126,9 +126,9 @@ def stored_draws(source: Source, augmentation: Augmentation, seed: int) -> pd.Da
 @cached_data(max_entries=16)
 def split_ids(source: Source, split: str) -> set[str]:
     """The radiographs of a split; those that trained the checkpoint are in train, also against the index."""
-    from core.scores.predictions import splits_for
+    from core.scores.stored_scores import splits_for
 
-    index = splits_for(source.checkpoint, source.indexed)
+    index = splits_for(source)
     return set(index.loc[in_split(index, split), "image_id"])
 
 

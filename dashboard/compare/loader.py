@@ -17,7 +17,6 @@ from core.metrics.compare import (
 from core.metrics.ranking import precision_recall_table, roc_table
 from core.metrics.threshold_grid import ThresholdGrid, grid_counts
 from core.scores.imports import ImportedScores
-from core.scores.predictions import dataset_reference
 from core.scores.source import Source
 from core.scores.threshold_in_use import point_in_use
 from core.scores.view import View
@@ -73,7 +72,7 @@ def half_for_verifying(view: View, other: Source) -> str:
     points = []
     for source in (view.source, other):
         try:
-            points.append(point_in_use(source, dataset_reference(source.dataset) if source.dataset else ""))
+            points.append(point_in_use(source, source.dataset.reference if source.dataset else ""))
         except OverreadError:
             points.append(None)  # a damaged list is reported where the points are shown
     if points[0] and points[0].threshold != view.threshold:

@@ -6,7 +6,6 @@ from core.data.index import list_datasets
 from core.errors import OverreadError
 from core.plural import count_text
 from core.scores.imports import ImportedScores, read_imported
-from core.scores.predictions import dataset_reference
 from dashboard.import_scores import form, preview, source
 from dashboard.shared import selection, widgets
 from dashboard.shared.cache import stamp
@@ -60,7 +59,7 @@ def draw_kept() -> None:
 
 def dataset_of(imported: ImportedScores) -> str:
     """The data set that the scores were matched to, or else their own, under the name that selectors show."""
-    matched = (found.name for found in list_datasets() if dataset_reference(found) == imported.dataset)
+    matched = (found.name for found in list_datasets() if found.reference == imported.dataset)
     return next(matched, f"{imported.name}{ONLY}")
 
 

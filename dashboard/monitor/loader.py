@@ -8,7 +8,6 @@ from core.data.index import Dataset, list_datasets, read_index
 from core.errors import OverreadError
 from core.models.checkpoint import list_checkpoints
 from core.scores.operating_points import read_points
-from core.scores.predictions import predictions_path
 from core.scores.source import Source, source_of
 from core.serving.decision_log import LINES, LogReport, default_folder, log_table, verify_log
 from core.serving.monitor import Reference
@@ -45,7 +44,7 @@ def reference_of(rows: pd.DataFrame) -> Reference:
     point = next((one for one in read_points(source) if one.id == points[-1].split("+")[0]), None)
     if point is None:
         return UNKNOWN
-    scored = [stamp(predictions_path(model, one)) for one in list_datasets() if one.kind != "scores"]
+    scored = [stamp(source_of(model, one).scores_file) for one in list_datasets() if one.kind != "scores"]
     return _reference(source, point.id, tuple(scored))
 
 

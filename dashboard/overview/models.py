@@ -13,7 +13,6 @@ from core.metrics.intervals import Estimate
 from core.metrics.rates import headline_rates, rates_at, rates_text
 from core.metrics.studies import labelled
 from core.scores.learning import learned
-from core.scores.predictions import dataset_reference
 from core.scores.source import Source
 from core.scores.threshold_in_use import point_in_use, threshold_in_use
 from core.scores.verification_log import verifications_of
@@ -26,7 +25,7 @@ def own_view(view: View, source: Source) -> View:
     if source == view.source:
         return view
     try:
-        found = threshold_in_use(source, dataset_reference(source.dataset))
+        found = threshold_in_use(source, source.dataset.reference)
     except OverreadError:
         return replace(view, source=source, threshold=DEFAULT_THRESHOLD, point="")
     return replace(view, source=source, threshold=found.threshold, point=found.point.id if found.point else "")
@@ -68,7 +67,7 @@ def _area(area: Estimate, by_patient: Estimate | None) -> str:
 def _locked(source: Source) -> str:
     """The operating point in use with its rule, its figures where it was chosen, and those where it was verified."""
     try:
-        point = point_in_use(source, dataset_reference(source.dataset))
+        point = point_in_use(source, source.dataset.reference)
         stored = verifications_of(source, point.id) if point else []
     except OverreadError:
         return "<td>Refused<small>see the Threshold page</small></td>"

@@ -5,7 +5,6 @@ import pandas as pd
 from core.data.index import Dataset, list_datasets
 from core.paths import home
 from core.scores.imports import DESCRIPTION, ImportedScores, imported_predictions, list_imported
-from core.scores.predictions import dataset_reference
 from core.scores.source import Source
 from dashboard.shared.cache import FileStamp, cached_data, cached_resource, looked_up_once, stamp
 
@@ -24,7 +23,7 @@ def scores_only() -> dict[str, Dataset]:
 
     They include sets whose data set was indexed again since: the rows they were matched to are gone.
     """
-    indexed = {dataset_reference(dataset) for dataset in list_datasets()}
+    indexed = {dataset.reference for dataset in list_datasets()}
     return {
         f"{name}{ONLY}": _as_dataset(found) for name, found in imported_sets().items() if found.dataset not in indexed
     }
@@ -35,7 +34,7 @@ def imported_models(dataset: Dataset) -> dict[str, ImportedScores]:
     if dataset.kind == "scores":
         name = dataset.name.removesuffix(ONLY)
         return {name: imported_sets()[name]}
-    return {name: found for name, found in imported_sets().items() if found.dataset == dataset_reference(dataset)}
+    return {name: found for name, found in imported_sets().items() if found.dataset == dataset.reference}
 
 
 @cached_resource(max_entries=4, show_spinner="Reading the scores")

@@ -25,9 +25,9 @@ from core.scores.first_shown import preferred_source
 from core.scores.halves import in_split, whole_of
 from core.scores.index_columns import study_groups as study_groups_of
 from core.scores.loading import scores_if_stored
-from core.scores.predictions import dataset_reference, predictions_path, read_predictions, stored_splits
 from core.scores.shards import OF_STUDIES, is_sharded
 from core.scores.source import Source, source_of
+from core.scores.stored_scores import read_predictions, stored_splits
 from core.scores.view import View
 from dashboard.shared.cache import FileStamp, cached_data, cached_resource, looked_up_once, one_look, stamp  # noqa: F401
 from dashboard.shared.imported import imported_models, imported_scores, imported_sets, scores_only  # noqa: F401
@@ -116,12 +116,12 @@ def is_scored(source: Source) -> bool:
     """Whether a source has stored scores. Reads no row of scores in shards."""
     if source.kind == "imported" or not _in_shards(source):
         return predictions(source) is not None
-    return bool(stored_splits(source.model, source.dataset))
+    return bool(stored_splits(source))
 
 
 def aggregations(source: Source) -> list[str]:
     """The aggregations that apply to the scores of a source, the default first; empty without scores."""
-    split = stored_splits(source.model, source.dataset)[:1] if _in_shards(source) else [""]
+    split = stored_splits(source)[:1] if _in_shards(source) else [""]
     rows = predictions(source, split[0], ("attention", "pooling")) if split else None
     return [] if rows is None else aggregations_of(rows)
 
@@ -130,7 +130,7 @@ def scored_on(source: Source) -> str:
     """`name@hash8` of the data set of the stored scores. Needs scores."""
     if source.kind == "imported":
         return str(predictions(source)["dataset"].iloc[0])
-    return dataset_reference(source.dataset)
+    return source.dataset.reference
 
 
 def studies(view: View) -> pd.DataFrame:
@@ -215,12 +215,12 @@ def _predictions(source: Source) -> pd.DataFrame | None:
 
 def _in_shards(source: Source) -> bool:
     own = source.kind == "checkpoint" and source.dataset is not None and source.dataset.kind != "scores"
-    return own and is_sharded(predictions_path(source.model, source.dataset))
+    return own and is_sharded(source.scores_file)
 
 
 @cached_resource(max_entries=16, show_spinner="Reading the scores")
 def _part_of_shards(source: Source, split: str, columns: tuple[str, ...]) -> pd.DataFrame | None:
-    return read_predictions(source.model, source.dataset, split, columns=columns or None)
+    return read_predictions(source, split, columns=columns or None)
 
 
 @cached_resource(max_entries=64)

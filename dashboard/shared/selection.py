@@ -6,7 +6,6 @@ from core.data.index import Dataset
 from core.errors import OverreadError
 from core.scores.first_shown import preferred_dataset, remember_use, standing_points
 from core.scores.operating_points import OperatingPoint
-from core.scores.predictions import dataset_reference
 from core.scores.source import Source, source_of
 from core.scores.threshold_in_use import point_in_use
 from core.scores.view import ALL_BONES, DEFAULT_THRESHOLD, View
@@ -183,7 +182,7 @@ def _take_point_in_use(source: Source, points: dict[str, OperatingPoint]) -> Non
     moved = before not in (None, state["point_of"]) and state.get("followed") and state["followed"] not in points
     if not points or not (first or moved):
         return
-    found = point_in_use(source, dataset_reference(source.dataset))
+    found = point_in_use(source, source.dataset.reference)
     if found and found.threshold_high is None:
         state["point"] = found.id
 

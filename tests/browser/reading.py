@@ -11,6 +11,7 @@ from core.review.database import open_store
 from core.review.store import verdicts_table
 from core.scores.predict import predict
 from core.scores.predictions import store_predictions
+from core.scores.source import source_of
 from tests.browser.server import settle
 
 # The viewer is inside a component, and its elements are found by playwright but not by document.querySelector.
@@ -31,7 +32,7 @@ def make_workspace(home: Path, patients: int = 40, every_checkpoint: bool = Fals
         write_phantoms(home / "phantoms", patients, 3, valid_fraction=0.5)
         dataset = write_dataset("demo", build_index(home / "phantoms" / "MURA-v1.1"))
         for checkpoint in list_checkpoints()[0][: None if every_checkpoint else 1]:
-            store_predictions(predict(checkpoint, dataset), checkpoint, dataset)
+            store_predictions(predict(source_of(checkpoint, dataset)))
     return home
 
 

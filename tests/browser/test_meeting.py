@@ -38,7 +38,7 @@ def home(tmp_path_factory):
         write_phantoms(home / "phantoms", 30, 3, valid_fraction=0.5)
         dataset = write_dataset("demo", build_index(home / "phantoms" / "MURA-v1.1"))
         checkpoint = list_checkpoints()[0][0]
-        store_predictions(predict(checkpoint, dataset), checkpoint, dataset)
+        store_predictions(predict(source_of(checkpoint, dataset)))
     return home
 
 

@@ -16,7 +16,7 @@ from core.data.index import build_index, read_index, write_dataset
 from core.models.checkpoint import begin_checkpoint, read_checkpoint, save_weights, write_manifest
 from core.phantom import write_phantoms
 from core.schema import PREDICTIONS
-from core.scores.predictions import dataset_reference, store_predictions
+from core.scores.predictions import store_predictions
 from core.scores.source import Source
 from core.scores.view import View
 from dashboard import page_list
@@ -45,7 +45,7 @@ def built(tmp_path_factory, mura) -> House:
         write_dataset("cold", build_index(mura, folds=4))
         scored = write_checkpoint(house.checkpoints / "alpha", demo, seed=1)
         write_checkpoint(house.checkpoints / "beta", demo, seed=2)
-        store_predictions(made_up_scores(scored, demo), scored, demo)
+        store_predictions(made_up_scores(scored, demo))
     return house
 
 
@@ -126,7 +126,7 @@ def made_up_scores(checkpoint, dataset) -> pd.DataFrame:
     noise = np.random.default_rng(0).normal(size=frame["study_id"].nunique())
     by_study = dict(zip(frame["study_id"].unique(), noise))
     frame["logit"] = 2 * frame["label"] - 1 + 1.5 * frame["study_id"].map(by_study)
-    return frame.assign(checkpoint=checkpoint.reference, dataset=dataset_reference(dataset))[list(PREDICTIONS)]
+    return frame.assign(checkpoint=checkpoint.reference, dataset=dataset.reference)[list(PREDICTIONS)]
 
 
 def open_page(name: str, **query: str) -> AppTest:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from core.data.index import read_dataset
-from core.scores.predictions import predictions_path, read_file, store_predictions
+from core.scores.predictions import read_file, store_predictions
 from core.scores.source import Source, source_of
 from core.scores.view import View
 from dashboard.shared import loaders, study_tables
@@ -96,9 +96,9 @@ def test_rewritten_scores_are_seen_at_once(built, tmp_path, monkeypatch):
     checkpoint = loaders.checkpoints()[0]["alpha"]
     before = View(source_of(checkpoint, demo), "valid")
     area = study_tables.areas(before)[0].value
-    file = predictions_path(checkpoint, demo)
+    file = source_of(checkpoint, demo).scores_file
     scores = read_file(file)
-    store_predictions(scores.assign(logit=-scores["logit"]), checkpoint, demo)
+    store_predictions(scores.assign(logit=-scores["logit"]))
     after = View(source_of(checkpoint, demo), "valid")
     assert after != before
     assert study_tables.areas(after)[0].value == pytest.approx(1 - area)

@@ -73,7 +73,7 @@ def hostile(built, tmp_path_factory):
         (folder / "labels.csv").write_text("path,label,bone,patient,study,split,**b** group\n" + "\n".join(rows) + "\n")
         dataset = write_dataset("hostile", build_index(folder))
         scored = read_checkpoint(built.checkpoints / "alpha")
-        store_predictions(made_up_scores(scored, dataset), scored, dataset)
+        store_predictions(made_up_scores(scored, dataset))
     return house
 
 

@@ -7,8 +7,9 @@ import pytest
 from core.data.index import read_dataset
 from core.models.checkpoint import read_checkpoint
 from core.scores import predictions, shards
-from core.scores.predictions import dataset_reference, predictions_path, read_predictions
 from core.scores.shards import Shard, ShardedTable
+from core.scores.source import source_of
+from core.scores.stored_scores import read_predictions
 from tests.dashboard.conftest import House, enter, open_page, words
 
 
@@ -22,7 +23,7 @@ def own(built, tmp_path, monkeypatch) -> House:
 
 
 def cut_into_shards(checkpoint, dataset, size: int = 50) -> None:
-    frame, file = read_predictions(checkpoint, dataset), predictions_path(checkpoint, dataset)
+    frame, file = read_predictions(source_of(checkpoint, dataset)), source_of(checkpoint, dataset).scores_file
     file.unlink()
     file.mkdir()
     made = []
@@ -31,7 +32,7 @@ def cut_into_shards(checkpoint, dataset, size: int = 50) -> None:
             name, part = f"{split}-{number:05}-00000000.parquet", rows.iloc[start : start + size]
             made.append(Shard(name, split, len(part), shards.write_shard(file / name, part)))
     facts = {"weights": checkpoint.weights_hash, "index": dataset.index_hash, "tta": "", "draws": 0, "shard_rows": size}
-    facts |= {"checkpoint": checkpoint.reference, "dataset": dataset_reference(dataset)}
+    facts |= {"checkpoint": checkpoint.reference, "dataset": dataset.reference}
     shards.write_table(ShardedTable(file, facts, tuple(made)))
 
 

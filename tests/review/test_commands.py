@@ -8,7 +8,7 @@ from core.data.index import build_index, read_index, write_dataset
 from core.review.store import add_verdict, open_store
 from core.review.vocabulary import Verdict
 from core.schema import PREDICTIONS
-from core.scores.predictions import dataset_reference, store_predictions
+from core.scores.predictions import store_predictions
 from tests.dashboard.conftest import write_checkpoint
 from tests.test_command_line import core
 
@@ -54,13 +54,11 @@ def test_the_label_audit_ranks_and_writes_a_file(workspace, indexed, tmp_path):
         write_checkpoint(tmp_path / "checkpoints" / "net", read_dataset("demo"), seed=1),
         read_dataset("demo"),
     )
-    rows = indexed.assign(
-        logit=4 * indexed["label"] - 2, checkpoint=checkpoint.reference, dataset=dataset_reference(dataset)
-    )
+    rows = indexed.assign(logit=4 * indexed["label"] - 2, checkpoint=checkpoint.reference, dataset=dataset.reference)
     wrong = indexed["study_id"].iloc[0]
     rows.loc[rows["study_id"] == wrong, "logit"] *= -1
     rows["split"] = "valid"
-    store_predictions(rows[list(PREDICTIONS)], checkpoint, dataset)
+    store_predictions(rows[list(PREDICTIONS)])
     out = tmp_path / "ranked.csv"
     result = json.loads(core(workspace, "label-audit", checkpoint.folder, "--data", "demo", "--out", out, "--json"))
     first = result["ranked"][0]

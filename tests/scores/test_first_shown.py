@@ -9,7 +9,6 @@ from core.data.index import Dataset
 from core.models.checkpoint import list_checkpoints
 from core.scores import first_shown
 from core.scores.first_shown import LastUsed, last_used, preferred_dataset, preferred_source, remember_use, tuning_bound
-from core.scores.predictions import dataset_reference
 from core.scores.source import Source, source_of
 
 DATA = Dataset("wrists", "", "mura", False, "2026-01-01", "a" * 64, True, "the folders")
@@ -55,7 +54,7 @@ def test_a_bound_measured_on_other_patients_does_not_beat_one_of_this_set(monkey
 
 
 def test_a_locked_model_comes_before_a_better_one_and_the_last_lock_wins(monkeypatch):
-    here, there = dataset_reference(DATA), "hands@bbbbbbbb"
+    here, there = DATA.reference, "hands@bbbbbbbb"
     found = [source("best", 0.9), source("first", 0.6), source("second", 0.5), source("elsewhere", 0.8)]
     lock(
         monkeypatch,
@@ -67,7 +66,7 @@ def test_a_locked_model_comes_before_a_better_one_and_the_last_lock_wins(monkeyp
 
 
 def test_what_a_reader_used_last_comes_first_for_that_reader_only(monkeypatch):
-    lock(monkeypatch, {"best": [("2026-01-01", dataset_reference(DATA))]})
+    lock(monkeypatch, {"best": [("2026-01-01", DATA.reference)]})
     found = [source("best", 0.9), source("odd", 0.5)]
     remember_use("reader:ana", "wrists", "odd")
     assert preferred_source(DATA, "reader:ana", found).name == "odd"
@@ -112,7 +111,7 @@ def test_the_first_data_set_is_used_last_else_locked_on_else_real_else_new(monke
     monkeypatch.setattr(first_shown, "list_sources", lambda: [source("m", 0.7)])
     lock(monkeypatch, {})
     assert preferred_dataset(sets) == "a-newer"
-    lock(monkeypatch, {"m": [("2026-01-01", dataset_reference(demo))]})
+    lock(monkeypatch, {"m": [("2026-01-01", demo.reference)]})
     assert preferred_dataset(sets) == "demo"
     remember_use("reader:ana", "wrists")
     assert preferred_dataset(sets, "reader:ana") == "wrists" and preferred_dataset(sets, "reader:ben") == "demo"

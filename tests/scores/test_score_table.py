@@ -21,9 +21,11 @@ from core.scores.decisions import write_decisions
 from core.scores.loading import split_scores
 from core.scores.operating_points import OperatingPoint
 from core.scores.predict import predict
-from core.scores.predictions import predictions_path, read_file, read_predictions, store_predictions, stored_splits
+from core.scores.predictions import read_file, store_predictions
 from core.scores.score_table import ScoringOrder, score_table
 from core.scores.shards import LEFT_OUT, MANIFEST, read_table
+from core.scores.source import source_of
+from core.scores.stored_scores import read_predictions, stored_splits
 from core.workflows.doctor import examine
 from core.workflows.make_again import make_again
 from tests.conftest import REPOSITORY
@@ -50,7 +52,7 @@ def checkpoint(tmp_path, workspace):
 
 
 def sharded(checkpoint, dataset, splits=None, **more):
-    return score_table(ScoringOrder(checkpoint, dataset, splits, shard_rows=ROWS, **more))
+    return score_table(ScoringOrder(source_of(checkpoint, dataset), splits, shard_rows=ROWS, **more))
 
 
 def contents(folder) -> dict[str, bytes]:
@@ -65,12 +67,12 @@ def flip_a_byte(file) -> None:
 
 
 def test_shards_hold_the_scores_of_one_file(checkpoint, tree):
-    expected = predict(checkpoint, tree)
+    expected = predict(source_of(checkpoint, tree))
     done = sharded(checkpoint, tree)
     table = read_table(done.file)
     assert (done.rows, done.splits, done.notes) == (60, ["train", "valid"], [])
     assert [shard.rows for shard in table.shards] == [9, 9, 9, 9, 8, 9, 7]
-    found = read_predictions(checkpoint, tree)
+    found = read_predictions(source_of(checkpoint, tree))
     pd.testing.assert_frame_equal(by_id(found), by_id(expected), rtol=1e-5)
     assert pd.read_parquet(done.file)["image_id"].tolist() == found["image_id"].tolist()
     assert sorted(file.name for file in done.file.parent.iterdir()) == ["tiny.parquet"]
@@ -81,9 +83,9 @@ def by_id(frame):
 
 
 def test_a_small_data_set_becomes_one_file_in_the_order_of_its_index(checkpoint, tree):
-    done = score_table(ScoringOrder(checkpoint, tree))
-    assert done.file == predictions_path(checkpoint, tree) and done.file.is_file()
-    pd.testing.assert_frame_equal(read_file(done.file), predict(checkpoint, tree), rtol=1e-5)
+    done = score_table(ScoringOrder(source_of(checkpoint, tree)))
+    assert done.file == source_of(checkpoint, tree).scores_file and done.file.is_file()
+    pd.testing.assert_frame_equal(read_file(done.file), predict(source_of(checkpoint, tree)), rtol=1e-5)
     assert read_file(done.file)["image_id"].tolist() == read_index("tree")["image_id"].tolist()
 
 
@@ -95,7 +97,7 @@ class Killed(BaseException):
 def test_a_run_that_is_killed_before_any_of_its_writes_continues_to_the_same_bits(
     checkpoint, tree, tmp_path, monkeypatch, rows
 ):
-    order = ScoringOrder(checkpoint, tree, out=tmp_path / "straight.parquet", shard_rows=rows)
+    order = ScoringOrder(source_of(checkpoint, tree), out=tmp_path / "straight.parquet", shard_rows=rows)
     straight = score_table(order).file
     expected = contents(straight) if rows else straight.read_bytes()
     real, left = os.replace, [0]
@@ -112,13 +114,13 @@ def test_a_run_that_is_killed_before_any_of_its_writes_continues_to_the_same_bit
         out = tmp_path / f"killed-{kills}.parquet"
         left[0] = kills + 1
         try:
-            score_table(ScoringOrder(checkpoint, tree, out=out, shard_rows=rows))
+            score_table(ScoringOrder(source_of(checkpoint, tree), out=out, shard_rows=rows))
         except Killed:
             kills += 1
             if rows:
                 with refused("predictions-missing" if not out.exists() else "shards-unfinished"):
                     read_file(out)
-            again = score_table(ScoringOrder(checkpoint, tree, out=out, shard_rows=rows)).file
+            again = score_table(ScoringOrder(source_of(checkpoint, tree), out=out, shard_rows=rows)).file
             assert (contents(again) if rows else again.read_bytes()) == expected, kills
             assert not list(tmp_path.glob(".*"))
         else:
@@ -133,8 +135,8 @@ def test_a_damaged_shard_is_named_and_only_it_is_made_again(checkpoint, tree):
     flip_a_byte(victim)
     others = {file: file.stat().st_ino for file in done.file.iterdir() if file.name[0] != "_" and file != victim}
     with refused("shard-altered", victim, "python -m core predict tiny --data tree"):
-        read_predictions(checkpoint, tree)
-    assert len(read_predictions(checkpoint, tree, split="train")) == 44
+        read_predictions(source_of(checkpoint, tree))
+    assert len(read_predictions(source_of(checkpoint, tree), split="train")) == 44
     again = sharded(checkpoint, tree)
     assert any(str(victim) in note for note in again.notes)
     assert {file: file.stat().st_ino for file in others} == others
@@ -145,7 +147,7 @@ def test_a_damaged_shard_is_named_and_only_it_is_made_again(checkpoint, tree):
     assert damaged() == [str(done.file)]
     make_again(caught.value.file)
     assert contents(done.file) == before and not damaged()
-    assert "nothing was scored again" in score_table(ScoringOrder(checkpoint, tree)).notes[0]
+    assert "nothing was scored again" in score_table(ScoringOrder(source_of(checkpoint, tree))).notes[0]
 
 
 def damaged() -> list[str]:
@@ -154,9 +156,9 @@ def damaged() -> list[str]:
 
 def test_a_shard_that_is_damaged_while_the_run_is_interrupted_is_made_again(checkpoint, tree, monkeypatch):
     expected = contents(sharded(checkpoint, tree).file)
-    shutil.rmtree(predictions_path(checkpoint, tree))
+    shutil.rmtree(source_of(checkpoint, tree).scores_file)
     interrupt_after(monkeypatch, 7, lambda: sharded(checkpoint, tree))
-    folder = unfinished.unfinished_for(predictions_path(checkpoint, tree)).folder
+    folder = unfinished.unfinished_for(source_of(checkpoint, tree).scores_file).folder
     flip_a_byte(next(folder.glob("train-00002-*.parquet")))
     (next(folder.glob("train-00003-*.json"))).write_text('{"shard": {"na')
     done = sharded(checkpoint, tree)
@@ -169,9 +171,9 @@ def test_other_weights_begin_anew_and_say_so(checkpoint, tree, tmp_path, monkeyp
     other = untrained(tmp_path / "others" / "tiny", RECIPE, learned_of(read_index("tree")))
     done = sharded(other, tree, ["train", "valid", "tune"])
     assert "the files of the checkpoint" in done.notes[0] and "anew" in done.notes[0]
-    assert set(read_predictions(other, tree)["checkpoint"]) == {other.reference}
+    assert set(read_predictions(source_of(other, tree))["checkpoint"]) == {other.reference}
     pd.testing.assert_frame_equal(
-        by_id(read_file(done.file)), by_id(predict(other, tree, ["train", "valid", "tune"])), rtol=1e-5
+        by_id(read_file(done.file)), by_id(predict(source_of(other, tree), ["train", "valid", "tune"])), rtol=1e-5
     )
 
 
@@ -200,19 +202,19 @@ def test_an_index_that_changes_meanwhile_stops_the_run(checkpoint, tree, mura):
             write_dataset("tree", build_index(mura, folds=5))
 
     with refused("index-changed", "tree"):
-        score_table(ScoringOrder(checkpoint, tree, shard_rows=ROWS), progress)
-    assert not predictions_path(checkpoint, tree).exists()
+        score_table(ScoringOrder(source_of(checkpoint, tree), shard_rows=ROWS), progress)
+    assert not source_of(checkpoint, tree).scores_file.exists()
     with refused("index-changed", "tree"):
         sharded(checkpoint, tree)  # with the description of the earlier index
     from core.data.index import read_dataset
 
     done = sharded(checkpoint, read_dataset("tree"))
-    assert "the index" in done.notes[0] and len(read_predictions(checkpoint, read_dataset("tree"))) == 60
+    assert "the index" in done.notes[0] and len(read_predictions(source_of(checkpoint, read_dataset("tree")))) == 60
 
 
 def test_a_full_disk_keeps_the_finished_shards(checkpoint, tree, monkeypatch):
     expected = contents(sharded(checkpoint, tree).file)
-    shutil.rmtree(predictions_path(checkpoint, tree))
+    shutil.rmtree(source_of(checkpoint, tree).scores_file)
     real, left = parquet_files.write_table, [3]
 
     def write_table(table, path):
@@ -257,22 +259,22 @@ def test_only_the_asked_rows_and_columns_are_read(checkpoint, tree, monkeypatch)
     folder = sharded(checkpoint, tree).file
     for file in folder.glob("train-*"):
         file.write_bytes(b"nobody reads this")
-    assert stored_splits(checkpoint, tree) == ["train", "valid"]
+    assert stored_splits(source_of(checkpoint, tree)) == ["train", "valid"]
     frame, used = split_scores("tiny", "tree")
     assert used == "valid" and len(frame) == 16
     assert len(split_scores(str(folder), split="valid")[0]) == 16
     half, _ = split_scores("tiny", "tree", "valid:choose", columns=["logit"])
     assert set(half["group_id"]) < set(frame["group_id"]) and "path" not in half
-    wrists = read_predictions(checkpoint, tree, "valid", "wrist", ["bone", "logit", "attention"])
+    wrists = read_predictions(source_of(checkpoint, tree), "valid", "wrist", ["bone", "logit", "attention"])
     assert list(wrists) == ["bone", "logit"] and set(wrists["bone"]) == {"wrist"}
     assert wrists["logit"].tolist() == frame.loc[frame["bone"] == "wrist", "logit"].tolist()
-    assert read_predictions(checkpoint, tree, "tune").empty
+    assert read_predictions(source_of(checkpoint, tree), "tune").empty
 
 
 def test_another_split_is_added_without_scoring_the_first_again(checkpoint, tree):
     folder = sharded(checkpoint, tree, ["valid"]).file
     first = contents(folder)
-    score_table(ScoringOrder(checkpoint, tree, ["train"]))  # of the same size, without being asked for
+    score_table(ScoringOrder(source_of(checkpoint, tree), ["train"]))  # of the same size, without being asked for
     assert {name: contents(folder)[name] for name in first if name[0] != "_"} == {
         name: data for name, data in first.items() if name[0] != "_"
     }
@@ -280,13 +282,13 @@ def test_another_split_is_added_without_scoring_the_first_again(checkpoint, tree
 
 
 def test_one_file_becomes_shards_and_keeps_its_other_splits(checkpoint, tree):
-    stored = predict(checkpoint, tree, ["train"]).assign(logit=7.0)
-    file = store_predictions(stored, checkpoint, tree)
+    stored = predict(source_of(checkpoint, tree), ["train"]).assign(logit=7.0)
+    file = store_predictions(stored)
     assert sharded(checkpoint, tree, ["valid"]).file == file
-    found = read_predictions(checkpoint, tree)
+    found = read_predictions(source_of(checkpoint, tree))
     assert len(found) == 60 and set(found.loc[found["split"] == "train", "logit"]) == {7.0}
     assert not (found.loc[found["split"] == "valid", "logit"] == 7.0).any()
-    store_predictions(predict(checkpoint, tree), checkpoint, tree)
+    store_predictions(predict(source_of(checkpoint, tree)))
     assert file.is_file() and len(read_file(file)) == 60
 
 
@@ -303,12 +305,12 @@ def test_a_place_of_something_else_is_refused(checkpoint, tree, tmp_path):
     folder = sharded(checkpoint, tree).file
     (folder / MANIFEST).write_text("{}")
     with refused("shards-manifest-unreadable", MANIFEST):
-        read_predictions(checkpoint, tree)
+        read_predictions(source_of(checkpoint, tree))
 
 
 def test_decisions_of_shards_are_those_of_one_file(checkpoint, tree, tmp_path, monkeypatch):
     monkeypatch.setattr("core.scores.decisions._ROWS_AT_ONCE", 13)
-    one = score_table(ScoringOrder(checkpoint, tree, out=tmp_path / "one.parquet")).file
+    one = score_table(ScoringOrder(source_of(checkpoint, tree), out=tmp_path / "one.parquet")).file
     many = sharded(checkpoint, tree, out=tmp_path / "many.parquet").file
     tables = []
     for scores in (one, many):
@@ -363,7 +365,7 @@ def test_two_processes_share_the_shards(checkpoint, tree, tmp_path):
         time.sleep(0.05)
         real(self, shard, left_out)
 
-    order = ScoringOrder(checkpoint, tree, out=tmp_path / "both.parquet", shard_rows=ROWS)
+    order = ScoringOrder(source_of(checkpoint, tree), out=tmp_path / "both.parquet", shard_rows=ROWS)
     done = []
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(unfinished.Unfinished, "add", add)
@@ -384,7 +386,7 @@ def test_processes_that_would_score_differently_are_refused(checkpoint, tree):
             return "0badc0de", []
 
     with refused("processes-differ"):
-        score_table(ScoringOrder(checkpoint, tree, shard_rows=ROWS), team=Stranger())
+        score_table(ScoringOrder(source_of(checkpoint, tree), shard_rows=ROWS), team=Stranger())
 
 
 def predict_command(workspace, *more: str, launcher: tuple[str, ...] = ()) -> list[str]:
@@ -408,7 +410,7 @@ def test_a_launcher_splits_the_work(checkpoint, tree, workspace, tmp_path):
         assert done.returncode == 0, done.stderr[-3000:]
         assert json.loads(done.stdout)["radiographs"] == 60
     assert contents(tmp_path / "both.parquet") == expected
-    straight = score_table(ScoringOrder(checkpoint, tree, out=tmp_path / "straight.parquet")).file
+    straight = score_table(ScoringOrder(source_of(checkpoint, tree), out=tmp_path / "straight.parquet")).file
     assert (tmp_path / "one.parquet").read_bytes() == straight.read_bytes()
 
 

@@ -13,7 +13,8 @@ from core.metrics.studies import labelled, study_table
 from core.scores.augmentation_stability import draw_logits
 from core.scores.classifier import load_classifier
 from core.scores.predict import predict
-from core.scores.predictions import predictions_path, read_file, store_predictions, tta_path
+from core.scores.predictions import read_file, store_predictions
+from core.scores.source import source_of
 from core.scores.test_time_augmentation import AugmentedDraws, augmentation_gain, gain_sentence
 from core.training.loop import train
 from core.training.options import RunOptions
@@ -29,37 +30,37 @@ def trained(mura, workspace, tmp_path):
 
 def test_each_logit_is_the_mean_over_its_draws(trained):
     checkpoint, tree = trained
-    found = predict(checkpoint, tree, ["valid"], device="cpu", tta=AugmentedDraws(PRESETS["strong"], 5))
+    found = predict(source_of(checkpoint, tree), ["valid"], device="cpu", tta=AugmentedDraws(PRESETS["strong"], 5))
     classifier = load_classifier(checkpoint, "cpu")
     for row in found.head(4).itertuples():
         pixels = checkpoint.input_spec.pixels(f"{tree.root}/{row.path}")
         draws = draw_logits(classifier, PRESETS["strong"], pixels, row.image_id, 0, range(5))
         assert row.logit == pytest.approx(draws.mean(), abs=1e-4)
     assert set(found["tta"]) == {PRESETS["strong"].to_text()} and set(found["draws"]) == {5}
-    plain = predict(checkpoint, tree, ["valid"], device="cpu")
-    none = predict(checkpoint, tree, ["valid"], device="cpu", tta=AugmentedDraws(Augmentation(), 3))
+    plain = predict(source_of(checkpoint, tree), ["valid"], device="cpu")
+    none = predict(source_of(checkpoint, tree), ["valid"], device="cpu", tta=AugmentedDraws(Augmentation(), 3))
     assert none["logit"].to_numpy() == pytest.approx(plain["logit"].to_numpy(), abs=1e-5) and "tta" not in plain
 
 
 def test_plain_and_augmented_scores_are_never_mixed_in_a_file(trained, tmp_path):
     checkpoint, tree = trained
-    plain = predict(checkpoint, tree, ["valid"], device="cpu")
-    found = predict(checkpoint, tree, ["valid"], device="cpu", tta=AugmentedDraws(PRESETS["light"], 2))
-    file = tta_path(checkpoint, tree, PRESETS["light"].hash(), 2)
-    assert file != predictions_path(checkpoint, tree)
-    store_predictions(found, checkpoint, tree, file)
-    store_predictions(found, checkpoint, tree, file)
+    plain = predict(source_of(checkpoint, tree), ["valid"], device="cpu")
+    found = predict(source_of(checkpoint, tree), ["valid"], device="cpu", tta=AugmentedDraws(PRESETS["light"], 2))
+    file = source_of(checkpoint, tree).tta_file(PRESETS["light"].hash(), 2)
+    assert file != source_of(checkpoint, tree).scores_file
+    store_predictions(found, file)
+    store_predictions(found, file)
     with refused("augmentation-differs", "horizontal_flip", "x 2", "none"):
-        store_predictions(plain, checkpoint, tree, file)
+        store_predictions(plain, file)
     assert len(read_file(file)) == len(found) and set(read_file(file)["draws"]) == {2}
-    other = predict(checkpoint, tree, ["valid"], device="cpu", tta=AugmentedDraws(PRESETS["light"], 3))
+    other = predict(source_of(checkpoint, tree), ["valid"], device="cpu", tta=AugmentedDraws(PRESETS["light"], 3))
     with refused("augmentation-differs", "x 3", "--out"):
-        store_predictions(other, checkpoint, tree, file)
+        store_predictions(other, file)
 
 
 def test_the_gain_is_the_paired_difference_over_studies(trained):
     checkpoint, tree = trained
-    plain = predict(checkpoint, tree, ["valid"], device="cpu")
+    plain = predict(source_of(checkpoint, tree), ["valid"], device="cpu")
     random = np.random.default_rng(0)
     plain = pd.concat(
         [plain.assign(study_id=plain["study_id"] + str(n), image_id=plain["image_id"] + str(n)) for n in range(8)]

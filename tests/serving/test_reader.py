@@ -34,7 +34,7 @@ def study_files(tree):
 
 
 def test_scores_and_decisions_are_those_of_predict(checkpoint, tree, point):
-    scores = predict(checkpoint, tree, ["valid"])
+    scores = predict(source_of(checkpoint, tree), ["valid"])
     studies = study_table(scores, point.aggregation)
     expected = studies.assign(decision=decisions(point, studies)).set_index("study_id")
     reader = load(checkpoint.folder)
@@ -49,7 +49,7 @@ def test_scores_and_decisions_are_those_of_predict(checkpoint, tree, point):
 
 
 def test_no_decision_depends_on_the_last_digits_of_a_score(checkpoint, tree, point):
-    scores = predict(checkpoint, tree, ["valid"])
+    scores = predict(source_of(checkpoint, tree), ["valid"])
     studies = study_table(scores, point.aggregation)
     expected = dict(zip(studies["study_id"], decisions(point, studies)))
     assert (studies["score"] == point.threshold).any()  # a threshold is the score of a study
@@ -65,7 +65,7 @@ def test_no_decision_depends_on_the_last_digits_of_a_score(checkpoint, tree, poi
 
 @pytest.mark.parametrize("name", AGGREGATIONS)
 def test_the_score_of_one_study_is_that_of_the_table(name, checkpoint, tree):
-    scores = predict(checkpoint, tree, ["valid"])
+    scores = predict(source_of(checkpoint, tree), ["valid"])
     scores["attention"] = np.random.default_rng(0).normal(size=len(scores))
     studies = study_table(scores, name).set_index("study_id")
     for study, rows in scores.groupby("study_id"):

@@ -93,7 +93,7 @@ def test_a_damaged_file_is_not_loaded(checkpoint):
 
 
 def test_the_trial_takes_the_radiographs_nearest_to_the_threshold(checkpoint, tree, point):
-    store_predictions(scores := predict(checkpoint, tree, ["valid"]), checkpoint, tree)
+    store_predictions(scores := predict(source_of(checkpoint, tree), ["valid"]))
     source, spec = source_of(read_checkpoint(checkpoint.folder), tree), checkpoint.input_spec
     split = split_of(source, point, spec)
     assert list(split.rows["image_id"]) == list(scores["image_id"]) and (split.places >= 0).all()

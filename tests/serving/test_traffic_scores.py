@@ -6,7 +6,7 @@ import pytest
 
 from core.scores.imports import imported_predictions
 from core.scores.predict import predict
-from core.scores.source import find_source
+from core.scores.source import find_source, source_of
 from core.serving.decision_log import DecisionLog, log_table
 from core.serving.reader import load
 from core.serving.traffic_scores import import_traffic
@@ -29,7 +29,7 @@ def test_both_models_of_a_service_can_be_compared(checkpoint, tree, point, tmp_p
     assert checkpoint.weights_hash in found.answered.source and other.weights_hash in found.shadow.source
     for imported, model in ((found.answered, checkpoint), (found.shadow, other)):
         frame = imported_predictions(imported).set_index("image_id")
-        expected = predict(model, tree, ["valid"]).set_index("image_id")
+        expected = predict(source_of(model, tree), ["valid"]).set_index("image_id")
         assert list(frame.index) == list(expected.index) and list(frame["label"]) == list(expected["label"])
         assert frame["logit"].to_numpy() == pytest.approx(expected["logit"].to_numpy(), abs=1e-5)
     facts = compare_sources(*(Side(find_source(one.name, tree)) for one in (found.answered, found.shadow)))

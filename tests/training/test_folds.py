@@ -12,6 +12,7 @@ from core.models.checkpoint import read_checkpoint
 from core.scores.classifier import load_classifier
 from core.scores.predict import predict
 from core.scores.predictions import read_file
+from core.scores.source import source_of
 from core.training import folds as room
 from core.training.folds import train_folds
 from core.training.options import RunOptions
@@ -62,14 +63,14 @@ def test_each_patient_is_scored_by_the_member_that_never_saw_them(tree, tmp_path
 def test_a_new_file_of_a_known_patient_is_scored_out_of_fold(tree, tmp_path):
     whole = train_folds(SHORT, tree, tmp_path / "two", 2, RunOptions(device="cpu"))
     assert not (tmp_path / "two" / "members").exists()
-    before = predict(whole, tree, ["tune"], device="cpu")
+    before = predict(source_of(whole, tree), ["tune"], device="cpu")
     from pathlib import Path
 
     new = Path(tree.root) / "train/XR_ELBOW/patient00000/study1_positive/image7.png"
     write_radiograph(new, np.random.default_rng(3), True)
     try:
         again = write_dataset("tree", build_index(tree.root, folds=4))
-        after = predict(whole, again, ["tune"], device="cpu").set_index("image_id")
+        after = predict(source_of(whole, again), ["tune"], device="cpu").set_index("image_id")
         assert len(after) == len(before) + 1
         member = int(
             whole.unlearned_by()[

@@ -18,7 +18,9 @@ from core.data.index import build_index, read_dataset, read_index, write_dataset
 from core.models import checkpoint as room
 from core.models.checkpoint import load_model, read_checkpoint, save_weights
 from core.scores.classifier import load_classifier
-from core.scores.predictions import effective_splits, read_file, read_predictions
+from core.scores.predictions import read_file
+from core.scores.source import source_of
+from core.scores.stored_scores import effective_splits, read_predictions
 from core.training import loop, validation
 from core.training.loop import train
 from core.training.loss import tuning_figures
@@ -85,7 +87,7 @@ def test_scores_from_files_equal_scores_in_training(tree, tmp_path):
     scores = read_file(checkpoint.folder / "predictions.parquet")
     pixels = np.stack([checkpoint.input_spec.pixels(f"{tree.root}/{path}") for path in scores["path"]])
     assert load_classifier(checkpoint, "cpu").logits(pixels) == pytest.approx(scores["logit"].to_numpy(), abs=1e-6)
-    assert read_predictions(checkpoint, tree).equals(scores)
+    assert read_predictions(source_of(checkpoint, tree)).equals(scores)
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,9 @@ from core.review.walkthroughs import WalkthroughCase, create_walkthrough, list_w
 from core.scores.import_frame import Columns
 from core.scores.json_values import json_values
 from core.scores.operating_points import POINTS
-from core.scores.predictions import read_predictions, store_predictions
-from core.scores.source import find_source
+from core.scores.predictions import store_predictions
+from core.scores.source import find_source, source_of
+from core.scores.stored_scores import read_predictions
 from core.scores.verification_log import LOOKS
 from core.scores.view import View, changes_since, view_from_record
 from core.workflows.import_scores import import_scores
@@ -227,9 +228,9 @@ def test_a_walkthrough_shows_its_cases_as_they_were_and_as_they_are(own, films):
     source = find_source("alpha", read_dataset("demo"))
     app = open_page("walkthroughs", walk="Monday")
     assert "Missed" in words(app) and "another score" not in words(app)
-    scores = read_predictions(source.model, source.dataset)
+    scores = read_predictions(source_of(source.model, source).dataset)
     # The missed studies are found by the new scores, and their films would once have changed places.
-    store_predictions(scores.assign(logit=scores["logit"] + 9.0), source.model, source.dataset)
+    store_predictions(scores.assign(logit=scores["logit"] + 9.0))
     before = [film["src"] for film in films[-1]]
     app = open_page("walkthroughs", walk="Monday")
     assert "2 studies have another score." in words(app) and "Missed" in words(app)
@@ -315,7 +316,7 @@ def test_a_calibration_has_the_same_figures(own, tmp_path):
 def test_a_comparison_has_the_same_figures(own):
     demo = read_dataset("demo")
     beta = find_source("beta", demo).model
-    store_predictions(made_up_scores(beta, demo).assign(logit=lambda rows: -rows["logit"]), beta, demo)
+    store_predictions(made_up_scores(beta, demo).assign(logit=lambda rows: -rows["logit"]))
     view = View(find_source("alpha", demo), "valid", threshold=0.4)
     by_page = compare_loader.called(view, find_source("beta", demo), 0.6)
     common = ("--data", "demo", "--split", "valid", "--threshold-a", 0.4, "--threshold-b", 0.6)
