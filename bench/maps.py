@@ -75,7 +75,7 @@ async def time_case(page, address: str, study: str) -> tuple[float, float]:
     first = time.perf_counter() - started
     await page.wait_for_function(
         "() => !document.body.innerText.match(/Checking whether|Making the maps/) && "
-        "document.body.innerText.match(/hold up|holds up|counts towards/)",
+        "document.body.innerText.match(/hold up|holds up|evidence for/)",
         timeout=LIMIT,
     )
     return first, time.perf_counter() - started

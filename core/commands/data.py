@@ -63,21 +63,23 @@ def index(
         str,
         typer.Option(
             metavar="COLUMN",
-            help="Column of a manifest with the truth of each radiograph, where labels are those of studies. It judges "
-            "(evaluate --level image) and never trains.",
+            help="Column of a manifest with the truth of each radiograph, where labels belong to studies. It is used "
+            "for evaluation (evaluate --level image) and never for training.",
         ),
     ] = "",
     table: Annotated[str, typer.Option(help="The table that lists the radiographs, where a folder has several.")] = "",
     guess_columns: Annotated[
         bool,
-        typer.Option("--guess-columns", help="Take columns of other names by their likeness, and say which."),
+        typer.Option(
+            "--guess-columns", help="Accept columns whose names are similar to the expected ones, and report them."
+        ),
     ] = False,
     new: Annotated[bool, typer.Option("--new", help="Refuse a name that a data set has already.")] = False,
     allow_outside: Annotated[
         bool,
         typer.Option(
             "--allow-outside",
-            help="Take files that are not in the folder: absolute paths, '..' and links. Every reader sees them.",
+            help="Accept files that are not in the folder: absolute paths, '..' and links. Every reader can see them.",
         ),
     ] = False,
     preview: Annotated[

@@ -12,17 +12,19 @@ from core.plural import count_text
 
 def download(
     wanted: Annotated[
-        str, typer.Argument(metavar="SET", help="fracatlas, or mura for the steps by which it is obtained.")
+        str, typer.Argument(metavar="SET", help="fracatlas, or mura to print the steps by which it is obtained.")
     ],
     name: Annotated[str, typer.Option(help="Name of the new data set (default: that of the set).")] = "",
     file: Annotated[
-        Path | None, typer.Option(help="The set's own zip, downloaded before; it is checked and not fetched.")
+        Path | None,
+        typer.Option(help="Zip of the set that was downloaded before; it is checked and not downloaded again."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Download a public data set, check it, index it, and store whose work it is.
+    """Download a public data set, check it, index it, and store its authors and licence.
 
-    A download that broke off continues where it was. MURA may not be handed on; for it the steps are printed.
+    A download that broke off continues where it was. MURA must be requested from its authors; the steps
+    for that are printed.
     """
     from dataclasses import asdict
 

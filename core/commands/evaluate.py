@@ -38,14 +38,14 @@ def evaluate(
         str,
         typer.Option(
             metavar="study|image",
-            help="With image, the figures by radiograph are added, against the radiographs' own labels.",
+            help="With image, add figures by radiograph, from the radiographs' own labels.",
         ),
     ] = "study",
     truth: Annotated[
         str,
         typer.Option(
             metavar="COLUMN",
-            help="With --level image: the truth of each radiograph that judges the scores (default: image_label).",
+            help="With --level image: column with the truth of each radiograph (default: image_label).",
         ),
     ] = "",
     labels: Annotated[
@@ -66,7 +66,7 @@ def evaluate(
     if level not in ("study", "image"):
         raise typer.BadParameter(f"--level {level}: expected study or image.")
     if truth and level != "image":
-        raise typer.BadParameter("--truth judges single radiographs; pass --level image as well.")
+        raise typer.BadParameter("--truth is for figures by radiograph; pass --level image as well.")
     with progress_bar() as progress:
         frame, used = split_scores(scored, data, split, progress, columns=["image_id", *OF_STUDIES, "precision", by])
     threshold, origin, point = _threshold(scored, threshold, frame, used, aggregation)

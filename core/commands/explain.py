@@ -20,7 +20,10 @@ def explain(
     ] = None,
     layer: Annotated[str, typer.Option(help="Layer for a CAM method (default: the last suitable one).")] = "",
     baseline: Annotated[
-        str, typer.Option(help="What replaces a part of the radiograph: black, blur, grey, or mean (of --data).")
+        str,
+        typer.Option(
+            help="Picture that replaces removed parts of the radiograph: black, blur, grey, or mean (of --data)."
+        ),
     ] = "black",
     data: Annotated[
         str,

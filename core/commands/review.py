@@ -82,7 +82,7 @@ def accept_labels(
     rule: Annotated[str, typer.Option(help="Which verdicts decide a label: agreed, two or adjudicated.")] = "agreed",
     as_json: Json = False,
 ) -> None:
-    """Accept the present verdicts as a revision of the labels. The original labels are kept."""
+    """Accept the current verdicts as a revision of the labels. The original labels are kept."""
     from core.review.store import open_store
     from core.workflows.accept_labels import accept_labels as accept
 
@@ -159,7 +159,10 @@ def label_audit(
     ] = "study",
     truth: Annotated[
         str,
-        typer.Option(metavar="COLUMN", help="With --level image: say how many of the first are normal by this column."),
+        typer.Option(
+            metavar="COLUMN",
+            help="With --level image: also print how many of the first radiographs are normal by this column.",
+        ),
     ] = "",
     allow_unmatched: AllowUnmatched = False,
     as_json: Json = False,
@@ -168,7 +171,7 @@ def label_audit(
     if level not in ("study", "image"):
         raise typer.BadParameter(f"--level {level}: expected study or image.")
     if truth and level != "image":
-        raise typer.BadParameter("--truth judges single radiographs; pass --level image as well.")
+        raise typer.BadParameter("--truth is for figures by radiograph; pass --level image as well.")
     if level == "image":
         _audit_radiographs(scored, data, truth, out, top, as_json)
         return

@@ -35,7 +35,7 @@ def predict(
         typer.Option(metavar="ID", help="Also classify each study by this operating point; 'latest' is the newest."),
     ] = "",
     aggregation: Annotated[
-        str, typer.Option(help="Must be the aggregation of the operating point (the default).")
+        str, typer.Option(help="Only the aggregation of the operating point is accepted (the default).")
     ] = "",
     tta: Annotated[
         str,
@@ -127,15 +127,19 @@ def import_predictions(
     logit: Annotated[bool, typer.Option("--logit", help="The scores are logits, not probabilities.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="The scores are any numbers; only their order is kept.")] = False,
     invert: Annotated[
-        bool, typer.Option("--invert", help="The score is that of normal: use 1 minus it (or minus it, for others).")
+        bool,
+        typer.Option(
+            "--invert",
+            help="The score is that of normal: use 1 minus the score (minus the score, for other numbers).",
+        ),
     ] = False,
     percent: Annotated[bool, typer.Option("--percent", help="The scores are percentages, 0 to 100.")] = False,
     study: Annotated[
         str,
         typer.Option(
             metavar="COLUMN",
-            help="Column of study ids; without it each radiograph is a study, except for MURA's paths. Alone, without "
-            "--image, where the scores are per study.",
+            help="Column of study ids; without it each radiograph is a study, except for MURA's paths. If each row is "
+            "a study, leave --image out.",
         ),
     ] = "",
     image: Annotated[

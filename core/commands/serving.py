@@ -12,7 +12,8 @@ Points = Annotated[
     typer.Option(
         "--point",
         metavar="ID",
-        help="Operating point to decide by: an id, 'latest' (the default), or 'none'. Two ids refer studies between.",
+        help="Operating point to decide by: an id, 'latest' (the default), or 'none'. With two, studies between their "
+        "thresholds are referred.",
     ),
 ]
 
@@ -22,7 +23,9 @@ def read(
     model: Annotated[str, typer.Option(metavar="CHECKPOINT", help="A checkpoint: its name or folder.")],
     bone: Annotated[str, typer.Option(help="The bone; radiographs whose header names another are left out.")] = "",
     point: Points = None,
-    maps: Annotated[bool, typer.Option("--maps", help="Add a saliency map of each, with the verdict on it.")] = False,
+    maps: Annotated[
+        bool, typer.Option("--maps", help="Add a saliency map of each radiograph, with the result of its checks.")
+    ] = False,
     device: Device = "",
     as_json: Json = False,
 ) -> None:
@@ -62,7 +65,7 @@ def serve(
     checkpoint: Annotated[list[str], typer.Argument(help="Checkpoints to serve; the first is the default.")],
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Other machines reach the service only at one of this machine's.")
+        str, typer.Option(help="Address to listen on. With the default, other machines cannot reach the service.")
     ] = "127.0.0.1",
     tokens: Annotated[
         Path | None, typer.Option(help="File of tokens, one per line; see the command `token`.", dir_okay=False)
@@ -77,10 +80,12 @@ def serve(
         str,
         typer.Option(
             metavar="URL",
-            help="DICOMweb address of an archive: the report of each DICOM study that was sent is stored there.",
+            help="DICOMweb address of an archive, in which the report of each received DICOM study is stored.",
         ),
     ] = "",
-    waiting: Annotated[int, typer.Option(help="Studies that may wait or be computed at once.", min=1)] = 64,
+    waiting: Annotated[
+        int, typer.Option(help="Largest number of studies that wait or are computed at the same time.", min=1)
+    ] = 64,
     runtime: Annotated[
         str,
         typer.Option(help="onnx (on a CPU), torch, or auto: the faster in a trial, if the scores agree to 1e-6."),
@@ -96,12 +101,14 @@ def serve(
 
 
 def token(
-    name: Annotated[str, typer.Argument(help="Who will use it: letters, digits, '.', '_' and '-'.")],
+    name: Annotated[
+        str, typer.Argument(help="Name of the client that will use it: letters, digits, '.', '_' and '-'.")
+    ],
     scope: Annotated[
         list[str] | None, typer.Option(help="read, score or admin; may be repeated (default: read and score).")
     ] = None,
 ) -> None:
-    """Make a token for the service. It is printed once; the line with its hash belongs into the file of tokens."""
+    """Make a token for the service. It is printed once; add the line with its hash to the file of tokens."""
     from core.serving.tokens import new_token
 
     text, made = new_token(name, scope or ("read", "score"))

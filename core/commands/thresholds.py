@@ -29,7 +29,7 @@ def threshold(
     rule: Annotated[
         str,
         typer.Option(
-            help='Rule that picks the threshold, such as "sensitivity>=0.95" or "cost=5"; see docs/metrics.md.'
+            help='Rule that chooses the threshold, such as "sensitivity>=0.95" or "cost=5"; see docs/metrics.md.'
         ),
     ] = "",
     bound: Bound = "wilson",
@@ -100,7 +100,7 @@ def verify(
     ] = "",
     point: Annotated[str, typer.Option(help="Id of the operating point (default: the latest).")] = "latest",
     aggregation: Annotated[
-        str, typer.Option(help="Must be the aggregation of the operating point (the default).")
+        str, typer.Option(help="Only the aggregation of the operating point is accepted (the default).")
     ] = "",
     data: Data = "",
     as_json: Json = False,
@@ -121,7 +121,7 @@ def verify(
 def decide(
     name: Who,
     why: Annotated[str, typer.Option(help="Reason for the decision, in a sentence.")],
-    author: Annotated[str, typer.Option(envvar="OVERREAD_READER", help="Name of the person who writes it down.")],
+    author: Annotated[str, typer.Option(envvar="OVERREAD_READER", help="Name of the person who records it.")],
     at: Annotated[
         float | None, typer.Option("--threshold", help="The threshold that was decided on.", min=0, max=1)
     ] = None,
@@ -129,7 +129,7 @@ def decide(
         str, typer.Option(metavar="ID", help="The operating point that was decided on, instead of a threshold.")
     ] = "",
     present: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Another person who was there; repeat it for each.")
+        list[str] | None, typer.Option(metavar="NAME", help="Another person who was present; may be repeated.")
     ] = None,
     split: Annotated[
         str, typer.Option(help="Split of the figures (default: that of the point, else the one for choosing).")
@@ -141,7 +141,7 @@ def decide(
     aggregation: Aggregation = "",
     as_json: Json = False,
 ) -> None:
-    """Write down the threshold that a meeting decided on, with its figures, who was there and why."""
+    """Record the threshold that a meeting decided on, with its figures, its reason and the people present."""
     from dataclasses import asdict
 
     from core.data.index import read_dataset

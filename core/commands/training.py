@@ -31,7 +31,7 @@ def train(
     ] = 0,
     allow_overlap: Annotated[
         bool,
-        typer.Option("--allow-patient-overlap", help="Train although patients are in two splits; they count as train."),
+        typer.Option("--allow-patient-overlap", help="Train even if patients are in two splits; they count as train."),
     ] = False,
     labels: Annotated[
         str, typer.Option(metavar="REVISION", help="Train on this revision of the labels: a number, or 'latest'.")
@@ -131,7 +131,7 @@ def sweep(
         typer.Option(
             metavar="DATA",
             help="With --question labels: the same radiographs indexed with --label-level image, for the variant that "
-            "learns their own labels.",
+            "trains on labels of radiographs.",
         ),
     ] = "",
     settings: Annotated[
@@ -182,7 +182,7 @@ def estimate(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Setting of the recipe, as key=value; may be repeated.")
     ] = None,
-    folds: Annotated[int, typer.Option(min=0, help="Networks of an ensemble (0: one network).")] = 0,
+    folds: Annotated[int, typer.Option(min=0, help="Number of networks of an ensemble (0: one network).")] = 0,
     device: Device = "",
     as_json: Json = False,
 ) -> None:

@@ -102,7 +102,7 @@ def write_minutes(
     out: Annotated[Path, typer.Option(help="HTML file to write; a CSV file is written beside it.")],
     as_json: Json = False,
 ) -> None:
-    """Write the minutes of a walkthrough: who was there, each case with its films and verdicts, and what changed."""
+    """Write the minutes of a walkthrough: the readers, each case with its films and verdicts, and changed figures."""
     from core.data.index import read_dataset
     from core.review.store import open_store
     from core.scores.source import find_source

@@ -11,11 +11,14 @@ from core.plural import count_text
 
 def doctor(
     repair: Annotated[
-        bool, typer.Option("--repair", help="Make again what can be made again, and remove what killed processes left.")
+        bool,
+        typer.Option(
+            "--repair", help="Make damaged derived files again, and remove temporary files of killed processes."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare every file of the workspace with its checksum, list what belongs to nothing, and print megabytes by kind.
+    """Compare every file of the workspace with its checksum, and list stray files and megabytes by kind.
 
     Exit status 1 if anything is damaged and was not repaired.
     """

@@ -122,7 +122,7 @@ def _append(folder: Path, place: int, offset: int, piece: bytes) -> int:
     found = read_arrival(folder.name)
     if not 0 <= place < len(found.files):
         raise OverreadError(
-            f"The upload has {count_text(len(found.files), 'file')}, and a piece of number {place + 1} came. "
+            f"The upload has {count_text(len(found.files), 'file')}, and piece number {place + 1} arrived. "
             "Choose the files again.",
             code="upload-unknown-file",
         )

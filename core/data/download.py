@@ -64,7 +64,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         if req.full_url.startswith("https:") and not newurl.startswith("https:"):
             raise OverreadError(
-                f"{req.full_url[:80]} leads to {newurl[:80]}, which is not encrypted; that is not followed. "
+                f"{req.full_url[:80]} leads to {newurl[:80]}, which is not encrypted, so it was not opened. "
                 "Download the file in a browser.",
                 code="download-redirect",
             )

@@ -126,8 +126,8 @@ def _truth(cells_of_truth: pd.Series, given: dict[str, str], table: Table) -> pd
     """The truth of each radiograph as 1, 0 or NaN. OverreadError where it is the label, or is no label at all."""
     if given[TRUTH] == given.get("label"):
         raise OverreadError(
-            f"--truth-column {given[TRUTH]} is the column of labels of {table.file}, too; a truth judges and never "
-            "trains. Name another column for one of the two.",
+            f"--truth-column {given[TRUTH]} is the column of labels of {table.file}, too; the truth is used "
+            "for evaluation and never for training. Name another column for one of the two.",
             code="truth-is-label",
         )
     truth, bad = cells.read_labels(cells_of_truth)

@@ -57,8 +57,8 @@ def check_upload(files: Sequence[tuple[str, int]], limits: UploadLimits = Upload
         raise OverreadError("No file was uploaded; expected a zip, images with a CSV, or DICOM files.", code="no-file")
     if len(files) > limits.files:
         raise OverreadError(
-            f"{count_clause(len(files), 'file', 'were')} uploaded; at most {limits.files:,} are taken singly. Put them "
-            "into one zip.",
+            f"{count_clause(len(files), 'file', 'were')} uploaded; at most {limits.files:,} are accepted singly. Put "
+            "them into one zip.",
             code="upload-too-many-files",
         )
     size = sum(bytes_ for _, bytes_ in files)

@@ -26,7 +26,7 @@ def checked(scores, labels) -> tuple[np.ndarray, np.ndarray]:
     if values.ndim != 1 or marks.shape != values.shape:
         raise OverreadError(
             f"Scores have shape {values.shape} and labels {marks.shape}; "
-            "expected two lists of the same length, one score and one label a study.",
+            "expected two lists of the same length, one score and one label per study.",
             code="scores-shape",
         )
     if not np.isfinite(values).all():

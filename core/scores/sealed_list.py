@@ -43,8 +43,8 @@ def read_sealed(path: Path, *kinds: Sequence[str]) -> list[dict]:
         if altered := altered_fields(entry, names):
             raise OverreadError(
                 f"{path}: entry {number} of {len(entries)} was altered after it was locked: "
-                f"{', '.join(altered)} {'does' if len(altered) == 1 else 'do'} not match the seal. Restore the file, "
-                "or move it away and lock again. No operating point in it is applied.",
+                f"{', '.join(altered)} {'does' if len(altered) == 1 else 'do'} not match the checksum. Restore the "
+                "file, or move it away and lock again. No operating point in it is applied.",
                 code="operating-point-altered",
             )
         if entry["previous"] != (records[-1]["hash"] if records else ""):

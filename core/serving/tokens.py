@@ -50,7 +50,8 @@ def read_tokens(file: Path | None = None) -> tuple[Token, ...]:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeError) as error:
             raise OverreadError(
-                f"{file} cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'}); expected a token a line.",
+                f"{file} cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'}); expected one token "
+                "per line.",
                 code="tokens-unreadable",
             ) from error
         lines += [(line, f"line {number} of {file}") for number, line in _lines(text)]

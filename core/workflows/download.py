@@ -130,7 +130,9 @@ def _file_of(
         found = read_record(wanted, patience)
         return download(found.file, packed_upload(name), progress, patience), found.attribution, []
     if not (file.is_file() and is_zip(file)):
-        raise OverreadError(f"{file} is not a zip; expected the set's own file. Check the path.", code="source-missing")
+        raise OverreadError(
+            f"{file} is not a zip; expected the zip of the data set. Check the path.", code="source-missing"
+        )
     try:
         found = read_record(wanted, replace(patience, tries=1))
     except OverreadError:

@@ -55,7 +55,7 @@ def collect_minutes(
     view = own_view(walkthrough, find)
     if view is None:
         raise OverreadError(
-            f"{walkthrough.name} is of an early release, which stored no scores, so it has no minutes. Make it again.",
+            f"{walkthrough.name} was made by an early release, without scores, so it has no minutes. Make it again.",
             code="walkthrough-without-view",
         )
     now = cases_now(view, [case.study_id for case in walkthrough.cases])

@@ -26,7 +26,7 @@ def draw_fracatlas(name: str) -> None:
     active = draw_job(
         lambda: find_download(name),
         lambda job: f"Downloading {known.title}",
-        "What has arrived is kept, and the next try continues there.",
+        "The downloaded part is kept, and the next try continues from there.",
     )
     label = f"Download {known.title} ({size_text(FRACATLAS.size)})"
     if st.button(label, key="download", icon=":material/download:", **gate("data", active, known.link)):

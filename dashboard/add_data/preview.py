@@ -127,7 +127,7 @@ def draw_columns(request: DataRequest, found: Preview | None, table: TableColumn
         OFFERED,
         [name for name in request.match_ignoring if name in OFFERED],
         key="ignoring",
-        help="Rows whose paths differ from the files only in this are matched.",
+        help="Rows match files even if their paths differ in this.",
     )
     return replace(request, columns=chosen, match_ignoring=tuple(ignoring), guess_columns=False)
 
@@ -163,7 +163,7 @@ def draw_splits(request: DataRequest, found: Preview | None) -> DataRequest:
     left, right = st.columns(2)
     share = left.slider("Patients in valid, %", 0, 90, round(100 * request.valid_fraction), 5, key="valid_share")
     seed = right.number_input(
-        "Seed", 0, 10_000, request.seed, key="split_seed", help="The same seed splits the same way."
+        "Seed", 0, 10_000, request.seed, key="split_seed", help="The same seed gives the same splits."
     )
     return replace(request, valid_fraction=share / 100, seed=int(seed))
 
@@ -185,7 +185,7 @@ def draw_buttons(request: DataRequest, found: Preview | None) -> None:
             key="discard",
             on_click=drop,
             args=(request.name,),
-            **gate("data", False, "Removes the upload, too."),
+            **gate("data", False, "Also removes the upload."),
         )
 
 
@@ -252,5 +252,5 @@ def label_names(rows: list[dict]) -> dict[str, str]:
 def splits_words(found: Preview) -> str:
     """Where the splits come from."""
     if found.splits_from == "source":
-        return "as the source has them"
+        return "as in the source"
     return "made by patient" if found.patients else "made by study; copies of a file stay together"

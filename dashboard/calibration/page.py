@@ -86,7 +86,7 @@ def fit_or_explain(view: View, fit_split: str, method: str, bins: int) -> loader
         )
         return None
     if fit_split == "train":
-        widgets.note("A network that learned from train is too sure there, so a scaling fitted on train is too weak.")
+        widgets.note("A network is too confident on train, so a scaling that is fitted on train is too weak.")
     try:
         return loader.calibrated(replace(view.every_bone, split=fit_split), method, view, bins)
     except OverreadError as error:

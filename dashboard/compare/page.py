@@ -109,7 +109,7 @@ def draw_threshold(view: View, other: Source) -> float:
     if 0 <= alike <= 1 and alike != threshold:
         st.button(
             f"Same sensitivity: {alike:.4f}", key="other_alike", on_click=_take, args=(alike,),
-            help="The highest threshold at which it finds at least as many abnormal studies as the first model.",
+            help="The highest threshold at which this model finds at least as many abnormal studies as the first.",
         )  # fmt: skip
     return threshold
 

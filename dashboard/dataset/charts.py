@@ -72,7 +72,7 @@ def _bar_text(counts: pd.DataFrame) -> str:
 
 def _total_text(counts: pd.DataFrame, level: str) -> str:
     labelled = counts[counts["label"].notna()]
-    share = f", {(labelled['label'] @ labelled['n']) / labelled['n'].sum():.0%} of the labelled abnormal"
+    share = f", {(labelled['label'] @ labelled['n']) / labelled['n'].sum():.0%} of those with a label are abnormal"
     return f"{count_text(int(counts['n'].sum()), level)}{share if len(labelled) else ''}"
 
 

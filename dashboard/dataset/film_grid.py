@@ -78,7 +78,11 @@ def draw_measuring(dataset: Dataset, rows: pd.DataFrame) -> None:
         return  # after a whole audit, only files that cannot be decoded lack measures
     running = bool(job and job.active)
     with st.container(horizontal=True, vertical_alignment="center"):
-        state = _progress_text(job) if job and running else "An audit measures them, and faults and orders then work."
+        state = (
+            _progress_text(job)
+            if job and running
+            else "An audit measures them, for the lists of faults and the orders."
+        )
         widgets.note(f"{count_text(missing, 'radiograph')} not measured yet. {state}")
         if not running and st.button("Measure now", key="measure_now", icon=":material/straighten:"):
             try:
@@ -96,7 +100,7 @@ def _progress_text(job: jobs.Job) -> str:
 
 def _order_text(filters: GridFilters) -> str:
     if filters.blind:
-        return "in a neutral order"
+        return "in a random order"
     if not filters.measure:
         return "in the order of the index"
     lowest = filters.lowest if filters.order else FAULTS[filters.fault].lowest

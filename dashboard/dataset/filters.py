@@ -20,7 +20,7 @@ from dashboard.shared.list_filters import draw_bones, draw_column_filter
 LABELS = {name: value for value, (name, _) in theme.LABELS.items()} | {theme.UNKNOWN[0]: None}
 INDEX_ORDER = "order of the index"
 SHAPE = "shape share"
-ORDERS = {**MEASURES, SHAPE: "share of the bone's radiographs of nearly the same shape"}
+ORDERS = {**MEASURES, SHAPE: "share of the bone's radiographs that have nearly the same shape"}
 
 
 @dataclass(frozen=True)

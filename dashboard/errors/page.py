@@ -59,7 +59,7 @@ def draw_case_or_list(session: ReadingSession, listed: list[str], filters: Filte
 def draw_list(session: ReadingSession, listed: list[str], filters: Filters) -> None:
     """One page of cards."""
     view, blind = session.view, session.blind
-    order = {NEAR: "nearest first", BLIND: "in a neutral order"}.get(
+    order = {NEAR: "nearest first", BLIND: "in a random order"}.get(
         filters.outcome, "lowest score first" if filters.outcome in ("FN", "TN") else "highest score first"
     )
     pages = -(-len(listed) // PER_PAGE)

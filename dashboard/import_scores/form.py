@@ -111,8 +111,8 @@ def _draw_dataset(file: FileStamp, named: dict[str, str], guesses: list[Guess]) 
         index=options.index(guess.value) if guess else 0,
         key=_key(file, f"data_{named['image']}_{named['study']}"),
         width=WIDE,
-        help="Rows are matched to its radiographs by their ids, so that pages can show the images. It gives bones, "
-        "patients, splits and labels that the table does not have.",
+        help="Rows are matched to its radiographs by their ids, so that pages can show the images. Bones, "
+        "patients, splits and labels that the table lacks come from the data set.",
     )
     return "" if found == NONE else found
 
@@ -148,7 +148,7 @@ def _draw_more(file: FileStamp) -> tuple[LabelRule, JoinOptions]:
             format_func=LEVELS.get,
             key=_key(file, "level"),
             width=WIDE,
-            help="Whether each radiograph has a label of its own, or the label is its study's.",
+            help="Whether each radiograph has a label of its own, or the label belongs to its study.",
         )
         rule = st.selectbox(
             FIELDS["study-rule"], list(RULES), format_func=RULES.get, key=_key(file, "rule"), width=WIDE
@@ -159,7 +159,7 @@ def _draw_more(file: FileStamp) -> tuple[LabelRule, JoinOptions]:
             format_func=lambda name: DIFFERENCES[name][0].capitalize(),
             key=_key(file, "ignoring"),
             width=WIDE,
-            help="Ids match although they differ in this.",
+            help="Ids match even if they differ in this.",
         )
         unmatched = st.checkbox(FIELDS["allow-unmatched"], key=_key(file, "unmatched"))
         lost = st.checkbox(FIELDS["allow-lost-labels"], key=_key(file, "lost"))

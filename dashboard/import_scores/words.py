@@ -9,8 +9,13 @@ FIELDS = {
     "study-rule": "A study is abnormal if", "match-ignoring": "Ignore in ids", "allow-unmatched":
     "Go on without matches", "allow-lost-labels": "Accept lost or changed labels",
 }  # fmt: skip
-LEVELS = {"": "As the data show", "image": "Radiographs", "study": "Studies"}
-RULES = {"": "As before, or any", "any": "Any radiograph is", "all": "All radiographs are", "drop": "All agree"}
+LEVELS = {"": "As found in the data", "image": "Radiographs", "study": "Studies"}
+RULES = {
+    "": "As at the last import, else any",
+    "any": "Any radiograph is",
+    "all": "All radiographs are",
+    "drop": "All agree",
+}
 SCALES = {"probability": "Probability", "logit": "Logit", "raw": "Order only"}
 VALUES = {"label-level": LEVELS, "study-rule": RULES}
 

@@ -19,7 +19,7 @@ BY_SCORES, BY_FEATURES = "scores of studies not trained on", "features, cross-va
 ORDER_NAMES = {
     "noise_rate": "estimated noise rate",
     "self_confidence": "probability of the given label",
-    "margin": "that probability minus the label's mean",
+    "margin": "probability of the given label minus its mean",
 }
 GIVEN_LABELS = {"both": None, "abnormal": 1.0, "normal": 0.0}
 
@@ -75,7 +75,7 @@ def draw_filters(view: View) -> pd.DataFrame | None:
             st.toggle,
             "Suspects only",
             key="only",
-            help="The other label is as likely as for studies that have it (confident learning, Northcutt 2021).",
+            help="The other label is as probable here as on average for studies that have it (Northcutt 2021).",
         )
     ranked = loader.suspects(view.source, basis == BY_FEATURES, order)
     if ranked is None:

@@ -72,12 +72,14 @@ def draw_alarms(rows: pd.DataFrame, reference: Reference) -> None:
     """Each alarm in one sentence, with the studies behind it."""
     found = alarms(rows, reference)
     if not found:
-        widgets.note("No alarm: alerts, scores and radiographs are as before.")
+        widgets.note("No alarm: no change of alerts, scores or radiographs was found.")
         return
     for number, alarm in enumerate(found):
         st.warning(plain(alarm.text), icon=":material/notifications:")
         studies = loader.indexed_studies(rows[rows["number"].isin(alarm.numbers)])
-        with st.expander(f"{count_text(len(studies), 'study')} behind it that are indexed here", key=f"alarm_{number}"):
+        with st.expander(
+            f"{count_text(len(studies), 'study')} behind it, of those indexed here", key=f"alarm_{number}"
+        ):
             for row in studies.itertuples():
                 query = urlencode({"data": row.data, "case": row.study_id})
                 link = f'<a href="errors?{escape(query)}" target="_self">{escape(row.study_id)}</a>'

@@ -38,10 +38,10 @@ def draw_workspace() -> None:
     total = sum(share.bytes for share in found) / 1e6
     with st.expander(f"Workspace: {total:,.0f} MB", key="workspace"):
         rows = [
-            (share.kind.name, share.files, round(share.bytes / 1e6, 1), share.kind.again or "made or given by people")
+            (share.kind.name, share.files, round(share.bytes / 1e6, 1), share.kind.again or "no: people made it")
             for share in found
         ]
-        table = pd.DataFrame(rows, columns=["Kind", "Files", "MB", "May be deleted, and how it is made again"])
+        table = pd.DataFrame(rows, columns=["Kind", "Files", "MB", "May be deleted; how it is made again"])
         widgets.draw_table(table)
         widgets.note("To compare every file with its checksum: python -m core doctor")
 
@@ -120,7 +120,7 @@ def draw_next(view: View) -> None:
                 st.page_link(
                     "threshold/page.py", label=f"Score it with {plain(source.name)}", query_params={}, icon=ARROW
                 )
-            st.page_link("dataset/page.py", label="See what the data set holds", query_params={}, icon=ARROW)
+            st.page_link("dataset/page.py", label="See the data set", query_params={}, icon=ARROW)
         return
     table = outcome_table(loaders.studies(view), view.threshold)
     missed = int((table["outcome"] == "FN").sum())

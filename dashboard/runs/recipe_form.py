@@ -50,7 +50,7 @@ def draw_settings(name: str, dataset: Dataset) -> Recipe:
         key="job_settings",
         placeholder='epochs=10\nmodel_kwargs={"width": 8}',
         height=80,
-        help="As --set of the command takes them. They are applied after the fields above.",
+        help="Written as for the option --set of the command. They are applied after the fields above.",
     )
     if chosen["architecture"] != recipe.architecture and chosen["weights"] == recipe.weights != "":
         # The recipe's start weights fit its own network alone.

@@ -43,11 +43,11 @@ def draw_methods(view: View) -> None:
             reasons = [f"{titles[name]}: {why}" for name, why in zip(refused["method"], refused["why"])]
             widgets.note(f"Do not use: {'; '.join(reasons)}.")
         widgets.note(
-            "Better than edges: share of the checked maps whose strongest squares move the score sooner than those of "
-            "an edge detector. Likeness: median rank correlation with the maps of shuffled weights; near 1, the method "
-            "shows the same for any network. On the finding: the strongest place is within reach of the known "
-            "abnormality; a random place would be in the share given as chance. The next column has the same share of "
-            "the maps that hold up."
+            "Better than edges: the share of maps whose strongest squares move the score sooner than those of an edge "
+            "detector. Similarity to shuffled: median rank correlation with the maps of shuffled weights; near 1, the "
+            "method shows the same for any network. On the finding: the share of maps whose strongest place is within "
+            "reach of the known abnormality; chance is that share for random places. The next column has the same "
+            "share, of the maps that hold up."
         )
     draw_check_job(view)
 
@@ -67,7 +67,7 @@ def shown_table(table: pd.DataFrame) -> pd.DataFrame:
             "Method": [titles[name] for name in table["method"]],
             "Verdict": table["verdict"],
             "Better than edges": [share(k, n) for k, n in zip(table["better"], table["judged"])],
-            "Likeness to shuffled": [_two_decimals(value) for value in table["randomisation"]],
+            "Similarity to shuffled": [_two_decimals(value) for value in table["randomisation"]],
             "Stability": [_two_decimals(value) for value in table["stability"]],
             "Outside the body": [_percent(value) for value in table["outside"]],
             "On the finding": [

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.shared import widgets
 
 SENTENCE = (
-    "This server can be reached from the network, and nobody has to log in: anyone there can see every radiograph, "
+    "This server can be reached from the network, without a login: anyone there can see every radiograph, "
     "enter verdicts under any name and start trainings. Configure a login in .streamlit/secrets.toml, or start it "
     "with --server.address 127.0.0.1."
 )

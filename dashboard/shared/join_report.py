@@ -16,14 +16,14 @@ COLUMNS = {
     "what": "Join",
     "matched": "Rows matched",
     "unmatched_rows": "Rows that match nothing",
-    "items_without_row": "Without a row",
-    "duplicates": "Duplicates that agree",
+    "items_without_row": "Without a row in the table",
+    "duplicates": "Equal duplicates",
     "contradictions": "Contradictions",
 }
 EXAMPLES = {
     "unmatched_rows": "Rows that match nothing",
-    "items_without_row": "Without a row",
-    "duplicates": "Duplicates that agree",
+    "items_without_row": "Without a row in the table",
+    "duplicates": "Equal duplicates",
     "contradictions": "Contradictions, which count as unlabelled",
 }
 

@@ -18,7 +18,7 @@ from dashboard.shared.scope import scope
 from dashboard.shared.visitor import visitor
 
 BY_HAND = "by hand"
-OWN = "as the model says"
+OWN = "the model's own"
 HELP = {
     "split": "Which patients: train (the model learned from them), tune (kept out of train to choose the epoch), "
     "valid and test (never used in training). Without tune, one half of valid is for choosing a threshold "

@@ -47,7 +47,7 @@ def draw_meeting(view: View, prevalence: float | None) -> None:
     """The way into the meeting, and the decisions so far."""
     if not joined(view):
         with st.popover("Decide together", icon=":material/groups:"):
-            widgets.note("Everyone in the meeting sees the presenter's line move, and each may propose a threshold.")
+            widgets.note("Everyone in the meeting sees the presenter's line move and may propose a threshold.")
             # A dialogue has the field for the name; two fields of one name cannot be drawn.
             reader = reader_name() if any(map(st.session_state.get, DIALOGUES)) else draw_reader_field()
             st.button("Join", key="meeting_join", type="primary", disabled=not reader, on_click=_join, args=(view,))
@@ -130,9 +130,9 @@ def _draw_bar(view: View, room: Room, name: str, presents: bool, shown: float) -
     people = ", ".join(
         f"<b>{escape(one)}</b>(presents)" if _is(room.presenter, one) else escape(one) for one in room.present
     )
-    nobody = "" if room.presenter else " Nobody presents yet."
+    nobody = "" if room.presenter else " There is no presenter yet."
     if room.left:
-        nobody = f" <b>{escape(room.left)}</b> presented and has left; press Present to go on."
+        nobody = f" <b>{escape(room.left)}</b> presented and has left; press Present to present yourself."
     st.html(f'<p class="answer">In the meeting: {people}.{nobody}</p>')
     if problem := st.session_state.pop(PROBLEM, ""):
         st.warning(problem)
@@ -149,7 +149,7 @@ def _draw_bar(view: View, room: Room, name: str, presents: bool, shown: float) -
             **gate("read"),
         )
         if name in room.proposals:
-            st.button("Take it back", key="meeting_unpropose", on_click=_act, args=(_propose, view, name, None))
+            st.button("Withdraw my proposal", key="meeting_unpropose", on_click=_act, args=(_propose, view, name, None))
         for who, threshold in room.proposals.items():
             if presents:
                 st.button(

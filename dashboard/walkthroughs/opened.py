@@ -46,7 +46,7 @@ def open_walkthrough(walkthrough: Walkthrough, selected: View) -> Opened:
     """
     view = own_view(walkthrough, find_source)
     if view is None:
-        widgets.note("This walkthrough is of an early release, which stored no scores: it shows the selected ones.")
+        widgets.note("An early release made this walkthrough without scores, so the page shows the selected ones.")
         return Opened(walkthrough, selected, loader.all_studies(selected), selected.source.reference)
     now = loader.all_studies(view)
     then = read_snapshot(loader.store(), walkthrough.id, view.threshold)

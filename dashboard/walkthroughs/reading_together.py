@@ -101,7 +101,7 @@ def _draw_follow(status: Status) -> bool:
     """The switch of a reader who does not lead. Returns whether this page moves with the lead now."""
     if not status.together or status.leads or status.state.finished:
         return False
-    wanted = st.toggle("Follow", value=True, key="following", help="Your page shows the case that the lead has opened.")
+    wanted = st.toggle("Follow", value=True, key="following", help="Your page shows the case that the lead opens.")
     return bool(wanted and status.lead_present)
 
 

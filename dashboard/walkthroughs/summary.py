@@ -68,7 +68,7 @@ def draw_minutes(opened: Opened) -> None:
                     f"{label} ({kind.upper()})", data, f"{_file_name(walkthrough.name)}.{kind}", f"text/{kind}",
                     on_click="ignore", icon=":material/download:", key=f"minutes_{kind}",
                 )  # fmt: skip
-            widgets.note("One page without a network; print it to have a PDF.")
+            widgets.note("One page that opens without a network; print it to get a PDF.")
 
 
 def draw_actions(opened: Opened, reader: str) -> None:

@@ -187,4 +187,4 @@ def test_a_name_is_suggested_from_the_file(file, name):
 
 def test_words_on_splits(workspace, mura):
     found = adding.look(DataRequest(str(mura), "tree"))
-    assert splits_words(adding.read_preview(found.request)) == "as the source has them"
+    assert splits_words(adding.read_preview(found.request)) == "as in the source"

@@ -19,6 +19,6 @@ def draw_blind_switch() -> None:
         "Blind",
         key="blind",
         persist_state="session",
-        help="Hides score, label, outcome, file names and other readers' verdicts, and lists cases in a neutral order. "
+        help="Hides score, label, outcome, file names and other readers' verdicts, and lists cases in a random order. "
         "Verdicts are stored as blind.",
     )

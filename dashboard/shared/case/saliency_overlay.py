@@ -16,7 +16,7 @@ from core.workflows.trust import study_task
 from dashboard.shared import loaders, maps, trust_marks, widgets
 
 EXPLANATION = (
-    "HiRes-CAM of the study's score: orange counts towards abnormal, blue towards normal. A pale view changed the "
+    "HiRes-CAM of the study's score: orange is evidence for abnormal, blue for normal. A pale view changed the "
     "score little."
 )
 # Seconds that the films wait for their maps; then they are drawn without, and again when the maps are made.
@@ -44,7 +44,7 @@ def draw_saliency_button(study: str, source: Source) -> None:
         args=("" if shown else case,),
         shortcut="S",
         width="stretch",
-        help="Lays HiRes-CAM of the study's score over each film, with the verdict of its checks.",
+        help="Shows HiRes-CAM of the study's score over each film, with the result of its checks.",
     )
     maps.load_ahead(source)
 

@@ -94,7 +94,7 @@ def draw_verdict_panel(
     _draw_details(case, name)
     _draw_verdicts(case, reader, open_case)
     moves = not stay and st.toggle(
-        "Keep moving after a verdict", value=True, key="keep_moving", persist_state="session"
+        "Open the next case after a verdict", value=True, key="keep_moving", persist_state="session"
     )
     return [key for _, _, key in choices] if reader and next_name and moves else []
 
