@@ -1,1 +1,1 @@
-"""Overread core: data, models, training, metrics and saliency. Knows nothing of the dashboard."""
+"""Overread core: data, models, training, metrics and saliency. Does not import the dashboard."""

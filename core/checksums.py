@@ -1,4 +1,4 @@
-"""Checksums of files: written with them, and compared before a file is believed. No file is read unchecked.
+"""Checksums of files: written with them, and compared when a file is read.
 
 A Parquet file or a file of bytes has its SHA-256 in `NAME.sha256` beside it, as `sha256sum` writes it. A JSON file has
 it as its last key. Files of earlier versions have none and are read as they are.
@@ -131,7 +131,7 @@ def parse_json(text: str) -> dict:
 
 
 def digest(values: object) -> str:
-    """SHA-256 of JSON values, whatever the order of their keys."""
+    """SHA-256 of JSON values; the order of their keys does not matter."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

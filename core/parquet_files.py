@@ -38,7 +38,7 @@ def read_parquet(file: Path | str, columns: Sequence[str] | None = None) -> pd.D
 
 
 def read_table(file: Path | str) -> pa.Table:
-    """The same as an Arrow table, with the metadata of its schema."""
+    """A Parquet file as an Arrow table, with the metadata of its schema."""
     return _checked(Path(file), lambda path: pq.read_table(path, page_checksum_verification=True))
 
 

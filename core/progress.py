@@ -1,4 +1,4 @@
-"""How far long work is, and how long it will take: one value for pages, commands and the queue.
+"""Progress of long work, and the time left: one value for pages, commands and the queue.
 
 Work reports (done, total, what). A `Tracker` turns that into a `Progress`: which step of how many, the share of the
 whole, and the seconds left where they can be estimated. A step's seconds are estimated by the slower of its rate so
@@ -58,7 +58,7 @@ class Progress:
         return ""
 
     def without_news(self, seconds: float) -> "Progress":
-        """The same after `seconds` without a report: an estimate that has run out or grown old is dropped."""
+        """This progress after `seconds` without a report: an estimate that has run out or grown old is dropped."""
         if seconds < _SILENT:
             return self
         return replace(self, left=None, step_left=None)

@@ -1,4 +1,4 @@
-"""Who may do what: three roles, and the tasks that each may do.
+"""Roles: three, and the tasks that each may do.
 
 A function that writes for a person is marked with `needs(task)`. It asks the current role before it does anything, so
 that no page and no command can pass it by. The role is `owner` unless something else decides: the dashboard sets
@@ -31,7 +31,7 @@ decide: Callable[[], str] = lambda: OWNER  # noqa: E731 - a setting that the das
 
 
 def current_role() -> str:
-    """The role of whoever asks for the work that runs now."""
+    """The role of the person for whom the current work runs."""
     return decide()
 
 
@@ -41,7 +41,7 @@ def may(task: str) -> bool:
 
 
 def why_not(task: str) -> str:
-    """What a person reads who may not do a task."""
+    """The sentence for a person whose role may not do a task."""
     least, words = TASKS[task]
     return (
         f"Your role is {current_role()}; only {_those_from(least)} may {words}. "

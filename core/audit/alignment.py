@@ -22,7 +22,7 @@ _FLOOR = 4.0
 
 @dataclass(frozen=True)
 class InitialPlacement:
-    """Where least squares begin: turn and shift, complex [n].
+    """The start values of the least squares: turn and shift, complex [n].
 
     window: the part of the second that is compared, [n, 4]: left, top, right and bottom in shares of its sides,
     from -0.5 to 0.5.
@@ -35,7 +35,7 @@ class InitialPlacement:
 
 @dataclass(frozen=True)
 class _Placement:
-    """Where the second picture is in the first: turn and shift, complex [n]; width over height of both [n]."""
+    """The place of the second picture in the first: turn and shift, complex [n]; width over height of both [n]."""
 
     turn: np.ndarray
     shift: np.ndarray

@@ -42,9 +42,10 @@ _BLOCK, _PAIRS, _ALIGNED_AT_ONCE = 1024, 8192, 512
 
 @dataclass(frozen=True)
 class _Change:
-    """How a copy may differ. turn: of pictures [n, s, s]. aside: whether the turn exchanges width and height.
+    """A change that turns a picture into a copy.
 
-    window: the shares on the left, right, top and bottom that were cropped.
+    turn: of pictures [n, s, s]. aside: whether the turn exchanges width and height. window: the shares on the left,
+    right, top and bottom that were cropped.
     """
 
     turn: Callable[[np.ndarray], np.ndarray] = lambda pictures: pictures

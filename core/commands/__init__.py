@@ -1,1 +1,1 @@
-"""The commands of `python -m core`, one module a room: thin, each calls one function of that room."""
+"""The commands of `python -m core`, one module per subject: each parses its options and calls one function."""

@@ -68,7 +68,7 @@ def begin_arrival(visitor: str, files: list[Announced], limits: UploadLimits = U
 
 
 def read_arrival(arrival: str) -> Arrival:
-    """What has arrived of an upload. OverreadError for one that was removed."""
+    """The upload with the bytes that have arrived. OverreadError for one that was removed."""
     folder = _folder(arrival)
     try:
         files = tuple(Announced(**row) for row in json.loads((folder / _LIST).read_text(encoding="utf-8")))

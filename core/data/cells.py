@@ -60,7 +60,7 @@ def read_labels(text: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 
 def label_notes(text: pd.Series, name: str) -> list[Note]:
-    """How the words of a column of labels are read; nothing for 1 and 0."""
+    """Notes on how the words of a column of labels are read; none for 1 and 0."""
     words = {word.strip().lower() for word in text.unique()}
     pairs = [pair for pair in LABEL_PAIRS[2:] if words & set(pair)]
     read = "; ".join(f"{yes!r} is read as 1 (abnormal) and {no!r} as 0 (normal)" for yes, no in pairs)

@@ -39,8 +39,10 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to try. tries: failures in a row without a new byte. wait: seconds before the second try, doubled each
-    time up to longest_wait. silence: seconds without a byte that count as a failure. most: seconds in all.
+    """Limits of a download.
+
+    tries: failures in a row without a new byte. wait: seconds before the second try, doubled each time up to
+    longest_wait. silence: seconds without a byte that count as a failure. most: seconds in all.
     """
 
     tries: int = 6

@@ -28,7 +28,7 @@ _COLUMNS = ("bytes", "mtime_ns", "width", "height", "sha1", "peculiar")
 class EarlierIndex:
     """The frame of an earlier index, the facts of its files by path, and where its splits came from.
 
-    keep: called now and then with the facts of the files read so far, so that a stopped indexing goes on from there.
+    keep: called now and then with the facts of the files read so far, so that a stopped indexing continues from there.
     """
 
     frame: pd.DataFrame

@@ -86,7 +86,7 @@ class IndexResult:
 
 @dataclass(frozen=True)
 class _Splits:
-    """How patients are assigned to splits and folds."""
+    """The assignment of patients to splits and folds."""
 
     valid_fraction: float
     folds: int

@@ -1,4 +1,4 @@
-"""How a file becomes the network's input; stored with the weights."""
+"""The conversion of a file into the network's input; stored with the weights."""
 
 import json
 from dataclasses import asdict, dataclass, fields

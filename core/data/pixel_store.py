@@ -44,7 +44,7 @@ class Stored:
     sums: np.ndarray
 
     def damaged(self, rows: np.ndarray) -> np.ndarray:
-        """Which of these rows differ from their checksums. A row is compared once a process."""
+        """The rows among these that differ from their checksums. A row is compared once a process."""
         key = str(self.file), self.file.stat().st_ino
         seen = _compared.get(key, np.zeros(0, bool))
         seen = np.concatenate([seen, np.zeros(max(len(self.pixels) - len(seen), 0), bool)])

@@ -67,7 +67,7 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def describe_conversion(image: Image.Image, data: bytes = b"") -> str:
-    """How the image differs when read from how it is stored, in words; empty if it does not. data: its file."""
+    """The conversion of the image when it is read, in words; empty if it does not. data: its file."""
     found = []
     if dropped := ", ".join(png.without_damaged(data)[1]):
         found.append(f"its PNG chunk {dropped} fails its checksum and is left out")

@@ -11,7 +11,7 @@ DEFAULT_PAIR = ("hires_cam", "occlusion")
 
 @dataclass(frozen=True)
 class MapSettings:
-    """How a map is made. layer: of the CAM methods; '' finds one.
+    """Settings of a map. layer: of the CAM methods; '' finds one.
 
     baseline: the picture that replaces removed evidence, in pixels: black, blur, grey, or a picture uint8 [size, size]
     such as the data set's mean. seed: of the methods and checks that draw random numbers.

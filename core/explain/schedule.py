@@ -1,4 +1,4 @@
-"""Which map or check is made next: maps before checks, readers in turn, and nothing that nobody waits for. No torch."""
+"""The order in which maps and checks are made: maps before checks, and readers in turn. No torch."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How busy the GPU is, from `nvidia-smi`, without torch."""
+"""Load of the GPU, from `nvidia-smi`, without torch."""
 
 import shutil
 import subprocess

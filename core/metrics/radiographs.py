@@ -1,6 +1,6 @@
 """Radiographs of a study judged by their own truth, where the scores' labels are those of studies.
 
-A study's label stands on all of its radiographs, so some of an abnormal study may be normal. Where the truth of each
+Each radiograph of a study has the study's label, so some of an abnormal study may be normal. Where the truth of each
 radiograph is known (`image_label`), it says what the score of a single radiograph is worth, and which view drove the
 score of its study.
 """

@@ -1,4 +1,4 @@
-"""How well scores rank abnormal studies above normal ones: ROC and precision-recall curves, AUROC (DeLong)."""
+"""Ranking of abnormal above normal studies: ROC and precision-recall curves, AUROC (DeLong)."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What a safetensors file says about itself, read without torch: names, types and shapes of its tensors."""
+"""The header of a safetensors file, read without torch: names, types and shapes of its tensors."""
 
 import json
 import math
@@ -37,5 +37,5 @@ def read_header(file: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def count_elements(header: dict[str, tuple[str, tuple[int, ...]]]) -> int:
-    """How many numbers the tensors have together."""
+    """The number of elements of all tensors together."""
     return sum(math.prod(shape) for _, shape in header.values())

@@ -54,7 +54,7 @@ def random_generator(key: tuple[int, ...], stream: str) -> np.random.Generator:
 
 
 def person_generator(key: tuple[int, ...]) -> np.random.Generator:
-    """The same random numbers for every view and study of one bone of one patient."""
+    """A generator with the same random numbers for every view and study of one bone of one patient."""
     return random_generator(key[:3], "person")
 
 

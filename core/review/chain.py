@@ -159,7 +159,7 @@ _NAMES = {
 
 
 def damage(connection: sql.Connection) -> list[str]:
-    """What SQLite finds wrong with its own file."""
+    """The faults that SQLite finds in its own file."""
     if connection.dialect.name != "sqlite":
         return []
     found = connection.exec_driver_sql("PRAGMA integrity_check(5)").scalars().all()

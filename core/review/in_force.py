@@ -1,4 +1,4 @@
-"""Which entries are in force: those that nothing in force supersedes, and of each reader's reads the latest."""
+"""Entries in force: those that nothing in force supersedes, and of each reader's reads the latest."""
 
 from collections.abc import Iterable
 

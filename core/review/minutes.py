@@ -140,7 +140,7 @@ def changes_of_list(table: pd.DataFrame, threshold: float) -> tuple[Change, ...]
 
 
 def changes_of_split(studies: pd.DataFrame, table: pd.DataFrame, threshold: float) -> tuple[Change, ...]:
-    """The same on all STUDIES of a split, where only the decided cases of a `summary_table` have another label."""
+    """The figures on all STUDIES of a split, before and after cases of a `summary_table` get their decided labels."""
     decided = table[table["adjudicated"] != ""]
     labels = decided["adjudicated"].map({"abnormal": 1.0, "normal": 0.0}).astype(float)
     after = relabelled(studies, pd.DataFrame({"study_id": decided["study_id"], "label": labels}))

@@ -1,6 +1,6 @@
 """Radiographs that probably do not show what their study's label says: normal ones of abnormal studies.
 
-A study's label stands on all of its radiographs. In a normal study all are normal. In an abnormal study at least one is
+Each radiograph of a study has the study's label. In a normal study all are normal. In an abnormal study at least one is
 abnormal, most likely that with the highest score, so the others are the suspects, the lowest score first.
 """
 

@@ -1,4 +1,4 @@
-"""How far a walkthrough is: who leads, which case and round it is at, and what is revealed.
+"""State of a walkthrough: its lead, the open case and round, and the revealed cases.
 
 Each step of the lead is a new row with the state after it, so the newest row is the state, a server that restarts
 finds everyone's case again, and the time spent on each case can be read afterwards.

@@ -67,7 +67,7 @@ class Walkthrough:
 
     @property
     def plan(self) -> ReadingPlan:
-        """How it is read; open and together where nothing else was chosen."""
+        """The way it is read; open and together where nothing else was chosen."""
         return ReadingPlan(**self.record.get("reading", {}))
 
 

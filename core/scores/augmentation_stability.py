@@ -1,4 +1,4 @@
-"""How much a network's score changes under an augmentation: each radiograph is augmented many times."""
+"""Change of a network's score under an augmentation: each radiograph is augmented many times."""
 
 import hashlib
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Which radiographs of a data set the rows of a table of scores name: by id, by MURA's path, or by DICOM's UIDs."""
+"""The radiographs of a data set that the rows of a table of scores name: by id, by MURA's path, or by DICOM's UIDs."""
 
 import re
 from collections.abc import Callable, Hashable, Iterable

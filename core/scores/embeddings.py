@@ -45,7 +45,7 @@ class Embeddings:
 
     @cached_property
     def comparable(self) -> np.ndarray:
-        """Which radiographs are labelled and were used to train the network, bool [rows]."""
+        """Whether each radiograph is labelled and was used to train the network, bool [rows]."""
         return (self.rows["split"].isin(LEARNED) & self.rows["label"].notna()).to_numpy(copy=True)
 
     @cached_property

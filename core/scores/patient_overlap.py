@@ -29,7 +29,7 @@ def split_rows(source: Source, dataset: str, split: str) -> pd.DataFrame | None:
 
 
 def shared_patients(chosen: pd.DataFrame | None, read: pd.DataFrame) -> int | None:
-    """How many patients (groups, where patients are not named) are in both; None where that is not known."""
+    """The number of patients (groups, where patients are not named) in both; None where that is not known."""
     if chosen is None:
         return None
     both = pd.Index(chosen["group_id"].unique()).intersection(pd.Index(read["group_id"].unique()))

@@ -51,7 +51,7 @@ def belongs(frame: pd.DataFrame, checkpoint: str, dataset: str) -> bool:
 
 
 def renamed(frame: pd.DataFrame, checkpoint: str, dataset: str) -> pd.DataFrame:
-    """The same scores under the present names of checkpoint and data set, `name@hash8`."""
+    """Scores under the current names of their checkpoint and data set, `name@hash8`."""
     names = {"checkpoint": checkpoint, "dataset": dataset}
     return frame.assign(**{name: value for name, value in names.items() if name in frame})
 

@@ -40,7 +40,7 @@ def clipped(scores: np.ndarray, columns, table: Table, notes: list[Note]) -> np.
 
 
 def softmax_notes(table: Table, columns, scale: str) -> list[Note]:
-    """Which of two columns that sum to 1 is used, and whether its name suggests the other class."""
+    """Notes on two columns that sum to 1: the one that is used, and whether its name suggests the other class."""
     normal = _names_normal(columns.score)
     notes = []
     pair = _complement(table, columns) if scale == "probability" else ""

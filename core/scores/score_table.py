@@ -48,7 +48,7 @@ class Processes(Protocol):
 
 @dataclass(frozen=True)
 class ScoringOrder:
-    """What to score, and where the scores go.
+    """A source to score, and the place of its scores.
 
     splits: by default every split but those the checkpoint learned from. device: '' for the fastest. out: by default in
     the workspace. shard_rows: writes shards of so many rows; 0 leaves it to the size of the index.
@@ -69,7 +69,7 @@ class ScoringOrder:
 
 @dataclass(frozen=True)
 class ScoredTable:
-    """Where new scores are. rows: of the scored splits. left_out: {path, reason} of what could not be decoded.
+    """The place of new scores. rows: of the scored splits. left_out: {path, reason} of what could not be decoded.
 
     notes: what was continued or made again, in sentences.
     """

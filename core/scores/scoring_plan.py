@@ -1,4 +1,4 @@
-"""What is to be scored: the rows of each split of an index, cut into shards that every run cuts alike. No torch."""
+"""The plan of a scoring: the rows of each split of an index, cut into shards that every run cuts alike. No torch."""
 
 import hashlib
 import json
@@ -125,7 +125,7 @@ def plan_scoring(
 
 
 def differences(before: dict, now: dict) -> list[str]:
-    """What differs between the facts of two plans, in words; empty where they give the same scores."""
+    """The differences between the facts of two plans, in words; empty where they give the same scores."""
     words = {
         "weights": "the weights",
         "files": "the files of the checkpoint",

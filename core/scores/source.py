@@ -95,7 +95,7 @@ class Source:
         return folder / name
 
     def file_to_read(self, name: str) -> Path:
-        """The same file; where there is none yet, the one beside the weights, from versions that wrote it there."""
+        """The file of such a record; where there is none yet, that beside the weights, from earlier versions."""
         file = self.file_to_write(name)
         return file if file.exists() else self.folder / name
 

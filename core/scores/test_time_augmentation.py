@@ -16,7 +16,7 @@ from core.scores.classifier import Classifier
 
 @dataclass(frozen=True)
 class AugmentedDraws:
-    """How many samples of which augmentation are averaged for each radiograph."""
+    """An augmentation, and the number of its samples that are averaged for each radiograph."""
 
     augmentation: Augmentation
     draws: int = 8

@@ -66,7 +66,7 @@ class Unfinished:
                 self.forget(piece.name)
 
     def count(self) -> int:
-        """How many shards are recorded."""
+        """The number of recorded shards."""
         with suppress(OSError):
             return sum(name.endswith(".parquet.json") for name in os.listdir(self.folder))
         return 0

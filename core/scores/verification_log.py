@@ -69,7 +69,7 @@ def read_looks(path: Path) -> list[dict]:
 
 
 def verified_before_sentence(split: str, earlier: list[dict]) -> str:
-    """How often the split was used for verification before; '' for a fresh split."""
+    """A sentence on how often the split was used for verification before; '' for a fresh split."""
     if not earlier:
         return ""
     times = "once" if len(earlier) == 1 else f"{len(earlier)} times"

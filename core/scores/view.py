@@ -1,4 +1,4 @@
-"""Which part of a source is evaluated, and how: split, bone, aggregation, and threshold or operating point.
+"""The evaluated part of a source, and its threshold: split, bone, aggregation, and threshold or operating point.
 
 A `View` is a value, like its `Source`: its own cache key. It is written to and read from an address (query
 parameters) and a record (JSON), so a link, a walkthrough, a lock, a job and a report all say the same thing.
@@ -36,12 +36,12 @@ class View:
 
     @property
     def cohort(self) -> "View":
-        """The same studies without a threshold, as one value for all thresholds: keys what no threshold changes."""
+        """This view without its threshold: the cache key of all that no threshold changes."""
         return replace(self, threshold=DEFAULT_THRESHOLD, point="")
 
     @property
     def every_bone(self) -> "View":
-        """The same view of all bones."""
+        """This view with all bones."""
         return replace(self, bone="")
 
     @property

@@ -44,7 +44,7 @@ class ViewAnswer:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where decisions change, from one or two locked operating points. high: equal to low where nothing is referred.
+    """The thresholds of one or two locked operating points. high: equal to low where nothing is referred.
 
     guarantee: what was found where each point was locked, in words. unavailable: why no decision can be given, ''
     where one can.
@@ -117,7 +117,7 @@ class StudyAnswer:
         return self.score is not None
 
     def timed(self, **milliseconds: float) -> "StudyAnswer":
-        """The same answer with further timings."""
+        """This answer with further timings."""
         return replace(self, timing_ms=self.timing_ms | {key: round(value, 2) for key, value in milliseconds.items()})
 
     def to_dict(self) -> dict:

@@ -63,7 +63,7 @@ class DecodedView:
         return self.pixels is not None
 
     def refused(self, why: str, code: str) -> "DecodedView":
-        """The same view, not usable for this reason."""
+        """This radiograph, not usable for this reason."""
         return replace(self, pixels=None, why=why, code=code)
 
 

@@ -49,7 +49,7 @@ def split_of(source: Source, point: OperatingPoint, spec: InputSpec) -> PointSpl
 
 
 def reference_of(source: Source, point: OperatingPoint, spec: InputSpec) -> Reference:
-    """What the traffic of a model is compared with."""
+    """The reference with which the traffic of a model is compared."""
     alerts = point.figures.get("alerts_per_100")
     rate, split = float("nan") if alerts is None else alerts / 100, split_of(source, point, spec)
     return Reference(rate, None if split is None else study_measures(split, point.aggregation))

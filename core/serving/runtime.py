@@ -1,4 +1,4 @@
-"""What computes the scores of a reader: torch, or ONNX Runtime on a CPU where a trial at the start finds it faster.
+"""The runtime of a reader: torch, or ONNX Runtime on a CPU where a trial at the start finds it faster.
 
 The trial scores the same radiographs with both. ONNX Runtime is used only where no score differs by more than
 PRECISION, which is also the most by which a score may differ from a threshold that it counts as equal to.
@@ -37,10 +37,10 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class Runtime:
-    """What computes the scores, and why. name: with its version, as it is logged with each decision.
+    """The runtime that computes the scores, and the reason for it.
 
-    difference: the largest difference of a score in the trial; speed: radiographs a second by runtime. Both are empty
-    without a trial.
+    name: with its version, as it is logged with each decision. difference: the largest difference of a score in the
+    trial; speed: radiographs a second by runtime. Both are empty without a trial.
     """
 
     scorer: Scorer = field(repr=False)
@@ -145,7 +145,7 @@ def exported(checkpoint: Checkpoint) -> bytes:
 
 
 def onnx_file(checkpoint: Checkpoint) -> Path:
-    """Where the exported network is kept."""
+    """The file of the exported network."""
     return home() / "onnx" / f"{checkpoint.weights_hash}.onnx"
 
 

@@ -59,7 +59,7 @@ def import_traffic(log: pd.DataFrame, model: str, shadow: str, data: str) -> Tra
 
 
 def traffic_sentence(found: TrafficScores) -> str:
-    """What was imported, in one sentence."""
+    """The result of the import in one sentence."""
     studies = count_text(found.studies, "study")
     return f"Imported the scores of {studies} as {found.answered.name} and {found.shadow.name}."
 

@@ -58,7 +58,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class Epoch:
-    """How one epoch learns. call: the network as called in a step, `learner.model` itself or a wrapper around it.
+    """Settings of one epoch. call: the network as called in a step, `learner.model` itself or a wrapper around it.
 
     scores: those of the epochs before, for the schedule 'plateau'. outlook: text after the name of the epoch in the
     progress.

@@ -64,7 +64,7 @@ def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float,
 
 
 def count_plateaus(scores: Sequence[float]) -> int:
-    """How often PLATEAU_EPOCHS epochs in a row brought no better score; after each time the count starts again."""
+    """The number of times that PLATEAU_EPOCHS epochs in a row brought no better score, counted anew after each."""
     best, waited, found = -math.inf, 0, 0
     for value in scores:
         best, waited = (value, 0) if value > best else (best, waited + 1)

@@ -1,4 +1,4 @@
-"""How a run is started and watched, apart from its recipe."""
+"""Options of a run that are not in its recipe: device, progress, resume."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ class RunOptions:
     watch: Callable[[dict], None] = _ignore
 
     def silent(self) -> "RunOptions":
-        """The same without messages and progress, for a process that does not lead."""
+        """These options without messages and progress, for a process that does not lead."""
         return replace(self, say=_ignore, progress=None)
 
 

@@ -53,7 +53,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Scope:
-    """How a question is answered: on so many seeds and on this split. own_labels: a data set of the same radiographs
+    """The seeds and the split on which a question is answered. own_labels: a data set of the same radiographs
     with --label-level image, for the variants that learn from them; they are left out without it."""
 
     seeds: int = 3

@@ -116,7 +116,7 @@ def _own_split(fit_split: str, split: str) -> OverreadError:
 
 
 def _evaluated_split(fit_split: str, rows: pd.DataFrame) -> str:
-    """Where a calibration is evaluated if no split is named."""
+    """The split on which a calibration is evaluated if none is named."""
     return next(iter(splits_for_verifying(fit_split, rows["split"])), split_for_evaluation(rows))
 
 

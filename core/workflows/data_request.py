@@ -58,7 +58,7 @@ def adding_folder(name: str) -> Path:
 
 
 def place_of(request: DataRequest) -> Path:
-    """Where the files of a request are: its source, or the folder into which its zip was unpacked."""
+    """The place of the files of a request: its source, or the folder into which its zip was unpacked."""
     source = Path(request.source)
     stored = read_kept(unpacked_file(request.name))
     there = stored and stored["source"] == str(source) and upload_folder(request.name).is_dir()

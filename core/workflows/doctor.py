@@ -48,7 +48,7 @@ class FileProblem:
 
 @dataclass(frozen=True)
 class Examination:
-    """What was examined and found."""
+    """The result of an examination of the workspace."""
 
     workspace: str
     checked: dict[str, int]

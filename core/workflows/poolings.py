@@ -1,4 +1,4 @@
-"""Which aggregation of the views of a study is best for scores that exist already: no training."""
+"""Comparison of the aggregations of a study's views, for given scores and without training."""
 
 import numpy as np
 import pandas as pd

@@ -16,7 +16,7 @@ from core.scores.view import DEFAULT_THRESHOLD, View
 
 @dataclass(frozen=True)
 class Criterion:
-    """How a threshold is chosen: a rule, the bound that must meet its target, and the prevalence where it will be used.
+    """The rule by which a threshold is chosen, the bound that must meet its target, and the prevalence of its use.
 
     prevalence: None for that of the studies. by: also choose for each group of this column, such as 'bone'.
     """

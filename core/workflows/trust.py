@@ -164,7 +164,7 @@ def source_of_radiograph(checkpoint: Checkpoint, known: KnownRadiograph) -> Sour
 
 @dataclass(frozen=True)
 class TrustSample:
-    """Which radiographs are sampled, how many, and which saliency methods are checked on them."""
+    """The split and number of sampled radiographs, and the saliency methods that are checked on them."""
 
     split: str
     count: int

@@ -74,7 +74,7 @@ def verify(
 
 
 def _default_split(point: OperatingPoint, data: str, rows: pd.DataFrame) -> str:
-    """Where a point is verified if no split is named. On another data set than its own, any split is fresh."""
+    """The split on which a point is verified if none is named. On another data set than its own, any split is fresh."""
     if data and data != point.dataset.rsplit("@", 1)[0]:
         return split_for_evaluation(rows)
     return next(iter(splits_for_verifying(point.split, rows["split"])), split_for_evaluation(rows))

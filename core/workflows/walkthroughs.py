@@ -52,7 +52,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Draw:
-    """How cases are taken from the candidates: the first ones or at random, with so many correct studies mixed in.
+    """The choice of cases from the candidates: the first ones or at random, with so many correct studies mixed in.
 
     seed: by default one that depends on the length of the list, so that drawing again gives the same cases.
     """
@@ -63,7 +63,7 @@ class Draw:
     seed: int | None = None
 
     def resolved(self, candidates: Candidates) -> "Draw":
-        """The same draw with its seed filled in, and no more cases or controls than there are."""
+        """This draw with its seed filled in, and at most as many cases and controls as there are."""
         cases, controls = min(self.cases, len(candidates.listed)), min(self.controls, len(candidates.correct))
         seed = len(candidates.listed) + cases if self.seed is None else self.seed
         return replace(self, cases=cases, controls=controls, seed=seed)

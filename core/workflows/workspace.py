@@ -1,4 +1,4 @@
-"""What is in the workspace: megabytes by kind, and what may be deleted."""
+"""Contents of the workspace: megabytes by kind, and whether each kind may be deleted."""
 
 import os
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ class FileKind:
 
 @dataclass(frozen=True)
 class Share:
-    """How many files of a kind there are, and their bytes."""
+    """The files of one kind: their number and their bytes."""
 
     kind: FileKind
     files: int

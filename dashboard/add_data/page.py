@@ -32,7 +32,7 @@ def draw_sources() -> None:
 def choose_name() -> str:
     """The data set that is being added, or was just added; '' where there is none.
 
-    A new visit begins with the only unfinished one, so that an addition whose browser was closed goes on.
+    A new visit begins with the only unfinished one, so that an addition whose browser was closed continues.
     """
     state = st.session_state
     waiting = [request.name for request in adding.unfinished()]

@@ -250,7 +250,7 @@ def label_names(rows: list[dict]) -> dict[str, str]:
 
 
 def splits_words(found: Preview) -> str:
-    """Where the splits come from."""
+    """The origin of the splits, in words."""
     if found.splits_from == "source":
         return "as in the source"
     return "made by patient" if found.patients else "made by study; copies of a file stay together"

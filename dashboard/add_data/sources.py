@@ -1,4 +1,4 @@
-"""Where radiographs come from: an upload, or a folder or zip on the server."""
+"""Sources of radiographs: an upload, or a folder or zip on the server."""
 
 import re
 from pathlib import Path

@@ -18,7 +18,7 @@ def table_of(file: FileStamp) -> Table:
 
 @cached_data(max_entries=8)
 def column_guesses(file: FileStamp) -> list[Guess]:
-    """Which column is which, guessed."""
+    """The guessed meaning of each column."""
     return guess_columns(table_of(file))
 
 

@@ -33,7 +33,7 @@ def draw_page() -> None:
 
 
 def draw_workspace() -> None:
-    """What the workspace takes on the disk, by kind."""
+    """The megabytes of the workspace, by kind of file."""
     found = workspace_shares()
     total = sum(share.bytes for share in found) / 1e6
     with st.expander(f"Workspace: {total:,.0f} MB", key="workspace"):

@@ -22,7 +22,7 @@ MOST_LISTED = 300
 
 @dataclass(frozen=True)
 class Look:
-    """How maps are drawn; no map is computed again for it.
+    """Settings for drawing maps; no map is computed again for it.
 
     polarity: a name of POLARITIES. palette: a name of PALETTES. least: the weakest strength shown, 0..1.
     network_pixels: whether the radiograph is shown in the network's pixels instead of larger ones. show_all: whether

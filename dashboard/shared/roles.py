@@ -6,7 +6,7 @@
     default = "viewer"
 
 The patterns are matched with the visitor's e-mail address; the most powerful role that matches is taken, and `default`
-where none does. Without a login everyone is the owner: then only this machine, or whoever a proxy lets through, can
+where none does. Without a login everyone is the owner: then only this machine, or people whom a proxy admits, can
 open the pages. With a login and without this section, everyone who logs in is an owner.
 """
 

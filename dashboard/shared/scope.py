@@ -1,4 +1,4 @@
-"""Which splits and bones can be chosen. Every page asks on every run, so the answer is cached."""
+"""The splits and bones that can be chosen. Every page asks on every run, so the answer is cached."""
 
 from core.errors import OverreadError
 from core.schema import bone_order, split_order

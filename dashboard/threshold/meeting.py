@@ -209,7 +209,7 @@ def _close() -> None:
 
 
 def _act(change, view: View, *values) -> None:
-    """Change the room; what cannot be done is said in the bar."""
+    """Change the room; the bar shows why something cannot be done."""
     try:
         change(loader.store(), rooms.room_of(view.source), *([view] if values else []), *values)
     except OverreadError as error:

@@ -40,7 +40,7 @@ class Opened:
 
 
 def open_walkthrough(walkthrough: Walkthrough, selected: View) -> Opened:
-    """The walkthrough in its own view; what differs since it was made is said, with a choice of both.
+    """The walkthrough in its own view. The page names later changes and offers both versions.
 
     selected: used for walkthroughs of early releases, which stored no view.
     """

@@ -110,7 +110,7 @@ def homographies(draws: Draws) -> np.ndarray:
 
 
 def in_pixels(maps: np.ndarray, side: int) -> np.ndarray:
-    """The same homographies between pixel indices of images of this side."""
+    """Homographies between pixel indices of images of this side, from those between coordinates -1..1."""
     half, middle = side / 2, (side - 1) / 2
     to = np.array([[half, 0, middle], [0, half, middle], [0, 0, 1.0]])
     back = np.array([[1 / half, 0, -middle / half], [0, 1 / half, -middle / half], [0, 0, 1.0]])

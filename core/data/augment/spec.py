@@ -69,7 +69,7 @@ class Augmentation:
 
     @property
     def without_mixing(self) -> "Augmentation":
-        """The same without MixUp and CutMix, for a single radiograph."""
+        """This augmentation without MixUp and CutMix, for a single radiograph."""
         return replace(self, mixup=0.0, cutmix=0.0)
 
     def to_dict(self) -> dict[str, float]:

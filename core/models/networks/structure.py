@@ -1,4 +1,4 @@
-"""Which part of a network is its head, and which stages its backbone has."""
+"""The head of a network, and the stages of its backbone."""
 
 import torch
 from timm.models import group_parameters

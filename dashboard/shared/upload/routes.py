@@ -25,7 +25,7 @@ _STATUS = {"upload-too-large": 413, "disk-full": 507}
 
 @dataclass
 class _Ticket:
-    """Who may upload, when that was last used, and the uploads that were begun with it."""
+    """The permission to upload, the time of its last use, and the uploads that were begun with it."""
 
     visitor: str
     used: float = field(default_factory=time.monotonic)
@@ -131,7 +131,7 @@ def _held(request: Request, arrival: str = "") -> _Ticket:
 
 
 async def _body(request: Request, most: int, what: str) -> bytes:
-    """The body of a request, at most `most` bytes, whatever its header says."""
+    """The body of a request, at most `most` bytes; the length in its header is not trusted."""
     found = bytearray()
     async for chunk in request.stream():
         found += chunk

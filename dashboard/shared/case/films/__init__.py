@@ -54,7 +54,7 @@ def load_ahead(films: list[dict], case: str, after: str, keys: list[str], key: s
 
 
 def _sent(name: str, key: str) -> object:
-    """What the browser sent last under this name."""
+    """The last value that the browser sent under this name."""
     return (st.session_state.get(key) or {}).get(name)
 
 
