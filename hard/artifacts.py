@@ -170,9 +170,10 @@ def _checkpoint() -> object:
 
 
 def _predictions() -> object:
-    from core.scores.predictions import read_predictions
+    from core.scores.source import source_of
+    from core.scores.stored_scores import read_predictions
 
-    found = read_predictions(read_checkpoint(MODEL), read_dataset("demo"))
+    found = read_predictions(source_of(read_checkpoint(MODEL), read_dataset("demo")))
     return AGAIN if found is None else _frame(found)
 
 

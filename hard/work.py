@@ -104,17 +104,18 @@ def _predict(home: Path, acknowledge: Acknowledge) -> None:
     from core.models.checkpoint import read_checkpoint
     from core.scores.predict import predict
     from core.scores.predictions import store_predictions
+    from core.scores.source import source_of
 
-    dataset, checkpoint = read_dataset("demo"), read_checkpoint(MODEL)
-    store_predictions(predict(checkpoint, dataset), checkpoint, dataset)
+    store_predictions(predict(source_of(read_checkpoint(MODEL), read_dataset("demo"))))
     acknowledge(MODEL)
 
 
 def _scores() -> str:
     from core.models.checkpoint import read_checkpoint
-    from core.scores.predictions import read_predictions
+    from core.scores.source import source_of
+    from core.scores.stored_scores import read_predictions
 
-    found = read_predictions(read_checkpoint(MODEL), read_dataset("demo"))
+    found = read_predictions(source_of(read_checkpoint(MODEL), read_dataset("demo")))
     return "" if found is None else _frame(found)
 
 

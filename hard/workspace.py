@@ -15,7 +15,7 @@ from core.data.index import build_index, write_dataset
 from core.models.checkpoint import read_checkpoint
 from core.paths import REPOSITORY
 from core.phantom import write_phantoms
-from core.scores.source import Source, find_source
+from core.scores.source import Source, find_source, source_of
 from core.scores.view import View
 
 MODEL, SHIPPED = "model", REPOSITORY / "checkpoints" / "original-cnn-64"
@@ -43,20 +43,20 @@ def make_scores(home: Path) -> Source:
     if not (home / "checkpoints" / MODEL).exists():
         shutil.copytree(SHIPPED, home / "checkpoints" / MODEL)
     dataset, checkpoint = read_dataset("demo"), read_checkpoint(MODEL)
-    scores = predict(checkpoint, dataset)
-    store_predictions(scores, checkpoint, dataset)
-    store_predictions(scores, checkpoint, dataset, checkpoint.folder / "predictions.parquet")
+    scores = predict(source_of(checkpoint, dataset))
+    store_predictions(scores)
+    store_predictions(scores, checkpoint.folder / "predictions.parquet")
     return find_source(MODEL, dataset)
 
 
 def make_import(home: Path) -> None:
     """Imported scores, from a table of the model's own."""
     from core.scores.import_frame import Columns
-    from core.scores.predictions import read_predictions
+    from core.scores.stored_scores import read_predictions
     from core.workflows.import_scores import import_scores
 
     known = ["image_id", "study_id", "patient_id", "bone", "label", "split"]
-    scores = read_predictions(read_checkpoint(MODEL), read_dataset("demo"))
+    scores = read_predictions(source_of(read_checkpoint(MODEL), read_dataset("demo")))
     probability = 1 / (1 + np.exp(-scores["logit"]))
     scores[known].assign(p=probability).to_csv(home / "outside.csv", index=False)
     columns = Columns("label", "p", "study_id", "image_id", "patient_id", "bone", "split")
