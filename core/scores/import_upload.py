@@ -62,11 +62,15 @@ def store_table(name: str, file: Any) -> Path:
 def check_size(size: int, name: str) -> None:
     """OverreadError for more bytes than a page reads."""
     if size > MOST_MEGABYTES << 20:
-        raise OverreadError(
-            f"{name} has {size_text(size)}; at most {MOST_MEGABYTES} MB are read on this page. Leave out columns that "
-            "are not needed, or import it with python -m core import-predictions.",
-            code="upload-too-large",
-        )
+        raise OverreadError(f"{name} has {size_text(size)}. {too_large()}", code="upload-too-large")
+
+
+def too_large() -> str:
+    """What to do with a table that has more bytes than a page reads."""
+    return (
+        f"At most {MOST_MEGABYTES} MB are read on this page. Leave out columns that are not needed, or import it "
+        "with python -m core import-predictions."
+    )
 
 
 def check_table(file: Path) -> None:

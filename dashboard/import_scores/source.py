@@ -4,12 +4,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.scores.import_upload import MOST_MEGABYTES, MOST_ROWS, store_table
-from dashboard.shared import address, widgets
+from core.data.arriving import arrived_files, forget_arrival
+from core.errors import OverreadError
+from core.scores.import_upload import MOST_MEGABYTES, MOST_ROWS, store_table, too_large
+from dashboard.shared import address, upload, widgets
 from dashboard.shared.address_kinds import Choice
 
 UPLOAD, SERVER = "Upload", "On the server"
-KINDS = ["csv", "tsv", "txt", "parquet", "pq", "gz", "bz2", "xz", "zip"]
 
 
 def choose_file() -> Path | None:
@@ -26,19 +27,29 @@ def choose_file() -> Path | None:
 
 
 def _uploaded() -> Path | None:
-    file = st.file_uploader(
-        "Table of scores",
-        type=KINDS,
-        key=f"scores_upload_{_round()}",
-        max_upload_size=MOST_MEGABYTES,
-        help=f"CSV, TSV or Parquet with a header line, at most {MOST_MEGABYTES} MB and {MOST_ROWS:,} rows.",
+    arrival = upload.draw_upload(
+        "A table of scores (CSV, TSV or Parquet): choose it, or drop it here",
+        f"scores_upload_{_round()}",
+        one=True,
+        most=MOST_MEGABYTES << 20,
+        too_large=too_large(),
     )
-    if file is None:
-        widgets.note("One row for each radiograph or each study, with the score of your model. Nothing is kept yet.")
+    if not arrival:
+        widgets.note(
+            "One row for each radiograph or each study, with the score of your model. Nothing is kept yet.",
+            why=f"At most {MOST_MEGABYTES} MB and {MOST_ROWS:,} rows. Compressed tables are read, too.",
+            ask="How large?",
+        )
         return None
     stored = st.session_state.get("scores_stored")
-    if stored is None or stored[0] != file.file_id or not stored[1].is_file():
-        stored = (file.file_id, store_table(file.name, file))
+    if stored is None or stored[0] != arrival or not stored[1].is_file():
+        files = arrived_files(arrival)
+        if len(files) != 1:
+            raise OverreadError(f"{len(files)} files arrived; expected one table.", code="upload-one-table")
+        ((name, part),) = files
+        with part.open("rb") as table:
+            stored = (arrival, store_table(name, table))
+        forget_arrival(arrival)
         st.session_state["scores_stored"] = stored
     return stored[1]
 
@@ -58,5 +69,5 @@ def forget_file() -> None:
 
 
 def _round() -> int:
-    """Part of the keys: a new one frees an upload, which is in memory as long as its key is drawn."""
+    """Part of the keys: a new one empties the field."""
     return st.session_state.get("scores_round", 0)

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.data.arriving import Announced, add_piece, begin_arrival
 from core.scores import import_upload
 from core.scores.import_upload import check_table, remove_upload, store_table
 from core.scores.imports import imported_predictions, list_imported, read_imported
 from dashboard.import_scores.form import free_name
 from dashboard.import_scores.words import page_words
+from dashboard.shared import upload
 from tests.dashboard.conftest import House, enter, open_page, words
 from tests.refusals import refused
 
@@ -107,10 +109,16 @@ def test_scores_of_the_other_class_are_an_alarm(own, tmp_path):
     assert read_imported("x").columns["invert"] is True
 
 
-def test_an_uploaded_table_is_matched_to_its_data_set_and_removed(own):
+def test_an_uploaded_table_is_matched_to_its_data_set_and_removed(own, monkeypatch):
     frame = pd.read_parquet(own.home / "predictions" / "demo" / "alpha.parquet")[["image_id", "logit"]]
+    content = frame.to_csv(index=False).encode()
+    arrival = begin_arrival("visitor", [Announced("mine.csv", len(content))]).id
+    add_piece(arrival, 0, 0, content)
+    arrived = {"scores_upload_0": arrival}
+    monkeypatch.setattr(upload, "draw_upload", lambda label, key, **limits: arrived.get(key, ""))
     app = open_page("import_scores")
-    app.file_uploader[0].set_value(("mine.csv", frame.to_csv(index=False).encode(), "text/csv")).run()
+    # The table has moved from where it arrived.
+    assert not app.exception and not list((own.home / "uploads" / ".arriving").glob("*/"))
     assert field(app, "Match to").value == "demo" and field(app, "Scores are").value == "logit"
     joins = next(table.value for table in app.dataframe if "Rows matched" in table.value)
     assert joins["Rows matched"].tolist() == [len(frame)]

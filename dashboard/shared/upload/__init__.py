@@ -18,10 +18,11 @@ from dashboard.shared.visitor import visitor
 _HERE = Path(__file__).parent
 
 
-def draw_upload(label: str, key: str) -> str:
+def draw_upload(label: str, key: str, one: bool = False, most: int = 0, too_large: str = "") -> str:
     """Draw the field for files. Returns the id of a complete upload for `core.data.arriving`, or '' until then.
 
-    A visitor who may not add data gets no ticket, and with it no way to the disk.
+    one: a single file. most: more bytes than this are refused with the sentence `too_large` before any is sent. A
+    visitor who may not add data gets no ticket, and with it no way to the disk.
     """
     if not roles.may("data"):
         widgets.note(roles.why_not("data"))
@@ -34,7 +35,14 @@ def draw_upload(label: str, key: str) -> str:
     st.session_state["upload_ticket"] = ticket
     mount(
         key=key,
-        data={"label": label, "address": f"{place_of_routes()}/{ticket}", "piece": PIECE},
+        data={
+            "label": label,
+            "address": f"{place_of_routes()}/{ticket}",
+            "piece": PIECE,
+            "one": one,
+            "most": most,
+            "tooLarge": too_large,
+        },
         on_arrived_change=_nothing,
     )
     found = (st.session_state.get(key) or {}).get("arrived")

@@ -12,6 +12,7 @@ export default function ({ data, parentElement, setStateValue }) {
   upload.data = data;
   upload.tell = (arrived) => setStateValue('arrived', arrived);
   root.querySelector('.name').textContent = data.label;
+  root.querySelector('input').multiple = !data.one;
 }
 
 function begin(root) {
@@ -44,6 +45,8 @@ async function send(upload, files) {
   try {
     const list = files.map((file) => ({ name: file.webkitRelativePath || file.name, size: file.size, modified: file.lastModified }));
     const total = list.reduce((sum, file) => sum + file.size, 0);
+    if (upload.data.one && list.length > 1) throw new Error(`${list.length} files were chosen; one is expected.`);
+    if (upload.data.most && total > upload.data.most) throw new Error(upload.data.tooLarge);
     show(upload, 0, 'Sending');
     const begun = await ask(upload, '', { method: 'POST', body: JSON.stringify({ files: list }) }, current);
     if (!begun) return;
