@@ -23,6 +23,7 @@ def main() -> None:
         loaders,
         login,
         pending,
+        popover_focus,
         reconnect,
         roles,
         selection,
@@ -65,6 +66,7 @@ def main() -> None:
     pending.reapply()
     presses.take_left()
     reconnect.run_again_after_loss()
+    popover_focus.follow_keys()
     with widgets.guarded():
         wanted = page_named(page.title)
         if wanted.needs_data and not loaders.choosable():
