@@ -25,6 +25,7 @@ from dashboard.walkthroughs.reveal import draw_reveal
 
 POLL_SECONDS = 1.0  # between two looks at the lead's step
 REPORT_SECONDS = 5.0  # between two reports of the reader's own presence
+UNNAMED = "walk_unnamed"  # the place that was chosen while the reader's name was unknown
 AT = "walk_at"  # where the session keeps the place of a reader who neither leads nor follows
 
 
@@ -221,13 +222,21 @@ def _choose_place(status: Status, follows: bool) -> int:
     if state.get("walk_of") != walkthrough.id:
         state["walk_of"], state["walk_reported"] = walkthrough.id, 0
         state.pop(AT, None)
+        state.pop(UNNAMED, None)
+    # A browser without the cookie gives the name in its second run. The first place is then chosen again.
+    if status.reader and UNNAMED in state:
+        if state.get(AT) == state[UNNAMED]:
+            state.pop(AT)
+        state.pop(UNNAMED)
     cases = Number(1, len(walkthrough.cases), whole=True, what="case")
     key = address.key("place", cases)
     asked = status.state.place if follows or status.moves_all else state.get(AT)
     if address.took_nearest(key) and not follows:
         asked = state["place"]
-    if asked is None:
-        asked = (address.value(key, cases) if first else None) or status.first_unanswered()
+    if asked is None and not (asked := address.value(key, cases) if first else None):
+        asked = status.first_unanswered()
+        if not status.reader:
+            state[UNNAMED] = asked
     state["place"] = state[AT] = min(max(int(asked), 1), len(walkthrough.cases))
     state["walk_lead_present"] = status.lead_present
     return state["place"]

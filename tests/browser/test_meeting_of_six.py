@@ -74,10 +74,11 @@ class Meeting:
                 wait_for_words(page, words)
 
     def at(self, place: int) -> None:
-        for page in self.pages.values():
-            page.wait_for_function(
-                "place => document.querySelector('.st-key-place input')?.value === place", arg=str(place)
-            )
+        for name, page in self.pages.items():
+            wait_for(
+                page, "place => document.querySelector('.st-key-place input')?.value === place", str(place),
+                f"{name} is not at case {place}",
+            )  # fmt: skip
             page.wait_for_selector('[class*="st-key-enter_"] button:enabled')
             page.wait_for_selector(".viewer .films img")
 
@@ -87,8 +88,18 @@ class Meeting:
             self.pages[of].screenshot(path=self.kept / f"{name}.png")
 
 
+def wait_for(page, script: str, asked: str, what: str) -> None:
+    """Wait until the page is so; the failure says `what` and what the page has instead."""
+    try:
+        page.wait_for_function(script, arg=asked)
+    except Exception as error:
+        shown = page.locator(".stMain").inner_text()
+        raise AssertionError(f"{what}; {page.url} has {shown[:1500]!r}") from error
+
+
 def wait_for_words(page, words: str) -> None:
-    page.wait_for_function("words => document.querySelector('.stMain').innerText.includes(words)", arg=words)
+    script = "words => document.querySelector('.stMain').innerText.includes(words)"
+    wait_for(page, script, words, f"no {words!r}")
 
 
 @pytest.fixture
@@ -102,16 +113,22 @@ def meeting(tmp_path):
             made.kill()
 
 
+def wait_until(page, is_so, what: str, seconds: int = 600) -> None:
+    """Ask the database until something is so. The page is one of the meeting, and lives on meanwhile."""
+    for _ in range(seconds * 5):
+        if is_so():
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError(what)
+
+
 def count_of(store, walk, readers, round_: str) -> int:
     entries = entries_table(store, walkthrough_id=walk.id)
     return int((entries["reviewer"].isin(readers) & (entries["round"] == round_) & (entries["kind"] == "review")).sum())
 
 
 def wait_for_entries(page, store, walk, readers, round_: str, wanted: int) -> None:
-    for _ in range(600):
-        if count_of(store, walk, readers, round_) >= wanted:
-            break
-        page.wait_for_timeout(100)
+    wait_until(page, lambda: count_of(store, walk, readers, round_) >= wanted, f"not {wanted} entries of {round_}")
     assert count_of(store, walk, readers, round_) == wanted
 
 
