@@ -30,7 +30,7 @@ def main() -> None:
         visitor,
         widgets,
     )
-    from dashboard.shared.case import presses
+    from dashboard.shared.case import presses, reader_name
 
     st.set_page_config(page_title="Overread", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")
@@ -67,6 +67,7 @@ def main() -> None:
     presses.take_left()
     reconnect.run_again_after_loss()
     popover_focus.follow_keys()
+    reader_name.recall_reader()
     with widgets.guarded():
         wanted = page_named(page.title)
         if wanted.needs_data and not loaders.choosable():

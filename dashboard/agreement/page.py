@@ -27,7 +27,6 @@ def draw_page() -> None:
     widgets.heading("Agreement", view.dataset, "between readers")
     with st.container(key="silent"):
         clicks.on_card(open_study.open_study)
-        reader_name.recall_reader()
     blind = is_blind()
     with st.container(horizontal=True, vertical_alignment="center"):
         reader = reader_name.draw_reader_field()

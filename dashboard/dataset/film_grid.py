@@ -31,7 +31,6 @@ def draw_radiographs(view: View) -> bool:
     rows = loader.radiographs(view.dataset)
     with st.container(key="silent"):
         clicks.on_card(open_study.open_study)
-        reader_name.recall_reader()
     filters = draw_filters(view, rows, blind)
     places = listed(view.dataset, rows, filters)
     asked = st.session_state["study"] if "study" in st.session_state else address.value("study", Text())

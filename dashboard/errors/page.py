@@ -29,7 +29,6 @@ def draw_page() -> None:
     listed = list_studies(cases, filters, view)
     with st.container(key="silent"):
         clicks.on_card(open_study.open_study)
-        reader_name.recall_reader()
     with st.container(horizontal=True, vertical_alignment="center"):
         reader = reader_name.draw_reader_field()
         draw_blind_switch()

@@ -31,7 +31,6 @@ def draw_page() -> None:
     widgets.heading("Labels", view.dataset, view.source.name)
     with st.container(key="silent"):
         clicks.on_card(open_study.open_study)
-        reader_name.recall_reader()
     reader = reader_name.draw_reader_field()
     ranked = draw_filters(view)
     draw_case_or_list(ReadingSession(view, cases, reader, blind=False), ranked)

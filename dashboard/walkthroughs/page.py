@@ -32,8 +32,6 @@ def draw_page() -> None:
     else:
         restore_view(walkthrough)
     heading = st.container()
-    with st.container(key="silent"):
-        reader_name.recall_reader()
     line = st.container(horizontal=True, vertical_alignment="center", gap="small", key="walk_line")
     with line:
         address.bound(

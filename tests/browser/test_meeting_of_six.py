@@ -73,8 +73,10 @@ class Meeting:
             if name != but:
                 wait_for_words(page, words)
 
-    def at(self, place: int) -> None:
-        for name, page in self.pages.items():
+    def at(self, place: int, *names: str) -> None:
+        """Wait until these readers, or all, are at a case and can answer."""
+        for name in names or self.pages:
+            page = self.pages[name]
             wait_for(
                 page, "place => document.querySelector('.st-key-place input')?.value === place", str(place),
                 f"{name} is not at case {place}",

@@ -1,4 +1,4 @@
-"""The reader's name: typed and confirmed once on the first review page, or known from the login.
+"""The reader's name: typed and confirmed once on the first page that asks for it, or known from the login.
 
 The field is part of a form, so what is typed counts only when it is confirmed. A known name is text, not a field, so no
 key that is meant for a case can change it.
@@ -53,10 +53,14 @@ def known_or_typed(key: str) -> str:
 
 
 def recall_reader() -> None:
-    """Store the confirmed name in the browser, or fetch the name stored there before. Draws nothing visible."""
+    """Store the confirmed name in the browser, or fetch the name stored there before. Draws nothing visible.
+
+    Call it once a run, outside of every fragment.
+    """
     if not _logged_in_name():
         known = reader_name()
-        remembered_reader.remember_reader(known, not known, _use)
+        with st.container(key="silent_reader"):
+            remembered_reader.remember_reader(known, not known, _use)
 
 
 def _draw_form() -> None:
