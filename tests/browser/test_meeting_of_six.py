@@ -171,7 +171,9 @@ def test_a_meeting_from_an_empty_workspace_to_its_minutes(meeting):
                     page.keyboard.press(keys[name])
             meeting.leave("Fay")
             meeting.start()
-            meeting.join("Fay", path).keyboard.press(keys["Fay"])
+            meeting.join("Fay", path)
+            meeting.at(turn + 1, "Fay")
+            meeting.pages["Fay"].keyboard.press(keys["Fay"])
         else:
             for name, page in meeting.pages.items():
                 page.keyboard.press(keys[name])
