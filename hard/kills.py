@@ -28,7 +28,12 @@ def run(folder: Path, seed: int, count: int = COUNT) -> Iterator[Trial]:
     os.environ["OMP_NUM_THREADS"] = "1"  # threads of a library do not survive a fork
     child(Work("workspace", lambda home, acknowledge: make(home), lambda home, said: True, lambda home: ""), base, None)
     for work in works():
-        yield from kill_work(work, folder, random.Random(f"{seed} {work.name}"), count)
+        yield from kill_work(work, folder, random.Random(f"{seed} {work.name}"), share(work, count))
+
+
+def share(work: Work, count: int) -> int:
+    """How often this work is killed."""
+    return -(-count // 4) if work.slow else count
 
 
 def make(base: Path) -> None:

@@ -86,10 +86,18 @@ def list_all(data: Name, as_json: Json = False) -> None:
     """List the walkthroughs of a data set, the newest first."""
     from core.review.store import open_store
     from core.review.walkthroughs import list_walkthroughs
+    from core.workflows.walkthroughs import broken_walkthroughs
 
-    rows = list_walkthroughs(open_store(), data).to_dict("records")
+    store = open_store()
+    broken = broken_walkthroughs(store, data)
+    rows = [
+        {**row, **({"broken": broken[row["id"]]} if row["id"] in broken else {})}
+        for row in list_walkthroughs(store, data).to_dict("records")
+    ]
     lines = [
-        f"{row['name']}: {count_text(row['cases'], 'case')}, by {row['author']} on {row['created'][:10]}"
+        f"{row['name']}: broken. {row['broken']}"
+        if "broken" in row
+        else f"{row['name']}: {count_text(row['cases'], 'case')}, by {row['author']} on {row['created'][:10]}"
         for row in rows
     ]
     print_result({"walkthroughs": rows}, as_json, "\n".join(lines) or f"There is no walkthrough of {data}.")

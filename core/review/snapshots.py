@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sql
 
+from core.errors import OverreadError, reason_of
 from core.plural import count_text
 from core.review import chain, tables
 from core.review.cases import Cases, case_table, study_slices
@@ -37,11 +38,18 @@ def read_snapshot(store: Store, walkthrough_id: str, threshold: float) -> Cases 
         text = connection.execute(query).scalar()
     if text is None:
         return None
-    found = json.loads(text)
-    studies, films = _frame(found["studies"]), _frame(found["films"])
-    # Stable, so that the films of a study keep their order.
-    films = films.sort_values("study_id", kind="stable").reset_index(drop=True)
-    return Cases(case_table(studies, threshold), films, study_slices(films))
+    try:
+        found = json.loads(text)
+        studies, films = _frame(found["studies"]), _frame(found["films"])
+        # Stable, so that the films of a study keep their order.
+        films = films.sort_values("study_id", kind="stable").reset_index(drop=True)
+        return Cases(case_table(studies, threshold), films, study_slices(films))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise OverreadError(
+            f"The snapshot of the walkthrough cannot be used ({reason_of(error)}). Restore the database from a copy; "
+            "the other walkthroughs can be read.",
+            code="walkthrough-damaged",
+        ) from error
 
 
 def differences(then: Cases, now: Cases) -> list[str]:

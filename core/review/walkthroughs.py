@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sql
 
-from core.errors import OverreadError
+from core.errors import OverreadError, reason_of
 from core.plural import count_text
 from core.review import chain, tables
 from core.review.database import Store, timestamp, transaction
@@ -176,13 +176,15 @@ def list_walkthroughs(store: Store, dataset: str) -> pd.DataFrame:
     )
     query = (
         sql.select(table.c.id, table.c.name, table.c.author, table.c.created, counted.c.cases)
-        .join(counted, counted.c.walkthrough_id == table.c.id)
+        # Also one whose cases are gone: it is listed as broken.
+        .outerjoin(counted, counted.c.walkthrough_id == table.c.id)
         .where(table.c.dataset == dataset)
         .order_by(table.c.created.desc())
     )
     with transaction(store) as connection:
         rows = connection.execute(query).all()
-    return pd.DataFrame(rows, columns=["id", "name", "author", "created", "cases"])
+    frame = pd.DataFrame(rows, columns=["id", "name", "author", "created", "cases"])
+    return frame.assign(cases=frame["cases"].fillna(0).astype(int))
 
 
 def read_walkthrough(store: Store, walkthrough_id: str) -> Walkthrough:
@@ -200,6 +202,8 @@ def read_walkthrough(store: Store, walkthrough_id: str) -> Walkthrough:
         version = connection.execute(
             sql.select(versions).where(versions.c.walkthrough_id == walkthrough_id).order_by(versions.c.version.desc())
         ).mappings().first()  # fmt: skip
+        if version is None:
+            raise _damaged(what, "its list of cases is missing")
         for part in (versions, cases):
             chain.check(connection, part, (walkthrough_id, version["version"]), what)
         found = connection.execute(
@@ -215,7 +219,26 @@ def read_walkthrough(store: Store, walkthrough_id: str) -> Walkthrough:
         version=version["version"],
         made_from=version["made_from"],
         cases=tuple(WalkthroughCase(*case) for case in found),
-        record=json.loads(record) if record else {},
+        record=_parse_record(record, what) if record else {},
+    )
+
+
+def _parse_record(text: str, what: str) -> dict:
+    """The record, with a plan that can be followed and the view that it names. OverreadError otherwise."""
+    try:
+        record = json.loads(text)
+        ReadingPlan(**record.get("reading", {}))
+        if "view" in record and not isinstance(record["view"]["source"]["name"], str):
+            raise TypeError("its view names no source")
+        return record
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise _damaged(f"record of the {what}", reason_of(error)) from error
+
+
+def _damaged(what: str, problem: str) -> OverreadError:
+    return OverreadError(
+        f"The {what} cannot be used ({problem}). Restore the database from a copy; the other walkthroughs can be read.",
+        code="walkthrough-damaged",
     )
 
 

@@ -13,7 +13,7 @@ from core.metrics.studies import study_table
 from core.plural import share_clause
 from core.review.cases import Cases, indexed_cases
 from core.review.database import Store
-from core.review.snapshots import differences, snapshot_of
+from core.review.snapshots import differences, read_snapshot, snapshot_of
 from core.review.walkthroughs import (
     ReadingPlan,
     Walkthrough,
@@ -162,6 +162,18 @@ def make_walkthrough_of(
         )
     record = {"view": view.record(), "draw": None, "reading": asdict(plan)}
     return _store(store, view, name, author, list(cases), "by hand", record)
+
+
+def broken_walkthroughs(store: Store, data: str) -> dict[str, str]:
+    """The reason of each walkthrough of a data set that cannot be opened, by its id."""
+    broken = {}
+    for name in list_walkthroughs(store, data)["id"]:
+        try:
+            read_walkthrough(store, name)
+            read_snapshot(store, name, 0.5)
+        except OverreadError as error:
+            broken[name] = str(error)
+    return broken
 
 
 def find_walkthrough(store: Store, data: str, name: str) -> Walkthrough:

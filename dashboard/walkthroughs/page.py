@@ -6,6 +6,7 @@ import streamlit as st
 from core.plural import count_text
 from core.review.walkthroughs import Walkthrough, list_walkthroughs, read_walkthrough
 from core.scores.view import ALL_BONES
+from core.workflows.walkthroughs import broken_walkthroughs
 from dashboard.shared import address, loaders, scoring, selection, widgets
 from dashboard.shared.address_kinds import Choice
 from dashboard.shared.case import loader, reader_name, walkthrough_forms
@@ -50,7 +51,7 @@ def draw_page() -> None:
         with heading:
             widgets.heading("Walkthroughs", view.dataset)
         st.session_state.pop("view_restored", None)
-        draw_list(walkthroughs)
+        draw_list(walkthroughs, broken_walkthroughs(loader.store(), view.source.data))
         walkthrough_forms.draw_form_for_typed_studies(view, loader.all_studies(view))
         walkthrough_forms.draw_result()
         return
@@ -81,8 +82,8 @@ def restore_view(walkthrough: Walkthrough) -> None:
         selection.choose_and_rerun(**chosen)
 
 
-def draw_list(walkthroughs: pd.DataFrame) -> None:
-    """Every walkthrough of the data set, the newest first."""
+def draw_list(walkthroughs: pd.DataFrame, broken: dict[str, str]) -> None:
+    """Every walkthrough of the data set, the newest first. broken: the reason of each that cannot be opened, by id."""
     if walkthroughs.empty:
         widgets.empty(
             "No walkthrough yet",
@@ -91,9 +92,18 @@ def draw_list(walkthroughs: pd.DataFrame) -> None:
         )
         return
     for row in walkthroughs.itertuples():
+        reason = broken.get(row.id, "")
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.button(plain(row.name), key=f"open_{row.id}", on_click=_open, args=(row.name,), icon=":material/groups:")
-            widgets.note(f"{count_text(row.cases, 'case')}, made by {row.author} on {row.created[:10]}")
+            st.button(
+                plain(row.name),
+                key=f"open_{row.id}",
+                on_click=_open,
+                args=(row.name,),
+                icon=":material/broken_image:" if reason else ":material/groups:",
+                disabled=bool(reason),
+            )
+            about = f"{count_text(row.cases, 'case')}, made by {row.author} on {row.created[:10]}"
+            widgets.note(f"Broken. {reason}" if reason else about)
 
 
 def _choose_part() -> str:

@@ -3,9 +3,10 @@
 import shutil
 
 import pytest
+import sqlalchemy as sql
 
 from core.data.index import read_dataset
-from core.review import reading_state
+from core.review import reading_state, tables
 from core.review.cases import neutral_name
 from core.review.database import open_store
 from core.review.reading_state import (
@@ -19,7 +20,7 @@ from core.review.reading_state import (
 )
 from core.review.store import add_verdict, entries_table
 from core.review.vocabulary import Verdict
-from core.review.walkthroughs import ReadingPlan
+from core.review.walkthroughs import ReadingPlan, create_walkthrough
 from core.scores.view import View
 from core.workflows.walkthroughs import Draw, candidates_of, make_walkthrough
 from dashboard.shared import loaders
@@ -54,6 +55,19 @@ def make(**plan):
     view = View(loaders.sources(read_dataset("demo"))["alpha"], "valid")
     candidates = candidates_of(view, "missed")
     return make_walkthrough(open_store(), view, "Monday", "Ana", candidates, Draw(3), ReadingPlan(**plan))
+
+
+def test_a_broken_walkthrough_is_marked_in_the_list_and_the_others_open(workspace):
+    made, store = make(), open_store()
+    with store.engine.begin() as connection:
+        connection.execute(sql.update(tables.walkthroughs).values(author="Eve"))
+    create_walkthrough(store, "demo", "Tuesday", "Ben", list(made.cases))
+    app = open_page("walkthroughs")
+    assert not app.exception
+    assert app.button(key=f"open_{made.id}").disabled and "Broken. The walkthrough" in words(app)
+    (other,) = [button for button in app.button if button.label == "Tuesday"]
+    assert not other.disabled
+    assert not other.click().run().exception
 
 
 def open_as(reader: str, **query: str):

@@ -12,8 +12,15 @@ from core.review import database, tables
 from core.review.database import open_store, transaction
 from core.review.snapshots import read_snapshot
 from core.review.store import Verdict, add_verdict, add_verdict_once, undo_entry, undo_latest, verdicts_table
-from core.review.walkthroughs import WalkthroughCase, WalkthroughOrigin, create_walkthrough, read_walkthrough
+from core.review.walkthroughs import (
+    WalkthroughCase,
+    WalkthroughOrigin,
+    create_walkthrough,
+    list_walkthroughs,
+    read_walkthrough,
+)
 from core.workflows.verify_verdicts import verify_verdicts
+from core.workflows.walkthroughs import broken_walkthroughs
 from tests.refusals import refused
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "workspace-0.1" / "review.sqlite"
@@ -30,7 +37,10 @@ def store(url):
     opened = open_store(url)
     stored = [add_verdict(opened, entry(number, note="see <b>")) for number in range(4)]
     undo_entry(opened, stored[1].id, "Ana")
-    snapshot = {"studies": {"study_id": ["study1"]}, "films": {}}
+    same = {"study_id": "study1", "patient_id": "p1", "bone": "hand", "label": 1.0}
+    study = {**same, "group_id": "p1", "split": "valid", "score": 0.3, "n_views": 1}
+    film = {**same, "image_id": "i", "path": "i.png", "sha1": "a", "view": None, "width": 4, "height": 4, "logit": 0.1}
+    snapshot = {name: {key: [one] for key, one in row.items()} for name, row in (("studies", study), ("films", film))}
     cases = [WalkthroughCase("study1", "first"), WalkthroughCase("study2")]
     create_walkthrough(opened, "set", "Monday", "Ana", cases, WalkthroughOrigin("here", {"seed": 1}, snapshot))
     yield opened
@@ -95,6 +105,50 @@ def test_an_altered_snapshot_is_refused(store):
     change(store, tables.snapshots, sql.true(), snapshot='{"studies": {}, "films": {}}')
     with refused("entry-altered", "snapshot"):
         read_snapshot(store, name, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "reason"),
+    [
+        (tables.walkthroughs, {"author": "Eve"}, "altered"),
+        (tables.records, {"record": '{"seed": 2}'}, "altered"),
+        (tables.snapshots, {"snapshot": "{}"}, "altered"),
+        (tables.cases, None, "altered"),
+        (tables.versions, None, "missing"),
+    ],
+)
+def test_a_broken_walkthrough_is_listed_with_its_reason_and_spoils_no_other(store, table, values, reason):
+    create_walkthrough(store, "set", "Tuesday", "Ben", [WalkthroughCase("study2")])
+    names = list_walkthroughs(store, "set").set_index("name")["id"]
+    assert broken_walkthroughs(store, "set") == {}
+    mine = (table.c.id if table is tables.walkthroughs else table.c.walkthrough_id) == names["Monday"]
+    if values:
+        change(store, table, mine, **values)
+    else:
+        with store.engine.begin() as connection:
+            for emptied in (tables.cases, table):  # cases name their version
+                connection.execute(sql.delete(emptied).where(emptied.c.walkthrough_id == names["Monday"]))
+    assert set(list_walkthroughs(store, "set")["name"]) == {"Monday", "Tuesday"}
+    ((broken, why),) = broken_walkthroughs(store, "set").items()
+    assert broken == names["Monday"] and reason in why
+    assert read_walkthrough(store, names["Tuesday"]).name == "Tuesday"
+
+
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        (tables.records, {"record": "{"}),
+        (tables.records, {"record": '{"reading": {"colour": 1}}'}),
+        (tables.records, {"record": '{"view": {}}'}),
+        (tables.snapshots, {"snapshot": '{"studies": 3}'}),
+    ],
+)
+def test_a_record_that_nobody_can_follow_is_refused_in_words(store, table, values):
+    change(store, table, sql.true(), **values)
+    with store.engine.begin() as connection:
+        connection.execute(sql.delete(tables.chain).where(tables.chain.c.kind == table.name))  # as without a chain
+    ((_, reason),) = broken_walkthroughs(store, "set").items()
+    assert "cannot be used" in reason
 
 
 def test_a_database_of_an_earlier_release_gets_its_chain_when_it_is_opened(workspace):
