@@ -26,11 +26,11 @@ def calibrate(
 ) -> None:
     """Fit a calibration on one split and compare the probabilities before and after on another."""
     from core.scores.json_values import json_values
-    from core.scores.source import find_source
+    from core.scores.source import find_source_on
     from core.workflows.calibrate import calibrate as run
 
     with progress_bar() as progress:
-        facts = run(find_source(name), method, (fit_split, split), data, aggregation, bins, progress)
+        facts = run(find_source_on(name, data), method, (fit_split, split), aggregation, bins, progress)
     if facts["note"]:
         messages.print(f"note: {facts['note']}", markup=False)
     print_result(json_values(facts), as_json, "\n".join(_lines(facts)))

@@ -59,7 +59,7 @@ def threshold(
     from core.scores.json_values import json_values
     from core.scores.operating_points import POINTS
     from core.scores.operating_points import lock as lock_point
-    from core.scores.source import find_source
+    from core.scores.source import find_source_on
     from core.scores.view import View
     from core.workflows.thresholds import Criterion, choose_threshold
 
@@ -70,10 +70,10 @@ def threshold(
         return
     if not rule:
         raise typer.BadParameter("--rule is missing; it picks the threshold, such as youden or sensitivity>=0.95.")
-    parsed, source = parse_rule(rule), find_source(name)
+    parsed, source = parse_rule(rule), find_source_on(name, data)
     with progress_bar() as progress:
         view = View(source, split, aggregation=aggregation)
-        chosen = choose_threshold(view, Criterion(parsed, bound, prevalence, by), data, progress)
+        chosen = choose_threshold(view, Criterion(parsed, bound, prevalence, by), progress)
     facts = {**chosen.facts, "name": name}
     if lock:
         point = lock_point(chosen, author, note)
@@ -107,11 +107,11 @@ def verify(
 ) -> None:
     """Verify a locked operating point on another split, next to the figures it was locked with."""
     from core.scores.json_values import json_values
-    from core.scores.source import find_source
+    from core.scores.source import find_source_on
     from core.workflows.verify import verify as run
 
     with progress_bar() as progress:
-        found = run(find_source(name), split, point, data, aggregation, progress)
+        found = run(find_source_on(name, data), split, point, aggregation, progress)
     for note in (found["looked_at"], found["shared"]):
         if note:
             messages.print(f"note: {note}", markup=False)

@@ -27,7 +27,7 @@ def check_sample(
 ) -> pd.DataFrame:
     """Return the rows of `check_cohort` over up to `count` radiographs of a split, with the network's AUROC."""
     checkpoint, dataset = source.checkpoint, source.indexed
-    scores, _ = split_scores(str(checkpoint.folder), dataset.name, split, progress)
+    scores, _ = split_scores(source, split=split, progress=progress)
     index = read_index(dataset.name).set_index("image_id")
     rows = sample_rows(scores[scores["image_id"].isin(index.index)], count)
     if rows.empty:

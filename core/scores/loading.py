@@ -36,8 +36,8 @@ def split_scores(
 ) -> tuple[pd.DataFrame, str]:
     """PREDICTIONS of one split, and the name of that split. Computes only scores that are not stored.
 
-    source: a source, its name, or a predictions file. data: by default the data set of the source; a checkpoint
-    without one is read by the scores it carries from its training. split: a split or a half of one
+    source: a source, its name, or a predictions file. data: for a name, the data set; a source carries its own. A
+    checkpoint without a data set is read by the scores it carries from its training. split: a split or a half of one
     (`core.scores.halves`), by default what `default` returns for the rows. columns: of scores in shards, only
     these are read, and only of this split.
     """
@@ -46,6 +46,7 @@ def split_scores(
     found = source if isinstance(source, Source) else find_source(source)
     if found.kind == "imported":
         frame = imported_predictions(found.imported)
+        data = data or (found.data if found.dataset and found.dataset.kind != "scores" else "")
         if data and found.belongs_to.rsplit("@", 1)[0] != data:
             owner = f"those of {found.belongs_to}" if found.belongs_to else "matched to no data set"
             raise OverreadError(

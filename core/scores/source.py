@@ -7,7 +7,7 @@ score files are the same, so a source is its own cache key. `core.scores.view` s
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from core.data.index import Dataset
+from core.data.index import Dataset, read_dataset
 from core.errors import OverreadError
 from core.models.checkpoint import PREDICTIONS, Checkpoint, list_checkpoints, read_checkpoint
 from core.paths import checkpoint_folder, file_stamp, home, imported_folder, records_folder
@@ -171,6 +171,11 @@ def find_source(name: str, dataset: Dataset | None = None) -> Source:
             code="source-unknown",
         )
     return source_of(read_checkpoint(name), dataset)
+
+
+def find_source_on(name: str, data: str) -> Source:
+    """The source of a name, on the data set of a name; '' for none."""
+    return find_source(name, read_dataset(data) if data else None)
 
 
 def same_dataset(source: Source, reference: str) -> bool:

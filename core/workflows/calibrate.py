@@ -55,7 +55,6 @@ def calibrate(
     source: Source,
     method: str = "temperature",
     splits: tuple[str, str] = ("", ""),
-    data: str = "",
     aggregation: str = "",
     bins: int = 10,
     progress: Callable[[int, int, str], None] | None = None,
@@ -75,8 +74,8 @@ def calibrate(
             "probability to calibrate. Import them as probabilities, or with --logit.",
             code="scores-not-probabilities",
         )
-    fit_frame, fit_split = _frame(source, data, fit_split, "--fit-split", split_for_choosing, progress)
-    frame, split = _frame(source, data, split, "--split", partial(_evaluated_split, fit_split), progress)
+    fit_frame, fit_split = _frame(source, fit_split, "--fit-split", split_for_choosing, progress)
+    frame, split = _frame(source, split, "--split", partial(_evaluated_split, fit_split), progress)
     if overlapping(fit_split, split):
         raise _own_split(fit_split, split)
     frames = fit_frame, frame
@@ -120,9 +119,9 @@ def _evaluated_split(fit_split: str, rows: pd.DataFrame) -> str:
     return next(iter(splits_for_verifying(fit_split, rows["split"])), split_for_evaluation(rows))
 
 
-def _frame(source: Source, data: str, split: str, option: str, default, progress) -> tuple[pd.DataFrame, str]:
+def _frame(source: Source, split: str, option: str, default, progress) -> tuple[pd.DataFrame, str]:
     try:
-        return split_scores(source, data, split, progress, default)
+        return split_scores(source, split=split, progress=progress, default=default)
     except OverreadError as error:
         # The same sentence, with the option that chooses this split.
         raise OverreadError(str(error).replace("with --split", f"with {option}"), code=error.code) from error

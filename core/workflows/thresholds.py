@@ -28,15 +28,15 @@ class Criterion:
 
 
 def choose_threshold(
-    view: View, criterion: Criterion, data: str = "", progress: Callable[[int, int, str], None] | None = None
+    view: View, criterion: Criterion, progress: Callable[[int, int, str], None] | None = None
 ) -> ChosenThreshold:
     """The threshold that a criterion picks in a view, with its figures. An infeasible rule is an answer, not an error.
 
     Every bone counts, and the view's own threshold does not matter. Its split is by default the one for choosing
-    (`core.scores.halves`); its aggregation by default the source's own. data: by default the data set of the source.
+    (`core.scores.halves`); its aggregation by default the source's own.
     """
     rule, source, prevalence = parse_rule(criterion.rule), view.source, criterion.prevalence
-    frame, used = split_scores(source, data, view.split, progress, split_for_choosing)
+    frame, used = split_scores(source, split=view.split, progress=progress, default=split_for_choosing)
     aggregation = view.aggregation or own_aggregation(frame)
     studies = study_table(frame, aggregation)
     choice = choose(studies, rule, criterion.bound, prevalence)

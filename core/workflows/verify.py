@@ -23,7 +23,6 @@ def verify(
     source: Source,
     split: str = "",
     wanted: str = "latest",
-    data: str = "",
     aggregation: str = "",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict:
@@ -35,7 +34,9 @@ def verify(
     """
     point = find_point(source, wanted)
     check_applies(point, source, aggregation)
-    frame, used = split_scores(source, data, split, progress, partial(_default_split, point, data or source.data))
+    frame, used = split_scores(
+        source, split=split, progress=progress, default=partial(_default_split, point, source.data)
+    )
     check_applies(point, source, aggregation, precision_of(source, frame))
     dataset = str(frame["dataset"].iloc[0])
     studies = study_table(frame, point.aggregation)

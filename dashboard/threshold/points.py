@@ -164,7 +164,7 @@ def _draw_figures(source: Source, point: OperatingPoint) -> None:
 
 def _verify_and_remember(source: Source, point: OperatingPoint, split: str) -> None:
     try:
-        found = verify(source, split, point.id, "" if source.kind == "imported" else source.data)
+        found = verify(source, split, point.id)
     except OverreadError as error:
         st.error(plain(error), icon=":material/block:")
         return
