@@ -27,7 +27,7 @@ from core.commands import (
     workspace,
 )
 from core.commands.console import messages
-from core.errors import OverreadError
+from core.errors import OverreadError, from_disk
 from core.temporaries import keep_private
 from core.version import VERSION
 
@@ -107,13 +107,21 @@ def main() -> None:
     sys.exit(status)
 
 
+def _refused(error: OverreadError) -> int:
+    messages.print("[red]overread:[/red] ", end="")
+    messages.print(f"{error} [{error.code}]" if error.code else str(error), markup=False)
+    return 1
+
+
 def _run() -> int:
     try:
         app()
     except OverreadError as error:
-        messages.print("[red]overread:[/red] ", end="")
-        messages.print(f"{error} [{error.code}]" if error.code else str(error), markup=False)
-        return 1
+        return _refused(error)
+    except OSError as error:
+        if known := from_disk(error):
+            return _refused(known)
+        raise
     except KeyboardInterrupt:
         messages.print("stopped; finished work is kept")
         return 1

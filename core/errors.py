@@ -1,5 +1,6 @@
 """The one error that is written for a person to read, and the cleaning of texts that come from elsewhere."""
 
+import errno
 import re
 from pathlib import Path
 
@@ -30,6 +31,29 @@ class OverreadError(ValueError):
     def __reduce__(self):
         # Worker processes send their errors back by pickling; without this the code would be lost on the way.
         return type(self), (str(self), self.code, self.file)
+
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def from_disk(error: OSError) -> OverreadError | None:
+    """A full disk or missing rights as a sentence, wherever they were met; None for any other failure."""
+    where = f" at {error.filename}" if error.filename else ""
+    if error.errno in NO_ROOM:
+        return OverreadError(
+            f"The disk is full{where}. What was finished before is kept. Free some disk space, or set OVERREAD_HOME to "
+            "a larger disk, and start again.",
+            code="disk-full",
+        )
+    if error.errno in NO_RIGHTS:
+        reason = (error.strerror or str(error)).lower()
+        return OverreadError(
+            f"The system does not allow it{where} ({reason}). Allow it for the user who runs "
+            "Overread, or choose another place.",
+            code="folder-no-rights",
+        )
+    return None
 
 
 def one_line(text: str) -> str:

@@ -1,5 +1,6 @@
 """The contract of the commands: exit status, one JSON object with --json, one sentence for an error."""
 
+import errno
 import io
 import json
 import os
@@ -94,6 +95,29 @@ def test_index_says_what_it_found(indexed):
         "bones": {"wrist": 30, "elbow": 30},
         "unreadable": [],
     }
+
+
+def test_cache_decodes_a_data_set_that_was_never_decoded_and_then_nothing(home, indexed):
+    for altered in (0, 0):
+        facts = json.loads(core(home, "cache", "tree", "--size", 24, "--json"))
+        assert facts["radiographs"] == 60 and not facts["failed"] and facts["altered"] == altered
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(errno.ENOSPC, "disk-full"), (errno.EACCES, "folder-no-rights"), (errno.EROFS, "folder-no-rights")],
+)
+def test_a_full_disk_and_missing_rights_are_one_sentence_wherever_they_are_met(home, monkeypatch, number, code):
+    def fails() -> None:
+        raise OSError(number, os.strerror(number), "/data/x")
+
+    monkeypatch.setattr("core.__main__.app", fails)
+    said = core(home, "recipes", status=1)
+    assert f"[{code}]" in said.replace("\n", "") and "Traceback" not in said
+    # Any other failure of the system is a fault of the program and is not hidden.
+    monkeypatch.setattr("core.__main__.app", (home / "missing").read_bytes)
+    with pytest.raises(FileNotFoundError):
+        core(home, "recipes")
 
 
 def test_evaluate_agrees_with_scikit_learn_on_the_same_predictions(home, trained):

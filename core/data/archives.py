@@ -1,6 +1,5 @@
 """Unpack a zip from elsewhere: its list is checked before a byte is written; it is unpacked whole or not at all."""
 
-import errno
 import os
 import shutil
 import stat
@@ -13,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import OverreadError, reason_of
+from core.errors import NO_RIGHTS, NO_ROOM, OverreadError, reason_of
 from core.plural import count_text
 
 Progress = Callable[[int, int, str], None]
@@ -22,7 +21,6 @@ _CHUNK = 1 << 20
 _MEBIBYTE = 1 << 20
 # Left by operating systems beside the files that somebody meant to pack.
 _CLUTTER = {".ds_store", "thumbs.db", "desktop.ini"}
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -155,9 +153,9 @@ def check_room(folder: Path, needed: int, what: str) -> None:
 
 def disk_error(folder: Path, error: OSError, what: str) -> OverreadError:
     """A full disk, missing rights or another failure to write below a folder as a sentence."""
-    if error.errno in _NO_ROOM:
+    if error.errno in NO_ROOM:
         code, advice = "disk-full", "Free some disk space, or set OVERREAD_HOME to a larger disk"
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    elif error.errno in NO_RIGHTS:
         code, advice = "folder-no-rights", f"Allow writing to {folder}, or set OVERREAD_HOME to another folder"
     else:
         code, advice = "file-unwritable", f"Check the disk of {folder}"

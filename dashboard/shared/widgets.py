@@ -13,7 +13,7 @@ import streamlit as st
 from core.data.attribution import read_attribution
 from core.data.index import Dataset
 from core.data.spreadsheet import guarded_table
-from core.errors import OverreadError
+from core.errors import OverreadError, from_disk
 from core.metrics.intervals import Estimate
 from core.progress import Tracker
 from dashboard.shared import pending, theme
@@ -188,6 +188,10 @@ def guarded():
     except OverreadError as error:
         empty("This cannot be shown", str(error))
         offer_again(error)
+    except OSError as error:
+        if not (known := from_disk(error)):
+            raise
+        empty("This cannot be shown", str(known))
 
 
 def offer_again(error: OverreadError) -> None:
