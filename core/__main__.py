@@ -125,7 +125,7 @@ def _run() -> int:
     except KeyboardInterrupt:
         messages.print("stopped; finished work is kept")
         return 1
-    except SystemExit as ended:  # typer ends a command with it
+    except SystemExit as ended:  # typer raises it at the end of a command
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0
 

@@ -85,7 +85,7 @@ def check_file(path: Path) -> bool:
             with _compared_lock:
                 _compared[path] = state
             return True
-        # Another process may have replaced the file between the two looks.
+        # Another process may have replaced the file meanwhile.
         if _state(path) == state and _known(path) == expected:
             break
     raise ValueError(f"{ALTERED}, which is in {checksum_file(path).name}")

@@ -69,5 +69,5 @@ def _unchecked(file: Path, read):
         return read(file)
     except (OSError, ValueError):
         raise
-    except Exception as error:  # a damaged file of an earlier version, without a checksum, raises anything
+    except Exception as error:  # a damaged file without a checksum, of an earlier version, can raise any exception
         raise ValueError(reason_of(error)) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.errors import OverreadError
 from core.temporaries import remove_stale
 
-# Folders that this process has cleared of what killed processes left.
+# Folders from which this process has removed the temporary files of killed processes.
 _tidied: set[Path] = set()
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -24,7 +24,7 @@ _LEAST = 0.02  # share of a step before it is estimated, unless it already takes
 _LONG = 15.0
 _LATELY = 20.0  # seconds over which the rate of late is measured
 _BEFORE = 0.1  # share at the first report of a step from which the work was begun earlier, and is resumed
-_SILENT = 8.0  # seconds without news after which an estimate no longer holds
+_SILENT = 8.0  # seconds without a report after which an estimate is dropped
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Tracker:
             # The time before the first report of a step belongs to it.
             self._end_step(self._last)
             self._step, self._began = step, self._last
-            # What an earlier process has done says nothing of the pace of this one.
+            # The work of an earlier process does not show the pace of this one.
             self._base = (now, done) if done > _BEFORE * total else (self._began, 0)
             self._lately = deque([self._base])
         self._last = now
@@ -120,7 +120,7 @@ class Tracker:
         known = [seconds for seconds in later if seconds is not None]
         left = step_left + sum(known) if step_left is not None and len(known) == len(later) else None
         if done >= total and not any(later):
-            left = None  # all is counted, and what remains, such as writing a file, is not known
+            left = None  # all units are done; the time of remaining work, such as writing a file, is not known
         return Progress(what, done, total, step + 1, len(self._steps), self._fraction, left, step_left)
 
     def finish(self) -> dict[str, float]:
@@ -191,5 +191,5 @@ def keep_rates(file: Path, kind: str, measured: Mapping[str, float]) -> None:
     except (OSError, ValueError):
         stored = {}
     both = {**read_rates(file, kind), **measured}
-    with suppress(OverreadError):  # an estimate is not worth an error
+    with suppress(OverreadError):  # a missing estimate must not stop the work
         write_json(file, {**stored, kind: both})

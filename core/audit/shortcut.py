@@ -8,7 +8,7 @@ from core.metrics.intervals import Estimate
 from core.metrics.ranking import auroc
 
 FOLDS = 5
-FEW = 10_000  # with fewer radiographs, one thread fits the trees
+FEW = 10_000  # With fewer radiographs, one thread fits the trees.
 # Each group is also tried alone, to show which one carries the shortcut.
 GROUPS = {
     "size, view and bone": ["width", "height", "aspect", "view", "bone"],

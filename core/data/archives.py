@@ -19,7 +19,7 @@ Progress = Callable[[int, int, str], None]
 UNPACKING = "unpacking"
 _CHUNK = 1 << 20
 _MEBIBYTE = 1 << 20
-# Left by operating systems beside the files that somebody meant to pack.
+# Files that operating systems add to a zip without being asked.
 _CLUTTER = {".ds_store", "thumbs.db", "desktop.ini"}
 
 

@@ -21,7 +21,7 @@ from core.paths import home
 from core.plural import count_text
 
 PIECE = 8 << 20  # bytes that are sent at once, so that no more of a file is ever in memory
-KEPT_SECONDS = 3600  # so long an upload that broke off can be continued
+KEPT_SECONDS = 3600  # seconds within which an upload that broke off can be continued
 _LIST = "files.json"
 
 

@@ -147,7 +147,7 @@ def _make(dataset: Dataset, tasks: list[FileTask], spec: InputSpec | None, progr
             writer.discard_pending()
         raise unwritable(cache_folder(dataset.name), error) from error
     except BaseException:
-        # Stopped by the user, for example. A full disk on top of that must not hide the reason.
+        # The work may have been stopped by the user; a full disk that follows must not hide that reason.
         with suppress(OSError, OverreadError):
             _commit(dataset, writer, measured)
         raise

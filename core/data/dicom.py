@@ -121,7 +121,7 @@ def _jpeg_samples(dataset) -> np.ndarray:
     if layout is None:
         return pixel_array(dataset)
     if layout.end is None:
-        # GDCM leaves its memory damaged after a frame that ends without this marker.
+        # GDCM corrupts its memory after a frame that ends without this marker.
         frame += jpeg.END
     found: list[np.ndarray] = []
 

@@ -128,7 +128,7 @@ def build_index(
     labelled = label_rows(rows, tables, source)
     rows = replace(rows, frame=labelled.frame)
     paths = rows.frame["path"].tolist()
-    # Facts of files whose names would identify the patient are never kept.
+    # Facts of files whose names would identify the patient are never stored.
     keep = earlier.keep if earlier and not rows.links else None
     places = [rows.links.get(path, path) for path in paths]
     outside = _check_inside(rows.root, places, tables.allow_outside)

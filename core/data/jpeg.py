@@ -165,7 +165,7 @@ def _pillow_lacks_data(data: bytes) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data))
-            # An eighth of the size: all data are read, and only the mean of each block is computed.
+            # At an eighth of the size, all data are read and only the mean of each block is computed.
             image.draft("L", (1, 1))
             image.load()
     except OSError as error:

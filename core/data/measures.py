@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-# Increase it when a measure changes, so that older ones are computed again. A measure that is added needs none:
+# Increase it when a measure changes, so that older ones are computed again. It stays when a measure is added:
 # `measure_store.complete_measures` lacks the files that were measured without it.
 VERSION = 3
 # Side in pixels of the sketch: a radiograph of any shape, resized to a square.

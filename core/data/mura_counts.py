@@ -21,7 +21,7 @@ _COUNTS = {
     ("valid", "shoulder"): (99, 95, 285, 278),
     ("valid", "wrist"): (140, 97, 364, 295),
 }
-# A set in MURA's layout counts as MURA itself from half of its images on.
+# A set in MURA's layout counts as MURA itself if it has at least half as many images.
 _FEWEST_IMAGES = sum(row[2] + row[3] for row in _COUNTS.values()) // 2
 
 

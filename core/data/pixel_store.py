@@ -89,7 +89,7 @@ class Writer:
         _drop_others(folder, self.folder)
         kept, sums = _known(self.folder, size)
         self.rows = len(kept)
-        # Removes a half-written last line, so that new lines do not follow it.
+        # Removes an unfinished last line, so that no new line is appended to it.
         text, journal = _journal(size, kept, sums), self.folder / "rows.txt"
         if not journal.exists() or journal.read_bytes() != text.encode():
             write_atomically(journal, lambda path: path.write_text(text))

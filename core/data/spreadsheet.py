@@ -7,9 +7,9 @@ import re
 
 import pandas as pd
 
-# Also the wide forms, which some spreadsheets take for the plain ones.
+# Also the full-width forms of these signs, which some spreadsheets treat in the same way.
 _STARTS = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"
-# Apostrophes that a text had itself are kept apart by one more.
+# A text that itself begins with apostrophes gets one more, so that reading can remove it again.
 _FORMULA = re.compile(f"'*[{_STARTS}]")
 _GUARDED = re.compile(f"'+[{_STARTS}]")
 

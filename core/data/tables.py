@@ -143,7 +143,7 @@ def read_table(file: Path | str, exact: bool = False) -> Table:
 
 def _read_parquet(file: Path) -> Table:
     frame = read_parquet(file)
-    # People keep the path or the id in the index; numbers without a name only count the rows.
+    # A named index has the path or the id of each row; a nameless one of numbers only counts the rows.
     levels = [
         level
         for level in range(frame.index.nlevels)

@@ -81,7 +81,7 @@ def integrated_gradients(request: MapRequest) -> MethodMap:
     """Gradients summed along the line from the baseline, with more steps where few leave a gap."""
     captum_method = attr.IntegratedGradients(request.target)
     change = _change_in_logit(request)
-    # Half precision first: the gap, which is measured in full precision, shows whether it was enough.
+    # Half precision is tried first: the gap, measured in full precision, shows whether it suffices.
     attempts = [(IG_STEPS[0], True), *((steps, False) for steps in IG_STEPS)]
     for steps, half in attempts:
         with request.target.half_precision() if half else nullcontext():

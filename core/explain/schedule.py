@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from core.explain.map_record import MapTask
 
-# Maps that a reader looks at, then their checks, then what is made ahead.
+# Maps on a reader's page, then their checks, then maps made in advance.
 MAPS, CHECKS, AHEAD = 0, 1, 2
-# A check that was put back so often is finished before the next map, or it would never be.
+# A check that was postponed this often is finished before the next map, else it might never be.
 MOST_PUT_BACK = 3
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 LOWEST = 19
-# Of short work whose end somebody waits for on a page, so that a long training cannot hold it up.
+# The priority of short work that a visitor waits for, so that a long training does not delay it.
 AWAITED = 5
 
 

@@ -106,7 +106,7 @@ def at_work(kind: str, arguments: dict, about: dict | None = None, size: int = 0
             reporter.keep_rates(kind)
             return
         with held(job.id):
-            # Before the request, or a worker would take the job for a waiting one.
+            # Written before the request, else a worker would treat the job as waiting.
             write_state(job.id, "running")
             write_request(job)
             reporter = Reporter(job.id, kind, size)

@@ -151,7 +151,7 @@ def _with_state(job: Job) -> Job:
         with suppress(OSError, ValueError):
             progress = json.loads(job_file(job.id, "progress.json").read_text())
         if not is_alive(job.id):
-            # Once more: it may have ended between the two looks.
+            # Read again: the job may have ended since.
             state, message = stored_state(job.id)
             if state == "running":
                 state, message, progress = "interrupted", _INTERRUPTED, None

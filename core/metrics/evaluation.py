@@ -21,7 +21,7 @@ _NO_GROUPS = (
     "label", "score", "logit", "probability", "attention", "pooling", "given", "image_label", "label_given", "path",
     "image_id", "study_id", "checkpoint", "dataset", "tta", "draws",
 )  # fmt: skip
-# These need both classes, and have no interval whose `why` could say that one is missing.
+# These figures need both classes. They have no interval, so no `why` says that a class is missing.
 _NEED_BOTH = ("average_precision", "brier_skill")
 
 

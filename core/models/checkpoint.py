@@ -29,14 +29,14 @@ MANIFEST, WEIGHTS, RECIPE, SPEC, LEARNED, HISTORY, PREDICTIONS = (
     "history.csv",
     "predictions.parquet",
 )
-# What readers of a stored recipe rely on: its key, its type, and the type in words.
+# Entries that every reader of a stored recipe needs: key, type, and the type in words.
 _NEEDED = (
     ("name", str, "a text"),
     ("architecture", str, "the name of a network"),
     ("model_kwargs", dict, "a JSON object"),
     ("epochs", int, "a whole number"),
 )
-# The same, of keys that recipes of earlier versions lack.
+# Entries that recipes of earlier versions lack: key, type, and the type in words.
 _OPTIONAL = (("pooling", str, "a text"), ("augmentation", dict, "a JSON object"))
 _FIXED = (RECIPE, SPEC, LEARNED)  # written before the first epoch and never again
 

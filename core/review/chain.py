@@ -18,7 +18,7 @@ from core.errors import OverreadError
 from core.plural import count_clause, count_text
 from core.review import tables
 
-# The columns that name a group of rows, by table. Rows in other tables are places and views of the moment.
+# The columns that name a group of rows, by table. The other tables hold only current places and views.
 GROUPS: dict[sql.Table, tuple[str, ...]] = {
     tables.reviewers: ("key",),
     tables.verdicts: ("sequence",),

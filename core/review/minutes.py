@@ -18,7 +18,7 @@ from core.review.actions import Action
 from core.review.threshold_meeting import Decision
 from core.review.walkthroughs import Walkthrough
 
-# rate -> (title, the studies it is of, what became of those that count)
+# rate -> (title, the class it is about, the verb for a correct call)
 _RATES = {
     "sensitivity": ("Sensitivity", "abnormal", "found"),
     "specificity": ("Specificity", "normal", "cleared"),

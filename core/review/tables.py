@@ -98,7 +98,7 @@ steps = sql.Table(
     sql.Column("created", sql.Text, nullable=False),
     sqlite_autoincrement=True,
 )
-# The presenter's present view of the films, as JSON.
+# The presenter's current view of the films, as JSON.
 stages = sql.Table(
     "walkthrough_stages",
     metadata,

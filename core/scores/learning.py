@@ -12,7 +12,7 @@ from core.metrics.studies import labelled, study_table
 from core.models.checkpoint import PREDICTIONS, Checkpoint
 from core.parquet_files import read_parquet
 
-# A run counts as having learned where the interval of its tuning AUROC begins at this or above.
+# A run counts as trained if the lower bound of its tuning AUROC is at least this.
 LEAST = 0.6
 
 

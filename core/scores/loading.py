@@ -16,7 +16,7 @@ from core.scores.shards import is_sharded, read_table
 from core.scores.source import Source, find_source, source_of
 from core.scores.stored_scores import read_predictions, split_names, splits_for, stored_splits
 
-# What the split to use, and the halves of a split, depend on.
+# The columns from which the default split and the halves of a split are found.
 _FOR_SPLITS = ("study_id", "group_id", "bone", "label", "split", "dataset")
 
 

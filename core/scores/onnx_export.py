@@ -17,7 +17,7 @@ from core.models.checkpoint import Checkpoint, load_model
 from core.models.networks import reads_studies
 from core.paths import write_atomically
 
-# In logits. Adding float32 numbers in another order makes a smaller difference.
+# The largest accepted difference of logits. The order of float32 additions makes a smaller one.
 MOST_DIFFERENCE = 1e-3
 _OPSET = 18
 # How a study's score is computed from the outputs; recorded in the file for other programs.

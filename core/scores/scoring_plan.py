@@ -104,7 +104,7 @@ def plan_scoring(
     wanted = splits_to_score(set(counts), splits, bool(learned.parts), (dataset.name, checkpoint.name))
     facts = {
         "weights": checkpoint.weights_hash,
-        # Input specification and learned radiographs decide scores and splits, too.
+        # Scores and splits also depend on the input specification and on the radiographs of training.
         "files": dict(sorted(checkpoint.manifest["files"].items())),
         "index": dataset.index_hash,
         "precision": precision,

@@ -20,7 +20,7 @@ from core.paths import file_stamp
 from core.plural import count_text
 from core.schema import PREDICTIONS, check
 
-# What studies, their scores and the halves of a split are made from.
+# The columns from which studies, their scores and the halves of a split are made.
 OF_STUDIES = (
     *("study_id", "patient_id", "group_id", "bone", "split", "label", "logit"),
     *("probability", "attention", "pooling", "checkpoint", "dataset"),

@@ -86,7 +86,9 @@ def _add_log(app: FastAPI, service: Service) -> None:
     async def logged(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
         started, number = time.monotonic(), uuid.uuid4().hex[:12]
         response = await call(request)
-        route = getattr(request.scope.get("route"), "path", "unknown")  # the pattern: an address may have names
+        route = getattr(
+            request.scope.get("route"), "path", "unknown"
+        )  # the pattern of the route, since the address itself may contain names
         milliseconds = round((time.monotonic() - started) * 1e3, 1)
         service.measurements.request(route, response.status_code)
         facts = {"request": number, "method": request.method, "route": route, "status": response.status_code}

@@ -89,7 +89,7 @@ class Batcher:
         batch, count = [first], len(first.pixels)
         until = time.monotonic() + self.linger
         while count < self.largest:
-            # Company is awaited only where it usually comes within the wait.
+            # Further studies are awaited only if they usually arrive within the wait.
             patience = until - time.monotonic() if self._between < self.linger else 0.0
             try:
                 one = self._queue.get(timeout=patience) if patience > 0 else self._queue.get_nowait()

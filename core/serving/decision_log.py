@@ -81,7 +81,7 @@ class DecisionLog:
             opened.seek(max(0, size - 65_536))
             rest = opened.read()
         if not rest.endswith(b"\n"):
-            # A kill left part of a line, which no client was answered for.
+            # A killed process left part of a line. No client had received its answer.
             os.truncate(file, size - len(rest.rpartition(b"\n")[2]))
             rest = rest.rpartition(b"\n")[0] + b"\n"
         last = rest.rstrip(b"\n").rpartition(b"\n")[2]
@@ -144,7 +144,7 @@ def verify_log(folder: Path) -> LogReport:
         return LogReport(lines, f"lines are missing at the end: the log has {lines:,}, expected {expected:,}")
     if lines == expected and previous != head["hash"]:
         return LogReport(lines, "the last line is not the one that was written last")
-    # One line more than the head is a kill between the two writes.
+    # One line more than in the head: the process was killed between the two writes.
     return LogReport(
         lines, "" if lines <= expected + 1 else f"{count_clause(lines - expected, 'line', 'were')} added by hand"
     )

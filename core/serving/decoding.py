@@ -129,7 +129,7 @@ def _inflates_beyond(data: bytes, most: int) -> bool:
     try:
         return len(zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], most + 1)) > most
     except zlib.error:
-        return False  # damaged, which reading it will say
+        return False  # the file is damaged; reading it gives the error
 
 
 def _with_header(view: DecodedView, data: bytes) -> DecodedView:

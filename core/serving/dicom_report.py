@@ -176,10 +176,11 @@ def make_pictures(study: ReadStudy) -> list[Dataset]:
             MANUFACTURER,
             patient_orientation=("L", "F"),
         )
-        picture.PatientOrientation = image.get("PatientOrientation")  # often not known; the line above must name one
+        # Often unknown, although highdicom requires a value above.
+        picture.PatientOrientation = image.get("PatientOrientation")
         # Type 2C: present, and empty where the image names no side.
         picture.Laterality = image.get("Laterality") or image.get("ImageLaterality") or ""
-        picture.SeriesDescription, picture.BurnedInAnnotation = SERIES, "NO"  # no identity is burnt in
+        picture.SeriesDescription, picture.BurnedInAnnotation = SERIES, "NO"  # the pixels show no patient's name
         made.append(picture)
     return made
 

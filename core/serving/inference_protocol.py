@@ -97,7 +97,7 @@ def _add_model(app: FastAPI, service: Service, route: str, may_read: Authorize, 
             try:
                 return await service.read(StudyRequest(uploads, reader.name, deadline=deadline, views=views))
             except NothingUsable as error:
-                return error.answer  # its row has no score, and says why; the other studies are answered
+                return error.answer  # this row has the reason instead of a score; the other studies are answered
 
         try:
             with service.admission(len(grouped)):

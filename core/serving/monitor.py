@@ -20,7 +20,7 @@ _SPLIT, _FIRST = "the split the point was chosen on", f"the first {REFERENCE} st
 # unchanged service alarms about once in 3,100 studies at 30% alerts and once in 5,600 at 10%; doubled odds are found
 # after 79 and 166 studies on average (400,000 simulated decisions each).
 ODDS_RATIO, LIMIT = 2.0, 5.5
-# Of the Kolmogorov-Smirnov test, on the last RECENT studies. Strict, since somebody reads it every day.
+# The p of the Kolmogorov-Smirnov test on the last RECENT studies. It is strict, since the test runs every day.
 SIGNIFICANT, RECENT, FEWEST = 0.001, 500, 50
 SCORE = "score"
 MEASURES = {
@@ -158,7 +158,7 @@ def _alert_alarms(decided: pd.DataFrame, rate: float) -> list[Alarm]:
         if not len(above):
             continue
         end = int(above[-1])
-        # The rise began after the path was last at zero.
+        # The rise began after the last zero of the path.
         zeros = np.flatnonzero(paths[name].iloc[:end] == 0)
         start = int(zeros[-1]) + 1 if len(zeros) else 0
         part = decided.iloc[start : end + 1]

@@ -19,7 +19,7 @@ from core.scores.source import Source, same_dataset, source_of
 from core.serving.answers import grey_levels
 from core.serving.monitor import Reference
 
-MOST_STUDIES = 2000  # of the reference; more make no test sharper that is looked at every day
+MOST_STUDIES = 2000  # studies of the reference; more would not make the daily test noticeably sharper
 
 
 @dataclass(frozen=True)

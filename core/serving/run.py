@@ -87,9 +87,9 @@ def run_service(options: ServiceOptions) -> None:
         create_app(service, tokens, outbox),
         host=options.host,
         port=options.port,
-        log_config=None,  # its messages go through ours, which has no words of a file
+        log_config=None,  # its messages go through our log, which contains no text of a file
         log_level="warning",
-        access_log=False,  # it would write addresses, and with them names of models that clients made up
+        access_log=False,  # its log would contain addresses, and in them any name of a model that a client invents
         timeout_graceful_shutdown=_GRACE,
         timeout_keep_alive=30,
         h11_max_incomplete_event_size=64 * 1024,

@@ -24,9 +24,9 @@ from core.serving.answers import PRECISION
 
 TORCH, ONNX, AUTO = "torch", "onnx", "auto"
 RUNTIMES = (AUTO, TORCH, ONNX)
-_BATCHES = (1, 16)  # a study alone, and a busy service
-_SECONDS = 0.5  # of the trial, for each runtime and size of batch
-_GAIN = 1.05  # ONNX Runtime must be this much faster, or torch stays
+_BATCHES = (1, 16)  # batch sizes: a single study, and a busy service
+_SECONDS = 0.5  # seconds of the trial for each runtime and batch size
+_GAIN = 1.05  # ONNX Runtime is used only if it is faster by this factor
 
 
 class Scorer(Protocol):

@@ -30,7 +30,7 @@ from core.serving.measurements import Measurements
 from core.serving.reader import Reader, check_count, usable_pixels
 from core.serving.saliency import study_maps, with_maps
 
-_MOST_MAPS, _SECONDS_OF_MAPS = 4, 10.0  # studies whose maps may wait, and about what one takes
+_MOST_MAPS, _SECONDS_OF_MAPS = 4, 10.0  # studies whose maps may wait, and about the seconds of one
 
 
 class Busy(OverreadError):

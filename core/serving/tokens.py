@@ -68,7 +68,7 @@ def find_token(tokens: Iterable[Token], authorization: str) -> Token | None:
     if kind.lower() != "bearer" or not text.strip():
         return None
     digest, found = _digest(text.strip()), None
-    for token in tokens:  # all are compared, so that the time says nothing
+    for token in tokens:  # every token is compared, so that the time of an answer reveals nothing
         if hmac.compare_digest(token.digest, digest):
             found = token
     return found

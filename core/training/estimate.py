@@ -62,7 +62,7 @@ def estimate_run(recipe: Recipe, dataset: Dataset, device: str = "", progress: P
     say(2, 4, "timing steps")
     last = recipe.epochs - 1
     epoch = Epoch(replace(recipe, balance="none"), last, learner, compiled(model, recipe), team, precision)
-    learn_epoch(epoch, data)  # memory is taken and kernels are chosen now
+    learn_epoch(epoch, data)  # the first step allocates memory and chooses kernels
     started = time.perf_counter()
     learn_epoch(epoch, data)
     per_image = (time.perf_counter() - started) / len(data.image_ids)

@@ -95,7 +95,7 @@ def draw_settings(request: DataRequest, found: Preview | None) -> None:
     table = columns_of(request)
     tree = found is not None and found.kind == "mura"
     if tree and found.splits_from == "source":
-        return  # folders of a MURA tree say all of it
+        return  # the folders of a MURA tree define everything
     with (
         st.expander("Columns, labels and splits", icon=":material/tune:", expanded=found is None),
         st.form("settings", border=False),

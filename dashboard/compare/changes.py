@@ -54,7 +54,7 @@ def draw_cards(view: View, rows: pd.DataFrame, second: Second) -> None:
     clicks.on_card(lambda study: st.session_state.update(open_next=study))
     if study := st.session_state.pop("open_next", None):
         row = rows[rows["study_id"] == study].iloc[0]
-        # The selectors write their own parameters again; only the others are given here.
+        # The selectors write their own parameters again, so only the others are given here.
         st.switch_page("errors/page.py", query_params={"study": study, "outcome": outcome_of(row, view)})
     pages = -(-len(rows) // PER_PAGE)
     page = min(st.session_state.get("changed_page", 1), pages)

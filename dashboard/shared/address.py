@@ -148,7 +148,7 @@ def _drop(name: str) -> None:
         try:
             del st.query_params[name]
         except StreamlitAPIException:
-            # Back in the browser's history: the widget holds its value already, and only a new address is free of it.
+            # After a step back in the browser's history the widget still holds its value; only a new address drops it.
             st.switch_page(state["address_page"], query_params={})
         st.rerun()
 

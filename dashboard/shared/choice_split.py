@@ -16,7 +16,7 @@ def choice_split(source: Source) -> str:
     try:
         return _choice_split(source) if source.model else ""
     except OverreadError:
-        return ""  # the page says that the scores are damaged
+        return ""  # the page itself reports damaged scores
 
 
 def is_asked(split: str) -> bool:

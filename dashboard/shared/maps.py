@@ -20,7 +20,7 @@ from dashboard.shared.cache import cached_data
 
 # Radiographs are shown with at least this many pixels a side.
 SHOWN_SIDE = 640
-# Seconds between two looks at what has been made, while a page waits.
+# Seconds between two checks for finished maps while a page waits.
 _LOOK_EVERY = 0.2
 
 

@@ -6,7 +6,7 @@ from core.explain.map_record import REFUSED, UNCHECKED, MapRecord
 from core.explain.trust_report import DO_NOT_TRUST, HOLDS_UP
 from core.plural import count_text, share_clause
 
-# Class, sign and words: colour and sign are each enough by themselves.
+# Class, sign and words. Colour and sign each distinguish the verdicts alone.
 _MARKS = {
     HOLDS_UP: ("holds", "\u2713", "This map holds up"),
     DO_NOT_TRUST: ("fails", "\u2715", "Do not trust this map"),

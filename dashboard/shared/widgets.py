@@ -117,7 +117,7 @@ def show_figure(figure: go.Figure, key: str) -> None:
     """A chart under its title. The title is page text, so that it can wrap on a narrow screen."""
     title = figure.layout.title.text or ""
     count = figure.layout.title.subtitle.text or ""
-    # A wider gap would make the title float between two charts.
+    # With a wider gap, the title would not be seen as part of its chart.
     with st.container(gap="xxsmall"):
         caption(title, count)
         figure.update_layout(title=None)

@@ -23,8 +23,8 @@ from dashboard.walkthroughs.opened import Opened
 from dashboard.walkthroughs.reading_status import Status, read_status, status_text
 from dashboard.walkthroughs.reveal import draw_reveal
 
-POLL_SECONDS = 1.0  # between two looks at the lead's step
-REPORT_SECONDS = 5.0  # between two reports of the reader's own presence
+POLL_SECONDS = 1.0  # seconds between two checks for a step of the lead
+REPORT_SECONDS = 5.0  # seconds between two reports of the reader's presence
 UNNAMED = "walk_unnamed"  # the place that was chosen while the reader's name was unknown
 AT = "walk_at"  # where the session keeps the place of a reader who neither leads nor follows
 
@@ -51,10 +51,10 @@ def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
         if revealed:
             draw_reveal(opened, status, study)
     if revealed and state.get("walk_shown") != (place, study):
-        # The map belongs to what is revealed; a reader can hide it again.
+        # The map is part of a revealed case; a reader can hide it again.
         state["walk_shown"] = place, study
         saliency_overlay.ask_for(study)
-    # Each part has its place whether or not it is drawn: a film viewer that moves is replaced by the browser.
+    # Each part keeps its place even if it is empty: if the film viewer moved, the browser would replace it.
     with st.container():
         if error := state.pop("walk_error", None):
             st.error(plain(error))
@@ -68,7 +68,7 @@ def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
 
 def _draw_case_at(opened: Opened, session: ReadingSession, place: int, status: Status, follows: bool) -> None:
     walkthrough, case = opened.walkthrough, opened.walkthrough.cases[place - 1]
-    # A note may name what is to be found.
+    # A note may give the finding away.
     with st.container():
         if case.note and not session.blind:
             widgets.note(case.note)
@@ -117,7 +117,7 @@ def _draw_steps(walkthrough: Walkthrough, status: Status, place: int, follows: b
             disabled=follows or not 1 <= place + step <= cases,
             shortcut=shortcut,
         )
-    # A form, since what the browser sends of a field that nobody confirmed may be the place before.
+    # A form, since the browser may send the previous place in a field that nobody has confirmed.
     with st.form("place_form", border=False, width="content"):
         address.bound(
             st.number_input, "Case", 1, cases, key="place", label_visibility="collapsed", width=70, disabled=follows

@@ -54,7 +54,7 @@ class Augmentation:
         for field in fields(self):
             low, high = LIMITS[field.name]
             value = getattr(self, field.name)
-            # Python takes a bool as an int, but `true` as a probability is a mistake.
+            # Python accepts a bool as an int, but `true` as a probability is a mistake.
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not number or not low <= value <= high:
                 raise OverreadError(

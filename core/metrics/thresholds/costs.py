@@ -13,10 +13,10 @@ from core.metrics.thresholds.search import ThresholdChoice, choose, positives_ne
 from core.plural import count_text
 
 TARGETS = (0.80, 0.85, 0.90, 0.95, 0.975)
-# A rule that leaves fewer than this share of the other class right costs too much to be used unseen.
+# A rule that classifies less than this share of the other class correctly costs so much that the page warns.
 LEAST_RIGHT = 0.5
 _SIZES = (10, 100, 1000, 10_000)
-_LARGEST_ERROR = 0.2  # by which rounding to whole studies may change a number
+_LARGEST_ERROR = 0.2  # the most that rounding to whole studies may change a number
 
 
 def cost_sentence(at: dict[str, int], prevalence: float | None = None) -> str:

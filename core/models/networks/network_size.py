@@ -27,7 +27,7 @@ def check_network_size(make: Callable[[], nn.Module], name: str, arguments: dict
             count = sum(parameter.numel() for parameter in make().parameters())
     except OverreadError:
         raise
-    except _ANY:  # not every network can be built so; building it in earnest says what is wrong
+    except _ANY:  # some networks cannot be built without storage; building them later gives the error
         return
     limit = min(most or count, _memory() // _BYTES)
     if count > limit:

@@ -14,7 +14,7 @@ import torch
 
 from core.errors import OverreadError
 
-# Where training programs keep the state dict, the weights themselves before their running means.
+# Keys under which training programs store the state dict: that of the weights before that of running means.
 NESTS = (
     "state_dict",
     "model_state_dict",
@@ -102,7 +102,7 @@ def _load(file: Path):
     except FileNotFoundError:
         raise OverreadError(f"There is no weights file {file}; check the path.", code="weights-missing") from None
     except Exception as error:
-        # A damaged pickle raises anything: it is a program for a small machine.
+        # A damaged pickle can raise any exception, since reading one runs its instructions.
         raise _unusable(file, f"could not be read as weights ({_reason(file, start, error)})") from error
 
 

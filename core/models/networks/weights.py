@@ -16,7 +16,7 @@ from core.plural import count_text
 
 # ImageNet's standard deviation of each colour, and the single one used for grey images.
 _COLOUR_STD, _GREY_STD = (0.229, 0.224, 0.225), 0.226
-# Counts batches for a mean that nothing here uses; files written before it existed lack it.
+# A counter of batches that nothing here uses; older files lack it.
 _COUNTER = "num_batches_tracked"
 # The counter of torch's AveragedModel.
 _AVERAGED = "n_averaged"

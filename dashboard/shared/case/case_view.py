@@ -64,7 +64,7 @@ def draw_case(
     place = listed.index(study) if study in listed else None
     after = listed[place + 1] if place is not None and place + 1 < len(listed) else None
     row, files = session.cases.table.loc[study], session.cases.views_of(study)
-    # A place of its own also where it is empty: a film viewer that moves is replaced by the browser.
+    # Always drawn, even if empty: if the film viewer changed its place, the browser would replace it.
     with st.container():
         if not blind:
             _draw_facts(row, view, _second_score(session, study))

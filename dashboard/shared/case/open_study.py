@@ -20,7 +20,7 @@ def choose_study(cases: Cases, blind: bool, listed: list[str]) -> str:
     typed = (state["study"] if "study" in state else address.value("study", Text())) or ""
     study = typed if typed in cases.table.index else cases.by_neutral_name.get(typed, "")
     if study:
-        # Set before the field is drawn, so that a name that may contain the label is never in the address.
+        # Set before the field is drawn: the study's name may contain the label and must not reach the address.
         state["study"] = neutral_name(study) if blind else study
     with st.container(horizontal=True, vertical_alignment="center"):
         address.bound(
@@ -85,7 +85,7 @@ def _draw_steps(study: str, listed: list[str], name_of: Callable[[str], str]) ->
 def _step(listed: list[str], place: int, step: int, name_of: Callable[[str], str]) -> None:
     """Open the neighbour of the study that is open now, so that two presses are two steps even if they arrive late."""
     here = st.session_state.get("study")
-    # Usually the place where the button was drawn, or one step further; the whole list is searched last.
+    # The study is usually at the place of its button or one further, so the whole list is searched last.
     likely = [at for at in (place, place + step) if 0 <= at < len(listed)]
     now = next((at for at in (*likely, *range(len(listed))) if name_of(listed[at]) == here), None)
     if now is not None and 0 <= now + step < len(listed):

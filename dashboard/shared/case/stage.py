@@ -9,7 +9,7 @@ from core.review.stage import Stage, read_stage, set_stage
 from core.review.vocabulary import reviewer_key
 from dashboard.shared.case import loader
 
-IDLE_SECONDS, LIVE_SECONDS = 1.0, 0.25  # between two looks of a follower, without and with a mirrored view
+IDLE_SECONDS, LIVE_SECONDS = 1.0, 0.25  # seconds between two updates of a follower, without and with a mirrored view
 _SCRIPT = Path(__file__).parent / "films" / "stage.js"
 
 
@@ -50,7 +50,7 @@ def _send(walkthrough_id: str, reader: str, blind: bool) -> None:
 def _receive(walkthrough_id: str, lead: str, live: bool) -> None:
     stage = _mirrored(walkthrough_id, lead)
     if (stage is not None) != live:
-        # The page runs once, and this fragment then looks more or less often.
+        # The page runs once more, and this fragment then updates at the other interval.
         st.rerun()
     data = {"receives": True, "view": stage.view, "presenter": stage.presenter} if stage else {"receives": True}
     with st.container(key="silent_stage"):

@@ -161,7 +161,7 @@ def _entry_name(row) -> str:
     """The name on screen of an entry's verdict, or else of its read."""
     verdict = VERDICT_NAMES.get(row.verdict) if isinstance(row.verdict, str) else None
     if row.verdict == "true_miss" and row.given_label == row.given_label and row.score == row.score:
-        # As on its key: the label is right, so the model's call was the error.
+        # The words of its key: the label is right, so the model's call was wrong.
         called = row.score >= row.threshold
         if called != (row.given_label == 1):
             return "True false alarm" if called else "True miss"
@@ -185,7 +185,7 @@ def _enter_verdict(
     next_name: str | None,
     open_case: Callable[[str], None],
 ) -> None:
-    # A run that is interrupted repeats this with the same `press`, which the store keeps once.
+    # An interrupted run repeats this with the same `press`; the store keeps each press once.
     name, state = neutral_name(case.study_id), st.session_state
     view = state.get(f"view_{name}")
     entry = Verdict(
