@@ -26,9 +26,10 @@ PARTS = {
     "fuzz": "mutated inputs for every reader of files and texts",
     "addresses": "hostile values for every parameter of every page",
     "kills": "work killed at random moments, and done again",
+    "load": "ten visitors at once",
 }
 # These run last and alone: what they measure depends on what else runs.
-ALONE: tuple[str, ...] = ()
+ALONE = ("load",)
 RESULTS = Path(__file__).with_name("results.csv")
 FIELDS = ("date", "part", "seed", "subject", "tried", "outcomes", *FAULTS, "seconds", "hardware")
 SHOWN = 20

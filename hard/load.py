@@ -1,0 +1,119 @@
+"""Ten visitors at once on one server: how long each page takes, and whether any run ends in an exception."""
+
+import os
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from core.data.datasets import read_index
+from dashboard import page_list
+from hard.session import Session, Turn
+from hard.trials import Trial, described
+from hard.workspace import enter, make_data, make_scores, make_verdicts
+from tests.browser.server import serve
+
+# Turns of each visitor.
+COUNT = 30
+VISITORS = 10
+# Seconds between the end of a turn and the next one; a person reads longer.
+PAUSE = (0.2, 1.8)
+# The aims, in seconds.
+P95, WORST = 1.5, 5.0
+# Lines for the report.
+NOTES: list[str] = []
+
+
+def run(folder: Path, seed: int, count: int = COUNT) -> Iterator[Trial]:
+    """Start a server on a workspace with scores and verdicts, and let VISITORS walk through it."""
+    enter(folder)
+    make_data(folder, patients=200)
+    make_scores(folder)
+    make_verdicts(60)
+    before = os.getloadavg()[0]
+    with serve(folder) as address:
+        with Session(address) as first:  # imports and caches are those of a server that runs already
+            for page in pages():
+                first.open(page, {"data": "demo"})
+        turns = walk_together(address, seed, count)
+    NOTES.append(summary(turns, before))
+    for turn in turns:
+        yield Trial(shown_name(turn.page), "uncaught" if turn.exception else "shown", turn.exception)
+
+
+def pages() -> list[str]:
+    """The pages about a data set."""
+    return [page.name for page in page_list.PAGES if page.needs_data]
+
+
+def walk_together(address: str, seed: int, count: int, visitors: int = VISITORS) -> list[Turn]:
+    """The turns of visitors who walk at the same time."""
+    turns: list[Turn] = []
+    walkers = [
+        threading.Thread(target=walk, args=(address, random.Random(f"{seed} {place}"), count, turns))
+        for place in range(visitors)
+    ]
+    for walker in walkers:
+        walker.start()
+    for walker in walkers:
+        walker.join()
+    return turns
+
+
+def walk(address: str, draw: random.Random, count: int, turns: list[Turn]) -> None:
+    """One visitor: opens a page, or changes something on the one that is open."""
+    page = "overview"
+    try:
+        with Session(address) as session:
+            for _ in range(count):
+                if draw.random() < 0.4:
+                    page = draw.choice(pages())
+                turns.append(session.open("" if page == "overview" else page, query(page, draw)))
+                threading.Event().wait(draw.uniform(*PAUSE))
+    except Exception as error:  # noqa: BLE001 - a connection that ends is a fault, too
+        turns.append(Turn(page, 0.0, described(error)))
+
+
+def shown_name(page: str) -> str:
+    """The name of a page in the report."""
+    return page or "overview"
+
+
+def query(page: str, draw: random.Random) -> dict[str, str]:
+    """An address as a visitor's clicks write it."""
+    wanted = {"data": "demo", "threshold": f"{draw.uniform(0.1, 0.9):.2f}"}
+    if draw.random() < 0.3:
+        wanted["bone"] = draw.choice(sorted(read_index("demo")["bone"].unique()))
+    more = {
+        "errors": {"outcome": draw.choice(("Missed", "False alarm", "Found"))},
+        "augmentation": {"spec": f"rotation:{draw.randrange(1, 30)},noise:0.05"},
+        "compare": {"other": "original-cnn-64"},
+        "calibration": {"bins": str(draw.randrange(5, 20))},
+    }
+    return wanted | more.get(page, {})
+
+
+def summary(turns: list[Turn], before: float) -> str:
+    """The median, the 95th percentile and the slowest turn, with the load of the machine."""
+    seconds = np.array([turn.seconds for turn in turns if not turn.exception])
+    if not len(seconds):
+        return "no turn ended"
+    slowest = max((turn for turn in turns if not turn.exception), key=lambda turn: turn.seconds)
+    median, p95 = np.median(seconds), np.percentile(seconds, 95)
+    over = " Over the aim." if p95 > P95 or slowest.seconds > WORST else ""
+    return (
+        f"{VISITORS} visitors, {len(seconds)} turns: median {median:.2f} s, p95 {p95:.2f} s (aim {P95}), slowest "
+        f"{slowest.seconds:.1f} s (aim {WORST:.0f}; {shown_name(slowest.page)}). Load average before: {before:.1f}."
+        f"{over} {by_page(turns)}"
+    )
+
+
+def by_page(turns: list[Turn]) -> str:
+    """The slowest turn of each page, the slowest page first."""
+    slowest: dict[str, float] = {}
+    for turn in turns:
+        slowest[shown_name(turn.page)] = max(slowest.get(shown_name(turn.page), 0.0), turn.seconds)
+    ordered = sorted(slowest.items(), key=lambda pair: -pair[1])
+    return "Slowest by page: " + ", ".join(f"{page} {seconds:.1f}" for page, seconds in ordered) + "."
