@@ -39,7 +39,7 @@ PAGES = (
     "overview", "dataset", "threshold", "bones", "calibration", "compare", "errors", "labels", "walkthroughs",
     "agreement", "saliency",
 )  # fmt: skip
-VISITS = 5
+VISITS, OTHER = 5, "resnet-narrow-128"
 Step = tuple[str, Callable[[], object]]
 
 
@@ -126,20 +126,19 @@ def of_rows(home: Path, n: int) -> list[Step]:
     """Rows without pixels."""
     from core.data.datasets import read_index
     from core.scores.import_frame import Columns
-    from core.scores.predictions import read_predictions
+    from core.scores.stored_scores import read_predictions
     from core.workflows.import_scores import import_scores
 
     def scores():
-        from core.data.index import read_dataset
-        from core.models.checkpoint import read_checkpoint
+        from core.data.datasets import read_dataset
+        from core.scores.source import find_source
 
-        return read_predictions(read_checkpoint(MODEL), read_dataset("set"))
+        return read_predictions(find_source(MODEL, read_dataset("set")))
 
     def evaluated() -> object:
         from core.metrics.evaluation import evaluate
-        from core.metrics.studies import study_table
 
-        return evaluate(study_table(scores()), 0.5)
+        return evaluate(scores())
 
     columns = Columns("label", "p", "study_id", "image_id", "patient_id", "bone", "split")
     return [
@@ -156,7 +155,7 @@ def write_rows(home: Path, n: int) -> None:
     from core.data.index import IndexResult, read_dataset, write_dataset
     from core.models.checkpoint import read_checkpoint
     from core.schema import MURA_BONES
-    from core.scores.predictions import dataset_reference, store_predictions
+    from core.scores.predictions import store_predictions
 
     index = made_up_index(n)
     index["bone"] = np.array(MURA_BONES)[np.arange(n) // 3 % len(MURA_BONES)]
@@ -164,8 +163,12 @@ def write_rows(home: Path, n: int) -> None:
     if not (home / "checkpoints" / MODEL).exists():
         shutil.copytree(SHIPPED, home / "checkpoints" / MODEL)
     dataset, checkpoint = read_dataset("set"), read_checkpoint(MODEL)
-    scores = made_up_scores(index).assign(checkpoint=checkpoint.reference, dataset=dataset_reference(dataset))
-    store_predictions(scores, checkpoint, dataset)
+    scores = made_up_scores(index).assign(checkpoint=checkpoint.reference, dataset=dataset.reference)
+    store_predictions(scores)
+    # Another model on the same rows, for Compare.
+    other = read_checkpoint(OTHER)
+    noise = np.random.default_rng(2).normal(scale=0.5, size=n)
+    store_predictions(scores.assign(checkpoint=other.reference, logit=scores["logit"] + noise))
     wanted = scores[["image_id", "study_id", "patient_id", "bone", "label", "split"]]
     wanted.assign(p=1 / (1 + np.exp(-scores["logit"]))).to_csv(home / "scores.csv", index=False)
 
@@ -209,7 +212,7 @@ def pages(home: Path, n: int) -> Iterator[dict]:
             with Session(address) as session:
                 name = "" if page == "overview" else page
                 turns = [
-                    session.open(name, {"data": "set", "threshold": f"{draw.uniform(0.2, 0.8):.3f}"})
+                    session.open(name, {"data": "set", "model": MODEL, "threshold": f"{draw.uniform(0.2, 0.8):.3f}"})
                     for _ in range(VISITS + 1)
                 ]
             if failed := [turn.exception for turn in turns if turn.exception]:

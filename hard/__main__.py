@@ -42,22 +42,23 @@ def main() -> int:
     parser.add_argument("--count", type=int, help="trials of each subject; each part has its own default")
     parser.add_argument("--seed", type=int, help="drawn where it is not given")
     parser.add_argument("--report", type=Path, help="a file for the table, in Markdown")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="a CSV file that the rows are appended to")
     parser.add_argument("--processes", type=int, default=2, help="parts that run at the same time")
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no part is named {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed
     if len(given.parts) == 1:
-        return run_part(given.parts[0], seed, given.count, given.report)
+        return run_part(given.parts[0], seed, given)
     return run_parts(given.parts or list(PARTS), seed, given)
 
 
-def run_part(part: str, seed: int, count: int | None, report: Path | None) -> int:
+def run_part(part: str, seed: int, given: argparse.Namespace) -> int:
     """Run a part, print its table and each fault, and keep its rows."""
     module, began = importlib.import_module(f"hard.{part}"), time.monotonic()
     print(f"{part}: {PARTS[part]}; seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="overread-hard-") as folder:
-        trials = list(module.run(Path(folder), seed, module.COUNT if count is None else count))
+        trials = list(module.run(Path(folder), seed, module.COUNT if given.count is None else given.count))
     found, seconds = faults(trials), time.monotonic() - began
     rows = [{"part": part, **row} for row in table(trials)]
     line = f"{part}: {len(trials):,} trials with seed {seed} in {seconds:.0f} s, {count_text(len(found), 'fault')}"
@@ -65,9 +66,9 @@ def run_part(part: str, seed: int, count: int | None, report: Path | None) -> in
     details = "".join(f"- {one.subject}: {one.outcome}: {one.detail}\n" for one in found[:SHOWN])
     notes = "".join(f"- {line}\n" for line in getattr(module, "NOTES", []))
     print(text + details + notes, flush=True)
-    if report:
-        report.write_text(text + details + notes, encoding="utf-8")
-    keep(rows, seed, seconds)
+    if given.report:
+        given.report.write_text(text + details + notes, encoding="utf-8")
+    keep(rows, seed, seconds, given.results)
     return int(bool(found))
 
 
@@ -77,8 +78,10 @@ def run_parts(parts: list[str], seed: int, given: argparse.Namespace) -> int:
         files = {part: Path(folder, f"{part}.md") for part in parts}
 
         def start(part: str) -> int:
-            count = ["--count", str(given.count)] if given.count is not None else []
-            command = [sys.executable, "-m", "hard", part, "--seed", str(seed), "--report", str(files[part]), *count]
+            more = ["--results", str(given.results)] + (
+                ["--count", str(given.count)] if given.count is not None else []
+            )
+            command = [sys.executable, "-m", "hard", part, "--seed", str(seed), "--report", str(files[part]), *more]
             with Path(folder, f"{part}.log").open("w") as log:
                 status = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
             print(f"{part} ended with status {status}", flush=True)
@@ -103,11 +106,11 @@ def run_parts(parts: list[str], seed: int, given: argparse.Namespace) -> int:
     return int(any(statuses.values()))
 
 
-def keep(rows: list[dict], seed: int, seconds: float) -> None:
+def keep(rows: list[dict], seed: int, seconds: float, results: Path) -> None:
     """Append the rows to the file of results, with their seed."""
     usual = ("part", "subject", "tried", *FAULTS)
-    new = not RESULTS.exists()
-    with RESULTS.open("a", newline="", encoding="utf-8") as file:
+    new = not results.exists()
+    with results.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, FIELDS)
         if new:
             writer.writeheader()

@@ -1,7 +1,11 @@
 """`make hard`: its attacks find what they look for, are the same for the same seed, and find nothing here."""
 
+import argparse
+import ast
 import json
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -15,6 +19,7 @@ from hard.flips import flip_file
 from hard.fuzz import fuzz_input
 from hard.inputs import Input
 from hard.trials import FAULTS, Trial, caught, faults, markdown, table
+from tests.conftest import REPOSITORY
 
 
 def outcomes(trials) -> set[str]:
@@ -115,13 +120,66 @@ def test_the_table_counts_outcomes_and_always_shows_the_faults():
 def test_the_program_ends_with_1_where_there_is_a_fault_and_keeps_the_seed(tmp_path, monkeypatch, capsys):
     import hard.flips as part
 
-    monkeypatch.setattr(program, "RESULTS", tmp_path / "results.csv")
+    given = argparse.Namespace(count=None, report=tmp_path / "report.md", results=tmp_path / "results.csv")
     for trials, status in (([Trial("a", "same")], 0), ([Trial("a", "lost", "entry 7")], 1)):
         monkeypatch.setattr(part, "run", lambda folder, seed, count, trials=trials: iter(trials))
-        assert program.run_part("flips", 4711, None, tmp_path / "report.md") == status
+        assert program.run_part("flips", 4711, given) == status
     assert "entry 7" in capsys.readouterr().out and "seed 4711" in (tmp_path / "report.md").read_text()
     assert [line.split(",")[2] for line in (tmp_path / "results.csv").read_text().splitlines()] == [
         "seed",
         "4711",
         "4711",
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["flips", "fuzz", "kills"])
+def test_a_part_runs_alone_and_finds_nothing(part, tmp_path):
+    count = {"fuzz": "150"}.get(part, "1")
+    command = [
+        sys.executable,
+        "-m",
+        "hard",
+        part,
+        "--count",
+        count,
+        "--seed",
+        "1",
+        "--report",
+        str(tmp_path / "report.md"),
+    ]
+    done = subprocess.run(
+        [*command, "--results", str(tmp_path / "results.csv")], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert ", 0 faults" in (tmp_path / "report.md").read_text()
+
+
+NAMED = [
+    (file.name, node.module, alias.name)
+    for file in [*(REPOSITORY / "hard").glob("*.py"), REPOSITORY / "bench" / "scale.py"]
+    for node in ast.walk(ast.parse(file.read_text()))
+    if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in ("core", "dashboard", "hard")
+    for alias in node.names
+]
+
+
+def names_in(module: str) -> set[str]:
+    """What a module defines or imports at its top, and the modules in a package, without loading them."""
+    place = REPOSITORY.joinpath(*module.split("."))
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    found = {one.stem for one in place.iterdir()} if place.is_dir() else set()
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+        else:
+            found |= {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    return found
+
+
+def test_everything_that_the_attacks_import_is_there():
+    """They import within functions, so that a name that has moved would be missed."""
+    assert len(NAMED) > 50
+    assert not [(file, module, name) for file, module, name in NAMED if name not in names_in(module)]
