@@ -1,5 +1,6 @@
 """Each how-to is followed to the letter: its commands run in order, in a folder with the files that it names."""
 
+import json
 import os
 import re
 import shlex
@@ -214,13 +215,18 @@ def test_the_server_of_a_team_starts_as_written(folder):
 @pytest.mark.slow
 def test_a_model_is_served_as_written(folder):
     token, serve, ask, read, verify = lines("serve-a-model")
+    for command in lines("choose-a-threshold"):
+        run(command)
     secret, line = re.findall(r"^(?:token|line): +(.+)$", run(token), re.MULTILINE)
     (folder / "tokens.txt").write_text(line + "\n")
     port = str(free_port())
     with running(serve.replace("8000", port).replace("python", sys.executable), folder):
         fetch(f"http://127.0.0.1:{port}/health/ready")
         answer = run(ask.replace("8000", port).replace("TOKEN", secret))
-    assert '"score"' in answer and "abnormal" in run(read)
+    assert json.loads(answer)["study"]["decision"] in ("abnormal", "normal")
+    assert f"study: score {json.loads(answer)['study']['score']:.3f}, {json.loads(answer)['study']['decision']}" in run(
+        read
+    )
     run(verify)
 
 
