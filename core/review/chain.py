@@ -65,7 +65,8 @@ class ChainReport:
             if self.later
             else ""
         )
-        return f"{count_text(self.entries, 'entry')} and {count_text(self.links, 'link')} are unaltered{later}"
+        links = count_text(self.links, "link")
+        return f"{count_text(self.entries, 'entry')} and {links} of the chain are unaltered{later}"
 
 
 def append(connection: sql.Connection, table: sql.Table, key: tuple) -> None:

@@ -27,7 +27,7 @@ class Recipe:
     model_kwargs: dict = setting(dict, "Arguments of the network, as a JSON object.", "Network")
     weights: str = setting(
         "",
-        "Where the weights begin: empty for random ones, 'timm' for its pretrained ones (downloaded), the name of a "
+        "Start weights: empty for random ones, 'timm' for its pretrained ones (downloaded), the name of a "
         "checkpoint, or a file (.safetensors, .pth, .pt, .pth.tar, .ckpt, .bin).",
         "Network",
     )
@@ -39,15 +39,19 @@ class Recipe:
         choices=("pad", "crop", "stretch"),
     )
     augmentation: Augmentation = field(default=Augmentation())
-    optimiser: str = setting("adamw", "The rule that changes the weights.", "Learning", choices=("adamw", "sgd"))
-    learning_rate: float = setting(1e-3, "Size of the steps, for the head.", "Learning", above=0)
+    optimiser: str = setting("adamw", "The algorithm that updates the weights.", "Learning", choices=("adamw", "sgd"))
+    learning_rate: float = setting(
+        1e-3, "Learning rate of the head; backbone_rate sets that of the backbone.", "Learning", above=0
+    )
     backbone_rate: float = setting(
         1.0, "Learning rate of the backbone divided by that of the head.", "Learning", above=0, high=1
     )
-    weight_decay: float = setting(0.01, "Pull of the weights towards zero; biases have none.", "Learning", low=0)
+    weight_decay: float = setting(
+        0.01, "Decay of the weights towards 0 in each step; biases are left out.", "Learning", low=0
+    )
     schedule: str = setting(
         "cosine",
-        "How the rate falls. 'plateau' divides it by three after three epochs without a better tuning AUROC.",
+        "How the learning rate falls. 'plateau' divides it by three after three epochs without a better tuning AUROC.",
         "Learning",
         choices=("cosine", "plateau", "constant"),
     )
@@ -56,7 +60,7 @@ class Recipe:
         1.0, "Learning rate of each stage divided by that of the next one.", "Learning", above=0, high=1
     )
     clip_norm: float = setting(0.0, "Largest norm of a step's gradient; 0 sets no limit.", "Learning", low=0)
-    accumulate: int = setting(1, "So many batches make one step.", "Machine", low=1)
+    accumulate: int = setting(1, "Number of batches whose gradients make one step.", "Machine", low=1)
     ema: float = setting(
         0.0,
         "Decay of the running mean of the weights, which is saved instead of the last weights; 0 for none.",
@@ -67,19 +71,21 @@ class Recipe:
     loss: str = setting("bce", "Cross-entropy, or focal loss (Lin 2017).", "Loss", choices=("bce", "focal"))
     pooling: str = setting(
         "",
-        "Empty: each radiograph learns a label. Otherwise a study is one sample, and the loss is on its score, which "
-        "its views give through this pooling.",
+        "Empty: each radiograph is a sample. Otherwise each study is one sample, with a loss on the score that this "
+        "pooling computes from its views.",
         "Loss",
         choices=POOLING_NAMES,
     )
     label_level: str = setting(
         "study",
-        "Which label a radiograph learns: its study's, or with 'image' its own, where radiographs are labelled singly.",
+        "The label of a radiograph in training: its study's, or with 'image' its own, where radiographs have one.",
         "Loss",
         choices=("study", "image"),
     )
-    focal_gamma: float = setting(2.0, "How much the focal loss turns to hard radiographs.", "Loss", low=0)
-    patience: int = setting(0, "Stop after so many epochs without a better one; 0 never stops.", "Length", low=0)
+    focal_gamma: float = setting(
+        2.0, "Weight of hard radiographs in the focal loss; 0 treats all alike.", "Loss", low=0
+    )
+    patience: int = setting(0, "Stop after this many epochs without a better one; 0 never stops.", "Length", low=0)
     precision: str = setting(
         "auto",
         "'auto' is bfloat16 where the GPU or processor has instructions for it, otherwise float32.",
@@ -87,18 +93,18 @@ class Recipe:
         choices=("auto", "float32", "bfloat16"),
     )
     compile: bool = setting(False, "Run the steps through torch.compile.", "Machine")
-    head_epochs: int = setting(0, "So many first epochs train only the head.", "Network", low=0)
+    head_epochs: int = setting(0, "Number of first epochs in which only the head is trained.", "Network", low=0)
     unfreeze_epochs: int = setting(
         0,
-        "After the epochs of the head, one more stage learns each time so many epochs have passed, from the head down "
-        "(Howard 2018); 0 lets all stages learn at once.",
+        "After the epochs of the head, one more stage is trained every so many epochs, from the head down "
+        "(Howard 2018); 0 trains all stages at once.",
         "Network",
         low=0,
     )
-    freeze_stages: int = setting(0, "So many first stages of the backbone never learn.", "Network", low=0)
+    freeze_stages: int = setting(0, "Number of first stages of the backbone that are never trained.", "Network", low=0)
     epochs: int = setting(10, "Passes over the radiographs; the best one is kept.", "Length", low=1)
     batch_size: int = setting(32, "Radiographs in a batch, or studies where a study is one sample.", "Machine", low=2)
-    label_smoothing: float = setting(0.0, "Share by which labels are drawn towards one half.", "Loss", low=0, below=1)
+    label_smoothing: float = setting(0.0, "Share by which labels are moved towards 0.5.", "Loss", low=0, below=1)
     balance: str = setting(
         "none",
         "Counted in studies: 'sampler' draws bones and labels equally often; 'weight' weighs the loss of each bone as "
@@ -115,7 +121,7 @@ class Recipe:
     )
     holdout_fold: int = setting(0, "The fold of train that chooses the epoch.", "Radiographs", low=0)
     left_out: tuple = setting((), "Folds of train that are not used at all, to test the network on.", "Radiographs")
-    bones: tuple = setting((), "Train on these bones alone; none means all.", "Radiographs")
+    bones: tuple = setting((), "Train on these bones only; no choice means all bones.", "Radiographs")
     labels: str = setting(
         "", "A revision of the labels after review, NUMBER@HASH; empty for the originals.", "Radiographs"
     )

@@ -48,10 +48,10 @@ FRACATLAS = PublicSet(
 )
 SETS = {FRACATLAS.name: FRACATLAS}
 MURA_STEPS = (
-    "MURA may not be handed on, so it cannot be downloaded here. To obtain it:",
+    "The licence of MURA forbids passing it on, so it cannot be downloaded here. To obtain it:",
     "1. Open https://stanfordmlgroup.github.io/competitions/mura/ and follow its link to the download.",
     "2. Read the research use agreement, and register with your own name and address.",
-    "3. Download MURA-v1.1.zip (about 3.2 GB) with the link that is sent to you.",
+    "3. Download MURA-v1.1.zip (about 3.2 GB) with the link that you receive.",
     "4. Copy the zip to this machine and index it: python -m core index MURA-v1.1.zip --name mura",
     "   On the page Add data, choose 'On the server' and give the path of the zip.",
 )

@@ -112,7 +112,7 @@ def draw_verdict(slices: Slices, rows: pd.DataFrame, names: dict, bone: str) -> 
         for row in tested[tested["gap_p_holm"] < 0.05].sort_values("gap").to_dict("records")
     ]
     html = "".join(f'<p class="answer">{line}</p>' for line in lines)
-    st.html(html or '<p class="answer"><b>No slice</b> ranks differently from the other studies beyond chance.</p>')
+    st.html(html or '<p class="answer"><b>No slice</b> has another AUROC than the other studies beyond chance.</p>')
     within = f", {bone_name(bone)} only" if bone else ""
     widgets.note(f"p adjusted for {count_text(len(tested), 'slice')} (Holm){within}.")
 

@@ -52,7 +52,7 @@ def sentence(facts: dict) -> str:
     shift = "too low" if facts["intercept_low"] > 0 else "too high" if facts["intercept_high"] < 0 else ""
     off = " and ".join(part for part in (words, f"{shift} on average" if shift else "") if part)
     if not off:
-        return "Slope and intercept do not show that the scores are off."
+        return "Slope and intercept do not show that the scores are miscalibrated."
     return f"The scores are {off} (slope {slope:.2f}, {low:.2f} to {high:.2f}; intercept {facts['intercept']:.2f})."
 
 

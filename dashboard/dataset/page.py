@@ -128,7 +128,7 @@ def draw_balance(dataset: Dataset) -> None:
         parts = [f"{row.prior:.1%} with {row.balance}" for row in priors.itertuples()]
         meant = [f"{row.balance}: {tables.BALANCES[row.balance]}" for row in priors.itertuples()]
         widgets.note(
-            f"Abnormal radiographs that training sees, by the setting balance: {', '.join(parts)}.",
+            f"Share of abnormal radiographs in training, for each setting of balance: {', '.join(parts)}.",
             why=f"{'; '.join(meant)}.",
             about="balance",
         )

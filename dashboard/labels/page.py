@@ -15,7 +15,7 @@ from dashboard.shared.case.case_view import ReadingSession, draw_case
 from dashboard.shared.case.verdict_panel import verdict_summaries
 
 PER_PAGE = 24
-BY_SCORES, BY_FEATURES = "scores of studies not trained on", "features, cross-validated"
+BY_SCORES, BY_FEATURES = "scores of studies outside training", "features, cross-validated"
 ORDER_NAMES = {
     "noise_rate": "estimated noise rate",
     "self_confidence": "probability of the given label",
@@ -65,7 +65,7 @@ def draw_filters(view: View) -> pd.DataFrame | None:
             key="label_order",
             width=290,
             persist_state="session",
-            help="The noise rate mixes both kinds of wrong label by their estimated number (Northcutt 2021).",
+            help="The noise rate mixes both kinds of wrong label in proportion to their number (Northcutt 2021).",
         )
         given = address.bound(
             st.segmented_control, "Given label", list(GIVEN_LABELS), default="both", required=True, key="given"

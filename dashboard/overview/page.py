@@ -83,8 +83,8 @@ def leakage(crossing: int, unnamed: int) -> tuple[str, ...]:
 def draw_models(view: View) -> None:
     """One row per model, the AUROC intervals on one shared axis."""
     whole, broken = loaders.sources(view.dataset), loaders.checkpoints()[1]
-    where = f"{view.split}, {bone_name(view.bone).lower()}, each at its own threshold"
-    widgets.caption("Models", f"studies of {view.source.data}: {where}; a click opens the model's threshold")
+    where = f"{view.split}, {bone_name(view.bone).lower()}, each model at its own threshold"
+    widgets.caption("Models", f"studies of {view.source.data}: {where}; click one to open its threshold")
     if whole:
         names = (
             "Model",

@@ -80,7 +80,7 @@ def draw_dialogue(view: View, tables: Tables, answer: Answer) -> None:
     for warning in _warnings(view, tables, rule, choice):
         st.warning(plain(warning), icon=":material/warning:")
     prevalence = _draw_prevalence(rule, answer)
-    where = "as in these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
+    where = "at the prevalence of these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
     widgets.caption("Figures", where)
     rates = rates_at(tables.counts, choice.threshold, prevalence)
     widgets.facts(*[(RATES[name].heading, *widgets.estimate_text(rates[name], RATES[name].format)) for name in SHOWN])

@@ -19,7 +19,7 @@ def draw_targets(view: View, rule: Rule, bound: str, prevalence: float | None) -
     """One column a target: its button, and what it costs."""
     rows = loader.costs_of_targets(view.cohort, rule.kind, bound, prevalence)
     other, of_class = KINDS[rule.kind]
-    where = "as in these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
+    where = "at the prevalence of these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
     widgets.caption(f"Cost of each {rule.kind}", f"its {other}, and alerts per 100, {where}")
     for column, row in zip(st.columns(len(rows), gap="small"), rows):
         with column:
@@ -42,7 +42,7 @@ def cost_html(row: dict) -> str:
 
 def needed_words(row: dict, of_class: str) -> str:
     """How many studies can show that the target is met."""
-    return f"{count_text(row['needed'], of_class + ' study')} can show it."
+    return f"{count_text(row['needed'], of_class + ' study')} {'is' if row['needed'] == 1 else 'are'} needed."
 
 
 def _take(kind: str, target: float) -> None:

@@ -23,7 +23,7 @@ OF = 1000  # the workload is given per so many studies
 
 def draw_workload(view: View, tables: Tables, prevalence: float | None) -> None:
     """The outcomes in OF studies, more exact figures, and the decision curve."""
-    where = "as in these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
+    where = "at the prevalence of these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
     widgets.caption("Workload", f"at threshold {view.threshold:.4g}, {where}")
     rates = rates_at(tables.counts, view.threshold, prevalence)
     st.html(f'<p class="answer">{workload(rates, prevalence)}</p>')
@@ -40,9 +40,8 @@ def draw_workload(view: View, tables: Tables, prevalence: float | None) -> None:
 def net_benefit_sentence(tables: Tables, threshold: float, prevalence: float | None) -> str:
     """The net benefit at the threshold, and its definition."""
     about = (
-        "Net benefit is true positives minus false alarms per 100 studies, where the threshold sets how many false "
-        "alarms cost as much as one miss (Vickers and Elkin 2006). It takes the score as a probability, so check the "
-        "calibration first."
+        "Net benefit is true positives minus weighted false alarms, per 100 studies. The weight is the odds of the "
+        "threshold (Vickers and Elkin 2006). Scores must be probabilities, so check the calibration first."
     )
     if not 0 < threshold < 1:
         return about
@@ -57,9 +56,7 @@ def net_benefit_sentence(tables: Tables, threshold: float, prevalence: float | N
 def workload(rates: dict[str, Estimate], prevalence: float | None) -> str:
     """The four outcomes in OF studies at the stated prevalence, as HTML; without one, a request to state it."""
     if prevalence is None:
-        return (
-            "State the prevalence where it will be used, at the top. That of these studies is rarely that of a clinic."
-        )
+        return "Enter the prevalence of the clinic at the top of the page. These studies rarely have the same."
     sensitivity, specificity = rates["sensitivity"].value, rates["specificity"].value
     if np.isnan(sensitivity + specificity):
         return "The workload is not estimable: it needs abnormal and normal studies."

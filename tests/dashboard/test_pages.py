@@ -296,7 +296,7 @@ def test_reviews_are_those_of_the_studies_until_a_prevalence_is_stated(house):
     found, false_alarms = ((table["outcome"] == name).sum() for name in ("TP", "FP"))
     app = open_page("threshold")
     reviews = f'<div class="name">Reviews per find</div><div class="value">{(found + false_alarms) / found:.1f}</div>'
-    assert reviews in words(app) and "as in these studies" in words(app)
+    assert reviews in words(app) and "at the prevalence of these studies" in words(app)
     app.number_input(key="prevalence").set_value(1.0).run()
     assert "at a prevalence of 1.0%" in words(app)
     assert not app.exception
@@ -357,7 +357,7 @@ def test_a_data_set_that_cannot_be_read_is_named(spoilt):
 
 def test_the_dataset_page_measures_the_loss_at_each_size(house):
     app = open_page("dataset")
-    assert "of edges left" in words(app) and "Abnormal radiographs that training sees" in words(app)
+    assert "of edges left" in words(app) and "Share of abnormal radiographs in training" in words(app)
     app.toggle(key="measure_sizes").set_value(True).run()
     assert not app.exception and "Detail left at each input size" in words(app)
 

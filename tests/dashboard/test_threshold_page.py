@@ -75,7 +75,7 @@ def test_the_page_shows_exact_figures_at_the_stated_prevalence(house):
     for name, kind in (("number_needed_to_review", "number"), ("mcc", "auroc")):
         assert estimate_text(rates[name], kind)[0] in words(app)
     assert f"{10 * rates['alerts_per_100'].value:,.0f} are called abnormal" in words(app)
-    assert "State the prevalence where it will be used" in words(open_page("threshold", threshold="0.4"))
+    assert "Enter the prevalence of the clinic" in words(open_page("threshold", threshold="0.4"))
 
 
 def test_the_workload_of_a_thousand_studies_follows_from_the_rates():

@@ -139,7 +139,7 @@ def test_a_name_that_is_taken_is_refused(workspace, public, monkeypatch):
 def test_the_steps_to_mura_are_printed_and_nothing_is_fetched(workspace):
     facts = run_command("download", "mura")
     text = "\n".join(facts["steps"])
-    assert "may not be handed on" in text and "python -m core index" in text
+    assert "forbids passing it on" in text and "python -m core index" in text
     assert CliRunner().invoke(app, ["download", "chexpert"]).exit_code == 2
 
 
