@@ -3,8 +3,9 @@
 Run: `python -m bench.scale [files|rows|pages|verdicts ...] [--sizes N ...]`. files: index, pixel cache and audit of
 small PNG files. rows: index, scores, import and metrics of made-up rows without pixels. pages: a server on such rows,
 opened over its WebSocket: the first visit and the later ones, each with another threshold. verdicts: entries of a
-review database. Each measurement is a process of its own, so that its peak of memory is its own. Rows are appended to
-bench/results/scale.csv with the load of the machine.
+review database. Each measurement is a process of its own, so that its peak of memory is its own. Processor seconds
+are those of the step alone, and of the server for a page: on a busy machine they say more than the clock. Rows are
+appended to bench/results/scale.csv with the load of the machine.
 """
 
 import argparse
@@ -23,12 +24,12 @@ import numpy as np
 
 from bench.integrity import made_up_index, made_up_scores
 from bench.thresholds import hardware
-from hard.session import Session
+from hard.session import Session, cpu_seconds, process_of
 from hard.workspace import MODEL, SHIPPED, enter
 from tests.browser.server import serve
 
 RESULTS = Path(__file__).parent / "results" / "scale.csv"
-FIELDS = ("date", "what", "n", "seconds", "peak_mb", "megabytes", "load", "hardware")
+FIELDS = ("date", "what", "n", "seconds", "cpu_seconds", "peak_mb", "megabytes", "load", "hardware")
 SIZES = {
     "files": (300, 3_000, 30_000),
     "rows": (10_000, 100_000, 1_000_000),
@@ -67,7 +68,8 @@ def keep(row: dict, n: int) -> None:
         if new:
             writer.writeheader()
         writer.writerow(row)
-    print(f"{row['what']}, {n:,}: {row['seconds']} s, peak {row.get('peak_mb', '')} MB, load {row['load']}", flush=True)
+    clock, memory = f"{row['seconds']} s ({row['cpu_seconds']} s of processor)", row.get("peak_mb", "")
+    print(f"{row['what']}, {n:,}: {clock}{f', peak {memory} MB' if memory else ''}, load {row['load']}", flush=True)
 
 
 def steps(part: str, home: Path, n: int) -> Iterator[dict]:
@@ -78,18 +80,25 @@ def steps(part: str, home: Path, n: int) -> Iterator[dict]:
         process = context.Process(target=timed_step, args=(part, place, str(home), n, writing))
         process.start()
         writing.close()
-        seconds, peak = reading.recv()
+        seconds, cpu, peak = reading.recv()
         process.join()
         size = sum(file.stat().st_size for file in home.rglob("*") if file.is_file()) / 1e6
-        yield {"what": name, "seconds": f"{seconds:.3g}", "peak_mb": f"{peak:.0f}", "megabytes": f"{size:.1f}"}
+        yield {
+            "what": name,
+            "seconds": f"{seconds:.3g}",
+            "cpu_seconds": f"{cpu:.3g}",
+            "peak_mb": f"{peak:.0f}",
+            "megabytes": f"{size:.1f}",
+        }
 
 
 def timed_step(part: str, place: int, home: str, n: int, answer) -> None:
     """Run one step and send its seconds and the peak of memory in MB."""
     work = STEPS[part](enter(Path(home)), n)[place][1]
-    start = time.perf_counter()
+    start, began = time.perf_counter(), time.process_time()
     work()
-    answer.send((time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    seconds, cpu = time.perf_counter() - start, time.process_time() - began
+    answer.send((seconds, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
 
 
 def of_files(home: Path, n: int) -> list[Step]:
@@ -208,18 +217,21 @@ def pages(home: Path, n: int) -> Iterator[dict]:
     write_rows(home, n)
     draw = np.random.default_rng(n)
     with serve(home) as address:
+        server = process_of(address.rpartition(":")[2])
         for page in PAGES:
             with Session(address) as session:
-                name = "" if page == "overview" else page
-                turns = [
-                    session.open(name, {"data": "set", "model": MODEL, "threshold": f"{draw.uniform(0.2, 0.8):.3f}"})
-                    for _ in range(VISITS + 1)
-                ]
-            if failed := [turn.exception for turn in turns if turn.exception]:
-                raise RuntimeError(f"{page}: {failed[0]}")
-            first, later = turns[0].seconds, float(np.median([turn.seconds for turn in turns[1:]]))
-            yield {"what": f"page {page}, first visit", "seconds": f"{first:.3g}"}
-            yield {"what": f"page {page}, later visits", "seconds": f"{later:.3g}"}
+                seconds, cpu = [], []
+                for _ in range(VISITS + 1):
+                    before = cpu_seconds(server)
+                    query = {"data": "set", "model": MODEL, "threshold": f"{draw.uniform(0.2, 0.8):.3f}"}
+                    turn = session.open("" if page == "overview" else page, query)
+                    if turn.exception:
+                        raise RuntimeError(f"{page}: {turn.exception}")
+                    seconds.append(turn.seconds)
+                    cpu.append(cpu_seconds(server) - before)
+            for name, part in (("first visit", slice(0, 1)), ("later visits", slice(1, None))):
+                found = {"seconds": np.median(seconds[part]), "cpu_seconds": np.median(cpu[part])}
+                yield {"what": f"page {page}, {name}", **{key: f"{value:.3g}" for key, value in found.items()}}
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ PARTS = {
     "flips": "a bit or byte changed in every kind of file",
     "fuzz": "mutated inputs for every reader of files and texts",
     "addresses": "hostile values for every parameter of every page",
+    "names": "markup as names, on every page",
     "kills": "work killed at random moments, and done again",
     "load": "ten visitors at once",
 }

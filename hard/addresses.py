@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import patch
 
+from streamlit.logger import set_log_level
 from streamlit.testing.v1 import AppTest
 
 from core.paths import REPOSITORY
@@ -75,6 +76,7 @@ def opened(page: str, query: dict) -> Trial:
 
 def visit(page: str, query: dict) -> AppTest:
     """Open a page as a new visitor does."""
+    set_log_level("ERROR")  # the tester warns that it is no server
     app = AppTest.from_file(HOME, default_timeout=120)
     # The first run only makes the pages known to the tester, which opens them by their files.
     with patch.object(login, "passed", lambda: False):

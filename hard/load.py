@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from core.data.datasets import read_index
+from core.models.checkpoint import read_checkpoint
+from core.scores.predictions import store_predictions
+from core.scores.stored_scores import read_predictions
 from dashboard import page_list
-from hard.session import Session, Turn
+from hard.session import Session, Turn, cpu_seconds, process_of
 from hard.trials import Trial, described
-from hard.workspace import enter, make_data, make_scores, make_verdicts
+from hard.workspace import MODEL, enter, make_data, make_scores, make_verdicts
 from tests.browser.server import serve
 
 # Turns of each visitor.
 COUNT = 30
-VISITORS = 10
+VISITORS, OTHER = 10, "resnet-narrow-128"
 # Seconds between the end of a turn and the next one; a person reads longer.
 PAUSE = (0.2, 1.8)
 # The aims, in seconds.
@@ -30,15 +33,21 @@ def run(folder: Path, seed: int, count: int = COUNT) -> Iterator[Trial]:
     """Start a server on a workspace with scores and verdicts, and let VISITORS walk through it."""
     enter(folder)
     make_data(folder, patients=200)
-    make_scores(folder)
+    source = make_scores(folder)
+    scores = read_predictions(source)
+    other = read_checkpoint(OTHER)
+    store_predictions(scores.assign(checkpoint=other.reference, logit=0.8 * scores["logit"]))
     make_verdicts(60)
     before = os.getloadavg()[0]
     with serve(folder) as address:
         with Session(address) as first:  # imports and caches are those of a server that runs already
             for page in pages():
-                first.open(page, {"data": "demo"})
+                first.open(page, {"data": "demo", "model": MODEL})
+        server = process_of(address.rpartition(":")[2])
+        used = cpu_seconds(server)
         turns = walk_together(address, seed, count)
-    NOTES.append(summary(turns, before))
+        used = cpu_seconds(server) - used
+    NOTES.append(f"{summary(turns, before)} The server used {used / len(turns):.2f} s of processor a turn.")
     for turn in turns:
         yield Trial(shown_name(turn.page), "uncaught" if turn.exception else "shown", turn.exception)
 
@@ -83,13 +92,13 @@ def shown_name(page: str) -> str:
 
 def query(page: str, draw: random.Random) -> dict[str, str]:
     """An address as a visitor's clicks write it."""
-    wanted = {"data": "demo", "threshold": f"{draw.uniform(0.1, 0.9):.2f}"}
+    wanted = {"data": "demo", "model": MODEL, "threshold": f"{draw.uniform(0.1, 0.9):.2f}"}
     if draw.random() < 0.3:
         wanted["bone"] = draw.choice(sorted(read_index("demo")["bone"].unique()))
     more = {
         "errors": {"outcome": draw.choice(("Missed", "False alarm", "Found"))},
         "augmentation": {"spec": f"rotation:{draw.randrange(1, 30)},noise:0.05"},
-        "compare": {"other": "original-cnn-64"},
+        "compare": {"other": OTHER},
         "calibration": {"bins": str(draw.randrange(5, 20))},
     }
     return wanted | more.get(page, {})

@@ -1,7 +1,9 @@
 """A visitor without a browser: opens pages of a server over its WebSocket and waits for each run to end."""
 
+import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlencode
 
@@ -51,3 +53,15 @@ class Session:
                 exception = f"{found.type}: {found.message}"
             if kind == "script_finished" and answer.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
                 return Turn(page, time.monotonic() - began, exception)
+
+
+def process_of(port: str) -> Path:
+    """The folder in /proc of the server at a port."""
+    wanted = f"--server.port\0{port}\0".encode()
+    return next(file.parent for file in Path("/proc").glob("[0-9]*/cmdline") if wanted in file.read_bytes())
+
+
+def cpu_seconds(process: Path) -> float:
+    """Processor time that a process has used."""
+    words = (process / "stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,40 +1,19 @@
 """Names from data are shown as they were typed, on every page and in every element."""
 
-import re
+from html import escape
 
 import numpy as np
 import pytest
-from google.protobuf.message import Message
 
 from core.data.index import build_index, write_dataset
 from core.models.checkpoint import read_checkpoint
 from core.scores.predictions import store_predictions
 from dashboard.shared.plain import plain
+from hard.names import LIVE, PAYLOADS, TAGS, live_texts
 from tests.conftest import write_radiograph
 from tests.dashboard.conftest import PAGES, House, enter, made_up_scores, open_page
 
 HOSTILE = "![x](http://127.0.0.1:9/a.png) $x$ :red[a] **b** <b>c</b> :material_home: https://a.de"
-# Fields of Streamlit's messages that the browser reads as Markdown; values, ids and codes are shown as they are.
-MARKDOWN = {"label", "body", "help", "content", "text"}
-# Characters that must not reach such a field without a backslash or a word joiner.
-LIVE = re.compile(r"!\[x\]\(|(?<!\\)\$x|(?<!\\):red|(?<!\\)\*\*b|(?<!\\)<b>|:material_home:|https://a")
-
-
-def markdown_texts(message: Message, place: str = "") -> list[tuple[str, str]]:
-    """Every text of a message, with those within it, that the browser reads as Markdown."""
-    found = []
-    if message.DESCRIPTOR.name == "Html":
-        # Escaped by the page: only its tags could be live.
-        return [(place, text) for text in re.findall("<b>c</b>", message.body)]
-    for field, value in message.ListFields():
-        if field.name in ("html", "code", "arrow_data_frame", "plotly_chart", "bidi_component"):
-            continue
-        for one in value if field.is_repeated else [value]:
-            if isinstance(one, Message):
-                found += markdown_texts(one, f"{place}.{field.name}")
-            elif isinstance(one, str) and field.name in MARKDOWN:
-                found.append((f"{place}.{field.name}", one))
-    return found
 
 
 @pytest.mark.parametrize(
@@ -82,11 +61,24 @@ def test_no_element_of_any_page_gets_live_markup_from_a_name(hostile, monkeypatc
     enter(hostile, monkeypatch)
     app = open_page(page, data="hostile", outcome="Missed")
     assert not app.exception
-    live = []
-    seen = [app._tree]
-    while seen:
-        node = seen.pop()
-        seen += list(getattr(node, "children", {}).values())
-        if isinstance(proto := getattr(node, "proto", None), Message):
-            live += [(where, text[:120]) for where, text in markdown_texts(proto) if LIVE.search(text)]
-    assert not live
+    assert not live_texts(app)
+
+
+@pytest.mark.parametrize(
+    ("text", "live"),
+    [
+        ("![x](http://127.0.0.1:9/a.png)", True),
+        ("[l](http://127.0.0.1:9/b)", True),
+        (":smile:", True),
+        ("$x$", True),
+        ("<img src=http://127.0.0.1:9/c.png>", True),
+        ("https://a.de", True),
+        ("resnet-narrow-128, 95%", False),
+    ],
+)
+def test_markup_is_seen_before_it_is_escaped_and_not_after(text, live):
+    assert bool(LIVE.search(text)) == live and not LIVE.search(plain(text))
+
+
+def test_every_payload_is_escaped():
+    assert not [text for text in PAYLOADS if LIVE.search(plain(text)) or TAGS.search(escape(text))]
