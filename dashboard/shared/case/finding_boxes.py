@@ -5,9 +5,10 @@ from core.review.boxes import boxes_text, make_box, read_boxes
 from core.review.cases import neutral_name
 from core.review.vocabulary import reviewer_key
 from dashboard.shared.case import films, loader
+from dashboard.shared.case.presses import token_of
 
 
-def boxes_to_show(dataset: str, study: str, image_ids: list[str], reader: str, blind: bool) -> dict[str, list[dict]]:
+def boxes_to_show(dataset: str, study: str, image_ids: list[str], reader: str, blind: bool) -> dict:
     """The stored boxes as `films.draw_films` takes them. image_ids: in the order of the films.
 
     Blind, the boxes of others are not sent, like their verdicts.
@@ -25,7 +26,9 @@ def boxes_to_show(dataset: str, study: str, image_ids: list[str], reader: str, b
             own = found
         elif not blind:
             theirs += [{**box, "name": entry.reviewer} for box in found]
-    return {"own": own, "theirs": theirs}
+    # Boxes that are not stored yet are the reader's, on this study of this data set, whatever the page shows next.
+    owner = token_of("boxes", dataset, study, reviewer_key(reader) if reader else "")
+    return {"own": own, "theirs": theirs, "owner": owner}
 
 
 def boxes_to_store(dataset: str, study: str, image_ids: list[str], reader: str) -> str:

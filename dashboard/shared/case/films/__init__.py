@@ -22,8 +22,8 @@ def draw_films(films: list[dict], case: str, key: str = KEY, **more) -> None:
     with it; `verdict`, {kind, words}, says on the film how far to trust it. case: the neutral name of the study. A new
     case starts without zoom and keeps window and inversion. The verdict keys have the same name in their class; a press
     counts only if both names are equal. more: `own` and `theirs`, boxes {film, box} of the reader and {film, box, name}
-    of others, `place`, the place in the list, `press`, what `presses.offer` returns, and `address`, the values that the
-    address must have, each with its default.
+    of others, `owner`, whose boxes they are, `place`, the place in the list, `press`, what `presses.offer` returns,
+    and `address`, the values that the address must have, each with its default.
     """
     mount = st.components.v2.component(
         "overread.films", html=_read("films.html"), css=_read("films.css"), js="".join(_read(name) for name in _SCRIPTS)

@@ -189,7 +189,7 @@ export default function ({ parentElement, data, setStateValue }) {
     setStateValue('boxes', { case: look.case, boxes: look.boxes.map(({ film, box }) => ({ film, box })) });
   };
   const setBoxes = (boxes, selected) => {
-    look.boxes = look.drafts[look.case] = boxes;
+    look.boxes = look.drafts[look.owner] = boxes;
     look.selected = selected;
     apply();
   };
@@ -205,10 +205,11 @@ export default function ({ parentElement, data, setStateValue }) {
       // The tests and the benchmark read here which case is shown.
       viewer.dataset.case = name;
     }
-    if (another || look.replaced) {
+    const owner = shown.owner ?? name;
+    if (another || look.replaced || look.owner !== owner) {
       // Boxes that are drawn but not yet stored stay, also while another case is open, and the page must know them.
-      const stored = shown.own ?? [], draft = look.drafts[name];
-      Object.assign(look, { boxes: draft ?? stored, sent: JSON.stringify([name, stored]), replaced: false });
+      const stored = shown.own ?? [], draft = look.drafts[owner];
+      Object.assign(look, { boxes: draft ?? stored, sent: JSON.stringify([name, stored]), replaced: false, owner });
       if (draft) sendBoxes();
     }
     look.theirs = shown.theirs ?? [];
@@ -273,7 +274,7 @@ function lookOf(parentElement) {
   const known = states.get(parentElement), last = globalThis.overreadLast;
   if (known) return known;
   const look = {
-    ...PLAIN, whole: false, fill: false, count: 0, first: 0, spot: null, case: null, drawn: '', turn: -1, waiting: null, held: [],
+    ...PLAIN, whole: false, fill: false, count: 0, first: 0, spot: null, case: null, owner: null, drawn: '', turn: -1, waiting: null, held: [],
     films: [], figures: [], boxes: [], drafts: {}, theirs: [], selected: -1, boxing: false, sent: '', pointer: null, replaced: false,
   };
   if (last && !last.place.isConnected) {
