@@ -186,15 +186,15 @@ def test_a_meeting_from_an_empty_workspace_to_its_minutes(meeting):
     assert entries["blind"].all()
 
     # Ana leads the round together, and is lost in the middle of it.
-    ana.locator(".st-key-take_lead button").click()
-    ana.locator(".st-key-read_together button").click()
+    ana.locator(".st-key-take_lead button").first.click()
+    ana.locator(".st-key-read_together button").first.click()
     meeting.at(1)
     lead = "Ana"
     for place in range(1, CASES + 1):
         page = meeting.pages[lead]
         if place == 3:
             meeting.leave("Ana")
-            meeting.pages["Ben"].locator(".st-key-take_lead button").click()
+            meeting.pages["Ben"].locator(".st-key-take_lead button").first.click()
             lead, page = "Ben", meeting.pages["Ben"]
             meeting.everyone("Ben leads", but="Ben")
             wait_for_words(page, "You lead, case 2.")
@@ -208,7 +208,7 @@ def test_a_meeting_from_an_empty_workspace_to_its_minutes(meeting):
             meeting.pages[name].keyboard.press("1")
         wait_for_entries(page, store, walk, followers, "together", before + len(followers))
         wait_for_words(page, f"Answered: {len(followers)} of {len(followers)}")
-        page.locator(".st-key-reveal button").click()
+        page.locator(".st-key-reveal button").first.click()
         for one in meeting.pages.values():
             one.locator(".reveal").first.wait_for()
         # The map is revealed with its verdict, or the words that none holds up.
@@ -218,7 +218,7 @@ def test_a_meeting_from_an_empty_workspace_to_its_minutes(meeting):
         )
         meeting.picture(f"revealed-{place}", lead)
         meeting.picture(f"revealed-{place}-follower", followers[0])
-        page.locator(f".st-key-decide_{'abnormal' if place % 2 else 'normal'} button").click()
+        page.locator(f".st-key-decide_{'abnormal' if place % 2 else 'normal'} button").first.click()
         for one in meeting.pages.values():
             wait_for_words(one, "The room decided")
     assert entries_table(store, walkthrough_id=walk.id)["id"].is_unique
@@ -230,24 +230,24 @@ def test_a_meeting_from_an_empty_workspace_to_its_minutes(meeting):
     meeting.everyone("Ben leads", but="Ben")
     ben = meeting.pages["Ben"]
     ben.locator(".st-key-lead_more button").first.click()
-    ben.locator(".st-key-finish button").click()
+    ben.locator(".st-key-finish button").first.click()
     meeting.everyone("The reading is finished")
     for name in ("Cleo", "Ben"):
         page = meeting.pages[name]
         page.goto(f"http://127.0.0.1:{meeting.port}/threshold?data={data}&rule=Youden")
         settle(page)
         page.get_by_role("button", name="Decide together").click()
-        page.locator(".st-key-meeting_join button:enabled").click()
+        page.locator(".st-key-meeting_join button:enabled").first.click()
         page.get_by_text("In the meeting:").wait_for()
-    meeting.pages["Cleo"].locator(".st-key-meeting_present button").click()
+    meeting.pages["Cleo"].locator(".st-key-meeting_present button").first.click()
     wait_for_words(ben, "(presents)")
     meeting.leave("Cleo")
     # A presenter who is gone no longer presents.
     wait_for_words(ben, "presented and has left")
-    ben.locator(".st-key-meeting_present button").click()
+    ben.locator(".st-key-meeting_present button").first.click()
     wait_for_words(ben, "(presents)")
-    ben.locator(".st-key-meeting_propose button").click()
-    ben.locator(".st-key-meeting_decide button").click()
+    ben.locator(".st-key-meeting_propose button").first.click()
+    ben.locator(".st-key-meeting_decide button").first.click()
     dialogue = ben.get_by_role("dialog")
     dialogue.locator(".st-key-meeting_why input").fill("The misses of the wrist cost most")
     dialogue.locator(".st-key-meeting_why input").press("Enter")
@@ -263,13 +263,13 @@ def test_a_meeting_from_an_empty_workspace_to_its_minutes(meeting):
     dora.locator(".st-key-action_owner input").fill("Eli")
     dora.get_by_role("button", name="Add", exact=True).click()
     wait_for_words(dora, "Read the casts again: Eli")
-    dora.locator(".st-key-minutes button").click()
+    dora.locator(".st-key-minutes button").first.click()
     dora.locator(".st-key-minutes_html button").wait_for()
     meeting.picture("summary", "Dora")
     found = {}
     for kind in ("html", "csv"):
         with dora.expect_download() as waited:
-            dora.locator(f".st-key-minutes_{kind} button").click()
+            dora.locator(f".st-key-minutes_{kind} button").first.click()
         found[kind] = Path(waited.value.path()).read_text("utf-8")
         if meeting.kept:
             (meeting.kept / f"minutes.{kind}").write_text(found[kind], "utf-8")
