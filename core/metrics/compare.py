@@ -243,8 +243,8 @@ def answers_with_counts(facts: dict, a: str, b: str) -> list[tuple[str, str]]:
         only_a, only_b = facts[f"{name}_only_a"], facts[f"{name}_only_b"]
         found = [facts[f"tp_{side}"] if kind == "abnormal" else facts[f"tn_{side}"] for side in "ab"]
         counts = (
-            f"Of {n:,} {kind} studies {a} {verb} {found[0]:,} and {b} {found[1]:,}: {only_a:,} only by {a}, "
-            f"{only_b:,} only by {b}."
+            f"Of {count_text(n, f'{kind} study')} {a} {verb} {found[0]:,} and {b} {found[1]:,}: "
+            f"{only_a:,} only by {a}, {only_b:,} only by {b}."
         )
         lines.append((_rate_sentence(facts, name, a, b), counts))
     return lines
