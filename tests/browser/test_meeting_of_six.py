@@ -18,6 +18,7 @@ from core.review.reading_state import read_state
 from core.review.store import entries_table
 from core.review.threshold_meeting import list_decisions
 from core.review.walkthroughs import list_walkthroughs, read_walkthrough
+from tests.browser.reading import VIEWER
 from tests.browser.server import REPOSITORY, chromium, free_port, settle, wait_until_up
 
 pytest.importorskip("playwright", reason="playwright is not installed")
@@ -29,6 +30,14 @@ pytestmark = [
 NAMES = ("Ana", "Ben", "Cleo", "Dora", "Eli", "Fay")
 CASES = 4
 PATIENCE = 300_000
+# The films on screen and the verdict keys are of one case, and the page has answered the last press.
+ANSWERABLE = f"""() => {{
+    const viewer = {VIEWER}?.querySelector('.viewer');
+    const keys = [...document.querySelectorAll('[class*="st-key-enter_"]')];
+    return viewer?.querySelector('.films img') && !document.body.dataset.waiting && keys.length
+        && keys.every((key) => key.className.includes(`st-key-enter_${{viewer.dataset.case}}_`))
+        && keys.every((key) => key.querySelector('button:enabled')) && !globalThis.overreadOutbox?.presses.length;
+}}"""
 
 
 class Meeting:
@@ -81,8 +90,7 @@ class Meeting:
                 page, "place => document.querySelector('.st-key-place input')?.value === place", str(place),
                 f"{name} is not at case {place}",
             )  # fmt: skip
-            page.wait_for_selector('[class*="st-key-enter_"] button:enabled')
-            page.wait_for_selector(".viewer .films img")
+            wait_for(page, ANSWERABLE, "", f"{name} cannot answer case {place}")
 
     def picture(self, name: str, of: str) -> None:
         if self.kept:
@@ -115,7 +123,7 @@ def meeting(tmp_path):
             made.kill()
 
 
-def wait_until(page, is_so, what: str, seconds: int = 600) -> None:
+def wait_until(page, is_so, what: str, seconds: int = 300) -> None:
     """Ask the database until something is so. The page is one of the meeting, and lives on meanwhile."""
     for _ in range(seconds * 5):
         if is_so():
