@@ -22,6 +22,8 @@ def is_plain(record: MapRecord, show_all: bool) -> bool:
     return record.verdict == DO_NOT_TRUST and not show_all
 
 
+# On a film that stays plain: there is no map to warn of.
+NOT_SHOWN = {"kind": "waits", "words": "Map not shown: it does not hold up"}
 NOT_CHECKED = "Not checked: do not trust this map"
 
 

@@ -71,8 +71,10 @@ def overlay_maps(films: list[dict], source: Source, files: pd.DataFrame) -> tupl
         record = made[row.sha1]
         why = f"Map: {record.why}." if record.why else ""
         note = " ".join(part for part in (film["note"], why) if part)
-        film = {**film, "note": note, "verdict": trust_marks.verdict_mark(record, not found.error)}
-        if not trust_marks.is_plain(record, _wants_all(task)):
+        plain = trust_marks.is_plain(record, _wants_all(task))
+        mark = trust_marks.NOT_SHOWN if plain else trust_marks.verdict_mark(record, not found.error)
+        film = {**film, "note": note, "verdict": mark}
+        if not plain:
             picture = overlay_png(record, "either way", top=top, fit=_to_film(row, source.checkpoint.input_spec.fit))
             film["over"] = loaders.overlay_uri(picture)
         drawn.append(film)
