@@ -177,7 +177,7 @@ def decision_words(decision: Decision) -> tuple[str, ...]:
     proposals = ", ".join(f"{name} {value:.3f}" for name, value in decision.proposals.items())
     return (
         f"Decided on {decision.created[:10]} by {decision.author}: threshold {decision.threshold:.3f}{point}. "
-        f"{decision.why}",
+        f"Reason: {decision.why}",
         f"On {decision.view['split']}: {' '.join([*figures, at.get('cost_in_words') or ''])}".strip(),
         f"Present: {', '.join(decision.present) or 'nobody'}." + (f" Proposed: {proposals}." if proposals else ""),
     )

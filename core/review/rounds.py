@@ -9,7 +9,7 @@ COLUMNS = ("study_id", "reviewer", "before", "after", "note")
 
 
 def reads_by_round(entries: pd.DataFrame) -> pd.DataFrame:
-    """One row per study and reader (COLUMNS), by the reader's first entry on the study.
+    """One row per study and reader (COLUMNS): studies by their first entry, the readers of each by name.
 
     entries: every entry of one walkthrough, as `entries_table` gives them. before: the read of the round alone, else
     the last blind read if an open one followed; '' without one. after: the last read of the round together; '' where a
@@ -27,6 +27,8 @@ def reads_by_round(entries: pd.DataFrame) -> pd.DataFrame:
         if not before and len(blind) and not together["blind"].iloc[-1]:
             before = _last(blind)
         rows.append((study, reader, before, after, " | ".join(note for note in own["note"] if note)))
+    place = {study: number for number, study in enumerate(dict.fromkeys(kept["study_id"]))}
+    rows.sort(key=lambda row: (place[row[0]], row[1].casefold()))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

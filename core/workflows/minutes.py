@@ -241,6 +241,6 @@ def _read_at(view: View) -> str:
     except OverreadError:
         return f"Read at threshold {view.threshold:g}, of the operating point {view.point}."
     return (
-        f"Read at threshold {view.threshold:g}, of the operating point {point.id}: {point.rule}, locked by "
+        f"Read at threshold {view.threshold:g}, of the operating point {point.id} (rule {point.rule}), locked by "
         f"{point.author or 'an unnamed reader'} on {point.date[:10]} on {point.split}."
     )

@@ -284,7 +284,8 @@ def test_a_meeting_from_an_empty_workspace_to_its_minutes(meeting):
             (meeting.kept / f"minutes.{kind}").write_text(found[kind], "utf-8")
     for words in (*NAMES, "Monday", "The misses of the wrist cost most", "Read the casts again", "Eli"):
         assert words in found["html"], words
-    assert all(case.study_id in found["html"] and case.study_id in found["csv"] for case in walk.cases)
+    unbroken = found["html"].replace("<wbr>", "")
+    assert all(case.study_id in unbroken and case.study_id in found["csv"] for case in walk.cases)
     assert "http://" not in found["html"].replace("http://www.w3.org", "") and "nan" not in found["csv"].lower()
     for page in meeting.pages.values():
         assert page.locator(".stException").count() == 0

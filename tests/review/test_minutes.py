@@ -56,6 +56,10 @@ def test_reads_before_and_after_are_those_of_each_reader_in_each_round(store):
     assert found["before"].to_dict() == {"Ana": "abnormal", "Ben": "abnormal", "Cleo": ""}
     assert found["after"].to_dict() == {"Ana": "normal", "Ben": "normal", "Cleo": "abnormal"}
     assert found.at["Ana", "note"] == "faint line"
+    enter("Cleo", "s1", "normal", TOGETHER)
+    enter("ana", "s1", "normal", TOGETHER)
+    ordered = reads_by_round(entries_table(store, walkthrough_id="w"))[["study_id", "reviewer"]].to_numpy().tolist()
+    assert ordered == [["s0", "Ana"], ["s0", "Ben"], ["s0", "Cleo"], ["s1", "Ana"], ["s1", "Cleo"]]
     assert change_words("abnormal", "normal") == "abnormal, then normal"
     assert change_words("normal", "normal") == "normal" and change_words("", "out_of_scope") == "out of scope"
 
@@ -119,7 +123,7 @@ def test_a_decision_on_the_threshold_has_its_figures_and_its_reason():
         "demo", view, 0.431, ("Ana", HOSTILE), {"Ben": 0.4}, "Misses cost more.", figures, "Ana", "abc", "2026-11-27T10"
     )
     what, at, who = decision_words(decision)
-    assert what == "Decided on 2026-11-27 by Ana: threshold 0.431, operating point abc. Misses cost more."
+    assert what == "Decided on 2026-11-27 by Ana: threshold 0.431, operating point abc. Reason: Misses cost more."
     assert "Sensitivity: 90.0% (69.9-97.2), n = 20." in at and "cannot be estimated from one normal study" in at
     assert at.endswith("24 are called abnormal.") and who == f"Present: Ana, {HOSTILE}. Proposed: Ben 0.400."
     assert HOSTILE not in minutes_html(minutes(thresholds=(what, at, who)))
