@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +78,13 @@ def serve(home: Path, *flags: str, port: int = 0, database: str = "", **environm
         yield address
     finally:
         process.terminate()
-        process.wait(20)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            # Seen once in some hundred stops, on a machine with a load of 15, and not again: nothing is lost by a kill.
+            warnings.warn(f"The server did not end within 60 s of SIGTERM:\n{log.read_text()[-1000:]}", stacklevel=2)
+            process.kill()
+            process.wait()
 
 
 def free_port() -> int:

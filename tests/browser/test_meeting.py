@@ -1,45 +1,24 @@
 """A meeting in real browsers, on SQLite and PostgreSQL: alone, together, a lead who leaves, a server that restarts."""
 
-import shutil
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sql
 
-from core.data.index import build_index, read_dataset, write_dataset
+from core.data.index import read_dataset
 from core.models.checkpoint import list_checkpoints
-from core.phantom import write_phantoms
 from core.review.database import open_store
 from core.review.reading_state import read_state
 from core.review.store import entries_table
 from core.review.walkthroughs import ReadingPlan
-from core.scores.predict import predict
-from core.scores.predictions import store_predictions
 from core.scores.source import source_of
 from core.scores.view import View
 from core.workflows.walkthroughs import Draw, candidates_of, make_walkthrough
 from tests.browser.server import chromium, free_port, serve, settle
+from tests.browser.waiting import expect, wait_until
 from tests.review.conftest import postgres  # noqa: F401
 
-pytest.importorskip("playwright", reason="playwright is not installed")
-pytestmark = [
-    pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium; apt-get install chromium"),
-    pytest.mark.skipif(not list_checkpoints()[0], reason="no checkpoint ships in checkpoints/"),
-]
 PATH = "/walkthroughs?walk=Monday"
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A small phantom set scored by one checkpoint."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OVERREAD_HOME", str(home))
-        write_phantoms(home / "phantoms", 30, 3, valid_fraction=0.5)
-        dataset = write_dataset("demo", build_index(home / "phantoms" / "MURA-v1.1"))
-        checkpoint = list_checkpoints()[0][0]
-        store_predictions(predict(source_of(checkpoint, dataset)))
-    return home
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
@@ -70,9 +49,7 @@ def case_of(page) -> str:
 
 
 def wait_for_place(page, place: int) -> None:
-    page.wait_for_function(
-        "place => document.querySelector('.st-key-place input')?.value === place", arg=str(place), timeout=30_000
-    )
+    page.wait_for_function("place => document.querySelector('.st-key-place input')?.value === place", arg=str(place))
     page.wait_for_selector(".viewer .films img")
 
 
@@ -83,12 +60,10 @@ def wait_for_words(page, words: str) -> None:
 def answer(page, store, key: str) -> None:
     """Press a verdict key and wait until the entry is stored."""
     before = len(entries_table(store))
+    page.wait_for_selector('[class*="st-key-enter_"] button:enabled')
+    settle(page)
     page.keyboard.press(key)
-    for _ in range(100):
-        if len(entries_table(store)) > before:
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError(f"the key {key} stored nothing")
+    wait_until(page, lambda: len(entries_table(store)) > before)
 
 
 @pytest.mark.slow
@@ -111,12 +86,14 @@ def test_a_meeting_survives_a_lead_who_leaves_and_a_server_that_restarts(home, d
             for key, place in (("1", 2), ("2", 3)):
                 answer(ben, store, key)
                 wait_for_place(ben, place)
-            assert cleo.locator(".st-key-place input").input_value() == "1"
+            expect(cleo.locator(".st-key-place input")).to_have_value("1")
             answer(cleo, store, "2")
             ana.get_by_role("button", name="Lead", exact=True).click()
             ana.get_by_role("button", name="Read together").click()
             for page in (ana, ben, cleo):
+                wait_for_words(page, "You lead, case 1." if page is ana else "Ana leads")
                 wait_for_place(page, 1)
+                settle(page)
                 shown = page.url + page.locator(".stMain").inner_text()
                 assert not any(study in shown for study in studies) and "Missed" not in shown
             answer(cleo, store, "1")
@@ -144,16 +121,16 @@ def test_a_meeting_survives_a_lead_who_leaves_and_a_server_that_restarts(home, d
             wait_for_place(dora, 2)
             back = join("Ana")
             wait_for_place(back, 2)
-            assert back.get_by_role("button", name="Take the lead from Ben").count() == 1
+            expect(back.get_by_role("button", name="Take the lead from Ben")).to_have_count(1)
             assert entries_table(store)["id"].tolist() == before["id"].tolist()
             settle(ben)
             ben.get_by_role("button", name="Reveal").click()
             for page in (ben, cleo, dora):
                 page.wait_for_selector(".reveal")
-                assert "normal" in page.locator(".reveal").inner_text()
+                expect(page.locator(".reveal")).to_contain_text("normal")
             ben.get_by_role("button", name="Abnormal", exact=True).last.click()
             wait_for_words(dora, "The room decided")
-            assert entries_table(store)["kind"].tolist()[-1] == "adjudication"
+            wait_until(dora, lambda: entries_table(store)["kind"].tolist()[-1] == "adjudication")
             state = read_state(store, walkthrough)
             assert (state.lead, state.place, state.revealed) == ("Ben", 2, {studies[1]})
             for page in (ben, cleo, dora, back):
