@@ -219,7 +219,7 @@ def pages(home: Path, n: int) -> Iterator[dict]:
     with serve(home) as address:
         server = process_of(address.rpartition(":")[2])
         for page in PAGES:
-            with Session(address) as session:
+            with Session(address, limit=900) as session:
                 seconds, cpu = [], []
                 for _ in range(VISITS + 1):
                     before = cpu_seconds(server)

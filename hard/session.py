@@ -25,9 +25,10 @@ class Turn:
 
 
 class Session:
-    """One session on a server. Used with `with`."""
+    """One session on a server. Used with `with`. limit: seconds that a turn may take."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, limit: float = LIMIT) -> None:
+        self._limit = limit
         self._address = address.replace("http", "ws", 1) + "/_stcore/stream"
 
     def __enter__(self) -> "Session":
@@ -45,7 +46,7 @@ class Session:
         message.rerun_script.context_info.url = f"http://127.0.0.1/{page}"
         self._socket.send(message.SerializeToString())
         while True:
-            left = LIMIT - (time.monotonic() - began)
+            left = self._limit - (time.monotonic() - began)
             answer = ForwardMsg.FromString(self._socket.recv(timeout=max(0.01, left)))
             kind = answer.WhichOneof("type")
             if kind == "delta" and answer.delta.new_element.WhichOneof("type") == "exception":

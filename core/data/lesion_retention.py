@@ -88,8 +88,8 @@ def known_masks(
 ) -> dict[str, np.ndarray]:
     """Masks bool [s, s] in the network's input, of up to `most` radiographs (0: all), spread evenly over the set."""
     known, index = AbnormalityMasks.of(dataset), read_index(dataset.name)
-    if split and split not in set(index["split"]):
-        splits = ", ".join(sorted(set(index["split"])))
+    if split and split not in set(index["split"].unique()):
+        splits = ", ".join(sorted(set(index["split"].unique())))
         raise OverreadError(
             f"Data set {dataset.name} has no radiograph in the split {split}; its splits are {splits}.",
             code="split-empty",

@@ -27,7 +27,7 @@ _FEWEST_IMAGES = sum(row[2] + row[3] for row in _COUNTS.values()) // 2
 
 def is_mura(index: pd.DataFrame, kind: str) -> bool:
     """Whether an indexed set of kind 'mura' is MURA v1.1 itself, by its number of images and its bones."""
-    return kind == "mura" and len(index) >= _FEWEST_IMAGES and set(index["bone"]) <= set(MURA_BONES)
+    return kind == "mura" and len(index) >= _FEWEST_IMAGES and set(index["bone"].unique()) <= set(MURA_BONES)
 
 
 def published_counts_table(index: pd.DataFrame) -> pd.DataFrame:

@@ -113,7 +113,7 @@ def split_for_choosing(rows: pd.DataFrame) -> str:
         return "tune"
     if halved := next((split for split in _HALVED if fewest.get(split, 0) >= 2 * FEWEST), ""):
         return halves_of(halved)[0]
-    splits = set(rows["split"])
+    splits = set(rows["split"].unique())
     return next((split for split in ("tune", *_HALVED) if split in splits), "")
 
 

@@ -22,7 +22,7 @@ _FOR_SPLITS = ("study_id", "group_id", "bone", "label", "split", "dataset")
 
 def split_for_evaluation(rows: pd.DataFrame) -> str:
     """The split that is evaluated where none is named: valid, else the only one; '' where several are left."""
-    known = set(rows["split"])
+    known = set(rows["split"].unique())
     return "valid" if "valid" in known else next(iter(known)) if len(known) == 1 else ""
 
 
@@ -114,7 +114,7 @@ def _is_file(name: str) -> bool:
 def _used_split(split: str, rows: pd.DataFrame, owner: str, default: Callable[[pd.DataFrame], str]) -> str:
     used = split or default(rows)
     if used not in known_splits(rows):
-        found = ", ".join(sorted(set(rows["split"]))) or "none"
+        found = ", ".join(sorted(set(rows["split"].unique()))) or "none"
         lacking = f"no split {used}" if used else "no split valid, which is the default"
         raise OverreadError(f"{owner} has {lacking} (found: {found}); choose one with --split.", code="split-unknown")
     return used

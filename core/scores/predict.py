@@ -42,7 +42,7 @@ def predict(
     index = read_index(dataset.name)
     learned = learned_groups([index], checkpoint)
     index["split"], index["member"] = learned.splits(index), learned.unlearned_by(index)
-    wanted = splits_to_score(set(index["split"]), splits, bool(learned.parts), (dataset.name, checkpoint.name))
+    wanted = splits_to_score(set(index["split"].unique()), splits, bool(learned.parts), (dataset.name, checkpoint.name))
     index = index[index["split"].isin(wanted)].reset_index(drop=True)
     classifier = classifier or load_classifier(checkpoint, device)
     cache = pixel_cache(dataset, index, checkpoint.input_spec, progress)

@@ -46,8 +46,13 @@ def read_file(file: Path | str, split: str = "", bone: str = "", columns: Sequen
 
 def belongs(frame: pd.DataFrame, checkpoint: str, dataset: str) -> bool:
     """Whether scores were made by these weights on this index (`name@hash8`); names may have changed since."""
-    made_by, made_on = (frame[name].str.rsplit("@", n=1).str[-1] for name in ("checkpoint", "dataset"))
-    return bool((made_by == checkpoint.split("@")[-1]).all() and (made_on == dataset.split("@")[-1]).all())
+    # Of each distinct value: splitting every row takes five times as long as reading the table.
+    wanted = {"checkpoint": checkpoint, "dataset": dataset}
+    return all(
+        str(found).rsplit("@", 1)[-1] == made_by.rsplit("@", 1)[-1]
+        for name, made_by in wanted.items()
+        for found in frame[name].unique()
+    )
 
 
 def renamed(frame: pd.DataFrame, checkpoint: str, dataset: str) -> pd.DataFrame:
@@ -124,7 +129,7 @@ def part_of(frame: pd.DataFrame, split: str, bone: str) -> pd.DataFrame:
 
 def _made_by(frame: pd.DataFrame) -> tuple[str, str]:
     """The checkpoint and the data set of new scores, `name@hash8`. OverreadError unless it is one of each."""
-    checkpoints, datasets = (sorted(set(frame[name])) for name in ("checkpoint", "dataset"))
+    checkpoints, datasets = (sorted(frame[name].unique()) for name in ("checkpoint", "dataset"))
     if len(checkpoints) != 1 or len(datasets) != 1:
         raise OverreadError(
             f"The new scores are of {' and '.join(checkpoints) or 'no checkpoint'} on "

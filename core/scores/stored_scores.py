@@ -57,7 +57,7 @@ def stored_splits(source: Source) -> list[str]:
     if is_sharded(file) and (file / MANIFEST).exists() and made_by((table := read_table(file)).facts, source):
         return table.splits
     frame = read_predictions(source, columns=["split"])
-    return [] if frame is None else sorted(set(frame["split"]))
+    return [] if frame is None else sorted(set(frame["split"].unique()))
 
 
 def made_by(facts: dict, source: Source) -> bool:

@@ -58,7 +58,7 @@ def training_rows(dataset: Dataset, allow_overlap: bool = False, labels: str = "
 
 def select_rows(index: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     """The rows of the bones and folds that the recipe uses. OverreadError where a bone or a class is missing."""
-    if absent := sorted(set(recipe.bones) - set(index["bone"])):
+    if absent := sorted(set(recipe.bones) - set(index["bone"].unique())):
         raise OverreadError(
             f"The recipe asks for {', '.join(absent)} and train has {', '.join(sorted(set(index['bone'])))}; choose "
             "from these bones.",

@@ -124,7 +124,8 @@ def _draw_more_filters(dataset: Dataset, rows: pd.DataFrame, blind: bool, measur
     state = st.session_state
     active = sum(bool(state.get(key)) and state.get(key) != "any" for key in ("part", "group", "order"))
     with st.popover(f"Filters and order ({active})" if active else "Filters and order", icon=":material/filter_list:"):
-        splits = [split for split in ("train", "valid", "test") if split in set(rows["split"])]
+        known = set(rows["split"].unique())
+        splits = [split for split in ("train", "valid", "test") if split in known]
         split = address.bound(
             st.selectbox,
             "Split of the index",

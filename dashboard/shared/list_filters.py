@@ -20,8 +20,8 @@ def draw_bones(view: View, bones: pd.Series, passes: np.ndarray, changed: Callab
 
     bones: of every row; passes: bool [rows]. changed: runs when another bone is chosen.
     """
-    found = bones.to_numpy()[passes]
-    counts = {**pd.Series(found, dtype=object).value_counts(), ALL_BONES: len(found)}
+    found = bones[passes]
+    counts = {**found.value_counts(), ALL_BONES: len(found)}
     st.session_state["bone_chip"] = view.bone or ALL_BONES
     st.pills(
         "Bone",
