@@ -89,9 +89,9 @@ def run_parts(parts: list[str], seed: int, given: argparse.Namespace) -> int:
             return status
 
         print(f"seed {seed}: {', '.join(parts)}", flush=True)
+        beside = [part for part in parts if part not in ALONE]
         with ThreadPoolExecutor(given.processes) as pool:
-            statuses = dict(zip(parts, pool.map(start, [part for part in parts if part not in ALONE])))
-        statuses = dict(zip([part for part in parts if part not in ALONE], statuses.values()))
+            statuses = dict(zip(beside, pool.map(start, beside)))
         statuses |= {part: start(part) for part in parts if part in ALONE}
         # A part that died left no report: the end of its log says why.
         texts = [

@@ -16,7 +16,7 @@ from hard.trials import Trial, caught
 from hard.workspace import enter, make_data, make_scores, make_verdicts
 
 # Visits of each page.
-COUNT = 40
+COUNT = 25
 HOME = REPOSITORY / "dashboard" / "Home.py"
 PAGES = tuple(page.name for page in page_list.PAGES if page.needs_data)
 TITLES = {page.name: page.title for page in page_list.PAGES}

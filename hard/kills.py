@@ -17,7 +17,7 @@ from hard.work import Work, works
 from hard.workspace import enter, make_data, make_import, make_scores
 
 # Kills of each kind of work.
-COUNT = 40
+COUNT = 25
 # Work that takes longer when it is not killed has stopped.
 SECONDS = 120
 
