@@ -103,12 +103,13 @@ def wait_for(page, script: str, asked: str, what: str) -> None:
     try:
         page.wait_for_function(script, arg=asked)
     except Exception as error:
-        shown = page.locator(".stMain").inner_text()
-        raise AssertionError(f"{what}; {page.url} has {shown[:1500]!r}") from error
+        # Not by a locator, which would wait: a page that has lost its contents is to be reported too.
+        shown = page.evaluate("document.body.innerText.slice(0, 1500)")
+        raise AssertionError(f"{what} ({error}); {page.url} has {shown!r}") from error
 
 
 def wait_for_words(page, words: str) -> None:
-    script = "words => document.querySelector('.stMain').innerText.includes(words)"
+    script = "words => document.querySelector('.stMain')?.innerText.includes(words)"
     wait_for(page, script, words, f"no {words!r}")
 
 
