@@ -56,7 +56,8 @@ def test_widgets_reach_the_address_by_one_way_only():
     """`address.bound` checks a value before Streamlit reads it; only it and the shared selectors may bind."""
     for file in DASHBOARD.rglob("*.py"):
         name = file.relative_to(DASHBOARD).as_posix()
-        if name in ("shared/address.py", "shared/selection.py", "Home.py"):
+        # pending compares texts of an address with those before, and uses none as a value.
+        if name in ("shared/address.py", "shared/selection.py", "shared/pending.py", "Home.py"):
             continue
         text = file.read_text()
         assert not re.search(r"""["']query-params["']|\bst\.query_params""", text), name
