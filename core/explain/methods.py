@@ -60,7 +60,7 @@ def layer_cam(request: MapRequest) -> MethodMap:
 
 @saliency_method
 def occlusion(request: MapRequest) -> MethodMap:
-    """The fall of the logit when a square of the baseline covers a place."""
+    """How far the logit falls when a square of the baseline covers a place."""
     size = request.inputs.shape[-1]
     # 64 squares at every image size, so that the map takes about a second.
     side, stride = max(2, size // 6), max(1, size // 8)
@@ -185,7 +185,7 @@ def deep_lift(request: MapRequest) -> MethodMap:
 
 @saliency_method
 def feature_ablation(request: MapRequest) -> MethodMap:
-    """The fall of the logit when the baseline replaces a superpixel."""
+    """How far the logit falls when the baseline replaces a superpixel."""
     mask, count = _superpixels(request)
     with torch.no_grad(), request.target.half_precision():
         values = attr.FeatureAblation(request.target).attribute(

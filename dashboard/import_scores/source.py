@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.data.arriving import arrived_files, forget_arrival
 from core.errors import OverreadError
+from core.plural import count_text
 from core.scores.import_upload import MOST_MEGABYTES, MOST_ROWS, store_table, too_large
 from dashboard.shared import address, upload, widgets
 from dashboard.shared.address_kinds import Choice
@@ -45,7 +46,8 @@ def _uploaded() -> Path | None:
     if stored is None or stored[0] != arrival or not stored[1].is_file():
         files = arrived_files(arrival)
         if len(files) != 1:
-            raise OverreadError(f"{len(files)} files arrived; expected one table.", code="upload-one-table")
+            arrived = count_text(len(files), "file")
+            raise OverreadError(f"{arrived} arrived; expected one table.", code="upload-one-table")
         ((name, part),) = files
         with part.open("rb") as table:
             stored = (arrival, store_table(name, table))

@@ -21,7 +21,7 @@ def draw_page() -> None:
     with place:
         meeting.draw_panel(view, tables, answer.prevalence, axis, marks)
         meeting.draw_meeting(view, answer.prevalence)
-    widgets.note("", why=panel.resolution(tables), ask="Which thresholds can be chosen?")
+    widgets.note("", why=panel.resolution(tables), ask="Which thresholds?")
     if refused:
         widgets.empty("The operating points cannot be used", refused)
     else:
