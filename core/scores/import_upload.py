@@ -18,7 +18,6 @@ from core.data.archives import check_room, disk_error, size_text
 from core.errors import OverreadError
 from core.parquet_files import count_rows
 from core.paths import home
-from core.plural import count_text
 from core.roles import needs
 
 MOST_MEGABYTES = 200
@@ -89,9 +88,8 @@ def check_table(file: Path) -> None:
         ) from error
     if rows > MOST_ROWS:
         raise OverreadError(
-            f"{file.name} has {count_text(rows, 'row')}; at most {MOST_ROWS:,} are read on this page. Import it "
-            "with python -m "
-            "core import-predictions, or divide it.",
+            f"{file.name} has more than {MOST_ROWS:,} rows, which is the most that this page reads. Import it with "
+            "python -m core import-predictions, or divide it.",
             code="table-too-long",
         )
 

@@ -139,7 +139,7 @@ def test_what_would_hold_up_others_is_refused_in_a_sentence(tmp_path, workspace,
     with refused("table-too-long", "long.csv.gz"):
         check_table(tmp_path / "long.csv.gz")
     pd.DataFrame({"p": np.zeros(60)}).to_parquet(tmp_path / "long.parquet")
-    with refused("table-too-long", "60 rows"):
+    with refused("table-too-long", "long.parquet", 50):
         check_table(tmp_path / "long.parquet")
     monkeypatch.setattr(import_upload, "MOST_MEGABYTES", 0)
     with refused("upload-too-large", "scores.csv"), file.open("rb") as opened:
