@@ -49,7 +49,7 @@ def from_disk(error: OSError) -> OverreadError | None:
     if error.errno in NO_RIGHTS:
         reason = (error.strerror or str(error)).lower()
         return OverreadError(
-            f"The system does not allow it{where} ({reason}). Allow it for the user who runs "
+            f"The system denies access{where} ({reason}). Give access to the user who runs "
             "Overread, or choose another place.",
             code="folder-no-rights",
         )
