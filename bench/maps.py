@@ -1,20 +1,26 @@
 """Time from the key S on Errors to the map and to its verdict, alone and while others read and a training runs.
 
-Run: `python -m bench.maps [cases]`. A dashboard of its own, phantoms, and a MobileNetV2 at 128 px with random weights.
-Three other readers turn a page every second and ask for every second map; the training is a queued job. Each case is
-new, so nothing is kept. Two rows for each condition in bench/results/maps.csv.
+Run: `python -m bench.maps [cases] [limit]`. A dashboard of its own, phantoms, and a MobileNetV2 at 128 px with random
+weights. Three other readers turn a page every second and ask for every second map; the training is a queued job. Each
+case is new, so nothing is kept. A case that is not done within the limit (seconds) counts as the limit, and its row
+says so. Two rows for each condition in bench/results/maps.csv, written as soon as the condition is measured. However
+the benchmark ends, the training ends first.
 """
 
 import asyncio
+import contextlib
 import csv
 import datetime
 import itertools
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
+from collections import Counter
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlencode
@@ -37,7 +43,35 @@ from core.workflows.runs import enqueue_run
 from tests.browser.server import QUIET, READY, serve
 
 SIDE, READERS, PATIENTS = 128, 3, 90
-LIMIT = 300_000  # milliseconds
+# Seconds for which a stopped training may go on; its worker kills it before.
+TO_STOP = 40
+UNCHECKED = '.verdict:has-text("Checking this map")'
+# Whose processor time it is, by a part of the command line.
+PROGRAMS = {
+    "browsers": "chromium",
+    "maps": "core.explain.map_worker",
+    "dashboard": "streamlit run",
+    "training": "-m core train",
+}
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds of one case until its first map and until every verdict; the limit where that came first."""
+
+    first: float
+    verdicts: float
+    ended: str = ""
+
+    @property
+    def text(self) -> str:
+        """One line of progress."""
+        return f"first map {self.first:.2f} s, verdicts {self.verdicts:.2f} s" + (f" ({self.ended})" * bool(self.ended))
+
+
+def say(words: str) -> None:
+    """A line of progress, at once."""
+    print(f"{datetime.datetime.now():%H:%M:%S} {words}", flush=True)
 
 
 def make_workspace(home: Path) -> list[str]:
@@ -59,116 +93,177 @@ def make_workspace(home: Path) -> list[str]:
     return sorted(index.loc[index["split"] == "valid", "study_id"].unique())
 
 
-async def open_case(page, address: str, study: str) -> None:
+async def open_case(page, address: str, study: str, limit: float) -> None:
     query = {"data": "bench", "model": "mobilenet", "split": "valid", "study": study}
-    await page.goto(f"{address}/errors?{urlencode(query)}")
-    await page.wait_for_function(READY, timeout=LIMIT)
-    await page.wait_for_selector(".st-key-saliency_button", timeout=LIMIT)
+    milliseconds = 1000 * limit
+    await page.goto(f"{address}/errors?{urlencode(query)}", timeout=milliseconds)
+    await page.wait_for_function(READY, timeout=milliseconds)
+    await page.wait_for_selector(".st-key-saliency_button", timeout=milliseconds)
 
 
-async def time_case(page, address: str, study: str) -> tuple[float, float]:
-    """Seconds from the key to the map, and to the verdict on every view of the study."""
-    await open_case(page, address, study)
+async def time_case(page, address: str, study: str, limit: float) -> Time:
+    """Seconds from the key to the map, and to the verdict on every view of the study, each at most the limit."""
+    from playwright.async_api import TimeoutError as RanOut
+
+    try:
+        await open_case(page, address, study, limit)
+    except RanOut:
+        return Time(limit, limit, f"the case was not open after {limit:.0f} s")
     started = time.perf_counter()
     await page.keyboard.press("s")
-    await page.wait_for_selector(".over", state="attached", timeout=LIMIT)
+    try:
+        await page.wait_for_selector(".over", state="attached", timeout=1000 * limit)
+    except RanOut:
+        return Time(limit, limit, f"no map after {limit:.0f} s")
     first = time.perf_counter() - started
-    await page.wait_for_function(
-        "() => !document.body.innerText.match(/Checking whether|Making the maps/) && "
-        "document.body.innerText.match(/hold up|holds up|evidence for/)",
-        timeout=LIMIT,
-    )
-    return first, time.perf_counter() - started
+    try:
+        await page.wait_for_selector(UNCHECKED, state="detached", timeout=1000 * max(0.1, limit - first))
+    except RanOut:
+        return Time(first, limit, f"no verdict after {limit:.0f} s")
+    return Time(first, time.perf_counter() - started)
 
 
-async def read_on(page, address: str, studies: list[str], stop: asyncio.Event) -> int:
-    """Another reader: a page every second, and every second map. How many pages."""
+async def time_cases(page, address: str, studies: list[str], limit: float, condition: str) -> list[Time]:
+    """The time of each case, printed as it is known."""
+    times = []
+    for number, study in enumerate(studies, 1):
+        times.append(await time_case(page, address, study, limit))
+        say(f"{condition}, case {number} of {len(studies)}: {times[-1].text}")
+    return times
+
+
+async def read_on(page, address: str, studies: list[str], turned: Counter, limit: float) -> None:
+    """Another reader, until it is cancelled: a page every second, and every second map."""
+    from playwright.async_api import TimeoutError as RanOut
+
     for turn in itertools.count():
-        if stop.is_set():
-            return turn
         try:
-            await open_case(page, address, studies[turn % len(studies)])
+            await open_case(page, address, studies[turn % len(studies)], limit)
+            turned["pages"] += 1
             if turn % 2:
                 await page.keyboard.press("s")
-        except Exception as error:
-            if stop.is_set():
-                return turn
-            raise error
+        except RanOut:
+            turned["pages that were not open in time"] += 1
         await asyncio.sleep(1)
 
 
-async def run(home: Path, studies: list[str], cases: int) -> list[dict]:
+@contextlib.asynccontextmanager
+async def company(pages: list, address: str, parts: list, limit: float):
+    """The other readers and a training, which end with the block. Yields what they did so far."""
+    turned = Counter()
+    enqueue_run("resnet-narrow-128", "bench", "trained", ["epochs=1000"])
+    others = [
+        asyncio.create_task(read_on(page, address, list(part), turned, limit)) for page, part in zip(pages, parts)
+    ]
+    try:
+        await wait_for_state("running")
+        await asyncio.sleep(8)
+        yield turned
+    finally:
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+async def wait_for_state(state: str) -> None:
+    while not any(job.state == state for job in jobs.list_jobs("training")):
+        await asyncio.sleep(0.2)
+
+
+def end_trainings() -> None:
+    """Stop every job of the workspace, and wait for the end of its processes."""
+    for job in jobs.list_jobs():
+        if job.active:
+            jobs.stop(job.id)
+            say(f"the {job.kind} is stopped")
+    until = time.monotonic() + TO_STOP
+    while any(job.active for job in jobs.list_jobs()):
+        if time.monotonic() > until:
+            raise RuntimeError("A job did not end; end its process by hand: " + jobs.log_of(jobs.list_jobs()[0].id))
+        time.sleep(0.2)
+
+
+async def run(home: Path, studies: list[str], cases: int, limit: float) -> None:
     from playwright.async_api import async_playwright
 
-    rows = []
     with serve(home) as address:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(QUIET))
             pages = [await (await browser.new_context()).new_page() for _ in range(READERS + 1)]
             parts = np.array_split(studies, READERS + 3)
-            await time_case(pages[0], address, parts[0][0])  # starts the process that makes maps
-            alone = [await time_case(pages[0], address, study) for study in parts[1][:cases]]
-            rows += rows_of("alone", alone)
-            stop = asyncio.Event()
-            job = enqueue_run("resnet-narrow-128", "bench", "trained", ["epochs=1000"])
-            others = [
-                asyncio.create_task(read_on(page, address, list(part), stop))
-                for page, part in zip(pages[1:], parts[3:])
-            ]
-            await asyncio.sleep(8)
-            with_others = [await time_case(pages[0], address, study) for study in parts[2][:cases]]
-            state = next(found.state for found in jobs.list_jobs() if found.id == job.id)
-            stop.set()
-            turned = sum(await asyncio.gather(*others))
-            jobs.stop(job.id)
-            while any(found.active for found in jobs.list_jobs()):
-                await asyncio.sleep(0.5)
-            rows += rows_of(f"while {READERS} others turn {turned} pages and a training is {state}", with_others)
+            first = await time_case(pages[0], address, parts[0][0], limit)
+            say(f"the process that makes maps has started: {first.text}")
+            before = processor_seconds()
+            keep("alone", await time_cases(pages[0], address, parts[1][:cases], limit, "alone"), before)
+            async with company(pages[1:], address, parts[3:], limit) as turned:
+                before = processor_seconds()
+                times = await time_cases(pages[0], address, parts[2][:cases], limit, "with others")
+                state = next(job.state for job in jobs.list_jobs("training"))
+                did = ", ".join(f"{count} {what}" for what, count in turned.items())
+                keep(f"while {READERS} others turn {did} and a training is {state}", times, before)
             await browser.close()
-    return rows
 
 
-def rows_of(condition: str, times: list[tuple[float, float]]) -> list[dict]:
+def processor_seconds() -> Counter:
+    """Processor seconds so far of the running processes of each program, where the system has them in /proc."""
+    used, ticks = Counter(at=time.perf_counter()), os.sysconf("SC_CLK_TCK")
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError):
+            words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            fields = (folder / "stat").read_text().rpartition(") ")[2].split()
+            for program, part in PROGRAMS.items():
+                used[program] += (int(fields[11]) + int(fields[12])) / ticks * (part in words)
+    return used
+
+
+def keep(condition: str, times: list[Time], before: Counter) -> None:
+    """Append the rows of a condition to bench/results/maps.csv, and print them and who used the processor."""
+    after = processor_seconds()
+    seconds = after["at"] - before["at"]
+    shares = ", ".join(f"{name} {(after[name] - before[name]) / seconds:.2f}" for name in PROGRAMS)
+    say(f"processors in use, {condition}: {shares}")
     packages = ("streamlit", "torch", "captum", "timm")
     versions = ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in packages)])
-    rows = []
-    for place, what in enumerate(("first map", "verdict on every view")):
-        seconds = np.array([one[place] for one in times])
-        rows.append(
-            {
+    late = Counter(one.ended for one in times if one.ended)
+    limits = "".join(f"; {count} of {len(times)}: {what}" for what, count in late.items())
+    file = RESULTS / "maps.csv"
+    new = not file.exists()
+    with file.open("a", newline="") as opened:
+        for what, values in (
+            ("first map", [one.first for one in times]),
+            ("verdict on every view", [one.verdicts for one in times]),
+        ):
+            row = {
                 "date": datetime.date.today().isoformat(),
-                "what": f"{what} after the key S: mobilenetv2_100, {SIDE} px, {condition}",
-                "n": len(seconds),
-                "median": f"{np.median(seconds):.3g}",
-                "worst": f"{seconds.max():.3g}",
+                "what": f"{what} after the key S: mobilenetv2_100, {SIDE} px, {condition}{limits}",
+                "n": len(values),
+                "median": f"{np.median(values):.3g}",
+                "worst": f"{max(values):.3g}",
                 "unit": "s",
                 "load": f"{os.getloadavg()[0]:.1f}",
                 "hardware": hardware(),
                 "versions": versions,
                 "command": "python -m bench.maps",
             }
-        )
-    return rows
+            writer = csv.DictWriter(opened, fieldnames=list(row))
+            if new:
+                writer.writeheader()
+                new = False
+            writer.writerow(row)
+            say(f"{row['median']} s (worst {row['worst']} s), n = {row['n']}, load {row['load']}: {row['what']}")
 
 
-def keep(rows: list[dict]) -> None:
-    """Append the rows to bench/results/maps.csv and print them."""
-    file = RESULTS / "maps.csv"
-    new = not file.exists()
-    with file.open("a", newline="") as opened:
-        writer = csv.DictWriter(opened, fieldnames=list(rows[0]))
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
-    for row in rows:
-        print(f"{row['median']} s (worst {row['worst']} s), n = {row['n']}, load {row['load']}: {row['what']}")
-
-
-def main(cases: str = "8") -> None:
+def main(cases: str = "8", limit: str = "60") -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         os.environ["OVERREAD_HOME"] = str(home)
-        keep(asyncio.run(run(home, make_workspace(home), int(cases))))
+        say("making a phantom set and its scores")
+        studies = make_workspace(home)
+        try:
+            asyncio.run(run(home, studies, int(cases), float(limit)))
+        finally:
+            end_trainings()
 
 
 if __name__ == "__main__":
