@@ -10,7 +10,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FILES = {"checksums", "parquet_files", "paths", "temporaries"}
-BASE = FILES | {"errors", "schema", "device", "plural", "progress", "roles", "version"}
+BASE = FILES | {"errors", "schema", "deferred_imports", "device", "plural", "progress", "roles", "version"}
 BELOW_SCORES = BASE | {"data", "models", "metrics"}
 BELOW_WORKFLOWS = BELOW_SCORES | {"audit", "explain", "jobs", "phantom", "review", "scores", "training"}
 MAY_IMPORT = {

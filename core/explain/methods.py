@@ -7,12 +7,16 @@ from contextlib import nullcontext
 
 import numpy as np
 import torch
-from captum import attr
 
+from core.deferred_imports import deferred
 from core.explain.layers import Layer, upsample
 from core.explain.method_registry import METHODS, WORST_GAP, MapRequest, MethodMap, MethodRefused, saliency_method
 from core.explain.suitability import deep_lift_fault, guided_backprop_fault
 from core.plural import count_text
+
+# Captum loads matplotlib for its pictures, which nothing here draws.
+with deferred("captum.attr._utils.visualization", "draw_mask_border", "draw_mask_legend"):
+    from captum import attr
 
 __all__ = ["METHODS", "fine_cells"]
 

@@ -6,7 +6,9 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 
+import torch
 from torch import nn
 
 from core.device import move_to_device
@@ -39,11 +41,25 @@ def private_copy(model: nn.Module) -> PrivateCopy:
             # A network without weights, such as a formula in a test, has no device.
             if (weight := next(made.parameters(), None)) is not None:
                 made = move_to_device(made, weight.device)
+                _start_backward_thread(weight.device)
             for module in made.modules():
                 if getattr(module, "inplace", False) is True:
                     module.inplace = False
             _COPIES[model] = PrivateCopy(made)
         return _COPIES[model]
+
+
+@cache
+def _start_backward_thread(device: torch.device) -> None:
+    """Run one small kernel backwards on a GPU, once in a process.
+
+    A backward pass runs in a thread of torch's own, which has no CUDA context before its first kernel. Where that is a
+    matrix product, cuBLAS sets the context itself and warns.
+    """
+    if device.type == "cuda":
+        with torch.enable_grad():
+            start = torch.ones(1, device=device, requires_grad=True)
+            (2 * start).sum().backward()
 
 
 @contextmanager

@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -100,3 +104,19 @@ def test_integrated_gradients_take_more_steps_where_few_leave_a_gap():
     assert found.gap <= 0.05
     assert found.note.startswith("128 steps")
     assert found.map.sum() == pytest.approx(40, rel=0.05)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_first_map_on_a_gpu_gives_no_warning():
+    # In a process of its own: only the first backward pass of a process could warn.
+    code = """if True:
+        import numpy as np, torch
+        from core.data.input_spec import InputSpec
+        from core.explain.attribution import attribute
+        from core.models.networks import build
+        from core.scores.classifier import Classifier
+        network = Classifier(build("resnet10t").eval().cuda(), InputSpec(64, mean=0.5, std=0.25), torch.device("cuda"))
+        attribute(network, np.zeros((64, 64), np.uint8), "hires_cam")"""
+    repository = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
+    assert "Warning" not in done.stderr

@@ -3,6 +3,7 @@
 To add one: a module here with a function marked `@register`, and its name in the first import below.
 """
 
+import core.models.networks.timm_import  # noqa: F401  before any other import of timm
 from core.models.networks import (  # noqa: F401  register themselves
     attention,
     ensemble,

@@ -5,13 +5,35 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from core.errors import OverreadError
 
 # A larger number in model_kwargs, such as a depth, would take hours even without storage.
 _LARGEST = 65_536
 _BYTES = 4  # of a parameter
+_DRAWS = (
+    "normal_",
+    "uniform_",
+    "trunc_normal_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+)
 _ANY = (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError, RuntimeError, OSError, MemoryError)
+
+
+class _WithoutDraws(TorchFunctionMode):
+    """Skips the random start of weights. Without storage it has no effect, but torch imports its compiler for it."""
+
+    def __torch_function__(self, function, types, given=(), named=None):
+        named = named or {}
+        if getattr(function, "__name__", "") in _DRAWS:
+            weight = given[0] if given else named.get("tensor")
+            if isinstance(weight, torch.Tensor) and weight.is_meta:
+                return weight
+        return function(*given, **named)
 
 
 def check_network_size(make: Callable[[], nn.Module], name: str, arguments: dict, most: int = 0) -> None:
@@ -23,7 +45,7 @@ def check_network_size(make: Callable[[], nn.Module], name: str, arguments: dict
             code="network-too-large",
         )
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _WithoutDraws():
             count = sum(parameter.numel() for parameter in make().parameters())
     except OverreadError:
         raise
