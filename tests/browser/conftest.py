@@ -6,8 +6,10 @@ import shutil
 import pytest
 
 from core.models.checkpoint import list_checkpoints
-from tests.browser.reading import make_workspace
+from tests.browser.pages import BARE, Pages
+from tests.browser.reading import make_workspace, score_by_all
 from tests.browser.server import chromium, serve, settle
+from tests.once import made_once
 
 # Streamlit requests these below the page's path first, then at the root.
 PROBES = re.compile(r"/_stcore/(host-config|health)$")
@@ -25,13 +27,13 @@ def _needs_a_browser() -> None:
 @pytest.fixture(scope="session")
 def scored(tmp_path_factory):
     """A workspace with a small set of phantoms that the first checkpoint has scored. Copied, never written to."""
-    return make_workspace(tmp_path_factory.mktemp("scored"))
+    return made_once(tmp_path_factory, "scored", make_workspace)
 
 
 @pytest.fixture(scope="session")
-def scored_by_all(tmp_path_factory):
+def scored_by_all(scored, tmp_path_factory):
     """The same with the scores of every shipped checkpoint. Copied, never written to."""
-    return make_workspace(tmp_path_factory.mktemp("scored_by_all"), every_checkpoint=True)
+    return made_once(tmp_path_factory, "scored_by_all", lambda folder: score_by_all(scored, folder))
 
 
 @pytest.fixture(scope="module")
@@ -47,36 +49,24 @@ def address(home):
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser():
-    """One browser for a test file; each reader gets a context of it."""
+    """One browser for all files; each reader gets a context of it."""
     with chromium() as found:
         yield found
 
 
+@pytest.fixture(scope="package")
+def pages(browser):
+    """The pages that tests take one after the other."""
+    return Pages(browser)
+
+
 @pytest.fixture
-def new_page(browser):
+def new_page(pages):
     """new_page(width, height, **options of the context) -> page. Any console error or exception box fails the test."""
-    contexts, complaints = [], []
-
-    def heard(said) -> None:
-        if said.type == "error":
-            complaints.append(f"{said.text} {said.location.get('url')}")
-
-    def make(width: int = 1440, height: int = 900, **options):
-        given = {"viewport": {"width": width, "height": height}, "color_scheme": "dark", **options}
-        context = browser.new_context(**given)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", heard)
-        return page
-
-    yield make
-    for context in contexts:
-        for page in context.pages:
-            assert page.locator(".stException").count() == 0, page.locator(".stException").first.inner_text()
-        context.close()
+    yield pages.take
+    complaints = pages.give_back()
     assert not [line for line in complaints if not PROBES.search(line)]
 
 
@@ -87,7 +77,7 @@ def open_as(new_page, address):
     def open_page(path: str, name: str = "", width: int = 1440, height: int = 900, **options):
         page = new_page(width, height, **options)
         if name:
-            page.add_init_script(f"localStorage.setItem('overread.reviewer', {name!r})")
+            remember_reader(page, address, name)
         page.goto(f"{address}{path}")
         settle(page)
         if name:
@@ -97,3 +87,9 @@ def open_as(new_page, address):
         return page
 
     return open_page
+
+
+def remember_reader(page, address: str, name: str) -> None:
+    """Let the browser know the name of its reader before it opens any page."""
+    page.goto(f"{address}{BARE}")
+    page.evaluate("name => localStorage.setItem('overread.reviewer', name)", name)

@@ -1,10 +1,11 @@
 """Helpers of the browser tests of reading: a small workspace, and questions to the film viewer."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from core.data.index import build_index, write_dataset
+from core.data.index import build_index, read_dataset, write_dataset
 from core.models.checkpoint import list_checkpoints
 from core.phantom import write_phantoms
 from core.review.database import open_store
@@ -25,14 +26,23 @@ DRAWN = f"""() => [...{VIEWER}.querySelectorAll('.film')].filter(film => film.qu
 }})"""
 
 
-def make_workspace(home: Path, patients: int = 40, every_checkpoint: bool = False) -> Path:
-    """A small phantom set scored by the first checkpoint, or by each of those that ship."""
+def make_workspace(home: Path, patients: int = 40) -> Path:
+    """A small phantom set scored by the first checkpoint."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OVERREAD_HOME", str(home))
         write_phantoms(home / "phantoms", patients, 3, valid_fraction=0.5)
         dataset = write_dataset("demo", build_index(home / "phantoms" / "MURA-v1.1"))
-        for checkpoint in list_checkpoints()[0][: None if every_checkpoint else 1]:
-            store_predictions(predict(source_of(checkpoint, dataset)))
+        store_predictions(predict(source_of(list_checkpoints()[0][0], dataset)))
+    return home
+
+
+def score_by_all(scored: Path, home: Path) -> Path:
+    """A copy of such a workspace, with the scores of all checkpoints that ship."""
+    shutil.copytree(scored, home, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OVERREAD_HOME", str(home))
+        for checkpoint in list_checkpoints()[0][1:]:
+            store_predictions(predict(source_of(checkpoint, read_dataset("demo"))))
     return home
 
 

@@ -4,13 +4,13 @@ import shutil
 
 import pytest
 
-from tests.browser.server import chromium, serve, settle
+from tests.browser.server import serve, settle
 
 
 @pytest.mark.parametrize("width", [1440, pytest.param(400, marks=pytest.mark.slow)])
-def test_an_upload_outlives_its_browser(tmp_path, mura, width):
+def test_an_upload_outlives_its_browser(tmp_path, mura, width, browser):
     packed = shutil.make_archive(str(tmp_path / f"tree-{width}"), "zip", mura.parent, mura.name)
-    with serve(tmp_path) as address, chromium() as browser:
+    with serve(tmp_path) as address:
         page = browser.new_page(viewport={"width": width, "height": 800})
         page.goto(f"{address}/add_data")
         settle(page)

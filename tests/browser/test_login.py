@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.server import chromium, free_port, serve, settle
+from tests.browser.server import free_port, serve, settle
 
 pytest.importorskip("authlib", reason="Authlib, which st.login needs, is not installed")
 pytestmark = pytest.mark.slow
@@ -28,11 +28,11 @@ reviewer = ["*@clinic.example"]
     return file
 
 
-def test_the_page_that_was_asked_for_opens_and_the_buttons_follow_the_role(home, tmp_path):
+def test_the_page_that_was_asked_for_opens_and_the_buttons_follow_the_role(home, tmp_path, browser):
     from tests.browser.oidc import provider
 
     port = free_port()
-    with provider(free_port()) as known, chromium() as browser:
+    with provider(free_port()) as known:
         file = secrets_file(tmp_path, port, known.address)
         with serve(home, "--secrets.files", str(file), port=port) as address:
             found = {}

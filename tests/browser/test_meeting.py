@@ -14,7 +14,7 @@ from core.review.walkthroughs import ReadingPlan
 from core.scores.source import source_of
 from core.scores.view import View
 from core.workflows.walkthroughs import Draw, candidates_of, make_walkthrough
-from tests.browser.server import chromium, free_port, serve, settle
+from tests.browser.server import free_port, serve, settle
 from tests.browser.waiting import expect, wait_until
 from tests.review.conftest import postgres  # noqa: F401
 
@@ -67,71 +67,70 @@ def answer(page, store, key: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_meeting_survives_a_lead_who_leaves_and_a_server_that_restarts(home, database, walkthrough):
+def test_a_meeting_survives_a_lead_who_leaves_and_a_server_that_restarts(home, database, walkthrough, browser):
     store, port, studies = open_store(database), free_port(), [case.study_id for case in walkthrough.cases]
-    with chromium() as browser:
 
-        def join(name: str):
-            page = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark").new_page()
-            page.add_init_script(f"localStorage.setItem('overread.reviewer', {name!r})")
-            page.goto(f"http://127.0.0.1:{port}{PATH}")
+    def join(name: str):
+        page = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark").new_page()
+        page.add_init_script(f"localStorage.setItem('overread.reviewer', {name!r})")
+        page.goto(f"http://127.0.0.1:{port}{PATH}")
+        settle(page)
+        page.wait_for_selector(".viewer .films img")
+        wait_for_words(page, f"Here: {name}" if name == "Ana" else name)
+        return page
+
+    with serve(home, port=port, database=database):
+        ana, ben, cleo = join("Ana"), join("Ben"), join("Cleo")
+        # Each reads alone and blind, at an own pace.
+        for key, place in (("1", 2), ("2", 3)):
+            answer(ben, store, key)
+            wait_for_place(ben, place)
+        expect(cleo.locator(".st-key-place input")).to_have_value("1")
+        answer(cleo, store, "2")
+        ana.get_by_role("button", name="Lead", exact=True).click()
+        ana.get_by_role("button", name="Read together").click()
+        for page in (ana, ben, cleo):
+            wait_for_words(page, "You lead, case 1." if page is ana else "Ana leads")
+            wait_for_place(page, 1)
             settle(page)
-            page.wait_for_selector(".viewer .films img")
-            wait_for_words(page, f"Here: {name}" if name == "Ana" else name)
-            return page
+            shown = page.url + page.locator(".stMain").inner_text()
+            assert not any(study in shown for study in studies) and "Missed" not in shown
+        answer(cleo, store, "1")
+        wait_for_words(ana, "Answered: 1 of 2 (Cleo)")
+        # The lead's laptop sleeps; another reader takes the lead by name.
+        ana.context.close()
+        ben.get_by_role("button", name="Take the lead").click()
+        wait_for_words(cleo, "Ben leads")
+        # Until the page of the new lead has run again, its keys are those of a follower.
+        wait_for_words(ben, "You lead, case 1.")
+        ben.wait_for_selector(".st-key-walk_next button:enabled")
+        settle(ben)
+        ben.keyboard.press("ArrowRight")
+        wait_for_place(cleo, 2)
+        answer(cleo, store, "2")
+        before = entries_table(store)
+        assert before["round"].tolist() == ["alone"] * 3 + ["together"] * 2
 
-        with serve(home, port=port, database=database):
-            ana, ben, cleo = join("Ana"), join("Ben"), join("Cleo")
-            # Each reads alone and blind, at an own pace.
-            for key, place in (("1", 2), ("2", 3)):
-                answer(ben, store, key)
-                wait_for_place(ben, place)
-            expect(cleo.locator(".st-key-place input")).to_have_value("1")
-            answer(cleo, store, "2")
-            ana.get_by_role("button", name="Lead", exact=True).click()
-            ana.get_by_role("button", name="Read together").click()
-            for page in (ana, ben, cleo):
-                wait_for_words(page, "You lead, case 1." if page is ana else "Ana leads")
-                wait_for_place(page, 1)
-                settle(page)
-                shown = page.url + page.locator(".stMain").inner_text()
-                assert not any(study in shown for study in studies) and "Missed" not in shown
-            answer(cleo, store, "1")
-            wait_for_words(ana, "Answered: 1 of 2 (Cleo)")
-            # The lead's laptop sleeps; another reader takes the lead by name.
-            ana.context.close()
-            ben.get_by_role("button", name="Take the lead").click()
-            wait_for_words(cleo, "Ben leads")
-            # Until the page of the new lead has run again, its keys are those of a follower.
-            wait_for_words(ben, "You lead, case 1.")
-            ben.wait_for_selector(".st-key-walk_next button:enabled")
-            settle(ben)
-            ben.keyboard.press("ArrowRight")
-            wait_for_place(cleo, 2)
-            answer(cleo, store, "2")
-            before = entries_table(store)
-            assert before["round"].tolist() == ["alone"] * 3 + ["together"] * 2
-
-        with serve(home, port=port, database=database):
-            # Everyone comes back to the case by themselves; who joins late lands on it.
-            for page in (ben, cleo):
-                wait_for_words(page, "Here: Ben, Cleo")
-                wait_for_place(page, 2)
-            dora = join("Dora")
-            wait_for_place(dora, 2)
-            back = join("Ana")
-            wait_for_place(back, 2)
-            expect(back.get_by_role("button", name="Take the lead from Ben")).to_have_count(1)
-            assert entries_table(store)["id"].tolist() == before["id"].tolist()
-            settle(ben)
-            ben.get_by_role("button", name="Reveal").click()
-            for page in (ben, cleo, dora):
-                page.wait_for_selector(".reveal")
-                expect(page.locator(".reveal")).to_contain_text("normal")
-            ben.get_by_role("button", name="Abnormal", exact=True).last.click()
-            wait_for_words(dora, "The room decided")
-            wait_until(dora, lambda: entries_table(store)["kind"].tolist()[-1] == "adjudication")
-            state = read_state(store, walkthrough)
-            assert (state.lead, state.place, state.revealed) == ("Ben", 2, {studies[1]})
-            for page in (ben, cleo, dora, back):
-                assert page.locator(".stException").count() == 0
+    with serve(home, port=port, database=database):
+        # Everyone comes back to the case by themselves; who joins late lands on it.
+        for page in (ben, cleo):
+            wait_for_words(page, "Here: Ben, Cleo")
+            wait_for_place(page, 2)
+        dora = join("Dora")
+        wait_for_place(dora, 2)
+        back = join("Ana")
+        wait_for_place(back, 2)
+        expect(back.get_by_role("button", name="Take the lead from Ben")).to_have_count(1)
+        assert entries_table(store)["id"].tolist() == before["id"].tolist()
+        settle(ben)
+        ben.get_by_role("button", name="Reveal").click()
+        for page in (ben, cleo, dora):
+            page.wait_for_selector(".reveal")
+            expect(page.locator(".reveal")).to_contain_text("normal")
+        ben.get_by_role("button", name="Abnormal", exact=True).last.click()
+        wait_for_words(dora, "The room decided")
+        wait_until(dora, lambda: entries_table(store)["kind"].tolist()[-1] == "adjudication")
+        state = read_state(store, walkthrough)
+        assert (state.lead, state.place, state.revealed) == ("Ben", 2, {studies[1]})
+        for page in (ben, cleo, dora, back):
+            assert page.locator(".stException").count() == 0

@@ -19,7 +19,7 @@ from core.review.store import entries_table
 from core.review.threshold_meeting import list_decisions
 from core.review.walkthroughs import list_walkthroughs, read_walkthrough
 from tests.browser.reading import VIEWER
-from tests.browser.server import REPOSITORY, chromium, free_port, settle, wait_until_up
+from tests.browser.server import REPOSITORY, free_port, settle, wait_until_up
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 pytestmark = [
@@ -114,14 +114,15 @@ def wait_for_words(page, words: str) -> None:
 
 
 @pytest.fixture
-def meeting(tmp_path):
-    with chromium() as browser:
-        made = Meeting(tmp_path, browser)
-        made.start()
-        try:
-            yield made
-        finally:
-            made.kill()
+def meeting(tmp_path, browser):
+    made = Meeting(tmp_path, browser)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.kill()
+        for page in made.pages.values():
+            page.context.close()
 
 
 def wait_until(page, is_so, what: str, seconds: int = 300) -> None:

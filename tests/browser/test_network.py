@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.server import chromium, serve, settle
+from tests.browser.server import serve, settle
 
 pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="this system has no /proc/net")
 
@@ -22,12 +22,13 @@ def test_every_answer_carries_the_policy(home):
             assert "default-src 'self'" in policy and "http" not in policy, path
 
 
-def test_a_server_that_is_open_to_a_network_without_a_login_says_so(home):
-    with serve(home, "--server.address", "0.0.0.0") as address, chromium() as browser:
+def test_a_server_that_is_open_to_a_network_without_a_login_says_so(home, browser):
+    with serve(home, "--server.address", "0.0.0.0") as address:
         assert "Warning: This server can be reached from the network" in (home / "server.log").read_text()
         page = browser.new_page()
         page.goto(address)
         settle(page)
         assert "Open to the network" in page.locator(".stMain").inner_text()
+        page.close()
     with serve(home) as address:
         assert "Warning" not in (home / "server.log").read_text()

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from dashboard.shared.login import SCRIPT
 from tests.browser.reading import open_card, open_case, stored_verdicts, wait_for_another, wait_for_case
@@ -15,6 +16,15 @@ HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.
 def verdicts_of(home, reader: str, history: bool = False):
     """A function that reads the verdicts of a reader now, oldest first."""
     return lambda: stored_verdicts(home, reviewer=reader, history=history)["verdict"].tolist()
+
+
+def ends(messages: list[bytes]) -> int:
+    """How many runs have ended that are not followed by another one, by the messages of the server."""
+    read = [ForwardMsg.FromString(message) for message in messages]
+    return sum(
+        one.WhichOneof("type") == "script_finished" and one.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
+        for one in read
+    )
 
 
 def in_walkthrough(home):
@@ -255,11 +265,7 @@ def test_a_click_counts_although_the_browser_asks_for_another_run_before_it_has_
     page.locator(".gallery a.card").first.click()
     for answers in (1, 2):
         wait_until(page, lambda answers=answers: len(sent) >= before + answers)
-        # The run has ended when nothing more comes.
-        count = -1
-        while count != len(held):
-            count = len(held)
-            page.wait_for_timeout(1500)
+        wait_until(page, lambda answers=answers: ends(held) >= answers)
         if answers == 1:
             page.keyboard.press("r")
     late[1] = False

@@ -15,6 +15,7 @@ from core.scores.import_frame import Columns
 from core.scores.imports import imported_predictions, read_imported
 from core.workflows.import_scores import import_scores
 from dashboard.shared.widgets import estimate_text
+from tests.browser.pages import watch_frames
 from tests.browser.server import serve, settle
 from tests.browser.waiting import expect, wait_equal, wait_until
 from tests.metrics.test_threshold_grid import made
@@ -71,8 +72,9 @@ def page(new_page, request):
     size = options.pop("viewport", {"width": 1440, "height": 1000})
     page = new_page(size["width"], size["height"], **options)
     page.sent = []
-    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
-    return page
+    stop = watch_frames(page, page.sent.append)
+    yield page
+    stop()
 
 
 def visit(page, address: str, name: str = "small", query: str = "") -> None:

@@ -138,15 +138,14 @@ def test_links_carry_each_choice_once_and_a_reload_keeps_it(page, address):
     wait_equal(page, lambda: shown_threshold(page), 0.99)
 
 
-def test_both_themes_reach_the_charts(browser, address):
+def test_both_themes_reach_the_charts(new_page, address):
     seen = {}
     for scheme in ("dark", "light"):
-        page = browser.new_page(color_scheme=scheme)
+        page = new_page(color_scheme=scheme)
         visit(page, address, "dataset")
         seen[scheme] = page.evaluate(
             "() => [getComputedStyle(document.querySelector('.stApp')).backgroundColor,"
             " getComputedStyle(document.querySelector('.bars .point path')).fill]"
         )
-        page.close()
     assert seen["dark"][0] == "rgb(14, 17, 22)" and seen["light"][0] == "rgb(247, 248, 250)"
     assert seen["dark"][1] != seen["light"][1]
