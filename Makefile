@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all bench hard check baseline docs screenshots lock clean
+.PHONY: run test test-all test-gpu bench bench-gpu hard check baseline docs screenshots lock clean
 
 run: .venv/run.stamp
 	$(BIN)/python -m core demo
@@ -18,6 +18,13 @@ test-all: .venv/test.stamp
 # Every benchmark against its peer, in one table.
 bench: .venv/test.stamp
 	$(BIN)/python -m bench.every
+
+# On a machine with an NVIDIA GPU: its tests, and training and scoring against the limits of the card.
+test-gpu: .venv/test.stamp
+	$(BIN)/python -m pytest tests/gpu tests/training tests/scores
+
+bench-gpu: .venv/test.stamp
+	$(BIN)/python -m bench.gpu
 
 # Attacks with a new seed: flipped bytes, mutated inputs, hostile addresses and names, kills, load.
 hard: .venv/test.stamp

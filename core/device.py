@@ -2,15 +2,24 @@
 
 import contextlib
 import ctypes
+import os
 import platform
+import warnings
 
+import numpy as np
 import torch
 
 from core.errors import OverreadError, reason_of
 
+# What is promised of a logit computed again on another device, or in batches of another size: the largest difference,
+# in units of max(1, |logit|). On one device, batches of the same size give the same bits.
+LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}
+
 
 def pick_device(wanted: str = "") -> tuple[torch.device, str]:
     """The device and the reason for it: the wanted one, otherwise the first GPU, otherwise the CPU."""
+    # Where float32 is wanted, convolutions on a GPU would otherwise have the mantissa of TensorFloat-32.
+    torch.backends.cudnn.allow_tf32 = False
     if wanted:
         try:
             return torch.zeros(1, device=wanted).device, f"{wanted}, as requested"
@@ -20,11 +29,31 @@ def pick_device(wanted: str = "") -> tuple[torch.device, str]:
                 f"The device {wanted!r} cannot be used ({reason}); leave --device out, or pass --device cpu.",
                 code="device-unavailable",
             ) from error
-    if torch.cuda.is_available():
+    reason = why_no_gpu()
+    if not reason:
         return torch.device("cuda"), f"GPU {torch.cuda.get_device_name()}"
     if torch.backends.mps.is_available():
         return torch.device("mps"), "Apple GPU"
-    return torch.device("cpu"), "the CPU, since torch finds no GPU"
+    return torch.device("cpu"), f"the CPU, since {reason}"
+
+
+def why_no_gpu() -> str:
+    """Why torch cannot compute on an NVIDIA GPU, such as a driver that is too old; '' where it can."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    with warnings.catch_warnings():
+        # torch also warns of an old driver, which is part of the reason below.
+        warnings.simplefilter("ignore")
+        try:
+            if torch.cuda.is_available():
+                torch.zeros(1, device="cuda")
+                return ""
+            if hidden is not None and not hidden.strip(" -1,"):
+                return f"CUDA_VISIBLE_DEVICES={hidden} hides every GPU from torch"
+            if os.path.exists(_NVIDIA_DRIVER):
+                torch.cuda.init()
+        except (RuntimeError, AssertionError) as error:
+            return f"the GPU cannot be used ({reason_of(error, 160)})"
+    return "torch finds no GPU"
 
 
 def move_to_device(model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
@@ -51,6 +80,23 @@ def channels_last(batch: torch.Tensor) -> torch.Tensor:
     return batch.contiguous().view(rows, height, width, 1).permute(0, 3, 1, 2)
 
 
+def send(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    """An array as a tensor on the device. On a CPU it shares the array's memory where that can be written.
+
+    To a GPU it is copied through page-locked memory, so that the processor does not wait for the steps in the queue.
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(values) if values.flags.writeable else values.copy())
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until the device has done everything in its queue. A CPU has none."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def keep_freed_memory() -> None:
     """Make the C library keep freed memory for the next step, up to 1 GiB per array, in this process from now on.
 
@@ -63,6 +109,7 @@ def keep_freed_memory() -> None:
             mallopt(option, 1 << 30)
 
 
+_NVIDIA_DRIVER = "/proc/driver/nvidia/version"
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 

@@ -5,6 +5,8 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
+from core.device import send
+
 
 def epoch_order(count: int, seed: int, epoch: int, chances: np.ndarray | None = None) -> np.ndarray:
     """Row numbers in the order of this epoch, int [count]: a permutation, or draws with the given probabilities."""
@@ -23,23 +25,26 @@ def cut_batches(order: np.ndarray, size: int, least: int = 2) -> list[np.ndarray
 
 
 Pixels: TypeAlias = np.ndarray | torch.Tensor
+_ROWS_SENT = 1024
 
 
 def keep_on_device(pixels: np.ndarray, rows: np.ndarray, device: torch.device) -> tuple[Pixels, np.ndarray]:
-    """The needed rows on a CUDA device if they fit into half of its free memory, and the new place of each row.
+    """The needed rows on a CUDA device if they fit into a third of its free memory, and the new place of each row.
 
     Otherwise, and on a CPU, the memory-mapped array and its row numbers are returned unchanged.
     """
     if device.type != "cuda":
         return pixels, rows
     free, _ = torch.cuda.mem_get_info(device)
-    if len(rows) * pixels[0].nbytes > free // 2:
+    if len(rows) * pixels[0].nbytes > free // 3:
         return pixels, rows
-    return torch.from_numpy(pixels[rows]).to(device), np.arange(len(rows))
+    # In parts, so that page-locked memory stays small.
+    parts = [send(pixels[rows[start : start + _ROWS_SENT]], device) for start in range(0, len(rows), _ROWS_SENT)]
+    return torch.cat(parts), np.arange(len(rows))
 
 
 def take_rows(pixels: Pixels, rows: np.ndarray, device: torch.device) -> torch.Tensor:
     """Rows of `pixels` as a uint8 tensor [n, s, s] on the device."""
     if isinstance(pixels, torch.Tensor):
-        return pixels[torch.from_numpy(np.asarray(rows)).to(pixels.device)]
-    return torch.from_numpy(pixels[rows]).to(device, non_blocking=True)
+        return pixels[send(np.asarray(rows), pixels.device)]
+    return send(pixels[rows], device)

@@ -4,7 +4,8 @@
 any size into files. Both compute each score with `scores_of` and each table with `as_predictions`.
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -15,11 +16,14 @@ from core.data.index import read_index
 from core.device import scoring_precision
 from core.errors import OverreadError
 from core.schema import PREDICTIONS, check
-from core.scores.classifier import Classifier, load_classifier
+from core.scores.classifier import Classifier, load_classifier, own_batch
 from core.scores.learned_groups import learned_groups, splits_to_score
-from core.scores.scoring_plan import BATCH
+from core.scores.scoring_plan import BATCH, Arithmetic
 from core.scores.source import Source
 from core.scores.test_time_augmentation import AugmentedDraws, augmented_scores
+
+# Parts that a GPU may have in its queue while the next one is read.
+PARTS_BEGUN = 2
 
 
 def predict(
@@ -49,14 +53,22 @@ def predict(
     rows = cache.rows_of(index["image_id"])
     index, rows = index[rows >= 0].reset_index(drop=True), rows[rows >= 0]
     scores = np.zeros((len(rows), len(classifier.columns)))
-    for start in range(0, len(rows), BATCH):
-        part = slice(start, start + BATCH)
-        scores[part] = scores_of(classifier, cache.pixels[rows[part]], index.iloc[part], tta)
+    size = arithmetic_of(classifier).batch
+    slices = [slice(start, start + size) for start in range(0, len(rows), size)]
+    parts = ((cache.pixels[rows[part]], index.iloc[part]) for part in slices)
+    for part, found in zip(slices, scores_in_order(classifier, parts, tta)):
+        scores[part] = found
         if progress:
-            progress(min(start + BATCH, len(rows)), len(rows), f"scoring with {checkpoint.name}")
+            progress(min(part.stop, len(rows)), len(rows), f"scoring with {checkpoint.name}")
     frame = as_predictions(index, scores, classifier, source, tta)
     frame.attrs["left_out"] = cache.failed
     return frame
+
+
+def arithmetic_of(classifier: Classifier) -> Arithmetic:
+    """The precision and the parts in which this classifier's stored scores are computed."""
+    batch = max(BATCH, own_batch(classifier.device, classifier.spec.size))
+    return Arithmetic(scoring_precision(classifier.device), batch)
 
 
 def scores_of(
@@ -67,6 +79,28 @@ def scores_of(
     rows: of an index, [n], with `image_id` and `member`. In an ensemble, only the member that did not learn from a
     patient scores that patient's radiographs.
     """
+    return next(scores_in_order(classifier, [(pixels, rows)], tta))
+
+
+def scores_in_order(
+    classifier: Classifier, parts: Iterable[tuple[np.ndarray, pd.DataFrame]], tta: AugmentedDraws | None = None
+) -> Iterator[np.ndarray]:
+    """`scores_of` each part, in order. While a GPU computes one part, the next one is read."""
+    begun: deque[Callable[[], np.ndarray]] = deque()
+    for pixels, rows in parts:
+        begun.append(_begin(classifier, pixels, rows, tta))
+        if len(begun) > PARTS_BEGUN:
+            yield begun.popleft()()
+    while begun:
+        yield begun.popleft()()
+
+
+def _begin(
+    classifier: Classifier, pixels: np.ndarray, rows: pd.DataFrame, tta: AugmentedDraws | None
+) -> Callable[[], np.ndarray]:
+    """Begin to score a part; the result of the call is its scores."""
+    if not tta and (rows["member"] < 0).all():
+        return classifier.start(pixels).result
     scores = np.zeros((len(rows), len(classifier.columns)))
     for member, places in rows.groupby("member").indices.items():
         scorer = classifier if member < 0 else replace(classifier, model=classifier.model.members[member])
@@ -74,7 +108,7 @@ def scores_of(
         scores[places] = (
             augmented_scores(scorer, tta, chosen, rows["image_id"].iloc[places]) if tta else scorer.scores(chosen)
         )
-    return scores
+    return lambda: scores
 
 
 def as_predictions(

@@ -21,14 +21,13 @@ from core.data.cache import pixel_cache
 from core.data.datasets import read_dataset
 from core.data.index_stream import index_changed, open_index
 from core.data.pixel_stream import PixelParts, cached_parts, is_readable, streamed_parts
-from core.device import scoring_precision
 from core.errors import OverreadError
 from core.paths import home, unwritable
 from core.plural import count_clause, share_clause
 from core.scores.classifier import Classifier, load_classifier
 from core.scores.finished_scores import FinishedScores
-from core.scores.predict import as_predictions, scores_of
-from core.scores.scoring_plan import BATCH, Piece, ScoringPlan, plan_scoring
+from core.scores.predict import arithmetic_of, as_predictions, scores_in_order
+from core.scores.scoring_plan import Piece, ScoringPlan, plan_scoring
 from core.scores.shards import SHARD_ROWS, SINGLE_FILE_ROWS, Shard, write_shard
 from core.scores.source import Source
 from core.scores.test_time_augmentation import AugmentedDraws
@@ -99,8 +98,7 @@ def score_table(
     sharded = order.file.suffix != ".csv" and bool(
         order.shard_rows or finished.shard_rows() or stream.rows > SINGLE_FILE_ROWS
     )
-    precision = scoring_precision(classifier.device)
-    plan = plan_scoring(stream, order.source.checkpoint, order.splits, shard_rows, precision, order.tta)
+    plan = plan_scoring(stream, order.source.checkpoint, order.splits, shard_rows, arithmetic_of(classifier), order.tta)
     run = _Run(order, plan, classifier, unfinished_for(order.file), sharded, progress)
     if team is not None and not team.leads:
         digest, names = team.broadcast(None)
@@ -212,13 +210,18 @@ class _Run:
         """Score the rows of one shard and write them."""
         self.check_index()
         found, scores, left_out, done = [rows.iloc[:0]], [np.zeros((0, len(self.classifier.columns)))], [], 0
-        for part in parts(rows, BATCH):
-            if len(part.rows):
-                scores.append(scores_of(self.classifier, part.pixels, part.rows, self.order.tta))
-            found.append(part.rows)
-            left_out += part.left_out
-            done += len(part.rows) + len(part.left_out)
-            self._report(done, total)
+
+        def decoded() -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
+            nonlocal done
+            for part in parts(rows, self.plan.facts["batch"]):
+                found.append(part.rows)
+                left_out.extend(part.left_out)
+                done += len(part.rows) + len(part.left_out)
+                if len(part.rows):
+                    yield part.pixels, part.rows
+                self._report(done, total)
+
+        scores += scores_in_order(self.classifier, decoded(), self.order.tta)
         if left_out and not Path(self.order.source.indexed.root).is_dir():
             raise OverreadError(
                 f"{self.order.source.indexed.root}, the folder of the radiographs, is no longer there. Put it back and "

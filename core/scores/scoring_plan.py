@@ -19,9 +19,9 @@ from core.scores.learned_groups import LearnedGroups, learned_groups, splits_to_
 if TYPE_CHECKING:
     from core.scores.test_time_augmentation import AugmentedDraws
 
-BATCH = (
-    256  # radiographs given to the network between two reports of progress; the scores of equal plans have equal bits
-)
+# Radiographs given to the network between two reports of progress, or more on a GPU. The scores of equal plans have
+# equal bits.
+BATCH = 256
 _NEEDED = [name for name in INDEX if name not in ("fold", "width", "height", "bytes")]
 
 
@@ -87,12 +87,20 @@ class ScoringPlan:
             numbers[split] += 1
 
 
+@dataclass(frozen=True)
+class Arithmetic:
+    """What decides the bits of scores besides weights and pixels: the precision, and the radiographs in one part."""
+
+    precision: str
+    batch: int = BATCH
+
+
 def plan_scoring(
     stream: IndexStream,
     checkpoint: Checkpoint,
     splits: list[str] | None,
     shard_rows: int,
-    precision: str,
+    arithmetic: Arithmetic,
     tta: "AugmentedDraws | None" = None,
 ) -> ScoringPlan:
     """Count the rows of the splits and cut them into shards. Reads the index twice, in parts."""
@@ -107,11 +115,11 @@ def plan_scoring(
         # Scores and splits also depend on the input specification and on the radiographs of training.
         "files": dict(sorted(checkpoint.manifest["files"].items())),
         "index": dataset.index_hash,
-        "precision": precision,
+        "precision": arithmetic.precision,
         "tta": tta.augmentation.to_text() if tta else "",
         "draws": tta.draws if tta else 0,
         "shard_rows": shard_rows,
-        "batch": BATCH,
+        "batch": arithmetic.batch,
         "decoding": DECODING,
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]

@@ -61,7 +61,7 @@ def estimate_run(recipe: Recipe, dataset: Dataset, device: str = "", progress: P
         torch.cuda.reset_peak_memory_stats(where)
     say(2, 4, "timing steps")
     last = recipe.epochs - 1
-    epoch = Epoch(replace(recipe, balance="none"), last, learner, compiled(model, recipe), team, precision)
+    epoch = Epoch(replace(recipe, balance="none"), last, learner, compiled(model, recipe.compile), team, precision)
     learn_epoch(epoch, data)  # the first step allocates memory and chooses kernels
     started = time.perf_counter()
     learn_epoch(epoch, data)

@@ -1,8 +1,9 @@
 """The training loop: from a recipe and a data set to a checkpoint."""
 
+import gc
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +14,22 @@ from torch import nn
 from core.data.cache import pixel_cache
 from core.data.index import Dataset
 from core.data.pixel_batches import cut_batches, epoch_order, keep_on_device
-from core.device import autocast_to, keep_freed_memory, move_to_device, training_precision
+from core.device import keep_freed_memory, move_to_device, training_precision
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint, begin_checkpoint, read_checkpoint
-from core.models.networks import POOLINGS, build, check_size
+from core.models.networks import build, check_size
 from core.models.start_weights import weights_source
 from core.plural import count_text
 from core.scores.classifier import Classifier
-from core.training.average import running_average, update_average
+from core.training.average import running_average
 from core.training.balance import effective_prior, sampling_weights
 from core.training.batches import training_batches
-from core.training.compiled import compiled, explain_compile_errors
-from core.training.loss import loss_of
+from core.training.compiled import compiled
 from core.training.margins import MarginSums, margin_table, write_margins
 from core.training.optim import ever_freezes, freeze, optimiser_for, set_rates
 from core.training.options import Progress, RunOptions
-from core.training.parallel import Team, current_team
+from core.training.parallel import current_team
+from core.training.plan import TrainingPlan, plan_after, say_compiled, step_facts, step_graph
 from core.training.preflight import (
     check_folder,
     exclusive_folder,
@@ -42,36 +43,8 @@ from core.training.preflight import (
 from core.training.recipe import Recipe
 from core.training.samples import TrainingData, samples_of
 from core.training.state import STATE_FILE, Learner, RunState, load_state, match_manifest, read_state, save_state
+from core.training.steps import Epoch, Steps, split_batch
 from core.training.validation import HeldOut, finish_run, outlook_text, should_stop, validate_epoch
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """A run that may start: its recipe, data set, folder, options and processes."""
-
-    recipe: Recipe
-    dataset: Dataset
-    out: Path
-    options: RunOptions
-    team: Team
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """Settings of one epoch. call: the network as called in a step, `learner.model` itself or a wrapper around it.
-
-    scores: those of the epochs before, for the schedule 'plateau'. outlook: text after the name of the epoch in the
-    progress.
-    """
-
-    recipe: Recipe
-    number: int
-    learner: Learner
-    call: nn.Module
-    team: Team
-    precision: str
-    scores: tuple[float, ...] = ()
-    outlook: str = ""
 
 
 def train(recipe: Recipe, dataset: Dataset, out: Path, options: RunOptions = RunOptions()) -> Checkpoint:
@@ -100,8 +73,28 @@ def train(recipe: Recipe, dataset: Dataset, out: Path, options: RunOptions = Run
         if options.resume and not (out / STATE_FILE).exists():
             options.say("the stopped run had not finished an epoch; starting again")
             options = replace(options, resume=False)
-        with explain_compile_errors(recipe), team.explain_lost_process():
-            return _run(TrainingPlan(recipe, dataset, out, options, team), rows, held_out)
+        plan = TrainingPlan(recipe, dataset, out, options, team, compiles=recipe.compile)
+        with team.explain_lost_process():
+            while True:
+                found = _attempt(plan, rows, held_out)
+                if isinstance(found, Checkpoint):
+                    return found
+                plan = found
+                # Only now is the network of the failed attempt unreferenced.
+                gc.collect()
+                if team.device.type == "cuda":
+                    torch.cuda.empty_cache()
+
+
+def _attempt(plan: TrainingPlan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint | TrainingPlan:
+    """Run the plan. Where memory is short or torch.compile fails, the plan with which the run continues instead."""
+    try:
+        return _run(plan, rows, held_out)
+    except Exception as error:
+        following = plan_after(plan, error)
+        if following is None:
+            raise
+        return following
 
 
 def _run(plan: TrainingPlan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint:
@@ -134,18 +127,25 @@ def _run(plan: TrainingPlan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkp
         torch.manual_seed(recipe.seed + team.rank)
     pixels, places = keep_on_device(data.pixels, data.places, team.device)
     data = replace(data, pixels=pixels, places=places)
-    call = team.wrapped(compiled(model, recipe), ever_freezes(recipe))
+    call = team.wrapped(compiled(model, plan.compiles), ever_freezes(recipe))
+    graph = step_graph(plan, len(data))
+    first_step = say_compiled(options) if plan.compiles else None
     for number in range(state.epoch + 1, recipe.epochs):
         if should_stop(recipe, state.scores):
             options.say(f"stopping: no better epoch in the last {recipe.patience}")
             break
         started = time.perf_counter()
-        epoch = Epoch(recipe, number, learner, call, team, precision, state.scores, outlook_text(state))
+        outlook = outlook_text(state)
+        epoch = Epoch(
+            recipe, number, learner, call, team, precision, state.scores, outlook, graph, plan.pieces, first_step
+        )
         loss = learn_epoch(epoch, data, options.progress)
+        first_step = None
         seconds = time.perf_counter() - started
         if team.leads:
             kept = model if average is None else average.module
             classifier = Classifier(kept.eval(), recipe.input_spec(), team.device)
+            state = replace(state, manifest={**state.manifest, "step": step_facts(plan, graph)})
             speed = len(data.image_ids) / seconds
             figures = {"train_loss": loss, "seconds": seconds, "images_per_second": speed}
             state = validate_epoch(out, classifier, validation, state, figures, options.say)
@@ -205,36 +205,32 @@ def learn_epoch(epoch: Epoch, data: TrainingData, progress: Progress | None = No
     freeze(learner.model, recipe, epoch.number)
     chances = sampling_weights(data.samples.rows) if recipe.balance == "sampler" else None
     order = epoch_order(len(data), recipe.seed, epoch.number, chances)
-    parts = cut_batches(order, recipe.batch_size, 2 * team.size)
-    total, seen = torch.zeros((), device=team.device), 0
-    sums = MarginSums(len(data), team.device)
-    batches = training_batches(recipe, data, epoch.number, [team.share(part) for part in parts], team.device)
-    for step, (part, batch) in enumerate(zip(parts, batches)):
-        set_rates(learner.optimiser, recipe, epoch.number + step / len(parts), epoch.scores)
-        with autocast_to(team.device, epoch.precision):
-            studies = data.samples.study_arguments(batch.samples, team.device)
-            if recipe.view_pooling:
-                logits = POOLINGS[recipe.view_pooling](epoch.call(batch.pixels)[:, 0].float(), *studies)
-            else:
-                logits = epoch.call(batch.pixels, *studies)[:, 0].float()
-        loss = loss_of(recipe, logits, batch.target, batch.weight)
-        sums.add(batch.samples, logits)
-        # Each sample of a step counts equally, in any batch and process. Gradients are averaged over the
-        # processes, so each process contributes its share of the sum times their number.
-        first = step // recipe.accumulate * recipe.accumulate
-        together = sum(map(len, parts[first : first + recipe.accumulate]))
-        (loss * (len(batch.samples) * team.size / together)).backward()
-        if (step + 1) % recipe.accumulate == 0 or step + 1 == len(parts):
-            _step(learner, recipe)
-        total += loss.detach() * len(batch.samples)
-        seen += len(part)
-        if progress:
-            # Of the whole run, so that the share never goes back and the time left is that of all epochs.
-            done = epoch.number * len(order) + seen
-            progress(done, recipe.epochs * len(order), f"epoch {epoch.number + 1} of {recipe.epochs}{epoch.outlook}")
+    parts = [
+        split_batch(part, recipe.batch_size, epoch.pieces)
+        for part in cut_batches(order, recipe.batch_size, 2 * team.size)
+    ]
+    sizes = [sum(map(len, pieces)) for pieces in parts]
+    shares = [team.share(piece) for pieces in parts for piece in pieces]
+    batches = training_batches(recipe, data, epoch.number, shares, team.device)
+    steps = Steps(epoch, data.samples, len(data))
+    seen = 0
+    with steps.graphed():
+        for number, pieces in enumerate(parts):
+            set_rates(learner.optimiser, recipe, epoch.number + number / len(parts), epoch.scores)
+            first = number // recipe.accumulate * recipe.accumulate
+            together = sum(sizes[first : first + recipe.accumulate])
+            ends = (number + 1) % recipe.accumulate == 0 or number + 1 == len(parts)
+            for place, piece in enumerate(pieces):
+                steps.take(next(batches), together, ends and place + 1 == len(pieces))
+                seen += len(piece)
+            if progress:
+                # Of the whole run, so that the share never goes back and the time left is that of all epochs.
+                done = epoch.number * len(order) + seen
+                named = f"epoch {epoch.number + 1} of {recipe.epochs}{epoch.outlook}"
+                progress(done, recipe.epochs * len(order), named)
     for name, value in learner.sums.items():
-        value += team.total(sums.tensors()[name])
-    mean = float(team.total(total)) / seen
+        value += team.total(steps.sums.tensors()[name])
+    mean = float(team.total(steps.total)) / seen
     if not np.isfinite(mean):
         raise OverreadError(
             f"The loss is not a number in epoch {epoch.number + 1}; the weights of the best earlier epoch are kept. "
@@ -242,11 +238,3 @@ def learn_epoch(epoch: Epoch, data: TrainingData, progress: Progress | None = No
             code="loss-not-finite",
         )
     return mean
-
-
-def _step(learner: Learner, recipe: Recipe) -> None:
-    if recipe.clip_norm:
-        torch.nn.utils.clip_grad_norm_(learner.model.parameters(), recipe.clip_norm)
-    learner.optimiser.step()
-    learner.optimiser.zero_grad(set_to_none=True)
-    update_average(learner.average, learner.model)

@@ -25,9 +25,8 @@ class MarginSums:
         kind = torch.float32 if device.type == "mps" else torch.float64
         self.total, self.steps = (torch.zeros(count, dtype=kind, device=device) for _ in range(2))
 
-    def add(self, chosen: np.ndarray, logits: torch.Tensor) -> None:
-        """Add the logits [n] of a step; chosen: the numbers of their samples."""
-        places = torch.from_numpy(chosen).to(self.total.device)
+    def add(self, places: torch.Tensor, logits: torch.Tensor) -> None:
+        """Add the logits [n] of a step; places: the numbers of their samples, int64 [n], on the device."""
         self.total.index_add_(0, places, logits.detach().to(self.total.dtype))
         self.steps.index_add_(0, places, torch.ones_like(places, dtype=self.total.dtype))
 

@@ -38,9 +38,15 @@ def optimiser_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         }
         for (in_head, depth, decays), parameters in groups.items()
     ]
+    device = next(model.parameters()).device
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        # A step that was captured as a CUDA graph reads each group's rate from the memory of the GPU.
+        for group in listed:
+            group["lr"] = torch.zeros((), device=device)
     if recipe.optimiser == "sgd":
-        return torch.optim.SGD(listed, lr=recipe.learning_rate, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(listed, lr=recipe.learning_rate, fused=True)
+        return torch.optim.SGD(listed, lr=recipe.learning_rate, momentum=0.9, nesterov=True, fused=on_gpu or None)
+    return torch.optim.AdamW(listed, lr=recipe.learning_rate, fused=True, capturable=on_gpu)
 
 
 def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float, scores: Sequence[float] = ()) -> float:
@@ -59,7 +65,11 @@ def set_rates(optimiser: torch.optim.Optimizer, recipe: Recipe, progress: float,
         rate *= PLATEAU_FACTOR ** count_plateaus(scores)
     for group in optimiser.param_groups:
         frozen = progress < recipe.head_epochs and not group["in_head"]
-        group["lr"] = 0.0 if frozen else rate * group["scale"]
+        value = 0.0 if frozen else rate * group["scale"]
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(value)
+        else:
+            group["lr"] = value
     return rate
 
 
@@ -98,7 +108,7 @@ def freeze(model: nn.Module, recipe: Recipe, epoch: int) -> None:
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
     model.train()
-    for name, module in model.named_modules():
+    for name, module in model.named_modules() if frozen else ():
         own = [f"{name}.{inner}" if name else inner for inner, _ in module.named_parameters()]
         if own and frozen.issuperset(own):
             module.eval()

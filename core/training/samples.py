@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from core.data.pixel_batches import Pixels
+from core.device import send
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Samples:
         if self.members is None:
             return ()
         sizes = [len(self.members[sample]) for sample in chosen]
-        return torch.from_numpy(np.repeat(np.arange(len(chosen)), sizes)).to(device), len(chosen)
+        return send(np.repeat(np.arange(len(chosen)), sizes), device), len(chosen)
 
 
 def samples_of(radiographs: pd.DataFrame, by_study: bool) -> Samples:

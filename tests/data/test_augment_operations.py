@@ -9,14 +9,20 @@ from scipy import stats
 from torchvision.transforms.v2 import functional as peer
 
 from core.data.augment import Augmentation, apply, draw_table, homographies
+from core.data.augment import on_device as torch_operations
+from core.data.augment.device_plan import send_plan
 from core.data.augment.draws import CORNERS, in_pixels
 from core.data.augment.on_cpu import apply_plan as on_cpu
 from core.data.augment.on_cpu import noise, warped
-from core.data.augment.on_device import apply_plan as on_device
 from core.data.augment.plan import plan_from_draws
 from tests.data.test_augment import one_draw
 
 SIDE = 61
+
+
+def on_device(pixels, plan):
+    """The plan by torch's operations, on the device of the pixels."""
+    return torch_operations.apply_plan(pixels, send_plan(plan, pixels.shape[-1], pixels.device))
 
 
 def films(count=6, side=SIDE):

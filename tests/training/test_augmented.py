@@ -7,7 +7,7 @@ import torch
 
 from core.data.augment import LIMITS, Augmentation, preview
 from core.data.index import build_index, read_index, write_dataset
-from core.training import loop
+from core.training import loop, steps
 from core.training.loop import train
 from core.training.options import RunOptions
 from tests.refusals import refused
@@ -92,9 +92,9 @@ def test_after_a_resume_the_samples_and_the_weights_are_the_same(tree, tmp_path,
 
 def test_a_mixed_label_reaches_the_loss(tree, tmp_path, monkeypatch):
     targets = []
-    loss = loop.loss_of
+    loss = steps.loss_of
     monkeypatch.setattr(
-        loop,
+        steps,
         "loss_of",
         lambda recipe, logits, target, weights: targets.append(target) or loss(recipe, logits, target, weights),
     )

@@ -121,8 +121,8 @@ def test_margins_are_means_over_steps():
     """By hand: study a has radiographs with logits 1, 3 and -1, so 1; b is normal with 2 twice, so -2."""
     rows = pd.DataFrame({"study_id": list("aab"), "bone": "wrist", "group_id": "p", "label": [1.0, 1.0, 0.0]})
     logged = MarginSums(4, torch.device("cpu"))
-    logged.add(np.array([0, 2]), torch.tensor([1.0, 2.0]))
-    logged.add(np.array([1, 0, 2]), torch.tensor([3.0, -1.0, 2.0]))
+    logged.add(torch.tensor([0, 2]), torch.tensor([1.0, 2.0]))
+    logged.add(torch.tensor([1, 0, 2]), torch.tensor([3.0, -1.0, 2.0]))
     table = margin_table(
         pd.concat([rows, rows.tail(1).assign(study_id="unseen")]), *(each.numpy() for each in logged.tensors().values())
     ).set_index("study_id")

@@ -13,7 +13,7 @@ from core.data.label_levels import LabelRule
 from core.metrics.studies import own_aggregation, study_table
 from core.models.networks import POOLINGS
 from core.scores.predictions import read_file
-from core.training import loop
+from core.training import loop, steps
 from core.training.loop import train
 from core.training.options import RunOptions
 from core.training.recipe import Recipe, with_settings
@@ -38,13 +38,13 @@ def manifest(mura, image_label=None, name="knees"):
 
 def test_the_loss_is_on_the_pooled_score_of_whole_studies(mura, workspace, tmp_path, monkeypatch):
     dataset = write_dataset("tree", build_index(mura, folds=4))
-    seen, real = [], loop.loss_of
+    seen, real = [], steps.loss_of
 
     def remembered(recipe, logits, target, weights):
         seen.append((logits.detach().clone(), target))
         return real(recipe, logits, target, weights)
 
-    monkeypatch.setattr(loop, "loss_of", remembered)
+    monkeypatch.setattr(steps, "loss_of", remembered)
     called = []
     monkeypatch.setitem(
         POOLINGS, "noisy_or", lambda logits, study, count: called.append((logits, study)) or logits[::2]

@@ -75,6 +75,7 @@ def mix(
     import torch
 
     from core.data.augment.on_device import inside
+    from core.device import send
 
     taken = np.flatnonzero(table["place"].to_numpy() >= 0)
     if not len(taken):
@@ -82,13 +83,14 @@ def mix(
     chosen = table.iloc[taken]
     epochs = np.broadcast_to(epoch, len(table))[taken]
     other = apply(augmentation, fetch(chosen["place"].to_numpy()), chosen["partner"].to_list(), seed, epochs)
-    own = unit[taken]
-    share = torch.tensor(chosen["share"].to_numpy().astype(np.float32), device=unit.device)[:, None, None, None]
-    cut = torch.tensor(chosen["cut"].to_numpy(), device=unit.device)[:, None, None, None]
-    windows = chosen[["left", "top", "right", "bottom"]].to_numpy()
+    places = send(taken, unit.device)
+    own = unit[places]
+    share = send(chosen["share"].to_numpy().astype(np.float32), unit.device)[:, None, None, None]
+    cut = send(chosen["cut"].to_numpy(), unit.device)[:, None, None, None]
+    windows = send(chosen[["left", "top", "right", "bottom"]].to_numpy(), unit.device)
     mixed = torch.where(cut, torch.where(inside(windows, own)[:, None], other, own), own * share + other * (1 - share))
     unit = unit.clone()
-    unit[torch.tensor(taken, device=unit.device)] = mixed
+    unit[places] = mixed
     return unit
 
 

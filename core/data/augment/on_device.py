@@ -4,51 +4,58 @@ Only element-wise operations and integers: libraries for matrix products and con
 another batch.
 """
 
+import functools
 import math
 
-import numpy as np
 import torch
 from torch.nn.functional import grid_sample, pad
 
+from core.data.augment.device_plan import DevicePlan
 from core.data.augment.on_cpu import TILES
-from core.data.augment.plan import Plan, normal_levels
+from core.data.augment.plan import normal_levels
 
 
-def apply_plan(pixels: torch.Tensor, plan: Plan) -> torch.Tensor:
-    """uint8 [n, s, s] to float32 [n, s, s]."""
-
-    def column(values: np.ndarray) -> torch.Tensor:
-        values = values.astype(np.float32) if values.dtype == np.float64 else values
-        return torch.tensor(values, device=pixels.device)[:, None, None]
-
+def apply_plan(pixels: torch.Tensor, plan: DevicePlan) -> torch.Tensor:
+    """uint8 [n, s, s] to float32 [n, s, s] in 0..1."""
     grey = pixels
     if plan.maps is not None:
         grey = warped(grey, plan.maps)
     elif plan.flips is not None:
-        for axis, flip in ((2, plan.flips[:, 0]), (1, plan.flips[:, 1])):
-            grey = torch.where(column(flip), grey.flip(axis), grey)
-    if plan.sigmas is not None:
-        grey = blurred(grey, plan.sigmas)
-    if plan.sharpness is not None:
-        grey = sharpened(grey, column(plan.sharpness))
-    if plan.equalised is not None:
-        grey = torch.where(column(plan.equalised), equalised(grey), grey)
-    if plan.clips is not None:
-        grey = torch.where(column(plan.clips > 0), local_equalised(grey, plan.clips), grey)
-    tables = torch.from_numpy(plan.tables).to(grey.device)
-    unit = looked_up(grey, tables)
+        grey = flipped(grey, plan.flips)
+    grey = with_grey_steps(grey, plan)
+    unit = looked_up(grey, plan.tables)
     if plan.spreads is not None:
-        unit = unit + noise(torch.from_numpy(plan.keys.copy()).to(unit.device), unit.shape[-1]) * column(plan.spreads)
+        unit = unit + noise(plan.keys, unit.shape[-1]) * plan.spreads[:, None, None]
         unit = unit.clamp(0, 1)
     if plan.windows is not None:
         unit = unit.masked_fill(inside(plan.windows, unit), 0.0)
     return unit
 
 
-def inside(windows: np.ndarray, unit: torch.Tensor) -> torch.Tensor:
-    """bool [n, s, s]: the pixels of each sample's window (left, top, right, bottom)."""
+def flipped(grey: torch.Tensor, flips: torch.Tensor) -> torch.Tensor:
+    """Flips by index, which is exact. flips: bool [n, 2], left-right and top-bottom."""
+    for axis, flip in ((2, flips[:, 0]), (1, flips[:, 1])):
+        grey = torch.where(flip[:, None, None], grey.flip(axis), grey)
+    return grey
+
+
+def with_grey_steps(grey: torch.Tensor, plan: DevicePlan) -> torch.Tensor:
+    """The steps between resampling and the table of grey levels, all in uint8 [n, s, s]."""
+    if plan.blurs is not None:
+        grey = blurred(grey, plan.blurs)
+    if plan.sharpness is not None:
+        grey = sharpened(grey, plan.sharpness[:, None, None])
+    if plan.equalised is not None:
+        grey = torch.where(plan.equalised[:, None, None], equalised(grey), grey)
+    if plan.clips is not None:
+        grey = torch.where((plan.clips > 0)[:, None, None], local_equalised(grey, plan.clips), grey)
+    return grey
+
+
+def inside(windows: torch.Tensor, unit: torch.Tensor) -> torch.Tensor:
+    """bool [n, s, s]: the pixels of each sample's window (left, top, right, bottom), int [n, 4]."""
     place = torch.arange(unit.shape[-1], device=unit.device)
-    left, top, right, bottom = torch.tensor(windows, device=unit.device).T[:, :, None]
+    left, top, right, bottom = windows.T[:, :, None]
     rows, columns = (place >= top) & (place < bottom), (place >= left) & (place < right)
     return rows[:, :, None] & columns[:, None, :]
 
@@ -62,11 +69,10 @@ def looked_up(grey: torch.Tensor, tables: torch.Tensor) -> torch.Tensor:
     return tables.gather(1, grey.flatten(1).long()).view(grey.shape)
 
 
-def warped(grey: torch.Tensor, maps: np.ndarray) -> torch.Tensor:
-    """Bilinear, black outside."""
+def warped(grey: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+    """Bilinear, black outside. maps: float32 [n, 3, 3]."""
     side, device = grey.shape[-1], grey.device
-    # float64 would be exact, but not every device has it.
-    m = torch.from_numpy(maps.astype(np.float32)).to(device)[:, :, :, None, None]
+    m = maps[:, :, :, None, None]
     place = torch.arange(side, device=device, dtype=torch.float32)
     across, down = place[None, None, :], place[None, :, None]
     x, y, w = (m[:, row, 0] * across + m[:, row, 1] * down + m[:, row, 2] for row in range(3))
@@ -75,16 +81,9 @@ def warped(grey: torch.Tensor, maps: np.ndarray) -> torch.Tensor:
     return bytes_of(found[:, 0])
 
 
-def blurred(grey: torch.Tensor, sigmas: np.ndarray) -> torch.Tensor:
-    """Gaussian blur with each sample's standard deviation in pixels, edges mirrored."""
-    radii = [(round(float(sigma) * 6 + 1) | 1) // 2 for sigma in sigmas]  # as OpenCV chooses them for uint8
-    widest = max([0, *radii])
-    weights = np.zeros((len(sigmas), 2 * widest + 1))
-    for row, sigma, radius in zip(weights, sigmas, radii):
-        steps = np.arange(-radius, radius + 1)
-        part = np.exp(-0.5 * (steps / float(sigma)) ** 2) if sigma > 0 else (steps == 0).astype(float)
-        row[widest - radius : widest + radius + 1] = part / part.sum()
-    weights = torch.from_numpy(weights.astype(np.float32)).to(grey.device)
+def blurred(grey: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Gaussian blur with each sample's weights, float32 [n, taps], edges mirrored."""
+    widest = weights.shape[1] // 2
     values = grey.float()
     side = grey.shape[-1]
     for axis in (1, 2):
@@ -127,15 +126,17 @@ def equalised(grey: torch.Tensor) -> torch.Tensor:
     return looked_up(grey, torch.where(darkest == total, levels, table))
 
 
-def local_equalised(grey: torch.Tensor, clips: np.ndarray) -> torch.Tensor:
-    """CLAHE (Zuiderveld 1994) over 8 x 8 tiles, as in OpenCV: clipped counts are redistributed, tiles interpolated."""
+def local_equalised(grey: torch.Tensor, clips: torch.Tensor) -> torch.Tensor:
+    """CLAHE (Zuiderveld 1994) over 8 x 8 tiles, as in OpenCV: clipped counts are redistributed, tiles interpolated.
+
+    clips: int64 [n], the most pixels of one level in a tile; a sample with 0 is computed and not used.
+    """
     count, side = grey.shape[:2]
     tile = -(-side // TILES)
     padded = pad(grey[:, None].float(), (0, tile * TILES - side) * 2, "reflect")[:, 0].to(torch.uint8)
     tiles = padded.view(count, TILES, tile, TILES, tile).permute(0, 1, 3, 2, 4).reshape(-1, tile * tile)
-    clip = np.repeat([max(int(float(value) * tile * tile / 256), 1) for value in clips], TILES * TILES)
     counts = histograms(tiles)
-    most = torch.from_numpy(clip).to(grey.device)[:, None]
+    most = clips.clamp(min=1).repeat_interleave(TILES * TILES, output_size=len(clips) * TILES * TILES)[:, None]
     over = (counts - most).clamp(min=0).sum(1, keepdim=True)
     counts = torch.minimum(counts, most) + over // 256
     rest = over % 256
@@ -143,7 +144,7 @@ def local_equalised(grey: torch.Tensor, clips: np.ndarray) -> torch.Tensor:
     level = torch.arange(256, device=grey.device)[None]
     counts = counts + ((level % step == 0) & (level // step < rest)).long()
     tables = bytes_of(counts.cumsum(1).float() * (255 / (tile * tile))).view(count, TILES, TILES, 256)
-    place = torch.arange(side, device=grey.device) * torch.tensor(1 / tile, device=grey.device) - 0.5
+    place = torch.arange(side, device=grey.device) * torch.full((), 1 / tile, device=grey.device) - 0.5
     low = place.floor()
     part, low = place - low, low.long()
     first, second = low.clamp(min=0), (low + 1).clamp(max=TILES - 1)
@@ -164,7 +165,13 @@ def noise(keys: torch.Tensor, side: int) -> torch.Tensor:
     count = torch.arange(1, math.ceil(side * side / 4) + 1, device=keys.device)
     bits = mixed(keys[:, None] + count * _GOLDEN)
     quarters = bits.view(torch.int16)[:, : side * side].long() & 0xFFFF
-    return torch.from_numpy(normal_levels()).to(keys.device)[quarters].view(-1, side, side)
+    return levels_on(keys.device)[quarters].view(-1, side, side)
+
+
+@functools.cache
+def levels_on(device: torch.device) -> torch.Tensor:
+    """`normal_levels` on a device, float32 [65536]."""
+    return torch.from_numpy(normal_levels()).to(device)
 
 
 _GOLDEN, _FIRST, _SECOND = -7046029254386353131, -4658895280553007687, -7723592293110705685
