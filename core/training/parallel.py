@@ -112,8 +112,19 @@ def current_team(wanted: str = "") -> Team:
         raise OverreadError(
             f"--device is {wanted}, with {size} processes; expected cpu, cuda or none.", code="device-unsupported"
         )
-    from accelerate import Accelerator
+    from accelerate import Accelerator, InitProcessGroupKwargs
 
-    accelerator = Accelerator(cpu=wanted == "cpu" or not torch.cuda.is_available())
+    on_cpu = wanted == "cpu" or not torch.cuda.is_available()
+    shared = not on_cpu and share_gpus()
+    # NCCL refuses two processes on one GPU; Gloo does not.
+    handlers = [InitProcessGroupKwargs(backend="gloo")] if shared else []
+    accelerator = Accelerator(cpu=on_cpu, kwargs_handlers=handlers)
     device = torch.device("cpu") if accelerator.device.type == "cpu" else accelerator.device
-    return Team(accelerator.process_index, size, device, f"{device.type} in {size} processes", accelerator)
+    why = f"{device.type} in {size} processes" + (", which share GPUs" if shared else "")
+    return Team(accelerator.process_index, size, device, why, accelerator)
+
+
+def share_gpus() -> bool:
+    """Whether a launcher started more processes on this machine than it has GPUs."""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("WORLD_SIZE") or 1)
+    return here > torch.cuda.device_count()

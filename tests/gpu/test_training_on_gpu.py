@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -129,6 +130,25 @@ def test_in_float32_the_gpu_computes_float32(card, tree, tmp_path):
         found = [side.model(side.tensor(pixels)).cpu() for side in (one, other)]
     assert torch.allclose(*found, atol=LOGIT_TOLERANCE["float32"], rtol=LOGIT_TOLERANCE["float32"])
     assert load_model(checkpoint) is not None
+
+
+def test_two_processes_share_one_gpu(card, tree, workspace, tmp_path):
+    """They learn what one process learns, in float32."""
+    for processes in (1, 2):
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+        command = ["-m", "core", "train", "original-cnn-64", "--data", "tree", "--out", str(tmp_path / str(processes))]
+        settings = ["size=32", "epochs=1", "batch_size=8", "precision=float32", "learning_rate=0.0001"]
+        done = subprocess.run(
+            [sys.executable, *launcher, *command, *(part for one in settings for part in ("--set", one))],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OVERREAD_HOME": str(workspace), "CUDA_VISIBLE_DEVICES": "0"},
+            timeout=200,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert processes == 1 or "in 2 processes, which share GPUs" in done.stdout + done.stderr
+    losses = [pd.read_csv(tmp_path / name / "history.csv")["train_loss"].to_numpy() for name in ("1", "2")]
+    assert losses[0] == pytest.approx(losses[1], rel=5e-2)  # batch norm sees half of the batch in each process
 
 
 def test_a_hidden_gpu_is_reported(card):

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from core.data.index import build_index, write_dataset
 from core.data.pixel_batches import cut_batches
 from core.training.options import RunOptions
-from core.training.parallel import Team, current_team
+from core.training.parallel import Team, current_team, share_gpus
 from tests.conftest import REPOSITORY
 from tests.refusals import refused
 
@@ -75,6 +75,13 @@ def test_two_processes_learn_what_one_learns(tree, workspace, tmp_path):
     history = [(tmp_path / name / "history.csv").read_text().splitlines()[-1].split(",")[1] for name in ("one", "two")]
     assert float(history[0]) == pytest.approx(float(history[1]), rel=1e-3)
     assert json.loads((tmp_path / "two" / "checkpoint.json").read_text())["complete"]
+
+
+def test_more_processes_than_gpus_share_them(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for here, shared in (("2", False), ("3", True)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", here)
+        assert share_gpus() is shared
 
 
 @pytest.mark.slow
