@@ -1,8 +1,9 @@
-"""The process that makes maps for the dashboard, one work at a time, apart from the pages.
+"""A process that makes maps for the dashboard, one work at a time, apart from the pages.
 
 `python -m core.explain.map_worker` reads one JSON object a line from its standard input and answers each with one on
-its standard output. {"load": folder} loads a network ahead. {"task": ..., "place": n} makes the maps of a task (n = -1)
-or the next part of the checks of one radiograph; {"stop": true} ends the running work. It ends with its input.
+its standard output. {"load": folder} loads a network ahead; with "later": true it does so at the low priority of
+checks. {"task": ..., "place": n} makes the maps of a task (n = -1) or the next part of the checks of one radiograph;
+{"stop": true} ends the running work. It ends with its input.
 """
 
 import json
@@ -86,7 +87,7 @@ def main() -> None:
     with ThreadPoolExecutor(1) as maps, ThreadPoolExecutor(1, initializer=_be_nice) as checks:
         while (asked := waiting.get()) is not None:
             worker.stop.clear()
-            pool = checks if asked.get("place", -1) >= 0 else maps
+            pool = checks if asked.get("place", -1) >= 0 or asked.get("later") else maps
             answers.write(json.dumps(pool.submit(answer, worker, asked).result()) + "\n")
             answers.flush()
 

@@ -1,10 +1,20 @@
-"""The order in which maps and checks are made: maps before checks, and readers in turn. No torch."""
+"""The order in which maps and checks are made: maps before checks, and readers in turn. No torch.
+
+Two processes work at the same time, each in a lane of its own. Quick maps never wait for a check or for a map that
+takes many passes, and a check is not thrown away for a quick map.
+"""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from core.explain.map_record import MapTask
+from core.explain.method_list import METHOD_LIST
 
+# Quick maps, and all the rest.
+QUICK, SLOW = "quick", "slow"
+LANES = (QUICK, SLOW)
+# About how many passes a quick map takes at most.
+_QUICK_COST = 2
 # Maps on a reader's page, then their checks, then maps made in advance.
 MAPS, CHECKS, AHEAD = 0, 1, 2
 # A check that was postponed this often is finished before the next map, else it might never be.
@@ -40,7 +50,7 @@ class Schedule:
 
     def __init__(self):
         self._requests: dict[MapTask, _Request] = {}
-        self._served: dict[Hashable, int] = {}
+        self._served: dict[tuple[str, Hashable], int] = {}
         self._count = 0
 
     def want(
@@ -59,16 +69,17 @@ class Schedule:
             request.ahead, request.number = False, self._count
         request.until[reader] = max(until, request.until.get(reader, until))
 
-    def next(self, now: float) -> Work | None:
-        """The next thing to make; None where no reader waits."""
+    def next(self, now: float, lane: str) -> Work | None:
+        """The next thing to make in a lane; None where no reader waits for any."""
         self._forget(now)
-        best = min(self._requests.items(), key=lambda one: self._order(one[1]), default=None)
+        inside = [(task, request) for task, request in self._requests.items() if _lane(task, request) == lane]
+        best = min(inside, key=lambda one: self._order(one[1], lane), default=None)
         if best is None:
             return None
         task, request = best
         for reader in request.until:
             self._count += 1
-            self._served[reader] = self._count
+            self._served[lane, reader] = self._count
         return Work(task, self._rank(request), -1 if not request.has_maps else request.places[0])
 
     def done(self, work: Work, complete: bool) -> None:
@@ -94,14 +105,18 @@ class Schedule:
             request.put_back += 1
 
     def should_end(self, work: Work, now: float) -> bool:
-        """Whether a running work should end: nobody waits for it any more, or something more urgent waits."""
+        """Whether a running work should end: nobody waits for it, or something more urgent waits in its lane."""
         self._forget(now)
         request = self._requests.get(work.task)
         if request is None:
             return True
         if work.rank == MAPS or request.put_back >= MOST_PUT_BACK:
             return False
-        return any(self._rank(other) < work.rank for other in self._requests.values() if other is not request)
+        lane = _lane(work.task, request)
+        others = [
+            other for task, other in self._requests.items() if other is not request and _lane(task, other) == lane
+        ]
+        return any(self._rank(other) < work.rank for other in others)
 
     def waits(self, task: MapTask) -> bool:
         """Whether anything of a task is left to make."""
@@ -110,9 +125,9 @@ class Schedule:
     def _rank(self, request: _Request) -> int:
         return AHEAD if request.ahead else CHECKS if request.has_maps else MAPS
 
-    def _order(self, request: _Request) -> tuple:
+    def _order(self, request: _Request, lane: str) -> tuple:
         """Rank, then the reader who was served longest ago, then that reader's newest request."""
-        turn = min(self._served.get(reader, 0) for reader in request.until)
+        turn = min(self._served.get((lane, reader), 0) for reader in request.until)
         return self._rank(request), turn, -request.number
 
     def _forget(self, now: float) -> None:
@@ -122,4 +137,9 @@ class Schedule:
                 del self._requests[task]
         if len(self._served) > 1000:
             waiting = {reader for request in self._requests.values() for reader in request.until}
-            self._served = {reader: turn for reader, turn in self._served.items() if reader in waiting}
+            self._served = {one: turn for one, turn in self._served.items() if one[1] in waiting}
+
+
+def _lane(task: MapTask, request: _Request) -> str:
+    known = METHOD_LIST.get(task.method)
+    return QUICK if not request.has_maps and known and known.cost <= _QUICK_COST else SLOW

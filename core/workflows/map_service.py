@@ -1,4 +1,4 @@
-"""Maps for many readers of one server: one process makes them, in the order of `core.explain.schedule`.
+"""Maps for many readers of one server: a process for each lane makes them, in the order of `core.explain.schedule`.
 
 Pages say what they wait for, again and again; what nobody asks for any more is not made. Results are read from the
 workspace (`core.workflows.trust.read_maps`), so pages never run a network.
@@ -14,16 +14,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Hashable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 from core.explain.map_record import MapTask
 from core.explain.map_store import maps_folder
-from core.explain.schedule import Schedule, Work
+from core.explain.schedule import LANES, QUICK, SLOW, Schedule, Work
 from core.paths import REPOSITORY, home
 
 # Seconds that a reader's request lasts, unless it is repeated.
 LEASE = 3.0
-# Seconds without work after which the process ends, and its memory is free again.
+# Seconds without work after which a process ends, and its memory is free again.
 IDLE = 900.0
 # Seconds for which a failed task is not tried again.
 ERROR_HOLDS = 60.0
@@ -32,15 +34,23 @@ _MOST_ERRORS = 200
 _ENDED = "The process that makes maps ended unexpectedly; {log} says why. Ask for the map again."
 
 
+@dataclass
+class _Lane:
+    """One process with its thread, and the networks that it loads ahead."""
+
+    name: str
+    loads: list[str] = field(default_factory=list)
+    process: "_Process | None" = None
+    thread: threading.Thread | None = None
+
+
 class MapService:
-    """Takes the requests of all readers of a server and lets one process make the maps. Safe to share."""
+    """Takes the requests of all readers of a server and lets two processes make the maps. Safe to share."""
 
     def __init__(self):
         self._schedule, self._changed = Schedule(), threading.Condition()
-        self._loads: list[str] = []
         self._errors: OrderedDict[MapTask, tuple[str, float]] = OrderedDict()
-        self._process: _Process | None = None
-        self._thread: threading.Thread | None = None
+        self._lanes = {name: _Lane(name) for name in LANES}
 
     def want(self, reader: Hashable, task: MapTask, places: list[int] | None = None, ahead: bool = False) -> None:
         """A reader waits for the records of a task for the next seconds. places: which are checked, by default all."""
@@ -52,12 +62,8 @@ class MapService:
             self._changed.notify_all()
 
     def load(self, folder: str) -> None:
-        """Start the process and load a network, before the first map is asked for."""
-        with self._changed:
-            if self._process is None and folder not in self._loads:
-                self._loads.append(folder)
-                self._start()
-                self._changed.notify_all()
+        """Start the processes and load a network, before the first map is asked for."""
+        self._load(self._lanes[QUICK], folder)
 
     def error(self, task: MapTask) -> str:
         """Why a task could not be made in the last minute; '' where nothing went wrong."""
@@ -70,44 +76,59 @@ class MapService:
             self._changed.wait(seconds)
 
     def close(self) -> None:
-        """End the process, and with it what it is making."""
-        with self._changed:
-            process, self._process = self._process, None
-        if process:
-            process.end()
+        """End the processes, and with them what they are making."""
+        for lane in self._lanes.values():
+            self._end(lane)
 
     def _error(self, task: MapTask) -> str:
         message, since = self._errors.get(task, ("", 0.0))
         return message if time.monotonic() - since < ERROR_HOLDS else ""
 
     def _start(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._serve, name="map service", daemon=True)
-            self._thread.start()
+        for lane in self._lanes.values():
+            if lane.thread is None or not lane.thread.is_alive():
+                lane.thread = threading.Thread(target=self._serve, args=(lane,), name="map service", daemon=True)
+                lane.thread.start()
 
-    def _serve(self) -> None:
+    def _load(self, lane: _Lane, folder: str) -> None:
+        with self._changed:
+            if lane.process is None and folder not in lane.loads:
+                lane.loads.append(folder)
+                self._start()
+                self._changed.notify_all()
+
+    def _end(self, lane: _Lane) -> None:
+        with self._changed:
+            process, lane.process = lane.process, None
+        if process:
+            process.end()
+
+    def _serve(self, lane: _Lane) -> None:
         idle_since, failures = time.monotonic(), 0
         while True:
             with self._changed:
-                work = self._loads.pop(0) if self._loads else self._schedule.next(time.monotonic())
+                work = lane.loads.pop(0) if lane.loads else self._schedule.next(time.monotonic(), lane.name)
                 if work is None:
                     if time.monotonic() - idle_since > IDLE:
-                        self._thread = None
+                        lane.thread = None
                         break
                     self._changed.wait(1.0)
                     continue
-            answer = self._ask(work)
+            answer = self._ask(lane, work)
             if answer is None:
-                self.close()
+                self._end(lane)
             with self._changed:
                 # A process that ended is tried once more, since it may have been killed for its memory.
                 failures = failures + 1 if answer is None else 0
                 if isinstance(work, Work) and (answer is not None or failures > 1):
-                    self._note(work, answer or {"error": _ENDED.format(log=maps_folder() / "worker.log")})
+                    self._note(work, answer or {"error": _ENDED.format(log=_log(lane))})
                     failures = 0
                 idle_since = time.monotonic()
                 self._changed.notify_all()
-        self.close()
+            if isinstance(work, str) and lane.name == QUICK:
+                # One after the other, so that the first map is not delayed by the process that checks it.
+                self._load(self._lanes[SLOW], work)
+        self._end(lane)
 
     def _note(self, work: Work, answer: dict) -> None:
         if "error" in answer:
@@ -121,13 +142,16 @@ class MapService:
         else:
             self._schedule.done(work, answer["complete"])
 
-    def _ask(self, work: Work | str) -> dict | None:
+    def _ask(self, lane: _Lane, work: Work | str) -> dict | None:
         """Have a work done; None where the process ended instead."""
         with self._changed:
-            if self._process is None or not self._process.alive:
-                self._process = _Process()
-            process = self._process
-        asked = {"load": work} if isinstance(work, str) else {"task": work.task.to_dict(), "place": work.place}
+            if lane.process is None or not lane.process.alive:
+                lane.process = _Process(_log(lane))
+            process = lane.process
+        if isinstance(work, str):
+            asked = {"load": work, "later": lane.name == SLOW}
+        else:
+            asked = {"task": work.task.to_dict(), "place": work.place}
         if not process.send({**asked, "home": str(home())}):
             return None
         asked_to_stop = False
@@ -141,12 +165,16 @@ class MapService:
                     process.send({"stop": True})
 
 
-class _Process:
-    """The process, its input, and a queue of its answers, which ends with None."""
+def _log(lane: _Lane) -> Path:
+    return maps_folder() / f"worker-{lane.name}.log"
 
-    def __init__(self):
-        maps_folder().mkdir(parents=True, exist_ok=True)
-        with (maps_folder() / "worker.log").open("w") as log:
+
+class _Process:
+    """A process, its input, and a queue of its answers, which ends with None."""
+
+    def __init__(self, log_file: Path):
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with log_file.open("w") as log:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", "core.explain.map_worker"],
                 cwd=REPOSITORY,

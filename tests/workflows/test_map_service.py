@@ -1,4 +1,4 @@
-"""The process that makes maps for many readers: it makes them, survives a kill, and says what went wrong."""
+"""The processes that make maps for many readers: they make them, survive a kill, and say what went wrong."""
 
 import os
 import signal
@@ -57,7 +57,8 @@ def test_the_process_makes_what_a_reader_waits_for(house, service):  # noqa: F81
 def test_a_killed_process_is_replaced(house, service):  # noqa: F811
     first = task_of(house, 3)
     until(service, first, lambda: is_complete(house, first))
-    os.kill(service._process._popen.pid, signal.SIGKILL)
+    for lane in service._lanes.values():
+        os.kill(lane.process._popen.pid, signal.SIGKILL)
     second = task_of(house, 4)
     until(service, second, lambda: is_complete(house, second))
     assert not service.error(second)
@@ -74,7 +75,7 @@ def test_a_task_that_cannot_be_made_says_why(house, service):  # noqa: F811
 def test_the_process_ends_with_its_server(house, service):  # noqa: F811
     task = task_of(house, 6)
     until(service, task, lambda: is_complete(house, task))
-    popen = service._process._popen
+    started = [lane.process._popen for lane in service._lanes.values()]
     service.close()
-    assert popen.poll() is not None
+    assert len(started) == 2 and all(popen.poll() is not None for popen in started)
     assert not any(thread.name == "map service" and not thread.daemon for thread in threading.enumerate())
