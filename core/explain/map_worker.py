@@ -15,13 +15,14 @@ import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 from core.errors import OverreadError
 from core.explain.map_record import MapTask
 
 NETWORKS, MAKERS = 2, 16
-# Added to the niceness of the thread that checks maps, so that pages and maps come first.
-CHECK_NICENESS = 10
+# Niceness of checks, so that pages and maps come first.
+CHECK_NICENESS = 3
 
 
 class MapWorker:
@@ -87,7 +88,9 @@ def main() -> None:
     with ThreadPoolExecutor(1) as maps, ThreadPoolExecutor(1, initializer=_be_nice) as checks:
         while (asked := waiting.get()) is not None:
             worker.stop.clear()
-            pool = checks if asked.get("place", -1) >= 0 or asked.get("later") else maps
+            gives_way = asked.get("place", -1) >= 0 or asked.get("later", False)
+            _share_cores(CHECK_NICENESS if gives_way else 0)
+            pool = checks if gives_way else maps
             answers.write(json.dumps(pool.submit(answer, worker, asked).result()) + "\n")
             answers.flush()
 
@@ -101,6 +104,15 @@ def _read(worker: MapWorker, waiting: queue.Queue) -> None:
             waiting.put(asked)
     worker.stop.set()
     waiting.put(None)
+
+
+def _share_cores(niceness: int) -> None:
+    # Linux shares the cores among sessions first, and niceness counts only within each. The dashboard starts this
+    # process in a session of its own, so a map gets as much as all pages together. Linux may refuse a change within a
+    # tenth of a second of the last one; the next work asks again.
+    if sys.platform == "linux" and os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 def _be_nice() -> None:

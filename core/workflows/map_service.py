@@ -183,7 +183,11 @@ class _Process:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                # The process shares the cores as one session; it ends with its input all the same.
+                start_new_session=True,
             )
+        assert self._popen.stdin and self._popen.stdout
+        self._input, self._output = self._popen.stdin, self._popen.stdout
         self.answers: queue.Queue[dict | None] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -195,8 +199,8 @@ class _Process:
     def send(self, asked: dict) -> bool:
         """Ask it for something; False where it has ended."""
         try:
-            self._popen.stdin.write(json.dumps(asked) + "\n")
-            self._popen.stdin.flush()
+            self._input.write(json.dumps(asked) + "\n")
+            self._input.flush()
         except (OSError, ValueError):
             return False
         return True
@@ -204,7 +208,7 @@ class _Process:
     def end(self) -> None:
         """End it, and wait for its end."""
         with suppress(OSError):
-            self._popen.stdin.close()
+            self._input.close()
         try:
             self._popen.wait(2)
         except subprocess.TimeoutExpired:
@@ -212,7 +216,7 @@ class _Process:
             self._popen.wait()
 
     def _listen(self) -> None:
-        for line in self._popen.stdout:
+        for line in self._output:
             self.answers.put(json.loads(line))
         self.answers.put(None)
 

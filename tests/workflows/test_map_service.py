@@ -47,6 +47,9 @@ def test_the_process_makes_what_a_reader_waits_for(house, service):  # noqa: F81
     task = task_of(house, 2)
     until(service, task, lambda: is_complete(house, task))
     (record,) = trust.read_maps(house, task).values()
+    # Each process has a session of its own, among which Linux shares the cores.
+    started = [lane.process._popen.pid for lane in service._lanes.values()]
+    assert [os.getsid(pid) for pid in started] == started and len(started) == 2
     # Another process has made the same records as this one would have.
     for file in maps_folder().glob(f"*/{record.key.name}.*"):
         file.unlink()
