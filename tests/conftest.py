@@ -7,6 +7,7 @@ from pathlib import Path
 # to gain from threads, and OpenMP threads that busy-wait are ten times slower where another process uses their core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,6 +22,12 @@ def pytest_addoption(parser) -> None:
     parser.addoption(
         "--all-families", action="store_true", help="Test every family of networks, and the tests marked slow."
     )
+
+
+def pytest_configure(config) -> None:
+    """`settings.get_profile("many")`: for what needs many examples, and gets a part of them in the quick suite."""
+    count = 120 if config.getoption("--all-families") else 40
+    hypothesis.settings.register_profile("many", max_examples=count)
 
 
 # Files that take longest run first, so that no process is left with one of them at the end.

@@ -25,15 +25,21 @@ def write(root, split, bone, patient, study, label, pictures):
     return folder
 
 
-@pytest.fixture
-def root(tmp_path):
-    """A clean tree: 40 patients with two pictures each, half of them abnormal."""
-    root = tmp_path / "MURA-v1.1"
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    """A clean tree: 40 patients with two pictures each, half of them abnormal. Copied, never written to."""
+    root = tmp_path_factory.mktemp("clean") / "MURA-v1.1"
     for patient in range(40):
         label = ("negative", "positive")[patient % 2]
         split, bone = ("train" if patient < 30 else "valid"), ("ELBOW", "WRIST")[patient // 2 % 2]
         write(root, split, bone, patient, 1, label, [film(2 * patient), film(2 * patient + 1)])
     return root
+
+
+@pytest.fixture
+def root(clean, tmp_path):
+    """The clean tree of a test."""
+    return shutil.copytree(clean, tmp_path / "MURA-v1.1")
 
 
 def audited(root) -> Audit:

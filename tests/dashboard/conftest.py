@@ -4,12 +4,15 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from core import paths
 from core.data.index import build_index, read_index, write_dataset
@@ -24,6 +27,9 @@ from dashboard import page_list
 HOME = Path(__file__).resolve().parents[2] / "dashboard" / "Home.py"
 # The pages about the chosen data set; the others open without one, and show none.
 PAGES = tuple(page.name for page in page_list.PAGES if page.needs_data)
+
+# An AppTest looks for components in the metadata of every installed package, which takes longer than many a page.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 @dataclass(frozen=True)
@@ -134,8 +140,10 @@ def open_page(name: str, **query: str) -> AppTest:
     app = AppTest.from_file(HOME, default_timeout=60)
     for key, value in {"data": "demo", **query}.items():
         app.query_params[key] = value
-    app.run()
-    return app if name == "overview" else app.switch_page(f"{name}/page.py").run()
+    if name != "overview":
+        # As switch_page does after a run; that first run of the overview would take as long as the page.
+        app._page_hash = calc_hash(name)
+    return app.run()
 
 
 def made_up_view(data: str = "a", model: str = "m", images: bool = True, threshold: float = 0.5) -> View:

@@ -19,13 +19,23 @@ from dashboard.dataset import loader
 from tests.dashboard.conftest import House, enter, open_page, words
 
 
-@pytest.fixture
-def own(built, tmp_path, monkeypatch) -> House:
-    """A copy of the workspace, which is audited, so that its radiographs have measures."""
-    house = House(tmp_path / "home", built.checkpoints)
+@pytest.fixture(scope="module")
+def audited(built, tmp_path_factory) -> House:
+    """A copy of the workspace, which is audited, so that its radiographs have measures. Never written to."""
+    house = House(tmp_path_factory.mktemp("audited") / "home", built.checkpoints)
     shutil.copytree(built.home, house.home)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(house, patch)
+        audit_dataset(read_dataset("demo"))
+    return house
+
+
+@pytest.fixture
+def own(audited, tmp_path, monkeypatch) -> House:
+    """A copy of the audited workspace that a test may write to."""
+    house = House(tmp_path / "home", audited.checkpoints)
+    shutil.copytree(audited.home, house.home)
     enter(house, monkeypatch)
-    audit_dataset(read_dataset("demo"))
     return house
 
 

@@ -14,18 +14,29 @@ from dashboard.page_list import PAGES as RECORDS
 from tests.dashboard.conftest import PAGES, House, enter, open_page, words
 
 
+@pytest.fixture(scope="module")
+def with_imports(built, tmp_path_factory) -> House:
+    """A copy of the workspace with scores that match its data set and scores without radiographs."""
+    folder = tmp_path_factory.mktemp("imports")
+    house = House(folder / "home", built.checkpoints)
+    shutil.copytree(built.home, house.home)
+    with pytest.MonkeyPatch.context() as patch:
+        enter(house, patch)
+        frame = read_file(predictions_folder("demo") / "alpha.parquet")
+        frame.to_csv(folder / "scores.csv", index=False)
+        columns = Columns("label", "logit", "study_id", "image_id", "patient_id", "bone", "split")
+        import_scores(folder / "scores.csv", "other", columns, scale="logit")
+        columns = Columns("label", "logit", image="image_id")
+        import_scores(folder / "scores.csv", "matched", columns, scale="logit", data="demo")
+    return house
+
+
 @pytest.fixture
-def imported(built, tmp_path, monkeypatch):
+def imported(with_imports, tmp_path, monkeypatch):
+    """A copy of that workspace that a test may write to."""
     home = tmp_path / "home"
-    shutil.copytree(built.home, home)
-    enter(House(home, built.checkpoints), monkeypatch)
-    frame = read_file(predictions_folder("demo") / "alpha.parquet")
-    frame.to_csv(tmp_path / "scores.csv", index=False)
-    columns = Columns("label", "logit", "study_id", "image_id", "patient_id", "bone", "split")
-    import_scores(tmp_path / "scores.csv", "other", columns, scale="logit")
-    import_scores(
-        tmp_path / "scores.csv", "matched", Columns("label", "logit", image="image_id"), scale="logit", data="demo"
-    )
+    shutil.copytree(with_imports.home, home)
+    enter(House(home, with_imports.checkpoints), monkeypatch)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -99,7 +99,10 @@ for name, augmentation in ALONE.items():
 """
 
 
-@pytest.mark.parametrize("capability", ["default", "avx2", "avx512"])
+NEWER = [pytest.param(name, marks=pytest.mark.slow) for name in ("avx2", "avx512")]
+
+
+@pytest.mark.parametrize("capability", ["default", *NEWER])
 def test_no_batch_changes_a_sample_on_older_processors(capability):
     environment = {**os.environ, "ATEN_CPU_CAPABILITY": capability}
     subprocess.run([sys.executable, "-c", IN_PARTS], check=True, env=environment, timeout=300)

@@ -170,7 +170,7 @@ def manifests(draw):
     return frame
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(settings.get_profile("many"), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     manifests(), st.randoms(), st.sampled_from(",;\t|"), st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "parquet"]),
     st.sampled_from(["\n", "\r\n", "\r"]), st.booleans(),

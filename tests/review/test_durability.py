@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -19,32 +20,33 @@ from tests.review.test_store import entry
 WRITER = Path(__file__).with_name("writer.py")
 
 
-def start(url: str, name: str, count: int) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, str(WRITER), url, name, str(count)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def start(url: str, names: list[str], count: int) -> subprocess.Popen:
+    """Processes that write at the same time, in a group of their own."""
+    command = [sys.executable, str(WRITER), url, str(count), *names]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def ids_of(lines: list[str]) -> list[str]:
+    """The ids in the whole lines of writers."""
+    return [line.split("\t")[1].strip() for line in lines if line.endswith("\n")]
 
 
 def test_killed_writers_lose_no_acknowledged_entry(url, thorough):
     acknowledged, turns = set(), 3 if thorough else 1
     for turn in range(turns):
-        writers = [start(url, f"w{turn}{number}", 100_000) for number in range(4)]
-        lines: list[list[str]] = [[] for _ in writers]
-        readers = [
-            threading.Thread(target=lambda out=writer.stdout, into=into: into.extend(out))
-            for writer, into in zip(writers, lines)
-        ]
-        for reader in readers:
-            reader.start()
+        names = [f"w{turn}{number}" for number in range(4)]
+        writers = start(url, names, 100_000)
+        lines: list[str] = []
+        reader = threading.Thread(target=lambda out=writers.stdout, into=lines: into.extend(out))
+        reader.start()
         # Kill them at an arbitrary moment, after each has acknowledged some entries.
-        while min(map(len, lines)) < 10 + 7 * turn:
-            assert all(writer.poll() is None for writer in writers), writers[0].stderr.read()
-        for writer in writers:
-            os.kill(writer.pid, signal.SIGKILL)
-        for writer, reader in zip(writers, readers):
-            writer.wait()
-            reader.join()
-        acknowledged |= {line.strip() for part in lines for line in part if len(line) == 37}
+        while min(sum(line.startswith(name) for line in list(lines)) for name in names) < 10 + 7 * turn:
+            assert writers.poll() is None, writers.stderr.read()
+            time.sleep(0.005)
+        os.killpg(writers.pid, signal.SIGKILL)
+        writers.wait()
+        reader.join()
+        acknowledged |= set(ids_of(lines))
     store = open_store(url)
     kept = verdicts_table(store, history=True)
     assert len(acknowledged) > 30 * turns
@@ -60,10 +62,10 @@ def test_killed_writers_lose_no_acknowledged_entry(url, thorough):
 
 def test_many_writers_at_once_lose_nothing(url, thorough):
     count = 20 if thorough else 6
-    writers = [start(url, f"reader {number}", 15) for number in range(count)]
-    outputs = [writer.communicate(timeout=120) for writer in writers]
-    assert [writer.returncode for writer in writers] == [0] * count, outputs[0][1]
-    acknowledged = [line for out, _ in outputs for line in out.split() if line != "ready"]
+    writers = start(url, [f"reader {number}" for number in range(count)], 15)
+    out, errors = writers.communicate(timeout=120)
+    assert writers.returncode == 0, errors
+    acknowledged = ids_of(out.splitlines(keepends=True))
     kept = verdicts_table(open_store(url), history=True)
     assert len(acknowledged) == 15 * count and sorted(acknowledged) == sorted(kept["id"])
     assert kept["sequence"].is_monotonic_increasing and kept["created"].is_monotonic_increasing

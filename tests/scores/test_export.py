@@ -18,6 +18,7 @@ from core.training.recipe import Recipe
 from tests.refusals import refused
 from tests.scores.test_predict import untrained
 
+SMALL = {"members": [{"architecture": "small_cnn", "model_kwargs": {"width": width}} for width in (2, 4)]}
 TWO = {"members": [{"architecture": name, "model_kwargs": {}} for name in ("lcnet_035", "resnet10t")]}
 
 
@@ -26,7 +27,8 @@ TWO = {"members": [{"architecture": name, "model_kwargs": {}} for name in ("lcne
     [
         ("small_cnn", {"width": 4}),
         pytest.param("mobilenetv2_035", {}, marks=pytest.mark.slow),
-        ("ensemble", TWO),
+        ("ensemble", SMALL),
+        pytest.param("ensemble", TWO, marks=pytest.mark.slow),
         pytest.param("vit_tiny_patch16_224", {"img_size": 32}, marks=pytest.mark.slow),
     ],
 )

@@ -326,7 +326,12 @@ def test_rows_are_matched_to_the_radiographs_of_a_data_set(tmp_path, workspace, 
 # ---- published
 
 
-EXACT = ("Cardiomegaly", "Pneumothorax", "Consolidation", "Edema", "Fibrosis", "Pleural_Thickening")
+# The other four are read from the same table by the same steps.
+EXACT = ("Cardiomegaly", "Fibrosis")
+EXACT += tuple(
+    pytest.param(finding, marks=pytest.mark.slow)
+    for finding in ("Pneumothorax", "Consolidation", "Edema", "Pleural_Thickening")
+)
 
 
 @pytest.mark.parametrize("finding", EXACT)
