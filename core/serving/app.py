@@ -3,9 +3,7 @@
 import asyncio
 import json
 import logging
-import time
-import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI, Header, Request, Response
@@ -21,6 +19,7 @@ from core.serving.forms import group_by_folder, is_true, read_form
 from core.serving.inference_protocol import add_protocol
 from core.serving.outbox import Outbox
 from core.serving.problems import problem, problem_of
+from core.serving.request_log import RequestLog
 from core.serving.service import Service, StudyRequest
 from core.serving.tokens import Token
 from core.version import VERSION
@@ -52,7 +51,7 @@ def create_app(service: Service, tokens: Sequence[Token] = (), outbox: Outbox | 
     )
     app.state.service = service
     _add_errors(app)
-    _add_log(app, service)
+    app.add_middleware(RequestLog, service=service)
     _add_health(app, service, allow(tokens, "read"))
     _add_studies(app, service, allow(tokens, "score"))
 
@@ -79,22 +78,6 @@ def _add_errors(app: FastAPI) -> None:
     async def unknown(_request: Request, error: Exception) -> Response:
         _log.exception("a request failed", exc_info=error)
         return problem(500, "The service failed; its log has the reason.", "service-failed")
-
-
-def _add_log(app: FastAPI, service: Service) -> None:
-    @app.middleware("http")
-    async def logged(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        started, number = time.monotonic(), uuid.uuid4().hex[:12]
-        response = await call(request)
-        route = getattr(
-            request.scope.get("route"), "path", "unknown"
-        )  # the pattern of the route, since the address itself may contain names
-        milliseconds = round((time.monotonic() - started) * 1e3, 1)
-        service.measurements.request(route, response.status_code)
-        facts = {"request": number, "method": request.method, "route": route, "status": response.status_code}
-        _log.info(json.dumps(facts | {"ms": milliseconds}))
-        response.headers["X-Request-Id"] = number
-        return response
 
 
 def _add_health(app: FastAPI, service: Service, may_read: Authorize) -> None:
