@@ -1,4 +1,4 @@
-"""Exposure of this server: a warning where it listens on a network and asks nobody to log in."""
+"""Exposure of this server: a warning where nobody has to log in, or where everyone who logs in is an owner."""
 
 import ipaddress
 
@@ -13,16 +13,24 @@ SENTENCE = (
 )
 
 
+NO_ROLES = (
+    "Everyone who logs in is an owner, who may lock thresholds, train and add data: .streamlit/secrets.toml has no "
+    'section [roles]. Add one with the owners\' addresses, or with default = "owner" to leave it so.'
+)
+
+
 def warning() -> str:
-    """The sentence for a server that is open to a network without a login; '' for any other."""
-    return "" if _is_local(st.get_option("server.address")) or _has_login() else SENTENCE
+    """The sentence for a server that anyone on a network can use, or on which every visitor is an owner; else ''."""
+    if _has_login():
+        return "" if "roles" in st.secrets else NO_ROLES
+    return "" if _is_local(st.get_option("server.address")) else SENTENCE
 
 
 def draw_warning() -> None:
     """The same above the page."""
     if sentence := warning():
         with st.container(key="exposed"):
-            widgets.empty("Open to the network", sentence)
+            widgets.empty("Open to the network" if sentence == SENTENCE else "No roles are set", sentence)
 
 
 def _is_local(address: str | None) -> bool:
