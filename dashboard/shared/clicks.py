@@ -8,7 +8,11 @@ from collections.abc import Callable
 
 import streamlit as st
 
-_SCRIPT = """
+from dashboard.shared.one_listener import ONE_AT_A_TIME
+
+_SCRIPT = (
+    ONE_AT_A_TIME
+    + """
 export default function ({ setTriggerValue }) {
   const take = (event) => {
     const card = event.target.closest('a[data-study]');
@@ -16,10 +20,13 @@ export default function ({ setTriggerValue }) {
     event.preventDefault();
     setTriggerValue('study', card.dataset.study);
   };
-  document.addEventListener('click', take);
-  return () => document.removeEventListener('click', take);
+  return oneAtATime('clicks', () => {
+    document.addEventListener('click', take);
+    return () => document.removeEventListener('click', take);
+  });
 }
 """
+)
 
 
 def on_card(opened: Callable[[str], None], key: str = "card_clicks") -> None:

@@ -2,7 +2,11 @@
 
 import streamlit as st
 
-_SCRIPT = """
+from dashboard.shared.one_listener import ONE_AT_A_TIME
+
+_SCRIPT = (
+    ONE_AT_A_TIME
+    + """
 export default function () {
   const leave = (event) => {
     const field = event.target;
@@ -11,10 +15,13 @@ export default function () {
     if (field.getAttribute('role') === 'combobox' || field.getAttribute('aria-expanded') === 'true') return;
     setTimeout(() => field.blur(), 0);
   };
-  document.addEventListener('keydown', leave);
-  return () => document.removeEventListener('keydown', leave);
+  return oneAtATime('leave field', () => {
+    document.addEventListener('keydown', leave);
+    return () => document.removeEventListener('keydown', leave);
+  });
 }
 """
+)
 
 
 def on_enter() -> None:

@@ -5,7 +5,11 @@ Streamlit draws its contents at the end of the page, where Tab would arrive only
 
 import streamlit as st
 
-_SCRIPT = """
+from dashboard.shared.one_listener import ONE_AT_A_TIME
+
+_SCRIPT = (
+    ONE_AT_A_TIME
+    + """
 const FOCUSABLE = 'input, textarea, select, button, a[href], [tabindex="0"]';
 export default function () {
   let opener = null;
@@ -33,10 +37,13 @@ export default function () {
     event.preventDefault();
     opener.focus();
   };
-  document.addEventListener('keydown', listen);
-  return () => document.removeEventListener('keydown', listen);
+  return oneAtATime('popover focus', () => {
+    document.addEventListener('keydown', listen);
+    return () => document.removeEventListener('keydown', listen);
+  });
 }
 """
+)
 
 
 def follow_keys() -> None:

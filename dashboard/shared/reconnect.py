@@ -8,8 +8,12 @@ from uuid import uuid4
 
 import streamlit as st
 
+from dashboard.shared.one_listener import ONE_AT_A_TIME
+
 # Each run of the page brings a new word; until it has come after a loss, the browser asks for a run.
-_SCRIPT = """
+_SCRIPT = (
+    ONE_AT_A_TIME
+    + """
 const AGAIN = 2500;
 export default function ({ data, setTriggerValue }) {
   const kept = (globalThis.overreadConnection ??= { run: '', lost: false, asked: 0 });
@@ -25,10 +29,13 @@ export default function ({ data, setTriggerValue }) {
       setTriggerValue('again', data.run);
     }
   };
-  const timer = setInterval(look, 250);
-  return () => clearInterval(timer);
+  return oneAtATime('reconnect', () => {
+    const timer = setInterval(look, 250);
+    return () => clearInterval(timer);
+  });
 }
 """
+)
 
 
 def run_again_after_loss() -> None:

@@ -1,0 +1,54 @@
+"""Scripts of a page listen once, however often the page runs, and stop when their page is left."""
+
+from tests.browser.reading import open_card
+from tests.browser.server import settle
+from tests.browser.waiting import wait_equal
+
+# Counts the listeners on the document and the timers of the scripts that this program adds to a page.
+COUNT = """(() => {
+  const mine = { card: /data-study/, enter: /isComposing/, popover: /stPopoverBody/ };
+  const nameOf = (heard) => Object.keys(mine).find((name) => mine[name].test(String(heard)));
+  const live = new Set(), timers = new Set();
+  const { addEventListener: add, removeEventListener: remove } = document;
+  document.addEventListener = function (kind, heard, ...rest) {
+    live.add(heard);
+    return add.call(this, kind, heard, ...rest);
+  };
+  document.removeEventListener = function (kind, heard, ...rest) {
+    live.delete(heard);
+    return remove.call(this, kind, heard, ...rest);
+  };
+  const set = setInterval, clear = clearInterval;
+  globalThis.setInterval = (call, ...rest) => {
+    const timer = set(call, ...rest);
+    if (/testConnectionState/.test(String(call))) timers.add(timer);
+    return timer;
+  };
+  globalThis.clearInterval = (timer) => { timers.delete(timer); clear(timer); };
+  globalThis.overreadCounted = () => {
+    const found = { card: 0, enter: 0, popover: 0, connection: timers.size };
+    for (const heard of live) if (nameOf(heard)) found[nameOf(heard)] += 1;
+    return found;
+  };
+})()"""
+ONCE = {"card": 1, "enter": 1, "popover": 1, "connection": 1}
+
+
+def test_scripts_listen_once_however_often_the_page_runs(new_page, address):
+    page = new_page(1440, 900, locale="en-GB")
+    page.add_init_script(COUNT)
+    page.goto(f"{address}/errors")
+    settle(page)
+    for outcome in ("False alarm", "Missed"):
+        page.get_by_role("radio", name=outcome, exact=True).click()
+        settle(page)
+    for place in range(2):
+        open_card(page, place)
+        page.get_by_role("button", name="Back to the list").click()
+        page.wait_for_selector(".gallery a.card")
+        settle(page)
+    assert page.evaluate("() => overreadCounted()") == ONCE
+    # On a page without a gallery no click is taken for that of a card.
+    page.get_by_role("link", name="Calibration").click()
+    settle(page)
+    wait_equal(page, lambda: page.evaluate("() => overreadCounted()"), {**ONCE, "card": 0})
