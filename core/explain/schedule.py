@@ -35,12 +35,16 @@ class Work:
 
 @dataclass
 class _Request:
-    """The unfinished part of one task, and how long each reader waits for it. ahead: no reader has opened it yet."""
+    """The unfinished part of one task, and how long each reader waits for it.
+
+    begun: whether a check has been begun. ahead: no reader has opened it yet.
+    """
 
     places: list[int]
     number: int
     until: dict[Hashable, float] = field(default_factory=dict)
     has_maps: bool = False
+    begun: bool = False
     ahead: bool = False
     put_back: int = 0
 
@@ -80,6 +84,7 @@ class Schedule:
         for reader in request.until:
             self._count += 1
             self._served[lane, reader] = self._count
+        request.begun = request.has_maps
         return Work(task, self._rank(request), -1 if not request.has_maps else request.places[0])
 
     def done(self, work: Work, complete: bool) -> None:
@@ -126,9 +131,12 @@ class Schedule:
         return AHEAD if request.ahead else CHECKS if request.has_maps else MAPS
 
     def _order(self, request: _Request, lane: str) -> tuple:
-        """Rank, then the reader who was served longest ago, then that reader's newest request."""
+        """Rank, then what is begun, then the reader who was served longest ago, then that reader's newest request.
+
+        A part for each reader in turn would let everybody wait for the last part of all.
+        """
         turn = min(self._served.get((lane, reader), 0) for reader in request.until)
-        return self._rank(request), turn, -request.number
+        return self._rank(request), not request.begun, turn, -request.number
 
     def _forget(self, now: float) -> None:
         for task, request in list(self._requests.items()):

@@ -91,6 +91,20 @@ def test_readers_take_turns_in_each_lane():
     assert schedule.next(0, SLOW).task == task("2")
 
 
+def test_the_checks_of_one_study_are_finished_before_those_of_another():
+    study, other, schedule = task("s", views=2), task("o", views=2), Schedule()
+    schedule.want("anna", study, 9)
+    schedule.done(following(schedule), True)
+    first = following(schedule)
+    schedule.want("ben", other, 9)
+    schedule.done(following(schedule), True)
+    order = []
+    while work := following(schedule):
+        order.append((work.task.files[0][0], work.place))
+        schedule.done(work, complete=True)
+    assert first == Work(study, CHECKS, 0) and order == [("s", 0), ("s", 1), ("o", 0), ("o", 1)]
+
+
 def test_a_check_gives_way_to_a_slow_map_but_not_for_ever():
     schedule = Schedule()
     schedule.want("anna", A, 9)
