@@ -29,12 +29,12 @@ def compare(
 ) -> None:
     """Compare two models on the same studies: paired differences, and the studies that only one calls correctly."""
     from core.scores.json_values import json_values
-    from core.scores.source import find_source
-    from core.workflows.compare import Side, compare_sources
+    from core.workflows.compare import Side, compare_sources, find_pair
 
     with progress_bar() as progress:
-        sides = Side(find_source(a), threshold_a), Side(find_source(b), threshold_b)
-        facts = compare_sources(*sides, split, by or None, data, aggregation, progress)
+        first, second = find_pair(a, b, data)
+        sides = Side(first, threshold_a), Side(second, threshold_b)
+        facts = compare_sources(*sides, split, by or None, aggregation, progress)
     print_result(json_values(facts), as_json, "\n".join(_lines(facts)))
 
 

@@ -60,7 +60,7 @@ def evaluate(
     from core.metrics.radiographs import radiograph_lines
     from core.metrics.rates import further_rates, rates_text
     from core.scores.index_columns import with_index_columns
-    from core.scores.loading import split_scores
+    from core.scores.loading import find_scores, split_scores
     from core.scores.shards import OF_STUDIES
 
     if level not in ("study", "image"):
@@ -68,7 +68,8 @@ def evaluate(
     if truth and level != "image":
         raise typer.BadParameter("--truth is for figures by radiograph; pass --level image as well.")
     with progress_bar() as progress:
-        frame, used = split_scores(scored, data, split, progress, columns=["image_id", *OF_STUDIES, "precision", by])
+        wanted = ["image_id", *OF_STUDIES, "precision", by]
+        frame, used = split_scores(find_scores(scored, data), split, progress, columns=wanted)
     threshold, origin, point = _threshold(scored, threshold, frame, used, aggregation)
     if by or level == "image":
         frame = with_index_columns(frame)

@@ -36,12 +36,14 @@ def explain(
 ) -> None:
     """Map which parts of one radiograph change the logit, and check whether each map can be trusted."""
     from core.data.attribution import attribution_line
+    from core.data.index import read_dataset
     from core.errors import OverreadError
     from core.explain.export import write_npz
     from core.explain.map_record import MapRecord
     from core.explain.map_values import DEFAULT_PAIR, MapSettings
     from core.models.checkpoint import read_checkpoint
     from core.scores.loading import split_scores
+    from core.scores.source import source_of
     from core.workflows import trust as maps
 
     if baseline == "mean" and not data:
@@ -50,12 +52,13 @@ def explain(
             code="mean-without-data",
         )
     described = read_checkpoint(checkpoint)
-    known = maps.find_radiograph(image, described, data)
+    known = maps.find_radiograph(image, source_of(described, read_dataset(data) if data else None))
     pixels = described.input_spec.pixels(image)
     if data:
         with progress_bar() as progress:
-            split_scores(str(described.folder), data, progress=progress)
-    source, settings = maps.source_of_radiograph(described, known), MapSettings(layer, baseline)
+            split_scores(known.source, progress=progress)
+    # Read again, for the scores that were written now are a part of it.
+    source, settings = source_of(described, known.source.dataset), MapSettings(layer, baseline)
     if source.dataset and maps.network_auroc(source) is None:
         messages.print(
             f"{described.name} has no scores of {source.data}, so no map is trusted; --data {source.data} scores it.",

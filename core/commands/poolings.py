@@ -15,10 +15,10 @@ def poolings(
 ) -> None:
     """Compare every way to make a study's score from those of its radiographs: paired differences from the mean."""
     from core.scores.json_values import json_values
-    from core.scores.loading import split_scores
+    from core.scores.loading import find_scores, split_scores
     from core.workflows.poolings import compare_poolings, poolings_text
 
     with progress_bar() as progress:
-        frame, used = split_scores(scored, data, split, progress)
+        frame, used = split_scores(find_scores(scored, data), split, progress)
     facts = compare_poolings(frame)
     print_result(json_values({"split": used, **facts}), as_json, f"split {used}: {poolings_text(facts)}")

@@ -175,13 +175,13 @@ def label_audit(
     if level == "image":
         _audit_radiographs(scored, data, truth, out, top, as_json)
         return
-    from core.data.index import read_dataset
     from core.data.spreadsheet import csv_for_spreadsheets
     from core.paths import write_atomically
     from core.workflows.label_audit import rank_labels
 
     with progress_bar() as progress:
-        ranked = rank_labels(scored, read_dataset(data), order, scores, features, progress, allow_unmatched)
+        source, file = _scores_on("" if scores else scored, data)
+        ranked = rank_labels(source, order, scores, features, progress, allow_unmatched, file)
     outside = print_joins(list(ranked.joins), list(ranked.notes))
     if ranked.warning:
         messages.print(ranked.warning, markup=False)
@@ -209,11 +209,20 @@ def label_audit(
     print_result(facts, as_json, "\n".join(lines))
 
 
+def _scores_on(scored: str, data: str):
+    """The source on this data set, and None; for a predictions file or '' the data set alone, and the file."""
+    from core.data.index import read_dataset
+    from core.scores.loading import find_scores
+    from core.scores.source import Source, source_of
+
+    dataset, found = read_dataset(data), find_scores(scored) if scored else None
+    return (source_of(found.model, dataset), None) if isinstance(found, Source) else (source_of(None, dataset), found)
+
+
 def _audit_radiographs(scored: str, data: str, truth: str, out: Path | None, top: int, as_json: bool) -> None:
     """Rank radiographs of abnormal studies by their own scores, and count the normal ones where a truth is known."""
     import pandas as pd
 
-    from core.data.index import read_dataset
     from core.data.spreadsheet import csv_for_spreadsheets
     from core.metrics.radiographs import truth_of
     from core.paths import write_atomically
@@ -221,7 +230,8 @@ def _audit_radiographs(scored: str, data: str, truth: str, out: Path | None, top
     from core.scores.index_columns import with_index_columns
     from core.scores.loading import stored_scores
 
-    frame = with_index_columns(stored_scores(scored, read_dataset(data)))
+    source, file = _scores_on(scored, data)
+    frame = with_index_columns(stored_scores(file or source))
     ranked = rank_radiographs(frame)
     if out:
         write_atomically(out, lambda path: path.write_text(csv_for_spreadsheets(ranked), encoding="utf-8", newline=""))

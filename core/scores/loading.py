@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.data.index import Dataset, read_dataset
+from core.data.index import read_dataset
 from core.errors import OverreadError
 from core.models.checkpoint import PREDICTIONS
 from core.paths import home
@@ -26,9 +26,33 @@ def split_for_evaluation(rows: pd.DataFrame) -> str:
     return "valid" if "valid" in known else next(iter(known)) if len(known) == 1 else ""
 
 
+def find_scores(name: str, data: str = "") -> Source | Path:
+    """The predictions file or the source that a command names; a checkpoint on the data set of a name, where given.
+
+    OverreadError for imported scores of another data set.
+    """
+    if _is_file(name):
+        return Path(name)
+    found = find_source(name)
+    if found.kind == "imported":
+        require_matched(found, data)
+        return found
+    return source_of(found.checkpoint, read_dataset(data)) if data else found
+
+
+def require_matched(source: Source, data: str) -> None:
+    """OverreadError unless imported scores were matched to the data set of this name; '' for any."""
+    if data and source.belongs_to.rsplit("@", 1)[0] != data:
+        owner = f"those of {source.belongs_to}, not of {data}" if source.belongs_to else "matched to no data set"
+        raise OverreadError(
+            f"The imported scores {source.name} are {owner}; name the data set that they belong to, or import them "
+            f"again with --data {data}.",
+            code="scores-of-other-dataset",
+        )
+
+
 def split_scores(
-    source: str | Source,
-    data: str = "",
+    source: Source | Path,
     split: str = "",
     progress: Callable[[int, int, str], None] | None = None,
     default: Callable[[pd.DataFrame], str] = split_for_evaluation,
@@ -36,45 +60,34 @@ def split_scores(
 ) -> tuple[pd.DataFrame, str]:
     """PREDICTIONS of one split, and the name of that split. Computes only scores that are not stored.
 
-    source: a source, its name, or a predictions file. data: for a name, the data set; a source carries its own. A
-    checkpoint without a data set is read by the scores it carries from its training. split: a split or a half of one
-    (`core.scores.halves`), by default what `default` returns for the rows. columns: of scores in shards, only
-    these are read, and only of this split.
+    source: a source, or a predictions file (`find_scores`). A checkpoint without a data set is read by the scores it
+    carries from its training. split: a split or a half of one (`core.scores.halves`), by default what `default` returns
+    for the rows. columns: of scores in shards, only these are read, and only of this split.
     """
-    if isinstance(source, str) and _is_file(source):
-        return _rows_in(Path(source), source, split, default, columns)
-    found = source if isinstance(source, Source) else find_source(source)
-    if found.kind == "imported":
-        frame = imported_predictions(found.imported)
-        data = data or (found.data if found.dataset and found.dataset.kind != "scores" else "")
-        if data and found.belongs_to.rsplit("@", 1)[0] != data:
-            owner = f"those of {found.belongs_to}" if found.belongs_to else "matched to no data set"
-            raise OverreadError(
-                f"The imported scores {found.name} are {owner}, not of {data}; leave --data out, or import them again "
-                f"with --data {data}.",
-                code="scores-of-other-dataset",
-            )
-        return _rows_of(frame, found.name, _used_split(split, frame, found.name, default))
-    data = data or found.data
-    if not data:
-        file = found.checkpoint.folder / PREDICTIONS
+    if isinstance(source, Path):
+        return _rows_in(source, str(source), split, default, columns)
+    if source.kind == "imported":
+        frame = imported_predictions(source.imported)
+        require_matched(source, source.data if source.dataset and source.dataset.kind != "scores" else "")
+        return _rows_of(frame, source.name, _used_split(split, frame, source.name, default))
+    if not source.data:
+        file = source.checkpoint.folder / PREDICTIONS
         if not file.exists():
             raise OverreadError(
-                f"The checkpoint {found.name} carries no scores of its own{_scored_sets(found.name)}; name a "
+                f"The checkpoint {source.name} carries no scores of its own{_scored_sets(source.name)}; name a "
                 "data set with --data, and it is scored now if it has not been.",
                 code="checkpoint-without-scores",
             )
-        return _rows_in(file, found.name, split, default, columns)
-    found = source_of(found.checkpoint, read_dataset(data))
+        return _rows_in(file, source.name, split, default, columns)
     # From the index, not from the stored scores: else a scored training split could become the default.
-    names = pd.DataFrame({"split": split_names(found)}) if _by_name(split, default) else None
-    used = _used_split(split, splits_for(found) if names is None else names, data, default)
-    if whole_of(used) not in stored_splits(found):
+    names = pd.DataFrame({"split": split_names(source)}) if _by_name(split, default) else None
+    used = _used_split(split, splits_for(source) if names is None else names, source.data, default)
+    if whole_of(used) not in stored_splits(source):
         from core.scores.score_table import ScoringOrder, score_table
 
-        score_table(ScoringOrder(found, [whole_of(used)]), progress)
-    stored = read_predictions(found, split=whole_of(used), columns=_with_own(columns))
-    return _rows_of(stored, found.name, used)
+        score_table(ScoringOrder(source, [whole_of(used)]), progress)
+    stored = read_predictions(source, split=whole_of(used), columns=_with_own(columns))
+    return _rows_of(stored, source.name, used)
 
 
 def scores_if_stored(source: Source) -> pd.DataFrame | None:
@@ -84,24 +97,18 @@ def scores_if_stored(source: Source) -> pd.DataFrame | None:
     return read_predictions(source) if source.has_network and source.dataset else None
 
 
-def stored_scores(source: str | Source, dataset: Dataset) -> pd.DataFrame:
-    """Every stored score of a data set, of all splits. OverreadError where it was not scored."""
-    if isinstance(source, str) and _is_file(source):
+def stored_scores(source: Source | Path) -> pd.DataFrame:
+    """Every stored score of a source on its data set, of all splits, or those of a file. OverreadError without any."""
+    if isinstance(source, Path):
         return read_file(source)
-    found = source if isinstance(source, Source) else find_source(source)
-    if found.kind == "imported":
-        frame = imported_predictions(found.imported)
-        if found.belongs_to.rsplit("@", 1)[0] != dataset.name:
-            raise OverreadError(
-                f"The imported scores {found.name} do not belong to {dataset.name}; import them with --data.",
-                code="scores-of-other-dataset",
-            )
-        return frame
-    frame = read_predictions(source_of(found.checkpoint, dataset))
+    if source.kind == "imported":
+        require_matched(source, source.data)
+        return imported_predictions(source.imported)
+    frame = read_predictions(source)
     if frame is None:
         raise OverreadError(
-            f"{found.name} has not scored {dataset.name}; "
-            f"run: python -m core predict {found.name} --data {dataset.name}",
+            f"{source.name} has not scored {source.data}; "
+            f"run: python -m core predict {source.name} --data {source.data}",
             code="dataset-not-scored",
         )
     return frame

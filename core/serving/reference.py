@@ -38,7 +38,7 @@ def split_of(source: Source, point: OperatingPoint, spec: InputSpec) -> PointSpl
         datasets = [one for one in list_datasets() if same_dataset(source_of(source.model, one), point.dataset)]
         if not datasets:
             return None
-        frame = stored_scores(source, datasets[0])
+        frame = stored_scores(source_of(source.model, datasets[0]))
         frame = frame[in_split(frame, point.split)]
         index = read_index(datasets[0].name)[["image_id", "sha1", "width", "height"]]
         rows = frame.merge(index, on="image_id", validate="one_to_one")

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from core.data.datasets import read_dataset
 from core.errors import OverreadError
 from core.metrics.compare import MatchedStudies, compare, discordant_table, match_studies
 from core.metrics.studies import own_aggregation, study_table
 from core.scores.halves import halves_of, whole_of
-from core.scores.loading import split_for_evaluation, split_scores
+from core.scores.loading import require_matched, split_for_evaluation, split_scores
 from core.scores.operating_points import OperatingPoint
-from core.scores.source import Source
+from core.scores.source import Source, find_source, source_of
 from core.scores.threshold_in_use import point_in_use, threshold_in_use
 
 
@@ -23,25 +24,32 @@ class Side:
     threshold: float | None = None
 
 
-def half_for_comparing(
-    sources: Sequence[Source], points: Sequence[OperatingPoint | None], split: str, data: str = ""
-) -> str:
+def find_pair(a: str, b: str, data: str = "") -> tuple[Source, Source]:
+    """The sources of two names, each checkpoint on one data set: that of a name, else that of the imported scores."""
+    found = find_source(a), find_source(b)
+    data = data or next((source.belongs_to.rsplit("@", 1)[0] for source in found if source.belongs_to), "")
+    dataset = read_dataset(data) if data and any(source.has_network for source in found) else None
+    for source in found:
+        if source.belongs_to:
+            require_matched(source, data)
+    first, second = (source_of(source.model, dataset) if source.has_network else source for source in found)
+    return first, second
+
+
+def half_for_comparing(sources: Sequence[Source], points: Sequence[OperatingPoint | None], split: str) -> str:
     """The half of a split for verifying, where a point in use was chosen on its other half; else ''.
 
-    points: the point in use of each source. split: a whole split or its half for choosing. data: by default the data
-    set of each source.
+    points: the point in use of each source. split: a whole split or its half for choosing.
     """
     halves = halves_of(whole_of(split))
     chosen = [
-        point
-        for source, point in zip(sources, points)
-        if point and point.split == halves[0] and _is_of(source, point, data)
+        point for source, point in zip(sources, points) if point and point.split == halves[0] and _is_of(source, point)
     ]
     return halves[1] if chosen and split != halves[1] else ""
 
 
-def _is_of(source: Source, point: OperatingPoint, data: str) -> bool:
-    named = data or source.data or source.belongs_to.rsplit("@", 1)[0]
+def _is_of(source: Source, point: OperatingPoint) -> bool:
+    named = source.data or source.belongs_to.rsplit("@", 1)[0]
     return source.kind == "imported" or not named or point.dataset.rsplit("@", 1)[0] == named
 
 
@@ -54,7 +62,6 @@ def match_sources(
     a: Source,
     b: Source,
     split: str = "",
-    data: str = "",
     aggregation: str = "",
     progress: Callable[[int, int, str], None] | None = None,
     default: Callable[[pd.DataFrame], str] = split_for_evaluation,
@@ -63,13 +70,11 @@ def match_sources(
 
     The data set is `name@hash8`, '' where none is named. OverreadError for scores of two data sets.
     """
-    data = data or next((source.belongs_to.rsplit("@", 1)[0] for source in (a, b) if source.belongs_to), "")
     frames, used = [], split
     for source in (a, b):
-        # Imported scores without a data set are matched by the names of their studies alone.
-        of_data = source.kind == "checkpoint" or bool(source.belongs_to)
-        frame, used = split_scores(source, data if of_data else "", used, progress, default)
+        frame, used = split_scores(source, used, progress, default)
         frames.append(frame)
+    # Imported scores without a data set are matched by the names of their studies alone.
     references = [
         str(frame["dataset"].iloc[0])
         for source, frame in zip((a, b), frames)
@@ -91,7 +96,6 @@ def compare_sources(
     b: Side,
     split: str = "",
     by: str | None = None,
-    data: str = "",
     aggregation: str = "",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict:
@@ -111,11 +115,11 @@ def compare_sources(
         nonlocal half
         whole = split_for_evaluation(rows)
         points = [point_in_use(side.source, "", aggregation) if side.threshold is None else None for side in (a, b)]
-        half = half_for_comparing([a.source, b.source], points, whole, data) if whole else ""
+        half = half_for_comparing([a.source, b.source], points, whole) if whole else ""
         return half or whole
 
     matched, used_split, aggregations, reference = match_sources(
-        a.source, b.source, split, data, aggregation, progress, default
+        a.source, b.source, split, aggregation, progress, default
     )
     used: dict[str, dict] = {}
     for name, side in (("a", a), ("b", b)):

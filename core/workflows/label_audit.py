@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.data.index import Dataset, read_index
+from core.data.index import read_index
 from core.data.joins import JoinReport
 from core.data.notes import Note
 from core.review.label_issues import (
@@ -17,6 +17,9 @@ from core.review.label_issues import (
     rank_suspects,
     read_out_of_fold,
 )
+from core.scores.loading import stored_scores
+from core.scores.source import Source
+from core.scores.stored_scores import read_predictions
 
 Progress = Callable[[int, int, str], None]
 
@@ -38,63 +41,55 @@ class RankedLabels:
 
 
 def rank_labels(
-    name: str,
-    dataset: Dataset,
+    source: Source,
     order: str = "noise_rate",
     scores: Path | None = None,
     by_features: bool = False,
     progress: Progress | None = None,
     allow_unmatched: bool = False,
+    predictions: Path | None = None,
 ) -> RankedLabels:
     """Rank by a table of out-of-fold scores, by logged margins (order 'aum'), by features, or by stored scores.
 
-    name: a checkpoint, imported scores or a predictions file. allow_unmatched: leave out rows of the table that are no
-    studies of the data set. OverreadError where these scores are missing.
+    source: a checkpoint or imported scores, on the data set whose labels are ranked. predictions: a file whose scores
+    are used instead of those of the source, which may then have no model. allow_unmatched: leave out rows of the table
+    that are no studies of the data set. OverreadError where these scores are missing.
     """
     warning = ""
     joins: list[JoinReport] = []
     notes: list[Note] = []
     if scores:
-        frame, report, notes = read_out_of_fold(scores, dataset, allow_unmatched)
+        frame, report, notes = read_out_of_fold(scores, source.indexed, allow_unmatched)
         joins, basis = [report], str(scores)
     elif order == "aum":
-        frame, basis = _frame_by_margins(name, dataset), f"the margins that the training of {name} logged"
+        frame, basis = _frame_by_margins(source), f"the margins that the training of {source.name} logged"
     elif by_features:
-        frame, warning = _frame_by_features(name, dataset, progress)
-        basis = f"logistic regression on the features of {name}"
+        frame, warning = _frame_by_features(source, progress)
+        basis = f"logistic regression on the features of {source.name}"
     else:
-        from core.scores.loading import stored_scores
-
-        frame, basis = out_of_fold_frame(stored_scores(name, dataset)), f"{name}, on studies it was not trained on"
+        frame = out_of_fold_frame(stored_scores(predictions or source))
+        basis = f"{predictions or source.name}, on studies it was not trained on"
     wrong = noise_rates(frame["score"].to_numpy(), frame["label"].to_numpy())
     return RankedLabels(rank_suspects(frame, order), basis, wrong, warning, tuple(joins), tuple(notes))
 
 
-def _frame_by_margins(name: str, dataset: Dataset) -> pd.DataFrame:
-    from core.models.checkpoint import read_checkpoint
-    from core.scores.source import source_of
-    from core.scores.stored_scores import read_predictions
+def _frame_by_margins(source: Source) -> pd.DataFrame:
     from core.training.margins import read_margins
 
-    checkpoint = read_checkpoint(name)
-    margins, scores = read_margins(checkpoint), read_predictions(source_of(checkpoint, dataset))
-    return frame_from_margins(margins, dataset, None if scores is None else out_of_fold_frame(scores))
+    margins, scores = read_margins(source.checkpoint), read_predictions(source)
+    return frame_from_margins(margins, source.indexed, None if scores is None else out_of_fold_frame(scores))
 
 
-def _frame_by_features(name: str, dataset: Dataset, progress: Progress | None) -> tuple[pd.DataFrame, str]:
-    from core.models.checkpoint import read_checkpoint
+def _frame_by_features(source: Source, progress: Progress | None) -> tuple[pd.DataFrame, str]:
     from core.scores.embeddings import compute_embeddings, read_embeddings
-    from core.scores.source import source_of
 
-    checkpoint = read_checkpoint(name)
-    source = source_of(checkpoint, dataset)
     found = read_embeddings(source)
     if found is None:
         found = compute_embeddings(source, progress)
     warning = ""
-    if checkpoint.learned().index.isin(read_index(dataset.name)["sha1"]).any():
+    if source.checkpoint.learned().index.isin(read_index(source.data)["sha1"]).any():
         warning = (
-            f"{checkpoint.name} was trained on these labels and may have memorised the wrong ones; a network "
+            f"{source.name} was trained on these labels and may have memorised the wrong ones; a network "
             "trained on other data, or with --folds, is a better judge."
         )
     return frame_from_features(found), warning

@@ -15,14 +15,14 @@ import pandas as pd
 
 from core import jobs
 from core.data.abnormality_masks import AbnormalityMasks
-from core.data.index import Dataset, list_datasets, read_dataset, read_index
+from core.data.index import Dataset, list_datasets, read_index
 from core.errors import OverreadError
 from core.explain import map_store
 from core.explain.map_record import MapRecord, MapTask, map_task
 from core.explain.map_values import MapSettings
 from core.explain.network_auroc import network_auroc as _network_auroc
 from core.metrics.studies import own_aggregation
-from core.models.checkpoint import Checkpoint, read_checkpoint
+from core.models.checkpoint import read_checkpoint
 from core.scores.source import Source, source_of
 from core.scores.stored_scores import read_predictions
 from core.scores.view import View
@@ -33,11 +33,11 @@ FILM_METHOD = "hires_cam"
 
 @dataclass(frozen=True)
 class KnownRadiograph:
-    """An image file, its SHA-1, and the data set and image_id that have it; None and '' where no index has it."""
+    """An image file, its SHA-1, its image_id, and the source on the data set that has it; '' where no index has it."""
 
     path: Path
     sha1: str
-    dataset: Dataset | None = None
+    source: Source
     image_id: str = ""
 
 
@@ -140,26 +140,24 @@ def known_finding(source: Source, image_id: str) -> np.ndarray | None:
     return known_findings(source.dataset).mask(image_id, source.checkpoint.input_spec)
 
 
-def find_radiograph(image: Path, checkpoint: Checkpoint, data: str = "") -> KnownRadiograph:
-    """The indexed radiograph of an image file, by its bytes; from `data`, else the training's data set, else any."""
+def find_radiograph(image: Path, source: Source) -> KnownRadiograph:
+    """The indexed radiograph of an image file, by its bytes.
+
+    It is looked for in the data set of the source; where the source has none, in that of the training, then in all.
+    """
     try:
         sha1 = hashlib.sha1(image.read_bytes()).hexdigest()
     except OSError:
-        return KnownRadiograph(image, "")  # reading its pixels says what is wrong
-    trained_on = checkpoint.manifest.get("dataset")
-    named = [read_dataset(data)] if data else sorted(list_datasets(), key=lambda one: one.name != trained_on)
+        return KnownRadiograph(image, "", source)  # reading its pixels says what is wrong
+    trained_on = source.checkpoint.manifest.get("dataset")
+    named = [source.dataset] if source.dataset else sorted(list_datasets(), key=lambda one: one.name != trained_on)
     for dataset in named:
         if dataset.kind == "scores":
             continue
         index = read_index(dataset.name)
         if len(found := index.loc[index["sha1"] == sha1, "image_id"]):
-            return KnownRadiograph(image, sha1, dataset, found.iloc[0])
-    return KnownRadiograph(image, sha1, named[0] if data else None)
-
-
-def source_of_radiograph(checkpoint: Checkpoint, known: KnownRadiograph) -> Source:
-    """The checkpoint on the data set of a radiograph."""
-    return source_of(checkpoint, known.dataset)
+            return KnownRadiograph(image, sha1, source_of(source.checkpoint, dataset), found.iloc[0])
+    return KnownRadiograph(image, sha1, source)
 
 
 @dataclass(frozen=True)

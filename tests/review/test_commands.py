@@ -9,6 +9,7 @@ from core.review.store import add_verdict, open_store
 from core.review.vocabulary import Verdict
 from core.schema import PREDICTIONS
 from core.scores.predictions import store_predictions
+from core.scores.source import source_of
 from tests.dashboard.conftest import write_checkpoint
 from tests.test_command_line import core
 
@@ -64,6 +65,9 @@ def test_the_label_audit_ranks_and_writes_a_file(workspace, indexed, tmp_path):
     first = result["ranked"][0]
     assert (first["study_id"], first["suspect"], result["suspects"]) == (wrong, True, 1)
     assert out.read_text().startswith("study_id,bone,group_id,label,score,self_confidence,suspect,rank")
+    stored = source_of(checkpoint, dataset).scores_file
+    again = json.loads(core(workspace, "label-audit", stored, "--data", "demo", "--json"))
+    assert again["ranked"] == result["ranked"] and str(stored) in again["scores"]
     output = core(workspace, "label-audit", checkpoint.folder, "--data", "demo", "--order", "luck", status=1)
     assert "[order-unknown]" in output and "luck" in output
     output = core(workspace, "label-audit", checkpoint.folder, "--data", "nowhere", status=1)

@@ -18,7 +18,7 @@ from core.scores.halves import (
     splits_offered,
 )
 from core.scores.import_frame import Columns
-from core.scores.loading import split_scores
+from core.scores.loading import find_scores, split_scores
 from core.scores.operating_points import find_point, lock
 from core.scores.source import find_source
 from core.scores.verification_log import verifications
@@ -160,7 +160,9 @@ def test_two_models_of_a_data_set_have_the_same_halves(workspace, tmp_path, mura
         rows = part[["image_id"]].assign(p=random.random(len(part)))
         rows.to_csv(tmp_path / f"{name}.csv", index=False)
         import_scores(tmp_path / f"{name}.csv", name, Columns("", "p", image="image_id"), data="tree")
-    halves = {name: set(split_scores(name, split="valid:choose")[0]["study_id"]) for name in ("all", "some")}
+    halves = {
+        name: set(split_scores(find_scores(name), split="valid:choose")[0]["study_id"]) for name in ("all", "some")
+    }
     whole = index[index["split"] == "valid"]
     expected = set(whole["study_id"][whole["group_id"].map(half_by_group(whole)) == "choose"])
     assert halves["all"] == expected and halves["some"] == expected

@@ -21,7 +21,7 @@ from core.scores.halves import split_for_choosing
 from core.scores.import_frame import Columns
 from core.scores.import_join import JoinOptions
 from core.scores.imports import imported_predictions, list_imported, read_imported, threshold_in_file
-from core.scores.loading import split_scores
+from core.scores.loading import find_scores, split_scores
 from core.scores.source import find_source, list_sources
 from core.workflows.import_scores import import_scores
 from tests.metrics.examples import P, Y
@@ -57,9 +57,9 @@ def test_a_whole_table(tmp_path, workspace, table):
     assert list(studies["study_id"]) == ["a/wrist/1", "a/elbow/2", "b/wrist/1", "b/elbow/2"]
     assert list(studies["score"]) == pytest.approx([0.15, 0.7, 0.3, 0.45], abs=1e-15)
     assert list(studies["n_views"]) == [2] * 4 and list(studies["group_id"]) == ["a", "a", "b", "b"]
-    assert split_scores("other", default=split_for_choosing)[1] == "tune"
+    assert split_scores(find_scores("other"), default=split_for_choosing)[1] == "tune"
     with refused("split-unknown", "test, tune", "valid"):
-        split_scores("other")
+        split_scores(find_scores("other"))
     about = read_imported("other")
     assert (about.rows, about.studies, about.abnormal, about.patients) == (8, 4, 2, 2)
     assert about.bones == {"wrist": 4, "elbow": 4} and "2 study ids belong to more than one patient" in about.notes[0]
@@ -206,7 +206,7 @@ def test_doubts_are_noted_and_nothing_is_changed(tmp_path, workspace, table):
     kept(tmp_path, table.assign(y=1, p=0.5), ALL, options=accept)
     notes = " ".join(read_imported("other").notes)
     assert "every known label is the same" in notes and "every score is the same" in notes
-    facts = evaluate(split_scores("other", split="test")[0])
+    facts = evaluate(split_scores(find_scores("other"), split="test")[0])
     assert facts["auroc"] is None and "no normal studies" in facts["why"]
 
 
@@ -290,7 +290,7 @@ def test_altered_or_damaged_sets_are_named(tmp_path, workspace, table):
     frame = pd.read_parquet(found.folder / "predictions.parquet")
     frame.assign(label=1 - frame["label"]).to_parquet(found.folder / "predictions.parquet")
     with refused("imported-scores-altered", "imported.json"):
-        split_scores("other", split="test")
+        split_scores(find_scores("other"), split="test")
     (found.folder / "imported.json").write_text(json.dumps({"name": "other"}))
     with refused("import-damaged"):
         read_imported("other")
@@ -314,9 +314,9 @@ def test_rows_are_matched_to_the_radiographs_of_a_data_set(tmp_path, workspace, 
     joined = frame.merge(index, on="image_id", suffixes=("", "_index"))
     for name in ("study_id", "group_id", "bone", "split", "path"):
         assert (joined[name] == joined[f"{name}_index"]).all()
-    assert len(split_scores("other", "tree", "valid")[0]) == 16
+    assert len(split_scores(find_scores("other", "tree"), "valid")[0]) == 16
     with refused("scores-of-other-dataset", "tree@", "somewhere"):
-        split_scores("other", "somewhere")
+        split_scores(find_scores("other", "somewhere"))
     with refused("no-radiograph-matched", "1 row", "'elsewhere.png'"):
         kept(tmp_path, table.tail(1), Columns("y", "p", image="image"), data="tree")
     with refused("image-column-needed", "--image"):
@@ -340,7 +340,7 @@ def test_published_areas_through_the_import(shared, workspace, finding):
     columns = Columns(f"y_{finding}", f"p_{finding}", study="image", image="image", patient="patient_id")
     about = import_scores(folder / "predictions.csv", "chest", columns)
     assert (about.rows, about.studies, about.patients) == (22433, 22433, 6187)
-    found = evaluate(split_scores("chest")[0])
+    found = evaluate(split_scores(find_scores("chest"))[0])
     published = pd.read_csv(folder / "published_aucs.csv").set_index("label").loc[finding]
     assert found["auroc"] == pytest.approx(published["published_auc"], abs=2e-15)
     assert found["n"] == 22433 and found["n_abnormal"] == published["positives"]

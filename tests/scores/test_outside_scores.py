@@ -12,7 +12,7 @@ from core.metrics.ranking import auroc
 from core.scores.import_frame import Columns
 from core.scores.import_join import JoinOptions
 from core.scores.imports import imported_predictions, read_imported
-from core.scores.loading import split_scores
+from core.scores.loading import find_scores, split_scores
 from core.workflows.import_scores import import_scores
 from tests.refusals import refused
 
@@ -142,9 +142,9 @@ def test_the_case_of_a_negative_class(shared, workspace):
     file, columns = shared / "data" / "cases" / "10-negative-class-score" / "preds.csv", ("label", "score")
     about = import_scores(file, "c", Columns(*columns, image="image_path"))
     assert "scores-wrong-way" in codes(about)
-    wrong = evaluate(split_scores("c")[0])["auroc"]
+    wrong = evaluate(split_scores(find_scores("c"))[0])["auroc"]
     about = import_scores(file, "c", Columns(*columns, image="image_path", invert=True))
-    assert evaluate(split_scores("c")[0])["auroc"] == pytest.approx(1 - wrong, abs=1e-12)
+    assert evaluate(split_scores(find_scores("c"))[0])["auroc"] == pytest.approx(1 - wrong, abs=1e-12)
     assert "scores-wrong-way" not in codes(about)
 
 

@@ -9,7 +9,7 @@ from core.data.source_rows import SourceTables
 from core.models.checkpoint import begin_checkpoint, read_checkpoint, save_weights
 from core.models.networks import build
 from core.scores.classifier import Classifier
-from core.scores.loading import split_scores
+from core.scores.loading import find_scores, split_scores
 from core.scores.predict import predict
 from core.scores.predictions import read_file, store_predictions
 from core.scores.source import source_of
@@ -81,7 +81,7 @@ def test_training_radiographs_are_never_valid_however_they_are_indexed(tmp_path,
 
 def test_a_score_of_train_is_not_mistaken_for_a_result(checkpoint, tree):
     store_predictions(predict(source_of(checkpoint, tree), ["train"]))
-    frame, used = split_scores("tiny", "tree")
+    frame, used = split_scores(find_scores("tiny", "tree"))
     assert used == "valid"
     assert set(frame["split"]) == {"valid"}
 
@@ -126,7 +126,7 @@ def test_scores_in_a_csv_file_are_the_same_to_the_last_digit(checkpoint, tree, t
     pd.testing.assert_frame_equal(read_file(out), scored, check_dtype=False, check_exact=True)
     store_predictions(predict(source_of(checkpoint, tree), ["valid"]), out)
     assert set(read_file(out)["split"]) == {"train", "valid"} and len(read_file(out)) == 60
-    assert split_scores(str(out), split="valid")[1] == "valid"
+    assert split_scores(find_scores(str(out)), split="valid")[1] == "valid"
     (tmp_path / "labels.csv").write_text("path,label\na.png,1\n")
     with refused("not-predictions", "label"):
         store_predictions(scored, tmp_path / "labels.csv")
@@ -180,15 +180,15 @@ def test_a_damaged_score_file_is_named_and_replaced(checkpoint, tree):
 
 
 def test_the_named_split_is_the_one_that_is_read(checkpoint, tree, tmp_path):
-    frame, used = split_scores("tiny", "tree")
+    frame, used = split_scores(find_scores("tiny", "tree"))
     assert used == "valid"
     assert len(frame) == 16
-    assert split_scores("tiny", "tree", "train")[1] == "train"
+    assert split_scores(find_scores("tiny", "tree"), "train")[1] == "train"
     with refused("split-unknown", "test"):
-        split_scores(str(source_of(checkpoint, tree).scores_file), split="test")
+        split_scores(find_scores(str(source_of(checkpoint, tree).scores_file)), split="test")
     with refused("checkpoint-without-scores", "--data"):
-        split_scores("tiny")
+        split_scores(find_scores("tiny"))
     with refused("split-unknown", "test"):
         predict(source_of(checkpoint, tree), ["test"])
     with refused("predictions-missing"):
-        split_scores(str(tmp_path / "none.parquet"))
+        split_scores(find_scores(str(tmp_path / "none.parquet")))

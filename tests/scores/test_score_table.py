@@ -18,7 +18,7 @@ from core import parquet_files
 from core.data.index import build_index, read_index, write_dataset
 from core.scores import unfinished
 from core.scores.decisions import write_decisions
-from core.scores.loading import split_scores
+from core.scores.loading import find_scores, split_scores
 from core.scores.operating_points import OperatingPoint
 from core.scores.predict import predict
 from core.scores.predictions import read_file, store_predictions
@@ -143,7 +143,7 @@ def test_a_damaged_shard_is_named_and_only_it_is_made_again(checkpoint, tree):
     assert contents(done.file) == before and read_table(done.file).digest == whole
     victim.unlink()
     with refused("shard-missing", victim) as caught:
-        split_scores("tiny", "tree", "valid")
+        split_scores(find_scores("tiny", "tree"), "valid")
     assert damaged() == [str(done.file)]
     make_again(caught.value.file)
     assert contents(done.file) == before and not damaged()
@@ -260,10 +260,10 @@ def test_only_the_asked_rows_and_columns_are_read(checkpoint, tree, monkeypatch)
     for file in folder.glob("train-*"):
         file.write_bytes(b"nobody reads this")
     assert stored_splits(source_of(checkpoint, tree)) == ["train", "valid"]
-    frame, used = split_scores("tiny", "tree")
+    frame, used = split_scores(find_scores("tiny", "tree"))
     assert used == "valid" and len(frame) == 16
-    assert len(split_scores(str(folder), split="valid")[0]) == 16
-    half, _ = split_scores("tiny", "tree", "valid:choose", columns=["logit"])
+    assert len(split_scores(find_scores(str(folder)), split="valid")[0]) == 16
+    half, _ = split_scores(find_scores("tiny", "tree"), "valid:choose", columns=["logit"])
     assert set(half["group_id"]) < set(frame["group_id"]) and "path" not in half
     wrists = read_predictions(source_of(checkpoint, tree), "valid", "wrist", ["bone", "logit", "attention"])
     assert list(wrists) == ["bone", "logit"] and set(wrists["bone"]) == {"wrist"}
