@@ -13,6 +13,7 @@ from core.commands import (
     calibrate,
     checkpoints,
     compare,
+    dashboard,
     data,
     download,
     evaluate,
@@ -61,6 +62,7 @@ COMMANDS = (
     serving.serve,
     serving.token,
     data.demo,
+    dashboard.dashboard,
     workspace.doctor,
 )
 

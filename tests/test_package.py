@@ -74,12 +74,16 @@ def test_an_installed_copy_has_the_requirements_the_assets_the_models_and_the_ma
     (installed / f"overread-{VERSION}.data" / "data" / "share").rename(installed / "share")
     code = (
         "import json; from core import paths; from core.models.checkpoint import list_checkpoints;"
+        "from core.commands.dashboard import server_command;"
         "print(json.dumps([paths.__file__, [one.name for one in list_checkpoints()[0]],"
-        " str(paths.shipped_folder('docs')), str(paths.own_checkpoints())]))"
+        " str(paths.shipped_folder('docs')), str(paths.own_checkpoints()), server_command('127.0.0.1', 8501)[4]]))"
     )
     environment = {**os.environ, "PYTHONPATH": str(installed), "OVERREAD_HOME": str(tmp_path / "home")}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    file, models, docs, own = json.loads(done.stdout)
+    file, models, docs, own, first_page = json.loads(done.stdout)
+    assert first_page == str(installed / "dashboard" / "Home.py")
+    settings = (REPOSITORY / "dashboard" / ".streamlit" / "config.toml").read_text()
+    assert (installed / "dashboard" / ".streamlit" / "config.toml").read_text() == settings
     assert file == str(installed / "core" / "paths.py")
     assert models == ["original-cnn-64", "resnet-narrow-128"]
     assert {page.name for page in Path(docs).rglob("*.md")} == {

@@ -16,7 +16,7 @@ from core.scores.source import find_source
 from core.scores.verification_log import LOOKS, record_verification, verifications
 from tests.conftest import REPOSITORY
 
-PARTS = ("core", "dashboard", "checkpoints", "pyproject.toml", ".gitignore", ".streamlit")
+PARTS = ("core", "dashboard", "checkpoints", "pyproject.toml", ".gitignore")
 SHIPPED = REPOSITORY / "checkpoints"
 OLD = REPOSITORY / "tests" / "fixtures" / "workspace-0.1" / "checkpoint"
 WALK = """

@@ -49,11 +49,14 @@ READY = """() => document.querySelector('[data-testid=stApp]')?.getAttribute('da
 
 
 @contextmanager
-def serve(home: Path, *flags: str, port: int = 0, database: str = "", **environment: str) -> Iterator[str]:
+def serve(
+    home: Path, *flags: str, port: int = 0, database: str = "", by_command: Path | None = None, **environment: str
+) -> Iterator[str]:
     """`streamlit run dashboard/Home.py` on a free port; yields its address and ends with its process.
 
     The address is that of the configuration: this machine only. flags, environment: more options and variables.
-    port: a server that was stopped starts again at the same one. database: OVERREAD_DATABASE_URL.
+    port: a server that was stopped starts again at the same one. database: OVERREAD_DATABASE_URL. by_command: the
+    folder in which `python -m core dashboard` starts it instead.
     """
     port = port or free_port()
     command = [
@@ -71,7 +74,10 @@ def serve(home: Path, *flags: str, port: int = 0, database: str = "", **environm
     log = Path(home) / "server.log"
     with log.open("w") as out:
         variables = {**os.environ, "OVERREAD_HOME": str(home), "OVERREAD_DATABASE_URL": database, **environment}
-        process = subprocess.Popen(command, cwd=REPOSITORY, env=variables, stdout=out, stderr=out)
+        if by_command:
+            command = [sys.executable, "-m", "core", "dashboard", "--port", str(port), "--", *command[7:]]
+            variables["PYTHONPATH"] = str(REPOSITORY)
+        process = subprocess.Popen(command, cwd=by_command or REPOSITORY, env=variables, stdout=out, stderr=out)
     try:
         address = f"http://127.0.0.1:{port}"
         wait_until_up(address, process, log)

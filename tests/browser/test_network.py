@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.server import serve, settle
+from tests.browser.server import listening, serve, settle
 
 pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="this system has no /proc/net")
 
 
-def test_every_answer_carries_the_policy(home):
-    with serve(home) as address:
+def test_every_answer_carries_the_policy(home, tmp_path):
+    # By the command, from a folder without settings: it finds the pages and their settings by itself.
+    with serve(home, by_command=tmp_path) as address:
+        assert listening(int(address.rsplit(":", 1)[1])) == {"127.0.0.1"}
         for path in ("/", "/errors", "/_stcore/health", "/static/nothing.js"):
             request = urllib.request.Request(f"{address}{path}")
             try:
