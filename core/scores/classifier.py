@@ -25,6 +25,15 @@ def own_batch(device: torch.device, side: int) -> int:
     return GPU_BATCH * min(max(GPU_SIDE**2 // side**2, 1), GPU_BATCHES)
 
 
+def padded_length(count: int, size: int) -> int:
+    """The length to which a GPU's batch of `count` is padded: a power of two, at most `size`.
+
+    A GPU compiles kernels for each shape of a batch, which takes MobileNetV2 some ten seconds; so there are few shapes.
+    Padding changes no other score of a batch, since a network that is not learning looks at each radiograph by itself.
+    """
+    return min(1 << max(count - 1, 0).bit_length(), max(size, count))
+
+
 @dataclass(frozen=True)
 class PendingScores:
     """Scores that a device may still be computing. values: float32 [n, columns], in the memory of the processor.
@@ -86,7 +95,9 @@ class Classifier:
         size = batch_size or own_batch(self.device, self.spec.size)
         while True:
             try:
-                found = [self._outputs(inputs(values[start : start + size])) for start in range(0, len(values), size)]
+                found = [
+                    self._outputs(inputs(values[start : start + size]), size) for start in range(0, len(values), size)
+                ]
                 break
             except torch.OutOfMemoryError:
                 if size < 2:
@@ -104,10 +115,14 @@ class Classifier:
         done.record()
         return PendingScores(copied, done)
 
-    def _outputs(self, batch: torch.Tensor) -> torch.Tensor:
+    def _outputs(self, batch: torch.Tensor, size: int) -> torch.Tensor:
+        """Outputs float32 [n, columns] of a batch of at most `size`."""
         call = self.model.views if reads_studies(self.model) else self.model
+        count = len(batch)
+        if self.device.type == "cuda" and (more := padded_length(count, size) - count):
+            batch = torch.cat([batch, batch.new_zeros((more, *batch.shape[1:]))])
         with torch.inference_mode(), autocast(self.device):
-            return call(channels_last(batch)).float()
+            return call(channels_last(batch)).float()[:count]
 
 
 def load_classifier(checkpoint: Checkpoint, device: str = "") -> Classifier:

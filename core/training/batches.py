@@ -59,6 +59,9 @@ def training_batches(
     spec, side = recipe.input_spec(), data.pixels.shape[-1]
     all_labels, all_weights = send(labels, device), send(weights, device)
 
+    def smoothed(target: torch.Tensor) -> torch.Tensor:
+        return target * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
+
     def fetch(radiographs: np.ndarray) -> torch.Tensor:
         return take_rows(data.pixels, data.places[radiographs], device)
 
@@ -69,10 +72,12 @@ def training_batches(
         plan = drawn if device.type == "cpu" else send_plan(drawn, side, device)
         places = send(data.places[everything], device) if isinstance(data.pixels, torch.Tensor) else None
         numbers = send(np.concatenate(block), device)
+        # Of the whole block at once, since each small operation costs a GPU's processor as much as a large one.
+        targets, block_weights = smoothed(all_labels[numbers]), all_weights[numbers]
         ends = np.cumsum([0, *map(len, radiographs)])
         firsts = np.cumsum([0, *map(len, block)])
         for step, (chosen, rows, start, stop) in enumerate(zip(block, radiographs, ends, ends[1:])):
-            part, number = plan.part(start, stop), numbers[firsts[step] : firsts[step + 1]]
+            part, own = plan.part(start, stop), slice(firsts[step], firsts[step + 1])
             pixels, found = (fetch(rows), None) if places is None else (data.pixels, places[start:stop])
             if company:
                 table = mix_table(augmentation, company, data.image_ids[chosen], seed, epoch, side)
@@ -80,11 +85,11 @@ def training_batches(
                 unit = normalise_(mix(augmentation, unit, table, fetch, seed, epoch), spec)
                 mixed = mixed_targets(table, chosen, labels, weights)
                 target, weight = (send(values, device) for values in mixed)
+                target = smoothed(target)
             else:
                 unit = network_input(part, pixels, found, spec)
-                target, weight = all_labels[number], all_weights[number]
-            target = target * (1 - recipe.label_smoothing) + recipe.label_smoothing / 2
-            yield Batch(chosen, data.image_ids[rows], channels_last(unit), target, weight, number)
+                target, weight = targets[own], block_weights[own]
+            yield Batch(chosen, data.image_ids[rows], channels_last(unit), target, weight, numbers[own])
 
 
 def blocks_of(batches: list[np.ndarray]) -> Iterator[list[np.ndarray]]:

@@ -13,7 +13,7 @@ from torch import nn
 
 from core.data.cache import pixel_cache
 from core.data.index import Dataset
-from core.data.pixel_batches import cut_batches, epoch_order, keep_on_device
+from core.data.pixel_batches import cut_batches, epoch_order, fill_up, keep_on_device
 from core.device import keep_freed_memory, move_to_device, training_precision
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint, begin_checkpoint, read_checkpoint
@@ -205,6 +205,8 @@ def learn_epoch(epoch: Epoch, data: TrainingData, progress: Progress | None = No
     freeze(learner.model, recipe, epoch.number)
     chances = sampling_weights(data.samples.rows) if recipe.balance == "sampler" else None
     order = epoch_order(len(data), recipe.seed, epoch.number, chances)
+    if epoch.graph:
+        order = fill_up(order, recipe.batch_size)
     parts = [
         split_batch(part, recipe.batch_size, epoch.pieces)
         for part in cut_batches(order, recipe.batch_size, 2 * team.size)

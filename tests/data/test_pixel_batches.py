@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from core.data import pixel_batches
-from core.data.pixel_batches import cut_batches, epoch_order, keep_on_device, take_rows
+from core.data.pixel_batches import cut_batches, epoch_order, fill_up, keep_on_device, take_rows
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 4, 4)).astype(np.uint8)
 
@@ -45,3 +45,9 @@ def test_each_epoch_has_its_own_permutation():
     assert [len(part) for part in cut_batches(first, 49)] == [49] and [
         len(part) for part in cut_batches(first[:1], 8)
     ] == [1]
+
+
+def test_a_last_batch_is_filled_up_from_the_first_rows():
+    order = np.array([4, 1, 3, 0, 2])
+    assert fill_up(order, 3).tolist() == [4, 1, 3, 0, 2, 4]
+    assert fill_up(order, 5).tolist() == order.tolist() == fill_up(order, 8).tolist()

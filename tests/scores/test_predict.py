@@ -8,7 +8,7 @@ from core.data.index import build_index, read_dataset, read_index, write_dataset
 from core.data.source_rows import SourceTables
 from core.models.checkpoint import begin_checkpoint, read_checkpoint, save_weights
 from core.models.networks import build
-from core.scores.classifier import Classifier
+from core.scores.classifier import Classifier, padded_length
 from core.scores.loading import find_scores, split_scores
 from core.scores.predict import predict
 from core.scores.predictions import read_file, store_predictions
@@ -192,3 +192,8 @@ def test_the_named_split_is_the_one_that_is_read(checkpoint, tree, tmp_path):
         predict(source_of(checkpoint, tree), ["test"])
     with refused("predictions-missing"):
         split_scores(find_scores(str(tmp_path / "none.parquet")))
+
+
+def test_a_gpu_sees_few_lengths_of_batches():
+    assert [padded_length(count, 256) for count in (1, 2, 3, 17, 129, 256)] == [1, 2, 4, 32, 256, 256]
+    assert padded_length(20, 24) == 24 and {padded_length(count, 32) for count in range(1, 33)} == {1, 2, 4, 8, 16, 32}

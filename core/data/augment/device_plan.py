@@ -55,11 +55,18 @@ def send_plan(plan: Plan, side: int, device: torch.device) -> DevicePlan:
         sent(plan.sharpness, np.float32),
         sent(plan.equalised, np.bool_),
         sent(None if plan.clips is None else _most_of_a_level(plan.clips, side), np.int64),
-        sent(plan.tables, np.float32),
+        _send_tables(plan.tables, device),
         sent(plan.keys, np.int64),
         sent(plan.spreads, np.float32),
         sent(plan.windows, np.int32),
     )
+
+
+def _send_tables(tables: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Tables [n, 256]; those that are one table for all samples are sent once."""
+    if len(tables) and tables.strides[0] == 0:
+        return send(tables[:1], device).expand(len(tables), 256)
+    return send(tables, device)
 
 
 def _gaussians(sigmas: np.ndarray) -> np.ndarray:

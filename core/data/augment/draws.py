@@ -6,7 +6,7 @@ may round differently at the end of a row (cos, pow) one number at a time.
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -94,7 +94,7 @@ def homographies(draws: Draws) -> np.ndarray:
     """
     d = {name: np.asarray(draws[name]) for name in _MOVES}
     cos, sin, tan = (
-        np.array([function(value) for value in np.deg2rad(d[name]).tolist()])
+        _one_by_one(function, np.deg2rad(d[name]))
         for function, name in ((math.cos, "rotation"), (math.sin, "rotation"), (math.tan, "shear"))
     )
     # Flip, shear and scale are [[x, slant, 0], [0, y, 0], [0, 0, 1]]; then rotation and translation.
@@ -107,6 +107,13 @@ def homographies(draws: Draws) -> np.ndarray:
     left, top = (d["crop_x"] + width / 2) * 2 - 1, (d["crop_y"] + height / 2) * 2 - 1
     window = _rows([[1 / width, 0, -left / width], [0, 1 / height, -top / height], [0, 0, 1]])
     return inverse(product(window, forward))
+
+
+def _one_by_one(function: Callable[[float], float], values: np.ndarray) -> np.ndarray:
+    """The function of each value; where all are zero it is computed once."""
+    if not values.any():
+        return np.full(len(values), function(0.0))
+    return np.array([function(value) for value in values.tolist()])
 
 
 def in_pixels(maps: np.ndarray, side: int) -> np.ndarray:
@@ -158,6 +165,8 @@ def _rows(rows: list[list[np.ndarray | float]]) -> np.ndarray:
 
 def powers(base: float, exponents: np.ndarray) -> np.ndarray:
     """base ** each exponent, one at a time."""
+    if base == 1:
+        return np.ones(len(exponents))
     return np.array([base**exponent for exponent in exponents.tolist()])
 
 

@@ -43,6 +43,7 @@ def normalised(
         plan.windows if erased else plan.keys,
         made,
         side,
+        plan.tables.stride(0),
         mean,
         _reciprocal(deviation),
         noisy,
@@ -114,6 +115,7 @@ def _finish(
     windows,
     made,
     side,
+    table_stride,
     mean,
     one_over_deviation,
     NOISY: tl.constexpr,
@@ -125,7 +127,7 @@ def _finish(
     within = place < side * side
     first = sample.to(tl.int64) * side * side
     level = tl.load(grey + first + place, within, 0).to(tl.int32)
-    unit = tl.load(tables + sample * 256 + level)
+    unit = tl.load(tables + sample * table_stride + level)
     if NOISY:
         # SplitMix64, as `noise` in `on_device`; four pixels share one random number.
         bits = (tl.load(keys + sample) + (place // 4 + 1).to(tl.int64) * _STEP).to(tl.uint64, bitcast=True)

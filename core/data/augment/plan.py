@@ -66,7 +66,7 @@ def grey_tables(a: Augmentation, draws: Draws) -> np.ndarray:
     """
     levels, count = np.arange(256, dtype=np.float32) / np.float32(255), len(draws["key"])
     if not (a.inversion or a.gamma or a.contrast or a.brightness):
-        return np.repeat(levels[None], count, axis=0)
+        return np.broadcast_to(levels, (count, 256))  # one table for all takes no memory
     inverted, gamma, contrast, brightness = (
         np.asarray(draws[name])[:, None] for name in ("inversion", "gamma", "contrast", "brightness")
     )
