@@ -25,9 +25,10 @@ def pytest_addoption(parser) -> None:
 
 
 def pytest_configure(config) -> None:
-    """`settings.get_profile("many")`: for what needs many examples, and gets a part of them in the quick suite."""
-    count = 120 if config.getoption("--all-families") else 40
-    hypothesis.settings.register_profile("many", max_examples=count)
+    """`settings.get_profile("many")` and "some": so many examples, and a third of them in the quick suite."""
+    part = 1 if config.getoption("--all-families") else 3
+    hypothesis.settings.register_profile("many", max_examples=120 // part)
+    hypothesis.settings.register_profile("some", max_examples=45 // part)
 
 
 # Files that take longest run first, so that no process is left with one of them at the end.
@@ -37,6 +38,9 @@ LONGEST = (
     "tests/test_jobs",
     "tests/test_repository",
     "tests/workflows/",
+    "tests/training/",
+    "tests/dashboard/",
+    "tests/explain/",
 )
 
 

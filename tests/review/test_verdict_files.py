@@ -41,7 +41,7 @@ def test_an_exported_file_is_imported_bit_for_bit(filled, tmp_path):
     assert (again.imported, again.already) == (0, 4)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(settings.get_profile("some"), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(note=some.text(max_size=200).filter(lambda text: "\0" not in text))
 def test_any_note_survives_the_round_trip(tmp_path_factory, note):
     folder = tmp_path_factory.mktemp("round")

@@ -214,7 +214,7 @@ def test_notes_state_the_delimiter_the_commas_and_the_words(tmp_path, workspace)
     assert frame["image_id"].tolist() == ["a", "b", "c"] and read_imported("other").columns["image"] == "Image"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(settings.get_profile("some"), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.sampled_from(["0", "1", ""]), st.floats(0, 1), st.sampled_from(["a", "b,c"])),

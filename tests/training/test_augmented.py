@@ -1,6 +1,7 @@
 """Training pixels equal the preview bit for bit: for any augmentation, in any batch, after a resume."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -22,16 +23,22 @@ def tree(mura, workspace):
     return write_dataset("tree", build_index(mura, folds=4))
 
 
+@cache
+def learned(dataset, holdout_fold: int):
+    """The image ids that training reads, with their paths. A data set is equal to another only with the same index."""
+    index = read_index(dataset.name)
+    learn = index[(index["split"] == "train") & (index["fold"] != holdout_fold)]
+    return learn["image_id"].to_list(), learn.set_index("image_id")["path"].to_dict()
+
+
 def shown(augmentation, recipe, dataset, image_id, epoch):
     """One radiograph as the page shows it: read from its file and augmented alone; so is its mixing partner."""
-    index = read_index(dataset.name)
-    learn = index[(index["split"] == "train") & (index["fold"] != recipe.holdout_fold)]
-    paths = learn.set_index("image_id")["path"]
+    names, paths = learned(dataset, recipe.holdout_fold)
 
     def read(name):
         return recipe.input_spec().pixels(f"{dataset.root}/{paths[name]}")
 
-    return preview(augmentation, read, image_id, recipe.seed, [epoch], learn["image_id"].to_list())[0][0]
+    return preview(augmentation, read, image_id, recipe.seed, [epoch], names)[0][0]
 
 
 @pytest.fixture
@@ -48,8 +55,15 @@ def seen(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("batch_size", [2, 7, 64])
+ALL = [
+    # One size of a batch shows what threads change; the others with threads are for `make test-all`.
+    pytest.param(size, threads, marks=[pytest.mark.slow] if threads > 1 and size != 7 else [])
+    for threads in (1, 3)
+    for size in (2, 7, 64)
+]
+
+
+@pytest.mark.parametrize(("batch_size", "threads"), ALL)
 @pytest.mark.parametrize("name", SPECS)
 def test_training_pixels_equal_the_preview(tree, tmp_path, seen, name, batch_size, threads):
     recipe = replace(RECIPE, epochs=2, batch_size=batch_size, augmentation=SPECS[name], size=20)
