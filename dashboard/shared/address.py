@@ -80,9 +80,9 @@ def given(name: str) -> bool:
     return name in st.query_params
 
 
-def more(title: str, *names: str, icon: str = ""):
+def more(title: str, *names: str, icon: str = "", opened: bool = False):
     """A part of a page that opens on demand, at once where the address has a value of one of its widgets `names`."""
-    return st.expander(title, expanded=any(map(given, names)), icon=icon or None)
+    return st.expander(title, expanded=opened or any(map(given, names)), icon=icon or None)
 
 
 def set_first(name: str, text: str) -> None:

@@ -27,7 +27,8 @@ def draw_page() -> None:
     else:
         lock.draw_lock(view, tables, answer)
     if locked:
-        with address.more(points.summary(locked), "point", "verify_point", "verify_on", icon=":material/lock:"):
+        names, opened = ("point", "verify_point", "verify_on"), points.is_to_be_seen(locked)
+        with address.more(points.summary(locked), *names, icon=":material/lock:", opened=opened):
             points.draw_points(view.source, locked)
     with address.more("Workload and net benefit", icon=":material/medical_services:"):
         work.draw_workload(view, tables, answer.prevalence)

@@ -19,6 +19,8 @@ from dashboard.shared.roles import gate
 from dashboard.shared.scope import scope
 
 WITHDRAWING = "withdrawing"  # the id of the point whose dialogue is open
+_NAME_CHANGED = "withdrawn_now"  # whether the browser still shows the name of before
+WITHDRAWN = "withdrawn_last"  # the id of the point that the visitor withdrew last
 
 
 def points_of(source: Source) -> tuple[list[OperatingPoint], str]:
@@ -48,9 +50,17 @@ def summary(points: list[OperatingPoint]) -> str:
     return f"{standing}, {withdrawn} withdrawn" if withdrawn else standing
 
 
+def is_to_be_seen(points: list[OperatingPoint]) -> bool:
+    """Whether the visitor has just withdrawn one of these: the list then shows it with the reason."""
+    return any(point.id == st.session_state.get(WITHDRAWN) for point in points)
+
+
 def draw_points(source: Source, points: list[OperatingPoint]) -> None:
     """One operating point at a time: what it is, verify it, use it, or withdraw it."""
     names = {point.id: _title(point) for point in reversed(points)}
+    if st.session_state.pop(_NAME_CHANGED, False):
+        # Set anew, since the browser keeps the words of a choice and not its id.
+        st.session_state["verify_point"] = st.session_state[WITHDRAWN]
     if st.session_state.get("verify_point") not in names:
         st.session_state.pop("verify_point", None)
     standing = sum(not point.withdrawn for point in points)
@@ -193,6 +203,7 @@ def draw_withdrawal(source: Source, point: OperatingPoint) -> None:
             except OverreadError as error:
                 st.error(plain(error), icon=":material/block:")
                 return
+            st.session_state[WITHDRAWN], st.session_state[_NAME_CHANGED] = point.id, True
             _close()
             st.rerun()
         if st.button("Cancel", key="withdraw_cancel"):

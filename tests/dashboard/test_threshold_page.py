@@ -194,6 +194,10 @@ def test_a_duplicate_is_refused_and_a_withdrawn_point_is_not_used(own):
     app.text_input(key="withdraw_reason").set_value("wrong prevalence").run()
     app.button(key="withdraw_now").click().run()
     assert not app.exception and "wrong prevalence" in app.error[0].value
+    # The list stays open under its new title, else nobody would see the reason.
+    assert [one.proto.expanded for one in app.expander if one.label == "Operating points: 0 in use, 1 withdrawn"] == [
+        True
+    ]
     (ended,) = read_points(find_source("alpha"))
     assert ended.withdrawn.author == "Ana" and app.selectbox(key="point").value != point.id
     assert not [one for one in app.button if one.key in ("verify_now", "point_use")]
