@@ -130,7 +130,8 @@ def _run(plan: TrainingPlan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkp
     call = team.wrapped(compiled(model, plan.compiles), ever_freezes(recipe))
     graph = step_graph(plan, len(data))
     first_step = say_compiled(options) if plan.compiles else None
-    for number in range(state.epoch + 1, recipe.epochs):
+    first_epoch = state.epoch + 1
+    for number in range(first_epoch, recipe.epochs):
         if should_stop(recipe, state.scores):
             options.say(f"stopping: no better epoch in the last {recipe.patience}")
             break
@@ -140,6 +141,8 @@ def _run(plan: TrainingPlan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkp
             recipe, number, learner, call, team, precision, state.scores, outlook, graph, plan.pieces, first_step
         )
         loss = learn_epoch(epoch, data, options.progress)
+        if graph and graph.failed and number == first_epoch:
+            options.say(f"steps are computed without a CUDA graph, since none could be captured ({graph.failed})")
         first_step = None
         seconds = time.perf_counter() - started
         if team.leads:

@@ -51,13 +51,15 @@ class StepGraph:
         self._captured: tuple[torch.cuda.CUDAGraph, StepInput] | None = None
         self._warm = 0
         self._learning: tuple = ()
+        self._parameters: list[nn.Parameter] = []
         self._blocks: deque[torch.cuda.Event] = deque()
 
     @contextlib.contextmanager
     def epoch(self, model: nn.Module) -> Iterator[None]:
         """Run an epoch's steps on the graph's stream; at the end the default stream waits for them."""
+        self._parameters = list(model.parameters())
         learning = (
-            tuple(parameter.requires_grad for parameter in model.parameters()),
+            tuple(parameter.requires_grad for parameter in self._parameters),
             tuple(module.training for module in model.modules()),
         )
         if learning != self._learning:
@@ -116,6 +118,9 @@ class StepGraph:
                 step(static)
         except RuntimeError as error:  # of memory too
             self.failed = reason_of(error)
+            # Gradients of the attempt were never computed.
+            for parameter in self._parameters:
+                parameter.grad = None
             return None
         return graph, static
 
