@@ -1,6 +1,6 @@
-"""Scripts of a page listen once, however often the page runs, and stop when their page is left."""
+"""Scripts of a page listen once, however often the page runs, and hear keys where Streamlit leaves something behind."""
 
-from tests.browser.reading import open_card
+from tests.browser.reading import open_card, stored_verdicts, wait_for_another
 from tests.browser.server import settle
 from tests.browser.waiting import wait_equal
 
@@ -52,3 +52,16 @@ def test_scripts_listen_once_however_often_the_page_runs(new_page, address):
     page.get_by_role("link", name="Calibration").click()
     settle(page)
     wait_equal(page, lambda: page.evaluate("() => overreadCounted()"), {**ONCE, "card": 0})
+
+
+def test_hidden_keys_of_an_earlier_case_do_not_hold_up_those_of_the_open_one(open_as, home):
+    page = open_as("/errors", "Ida")
+    case = open_card(page)
+    # Twelve browsers on two cores brought Streamlit to leave the buttons of an earlier case in the page like this.
+    page.evaluate(
+        """() => document.querySelector('.st-key-verdict_keys').insertAdjacentHTML('beforeend',
+            '<div class="st-key-enter_case-0_abnormal" style="display: none"><button>Abnormal</button></div>')"""
+    )
+    page.keyboard.press("1")
+    wait_for_another(page, case)
+    wait_equal(page, lambda: len(stored_verdicts(home, reviewer="Ida")), 1)

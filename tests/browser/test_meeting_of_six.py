@@ -33,7 +33,8 @@ PATIENCE = 300_000
 # The films on screen and the verdict keys are of one case, and the page has answered the last press.
 ANSWERABLE = f"""() => {{
     const viewer = {VIEWER}?.querySelector('.viewer');
-    const keys = [...document.querySelectorAll('[class*="st-key-enter_"]')];
+    const keys = [...document.querySelectorAll('[class*="st-key-enter_"]')]
+        .filter(key => getComputedStyle(key).display !== 'none');
     return viewer?.querySelector('.films img') && !document.body.dataset.waiting && keys.length
         && keys.every((key) => key.className.includes(`st-key-enter_${{viewer.dataset.case}}_`))
         && keys.every((key) => key.querySelector('button:enabled')) && !globalThis.overreadOutbox?.presses.length;

@@ -23,7 +23,8 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
     }, 250);
   };
   // A press belongs to the case on screen. While the page still has the keys of another case, it waits.
-  const verdicts = () => [...document.querySelectorAll('[class*="st-key-enter_"]')];
+  // Streamlit may leave the keys of an earlier case in the page, hidden.
+  const verdicts = () => [...document.querySelectorAll('[class*="st-key-enter_"]')].filter((one) => getComputedStyle(one).display !== 'none');
   const ofThisCase = (element) => element.className.includes(`st-key-enter_${look.case}_`);
   const offers = (key) => Boolean(look.data.press?.keys.includes(key));
   // The first run of a visit may not know the name yet that this browser stores; its keys are off.
