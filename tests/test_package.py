@@ -82,7 +82,7 @@ def test_an_installed_copy_has_the_requirements_the_assets_the_models_and_the_ma
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     file, models, docs, own, first_page = json.loads(done.stdout)
     assert first_page == str(installed / "dashboard" / "Home.py")
-    settings = (REPOSITORY / "dashboard" / ".streamlit" / "config.toml").read_text()
+    settings = (REPOSITORY / ".streamlit" / "config.toml").read_text()
     assert (installed / "dashboard" / ".streamlit" / "config.toml").read_text() == settings
     assert file == str(installed / "core" / "paths.py")
     assert models == ["original-cnn-64", "resnet-narrow-128"]

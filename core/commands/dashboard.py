@@ -40,6 +40,6 @@ def server_command(host: str, port: int, *more: str) -> list[str]:
         raise OverreadError(
             "The pages need Streamlit, which is not installed. Run: pip install streamlit", code="streamlit-missing"
         )
-    # The settings are in the folder .streamlit beside the first page, which Streamlit reads from any working directory.
+    # Streamlit reads the settings beside the first page from any working directory: a link to those of the repository.
     options = ("--server.address", host, "--server.port", str(port))
     return [sys.executable, "-m", "streamlit", "run", str(home), *options, *more]
