@@ -244,9 +244,9 @@ def _points() -> object:
 
 
 def _looks() -> object:
-    from core.scores.verification_log import verifications
+    from core.scores.verification_log import LOOKS, read_looks
 
-    return repr(verifications(find_source(MODEL, read_dataset("demo")), "demo", "train"))
+    return repr(read_looks(find_source(MODEL, read_dataset("demo")).file_to_read(LOOKS)))
 
 
 def _map_file(key: dict) -> Path:

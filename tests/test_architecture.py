@@ -1,6 +1,7 @@
 """The import arrows between the folders of core and dashboard, and which modules load without torch."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -174,3 +175,10 @@ def test_tables_are_drawn_where_their_texts_are_guarded():
         if isinstance(node.value, ast.Name) and node.value.id == "st"
     }
     assert drawn == {"dashboard/shared/widgets.py"}
+
+
+def test_references_are_taken_apart_in_one_module():
+    """A name and a hash are compared by `core/data/references.py` only, so that all agree on what one data set is."""
+    places = [file for folder in ("core", "dashboard") for file in (REPOSITORY / folder).rglob("*.py")]
+    found = [str(file.relative_to(REPOSITORY)) for file in places if re.search(r"split\([\"']@", file.read_text())]
+    assert found == ["core/review/addresses.py"]  # the address of a database

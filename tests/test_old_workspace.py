@@ -16,6 +16,7 @@ from core.review.readers import list_reviewers
 from core.review.reading_state import read_state
 from core.review.store import entries_table, verdicts_table
 from core.review.walkthroughs import list_walkthroughs, read_walkthrough
+from core.scores.halves import DataSplit
 from core.scores.imports import imported_predictions, list_imported
 from core.scores.learning import learned
 from core.scores.operating_points import find_point, read_points
@@ -74,7 +75,7 @@ def test_operating_points_have_intact_seals_and_their_verifications(old, name, i
     (point,) = read_points(source)
     assert find_point(source, "latest") == point == find_point(source, id)
     assert (point.id, point.split, point.author, point.rule) == (id, split, author, "youden")
-    (entry,) = verifications(source, point.dataset, verified_on)
+    (entry,) = verifications(source, DataSplit(point.dataset, verified_on))
     assert entry["point"] == id
     if name == "original-cnn-64":
         assert point.dataset == read_dataset("phantoms").reference

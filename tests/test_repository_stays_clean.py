@@ -11,6 +11,7 @@ import pytest
 
 from core import paths
 from core.models.checkpoint import checkpoint_folders, read_checkpoint
+from core.scores.halves import DataSplit
 from core.scores.operating_points import POINTS, read_points, withdraw
 from core.scores.source import find_source
 from core.scores.verification_log import LOOKS, record_verification, verifications
@@ -101,9 +102,10 @@ def test_old_places_are_read_and_their_chain_goes_on_in_the_workspace(workspace,
     before = {file: file.read_bytes() for file in beside.iterdir()}
     source = find_source("original-cnn-64")
     (old,) = read_points(source)
-    (look,) = verifications(source, old.dataset, "train")
-    assert record_verification(source, old.id, old.dataset, "train", {"n": 3}) == [look]
-    assert [entry.get("figures") for entry in verifications(source, old.dataset, "train")] == [None, {"n": 3}]
+    on_train = DataSplit(old.dataset, "train")
+    (look,) = verifications(source, on_train)
+    assert record_verification(source, old.id, on_train, {"n": 3}) == [look]
+    assert [entry.get("figures") for entry in verifications(source, on_train)] == [None, {"n": 3}]
     ended = withdraw(source, old.id, "replaced", "Ana")
     assert [point.withdrawn for point in read_points(source)] == [ended] and ended.previous == old.hash
     assert {file: file.read_bytes() for file in beside.iterdir()} == before

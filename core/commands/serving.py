@@ -155,12 +155,13 @@ def import_scores_of_traffic(
     as_json: Json = False,
 ) -> None:
     """Import the scores that a served model and its shadow gave to the same studies, so that they can be compared."""
+    from core.data.index import read_dataset
     from core.serving.decision_log import default_folder, log_table
     from core.serving.monitor import model_in_log
     from core.serving.traffic_scores import import_traffic, traffic_sentence
 
     log = log_table(folder or default_folder())
-    found = import_traffic(log, model_in_log(log, model, False), model_in_log(log, shadow, True), data)
+    found = import_traffic(log, model_in_log(log, model, False), model_in_log(log, shadow, True), read_dataset(data))
     facts = {"answered": found.answered.name, "shadow": found.shadow.name, "data": data, "studies": found.studies}
     steps = f"Compare them with: python -m core compare {found.answered.name} {found.shadow.name}"
     print_result(facts, as_json, f"{traffic_sentence(found)}\n{steps}")

@@ -145,6 +145,7 @@ def decide(
     from dataclasses import asdict
 
     from core.data.index import read_dataset
+    from core.data.references import name_in
     from core.review.minutes import decision_words
     from core.review.store import open_store
     from core.scores.json_values import json_values
@@ -157,7 +158,7 @@ def decide(
         raise typer.BadParameter("Name the threshold with --threshold, or the operating point with --point.")
     source = find_source(name)
     if data or source.belongs_to:
-        source = find_source(name, read_dataset(data or source.belongs_to.rsplit("@", 1)[0]))
+        source = find_source(name, read_dataset(data or name_in(source.belongs_to)))
     elif source.kind == "checkpoint":
         raise typer.BadParameter("--data is missing; it names the data set that the decision is about.")
     found = find_point(source, point) if point else None

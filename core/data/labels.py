@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.data.references import hash_in, name_in
 from core.errors import OverreadError, reason_of
 from core.parquet_files import read_parquet, write_parquet
 from core.paths import checked_name, home
@@ -25,7 +26,7 @@ def labels_file(dataset: str, reference: str) -> Path:
             "List them with: python -m core labels list",
             code="revision-reference-invalid",
         )
-    number, digest = reference.split("@")
+    number, digest = name_in(reference), hash_in(reference)
     return home() / "labels" / checked_name(dataset) / f"revision{number}-{digest}.parquet"
 
 
@@ -59,7 +60,7 @@ def read_labels(dataset: str, reference: str) -> pd.DataFrame:
             f"{file} cannot be read ({reason_of(error)}); accept the labels again.",
             code="revision-unreadable",
         ) from error
-    if found != reference.split("@")[1]:
+    if found != hash_in(reference):
         raise OverreadError(
             f"{file} was altered: its rows have the hash {found}, not that of {reference}. Accept the labels again.",
             code="revision-altered",

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
+from core.data.references import name_in
 from core.explain.map_values import Attribution, MapSettings
 from core.explain.method_list import METHOD_LIST
 from core.explain.pointing import finding_checks
@@ -167,5 +168,5 @@ def map_task(
         settings.layer if "layer" in uses else "",
         f"mean of {mean_of}" if baseline == "mean" else baseline,
         aggregation if len(files) > 1 else "",
-        mean_of.rsplit("@", 1)[0] if baseline == "mean" else "",
+        name_in(mean_of) if baseline == "mean" else "",
     )

@@ -21,6 +21,7 @@ from core.metrics.intervals import Estimate, proportion, undefined
 from core.metrics.studies import labelled, study_table
 from core.plural import count_text
 from core.scores.embeddings import Embeddings
+from core.scores.source import Source
 
 ORDERS = ("noise_rate", "self_confidence", "margin", "aum")
 COLUMNS = ("study_id", "bone", "group_id", "label", "score")
@@ -49,19 +50,19 @@ def out_of_fold_frame(predictions: pd.DataFrame) -> pd.DataFrame:
     return studies[list(COLUMNS)].reset_index(drop=True)
 
 
-def frame_from_margins(margins: pd.DataFrame, dataset: Dataset, scores: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The frame of the studies whose margins training logged, with `aum`.
+def frame_from_margins(source: Source, margins: pd.DataFrame, scores: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The frame of the studies of a source's data set whose margins training logged, with `aum`.
 
     `score` is taken from `scores`, an out-of-fold frame, as of a checkpoint made with --folds; for other studies it is
     the mean probability during training. A study whose label has changed since is left out, since its margin is for
     the old label.
     """
-    known = _studies(read_index(dataset.name)).merge(
+    known = _studies(read_index(source.indexed.name)).merge(
         margins[["study_id", "label", "logit", "aum"]], on=["study_id", "label"]
     )
     if known.empty:
         raise OverreadError(
-            f"None of the {count_text(len(margins), 'study')} with logged margins is in {dataset.name} with its "
+            f"None of the {count_text(len(margins), 'study')} with logged margins is in {source.data} with its "
             "label. Name the "
             "data set that the checkpoint learned from.",
             code="margins-of-other-data",

@@ -8,6 +8,7 @@ import pandas as pd
 import sqlalchemy as sql
 
 from core.data.labels import labels_file, labels_hash, read_labels, relabelled, write_labels
+from core.data.references import name_in
 from core.errors import OverreadError
 from core.review import chain, tables
 from core.review.agreement import latest_reads
@@ -141,7 +142,7 @@ def _ids(entries: pd.Series) -> str:
 
 def with_revised_labels(frame: pd.DataFrame, wanted: str, dataset: str = "") -> tuple[str, pd.DataFrame]:
     """The revision's reference, and PREDICTIONS with its labels. dataset: by default the one of the scores."""
-    names = {dataset} if dataset else {name.rsplit("@", 1)[0] for name in frame["dataset"].unique()}
+    names = {dataset} if dataset else {name_in(one) for one in frame["dataset"].unique()}
     if len(names) != 1 or not min(names):
         raise OverreadError(
             "The scores belong to no data set, but label revisions do. Give --data NAME.",

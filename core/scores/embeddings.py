@@ -15,6 +15,7 @@ import pandas as pd
 
 from core.checksums import check_file, write_checked
 from core.data.index import read_index
+from core.data.references import hash_in
 from core.errors import OverreadError
 from core.parquet_files import read_parquet, write_parquet
 from core.paths import home
@@ -57,7 +58,7 @@ class Embeddings:
 def embeddings_files(source: Source) -> tuple[Path, Path]:
     """The vectors (.npy) and their rows (.parquet)."""
     references = (source.reference, source.indexed.reference)
-    name = "-".join(reference.split("@")[-1] for reference in references)
+    name = "-".join(hash_in(reference) for reference in references)
     folder = home() / "embeddings" / source.data
     return folder / f"{name}.npy", folder / f"{name}.parquet"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.checksums import read_json, write_json
 from core.data.index import Dataset
+from core.data.references import hash_in
 from core.errors import OverreadError
 from core.paths import home
 from core.scores.imports import list_imported
@@ -41,16 +42,16 @@ def last_used(reader: str) -> LastUsed:
         return LastUsed()
 
 
-def remember_use(reader: str, data: str, model: str = "") -> None:
-    """Store that this reader chose a data set, and a model on it where one is named."""
+def remember_use(reader: str, source: Source) -> None:
+    """Store that this reader chose the data set of a source, and its model where it has one."""
     if not reader:
         return
     models = dict(last_used(reader).models)
-    if model:
-        models.pop(data, None)
-        models[data] = model  # the newest last
+    if source.name:
+        models.pop(source.data, None)
+        models[source.data] = source.name  # the newest last
     kept = dict(list(models.items())[-MOST_MODELS:])
-    write_json(_file(reader), {"data": data, "models": kept})
+    write_json(_file(reader), {"data": source.data, "models": kept})
 
 
 def preferred_source(dataset: Dataset, reader: str = "", found: Iterable[Source] | None = None) -> Source | None:
@@ -72,8 +73,8 @@ def preferred_dataset(datasets: Mapping[str, Dataset], reader: str = "") -> str:
     used = last_used(reader).data
     if used in datasets:
         return used
-    locked = {reference.split("@")[-1]: date for date, reference in sorted(_locked())}
-    hashes = {name: dataset.reference.split("@")[-1] for name, dataset in datasets.items()}
+    locked = {hash_in(reference): date for date, reference in sorted(_locked())}
+    hashes = {name: hash_in(dataset.reference) for name, dataset in datasets.items()}
 
     def worth(name: str) -> tuple:
         return locked.get(hashes[name], ""), not datasets[name].phantom, datasets[name].created

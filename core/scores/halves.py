@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from core.data.index import read_dataset, read_index
+from core.data.references import may_share_studies
 from core.errors import OverreadError
 from core.metrics.intervals import FEWEST
 from core.paths import home
@@ -24,6 +25,18 @@ SEED = 2026
 # A threshold may be verified on a split further down this list than the one it was chosen on, never the reverse.
 _ORDER = ("train", "tune", "valid", "test")
 _HALVED = ("valid", "test", "train")  # the first that exists is halved
+
+
+@dataclass(frozen=True)
+class DataSplit:
+    """A split of one version of a data set. dataset: `name@hash8`. split: its name, or that of a half."""
+
+    dataset: str
+    split: str
+
+    def overlaps(self, other: "DataSplit") -> bool:
+        """Whether both may have studies in common: versions of one data set, and splits that are equal or nested."""
+        return may_share_studies(self.dataset, other.dataset) and overlapping(self.split, other.split)
 
 
 def whole_of(split: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from core.data.index import read_dataset
+from core.data.references import name_in
 from core.errors import OverreadError
 from core.models.checkpoint import PREDICTIONS
 from core.paths import home
@@ -42,7 +43,7 @@ def find_scores(name: str, data: str = "") -> Source | Path:
 
 def require_matched(source: Source, data: str) -> None:
     """OverreadError unless imported scores were matched to the data set of this name; '' for any."""
-    if data and source.belongs_to.rsplit("@", 1)[0] != data:
+    if data and name_in(source.belongs_to) != data:
         owner = f"those of {source.belongs_to}, not of {data}" if source.belongs_to else "matched to no data set"
         raise OverreadError(
             f"The imported scores {source.name} are {owner}; name the data set that they belong to, or import them "

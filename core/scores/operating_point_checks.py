@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from core.data.references import same_content
 from core.errors import OverreadError
-from core.scores.halves import overlapping
+from core.scores.halves import DataSplit
 from core.scores.operating_points import OperatingPoint, check_standing, studies_hash
 from core.scores.source import Source
 
@@ -32,11 +33,12 @@ def check_applies(point: OperatingPoint, source: Source, aggregation: str = "", 
         )
 
 
-def check_fresh(point: OperatingPoint, dataset: str, split: str, studies: pd.DataFrame) -> None:
+def check_fresh(point: OperatingPoint, on: DataSplit, studies: pd.DataFrame) -> None:
     """OverreadError where a verification would use the very studies that the point was chosen on."""
-    same = point.dataset == dataset and overlapping(point.split, split)
-    if same or studies_hash(studies) == point.studies_hash:
-        part = "" if split == point.split else f", which shares studies with {split}"
+    if point.chosen_on.overlaps(on) or studies_hash(studies) == point.studies_hash:
+        part = "" if on.split == point.split else f", which shares studies with {on.split}"
+        if not same_content(point.dataset, on.dataset):
+            part = f", and {on.split} of {on.dataset} may have the same studies"
         raise OverreadError(
             f"The operating point {point.id} was chosen on the split {point.split} of {point.dataset}{part}: its "
             "figures there are too good (Leeflang 2008). Verify it on other studies, with --split or --data.",

@@ -17,6 +17,7 @@ import pandas as pd
 from core.errors import OverreadError
 from core.metrics.thresholds import ThresholdChoice
 from core.roles import needs
+from core.scores.halves import DataSplit
 from core.scores.json_values import json_values
 from core.scores.sealed_list import file_lock, hash_of, read_sealed, write_sealed
 from core.scores.source import Source
@@ -61,6 +62,11 @@ class OperatingPoint:
     def id(self) -> str:
         """The first twelve digits of its hash."""
         return self.hash[:12]
+
+    @property
+    def chosen_on(self) -> DataSplit:
+        """The split that it was chosen on."""
+        return DataSplit(self.dataset, self.split)
 
 
 @dataclass(frozen=True)

@@ -3,28 +3,29 @@
 import pandas as pd
 
 from core.data.index import read_dataset
+from core.data.references import may_share_studies, name_in, same_content
 from core.errors import OverreadError
 from core.plural import count_text
-from core.scores.halves import in_split
+from core.scores.halves import DataSplit, in_split
 from core.scores.imports import imported_predictions
 from core.scores.source import Source, source_of
 from core.scores.stored_scores import splits_for
 
 
-def split_rows(source: Source, dataset: str, split: str) -> pd.DataFrame | None:
-    """patient_id and group_id of a split's radiographs; None if that data set (`name@hash8`) no longer exists."""
+def rows_of_split(source: Source, on: DataSplit) -> pd.DataFrame | None:
+    """patient_id and group_id of a split's radiographs; None if that data set no longer exists."""
     if source.kind == "imported":
         rows = imported_predictions(source.imported)
-        rows = rows[in_split(rows, split)]
+        rows = rows[in_split(rows, on.split)]
     else:
         try:
-            described = read_dataset(dataset.rsplit("@", 1)[0])
+            described = read_dataset(name_in(on.dataset))
         except OverreadError:
             return None
-        if described.reference != dataset:
+        if described.reference != on.dataset:
             return None
         index = splits_for(source_of(source.checkpoint, described))
-        rows = index[in_split(index, split)]
+        rows = index[in_split(index, on.split)]
     return rows[["patient_id", "group_id"]] if len(rows) else None
 
 
@@ -38,14 +39,20 @@ def shared_patients(chosen: pd.DataFrame | None, read: pd.DataFrame) -> int | No
     return len(both) if len(both) or named else None
 
 
-def shared_sentence(shared: int | None, total: int, chosen: str, read: str) -> str:
-    """The overlap in words; '' if no patient is in both."""
+def shared_sentence(shared: int | None, total: int, chosen: DataSplit, read: DataSplit) -> str:
+    """The overlap in words; '' if no patient is in both. total: patients of the split that is read."""
     if shared is None:
-        return f"it is not known whether patients of the split {read} are also in {chosen}: not all patients are named"
+        if not may_share_studies(chosen.dataset, read.dataset):
+            why = f"{name_in(chosen.dataset)} is another data set"
+        elif not same_content(chosen.dataset, read.dataset):
+            why = f"the index has changed from {chosen.dataset} to {read.dataset} since the threshold was chosen"
+        else:
+            why = "not all patients are named"
+        return f"it is not known whether patients of the split {read.split} are also in {chosen.split}: {why}"
     if not shared:
         return ""
     verb = "is" if shared == 1 else "are"
     return (
-        f"{shared:,} of {count_text(total, 'patient')} of the split {read} {verb} also in {chosen}, on which "
-        "the threshold was chosen: the figures may be too good"
+        f"{shared:,} of {count_text(total, 'patient')} of the split {read.split} {verb} also in {chosen.split}, on "
+        "which the threshold was chosen: the figures may be too good"
     )

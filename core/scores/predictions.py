@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.data.references import name_in, same_content
 from core.data.spreadsheet import csv_for_spreadsheets, unguarded
 from core.errors import OverreadError, reason_of
 from core.parquet_files import read_parquet, read_schema, write_parquet
@@ -48,11 +49,7 @@ def belongs(frame: pd.DataFrame, checkpoint: str, dataset: str) -> bool:
     """Whether scores were made by these weights on this index (`name@hash8`); names may have changed since."""
     # Of each distinct value: splitting every row takes five times as long as reading the table.
     wanted = {"checkpoint": checkpoint, "dataset": dataset}
-    return all(
-        str(found).rsplit("@", 1)[-1] == made_by.rsplit("@", 1)[-1]
-        for name, made_by in wanted.items()
-        for found in frame[name].unique()
-    )
+    return all(same_content(str(found), made_by) for name, made_by in wanted.items() for found in frame[name].unique())
 
 
 def renamed(frame: pd.DataFrame, checkpoint: str, dataset: str) -> pd.DataFrame:
@@ -73,7 +70,7 @@ def store_predictions(frame: pd.DataFrame, file: Path | None = None) -> Path:
     name ends in .csv; by default the workspace's.
     """
     checkpoint, dataset = _made_by(frame)
-    file = file or predictions_file(checkpoint.rsplit("@", 1)[0], dataset.rsplit("@", 1)[0])
+    file = file or predictions_file(name_in(checkpoint), name_in(dataset))
     if file.suffix not in ("", ".parquet", ".pq", ".csv"):
         raise OverreadError(
             f"--out is {file}; expected the name of a file that ends in .parquet or .csv.", code="scores-file-unknown"

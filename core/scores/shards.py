@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow.dataset
 
 from core.checksums import file_hash, parse_json, read_json, write_json
+from core.data.references import name_in
 from core.errors import OverreadError, reason_of
 from core.parquet_files import read_parquet, read_schema, write_parquet
 from core.paths import file_stamp
@@ -184,7 +185,7 @@ def _check_file(stamp: tuple[str, int, int], sha256: str, command: str) -> None:
 
 def predict_command(facts: dict) -> str:
     """The command that made scores, by the present names in their facts."""
-    checkpoint, data = (facts[name].rsplit("@", 1)[0] for name in ("checkpoint", "dataset"))
+    checkpoint, data = (name_in(facts[name]) for name in ("checkpoint", "dataset"))
     return f"python -m core predict {checkpoint} --data {data}"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from core.data.index import Dataset, read_dataset
+from core.data.references import same_content
 from core.errors import OverreadError
 from core.models.checkpoint import PREDICTIONS, Checkpoint, list_checkpoints, read_checkpoint
 from core.paths import checkpoint_folder, file_stamp, home, imported_folder, records_folder
@@ -180,4 +181,4 @@ def find_source_on(name: str, data: str) -> Source:
 
 def same_dataset(source: Source, reference: str) -> bool:
     """Whether `name@hash8` is the data set of this source; names may have changed since."""
-    return source.dataset is not None and source.dataset.reference.split("@")[-1] == reference.split("@")[-1]
+    return source.dataset is not None and same_content(source.dataset.reference, reference)

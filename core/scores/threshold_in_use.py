@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from core.data.references import name_in, same_content
 from core.scores.halves import overlapping
 from core.scores.operating_points import OperatingPoint, usable_points
 from core.scores.source import Source
@@ -24,7 +25,7 @@ def point_in_use(source: Source, reference: str = "", aggregation: str = "") -> 
     """
     points = [point for point in usable_points(source) if point.digest == source.digest]
     points = [point for point in points if aggregation in ("", point.aggregation)]
-    here = [point for point in points if not reference or _same(point.dataset, reference)]
+    here = [point for point in points if not reference or same_content(point.dataset, reference)]
     return next(iter(reversed(here or points)), None)
 
 
@@ -40,14 +41,9 @@ def threshold_in_use(source: Source, reference: str = "", split: str = "", aggre
     if point.threshold_high is not None:
         why = f"operating point {point.id} has two thresholds, so {DEFAULT_THRESHOLD:g}"
         return ThresholdInUse(DEFAULT_THRESHOLD, point, why)
-    words = f"operating point {point.id}, chosen on {point.split} of {point.dataset.rsplit('@', 1)[0]}"
-    if reference and not _same(point.dataset, reference):
+    words = f"operating point {point.id}, chosen on {point.split} of {name_in(point.dataset)}"
+    if reference and not same_content(point.dataset, reference):
         words += ", which is another data set"
     elif split and overlapping(point.split, split):
         words += ", so the figures here are too good"
     return ThresholdInUse(point.threshold, point, words)
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether two references are of one index; names may have changed since."""
-    return one.rsplit("@", 1)[-1] == other.rsplit("@", 1)[-1]

@@ -7,7 +7,7 @@ from core.checksums import json_text, parse_json
 from core.errors import OverreadError, reason_of
 from core.paths import write_atomically
 from core.roles import needs
-from core.scores.halves import overlapping
+from core.scores.halves import DataSplit
 from core.scores.sealed_list import file_lock
 from core.scores.source import Source
 
@@ -15,19 +15,19 @@ LOOKS = "looks.jsonl"
 
 
 @needs("lock")
-def record_verification(source: Source, point_id: str, dataset: str, split: str, figures: dict) -> list[dict]:
+def record_verification(source: Source, point_id: str, on: DataSplit, figures: dict) -> list[dict]:
     """Add a verification to the log. Returns the earlier ones on this split, of any operating point, oldest first.
 
-    dataset: `name@hash8`. figures: those of the verification, as JSON values.
+    figures: those of the verification, as JSON values.
     """
     path = source.file_to_write(LOOKS)
     with file_lock(path):
-        earlier = verifications(source, dataset, split)
+        earlier = verifications(source, on)
         entry = {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "point": point_id,
-            "dataset": dataset,
-            "split": split,
+            "dataset": on.dataset,
+            "split": on.split,
             "figures": figures,
         }
         before = source.file_to_read(LOOKS)
@@ -36,10 +36,9 @@ def record_verification(source: Source, point_id: str, dataset: str, split: str,
     return earlier
 
 
-def verifications(source: Source, dataset: str, split: str) -> list[dict]:
-    """Every verification so far on any study of this split of this data set, oldest first."""
-    rows = _read(source)
-    return [row for row in rows if row["dataset"] == dataset and overlapping(row["split"], split)]
+def verifications(source: Source, on: DataSplit) -> list[dict]:
+    """Every verification so far on any study of this split, oldest first."""
+    return [row for row in _read(source) if on.overlaps(DataSplit(row["dataset"], row["split"]))]
 
 
 def verifications_of(source: Source, point_id: str) -> list[dict]:

@@ -5,6 +5,7 @@ A point that was altered or withdrawn since is never applied: the answer then ha
 
 from collections.abc import Sequence
 
+from core.data.references import name_in
 from core.errors import OverreadError
 from core.metrics.thresholds import NONE
 from core.plural import count_text
@@ -71,6 +72,6 @@ def guarantee_text(point: OperatingPoint) -> str:
     count = count_text(int(figures.get("n") or 0), "study")
     held = "The rule looks at the value alone." if point.bound == NONE else f"It was met by the {point.bound} bound."
     return (
-        f"The rule {point.rule} chose the threshold on {count} of {point.dataset.split('@')[0]}, split {point.split}: "
+        f"The rule {point.rule} chose the threshold on {count} of {name_in(point.dataset)}, split {point.split}: "
         f"{', '.join(parts) or 'no figures were kept'}. {held} Figures on other studies may differ."
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.data.datasets import read_index
+from core.data.index import Dataset, read_index
 from core.errors import OverreadError
 from core.plural import count_text
 from core.scores.import_frame import Columns
@@ -26,33 +26,33 @@ class TrafficScores:
     studies: int
 
 
-def shared_radiographs(log: pd.DataFrame, model: str, shadow: str, data: str) -> pd.DataFrame:
+def shared_radiographs(log: pd.DataFrame, model: str, shadow: str, dataset: Dataset) -> pd.DataFrame:
     """Radiographs of a data set that both models scored in the service: image_id, study_id, logit, logit_shadow.
 
     log: `log_table`. model, shadow: digests of weights. One row a radiograph, with its newest scores.
     """
     live = _radiographs(log[(log["digest"] == model) & ~log["shadow"]])
     other = _radiographs(log[(log["digest"] == shadow) & log["shadow"]])
-    index = read_index(data)[["sha1", "image_id", "study_id"]].drop_duplicates("sha1")
+    index = read_index(dataset.name)[["sha1", "image_id", "study_id"]].drop_duplicates("sha1")
     both = live.merge(other, on="sha1", suffixes=("", "_shadow"), validate="one_to_one")
     return index.merge(both, on="sha1", validate="one_to_one").drop(columns="sha1")
 
 
-def import_traffic(log: pd.DataFrame, model: str, shadow: str, data: str) -> TrafficScores:
+def import_traffic(log: pd.DataFrame, model: str, shadow: str, dataset: Dataset) -> TrafficScores:
     """Import the scores of both models on the studies of a data set that the service read, in place of earlier ones.
 
     OverreadError where no radiograph of the data set was scored by both.
     """
-    rows = shared_radiographs(log, model, shadow, data)
+    rows = shared_radiographs(log, model, shadow, dataset)
     if rows.empty:
         raise OverreadError(
-            f"No radiograph of {data} was scored by both models in the log. Index the studies that the service read, "
-            "then try again.",
+            f"No radiograph of {dataset.name} was scored by both models in the log. Index the studies that the service "
+            "read, then try again.",
             code="traffic-not-indexed",
         )
     names = log.drop_duplicates("digest", keep="last").set_index("digest")["model"]
     answered, other = [
-        _import(rows[["image_id", column]].rename(columns={column: "logit"}), names[digest], digest, role, data)
+        _import(rows[["image_id", column]].rename(columns={column: "logit"}), names[digest], digest, role, dataset)
         for column, digest, role in (("logit", model, "answered"), ("logit_shadow", shadow, "shadow"))
     ]
     return TrafficScores(answered, other, int(rows["study_id"].nunique()))
@@ -70,10 +70,10 @@ def _radiographs(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(scored, columns=["sha1", "logit"]).drop_duplicates("sha1", keep="last")
 
 
-def _import(table: pd.DataFrame, name: str, digest: str, role: str, data: str) -> ImportedScores:
+def _import(table: pd.DataFrame, name: str, digest: str, role: str, dataset: Dataset) -> ImportedScores:
     """Import one set. Its file, whose name and hash the import keeps, is named by the hash of the weights."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"decisions-{digest}.csv"
         table.to_csv(file, index=False)
         kept = f"{name[:60]}-{digest[:8]}-{role}"
-        return import_scores(file, kept, Columns("", "logit", image="image_id"), "logit", data)
+        return import_scores(file, kept, Columns("", "logit", image="image_id"), "logit", dataset.name)

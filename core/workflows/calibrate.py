@@ -10,7 +10,7 @@ from core.errors import OverreadError
 from core.metrics.calibration import Calibration, calibration_facts, fit_calibration, improvement
 from core.metrics.intervals import Estimate
 from core.metrics.studies import labelled, own_aggregation, study_table
-from core.scores.halves import overlapping, split_for_choosing, splits_for_verifying
+from core.scores.halves import DataSplit, overlapping, split_for_choosing, splits_for_verifying
 from core.scores.loading import split_for_evaluation, split_scores
 from core.scores.patient_overlap import shared_patients, shared_sentence
 from core.scores.source import Source
@@ -79,6 +79,9 @@ def calibrate(
     if overlapping(fit_split, split):
         raise _own_split(fit_split, split)
     frames = fit_frame, frame
+    fitted_on, evaluated_on = (
+        DataSplit(str(one["dataset"].iloc[0]), part) for one, part in zip(frames, (fit_split, split))
+    )
     aggregation = aggregation or own_aggregation(frames[0])
     fit_studies, studies = (labelled(study_table(frame, aggregation)) for frame in frames)
     fitted = fit(fit_studies, method)
@@ -101,7 +104,7 @@ def calibrate(
         "before": calibration_facts(studies["score"], studies["label"], bins),
         "after": result.after,
         "shared_patients": result.shared,
-        "note": shared_sentence(result.shared, studies["group_id"].nunique(), fit_split, split),
+        "note": shared_sentence(result.shared, studies["group_id"].nunique(), fitted_on, evaluated_on),
     }
 
 

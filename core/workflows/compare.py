@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from core.data.datasets import read_dataset
+from core.data.references import may_share_studies, name_in
 from core.errors import OverreadError
 from core.metrics.compare import MatchedStudies, compare, discordant_table, match_studies
 from core.metrics.studies import own_aggregation, study_table
@@ -27,7 +28,7 @@ class Side:
 def find_pair(a: str, b: str, data: str = "") -> tuple[Source, Source]:
     """The sources of two names, each checkpoint on one data set: that of a name, else that of the imported scores."""
     found = find_source(a), find_source(b)
-    data = data or next((source.belongs_to.rsplit("@", 1)[0] for source in found if source.belongs_to), "")
+    data = data or next((name_in(source.belongs_to) for source in found if source.belongs_to), "")
     dataset = read_dataset(data) if data and any(source.has_network for source in found) else None
     for source in found:
         if source.belongs_to:
@@ -49,8 +50,8 @@ def half_for_comparing(sources: Sequence[Source], points: Sequence[OperatingPoin
 
 
 def _is_of(source: Source, point: OperatingPoint) -> bool:
-    named = source.data or source.belongs_to.rsplit("@", 1)[0]
-    return source.kind == "imported" or not named or point.dataset.rsplit("@", 1)[0] == named
+    reference = source.dataset.reference if source.dataset else source.belongs_to
+    return source.kind == "imported" or not reference or may_share_studies(point.dataset, reference)
 
 
 def half_words(split: str) -> str:

@@ -77,7 +77,7 @@ def _frame_by_margins(source: Source) -> pd.DataFrame:
     from core.training.margins import read_margins
 
     margins, scores = read_margins(source.checkpoint), read_predictions(source)
-    return frame_from_margins(margins, source.indexed, None if scores is None else out_of_fold_frame(scores))
+    return frame_from_margins(source, margins, None if scores is None else out_of_fold_frame(scores))
 
 
 def _frame_by_features(source: Source, progress: Progress | None) -> tuple[pd.DataFrame, str]:

@@ -5,16 +5,18 @@ from functools import partial
 
 import pandas as pd
 
+from core.data.index import Dataset
+from core.data.references import may_share_studies
 from core.errors import OverreadError
 from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
 from core.metrics.thresholds import figures_at, two_thresholds
-from core.scores.halves import splits_for_verifying
+from core.scores.halves import DataSplit, splits_for_verifying
 from core.scores.json_values import json_values
 from core.scores.loading import split_for_evaluation, split_scores
 from core.scores.operating_point_checks import check_applies, check_fresh
 from core.scores.operating_points import OperatingPoint, find_point, precision_of
-from core.scores.patient_overlap import shared_patients, shared_sentence, split_rows
+from core.scores.patient_overlap import rows_of_split, shared_patients, shared_sentence
 from core.scores.source import Source
 from core.scores.verification_log import record_verification, verified_before_sentence
 
@@ -35,12 +37,12 @@ def verify(
     point = find_point(source, wanted)
     check_applies(point, source, aggregation)
     frame, used = split_scores(
-        source, split=split, progress=progress, default=partial(_default_split, point, source.data)
+        source, split=split, progress=progress, default=partial(_default_split, point, source.dataset)
     )
     check_applies(point, source, aggregation, precision_of(source, frame))
-    dataset = str(frame["dataset"].iloc[0])
+    on = DataSplit(str(frame["dataset"].iloc[0]), used)
     studies = study_table(frame, point.aggregation)
-    check_fresh(point, dataset, used, studies)
+    check_fresh(point, on, studies)
     known = labelled(studies)
     if known.empty:
         raise OverreadError(
@@ -48,17 +50,17 @@ def verify(
             code="split-without-labels",
         )
     counts = counts_table(known["score"], known["label"])
-    verified: dict = {"split": used, "dataset": dataset}
+    verified: dict = {"split": on.split, "dataset": on.dataset}
     verified |= figures_at(counts, point.threshold, point.prevalence, point.bound)
     verified["n_unknown"] = len(studies) - len(known)
     if point.threshold_high is not None:
         verified["at_high"] = figures_at(counts, point.threshold_high, point.prevalence, point.bound)
         for name, share in two_thresholds(counts, point.threshold, point.threshold_high).items():
             verified |= {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
-    chosen_rows = split_rows(source, point.dataset, point.split) if point.dataset == dataset else None
+    chosen_rows = rows_of_split(source, point.chosen_on) if may_share_studies(point.dataset, on.dataset) else None
     shared = shared_patients(chosen_rows, studies)
     figures = {name: value for name, value in verified.items() if name not in ("split", "dataset")}
-    earlier = record_verification(source, point.id, dataset, used, json_values(figures))
+    earlier = record_verification(source, point.id, on, json_values(figures))
     return {
         "reference": source.reference,
         "point": {"id": point.id, "hash": point.hash, "threshold": point.threshold, "rule": point.rule,
@@ -70,12 +72,12 @@ def verify(
         "first_look": earlier[0]["date"] if earlier else None,
         "looked_at": verified_before_sentence(used, earlier),
         "shared_patients": shared,
-        "shared": shared_sentence(shared, studies["group_id"].nunique(), point.split, used),
+        "shared": shared_sentence(shared, studies["group_id"].nunique(), point.chosen_on, on),
     }  # fmt: skip
 
 
-def _default_split(point: OperatingPoint, data: str, rows: pd.DataFrame) -> str:
+def _default_split(point: OperatingPoint, dataset: Dataset | None, rows: pd.DataFrame) -> str:
     """The split on which a point is verified if none is named. On another data set than its own, any split is fresh."""
-    if data and data != point.dataset.rsplit("@", 1)[0]:
+    if dataset and not may_share_studies(dataset.reference, point.dataset):
         return split_for_evaluation(rows)
     return next(iter(splits_for_verifying(point.split, rows["split"])), split_for_evaluation(rows))

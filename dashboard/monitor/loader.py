@@ -81,7 +81,6 @@ def comparable(model: str, shadow: str) -> dict[str, int]:
 def _comparable(file: FileStamp, model: str, shadow: str, datasets: tuple[Dataset, ...]) -> dict[str, int]:
     log, _ = log_of(file)
     counts = {
-        dataset.name: int(shared_radiographs(log, model, shadow, dataset.name)["study_id"].nunique())
-        for dataset in datasets
+        dataset.name: int(shared_radiographs(log, model, shadow, dataset)["study_id"].nunique()) for dataset in datasets
     }
     return dict(sorted(((name, n) for name, n in counts.items() if n), key=lambda item: -item[1]))

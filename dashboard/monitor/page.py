@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
+from core.data.index import read_dataset
 from core.errors import OverreadError
 from core.plural import count_text
 from core.schema import split_order
@@ -148,7 +149,7 @@ def draw_comparison(log: pd.DataFrame, model: str, shadow: str) -> None:
         pressed = st.button(f"Import both scores of {count_text(found[data], 'study')}", key=f"compare_{shadow[:8]}")
     if pressed:
         try:
-            traffic_sets = import_traffic(log, model, shadow, data)
+            traffic_sets = import_traffic(log, model, shadow, read_dataset(data))
         except OverreadError as error:
             st.error(plain(error))
             return

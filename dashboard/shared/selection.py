@@ -228,9 +228,9 @@ def _remember() -> None:
     dataset = loaders.choosable().get(state.get("data") or "")
     if dataset is None:
         return
-    model = state.get("model") or ""
+    chosen = loaders.sources(dataset).get(state.get("model") or "", source_of(None, dataset))
     try:
-        remember_use(_visitor(), dataset.name, model if model in loaders.sources(dataset) else "")
+        remember_use(_visitor(), chosen)
     except OverreadError:
         return
 

@@ -4,10 +4,11 @@ from html import escape
 
 import streamlit as st
 
+from core.data.references import name_in
 from core.errors import OverreadError
 from core.metrics.rates import RATES, Rate, headline_rates, interval_text
 from core.plural import count_text
-from core.scores.halves import splits_for_verifying, whole_of
+from core.scores.halves import DataSplit, splits_for_verifying, whole_of
 from core.scores.operating_points import OperatingPoint, read_points, withdraw
 from core.scores.source import Source, same_dataset
 from core.scores.verification_log import verifications, verifications_of, verified_before_sentence
@@ -129,7 +130,7 @@ def verifications_html(entries: list[dict]) -> str:
     for entry in reversed(entries):
         figures = entry.get("figures") or {}
         cells = [f"<td>{escape(entry['date'][:10])}</td>"]
-        cells.append(f"<td>{escape(entry['split'])}<small>{escape(entry['dataset'].rsplit('@', 1)[0])}</small></td>")
+        cells.append(f"<td>{escape(entry['split'])}<small>{escape(name_in(entry['dataset']))}</small></td>")
         cells += [
             f"<td>{_rate_html(figures, rate) if rate.name in figures else 'not stored'}</td>"
             for rate in headline_rates()
@@ -152,8 +153,7 @@ def _draw_acts(source: Source, point: OperatingPoint, split: str | None) -> None
     if split is None:
         widgets.note("These scores have no later split to verify it on.")
         return
-    reference = loaders.scored_on(source)
-    if earlier := verified_before_sentence(split, verifications(source, reference, split)):
+    if earlier := verified_before_sentence(split, verifications(source, DataSplit(loaders.scored_on(source), split))):
         st.warning(
             plain(f"{earlier.capitalize()}. Each further verification makes it a weaker test."),
             icon=":material/visibility:",

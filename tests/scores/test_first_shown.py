@@ -28,6 +28,11 @@ def source(name: str, bound: float, trained_on: str = "wrists", scored: bool = T
     return Source("checkpoint", name, name, DATA.name, DATA.index_hash, "", stamps, model, DATA)
 
 
+def chosen(data: str, model: str = "") -> Source:
+    """The source that a reader chose: a model of this name on a data set of that name."""
+    return replace(source(model, 0.5) if model else source_of(None, DATA), data=data)
+
+
 def lock(monkeypatch, points: dict[str, list[tuple[str, str]]]) -> None:
     """Operating points by the name of their source: (date, data set)."""
     found = {
@@ -68,19 +73,19 @@ def test_a_locked_model_comes_before_a_better_one_and_the_last_lock_wins(monkeyp
 def test_what_a_reader_used_last_comes_first_for_that_reader_only(monkeypatch):
     lock(monkeypatch, {"best": [("2026-01-01", DATA.reference)]})
     found = [source("best", 0.9), source("odd", 0.5)]
-    remember_use("reader:ana", "wrists", "odd")
+    remember_use("reader:ana", chosen("wrists", "odd"))
     assert preferred_source(DATA, "reader:ana", found).name == "odd"
     assert preferred_source(DATA, "reader:ben", found).name == preferred_source(DATA, "", found).name == "best"
-    remember_use("reader:ana", "wrists", "deleted since")
+    remember_use("reader:ana", chosen("wrists", "deleted since"))
     assert preferred_source(DATA, "reader:ana", found).name == "best"
 
 
 def test_the_choice_of_a_data_set_keeps_the_models_chosen_before():
-    remember_use("reader:ana", "wrists", "odd")
-    remember_use("reader:ana", "hands")
+    remember_use("reader:ana", chosen("wrists", "odd"))
+    remember_use("reader:ana", chosen("hands"))
     assert last_used("reader:ana") == LastUsed("hands", {"wrists": "odd"})
     for number in range(first_shown.MOST_MODELS + 5):
-        remember_use("reader:ana", f"set{number}", "m")
+        remember_use("reader:ana", chosen(f"set{number}", "m"))
     assert (
         len(last_used("reader:ana").models) == first_shown.MOST_MODELS
         and "wrists" not in last_used("reader:ana").models
@@ -89,17 +94,17 @@ def test_the_choice_of_a_data_set_keeps_the_models_chosen_before():
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"data": 1}', '{"data": "a", "models": []}', "[" * 99_999])
 def test_a_damaged_file_of_a_reader_is_as_if_there_were_none(workspace, content):
-    remember_use("reader:ana", "wrists", "odd")
+    remember_use("reader:ana", chosen("wrists", "odd"))
     next((workspace / "readers").glob("*.json")).write_text(content)
     assert last_used("reader:ana") == LastUsed()
-    remember_use("reader:ana", "wrists", "odd")
+    remember_use("reader:ana", chosen("wrists", "odd"))
     assert last_used("reader:ana").models == {"wrists": "odd"}
 
 
 def test_no_reader_has_no_file_and_no_name_is_in_the_name_of_a_file(workspace):
-    remember_use("", "wrists", "odd")
+    remember_use("", chosen("wrists", "odd"))
     assert last_used("") == LastUsed() and not (workspace / "readers").exists()
-    remember_use("reader:../ana", "wrists")
+    remember_use("reader:../ana", chosen("wrists"))
     assert [file.parent.name for file in workspace.rglob("*.json")] == ["readers"]
     assert not [file for file in workspace.rglob("*ana*")]
 
@@ -113,7 +118,7 @@ def test_the_first_data_set_is_used_last_else_locked_on_else_real_else_new(monke
     assert preferred_dataset(sets) == "a-newer"
     lock(monkeypatch, {"m": [("2026-01-01", demo.reference)]})
     assert preferred_dataset(sets) == "demo"
-    remember_use("reader:ana", "wrists")
+    remember_use("reader:ana", chosen("wrists"))
     assert preferred_dataset(sets, "reader:ana") == "wrists" and preferred_dataset(sets, "reader:ben") == "demo"
 
 

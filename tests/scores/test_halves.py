@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from core.data.index import build_index, read_index, write_dataset
 from core.scores.halves import (
+    DataSplit,
     half_by_group,
     halves_of,
     in_split,
@@ -143,8 +144,8 @@ def test_scores_without_a_split_are_chosen_on_one_half_and_verified_on_the_other
         with refused("verified-on-own-split", "valid:choose"):
             verify(source, split)
     # The whole of valid holds the half that was used, so it is no longer fresh either.
-    assert len(verifications(source, point.dataset, "valid")) == 1
-    assert not verifications(source, point.dataset, "valid:choose")
+    assert len(verifications(source, DataSplit(point.dataset, "valid"))) == 1
+    assert not verifications(source, point.chosen_on)
     with refused("split-unknown", "valid:neither"):
         split_scores(source, split="valid:neither")
 

@@ -15,12 +15,14 @@ from core.metrics.studies import study_table
 from core.metrics.thresholds import ThresholdChoice
 from core.scores import operating_points as op
 from core.scores.decisions import decisions
+from core.scores.halves import DataSplit
 from core.scores.import_frame import Columns
 from core.scores.loading import split_scores
 from core.scores.operating_point_checks import check_applies, check_fresh
+from core.scores.patient_overlap import shared_sentence
 from core.scores.source import find_source
 from core.scores.threshold_in_use import threshold_in_use
-from core.scores.verification_log import LOOKS
+from core.scores.verification_log import LOOKS, record_verification, verifications
 from core.scores.view import View
 from core.workflows.import_scores import import_scores
 from core.workflows.thresholds import Criterion, choose_threshold
@@ -197,7 +199,7 @@ def test_the_same_studies_in_a_split_of_another_name_are_recognised(scored):
     shuffled = studies.sample(frac=1, random_state=0)
     assert op.studies_hash(shuffled) == point.studies_hash
     with refused("verified-on-own-split"):
-        check_fresh(point, "elsewhere@00000000", "test", shuffled)
+        check_fresh(point, DataSplit("elsewhere@00000000", "test"), shuffled)
 
 
 def test_two_thresholds_are_locked_and_verified(scored):
@@ -290,3 +292,18 @@ def test_the_threshold_in_use_says_where_it_is_from(scored):
     assert threshold_in_use(scored, aggregation="max").point is None
     locked(scored, "rule_out sensitivity>=0.9 rule_in specificity>=0.9")
     assert threshold_in_use(scored).threshold == 0.5 and "two thresholds" in threshold_in_use(scored).words
+
+
+def test_another_version_of_the_data_set_may_have_the_studies_a_point_was_chosen_on(scored):
+    point = locked(scored)
+    others = study_table(split_scores(scored, split="test")[0])
+    later = f"{point.dataset.split('@')[0]}@00000000"
+    with refused("verified-on-own-split", later):
+        check_fresh(point, DataSplit(later, "tune"), others)
+    check_fresh(point, DataSplit(later, "test"), others)
+    check_fresh(point, DataSplit("elsewhere@00000000", "tune"), others)
+    renamed = f"renamed@{point.dataset.split('@')[1]}"
+    record_verification(scored, point.id, DataSplit(point.dataset, "test"), {})
+    assert len(verifications(scored, DataSplit(renamed, "test"))) == 1
+    assert "has changed" in shared_sentence(None, 3, point.chosen_on, DataSplit(later, "test"))
+    assert "another data set" in shared_sentence(None, 3, point.chosen_on, DataSplit("elsewhere@00000000", "test"))

@@ -24,7 +24,7 @@ def test_both_models_of_a_service_can_be_compared(checkpoint, tree, point, tmp_p
         for reader, shadow in zip(readers, (False, True)):
             log.append(reader.read(files), shadow=shadow)
     table = log_table(log.folder)
-    found = import_traffic(table, checkpoint.weights_hash, other.weights_hash, tree.name)
+    found = import_traffic(table, checkpoint.weights_hash, other.weights_hash, tree)
     assert found.studies == len(studies) and found.answered.dataset.startswith("tree@")
     assert checkpoint.weights_hash in found.answered.source and other.weights_hash in found.shadow.source
     for imported, model in ((found.answered, checkpoint), (found.shadow, other)):
@@ -41,4 +41,4 @@ def test_traffic_that_is_not_indexed_is_refused(checkpoint, tree, point, tmp_pat
     file = Path(next(iter(study_files(tree).values()))[0])
     log.append(reader.read([file]))
     with refused("traffic-not-indexed", "tree"):
-        import_traffic(log_table(log.folder), checkpoint.weights_hash, "other", tree.name)
+        import_traffic(log_table(log.folder), checkpoint.weights_hash, "other", tree)
