@@ -29,7 +29,8 @@ LabelLevel = Annotated[
     str,
     typer.Option(
         metavar="image|study",
-        help="Whether each radiograph has a label of its own, or the label is its study's (default: inferred from the "
+        help="Whether each radiograph has a label of its own, or the label belongs to its study (default: inferred "
+        "from the "
         "data, and stated).",
     ),
 ]

@@ -114,7 +114,7 @@ def trust(
     lines = [
         f"{row['method']}: {row['verdict']}{', ' + row['why'] if row['why'] else ''}; better than an edge detector on "
         f"{row['better']} of {row['judged']}; similarity to maps of shuffled weights {row['randomisation']:.2f}; "
-        f"points at the finding {row['hits']} of {row['pointed']}, of maps that hold up "
+        f"points at the finding in {row['hits']} of {row['pointed']}, of maps that hold up "
         f"{row['held_hits']} of {row['held']}"
         for row in table.to_dict("records")
     ]

@@ -9,12 +9,12 @@ from core.data.joins import JoinReport
 from core.data.notes import Note, note_rows
 
 AllowUnmatched = Annotated[
-    bool, typer.Option("--allow-unmatched", help="Go on even if rows of the table match nothing at all.")
+    bool, typer.Option("--allow-unmatched", help="Continue even if no row of the table matches anything.")
 ]
 AllowLostLabels = Annotated[
     bool,
     typer.Option(
-        "--allow-lost-labels", help="Go on even if labels that this name had before would be lost or changed."
+        "--allow-lost-labels", help="Continue even if labels that this name had before would be lost or changed."
     ),
 ]
 MatchIgnoring = Annotated[

@@ -50,7 +50,7 @@ def import_verdicts(
     print_result(
         facts,
         as_json,
-        f"{count_text(done.imported, 'entry')} imported, {done.already:,} known before, {len(done.skipped):,} left "
+        f"{count_text(done.imported, 'entry')} imported, {done.already:,} imported before, {len(done.skipped):,} left "
         f"out{readers}",
     )
 

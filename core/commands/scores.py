@@ -130,7 +130,8 @@ def import_predictions(
         bool,
         typer.Option(
             "--invert",
-            help="The score is that of normal: use 1 minus the score (minus the score, for other numbers).",
+            help="The score is that of normal: use 1 minus the score (for other numbers, the score with its sign "
+            "changed).",
         ),
     ] = False,
     percent: Annotated[bool, typer.Option("--percent", help="The scores are percentages, 0 to 100.")] = False,

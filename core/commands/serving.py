@@ -12,7 +12,7 @@ Points = Annotated[
     typer.Option(
         "--point",
         metavar="ID",
-        help="Operating point to decide by: an id, 'latest' (the default), or 'none'. With two, studies between their "
+        help="Operating point that decides: an id, 'latest' (the default), or 'none'. With two, studies between their "
         "thresholds are referred.",
     ),
 ]
@@ -73,7 +73,9 @@ def serve(
     point: Points = None,
     shadow: Annotated[
         list[str] | None,
-        typer.Option(metavar="CHECKPOINT", help="Also score every study with this checkpoint, for the log alone."),
+        typer.Option(
+            metavar="CHECKPOINT", help="Also score every study with this checkpoint; its scores are only logged."
+        ),
     ] = None,
     log: Annotated[bool, typer.Option("--log", help="Append every decision to the log in the workspace.")] = False,
     archive: Annotated[
@@ -150,7 +152,9 @@ def export(
 def import_scores_of_traffic(
     shadow: Annotated[str, typer.Option(help="The shadow: its name, or the first digits of the hash of its weights.")],
     data: Annotated[str, typer.Option(help="The indexed data set that has the studies and their labels.")],
-    model: Annotated[str, typer.Option(help="The answered model, likewise (default: the newest).")] = "",
+    model: Annotated[
+        str, typer.Option(help="The model that answered, named in the same way (default: the newest).")
+    ] = "",
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:

@@ -31,7 +31,10 @@ def train(
     ] = 0,
     allow_overlap: Annotated[
         bool,
-        typer.Option("--allow-patient-overlap", help="Train even if patients are in two splits; they count as train."),
+        typer.Option(
+            "--allow-patient-overlap",
+            help="Train even if patients are in two splits; all their studies count as train.",
+        ),
     ] = False,
     labels: Annotated[
         str, typer.Option(metavar="REVISION", help="Train on this revision of the labels: a number, or 'latest'.")

@@ -223,9 +223,10 @@ def _persistently(once: Callable, url: str, patience: Patience, arrived: Callabl
             failures, before = (0 if arrived() > before else failures) + 1, arrived()
             host = urlparse(url).netloc
             if failures >= patience.tries or time.monotonic() - began > patience.most:
-                kept = f" What has arrived ({size_text(before)}) is kept for the next try." if before else ""
+                kept = f" The part that arrived ({size_text(before)}) is kept for the next try." if before else ""
                 raise OverreadError(
-                    f"{host} cannot be reached, or breaks off ({error}), after {failures} tries. Check the network, or "
+                    f"{host} cannot be reached, or ends the connection ({error}), after {failures} tries. Check the "
+                    f"network, or "
                     f"download {url} in a browser and add the file.{kept}",
                     code="download-no-network",
                 ) from error

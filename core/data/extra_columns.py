@@ -60,7 +60,8 @@ def keep_columns(table: pd.DataFrame, used, frame: pd.DataFrame, source: str) ->
         )
     ]
     if renamed:
-        notes.append(Note(code="column-renamed", text=f"columns of {source} with names of Overread's own are kept: "
+        notes.append(Note(code="column-renamed", text=f"columns of {source} with names that Overread's tables use "
+            f"are kept: "
                                                       + ", ".join(renamed)))  # fmt: skip
     extra = pd.DataFrame(found, index=table.index).set_axis(frame.index)
     return pd.concat([frame, extra], axis=1), notes

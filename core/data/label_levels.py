@@ -40,7 +40,7 @@ class LabelRule:
         if self.level not in ("", *LEVELS):
             raise OverreadError(
                 f"--label-level is {self.level[:40]!r}; expected image (each radiograph has a label of its own) or "
-                "study (the label is the study's).",
+                "study (the label belongs to the study).",
                 code="label-level-unknown",
             )
         if self.rule not in ("", *RULES):
@@ -94,7 +94,7 @@ def label_studies(
     if level != "image":
         if IMAGE_LABEL in frame:
             known = int(pd.to_numeric(frame[IMAGE_LABEL], errors="coerce").notna().sum())
-            text = f"{IMAGE_LABEL} is the truth of {count_text(known, 'radiograph')}; it judges and never trains"
+            text = f"{IMAGE_LABEL} is the truth of {count_text(known, 'radiograph')}; it is used for evaluation only"
             notes.append(Note(code="truth-kept", text=text))
         return LabelledRows(frame, level, "", notes)
     notes.append(_outcome_note(spread, mixed, wanted.rule))

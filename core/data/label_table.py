@@ -72,7 +72,7 @@ def give_labels(names: Sequence[str], paths: Sequence[str], headers: Sequence[di
     if "split" in rows:
         unknown = (rows["split"] != "") & ~rows["split"].isin(SPLITS)
         check_rows(
-            unknown, "the split is not one", rows["split"], "train, valid or test (dev is not guessed)", table.table
+            unknown, "the split is not valid", rows["split"], "train, valid or test (dev is not guessed)", table.table
         )
         rows["split"] = rows["split"].map(lambda word: SPLITS.get(word, word))
     rows["label"] = _label_values(text["label"], table.table)
@@ -112,7 +112,7 @@ def _label_values(text: pd.Series, table: Table) -> list[float]:
     values, bad = read_labels(text)
     if bad.any():
         raise OverreadError(
-            f"{table.file}: in {int(bad.sum()):,} of {count_text(len(text), 'row')} the label is not one "
+            f"{table.file}: in {int(bad.sum()):,} of {count_text(len(text), 'row')} the label is not valid "
             f"({first_rows(bad, text, table)}); expected 1 (abnormal), 0 (normal), a pair of words such as positive "
             "and negative, or nothing. Correct that column.",
             code="label-invalid",

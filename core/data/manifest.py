@@ -200,7 +200,8 @@ def _complete_from_paths(
     return [
         {
             "path": path,
-            "reason": f"its label is {int(given)} in the table and {int(place.label)} in its path; the table's is used",
+            "reason": f"its label is {int(given)} in the table and {int(place.label)} in its path; that of the table "
+            f"is used",
         }
         for path, given, place in zip(text["path"], label, places)
         if place and place.label is not None and given == given and given != place.label

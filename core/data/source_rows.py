@@ -145,7 +145,8 @@ def label_rows(rows: SourceRows, tables: SourceTables, source: Path) -> Labelled
         return label_studies(rows.frame, tables.rule, source.name, tables.stored)
     if tables.rule.level == "image":
         raise OverreadError(
-            f"{source} is in MURA's layout, whose folders label studies; expected --label-level study. For labels of "
+            f"{source} is in MURA's layout, where folder names give the labels of studies; expected --label-level "
+            f"study. For labels of "
             "single radiographs, index a manifest with the columns path, label and bone.",
             code="label-level-mura",
         )

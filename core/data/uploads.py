@@ -148,7 +148,7 @@ def _safe_paths(names: Sequence[str]) -> list[str]:
         path = "/".join(safe_parts(name.replace("\\", "/"), "The upload"))
         if path.casefold() in simple or not path:
             raise OverreadError(
-                f"Two uploaded files are named {path[:80]!r}; expected a name of its own for each. Put them into one "
+                f"Two uploaded files are named {path[:80]!r}; expected different names. Put them into one "
                 "zip with their folders.",
                 code="upload-name-twice",
             )

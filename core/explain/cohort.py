@@ -204,7 +204,7 @@ def _reason_against(group: pd.DataFrame, judged: pd.DataFrame, better: int) -> s
     if better <= len(judged) / 2:
         return f"better than an edge detector on only {better} of {len(judged)}"
     if (alike := group["randomisation"].median()) >= 0.5:
-        return f"shuffled weights give similar maps (likeness {alike:.2f})"
+        return f"shuffled weights give similar maps (correlation {alike:.2f})"
     return ""
 
 

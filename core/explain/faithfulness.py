@@ -170,7 +170,8 @@ def _randomisation_check(classifier, pixels, attribution, remake, seed) -> Check
             alike.append(0.0)
     passed = alike[-1] < ALIKE
     words = (
-        f"likeness to the map of shuffled weights {alike[-1]:.2f} (last layer only {alike[0]:.2f}, half {alike[1]:.2f})"
+        f"correlation with the map of shuffled weights {alike[-1]:.2f} (last layer only {alike[0]:.2f}, half "
+        f"{alike[1]:.2f})"
     )
     words = words if passed else f"{words}: any weights give a similar map"
     return Check("randomisation", alike[-1], ALIKE, passed, words)
@@ -188,7 +189,7 @@ def _stability_check(classifier, pixels, attribution, remake) -> Check:
             alike.append(0.0)
     value = float(np.mean(alike))
     passed = value >= ALIKE
-    words = f"likeness after a shift by {step} px {value:.2f}"
+    words = f"correlation after a shift by {step} px {value:.2f}"
     words = words if passed else f"{words}: the map depends on the exact position of the radiograph"
     return Check("stability", value, ALIKE, passed, words)
 

@@ -82,7 +82,7 @@ def false_alarms(scored: Scored) -> Statistic | None:
     return rate_statistic(logits >= found_threshold(logits, truth), among) if among.any() else None
 
 
-@register("driver", "driving view is abnormal, in studies with both kinds", "radiographs")
+@register("driver", "view that drives the score is abnormal, in studies with normal and abnormal views", "radiographs")
 def driver(scored: Scored) -> Statistic | None:
     truth = scored.radiographs["truth"].to_numpy()
     drives = np.zeros(len(truth), bool)

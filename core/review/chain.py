@@ -60,8 +60,8 @@ class ChainReport:
         if self.problems:
             return f"{count_clause(len(self.problems), 'problem', 'was')} found in the review database."
         later = (
-            f"; {count_text(self.later, 'record')} existed before the chain began on {self.later_made[:10]}, and "
-            "what happened to them before that day is not known"
+            f"; {count_text(self.later, 'record')} existed before the chain began on {self.later_made[:10]}, and it "
+            f"is not known whether they were changed before that day"
             if self.later
             else ""
         )

@@ -274,7 +274,7 @@ def _readable(store: Store, error: Exception, write: bool, unknown: bool = False
     outcome = "This entry was not kept; earlier entries are intact." if write else "Nothing was changed."
     if unknown:
         what = f"The connection to {store.place} was lost while it stored this entry ({cause})"
-        outcome = "It is not known whether the entry was kept; storing it again keeps it once."
+        outcome = "It is not known whether the entry was kept; if you store it again, it is kept once."
         code = UNKNOWN
     elif isinstance(error, PoolTimeout) or "locked" in low or "lock timeout" in low:
         what, code = f"{store.place} is locked by another program. Close that program, or try again", "database-locked"

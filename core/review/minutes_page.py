@@ -95,7 +95,7 @@ def _legend(minutes: Minutes) -> str:
     before = (
         "in the round alone, blind" if minutes.walkthrough.plan.alone_first else "blind, where an open one followed"
     )
-    return f"Before: {before}. After: together. An empty cell: no verdict then."
+    return f"Before: {before}. After: together. An empty cell means no verdict."
 
 
 def _facts(minutes: Minutes) -> str:

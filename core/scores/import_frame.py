@@ -151,7 +151,7 @@ def _with_scores(
         scores = scores / 100
     if columns.invert:
         scores = 1 - scores if scale == "probability" else -scores
-        text = f"column {columns.score} is turned round (--invert): high values become low"
+        text = f"column {columns.score} is reversed (--invert): high values become low"
         notes.append(Note(text, "scores-turned"))
     if scale == "raw":
         values, place = np.unique(scores, return_inverse=True)

@@ -142,7 +142,9 @@ def match_to_dataset(
     notes += matched.notes
     rows, places = matched.rows, matched.places
     if not len(rows):
-        notes.append(Note(f"no row is one of the {kind} of {data}; the rows stay without it", "data-unused"))
+        notes.append(
+            Note(f"no row matches the {kind} of {data}; the rows are kept without this data set", "data-unused")
+        )
         return frame, "", matched.report
     if missing := matched.report.unmatched_rows:
         first = ", ".join(example["key"] for example in matched.report.examples if example["kind"] == "unmatched_rows")

@@ -75,7 +75,7 @@ def split_scores(
         file = source.checkpoint.folder / PREDICTIONS
         if not file.exists():
             raise OverreadError(
-                f"The checkpoint {source.name} carries no scores of its own{_scored_sets(source.name)}; name a "
+                f"The checkpoint {source.name} has no scores of its own{_scored_sets(source.name)}; name a "
                 "data set with --data, and it is scored now if it has not been.",
                 code="checkpoint-without-scores",
             )

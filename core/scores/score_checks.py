@@ -1,4 +1,4 @@
-"""Doubts about scores: out of their range, the wrong way round, decisions in place of scores, copies of the label."""
+"""Doubts about scores: out of their range, in reverse order, decisions in place of scores, copies of the label."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from core.metrics.ranking import auroc
 from core.plural import count_clause, count_text
 
 TOLERANCE = 1e-6  # how far rounding may carry a probability out of 0..1
-WRONG_WAY = 0.4  # an AUROC below this, with its interval below .5, is called the wrong way round
+WRONG_WAY = 0.4  # an AUROC below this, with its interval below .5, is called reverse order
 FEW = 5  # with fewer scores, equal or perfect ones mean nothing
 
 
@@ -133,15 +133,13 @@ def _wrong_way(rows: pd.DataFrame, columns) -> list[Note]:
     whole = _area_if_wrong(studies)
     advice = "leave --invert out" if columns.invert else "is this the probability of normal? Use --invert"
     if whole is not None:
-        text = (
-            f"scores rank the wrong way round (AUROC {_short(whole)} on {count_text(len(studies), 'study')}); {advice}"
-        )
+        text = f"scores rank in reverse order (AUROC {_short(whole)} on {count_text(len(studies), 'study')}); {advice}"
         return [Note(text, "scores-wrong-way")]
     bones = {bone: area for bone, own in studies.groupby("bone") if (area := _area_if_wrong(own)) is not None}
     if not bones:
         return []
     shown = ", ".join(f"{bone} (AUROC {_short(area)})" for bone, area in list(bones.items())[:3])
-    return [Note(f"scores rank the wrong way round in {shown}", "scores-wrong-way-in-bone")]
+    return [Note(f"scores rank in reverse order in {shown}", "scores-wrong-way-in-bone")]
 
 
 def _area_if_wrong(studies: pd.DataFrame) -> float | None:

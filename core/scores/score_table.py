@@ -135,7 +135,7 @@ def _begin(run: "_Run", finished: FinishedScores) -> tuple[list[str], list[str]]
     if before and names:
         notes.append(f"{share_clause(len(before), len(plan.pieces), 'shard', 'were')} finished before, and are kept.")
     for name in sorted(set(damaged) & set(names)):
-        notes.append(f"{finished.file / name} did not have its hash and was made again.")
+        notes.append(f"{finished.file / name} did not match its hash and was made again.")
     if kept and not names:
         notes.append(f"{count_clause(len(kept), 'shard', 'are')} whole; nothing was scored again.")
     return names, notes

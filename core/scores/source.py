@@ -57,7 +57,7 @@ class Source:
         if isinstance(self.model, Checkpoint):
             return self.model
         raise OverreadError(
-            f"{self.name or self.data or 'This source'} has no network, which this needs; choose a checkpoint.",
+            f"{self.name or self.data or 'This source'} has no network, which is needed here; choose a checkpoint.",
             code="network-missing",
         )
 

@@ -31,7 +31,8 @@ def find_thresholds(source: Source, wanted: Sequence[str] = (LATEST,), precision
         return Thresholds(unavailable=f"No operating point is locked for {source.name}, so no decision can be given.")
     if len(wanted) > 2:
         raise OverreadError(
-            f"{count_text(len(wanted), 'operating point')} were named; expected one, or two with a zone between.",
+            f"{count_text(len(wanted), 'operating point')} were named; expected one, or two that refer the studies "
+            f"between them.",
             code="points-too-many",
         )
     points = tuple(find_point(source, name) for name in wanted)
@@ -70,7 +71,7 @@ def guarantee_text(point: OperatingPoint) -> str:
             interval = "too few studies for an interval" if low is None or high is None else f"{low:.1%} to {high:.1%}"
             parts.append(f"{name} {value:.1%} ({interval})")
     count = count_text(int(figures.get("n") or 0), "study")
-    held = "The rule looks at the value alone." if point.bound == NONE else f"It was met by the {point.bound} bound."
+    held = "The rule uses no interval." if point.bound == NONE else f"It was met by the {point.bound} bound."
     return (
         f"The rule {point.rule} chose the threshold on {count} of {name_in(point.dataset)}, split {point.split}: "
         f"{', '.join(parts) or 'no figures were kept'}. {held} Figures on other studies may differ."

@@ -69,4 +69,4 @@ def place(error: BaseException) -> str:
 
 
 def _place_alone(record: logging.LogRecord) -> str:
-    return f"a message of {record.name} ({record.module}:{record.lineno}), its words left out"
+    return f"a message of {record.name} ({record.module}:{record.lineno}), its text left out"

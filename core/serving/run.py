@@ -75,7 +75,7 @@ def run_service(options: ServiceOptions) -> None:
         _log.info("scored by %s: %s", served.reader.runtime.name, served.reader.runtime.why)
     if not tokens and not is_loopback(options.host):
         _log.warning(
-            "%s can be reached from other machines and no tokens are configured: everyone may send studies. "
+            "%s can be reached from other machines and no tokens are configured: everyone can send studies. "
             "Pass --tokens FILE.",
             options.host,
         )

@@ -99,7 +99,8 @@ def _train_member(recipe: Recipe, dataset: Dataset, folder: Path, options: RunOp
         found = read_checkpoint(folder)
         if Recipe.from_json(json.dumps(found.recipe)) != recipe:
             raise OverreadError(
-                f"{folder} was trained with another recipe; resume with the same recipe, or start again elsewhere.",
+                f"{folder} was trained with another recipe; resume with the same recipe, or start again in another "
+                f"folder.",
                 code="recipe-changed",
             )
         return found

@@ -102,7 +102,7 @@ def with_learned_labels(rows: pd.DataFrame, dataset: Dataset, recipe: Recipe) ->
         return rows
     if dataset.label_level != "image":
         judged = IMAGE_LABEL in rows
-        found = f"keeps {IMAGE_LABEL} as a truth that judges and never trains" if judged else "has labels of studies"
+        found = f"keeps {IMAGE_LABEL} for evaluation only" if judged else "has labels of studies"
         raise OverreadError(
             f"label_level is 'image', and {dataset.name} {found}; expected a data set with --label-level image. Train "
             "with label_level=study.",

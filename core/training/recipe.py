@@ -78,7 +78,7 @@ class Recipe:
     )
     label_level: str = setting(
         "study",
-        "The label of a radiograph in training: its study's, or with 'image' its own, where radiographs have one.",
+        "The label of a radiograph in training: that of its study, or with 'image' its own, where it has one.",
         "Loss",
         choices=("study", "image"),
     )

@@ -92,7 +92,10 @@ def prepare(request: DataRequest, progress: Progress | None = None) -> Prepared:
         guess = {ours: theirs for ours, theirs in table_columns(layout.table).guess.items() if ours not in columns}
         columns |= guess
         named = ", ".join(f"{ours} is {theirs!r}" for ours, theirs in guess.items())
-        notes = [*notes, *([Note(f"columns taken by their likeness: {named}", "columns-guessed")] if guess else [])]
+        notes = [
+            *notes,
+            *([Note(f"columns chosen because their names are similar: {named}", "columns-guessed")] if guess else []),
+        ]
     rule = LabelRule(request.label_level, request.study_rule)
     tables = SourceTables(
         columns,

@@ -51,7 +51,7 @@ def poolings_text(facts: dict) -> str:
         )
     for row in facts["driver"]:
         lines.append(
-            "highest view is abnormal, in studies with both kinds: "
+            "view with the highest score is abnormal, in studies with normal and abnormal views: "
             f"{row['value']:.1%} ({row['low']:.1%}-{row['high']:.1%})"
         )
     return "\n".join(lines)

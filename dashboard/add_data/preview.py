@@ -147,7 +147,7 @@ def draw_labels(request: DataRequest, found: Preview | None) -> DataRequest:
     )
     rules = ["", *RULES]
     rule = right.selectbox(
-        "Labels of radiographs become the study's",
+        "How labels of radiographs become the study's label",
         rules,
         rules.index(request.study_rule),
         key="study_rule",

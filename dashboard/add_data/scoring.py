@@ -37,7 +37,7 @@ def draw_links(dataset: Dataset, source: Source | None) -> None:
     scored = source is not None and source.is_scored
     pages = {"errors": "Read the errors"} if scored else {}
     with st.container(horizontal=True):
-        for page, label in {**pages, "import_scores": "Import scores of it", "dataset": "See the data set"}.items():
+        for page, label in {**pages, "import_scores": "Import scores for it", "dataset": "See the data set"}.items():
             kind = "primary" if page == "errors" else "secondary"
             if st.button(label, key=f"open_{page}", type=kind, icon=ARROW):
                 st.session_state["choose_next"] = {"data": dataset.name, **({"model": source.name} if scored else {})}

@@ -54,7 +54,7 @@ def draw_import(dataset: str) -> None:
 
 
 def _draw_outcome(done: ImportedVerdicts) -> None:
-    known = f"{done.already:,} known before, {count_text(len(done.skipped), 'row')} left out"
+    known = f"{done.already:,} imported before, {count_text(len(done.skipped), 'row')} left out"
     st.success(plain(f"{count_text(done.imported, 'entry')} imported, {known}."), icon=":material/check_circle:")
     draw_join_report([done.join], done.notes, key="verdict_joins")
     for row in done.skipped[:MOST_SKIPPED]:

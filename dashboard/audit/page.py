@@ -50,7 +50,7 @@ def draw_page() -> None:
 def draw_offer(dataset: Dataset) -> None:
     """Draw a button that queues an audit, and the progress of a queued one."""
     widgets.empty(
-        f"The present index of {dataset.name} has not been audited",
+        f"The current index of {dataset.name} has not been audited",
         "An audit measures every radiograph and compares it with every other. It continues if you close this page. In "
         "a terminal:",
         f"python -m core audit {dataset.name}",

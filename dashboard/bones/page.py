@@ -112,7 +112,8 @@ def draw_verdict(slices: Slices, rows: pd.DataFrame, names: dict, bone: str) -> 
         for row in tested[tested["gap_p_holm"] < 0.05].sort_values("gap").to_dict("records")
     ]
     html = "".join(f'<p class="answer">{line}</p>' for line in lines)
-    st.html(html or '<p class="answer"><b>No slice</b> has another AUROC than the other studies beyond chance.</p>')
+    none = '<p class="answer">The AUROC of <b>no slice</b> differs from that of the other studies beyond chance.</p>'
+    st.html(html or none)
     within = f", {bone_name(bone)} only" if bone else ""
     widgets.note(f"p adjusted for {count_text(len(tested), 'slice')} (Holm){within}.")
 
@@ -130,8 +131,8 @@ def draw_by_patient(area: Estimate | None) -> None:
     if area is None or math.isnan(area.low):
         return
     widgets.note(
-        f"By patient, the AUROC of all is {area.value:.3f} ({area.low:.3f}-{area.high:.3f}).",
-        why="Intervals of the table take studies as independent, but some patients have several. Slice-versus-rest "
+        f"The AUROC of all studies, with an interval by patient, is {area.value:.3f} ({area.low:.3f}-{area.high:.3f}).",
+        why="Intervals in the table treat studies as independent, but some patients have several. Slice-versus-rest "
         "differences use patient-level intervals.",
         about="by patient",
     )

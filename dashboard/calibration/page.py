@@ -81,7 +81,7 @@ def fit_or_explain(view: View, fit_split: str, method: str, bins: int) -> loader
     """The scaling fitted on the other split, or None with the reason on the page."""
     if not fit_split:
         widgets.empty(
-            f"There is no split but {view.split} to fit a scaling on",
+            f"There is no split other than {view.split} to fit a scaling on",
             "A calibration is fitted on one split and evaluated on another. Below are the scores without scaling.",
         )
         return None

@@ -34,7 +34,7 @@ def verdict(before: dict, found, fit_split: str, split: str) -> list[str]:
     elif gain.low > 0:
         lines.append(f"<b>Gain</b> The log-loss on {split} falls by {interval(gain, 4)}: the scaling helps.")
     elif gain.high < 0:
-        lines.append(f"<b>Gain</b> The log-loss on {split} rises by {-gain.value:.4f}: the scaling does harm.")
+        lines.append(f"<b>Gain</b> The log-loss on {split} rises by {-gain.value:.4f}: the scaling makes it worse.")
     else:
         moved = f"{-gain.value:+.4f} ({-gain.high:+.4f} to {-gain.low:+.4f})"
         lines.append(f"<b>Gain</b> The log-loss on {split} changes by {moved}, which may be chance.")

@@ -94,7 +94,7 @@ def draw_measuring(dataset: Dataset, rows: pd.DataFrame) -> None:
 
 def _progress_text(job: jobs.Job) -> str:
     found = job.progress
-    return f"An audit is at work: {found['done']:,} of {found['total']:,}." if found else "An audit is about to start."
+    return f"An audit is running: {found['done']:,} of {found['total']:,}." if found else "An audit is about to start."
 
 
 def _order_text(filters: GridFilters) -> str:

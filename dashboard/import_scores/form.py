@@ -141,7 +141,7 @@ def _draw_scale(file: FileStamp, score: str, guessed: dict[str, str]) -> tuple[s
 
 def _draw_more(file: FileStamp) -> tuple[LabelRule, JoinOptions]:
     """Choices that most tables do not need, folded away."""
-    with st.expander("Labels of studies, and differences of ids"), st.container(horizontal=True):
+    with st.expander("Level of the labels, and ids that differ"), st.container(horizontal=True):
         level = st.selectbox(
             FIELDS["label-level"],
             list(LEVELS),

@@ -7,7 +7,7 @@ FIELDS = {
     "bone": "Bone", "split": "Split", "data": "Match to", "name": "Name", "invert": "Score of normal",
     "percent": "Percentages", "logit": "Logit", "raw": "Order only", "label-level": "Labels are of",
     "study-rule": "A study is abnormal if", "match-ignoring": "Ignore in ids", "allow-unmatched":
-    "Go on without matches", "allow-lost-labels": "Accept lost or changed labels",
+    "Continue without matches", "allow-lost-labels": "Accept lost or changed labels",
 }  # fmt: skip
 LEVELS = {"": "As found in the data", "image": "Radiographs", "study": "Studies"}
 RULES = {

@@ -79,7 +79,7 @@ def draw_alarms(rows: pd.DataFrame, reference: Reference) -> None:
         st.warning(plain(alarm.text), icon=":material/notifications:")
         studies = loader.indexed_studies(rows[rows["number"].isin(alarm.numbers)])
         with st.expander(
-            f"{count_text(len(studies), 'study')} behind it, of those indexed here", key=f"alarm_{number}"
+            f"{count_text(len(studies), 'study')} of this alarm, of those indexed here", key=f"alarm_{number}"
         ):
             for row in studies.itertuples():
                 query = urlencode({"data": row.data, "case": row.study_id})
@@ -155,7 +155,7 @@ def draw_comparison(log: pd.DataFrame, model: str, shadow: str) -> None:
             return
         widgets.note(traffic_sentence(traffic_sets))
         query = urlencode(compare_address(traffic_sets, log, (model, shadow), data))
-        st.html(f'<a href="compare?{escape(query)}" target="_self">Open Compare on both</a>')
+        st.html(f'<a href="compare?{escape(query)}" target="_self">Compare both models</a>')
 
 
 def compare_address(found: TrafficScores, log: pd.DataFrame, models: tuple[str, str], data: str) -> dict[str, str]:

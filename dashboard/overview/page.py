@@ -84,7 +84,7 @@ def draw_models(view: View) -> None:
     """One row per model, the AUROC intervals on one shared axis."""
     whole, broken = loaders.sources(view.dataset), loaders.checkpoints()[1]
     where = f"{view.split}, {bone_name(view.bone).lower()}, each model at its own threshold"
-    widgets.caption("Models", f"studies of {view.source.data}: {where}; click one to open its threshold")
+    widgets.caption("Models", f"studies of {view.source.data}: {where}; click a model to open its threshold")
     if whole:
         names = (
             "Model",

@@ -55,7 +55,7 @@ def draw_settings(name: str, dataset: Dataset) -> Recipe:
     if chosen["architecture"] != recipe.architecture and chosen["weights"] == recipe.weights != "":
         # The recipe's start weights fit its own network alone.
         chosen["weights"] = ""
-        widgets.note(f"{chosen['architecture']} begins from random weights; those of the recipe do not fit it.")
+        widgets.note(f"{chosen['architecture']} begins from random weights; the recipe's weights do not fit it.")
     lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
     return with_settings(replace(recipe, **chosen), lines)
 

@@ -14,7 +14,7 @@ NAMES = {
     "radiograph_auroc": "AUROC of radiographs",
     "brier": "Brier score (lower is better)",
     "false_alarms": "False alarms in abnormal studies",
-    "driver": "Driving view is abnormal",
+    "driver": "The view that drives the score is abnormal",
     "specificity": "Specificity",
     "sensitivity": "Sensitivity",
 }

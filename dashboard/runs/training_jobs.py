@@ -77,7 +77,8 @@ def draw_form(dataset: Dataset) -> None:
     priors = tables.priors(dataset).set_index("balance")["prior"]
     if chosen.balance in priors.index:
         st.markdown(
-            f"Training sees {priors[chosen.balance]:.1%} abnormal radiographs ({tables.BALANCES[chosen.balance]})."
+            f"{priors[chosen.balance]:.1%} of the radiographs in training are abnormal "
+            f"({tables.BALANCES[chosen.balance]})."
         )
     draw_estimate(chosen, dataset, settings, folds)
     if st.button("Start", type="primary", key="job_start", **gate("train")):
@@ -91,7 +92,7 @@ def draw_estimate(recipe: Recipe, dataset: Dataset, settings: list[str], folds: 
         widgets.note(f"{found.text(folds)} {found.basis}")
         return
     active = draw_job(
-        lambda: find_estimate_job(dataset), lambda job: "Timing a few steps", "Estimates made before are kept."
+        lambda: find_estimate_job(dataset), lambda job: "Timing a few steps", "Earlier estimates are kept."
     )
     if st.button("Estimate time and memory", key="job_estimate", icon=":material/timer:", **gate("train", active)):
         queue_run(lambda: enqueue_estimate(recipe.name, dataset, settings), "The estimate")

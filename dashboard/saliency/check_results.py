@@ -50,7 +50,8 @@ def draw_checks(reports: dict) -> None:
         number = st.column_config.NumberColumn(format="%.2f")
         widgets.draw_table(pd.DataFrame(rows), column_config={"Value": number, "Reference": number})
         widgets.note(
-            "edges, random, centre: insertion minus deletion, over the change in logit (Petsiuk 2018), compared with "
+            "edges, random, centre: insertion minus deletion, divided by the change in logit (Petsiuk 2018), "
+            "compared with "
             "maps that ignore the model. randomisation: rank correlation with the map of shuffled weights (Adebayo "
             "2018). stability: rank correlation with the map after a small shift. border, marks, outside: share of the "
             "map in that region. No method passes all published tests on radiographs (Arun 2021)."

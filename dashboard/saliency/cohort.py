@@ -46,8 +46,8 @@ def draw_methods(view: View) -> None:
             "Better than edges: the share of maps whose strongest squares move the score sooner than those of an edge "
             "detector. Similarity to shuffled: median rank correlation with the maps of shuffled weights; near 1, the "
             "method shows the same for any network. On the finding: the share of maps whose strongest place is within "
-            "reach of the known abnormality; chance is that share for random places. The next column has the same "
-            "share, of the maps that hold up."
+            "reach of the known abnormality; chance is that share for random places. The next column is the same "
+            "share among the maps that hold up."
         )
     draw_check_job(view)
 

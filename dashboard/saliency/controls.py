@@ -140,7 +140,7 @@ def wants_all() -> bool:
 
 
 def draw_plain_note(place, records: list[MapRecord]) -> None:
-    """Say once why films stay plain, with a toggle that draws their maps all the same."""
+    """Say once why films are shown without maps, with a toggle that draws the maps anyway."""
     note = trust_marks.plain_note(records)
     with place, st.container(horizontal=True, vertical_alignment="center"):
         # Drawn in any case, since the address keeps only what is drawn.

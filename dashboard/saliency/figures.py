@@ -43,7 +43,7 @@ def _layer(picture: bytes) -> str:
 
 
 def map_figure_html(title: str, under: str, record: MapRecord, look: Look, words: MapWords) -> str:
-    """One map over its radiograph with its verdict; the film stays plain where the map does not hold up."""
+    """One map over its radiograph with its verdict; only the film where the map does not hold up."""
     layer = "" if trust_marks.is_plain(record, look.show_all) else map_html(record, look, words.top)
     pointing = trust_marks.pointing_words(record, words.finding)
     return figure_html(

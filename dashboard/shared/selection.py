@@ -24,7 +24,7 @@ HELP = {
     "valid and test (never used in training). Without tune, one half of valid is for choosing a threshold "
     "(valid:choose) and the other for verifying it (valid:verify).",
     "threshold": "A study is called abnormal if its score (mean probability over its radiographs) is at or above this.",
-    "point": "A locked threshold of this model. Moving the threshold goes back to one that is set by hand.",
+    "point": "A locked threshold of this model. If you move the threshold, it is set by hand again.",
     "aggregation": "How the scores of a study's radiographs become the score of the study.",
 }
 

@@ -14,15 +14,15 @@ _MARKS = {
     REFUSED: ("waits", "", "This method is refused here"),
 }
 _BETTER = {True: "yes", False: "no", None: "cannot be checked"}
-SHOW_ALL = "Show it all the same"
+SHOW_ALL = "Show it anyway"
 
 
 def is_plain(record: MapRecord, show_all: bool) -> bool:
-    """Whether a film stays plain: its map failed the checks, and the reader has not asked for it all the same."""
+    """Whether a film is shown without its map: the map failed the checks, and the reader has not asked for it."""
     return record.verdict == DO_NOT_TRUST and not show_all
 
 
-# On a film that stays plain: there is no map to warn of.
+# On a film that is shown without its map, so there is no map to warn of.
 NOT_SHOWN = {"kind": "waits", "words": "Map not shown: it does not hold up"}
 NOT_CHECKED = "Not checked: do not trust this map"
 
@@ -64,14 +64,14 @@ def pointing_words(record: MapRecord, finding) -> str:
 
 
 def plain_note(records: list[MapRecord]) -> str:
-    """One calm sentence where films stay plain because no map, or only some, hold up; '' where none stays plain."""
+    """One sentence where films are shown without maps because none, or only some, hold up; else ''."""
     failed = [record for record in records if record.verdict == DO_NOT_TRUST]
     if not failed:
         return ""
     if len(failed) == len(records):
         return (
-            "This map does not hold up, so the film stays plain."
+            "This map does not hold up, so the film is shown without it."
             if len(records) == 1
-            else "None of these maps holds up, so the films stay plain."
+            else "None of these maps holds up, so the films are shown without them."
         )
-    return f"{share_clause(len(failed), len(records), 'map', 'do')} not hold up; their films stay plain."
+    return f"{share_clause(len(failed), len(records), 'map', 'do')} not hold up; their films are shown without maps."

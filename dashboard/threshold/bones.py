@@ -33,7 +33,7 @@ def _draw_bones(view: View, tables: Tables, answer: Answer) -> None:
         widgets.note("The constraint cannot be met on all bones together, so there is nothing to shift per bone.")
         return
     many = len(tables.studies) > AT_ONCE
-    if many and not st.toggle("Fit the bones", key="fit_bones", help="Takes seconds with so many studies."):
+    if many and not st.toggle("Fit the bones", key="fit_bones", help="This takes some seconds for so many studies."):
         return
     found = study_tables.per_bone(view, answer.rule, answer.choice.bound, answer.prevalence)
     st.html(bones_html(found))
@@ -43,7 +43,7 @@ def _draw_bones(view: View, tables: Tables, answer: Answer) -> None:
 def bones_html(found: PerBone) -> str:
     """One row per bone: misses and false alarms at the pooled and the shifted threshold, and whether it has its own."""
     groups = (("", 1), (f"One for all: {found.pooled.threshold:.4f}", 2), ("Shifted", 3), ("", 1))
-    names = ("", "Missed", "False alarms", "Threshold", "Missed", "False alarms", "A threshold of its own")
+    names = ("", "Missed", "False alarms", "Threshold", "Missed", "False alarms", "Own threshold")
     top = "".join(f'<th class="number" colspan="{width}">{name}</th>' for name, width in groups)
     head = "".join(f'<th class="{"number" if name in names[1:-1] else ""}">{name}</th>' for name in names)
     body = "".join(_row(row) for row in found.table.to_dict("records"))
@@ -65,7 +65,7 @@ def bones_sentence(found: PerBone) -> str:
             f"{fp:,}."
         )
     return (
-        f"{offsets} A bone gets a threshold of its own only with {FEWEST_ABNORMAL} abnormal studies and a gain in "
+        f"{offsets} A bone gets its own threshold only with {FEWEST_ABNORMAL} abnormal studies and a gain in "
         "balanced accuracy on patients it was not chosen on. Only the threshold for all bones can be locked."
     )
 

@@ -86,7 +86,7 @@ def draw_dialogue(view: View, tables: Tables, answer: Answer) -> None:
     widgets.facts(*[(RATES[name].heading, *widgets.estimate_text(rates[name], RATES[name].format)) for name in SHOWN])
     st.html(f'<p class="answer">{cost_sentence(counts_at(tables.counts, choice.threshold), prevalence)}</p>')
     if others := same_or_better(tables.counts, choice.threshold, prevalence):
-        widgets.caption("The same, or better")
+        widgets.caption("Equal or better thresholds")
         st.html("<ul class='others'>" + "".join(f"<li>{escape(line)}</li>" for line in others) + "</ul>")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         reader = draw_reader_field()
@@ -97,7 +97,7 @@ def draw_dialogue(view: View, tables: Tables, answer: Answer) -> None:
             _close()
             st.rerun()
         if not reader:
-            widgets.note("Enter your name: who locked it is part of the record.")
+            widgets.note("Enter your name: the record says who locked it.")
     if pressed:
         _lock(view, Criterion(rule, choice.bound, prevalence), note or "")
 

@@ -52,7 +52,7 @@ def draw_rule(view: View, tables: Tables) -> Answer:
         return Answer(rule, ThresholdChoice(math.nan, False, str(error), rule.text), prevalence)
     _draw_answer(view, rule, choice)
     if costly := too_costly(tables.counts, rule, choice):
-        st.warning(plain(f"{costly} Look at what other targets cost."), icon=":material/warning:")
+        st.warning(plain(f"{costly} Compare the cost of other targets."), icon=":material/warning:")
     if rule.kind in targets.KINDS:
         targets.draw_targets(view, rule, bound, prevalence)
     return Answer(rule, choice, prevalence)

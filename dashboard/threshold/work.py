@@ -56,7 +56,7 @@ def net_benefit_sentence(tables: Tables, threshold: float, prevalence: float | N
 def workload(rates: dict[str, Estimate], prevalence: float | None) -> str:
     """The four outcomes in OF studies at the stated prevalence, as HTML; without one, a request to state it."""
     if prevalence is None:
-        return "Enter the prevalence of the clinic at the top of the page. These studies rarely have the same."
+        return "Enter the prevalence of the clinic at the top of the page. It rarely equals that of these studies."
     sensitivity, specificity = rates["sensitivity"].value, rates["specificity"].value
     if np.isnan(sensitivity + specificity):
         return "The workload is not estimable: it needs abnormal and normal studies."
@@ -90,13 +90,16 @@ def draw_band(view: View) -> None:
             for label, key, value in (("From", "band_low", 0.4), ("Up to", "band_high", 0.5))
         )
     if low > high:
-        widgets.empty("The band is empty", f"It goes from {low:g} up to {high:g}. The first must be the smaller one.")
+        widgets.empty(
+            "The band is empty", f"The band goes from {low:g} up to {high:g}. The first must be the smaller one."
+        )
         return
     table = study_tables.band(view, low, high)
     st.html(band_html(table, view, low, high))
     widgets.note(
-        f"Lowering the threshold from {high:g} to {low:g} finds the abnormal studies of the band and turns its normal "
-        f"ones into false alarms. Each number opens the studies missed or cleared at {high:g}; those of the band come "
+        f"Lowering the threshold from {high:g} to {low:g} finds the abnormal studies of the band and turns its "
+        f"normal studies into false alarms. Each number opens the studies missed or cleared at {high:g}; those of "
+        f"the band come "
         "last."
     )
 

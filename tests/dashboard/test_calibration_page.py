@@ -57,7 +57,7 @@ def test_the_page_shows_the_figures_of_the_command(home, method):
 
 def test_with_one_split_the_scores_are_shown_without_scaling(home):
     app = open_page("calibration", data="alone (scores only)")
-    assert not app.exception and "There is no split but valid" in words(app)
+    assert not app.exception and "There is no split other than valid" in words(app)
     assert len(app.get("plotly_chart")) == 1 and "<b>Before</b>" in words(app) and "<b>After</b>" not in words(app)
 
 

@@ -102,7 +102,7 @@ def test_a_wrong_choice_is_refused_in_words_of_the_page(own, tmp_path):
 def test_scores_of_the_other_class_are_an_alarm(own, tmp_path):
     table().assign(prob=lambda frame: 1 - frame["prob"]).to_csv(tmp_path / "x.csv", index=False)
     app = on_server(open_page("import_scores"), tmp_path / "x.csv")
-    assert "wrong way round" in app.warning[0].value and "Choose 'Score of normal'" in app.warning[0].value
+    assert "reverse order" in app.warning[0].value and "Choose 'Score of normal'" in app.warning[0].value
     field(app, "Score of normal").check().run()
     assert not app.warning
     press(app, "Keep these scores")

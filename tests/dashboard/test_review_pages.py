@@ -274,7 +274,7 @@ def test_verdicts_are_imported_with_the_report_of_their_join(workspace):
     assert verdicts_table(open_store(), reviewer="Ben").empty
     app.checkbox(key="verdicts_skip").check().run()
     app.button(key="import_verdicts").click().run()
-    assert not app.exception and app.success[0].value == "2 entries imported, 0 known before, 1 row left out."
+    assert not app.exception and app.success[0].value == "2 entries imported, 0 imported before, 1 row left out."
     joins = next(table.value for table in app.dataframe if "Rows matched" in table.value).iloc[0]
     assert (joins["Rows matched"], joins["Rows that match nothing"]) == (2, 1)
     assert "1 study on which readers differ" in words(app)
@@ -378,7 +378,7 @@ def test_saliency_is_laid_over_the_films_until_the_next_case(workspace, films, m
     app.run()  # as the fragment does that follows the maps
     app.run()
     # The network is untrained, so no map holds up.
-    assert not any(film.get("over") for film in films[-1]) and "stay plain" in words(app)
+    assert not any(film.get("over") for film in films[-1]) and "shown without" in words(app)
     assert all("Map not shown" in film["verdict"]["words"] for film in films[-1])
     app.button(key="saliency_all").click().run()
     assert all(film["over"] and "Do not trust this map" in film["verdict"]["words"] for film in films[-1])

@@ -38,7 +38,7 @@ def start_run(app, settings="epochs=2\nbalance=weight", out="mine"):
 def test_a_run_is_queued_and_stopped(idle):
     app = open_page("runs", data="cold")
     app.text_area(key="job_settings").set_value("balance=weight").run()
-    assert any("Training sees 50.0% abnormal" in part.value for part in app.markdown)
+    assert any("50.0% of the radiographs in training are abnormal" in part.value for part in app.markdown)
     app = start_run(app)
     assert not app.exception and "waiting" in words(app) and "mine" in words(app)
     job = jobs.list_jobs()[0]

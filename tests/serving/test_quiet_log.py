@@ -14,7 +14,7 @@ def formatted(logger: str, message: str, error: BaseException | None = None) -> 
 def test_words_of_other_libraries_are_left_out():
     assert formatted("overread.serving", "own %s") == "WARNING own Planted"
     text = formatted("pydicom.misc", "Invalid value %s")
-    assert text == "WARNING a message of pydicom.misc (test_quiet_log:7), its words left out"
+    assert text == "WARNING a message of pydicom.misc (test_quiet_log:7), its text left out"
 
 
 def test_an_exception_is_its_type_and_its_calls():

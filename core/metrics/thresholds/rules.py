@@ -65,7 +65,7 @@ def parse_rule(text: "str | Rule") -> Rule:
     for kind, form in _FORMS.items():
         if found := re.fullmatch(form, plain):
             return _rule(kind, found.groups(), text)
-    raise OverreadError(f"The rule {text!r} is not understood; expected one of: {EXPECTED}.", code="rule-unknown")
+    raise OverreadError(f"The rule {text!r} cannot be read; expected one of: {EXPECTED}.", code="rule-unknown")
 
 
 def _rule(kind: str, parts: tuple, text: str) -> Rule:

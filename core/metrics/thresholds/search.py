@@ -149,7 +149,9 @@ def lowest_threshold(
     row = int(np.flatnonzero(fp <= allowed)[-1])
     if row == 0:
         shared = f"{share_clause(int(fp[1]), normal, 'normal study', 'share')} the highest score"
-        return infeasible(f"{shared}: only calling nothing abnormal keeps {_percent(specificity_low)}", rule, method)
+        return infeasible(
+            f"{shared}: only a threshold that calls nothing abnormal keeps {_percent(specificity_low)}", rule, method
+        )
     low = float(_lower(normal - fp[row], normal, method))
     return _chosen(counts, row, rule, f"{of} {low:.1%}", method)
 
@@ -215,7 +217,7 @@ def cheapest(counts: pd.DataFrame, cost_fn: float, cost_fp: float, prevalence: f
     cost = missed * cost_fn + alarms * cost_fp
     # Costs such as 0.1 are not exact in binary: a difference in the last digits is still a tie.
     best = int(np.flatnonzero(cost <= cost.min() + 1e-12 * cost.max())[-1])
-    nothing = "; cheapest of all is to call nothing abnormal" if best == 0 else ""
+    nothing = "; the lowest cost is to call nothing abnormal" if best == 0 else ""
     return _chosen(counts, best, rule, f"cost {cost[best]:g}{of}{nothing}")
 
 

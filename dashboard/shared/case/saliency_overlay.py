@@ -52,8 +52,8 @@ def draw_saliency_button(study: str, source: Source) -> None:
 def overlay_maps(films: list[dict], source: Source, files: pd.DataFrame) -> tuple[list[dict], MapTask | None, str]:
     """The films with `over`, a transparent picture of the map in the film's shape, and `verdict`, how far to trust it.
 
-    files: the radiographs in the order of the films. A film stays plain where its map does not hold up, unless the
-    reader wants it all the same. Returns the task, and the reason where no map can be made.
+    files: the radiographs in the order of the films. A film is shown without its map where the map does not hold up,
+    unless the reader asks for it. Returns the task, and the reason where no map can be made.
     """
     try:
         task = study_task(source, files)
@@ -82,7 +82,7 @@ def overlay_maps(films: list[dict], source: Source, files: pd.DataFrame) -> tupl
 
 
 def draw_saliency_note(source: Source, task: MapTask | None, reason: str) -> None:
-    """Say beside the films what the maps show, or why they stay plain, and follow what is still being made."""
+    """Say beside the films what the maps show, or why films have no map, and report the progress of maps being made."""
     if task is None or reason:
         widgets.note(reason)
         return

@@ -71,7 +71,7 @@ def draw_form_for_list(view: View, cases: Cases, listed: list[str], title: str) 
 
 def draw_form_for_typed_studies(view: View, cases: Cases) -> None:
     """The form for studies that are typed, one a line."""
-    with st.expander("Make one from typed studies"):
+    with st.expander("Make a walkthrough from typed studies"):
         _draw_name("hand_name", view)
         st.text_area("One study per line. A note may follow after a bar: study | note", key="hand_cases", height=140)
         _draw_plan("hand")
@@ -118,7 +118,7 @@ def _draw_plan(form: str) -> None:
     st.toggle(
         "Read alone first, then together",
         key=f"{form}_alone",
-        help="In the first round each reads all cases alone and blind. What changes in the second round is kept.",
+        help="In the first round each reads all cases alone and blind. Entries of both rounds are stored.",
     )
     with st.expander("Names and time"):
         st.toggle("Show who has answered", value=True, key=f"{form}_names", help="If off, only their number is shown.")
