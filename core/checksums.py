@@ -46,7 +46,7 @@ def checksum_file(path: Path) -> Path:
 def write_checked(path: Path, write: Callable[[Path], object]) -> Path:
     """`core.paths.write_atomically`, with the SHA-256 of the new file beside it.
 
-    While the file is replaced, the checksums of both are there, so that a kill at any moment leaves a file that fits.
+    While the file is replaced, the checksums of the old and the new file are stored, so a file fits after any kill.
     """
     new: list[str] = []
 
@@ -58,7 +58,7 @@ def write_checked(path: Path, write: Callable[[Path], object]) -> Path:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Two processes may score the same data set; elsewhere one process writes, and a lock file would be in the way.
+        # Two processes may score the same data set; elsewhere one process writes, and needs no lock file.
         shared = path.resolve().is_relative_to(home())
         with FileLock(path.parent / ".checksums.lock") if shared else nullcontext():
             write_atomically(path, filled)
@@ -71,7 +71,7 @@ def write_checked(path: Path, write: Callable[[Path], object]) -> Path:
 def check_file(path: Path) -> bool:
     """Whether a file has a checksum; ValueError where it does not fit. FileNotFoundError where there is no file.
 
-    A file is compared once a process, and again after each write.
+    Each process compares a file once, and again after each write.
     """
     for _ in range(4):
         state = _state(path)

@@ -11,7 +11,7 @@ import torch
 
 from core.errors import OverreadError, reason_of
 
-# What is promised of a logit computed again on another device, or in batches of another size: the largest difference,
+# The largest difference of a logit that is computed again on another device or in batches of another size,
 # in units of max(1, |logit|). On one device, batches of the same size give the same bits.
 LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}
 

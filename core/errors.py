@@ -29,7 +29,7 @@ class OverreadError(ValueError):
         self.file = str(file)
 
     def __reduce__(self):
-        # Worker processes send their errors back by pickling; without this the code would be lost on the way.
+        # Worker processes send their errors back by pickling; without this the code would be lost.
         return type(self), (str(self), self.code, self.file)
 
 

@@ -55,7 +55,7 @@ def open_table(file: Path) -> pq.ParquetFile:
 
 
 def count_rows(file: Path | str) -> int:
-    """The number of rows, from the end of the file alone. OSError or ValueError where it is no Parquet."""
+    """The number of rows, from the end of the file alone. OSError or ValueError where it is not Parquet."""
     return _unchecked(Path(file), pq.read_metadata).num_rows
 
 

@@ -2,7 +2,7 @@
 
 Work reports (done, total, what). A `Tracker` turns that into a `Progress`: which step of how many, the share of the
 whole, and the seconds left where they can be estimated. A step's seconds are estimated by the slower of its rate so
-far and its rate of late. For steps that have not begun they come from earlier work of the same kind on this machine;
+far and its recent rate. For steps that have not begun they come from earlier work of the same kind on this machine;
 without any, only the time left in the present step is named. Nothing is estimated from the first moments.
 """
 
@@ -22,7 +22,7 @@ Report = Callable[[int, int, str], None]
 _EARLIEST = 2.0  # seconds in a step before it is estimated
 _LEAST = 0.02  # share of a step before it is estimated, unless it already takes long
 _LONG = 15.0
-_LATELY = 20.0  # seconds over which the rate of late is measured
+_LATELY = 20.0  # seconds over which the recent rate is measured
 _BEFORE = 0.1  # share at the first report of a step from which the work was begun earlier, and is resumed
 _SILENT = 8.0  # seconds without a report after which an estimate is dropped
 

@@ -1,7 +1,7 @@
-"""Roles: three, and the tasks that each may do.
+"""The three roles, and the tasks that each may do.
 
 A function that writes for a person is marked with `needs(task)`. It asks the current role before it does anything, so
-that no page and no command can pass it by. The role is `owner` unless something else decides: the dashboard sets
+that no page and no command can bypass it. The role is `owner` unless something else decides: the dashboard sets
 `decide` to a function that reads the login (`dashboard/shared/roles.py`); commands run as the person who owns the
 workspace.
 """

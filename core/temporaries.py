@@ -13,7 +13,7 @@ PRIVATE = 0o077
 
 
 def keep_private() -> None:
-    """Give new files to their owner alone. OVERREAD_UMASK, in octal such as 027, lets a group in."""
+    """Let only the owner read new files. With OVERREAD_UMASK, in octal such as 027, the group can read them, too."""
     try:
         mask = int(os.environ.get("OVERREAD_UMASK") or "077", 8)
     except ValueError:

@@ -205,7 +205,7 @@ def _duplicates(rows: pd.DataFrame, decoded: pd.Series, progress) -> list[list[d
 
 
 def _is_across_studies(members: list[dict]) -> bool:
-    """Whether the copies belong to more than one study, which no examination explains."""
+    """Whether the copies belong to more than one study; one examination gives no such copies."""
     return len({row["study"] for row in members}) > 1
 
 

@@ -1,4 +1,4 @@
-"""The shortcut check: how well the label can be predicted without the anatomy, which a network would exploit."""
+"""The shortcut check: how well the label can be predicted without the anatomy. A network would use such a shortcut."""
 
 import numpy as np
 import pandas as pd

@@ -106,7 +106,7 @@ def forget_arrival(arrival: str) -> None:
 
 
 def remove_abandoned(seconds: float = KEPT_SECONDS) -> int:
-    """Remove uploads to which nothing was added for so long; how many there were."""
+    """Remove uploads that got no piece for KEPT_SECONDS, and return their number."""
     removed = 0
     for folder in _arriving().glob("*/"):
         try:

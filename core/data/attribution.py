@@ -1,4 +1,4 @@
-"""Whose work a data set is: title, authors, licence and link, stored beside its index and shown wherever the set is."""
+"""The source of a data set: title, authors, licence and link, stored beside its index and shown wherever the set is."""
 
 import struct
 import zlib

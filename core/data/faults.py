@@ -1,7 +1,7 @@
 """Four faults of a radiograph that its file shows: several films in one image, overlap, dark, stretched.
 
-Each is found by measures of the grey levels and the shape alone, so a list holds candidates for the eye, the most
-extreme first. docs/results.md has how many of the known faults of phantoms each list finds.
+Each is found by measures of the grey levels and the shape alone, so a list has candidates for a person to check, the
+most extreme first. docs/results.md has how many of the known faults of phantoms each list finds.
 """
 
 from collections.abc import Callable

@@ -15,7 +15,7 @@ WORDS = frozenset(
 
 
 def is_missing(text: str) -> bool:
-    """Whether a cell's text stands for 'no value', in any case and with any spaces around it."""
+    """Whether a cell's text means 'no value', in any case and with any spaces around it."""
     return " ".join(text.split()).lower() in WORDS
 
 

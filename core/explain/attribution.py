@@ -1,4 +1,4 @@
-"""Attribution maps: what in a radiograph moves its logit, or its study's score, computed by name through Captum."""
+"""Attribution maps through Captum, by name: the parts of a radiograph that change its logit, or its study's score."""
 
 import math
 import threading

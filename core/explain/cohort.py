@@ -157,7 +157,7 @@ def trust_table(rows: pd.DataFrame) -> pd.DataFrame:
     """One row per method: n, refused, judged, better (than an edge detector, of `judged`), medians, verdict and why.
 
     `advantage`: the median of the map's figure minus the edge detector's. `hits`: how many of the `pointed` maps point
-    at the known finding; `chance` is the share that would by luck. `held`, `held_hits`: the same of the maps that hold
+    at the known finding; `chance` is that share for random places. `held`, `held_hits`: the same of the maps that hold
     up, which shows whether the verdict on a map says anything about where it points. The verdict is 'do not use' where
     at most half of the maps beat the edge detector, where shuffled weights give similar maps, or where every radiograph
     was refused.

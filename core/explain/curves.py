@@ -1,4 +1,5 @@
-"""Insertion and deletion curves: whether a map finds what moves the score better than maps that ignore the model."""
+"""Insertion and deletion curves: whether a map finds the parts that change the score, unlike maps that ignore the
+model."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A process that makes maps for the dashboard, one work at a time, apart from the pages.
+"""A process that makes maps for the dashboard, one task at a time, apart from the pages.
 
 `python -m core.explain.map_worker` reads one JSON object a line from its standard input and answers each with one on
 its standard output. {"load": folder} loads a network ahead; with "later": true it does so at the low priority of
@@ -123,7 +123,7 @@ def _be_nice() -> None:
 
 
 def _kept(found: OrderedDict, key, most: int, make):
-    """The value of a key, made where it is missing; the one used longest ago goes first."""
+    """The value of a key, made where it is missing. A full dictionary drops the key that was used longest ago."""
     if key not in found:
         found[key] = make()
     found.move_to_end(key)

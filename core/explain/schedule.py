@@ -88,7 +88,7 @@ class Schedule:
         return Work(task, self._rank(request), -1 if not request.has_maps else request.places[0])
 
     def done(self, work: Work, complete: bool) -> None:
-        """A work has ended. complete: of a check, whether it was the last part."""
+        """A piece of work has ended. complete: of a check, whether it was the last part."""
         request = self._requests.get(work.task)
         if request is None:
             return
@@ -105,7 +105,7 @@ class Schedule:
         self._requests.pop(task, None)
 
     def put_back(self, work: Work) -> None:
-        """A work was ended before it was finished, for something more urgent."""
+        """A piece of work was ended before it was finished, for something more urgent."""
         if request := self._requests.get(work.task):
             request.put_back += 1
 

@@ -5,7 +5,7 @@ A job is a few files in `workspace/jobs`: `<id>.json` (the request), `<id>.state
 Jobs outlive the page that started them. Each lane has one worker process, which starts when a job is queued and ends
 when its lane is empty, so a short job never waits for a long training. The system frees the locks of a killed process.
 
-This room knows the commands and nothing behind them; `core.workflows` checks a request before it is queued.
+This folder starts commands and knows nothing of their work; `core.workflows` checks a request before it is queued.
 """
 
 from core.jobs.kinds import KINDS

@@ -11,7 +11,7 @@ class Kind:
     """A kind of job. lane: jobs of one lane run one after another. command: the arguments as a command line.
 
     occupies: the folder, checkpoint or data set that a job works on; two active jobs of a kind may not share it.
-    task: what a person must be allowed to do who queues or stops one (core/roles.py). activity: the work in words, for
+    task: the permission that queueing or stopping one needs (core/roles.py). activity: the work in words, for
     messages. steps: how the messages of its steps begin, in their order.
     """
 

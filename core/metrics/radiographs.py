@@ -1,7 +1,7 @@
-"""Radiographs of a study judged by their own truth, where the scores' labels are those of studies.
+"""Radiographs of a study evaluated by their own truth, where labels belong to studies.
 
 Each radiograph of a study has the study's label, so some of an abnormal study may be normal. Where the truth of each
-radiograph is known (`image_label`), it says what the score of a single radiograph is worth, and which view drove the
+radiograph is known (`image_label`), it shows how good the score of a single radiograph is, and which view drove the
 score of its study.
 """
 

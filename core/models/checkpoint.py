@@ -160,7 +160,7 @@ def _read_recipe(file: Path) -> dict:
         if not isinstance(recipe.get(name), kind) or isinstance(recipe.get(name), bool):
             found = f"{name} is {str(recipe[name])[:40]!r}" if name in recipe else f"there is no {name}"
             raise OverreadError(
-                f"{file} is no recipe: {found}; expected {words}. Restore it, or train the checkpoint again.",
+                f"{file} is not a recipe: {found}; expected {words}. Restore it, or train the checkpoint again.",
                 code="recipe-invalid",
             )
     return recipe

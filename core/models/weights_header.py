@@ -10,7 +10,7 @@ _MOST_HEADER = 100_000_000  # bytes, as in the safetensors library
 
 
 def read_header(file: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Type and shape of each tensor by name. OverreadError where the file is no safetensors, or is cut off."""
+    """Type and shape of each tensor by name. OverreadError where the file is not safetensors, or is cut off."""
     try:
         size = file.stat().st_size
         with file.open("rb") as opened:

@@ -28,7 +28,7 @@ class Action:
 
 @needs("read")
 def add_action(store: Store, walkthrough_id: str, text: str, owner: str, due: str = "", author: str = "") -> Action:
-    """Store an action. OverreadError without a text or an owner, or for a date that is none."""
+    """Store an action. OverreadError without a text or an owner, or for an invalid date."""
     text = checked_text((text or "").strip(), "action", 500, needed=True) or ""
     owner = checked_text((owner or "").strip(), "owner of the action", NAME_LIMIT, needed=True) or ""
     if due:

@@ -12,7 +12,7 @@ _SECRET = re.compile(r"pass|secret|token|key", re.IGNORECASE)
 def read_address(url: str) -> sql.URL:
     """The parts of an address. A password may contain '@', ':', '/' and '?' as they are. ValueError for any other text.
 
-    sqlalchemy's own errors may pass as well; they quote the address, so nobody may show them.
+    sqlalchemy's own errors may be raised, too; they quote the address, so callers must not show them.
     """
     scheme, colon, rest = url.partition("://")
     before, question, options = rest.partition("?")

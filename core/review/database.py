@@ -29,7 +29,7 @@ UNKNOWN = "database-connection-lost"
 # Up to this size SQLite compares its tables with their indexes when the file is opened: 4 ms for each MB.
 _CHECKED_BYTES = 32_000_000
 _WAITS = (0.1, 0.4, 1.0, 2.0, 4.0)  # seconds before a write of unknown outcome is looked up again
-_DAMAGED = ("malformed", "not a database", "corrupt")  # or SQLite's message is no UTF-8
+_DAMAGED = ("malformed", "not a database", "corrupt")  # or SQLite's message is not UTF-8
 _Result = TypeVar("_Result")
 FILE = "review.sqlite"
 _LOCK = 0x0E44EAD  # PostgreSQL's writers take turns by this advisory lock; SQLite's do so anyway
@@ -95,7 +95,7 @@ def settled(work: Callable[[], _Result]) -> _Result:
     """The result of a write that may be repeated: its entries have their own ids, which are stored once.
 
     Where the connection is lost in a commit, the outcome is unknown until the server answers again. Then the write is
-    repeated, which finds what was kept or keeps it now. OverreadError says so where the server stays away.
+    repeated, which finds what was kept or keeps it now. OverreadError where the server does not come back.
     """
     try:
         return work()

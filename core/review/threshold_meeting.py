@@ -26,7 +26,8 @@ REPORT_SECONDS = 4.0
 class Room:
     """The state of a room. sequence grows with every move of the presenter; moving: the line is still being dragged.
 
-    presenter: '' where nobody presents. left: who presented until they left without a word. present: the people who
+    presenter: '' where nobody presents. left: the presenter who left without ending the presentation. present: the
+    people who
     are there, by name. proposals: by name; those of people who have left are kept.
     """
 

@@ -76,7 +76,7 @@ def sample_cases(
 ) -> list[WalkthroughCase]:
     """`cases` of the errors and `controls` of the agreements, drawn at random, in one random order.
 
-    Reviewing only errors would flatter the adjudicated rates. Random controls, weighted by the inverse of their
+    If only errors are reviewed, the adjudicated rates are too good. Random controls, weighted by the inverse of their
     probability, correct that. A shorter list is taken as a whole.
     """
     random = np.random.default_rng(seed)

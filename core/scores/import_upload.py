@@ -31,7 +31,7 @@ _KEPT_SECONDS = 24 * 3600
 def store_table(name: str, file: Any) -> Path:
     """Write an uploaded table to the disk, in a folder named by its content, and return its path.
 
-    OverreadError for a file that is too large, a name that is none, and a full disk. Older uploads are removed.
+    OverreadError for a file that is too large, an invalid name, and a full disk. Older uploads are removed.
     """
     plain = os.path.basename(name.replace("\\", "/")).strip()
     if not plain or plain.startswith(".") or not plain.isprintable() or len(plain) > 200:

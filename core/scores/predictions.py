@@ -139,7 +139,7 @@ def _made_by(frame: pd.DataFrame) -> tuple[str, str]:
 def _read_csv(file: Path) -> pd.DataFrame:
     """A CSV file that `store_predictions` wrote, with the same values to the last digit."""
     texts = [name for name, column in PREDICTIONS.items() if column.kind == "text"] + ["precision", "tta", "pooling"]
-    # A patient called NA has a name: only an empty cell has no value.
+    # A patient may be called NA, so only an empty cell has no value.
     frame = pd.read_csv(file, dtype=dict.fromkeys(texts, "str"), keep_default_na=False, na_values=[""])
     for name in set(texts) & set(frame):
         frame[name] = frame[name].map(unguarded, na_action="ignore").astype("str")

@@ -1,7 +1,7 @@
 """A sealed list of records in a JSON file: reading it finds every edit made by hand, down to one digit.
 
 Records are only appended. Each carries a seal for every field, a hash over all fields, and the hash of the record
-before it. This guards against mistakes and is not a signature: someone who recomputes the hashes can forge it.
+before it. This protects against mistakes and is not a signature: someone who recomputes the hashes can forge it.
 """
 
 import hashlib

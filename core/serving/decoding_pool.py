@@ -1,4 +1,4 @@
-"""Processes that decode radiographs beside the event loop; a fault in a decoder written in C costs one file."""
+"""Processes that decode radiographs beside the event loop; a fault in a decoder written in C loses one file."""
 
 import asyncio
 import hashlib

@@ -1,7 +1,7 @@
 """Reports on their way to an archive: kept until it has them, and sent once.
 
 Each object is a file until the archive has taken it; then its UID is in `sent.txt`. What the archive refuses is moved
-to `refused/` with the reason, so that one bad object holds up no other.
+to `refused/` with the reason, so that one bad object delays no other.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """The service behind every protocol: admits requests, decodes in processes, scores in batches, decides, logs.
 
-It knows nothing of HTTP. `core.serving.app` and `core.serving.inference_protocol` speak for it.
+It knows nothing of HTTP: `core.serving.app` and `core.serving.inference_protocol` translate requests and answers.
 """
 
 import asyncio

@@ -89,5 +89,5 @@ def step_facts(plan: TrainingPlan, graph: StepGraph | None) -> dict:
 
 
 def say_compiled(options: RunOptions) -> Callable[[float], None]:
-    """What to call with the seconds of a compiled network's first step."""
+    """The function to call with the seconds of a compiled network's first step."""
     return lambda seconds: options.say(f"the first step took {seconds:.1f} s, in which the network was compiled")

@@ -96,7 +96,7 @@ def _at_prevalence(rows: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
 def with_learned_labels(rows: pd.DataFrame, dataset: Dataset, recipe: Recipe) -> pd.DataFrame:
     """The rows with the label that each radiograph learns: its study's or, by `label_level`, its own.
 
-    OverreadError where radiographs have no label of their own, or one that only judges.
+    OverreadError where radiographs have no label of their own, or one for evaluation only.
     """
     if recipe.label_level == "study":
         return rows

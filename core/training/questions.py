@@ -134,7 +134,7 @@ def run_question(
 ) -> pd.DataFrame:
     """Train every variant of a question, and return `figure_table` of their scores.
 
-    The truth of radiographs is `image_label` of `dataset`, which only judges. The table is stored as
+    The truth of radiographs is `image_label` of `dataset`, used for evaluation only. The table is stored as
     workspace/sweeps/<name>.csv; with `resume` finished runs are read.
     """
     seeds, split, own_labels = scope.seeds, scope.split, scope.own_labels

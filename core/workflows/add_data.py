@@ -1,7 +1,7 @@
 """Add a data set: read a source (`prepare`), say what was found (`preview_of`), and write the index (`commit`).
 
 A zip is unpacked below `OVERREAD_HOME`. Facts of files that were read are kept in `adding/NAME`, so that stopped work
-goes on where it was. `core.workflows.adding` does these steps as jobs.
+continues where it was. `core.workflows.adding` does these steps as jobs.
 """
 
 import shutil

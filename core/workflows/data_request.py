@@ -19,7 +19,7 @@ class DataRequest:
     """The source of a new data set and how to index it; each field is an option of `python -m core index`.
 
     source: a folder, a table or a zip. columns: {our name: the table's}. table: one of several tables at the source,
-    as a path below it. guess_columns: take columns of other names by their likeness. new: refuse a name that exists.
+    as a path below it. guess_columns: accept columns with similar names. new: refuse a name that exists.
     """
 
     source: str

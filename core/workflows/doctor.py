@@ -1,4 +1,4 @@
-"""Examine a workspace: hashes, what belongs to nothing, sizes, versions, rights; and make again what can be made."""
+"""Examine a workspace: hashes, files that nothing uses, sizes, versions, rights; and make derived files again."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -69,7 +69,7 @@ class Examination:
 
 
 def examine(progress: Progress | None = None) -> Examination:
-    """Compare every file of the workspace with its checksum, and list what is damaged or belongs to nothing."""
+    """Compare every file of the workspace with its checksum, and list files that are damaged or that nothing uses."""
     steps: list[tuple[str, Callable[[], Iterator[FileProblem | None]]]] = [
         ("data sets", _datasets),
         ("pixel caches", _pixels),

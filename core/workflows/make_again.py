@@ -26,7 +26,8 @@ def can_be_made_again(file: Path | str) -> bool:
 
 
 def make_again(file: Path | str, progress: Progress | None = None) -> None:
-    """Make a damaged derived file of this workspace again. OverreadError where it is none, or cannot be made now."""
+    """Make a damaged derived file of this workspace again. OverreadError where the file is not derived, or cannot be
+    made now."""
     way = _way(Path(file))
     if way is None:
         raise OverreadError(

@@ -1,6 +1,6 @@
 """Maps for many readers of one server: a process for each lane makes them, in the order of `core.explain.schedule`.
 
-Pages say what they wait for, again and again; what nobody asks for any more is not made. Results are read from the
+Pages repeat which maps they wait for; maps that no page asks for any more are not made. Results are read from the
 workspace (`core.workflows.trust.read_maps`), so pages never run a network.
 """
 
@@ -143,7 +143,7 @@ class MapService:
             self._schedule.done(work, answer["complete"])
 
     def _ask(self, lane: _Lane, work: Work | str) -> dict | None:
-        """Have a work done; None where the process ended instead."""
+        """Let the process do a piece of work; None where the process ended instead."""
         with self._changed:
             if lane.process is None or not lane.process.alive:
                 lane.process = _Process(_log(lane))
@@ -183,7 +183,7 @@ class _Process:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                # The process shares the cores as one session; it ends with its input all the same.
+                # The process shares the cores as one session; it still ends with its input.
                 start_new_session=True,
             )
         assert self._popen.stdin and self._popen.stdout

@@ -26,7 +26,7 @@ class ScoringResult:
 
     file: a file, or a folder of shards for a large data set (`core.scores.shards`). rows: radiographs scored. left_out:
     {path, reason} of those that could not be decoded. notes: what was continued or made again. gain: what test-time
-    augmentation changed. decisions: how many studies the operating point calls what; decisions_file: each of them.
+    augmentation changed. decisions: the number of studies with each decision; decisions_file: each of them.
     """
 
     file: Path
