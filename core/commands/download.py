@@ -23,7 +23,7 @@ def download(
 ) -> None:
     """Download a public data set, check it, index it, and store its authors and licence.
 
-    A download that broke off continues where it was. MURA must be requested from its authors; the steps
+    An interrupted download continues where it stopped. MURA must be requested from its authors; the steps
     for that are printed.
     """
     from dataclasses import asdict

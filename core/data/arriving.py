@@ -1,4 +1,4 @@
-"""Files on their way from a browser: written to the disk piece by piece, continued after a break, bounded.
+"""Files on their way from a browser: written to the disk piece by piece, continued after an interruption, bounded.
 
 They are in `OVERREAD_HOME/uploads/.arriving` until `core.data.uploads.store_upload` moves them. Those that nobody
 continues are removed.
@@ -21,7 +21,7 @@ from core.paths import home
 from core.plural import count_text
 
 PIECE = 8 << 20  # bytes that are sent at once, so that no more of a file is ever in memory
-KEPT_SECONDS = 3600  # seconds within which an upload that broke off can be continued
+KEPT_SECONDS = 3600  # seconds within which an interrupted upload can be continued
 _LIST = "files.json"
 
 

@@ -1,4 +1,4 @@
-"""Fetch one file over HTTP: continued where it broke off, bounded in bytes and time, and checked by size and MD5."""
+"""Fetch one file over HTTP: continued after an interruption, bounded in bytes and time, and checked by size and MD5."""
 
 import hashlib
 import http.client

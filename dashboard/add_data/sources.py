@@ -20,7 +20,7 @@ UPLOAD, SERVER = "Upload", "On the server"
 WHAT = "A zip of a MURA tree, images with a table (path, label, bone), or DICOM files."
 LARGER = (
     f"At most {size_text(UploadLimits().bytes)}. Copy a larger set to the server and choose '{SERVER}'. An upload "
-    "that breaks off continues when the same files are chosen again within an hour."
+    "that was interrupted continues when the same files are chosen again within an hour."
 )
 
 

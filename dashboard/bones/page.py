@@ -1,4 +1,5 @@
-"""Every figure per bone, per number of views, per quality of the radiograph: where the model is worse, and how sure."""
+"""Every figure per bone, per number of views, per quality of the radiograph: where the model is worse, and how certain
+that is."""
 
 import math
 

@@ -51,7 +51,7 @@ def draw_about(dataset: Dataset) -> None:
 
 
 def draw_attribution(dataset: Dataset) -> None:
-    """Draw whose work the radiographs are, with all authors, where that is stored."""
+    """Draw the authors, licence and link of the radiographs, where they are stored."""
     known = read_attribution(dataset.name)
     if known:
         widgets.note(f"{known.title} by {known.authors}. {known.licence}, {known.licence_link}. {known.link}")

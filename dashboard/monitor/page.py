@@ -1,4 +1,4 @@
-"""The Monitor page: what the service decided lately, and what changed since its operating point was chosen."""
+"""The Monitor page: the recent decisions of the service, and what changed since its operating point was chosen."""
 
 import math
 from html import escape

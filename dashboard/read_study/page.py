@@ -1,4 +1,5 @@
-"""The Read a study page: files in, scores and a decision out, as the service gives them. Nothing is kept unasked."""
+"""The Read a study page: files in, scores and a decision out, as the service gives them. Nothing is kept unless the
+visitor asks for it."""
 
 import base64
 import io
@@ -105,7 +106,7 @@ def draw_neighbours(source, reader, views: list[DecodedView], bone: str) -> None
 
 
 def draw_keeping(uploads: list[Upload], views: list[DecodedView], bone: str) -> None:
-    """The one way by which something is kept."""
+    """The form that keeps the study as a case."""
     with st.expander("Keep as a case"):
         widgets.note("The radiographs are kept as PNG files without headers, unlabelled, in the data set kept-cases.")
         if not bone:

@@ -1,4 +1,4 @@
-"""Start, watch, stop, resume and continue training jobs, which go on without the page."""
+"""Start, watch, stop, resume and continue training jobs, which continue without the page."""
 
 from collections.abc import Callable
 from html import escape

@@ -44,7 +44,7 @@ def bound(draw: Callable, *given, **named):
 
 
 def _forget_unknown(name: str, options: Iterable | None) -> None:
-    """Forget a kept value that is none of the options: another page may keep its own under the same key."""
+    """Forget a kept value that is not among the options: another page may keep its own under the same key."""
     kept = st.session_state.get(name)
     if options is not None and kept is not None and not isinstance(kept, list | tuple) and kept not in list(options):
         del st.session_state[name]

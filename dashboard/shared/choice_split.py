@@ -1,4 +1,4 @@
-"""The page Threshold opens on the split for choosing; other pages go on with the split they had."""
+"""The page Threshold opens on the split for choosing; other pages keep the split they had."""
 
 import streamlit as st
 

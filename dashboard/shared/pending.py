@@ -1,7 +1,7 @@
 """Values that a click sets, kept until the browser has them.
 
 A click on a card sets the field of the open study in its callback. If the browser asks for another run before it has
-drawn this one, it still sends the field's old value, and the click would be lost without a word. Such a request is
+drawn this one, it still sends the field's old value, and the click would be lost without a message. Such a request is
 known by its address, which is also the old one.
 """
 

@@ -1,4 +1,4 @@
-"""Locking a threshold is an act: a dialogue shows its figures, its cost and what else could be locked, and asks who."""
+"""The dialogue that locks a threshold: it shows its figures, its cost and alternatives, and asks for a name."""
 
 import math
 from dataclasses import replace

@@ -88,7 +88,8 @@ def proposal_marks(room: Room) -> Marks:
 
 
 def _draw_shared(view: View, tables: Tables, prevalence: float | None, axis: str, marks: Marks) -> None:
-    """One look at the room: the presenter's threshold on the panel, everyone's proposals, and what one may do."""
+    """The meeting now: the presenter's threshold on the panel, everyone's proposals, and the buttons for this
+    reader."""
     state, store, key, name = st.session_state, loader.store(), rooms.room_of(view.source), reader_name()
     if state.pop(RELEASED, False):
         st.rerun()  # the rest of the page follows

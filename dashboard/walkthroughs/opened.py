@@ -22,7 +22,7 @@ THEN, NOW = "As it was made", "As it is now"
 class Opened:
     """A walkthrough with the view and the cases that the page shows.
 
-    reference: whose scores these are, as stored with a verdict. as_then: they are the stored ones, so a map of the
+    reference: the model of these scores, as stored with a verdict. as_then: they are the stored ones, so a map of the
     present network would not belong to them.
     """
 

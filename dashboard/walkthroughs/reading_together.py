@@ -68,7 +68,7 @@ def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
 
 def _draw_case_at(opened: Opened, session: ReadingSession, place: int, status: Status, follows: bool) -> None:
     walkthrough, case = opened.walkthrough, opened.walkthrough.cases[place - 1]
-    # A note may give the finding away.
+    # A note may reveal the finding.
     with st.container():
         if case.note and not session.blind:
             widgets.note(case.note)
@@ -213,7 +213,8 @@ def _react(status: Status, walkthrough: Walkthrough) -> Status:
 
 
 def _choose_place(status: Status, follows: bool) -> int:
-    """The place to draw: the lead's for who leads or follows, else that of this reader, or at first of the address.
+    """The place to draw: the lead's for readers who lead or follow, else that of this reader, or at first of the
+    address.
 
     The field of the place is not asked: until the browser has drawn the new place, it sends the one before.
     """

@@ -26,7 +26,8 @@ def boxes_to_show(dataset: str, study: str, image_ids: list[str], reader: str, b
             own = found
         elif not blind:
             theirs += [{**box, "name": entry.reviewer} for box in found]
-    # Boxes that are not stored yet are the reader's, on this study of this data set, whatever the page shows next.
+    # Boxes that are not stored yet are the reader's, on this study of this data set, also when the page shows another
+    # case.
     owner = token_of("boxes", dataset, study, reviewer_key(reader) if reader else "")
     return {"own": own, "theirs": theirs, "owner": owner}
 
@@ -34,7 +35,7 @@ def boxes_to_show(dataset: str, study: str, image_ids: list[str], reader: str, b
 def boxes_to_store(dataset: str, study: str, image_ids: list[str], reader: str) -> str:
     """The text of the boxes that the reader's verdict has: those drawn since the case was opened, or the stored ones.
 
-    What the browser sends is checked like any other input; a box that is none is left out.
+    What the browser sends is checked like any other input; an invalid box is left out.
     """
     drawn = films.drawn_boxes(neutral_name(study))
     if drawn is None:

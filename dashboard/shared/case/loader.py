@@ -42,7 +42,7 @@ def verdicts(dataset: str) -> pd.DataFrame:
 
 
 def chain_report() -> "ChainReport":
-    """Whether the review database is as it was written; looked at again after each write to its file."""
+    """Whether the review database is as it was written; checked again after each write to its file."""
     from core.review.store import latest_sequence
 
     opened = store()

@@ -18,7 +18,7 @@ MOST = 50  # presses in one message
 
 
 def token_of(*identity: object) -> str:
-    """The name of what is on screen. identity: nothing that a blind reader must not find out."""
+    """The name of what is on screen. identity: must not reveal what is hidden from a blind reader."""
     return blake2b(repr(identity).encode(), digest_size=8).hexdigest()
 
 
@@ -71,7 +71,7 @@ def take_left() -> None:
 
 
 def _checked(sent: object) -> Iterable[tuple[str, str, str]]:
-    """The presses of a message of the browser as (id, token, key); what is none is left out."""
+    """The presses of a message of the browser as (id, token, key); anything else is left out."""
     presses = sent.get("presses") if isinstance(sent, dict) else None
     for one in presses[:MOST] if isinstance(presses, list) else []:
         if not isinstance(one, dict):

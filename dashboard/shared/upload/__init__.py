@@ -30,7 +30,7 @@ def draw_upload(label: str, key: str, one: bool = False, most: int = 0, too_larg
     mount = st.components.v2.component(
         "overread.upload", html=_read("upload.html"), css=_read("upload.css"), js=_read("upload.js")
     )
-    # The id of the browser, so that a returning visitor can continue an upload that broke off.
+    # The id of the browser, so that a returning visitor can continue an interrupted upload.
     ticket = renewed_ticket(st.session_state.get("upload_ticket", ""), visitor(reader_name()))
     st.session_state["upload_ticket"] = ticket
     mount(
