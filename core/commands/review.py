@@ -164,6 +164,20 @@ def label_audit(
             help="With --level image: also print how many of the first radiographs are normal by this column.",
         ),
     ] = "",
+    weights: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Store weights of the suspected radiographs for a training: each gets the score of its given label.",
+        ),
+    ] = "",
+    first: Annotated[
+        int,
+        typer.Option(metavar="K", min=0, help="With --weights: the first K of train get --weight, the others 1."),
+    ] = 0,
+    weight: Annotated[
+        float, typer.Option(min=0, help="With --first: their weight in the loss; 0 leaves them out.")
+    ] = 0.0,
     allow_unmatched: AllowUnmatched = False,
     as_json: Json = False,
 ) -> None:
@@ -172,12 +186,16 @@ def label_audit(
         raise typer.BadParameter(f"--level {level}: expected study or image.")
     if truth and level != "image":
         raise typer.BadParameter("--truth is for figures by radiograph; pass --level image as well.")
+    if (first or weight) and not (weights and first):
+        raise typer.BadParameter("--first and --weight describe the weights to store; pass --weights NAME --first K.")
+    from core.workflows.label_audit import WeightOrder, keep_weights, rank_labels
+
+    asked = WeightOrder(weights, first, weight) if weights else None
     if level == "image":
-        _audit_radiographs(scored, data, truth, out, top, as_json)
+        _audit_radiographs(scored, data, truth, out, top, as_json, asked)
         return
     from core.data.spreadsheet import csv_for_spreadsheets
     from core.paths import write_atomically
-    from core.workflows.label_audit import rank_labels
 
     with progress_bar() as progress:
         source, file = _scores_on("" if scores else scored, data)
@@ -188,14 +206,16 @@ def label_audit(
     table = ranked.table
     if out:
         write_atomically(out, lambda path: path.write_text(csv_for_spreadsheets(table), encoding="utf-8", newline=""))
-    first = table.head(top)
+    kept = keep_weights(table, source.indexed, asked) if asked else None
+    shown = table.head(top)
     facts = {
         "scores": ranked.basis,
         "studies": len(table),
         "suspects": int(table["suspect"].sum()),
         "estimated_wrong": {name: None if value != value else value for name, value in ranked.wrong.items()},
-        "ranked": first.to_dict("records"),
+        "ranked": shown.to_dict("records"),
         "file": str(out) if out else None,
+        "weights": kept.reference if kept else None,
         **outside,
     }
     lines = [
@@ -204,9 +224,9 @@ def label_audit(
     ]
     lines += [
         f"{row.rank}. {row.study_id}: labelled {'abnormal' if row.label else 'normal'}, score {row.score:.3f}"
-        for row in first.itertuples()
+        for row in shown.itertuples()
     ]
-    print_result(facts, as_json, "\n".join(lines))
+    print_result(facts, as_json, "\n".join([*lines, *([kept.words] if kept else [])]))
 
 
 def _scores_on(scored: str, data: str):
@@ -219,7 +239,7 @@ def _scores_on(scored: str, data: str):
     return (source_of(found.model, dataset), None) if isinstance(found, Source) else (source_of(None, dataset), found)
 
 
-def _audit_radiographs(scored: str, data: str, truth: str, out: Path | None, top: int, as_json: bool) -> None:
+def _audit_radiographs(scored: str, data: str, truth: str, out: Path | None, top: int, as_json: bool, asked) -> None:
     """Rank radiographs of abnormal studies by their own scores, and count the normal ones where a truth is known."""
     import pandas as pd
 
@@ -229,6 +249,7 @@ def _audit_radiographs(scored: str, data: str, truth: str, out: Path | None, top
     from core.review.radiograph_issues import ORDERS, hits_by_rank, rank_radiographs
     from core.scores.index_columns import with_index_columns
     from core.scores.loading import stored_scores
+    from core.workflows.label_audit import keep_weights
 
     source, file = _scores_on(scored, data)
     frame = with_index_columns(stored_scores(file or source))
@@ -249,6 +270,9 @@ def _audit_radiographs(scored: str, data: str, truth: str, out: Path | None, top
                     f"order {order}: {row.found} of the first {row.k} are normal by {truth}, {share.value:.1%} "
                     f"({share.low:.1%}-{share.high:.1%}); {row.random:.1%} by chance"
                 )
+    kept = keep_weights(ranked, source.indexed, asked) if asked else None
     facts = {"radiographs": len(ranked), "ranked": first.to_dict("records"), "judged": judged, "file": str(out or "")}
+    facts["weights"] = kept.reference if kept else None
+    lines += [kept.words] if kept else []
     what = f"{count_text(len(ranked), 'radiograph')} of abnormal studies, those first that are probably normal"
     print_result(facts, as_json, "\n".join([what, *lines]))

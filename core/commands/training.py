@@ -63,8 +63,8 @@ def train(
         return
     from core.data.index import read_dataset
     from core.paths import checkpoint_folder
-    from core.training.recipe import with_augmentation, with_settings
-    from core.training.recipes import named_recipe
+    from core.training.recipe import with_settings
+    from core.training.recipes import named_recipe, with_augmentation
 
     chosen = with_augmentation(with_settings(named_recipe(recipe), settings or []), augmentation, settings or [])
     dataset = read_dataset(data)
@@ -125,18 +125,25 @@ def sweep(
         str,
         typer.Option(
             metavar="NAME",
-            help="Answer a question instead of a grid: labels, pooling or balance. Its variants are trained, and each "
-            "figure is compared with that of the first.",
+            help="Answer a question instead of a grid: labels, pooling, balance or suspects. Its variants are "
+            "trained, and each figure is compared with that of the first.",
         ),
     ] = "",
     truth_data: Annotated[
         str,
         typer.Option(
             metavar="DATA",
-            help="With --question labels: the same radiographs indexed with --label-level image, for the variant that "
-            "trains on labels of radiographs.",
+            help="With --question labels or suspects: the same radiographs indexed with --label-level image, for the "
+            "variant that trains on labels of radiographs.",
         ),
     ] = "",
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME@HASH",
+            help="With --question suspects: weights of radiographs that label-audit --weights stored; may be repeated.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Setting of every run, as key=value; may be repeated.")
     ] = None,
@@ -154,6 +161,8 @@ def sweep(
 
     if bool(grid) == bool(question):
         raise typer.BadParameter("Pass --grid key=value,value, or --question NAME, and not both.")
+    if grid and weights:
+        raise typer.BadParameter("--weights belongs to --question suspects; leave it out with --grid.")
     chosen, dataset = with_settings(named_recipe(recipe), settings or []), read_dataset(data)
     from core.training.options import RunOptions
     from core.training.questions import Scope, find_question, run_question
@@ -163,7 +172,8 @@ def sweep(
     with progress_bar() as progress:
         options = RunOptions(resume, device, progress=progress, say=print_message)
         if question:
-            table = run_question(chosen, dataset, name, find_question(question), Scope(seeds, split, own), options)
+            scope = Scope(seeds, split, own, tuple(weights or ()))
+            table = run_question(chosen, dataset, name, find_question(question), scope, options)
         else:
             table = run_sweep(chosen, dataset, name, grid or [], seeds, split, options)
     if question:

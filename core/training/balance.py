@@ -31,11 +31,15 @@ def loss_weights(rows: pd.DataFrame) -> np.ndarray:
     return weight / weight.mean()
 
 
+def sample_weights(rows: pd.DataFrame, balance: str) -> np.ndarray:
+    """Weight of each row in the loss, float64 [n]: that of the balance times its own `weight`, if rows have one."""
+    weights = loss_weights(rows) if balance == "weight" else np.ones(len(rows))
+    return weights * rows["weight"].to_numpy(float) if "weight" in rows else weights
+
+
 def effective_prior(rows: pd.DataFrame, balance: str) -> float:
     """The share of abnormal samples in the loss after balancing, 0..1."""
-    label = rows["label"].to_numpy(float)
+    weights = sample_weights(rows, balance)
     if balance == "sampler":
-        return float(sampling_weights(rows) @ label)
-    if balance == "weight":
-        return float((loss_weights(rows) * label).mean())
-    return float(label.mean())
+        weights = weights * sampling_weights(rows)
+    return float(weights @ rows["label"].to_numpy(float) / weights.sum())

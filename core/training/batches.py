@@ -19,7 +19,7 @@ from core.data.augment import (
 )
 from core.data.pixel_batches import take_rows
 from core.device import channels_last, send
-from core.training.balance import loss_weights
+from core.training.balance import sample_weights
 from core.training.recipe import Recipe
 from core.training.samples import TrainingData
 
@@ -54,8 +54,7 @@ def training_batches(
     company = EpochImages.of(data.image_ids) if augmentation.mixes else None
     samples = data.samples
     labels = samples.rows["label"].to_numpy(np.float32)
-    weighs = recipe.balance == "weight"
-    weights = loss_weights(samples.rows).astype(np.float32) if weighs else np.ones(len(labels), np.float32)
+    weights = sample_weights(samples.rows, recipe.balance).astype(np.float32)
     spec, side = recipe.input_spec(), data.pixels.shape[-1]
     all_labels, all_weights = send(labels, device), send(weights, device)
 

@@ -14,6 +14,7 @@ from torch import nn
 from core.data.cache import pixel_cache
 from core.data.index import Dataset
 from core.data.pixel_batches import cut_batches, epoch_order, fill_up, keep_on_device
+from core.data.radiograph_weights import weigh_radiographs
 from core.device import keep_freed_memory, move_to_device, training_precision
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint, begin_checkpoint, read_checkpoint
@@ -174,7 +175,15 @@ def _load(plan: TrainingPlan, rows: pd.DataFrame, held_out: np.ndarray) -> tuple
         say(f"left out: {count_text(len(cache.failed), 'radiograph')} that could not be decoded (first: {first})")
     rows, held_out, places = rows[places >= 0], held_out[places >= 0], places[places >= 0]
     learn, tune = rows[~held_out].reset_index(drop=True), rows[held_out].reset_index(drop=True)
+    learn_places = places[~held_out]
     learn = with_learned_labels(learn, plan.dataset, recipe)
+    if recipe.radiograph_weights:
+        weighed = weigh_radiographs(learn, plan.dataset.name, recipe.radiograph_weights)
+        say(
+            f"weights {recipe.radiograph_weights}: {count_text(len(learn) - len(weighed), 'radiograph')} left out, "
+            f"{int((weighed['weight'] != 1).sum()):,} with a weight other than 1"
+        )
+        learn, learn_places = weighed.reset_index(drop=True), learn_places[weighed.index]
     if learn["label"].nunique() < 2:
         raise OverreadError(
             f"{count_text(len(learn), 'radiograph')} to learn from, all of one label; expected both labels.",
@@ -186,7 +195,7 @@ def _load(plan: TrainingPlan, rows: pd.DataFrame, held_out: np.ndarray) -> tuple
         f"{count_text(learn['study_id'].nunique(), 'study')}, choosing the epoch on "
         f"{tune['study_id'].nunique()}; effective prior of abnormal {effective_prior(samples.rows, recipe.balance):.3f}"
     )
-    data = TrainingData(samples, learn["image_id"].to_numpy(), cache.pixels, places[~held_out])
+    data = TrainingData(samples, learn["image_id"].to_numpy(), cache.pixels, learn_places)
     learned = pd.concat([learn.assign(part="train"), tune.assign(part="tune")])
     return data, HeldOut(tune, cache.pixels, places[held_out], recipe.view_pooling), learned
 

@@ -207,6 +207,7 @@ def run_manifest(recipe: Recipe, dataset: Dataset, parameters: int, precision: s
         "phantom": dataset.phantom,
         "recipe": recipe.name,
         "labels": recipe.labels,
+        **({"radiograph_weights": recipe.radiograph_weights} if recipe.radiograph_weights else {}),
         "augmentation_hash": recipe.augmentation.hash(),
         "parameters": parameters,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -18,7 +18,7 @@ from core.metrics.paired_figures import FIGURES, Scored, figure_table, scored_of
 from core.metrics.studies import own_aggregation
 from core.models.checkpoint import PREDICTIONS, Checkpoint
 from core.paths import checked_name, checkpoint_folder, home, write_atomically
-from core.plural import count_text
+from core.plural import count_clause, count_text
 from core.scores.halves import CHOOSE, in_split
 from core.scores.predictions import read_file
 from core.training.options import RunOptions
@@ -30,13 +30,15 @@ from core.training.sweep import train_or_read
 @dataclass(frozen=True)
 class Variant:
     """One way to train or score. settings: changes of the recipe. by_study: a study is one sample, so a batch has as
-    many studies as hold the recipe's number of radiographs. own_labels: train on the data set of --truth-data. of:
-    score the networks of this other variant through `aggregation` instead of training; '' trains."""
+    many studies as hold the recipe's number of radiographs. own_labels: train on the data set of --truth-data.
+    weighed: one variant for each list of weights of --weights. of: score the networks of this other variant through
+    `aggregation` instead of training; '' trains."""
 
     name: str
     settings: tuple[str, ...] = ()
     by_study: bool = False
     own_labels: bool = False
+    weighed: bool = False
     of: str = ""
     aggregation: str = ""
 
@@ -54,11 +56,13 @@ class Question:
 @dataclass(frozen=True)
 class Scope:
     """The seeds and the split on which a question is answered. own_labels: a data set of the same radiographs
-    with --label-level image, for the variants that learn from them; they are left out without it."""
+    with --label-level image, for the variants that learn from them; they are left out without it. weights: stored
+    weights of radiographs, NAME@HASH, each a variant of a question that compares them."""
 
     seeds: int = 3
     split: str = "valid"
     own_labels: Dataset | None = None
+    weights: tuple[str, ...] = ()
 
 
 QUESTIONS: dict[str, Question] = {}
@@ -105,6 +109,17 @@ def balance() -> list[Variant]:
     return [Variant("none"), Variant("weight", ("balance=weight",)), Variant("sampler", ("balance=sampler",))]
 
 
+@question("study_auroc", "radiograph_auroc", "brier", "false_alarms", "driver")
+def suspects() -> list[Variant]:
+    """Does training help without the radiographs whose labels are doubtful, or with them down-weighted? The last
+    variant, with each radiograph's own label, is the ceiling."""
+    return [
+        Variant("study_labels"),
+        Variant("weighed", weighed=True),
+        Variant("own_labels", ("label_level=image",), own_labels=True),
+    ]
+
+
 def find_question(name: str) -> Question:
     """The question of this name. OverreadError lists the names."""
     if name not in QUESTIONS:
@@ -112,6 +127,46 @@ def find_question(name: str) -> Question:
             f"There is no question {name!r}; choose one of {', '.join(QUESTIONS)}.", code="question-unknown"
         )
     return QUESTIONS[name]
+
+
+def scope_variants(asked: Question, scope: Scope) -> list[Variant]:
+    """The variants of a question that can be trained in this scope, with one for each list of weights.
+
+    OverreadError where the question compares weights and none are given, or none can be compared.
+    """
+    compares = any(one.weighed for one in asked.variants)
+    if compares and not scope.weights:
+        raise OverreadError(
+            f"The question {asked.name} compares weights of radiographs, and none are named. Store some with "
+            "`python -m core label-audit NAME --data SET --level image --weights NAME`, and pass --weights NAME@HASH.",
+            code="question-weights",
+        )
+    if scope.weights and not compares:
+        raise OverreadError(
+            f"The question {asked.name} compares no weights of radiographs, and "
+            f"{count_clause(len(scope.weights), 'list', 'are')} named. Leave out --weights, or ask the question "
+            "suspects.",
+            code="question-weights",
+        )
+    found = []
+    for one in asked.variants:
+        if one.weighed:
+            found += [
+                replace(one, name=name, settings=(*one.settings, f"radiograph_weights={reference}"))
+                for name, reference in _names_of_weights(asked, scope.weights).items()
+            ]
+        elif scope.own_labels or not one.own_labels:
+            found.append(one)
+    return found
+
+
+def _names_of_weights(asked: Question, references: tuple[str, ...]) -> dict[str, str]:
+    """The references by the name of their variant: that of the list, with its hash where a name is taken."""
+    names = [reference.partition("@")[0] for reference in references]
+    taken = {one.name for one in asked.variants} | {name for name in names if names.count(name) > 1}
+    return {
+        reference.replace("@", "-") if name in taken else name: reference for name, reference in zip(names, references)
+    }
 
 
 def variant_recipe(recipe: Recipe, variant: Variant, dataset: Dataset) -> Recipe:
@@ -140,8 +195,8 @@ def run_question(
     seeds, split, own_labels = scope.seeds, scope.split, scope.own_labels
     refuse_several_processes("sweep")
     checked_name(name)
-    variants = [one for one in asked.variants if own_labels or not one.own_labels]
-    if left := [one.name for one in asked.variants if one not in variants]:
+    variants = scope_variants(asked, scope)
+    if own_labels is None and (left := [one.name for one in asked.variants if one.own_labels]):
         options.say(f"left out: {', '.join(left)}; to train on the labels of radiographs, pass --truth-data")
     trained: dict[str, list[Checkpoint]] = {}
     total = sum(not one.of for one in variants) * seeds

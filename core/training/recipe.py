@@ -3,7 +3,7 @@
 import json
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 
-from core.data.augment import PRESETS, Augmentation, find_augmentation
+from core.data.augment import PRESETS, Augmentation
 from core.data.input_spec import InputSpec
 from core.errors import OverreadError, reason_of
 from core.metrics.studies import AGGREGATIONS
@@ -82,6 +82,11 @@ class Recipe:
         "Loss",
         choices=("study", "image"),
     )
+    radiograph_weights: str = setting(
+        "",
+        "Weights of radiographs in the loss, NAME@HASH, as label-audit stores them; 0 leaves one out.",
+        "Loss",
+    )
     focal_gamma: float = setting(
         2.0, "Weight of hard radiographs in the focal loss; 0 treats all alike.", "Loss", low=0
     )
@@ -158,6 +163,12 @@ class Recipe:
                 f"label_level is 'image', and with {self.pooling or self.architecture} a study is one sample, which "
                 "has its study's label. Set label_level=study, or pooling to empty.",
                 code="label-level-unfit",
+            )
+        if self.learns_studies and self.radiograph_weights:
+            raise OverreadError(
+                f"radiograph_weights is {self.radiograph_weights}, and with {self.pooling or self.architecture} a "
+                "study is one sample. Set radiograph_weights or pooling to empty.",
+                code="radiograph-weights-unfit",
             )
         if self.loss == "focal" and self.augmentation.mixes:
             # The focal loss of a mixed label is not the mixture of both losses, which MixUp and CutMix assume.
@@ -238,21 +249,6 @@ def with_settings(recipe: Recipe, settings: list[str]) -> Recipe:
             raise OverreadError(f"--set {change}: expected key=value.", code="setting-invalid")
         recipe = _changed(recipe, key.strip(), text.strip())
     return recipe
-
-
-def with_augmentation(recipe: Recipe, wanted: str, settings: list[str]) -> Recipe:
-    """The recipe with the augmentation of this name. OverreadError where settings change the augmentation again."""
-    if not wanted:
-        return recipe
-    named = find_augmentation(wanted)
-    touched = [setting for setting in settings if setting.partition("=")[0].strip().startswith("augmentation")]
-    if touched and recipe.augmentation != named:
-        raise OverreadError(
-            f"--augmentation {wanted} is {named.hash()}, but --set {' '.join(touched)} changes it to "
-            f"{recipe.augmentation.hash()}; leave one of them out.",
-            code="augmentation-twice",
-        )
-    return replace(recipe, augmentation=named)
 
 
 def _changed(recipe: Recipe, key: str, text: str) -> Recipe:

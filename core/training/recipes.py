@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from core.data.augment import PRESETS, Augmentation
+from core.data.augment import PRESETS, Augmentation, find_augmentation
 from core.errors import OverreadError
 from core.training.recipe import Recipe
 
@@ -123,3 +123,18 @@ def named_recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise OverreadError(f"There is no recipe {name!r}; choose one of {', '.join(RECIPES)}.", code="recipe-unknown")
     return RECIPES[name]
+
+
+def with_augmentation(recipe: Recipe, wanted: str, settings: list[str]) -> Recipe:
+    """The recipe with the augmentation of this name. OverreadError where settings change the augmentation again."""
+    if not wanted:
+        return recipe
+    named = find_augmentation(wanted)
+    touched = [setting for setting in settings if setting.partition("=")[0].strip().startswith("augmentation")]
+    if touched and recipe.augmentation != named:
+        raise OverreadError(
+            f"--augmentation {wanted} is {named.hash()}, but --set {' '.join(touched)} changes it to "
+            f"{recipe.augmentation.hash()}; leave one of them out.",
+            code="augmentation-twice",
+        )
+    return replace(recipe, augmentation=named)

@@ -164,7 +164,7 @@ def _thumbnails() -> Iterator[FileProblem | None]:
 
 
 def _checked_files() -> Iterator[FileProblem | None]:
-    for place in ("datasets", "cache", "predictions", "embeddings", "stability", "checkpoints"):
+    for place in ("datasets", "cache", "predictions", "embeddings", "stability", "checkpoints", "radiograph_weights"):
         for beside in sorted((home() / place).rglob("*.sha256")):
             file = beside.with_suffix("")
             if not file.exists():

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.data.index import read_index
+from core.data.index import Dataset, read_index
 from core.data.joins import JoinReport
 from core.data.notes import Note
+from core.data.radiograph_weights import write_weights
+from core.errors import OverreadError
+from core.plural import count_text
 from core.review.label_issues import (
     frame_from_features,
     frame_from_margins,
@@ -71,6 +74,64 @@ def rank_labels(
         basis = f"{predictions or source.name}, on studies it was not trained on"
     wrong = noise_rates(frame["score"].to_numpy(), frame["label"].to_numpy())
     return RankedLabels(rank_suspects(frame, order), basis, wrong, warning, tuple(joins), tuple(notes))
+
+
+@dataclass(frozen=True)
+class WeightOrder:
+    """Weights to store of a ranked list. first: the first so many get `weight`; 0: each suspect gets the score of its
+    given label, which is the network's probability that the label is right."""
+
+    name: str
+    first: int = 0
+    weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class KeptWeights:
+    """reference: of the stored weights, NAME@HASH. radiographs: those with a weight other than 1; left_out: those with
+    weight 0 among them."""
+
+    reference: str
+    radiographs: int
+    left_out: int
+
+    @property
+    def words(self) -> str:
+        """What was stored and how a training takes it, in two sentences."""
+        return (
+            f"stored the weights of {count_text(self.radiographs, 'radiograph')} as {self.reference}, "
+            f"{self.left_out:,} of them 0; train with --set radiograph_weights={self.reference}"
+        )
+
+
+def keep_weights(ranked: pd.DataFrame, dataset: Dataset, order: WeightOrder) -> KeptWeights:
+    """Store weights of doubtful radiographs for the setting `radiograph_weights` of a training.
+
+    ranked: from `rank_suspects`, where a study's radiographs get its weight, or from `rank_radiographs`. Rows of other
+    splits than train are left out, since nothing learns from them. OverreadError where nothing is suspected.
+    """
+    by_study = "image_id" not in ranked
+    index = read_index(dataset.name)
+    train = index[index["split"] == "train"]
+    ranked = ranked[ranked["study_id"].isin(train["study_id"])]
+    if order.first:
+        chosen = ranked.head(order.first).assign(weight=order.weight)
+    elif by_study:
+        chosen = ranked[ranked["suspect"]].rename(columns={"self_confidence": "weight"})
+    else:
+        chosen = ranked[~ranked["drives"]].rename(columns={"score": "weight"})
+    if chosen.empty:
+        listed = count_text(len(ranked), "study" if by_study else "radiograph")
+        raise OverreadError(
+            f"None of {listed} of train is a suspect, so there are no weights to store. Score train by a network that "
+            "was trained with --folds, or name the number with --first.",
+            code="suspects-none",
+        )
+    if by_study:
+        chosen = train[["image_id", "study_id"]].merge(chosen[["study_id", "weight"]], on="study_id")
+    reference = write_weights(dataset.name, order.name, chosen)
+    weights = chosen["weight"].to_numpy(float)
+    return KeptWeights(reference, int((weights != 1).sum()), int((weights == 0).sum()))
 
 
 def _frame_by_margins(source: Source) -> pd.DataFrame:

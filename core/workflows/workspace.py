@@ -45,6 +45,7 @@ KINDS = (
     FileKind("locked thresholds and their verifications", ("records",)),
     FileKind("verdicts and walkthroughs", (REVIEW, f"{REVIEW}-wal", f"{REVIEW}-shm")),
     FileKind("label revisions", ("labels",), "written again from the review database when they are read"),
+    FileKind("weights of radiographs in training", ("radiograph_weights",)),
     FileKind("radiographs that were uploaded or drawn", ("uploads", "phantoms", "kept-cases", "adding")),
     FileKind("decisions and reports of a service", ("decisions", "outbox")),
     FileKind("requests and output of jobs", ("jobs",)),

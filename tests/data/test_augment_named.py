@@ -9,8 +9,8 @@ from core.data.augment import PRESETS, Augmentation, find_augmentation, list_nam
 from core.data.augment.named import named_file
 from core.errors import OverreadError
 from core.training.preflight import check_folder
-from core.training.recipe import with_augmentation, with_settings
-from core.training.recipes import ORIGINAL_CNN_64
+from core.training.recipe import with_settings
+from core.training.recipes import ORIGINAL_CNN_64, with_augmentation
 from core.training.state import STATE_FILE, RunState
 from tests.refusals import refused
 
