@@ -14,13 +14,23 @@ def phantom(
     out: Annotated[Path, typer.Option(help="Folder in which MURA-v1.1/ is written.")],
     patients: Annotated[int, typer.Option(help="Number of patients.")] = 300,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed draws the same phantoms.")] = 0,
+    views: Annotated[
+        int, typer.Option(min=0, help="Number of views of each study, 1 to 5 (0: different numbers, as in MURA).")
+    ] = 0,
+    finding_views: Annotated[
+        int, typer.Option(min=0, help="Number of views that show the finding of an abnormal study (0: nearly all).")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
-    """Draw phantoms: synthetic radiographs whose findings are known, in the folder layout of MURA."""
-    from core.phantom import write_phantoms
+    """Draw phantoms: synthetic radiographs whose findings are known, in the folder layout of MURA.
+
+    The set also has radiographs.csv, which says for each radiograph whether it shows the finding; index that file with
+    --truth-column image_label to judge single radiographs.
+    """
+    from core.phantom import StudyChoices, write_phantoms
 
     with progress_bar() as progress:
-        report = write_phantoms(out, patients, seed, progress=progress)
+        report = write_phantoms(out, patients, seed, progress=progress, choices=StudyChoices(views, finding_views))
     facts = {name: getattr(report, name) for name in ("radiographs", "studies", "patients", "wrong_labels")}
     print_result(
         {"folder": str(report.folder), **facts},

@@ -4,13 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.errors import OverreadError
 from core.phantom.anatomy import SITES
 from core.phantom.findings import KINDS, Finding, choose_finding
+from core.plural import count_text
 
 VERSION = 1
 # Studies of each bone in MURA, used as weights.
 BONES = {"elbow": 1912, "finger": 2110, "hand": 2185, "humerus": 727, "forearm": 1010, "shoulder": 3015, "wrist": 3697}
 ABNORMAL = 0.43
+MOST_VIEWS = 5
 VIEWS = {1: 0.10, 2: 0.30, 3: 0.42, 4: 0.15, 5: 0.03}
 SECOND_STUDY = 0.04
 SECOND_BONE = 0.06
@@ -27,6 +30,24 @@ DEFECTS = {
     "blank": 0.003,
 }
 STREAMS = {"patient": 0, "study": 1, "person": 2, "view": 3, "film": 4, "noise": 5}
+
+
+@dataclass(frozen=True)
+class StudyChoices:
+    """The studies of a set. views: of each study, 0 for numbers as in VIEWS. finding: how many views of an abnormal
+    study show its finding, 0 for nearly all (SHOWN). wrong_labels: share of studies with the other label."""
+
+    views: int = 0
+    finding: int = 0
+    wrong_labels: float = 0.04
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.views <= MOST_VIEWS or not 0 <= self.finding <= (self.views or MOST_VIEWS):
+            raise OverreadError(
+                f"A study has {count_text(self.views, 'view')}, {self.finding} with the finding; expected 1 to "
+                f"{MOST_VIEWS} views (0: as in MURA), and at most as many with the finding (0: nearly all).",
+                code="views-invalid",
+            )
 
 
 @dataclass(frozen=True)
@@ -58,18 +79,20 @@ def person_generator(key: tuple[int, ...]) -> np.random.Generator:
     return random_generator(key[:3], "person")
 
 
-def plan_radiographs(patients: int, seed: int, valid_fraction: float, wrong_labels: float) -> list[Radiograph]:
+def plan_radiographs(
+    patients: int, seed: int, valid_fraction: float, choices: StudyChoices = StudyChoices()
+) -> list[Radiograph]:
     """Every radiograph of the set, patient by patient. The first k patients do not depend on `patients`."""
     phase = float(np.random.default_rng([seed, 99]).random())
     made = []
     for number in range(1, patients + 1):
         # Evenly spread instead of random, so that a small set also has its share of valid patients.
         valid = int(number * valid_fraction + phase) > int((number - 1) * valid_fraction + phase)
-        made += _patient(number, "valid" if valid else "train", seed, wrong_labels)
+        made += _patient(number, "valid" if valid else "train", seed, choices)
     return made
 
 
-def _patient(number: int, split: str, seed: int, wrong_labels: float) -> list[Radiograph]:
+def _patient(number: int, split: str, seed: int, choices: StudyChoices) -> list[Radiograph]:
     rng = random_generator((seed, number), "patient")
     names = list(BONES)
     shares = np.array(list(BONES.values())) / sum(BONES.values())
@@ -79,25 +102,29 @@ def _patient(number: int, split: str, seed: int, wrong_labels: float) -> list[Ra
         studies = 2 if rng.random() < SECOND_STUDY else 1
         side = "LR"[rng.integers(2)]
         for study in range(1, studies + 1):
-            made += _study((seed, number, int(bone), study), names[bone], split, side, wrong_labels)
+            made += _study((seed, number, int(bone), study), names[bone], split, side, choices)
     return made
 
 
-def _study(key: tuple[int, ...], bone: str, split: str, side: str, wrong_labels: float) -> list[Radiograph]:
+def _study(key: tuple[int, ...], bone: str, split: str, side: str, choices: StudyChoices) -> list[Radiograph]:
     # Films and findings use different streams, so nothing about a film reveals the label.
     rng, films = random_generator(key, "study"), random_generator(key, "view")
-    views = _views(films)
+    views = _views(films, choices.views)
     defects = [_defects(films) for _ in views]
     true_label = int(rng.random() < ABNORMAL)
     kind = rng.choice(list(KINDS), p=list(KINDS.values()))
     finding = choose_finding(str(kind), SITES[bone], rng)
     shown = rng.random(len(views)) < SHOWN
     shown[rng.integers(len(views))] = True
-    given_label = true_label ^ int(rng.random() < wrong_labels)
+    given_label = true_label ^ int(rng.random() < choices.wrong_labels)
     blank = np.array(["blank" in names for names in defects])
     if blank.all():
         defects[0] = ()
-    if not (shown & ~blank).any():
+    if choices.finding:
+        # Drawn after all else, so that it changes no film and no finding.
+        usable = np.flatnonzero(["blank" not in names for names in defects])
+        shown = np.isin(np.arange(len(views)), films.permutation(usable)[: choices.finding])
+    elif not (shown & ~blank).any():
         shown = ~blank
     patient = f"patient{key[1]:05d}"
     folder = f"{split}/XR_{bone.upper()}/{patient}/study{key[3]}_{'positive' if given_label else 'negative'}"
@@ -124,8 +151,8 @@ def _study(key: tuple[int, ...], bone: str, split: str, side: str, wrong_labels:
     return made
 
 
-def _views(rng: np.random.Generator) -> list[str]:
-    count = int(rng.choice(list(VIEWS), p=list(VIEWS.values())))
+def _views(rng: np.random.Generator, count: int) -> list[str]:
+    count = count or int(rng.choice(list(VIEWS), p=list(VIEWS.values())))
     order = ["frontal", "lateral", "oblique", "frontal", "oblique"]
     if count <= 2 and rng.random() < 0.25:
         order = ["oblique", "frontal"]

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 from scipy.stats import binom, chi2_contingency
 
-from core.phantom import truth_mask, write_phantoms
+from core.data.index import SourceTables, build_index, write_dataset
+from core.data.label_levels import LabelRule
+from core.phantom import StudyChoices, truth_mask, write_phantoms
 from core.phantom.draw import draw_radiograph
 from core.phantom.findings import KINDS
 from core.phantom.plan import ABNORMAL, BONES, DEFECTS, plan_radiographs
@@ -27,7 +29,7 @@ def phantoms(tmp_path_factory):
 @pytest.fixture(scope="module")
 def planned():
     """The plan of 3,000 patients, without drawing."""
-    made = plan_radiographs(3000, 8, valid_fraction=0.2, wrong_labels=0.04)
+    made = plan_radiographs(3000, 8, valid_fraction=0.2)
     names = (
         "image_id",
         "study",
@@ -64,8 +66,48 @@ def test_bytes_do_not_depend_on_the_number_of_processes(tmp_path):
 
 
 def test_first_patients_do_not_depend_on_the_number():
-    few, many = (plan_radiographs(patients, 4, 0.2, 0.04) for patients in (20, 60))
+    few, many = (plan_radiographs(patients, 4, 0.2) for patients in (20, 60))
     assert many[: len(few)] == few
+
+
+def test_the_numbers_of_views_and_of_those_with_the_finding_can_be_chosen():
+    choices = StudyChoices(views=4, finding=1)
+    made = pd.DataFrame(
+        [
+            (one.study, one.true_label, one.view, one.finding is not None, "blank" in one.defects)
+            for one in plan_radiographs(400, 4, 0.2, choices)
+        ],
+        columns=["study", "label", "view", "shows", "blank"],
+    )
+    studies = made.groupby("study").agg(views=("view", "size"), label=("label", "first"), shows=("shows", "sum"))
+    assert (studies["views"] == 4).all() and (studies["shows"] == studies["label"]).all()
+    assert not (made["shows"] & made["blank"]).any()
+    place = made.assign(place=made.groupby("study").cumcount())[made["shows"]]["place"].value_counts()
+    assert len(place) == 4 and place.min() > place.sum() / 8
+    shown = made[made["shows"]]["view"].value_counts(normalize=True)
+    assert (shown - made["view"].value_counts(normalize=True)).abs().max() < 0.1
+    for wrong in ((6, 0), (4, 5), (-1, 0), (0, -1)):
+        with refused("views-invalid", "1 to 5"):
+            StudyChoices(*wrong)
+
+
+def test_the_list_of_radiographs_has_the_truth_of_each(tmp_path, workspace):
+    choices = StudyChoices(views=3, finding=1)
+    report = write_phantoms(tmp_path, patients=8, seed=3, processes=1, choices=choices)
+    note = json.loads((report.folder / "phantom.json").read_text())
+    assert (note["views"], note["finding"]) == (3, 1)
+    assert write_phantoms(tmp_path, patients=8, seed=3, processes=1, choices=choices) == report
+    with refused("phantom-folder-taken", "views 3, finding 1"):
+        write_phantoms(tmp_path, patients=8, seed=3, processes=1)
+    truth = pd.read_parquet(report.folder / "truth.parquet").set_index("image_id")
+    tables = SourceTables(columns={"truth": "image_label"}, rule=LabelRule("study"))
+    indexed = build_index(report.folder / "radiographs.csv", tables)
+    frame = indexed.frame.set_index("image_id")
+    assert set(frame.index) == set(truth.index) and write_dataset("views", indexed).phantom
+    assert (frame["image_label"] == truth["visible"].reindex(frame.index)).all()
+    assert (frame["label"] == truth["given_label"].reindex(frame.index)).all()
+    assert frame.groupby("study_id").size().eq(3).all() and frame["view"].notna().all()
+    assert frame.groupby("study_id")["image_label"].sum().max() == 1
 
 
 def test_layout_and_lists_are_muras(phantoms):
@@ -136,7 +178,7 @@ def test_every_truly_abnormal_study_shows_it_once(phantoms):
 
 
 def test_the_finding_is_visible_inside_its_mask():
-    made = [radiograph for radiograph in plan_radiographs(120, 12, 0.2, 0.04) if radiograph.finding]
+    made = [radiograph for radiograph in plan_radiographs(120, 12, 0.2) if radiograph.finding]
     for kind in KINDS:
         inside, outside = [], []
         for radiograph in [one for one in made if one.abnormality == kind][:5]:
@@ -193,7 +235,7 @@ def test_only_the_finding_depends_on_the_label(planned):
 
 
 def test_the_film_does_not_depend_on_the_finding():
-    made = [radiograph for radiograph in plan_radiographs(60, 21, 0.2, 0.04) if radiograph.finding][:12]
+    made = [radiograph for radiograph in plan_radiographs(60, 21, 0.2) if radiograph.finding][:12]
     for radiograph in made:
         drawn, without = draw_radiograph(radiograph), draw_radiograph(radiograph, finding=False)
         assert drawn.pixels.shape == without.pixels.shape
