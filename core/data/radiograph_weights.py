@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.data.references import hash_in, name_in
 from core.errors import OverreadError, reason_of
 from core.parquet_files import read_parquet, write_parquet
 from core.paths import checked_name, home
@@ -28,8 +29,8 @@ def weights_file(dataset: str, reference: str) -> Path:
             "`python -m core label-audit --weights NAME` prints it.",
             code="weights-reference-invalid",
         )
-    name, digest = reference.split("@")
-    return home() / FOLDER / checked_name(dataset) / f"{checked_name(name)}-{digest}.parquet"
+    name = checked_name(name_in(reference))
+    return home() / FOLDER / checked_name(dataset) / f"{name}-{hash_in(reference)}.parquet"
 
 
 def weights_hash(table: pd.DataFrame) -> str:
@@ -67,14 +68,14 @@ def read_weights(dataset: str, reference: str) -> pd.Series:
         raise OverreadError(
             f"{dataset} has no weights of radiographs {reference} (found: "
             f"{', '.join(weight_references(dataset)) or 'none'}). Store them with: python -m core label-audit NAME "
-            f"--data {dataset} --weights {reference.split('@')[0]}",
+            f"--data {dataset} --weights {name_in(reference)}",
             code="weights-missing",
         ) from None
     except (OSError, ValueError, KeyError) as error:
         raise OverreadError(
             f"{file} cannot be read ({reason_of(error)}); store the weights again.", code="weights-unreadable"
         ) from error
-    if found != reference.split("@")[1]:
+    if found != hash_in(reference):
         raise OverreadError(
             f"{file} was altered: its rows have the hash {found}, not that of {reference}. Store the weights again.",
             code="weights-altered",

@@ -12,6 +12,7 @@ import pandas as pd
 
 from core.data.datasets import Dataset, read_index
 from core.data.label_levels import IMAGE_LABEL
+from core.data.references import name_in
 from core.data.spreadsheet import csv_for_spreadsheets
 from core.errors import OverreadError
 from core.metrics.paired_figures import FIGURES, Scored, figure_table, scored_of
@@ -162,7 +163,7 @@ def scope_variants(asked: Question, scope: Scope) -> list[Variant]:
 
 def _names_of_weights(asked: Question, references: tuple[str, ...]) -> dict[str, str]:
     """The references by the name of their variant: that of the list, with its hash where a name is taken."""
-    names = [reference.partition("@")[0] for reference in references]
+    names = [name_in(reference) for reference in references]
     taken = {one.name for one in asked.variants} | {name for name in names if names.count(name) > 1}
     return {
         reference.replace("@", "-") if name in taken else name: reference for name, reference in zip(names, references)
