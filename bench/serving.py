@@ -1,9 +1,10 @@
 """The service under load: requests a second and latency against the bare network and other ways to serve it.
 
-Run: `python -m bench.serving load [SECONDS] [PYTHON]`, `cold` or `soak [SECONDS]`. Rows in bench/results/serving.csv.
-PYTHON is an interpreter with LitServe, which is left out without one. Server and client share this machine. The bare
-network is measured before each server. `cpu_ms` is the time on a
-core, of all processes of the server, for one study: unlike the rates, other work on the machine hardly changes it.
+Run: `python -m bench.serving load [SECONDS] [PYTHON] [NETWORK]`, `cold` or `soak [SECONDS]`. Rows in
+bench/results/serving.csv. PYTHON is an interpreter with LitServe, which is left out without one. NETWORK is a
+checkpoint, or ARCHITECTURE:SIZE for random weights. Server and client share this machine. The bare network is measured
+before each server. `cpu_ms` is the time on a core, of all processes of the server, for one study: unlike the rates,
+other work on the machine hardly changes it.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ import numpy as np
 
 from bench.pairs import RESULTS
 from bench.serving_load import Measured, binary_pixels, multipart, press
+from bench.serving_network import checkpoint_to_serve
 from bench.thresholds import hardware
 from core.paths import home
 
@@ -74,12 +76,12 @@ def wait_until_ready(port: int, process: subprocess.Popen) -> None:
     raise RuntimeError("the server was not ready in five minutes")
 
 
-def overread(port: int, runtime: str, *more: str) -> list[str]:
+def overread(port: int, runtime: str, *more: str, checkpoint: str = CHECKPOINT) -> list[str]:
     waiting = ["--waiting", "1024", "--point", "none"]
-    return ["-m", "core", "serve", CHECKPOINT, "--port", str(port), "--runtime", runtime, *waiting, *more]
+    return ["-m", "core", "serve", checkpoint, "--port", str(port), "--runtime", runtime, *waiting, *more]
 
 
-def bare_loops() -> dict[str, Callable[[], tuple[float, float]]]:
+def bare_loops(folder: Path) -> dict[str, Callable[[], tuple[float, float]]]:
     """The bare network in a loop on decoded batches of 32: radiographs a second, and ms on a core of each."""
     import torch
 
@@ -88,7 +90,7 @@ def bare_loops() -> dict[str, Callable[[], tuple[float, float]]]:
     from core.serving.reference import made_up_views
     from core.serving.runtime import OnnxScorer, exported
 
-    checkpoint = read_checkpoint(CHECKPOINT)
+    checkpoint = read_checkpoint(folder)
     classifier = load_classifier(checkpoint)
     pixels = made_up_views(BATCH, classifier.spec.size)
 
@@ -120,19 +122,19 @@ def decoding_seconds(files: list[bytes]) -> float:
     return float(np.median(times))
 
 
-def load(seconds: str = "5", python: str = "") -> None:
+def load(seconds: str = "5", python: str = "", network: str = CHECKPOINT) -> None:
     """Every server at every concurrency."""
     from core.models.checkpoint import read_checkpoint
     from core.serving.reference import made_up_views
 
-    files = radiographs()
-    size = read_checkpoint(CHECKPOINT).input_spec.size
+    files, folder = radiographs(), checkpoint_to_serve(network)
+    size, serving = read_checkpoint(folder).input_spec.size, str(folder)
     squares = made_up_views(64, size)
-    route = f"/v2/models/{CHECKPOINT}/infer"
+    route = f"/v2/models/{folder.name}/infer"
     png = [multipart("/v1/studies", [data]) for data in files]
     one = [binary_pixels(route, squares[place : place + 1]) for place in range(64)]
     many = [binary_pixels(route, squares[place : place + TOGETHER]) for place in range(0, 64, TOGETHER)]
-    bare = bare_loops()
+    bare = bare_loops(folder)
     keep(
         what="decoding one PNG radiograph, one process",
         value=1e3 * decoding_seconds(files),
@@ -141,13 +143,13 @@ def load(seconds: str = "5", python: str = "") -> None:
     )
     own = {"PNG": png, "decoded": one, f"decoded, {TOGETHER} studies a request": many}
     kinds = [
-        ("Overread, ONNX Runtime", lambda port: overread(port, "onnx"), own, sys.executable),
-        ("Overread, torch", lambda port: overread(port, "torch"), own, sys.executable),
-        ("Overread without batches", lambda port: peer("alone", port), {"PNG": png}, sys.executable),
-        ("plain FastAPI, torch", lambda port: peer("fastapi", port), {"PNG": png}, sys.executable),
+        ("Overread, ONNX Runtime", lambda port: overread(port, "onnx", checkpoint=serving), own, sys.executable),
+        ("Overread, torch", lambda port: overread(port, "torch", checkpoint=serving), own, sys.executable),
+        ("Overread without batches", lambda port: peer("alone", serving, port), {"PNG": png}, sys.executable),
+        ("plain FastAPI, torch", lambda port: peer("fastapi", serving, port), {"PNG": png}, sys.executable),
     ]
     if python:
-        kinds.append(("LitServe, torch", litserve, {"PNG": png}, python))
+        kinds.append(("LitServe, torch", lambda port: litserve(serving, port), {"PNG": png}, python))
     for name, arguments, inputs, interpreter in kinds:
         port, speeds = free_port(), {runtime: measure() for runtime, measure in bare.items()}
         for runtime, (speed, spent) in speeds.items():
@@ -162,12 +164,12 @@ def load(seconds: str = "5", python: str = "") -> None:
                 keep_load(f"{name}: {kind}, {concurrency} at once", found, studies, 1e3 * spent, of)
 
 
-def litserve(port: int) -> list[str]:
-    return ["-m", "bench.serving_litserve", CHECKPOINT, str(port)]
+def litserve(checkpoint: str, port: int) -> list[str]:
+    return ["-m", "bench.serving_litserve", checkpoint, str(port)]
 
 
-def peer(kind: str, port: int) -> list[str]:
-    return ["-m", "bench.serving_peer", kind, CHECKPOINT, str(port)]
+def peer(kind: str, checkpoint: str, port: int) -> list[str]:
+    return ["-m", "bench.serving_peer", kind, checkpoint, str(port)]
 
 
 def cold(repeats: str = "3") -> None:
@@ -275,7 +277,7 @@ def keep(what: str, value: float, unit: str, n: int = 1, **more) -> None:
         "load": f"{os.getloadavg()[0]:.1f}",
         "hardware": hardware(),
         "versions": ", ".join(versions),
-        "command": f"python -m bench.serving {sys.argv[1]}",
+        "command": " ".join(["python -m bench.serving", *(one for one in sys.argv[1:] if "/" not in one)]),
     }
     file = RESULTS / "serving.csv"
     new = not file.exists()
