@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from core.models.networks import build
 
 from core.models.checkpoint import begin_checkpoint, save_weights
+from core.models.networks import build
 from core.paths import checkpoint_folder, home
 from core.training.recipe import Recipe
 
