@@ -49,7 +49,7 @@ def predict(
         int,
         typer.Option(
             min=0,
-            help="Write a folder of shards with at most this many radiographs each, whatever the size of the data set "
+            help="Write a folder of shards with at most this many radiographs each, for any size of the data set "
             "(default: 2,048 from 50,001 radiographs on, one file below).",
         ),
     ] = 0,

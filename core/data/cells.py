@@ -86,8 +86,8 @@ def labels(table: Table, name: str, notes: list[Note]) -> np.ndarray:
 def read_splits(text: pd.Series, allowed: tuple[str, ...], name: str, table: Table) -> tuple[pd.Series, pd.Series]:
     """The splits, and which cells are none. OverreadError where a whole split would be lost.
 
-    A whole split is lost where no cell is one of `allowed`, or where one unknown word fills two rows and a twentieth of
-    the table.
+    A whole split is lost where no cell is one of `allowed`, or where one unknown word is in at least two rows and a
+    twentieth of the table.
     """
     words = {word: SPLITS.get(word.strip().lower(), "") for word in text.unique()}
     found = text.map({word: split if split in allowed else "" for word, split in words.items()}).astype("str")

@@ -57,7 +57,7 @@ def film_box(grey: np.ndarray) -> FilmBox:
 
 
 def _border(rows: np.ndarray) -> int:
-    """The number of first rows that are one border."""
+    """The number of rows, from the first on, that are one border."""
     if not rows.size:
         return 0
     low, high = rows.min(axis=1), rows.max(axis=1)

@@ -136,7 +136,7 @@ def join(names: Sequence[str], rows: pd.DataFrame, keys: list[Key], what: str, i
 def refuse_without_match(
     joined: Joined, source: object, expected: str, allow: bool = False, code: str = "join-matches-nothing"
 ) -> None:
-    """Raise OverreadError if not one row matches an item, unless that is allowed."""
+    """Raise OverreadError if no row matches an item, unless that is allowed."""
     report = joined.report
     if report.matched or allow or not report.unmatched_rows:
         return
@@ -146,7 +146,7 @@ def refuse_without_match(
     raise OverreadError(
         f"{source}: none of the {count_text(report.unmatched_rows, 'row')} matches ({rows}); expected {expected} "
         f"(such as {known})."
-        f"{offers} Correct the table, or pass --allow-unmatched to go on without it.",
+        f"{offers} Correct the table, or pass --allow-unmatched to continue without it.",
         code=code,
     )
 

@@ -25,7 +25,7 @@ def retention_table(
     draws: int,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> pd.DataFrame:
-    """Share of each abnormality's area that stays in the image: image_id, epoch, kept (0..1); one row a draw.
+    """Share of each abnormality's area that stays in the image: image_id, epoch, kept (0..1); one row per draw.
 
     masks: bool [s, s] by image_id; empty ones are skipped. A point is kept if it stays inside the frame and outside
     the erased square; magnification does not count. MixUp and CutMix are ignored, since they mix the label as well.

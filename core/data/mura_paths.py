@@ -79,7 +79,7 @@ def is_study_number(text: str) -> bool:
 
 
 def parse_study_id(text: str) -> MuraPath | None:
-    """The facts of a study's id in an index, `valid/wrist/patient11185/study1`; None if it is not one."""
+    """The facts of a study's id in an index, `valid/wrist/patient11185/study1`; None if it is not the id of a study."""
     found = re.fullmatch(r"(?:(train|valid|test)/)?([a-z]+)/([^/]+)/(study[^_/]+)", text)
     if not found:
         return None

@@ -44,7 +44,7 @@ class Stored:
     sums: np.ndarray
 
     def damaged(self, rows: np.ndarray) -> np.ndarray:
-        """The rows among these that differ from their checksums. A row is compared once a process."""
+        """The rows among these that differ from their checksums. A row is compared once per process."""
         if not len(rows):
             return rows  # a store without rows has no file
         key = str(self.file), self.file.stat().st_ino

@@ -14,7 +14,7 @@ _WINDOW = 7
 
 
 def resize_loss_table(grey: np.ndarray, sizes: tuple[int, ...] = SIZES, fit: str = "pad") -> pd.DataFrame:
-    """One row a size: what remains of the radiograph uint8 [height, width] after resizing to a square of that side.
+    """One row per size: what remains of the radiograph uint8 [height, width] after resizing to a square of that side.
 
     Columns: `size`; `finest`, pixels of the file per pixel of the square; `edges`, the share of the gradient energy
     (Sobel) that remains; `ssim`, structural similarity (Wang 2004) to the original. The square is enlarged again
@@ -34,7 +34,7 @@ def resize_loss_table(grey: np.ndarray, sizes: tuple[int, ...] = SIZES, fit: str
 
 
 def resize_loss_summary(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Medians and quartiles, a row a size: `edges`, `edges_low`, `edges_high`, the same for `ssim`, `n` radiographs."""
+    """Medians and quartiles, a row per size: `edges`, `edges_low`, `edges_high`, the same for `ssim`, and `n`."""
     grouped = pd.concat(tables).groupby("size")
     columns = {
         f"{name}{end}": grouped[name].quantile(at)

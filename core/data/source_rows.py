@@ -31,7 +31,7 @@ class SourceTables:
     """How the tables of a source are read.
 
     columns: {our name: the manifest's name}. labels: a table of labels for a folder of DICOM. ignoring: differences of
-    ids that do not matter (`core.data.joins.DIFFERENCES`). allow_unmatched: go on if no row of the labels matches.
+    ids that do not matter (`core.data.joins.DIFFERENCES`). allow_unmatched: continue if no row of the labels matches.
     rule: what the labels are about; stored: the same of an earlier index of the name. allow_outside: take files
     that are not in the data set's folder.
     """

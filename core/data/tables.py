@@ -93,9 +93,9 @@ class Table:
                 for row in bad[:3]
             )
             advice = (
-                "points in numbers, not commas, and commas in text quoted"
+                "decimal points in numbers and quotes around text with commas"
                 if self.delimiter == ","
-                else "text that contains the delimiter in quotes"
+                else "quotes around text that contains the delimiter"
             )
             raise OverreadError(
                 f"{self.file}: {share_clause(len(bad), len(self.frame), 'row', 'do')} not have one cell for each "

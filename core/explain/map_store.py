@@ -24,7 +24,7 @@ from core.paths import home, write_atomically
 FORMAT = 1
 # Megabytes of kept maps in a workspace, unless OVERREAD_MAPS_MB says otherwise. A map at 224 px takes up to 0.2 MB.
 DEFAULT_LIMIT_MB = 1000
-# Down to which share of the limit records are removed, so that not every new map removes one.
+# Records are removed down to this share of the limit, so that not every new map removes one.
 _KEPT_SHARE = 0.8
 _WRITES_BETWEEN_LOOKS = 50
 _writes = 0

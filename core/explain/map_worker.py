@@ -1,6 +1,6 @@
 """A process that makes maps for the dashboard, one task at a time, apart from the pages.
 
-`python -m core.explain.map_worker` reads one JSON object a line from its standard input and answers each with one on
+`python -m core.explain.map_worker` reads one JSON object per line from its standard input and answers each with one on
 its standard output. {"load": folder} loads a network ahead; with "later": true it does so at the low priority of
 checks. {"task": ..., "place": n} makes the maps of a task (n = -1) or the next part of the checks of one radiograph;
 {"stop": true} ends the running work. It ends with its input.

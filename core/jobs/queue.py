@@ -56,7 +56,7 @@ class Reporter:
 
 
 def stoppable(reporter: Reporter, progress: Report | None) -> Report:
-    """A progress callable that also reports to the queue, and ends the work as Ctrl-C would if it should stop.
+    """A progress callable that also reports to the queue, and ends the work as Ctrl-C does when somebody stops the job.
 
     A `progress` that can draw a `Progress` gets the queue's own, so that page and command show the same.
     """
@@ -98,7 +98,7 @@ def at_work(kind: str, arguments: dict, about: dict | None = None, size: int = 0
         _refuse_if_busy(job, find_active(job, other_than=queued) or job)
     try:
         if queued:
-            # The command's progress bar need not report, too.
+            # The command's progress bar does not report a second time.
             os.environ.pop("OVERREAD_PROGRESS", None)
             reporter = Reporter(queued, kind, size)
             with _recorded(queued):

@@ -220,7 +220,7 @@ def bootstrap_draws(groups, statistic: Statistic, draws: int = 2000, seed: int =
     found = []
     width = min(max(_WEIGHTS_AT_ONCE // max(len(codes), 1), 1), 250)
     for start in range(0, draws, width):
-        # One row a draw: how often each patient was drawn. All studies of a patient have that weight.
+        # One row per draw: how often each patient was drawn. All studies of a patient have that weight.
         drawn = np.empty((min(width, draws - start), len(names)))
         for row in drawn:
             row[:] = np.bincount(random.integers(len(names), size=len(names)), minlength=len(names))
@@ -252,7 +252,7 @@ def patient_bootstrap(
 
 
 def patient_mean(values, groups, draws: int = 2000, seed: int = 0) -> Estimate:
-    """The mean of one number a study, with the interval of `patient_bootstrap`."""
+    """The mean of one number per study, with the interval of `patient_bootstrap`."""
     values = np.asarray(values, dtype=np.float64)
     codes, names = pd.factorize(np.asarray(groups), sort=True)
     sums, sizes = np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)

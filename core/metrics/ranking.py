@@ -31,7 +31,7 @@ def roc_table(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def precision_recall_table(counts: pd.DataFrame) -> pd.DataFrame:
-    """threshold, sensitivity, ppv, one row a threshold. At +infinity no study is called abnormal, so ppv is NaN."""
+    """threshold, sensitivity, ppv, one row per threshold. At +infinity no study is called abnormal, so ppv is NaN."""
     tp, fp = counts["tp"].to_numpy(), counts["fp"].to_numpy()
     with np.errstate(invalid="ignore"):
         return pd.DataFrame({"threshold": counts["threshold"], "sensitivity": tp / tp[-1], "ppv": tp / (tp + fp)})

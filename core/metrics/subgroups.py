@@ -50,7 +50,7 @@ def by_views(studies: pd.DataFrame, most: int = 4) -> pd.DataFrame:
 
 
 def by_thirds(studies: pd.DataFrame, values: pd.Series, column: str) -> pd.DataFrame:
-    """STUDIES with `column`: which third of `values` (one number a study, indexed by study_id) a study is in, in words.
+    """STUDIES with `column`: which third of `values` (one number per study, by study_id) a study is in, in words.
 
     Where most studies have the lowest value, the groups are that value and everything above it. Studies without a value
     are in no group.

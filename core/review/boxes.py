@@ -1,7 +1,7 @@
 """Boxes that readers draw around a finding, and the text of them that an entry stores.
 
 Coordinates are shares of the whole radiograph's width and height, (0, 0) at its upper left corner, with six decimals.
-The text is a JSON list with one object a box: `[{"image_id": "a.png", "box": [x0, y0, x1, y1]}]`.
+The text is a JSON list with one object per box: `[{"image_id": "a.png", "box": [x0, y0, x1, y1]}]`.
 """
 
 import json

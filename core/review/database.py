@@ -95,7 +95,7 @@ def settled(work: Callable[[], _Result]) -> _Result:
     """The result of a write that may be repeated: its entries have their own ids, which are stored once.
 
     Where the connection is lost in a commit, the outcome is unknown until the server answers again. Then the write is
-    repeated, which finds what was kept or keeps it now. OverreadError where the server does not come back.
+    repeated: it finds the stored entry, or stores it. OverreadError where the server does not come back.
     """
     try:
         return work()

@@ -1,6 +1,6 @@
 """The minutes of a walkthrough as one HTML page that needs no network and prints to PDF, and as a table for a CSV.
 
-Names, notes and studies are texts of people: all of them are escaped, none is markup.
+People write names, notes and the ids of studies, so all of them are escaped.
 """
 
 from html import escape

@@ -1,6 +1,7 @@
 """The presenter's view of the films of a walkthrough, for followers: zoom, window, layout, pointer and boxes.
 
-One row a walkthrough, overwritten at each change, with a growing sequence. It is in the database, so that followers of
+One row per walkthrough, overwritten at each change, with a growing sequence. It is in the database, so that followers
+of
 another server get it, and everyone does after a restart.
 """
 
@@ -35,7 +36,7 @@ class Stage:
 
 @needs("read")
 def set_stage(store: Store, walkthrough_id: str, presenter: str, view: dict | None) -> Stage:
-    """Show a view to those who follow, or none. OverreadError if the view is not one of the viewer's."""
+    """Show a view to the followers; None shows no view. OverreadError if the view is not one of the viewer's."""
     kept = None if view is None else checked_view(view)
     table, name = tables.stages, reviewer_name(presenter)
     own = table.c.walkthrough_id == walkthrough_id

@@ -105,8 +105,9 @@ def import_csv(
     """Add the entries of a CSV file in order, in one transaction. OverreadError names a bad line; then none is added.
 
     Required columns: study_id (an id of the index, or a path in MURA's layout), reviewer, and verdict or reading.
-    `dataset` is used without a column dataset, and the index's label without a column given_label. skip: leave out bad
-    rows and list them. keep_unknown: accept studies that are in no index. allow_unmatched: go on if no row names a
+    `dataset` is used where there is no column dataset, and the index's label where there is no column given_label.
+    skip: leave out bad
+    rows and list them. keep_unknown: accept studies that are in no index. allow_unmatched: continue if no row names a
     known study. A row without id and time that repeats another one is imported once, and one that contradicts another
     of the same reader and study is a bad row.
     """
@@ -229,7 +230,9 @@ def _entry(record: dict, line: int, dataset: str, labels: _Labels) -> tuple[dict
     values = {name: record.get(name, "") for name in CSV_COLUMNS}
     values["dataset"] = values["dataset"] or dataset
     if not values["dataset"]:
-        raise OverreadError("The row names no data set. Give --data NAME, or a column dataset.", code="data-not-given")
+        raise OverreadError(
+            "The row names no data set. Give --data NAME, or add a column called dataset.", code="data-not-given"
+        )
     if values["action"] not in ("", "verdict", "undo"):
         raise OverreadError(
             f"The action is {values['action'][:40]!r}; expected verdict or undo.", code="verdict-value-unknown"

@@ -138,7 +138,7 @@ class FinishedScores:
         return found if len(found) and belongs(found, *references) else pd.DataFrame()
 
     def _adopt(self, plan: ScoringPlan, unfinished: Unfinished) -> list[Shard]:
-        """The rows of other splits in one file of earlier scores, as shards: they are not scored again."""
+        """Turn the rows of other splits in a file of earlier scores into shards, so that they are not scored again."""
         earlier = self._earlier(unfinished)
         if not len(earlier):
             return []

@@ -220,7 +220,7 @@ def _full_study_ids(study: pd.Series, frame: pd.DataFrame, columns: Columns, not
         if shared := int((owners > 1).sum()):
             first = owners[owners > 1].index[0]
             text = f"{count_clause(shared, 'study id', 'belong')} to more than one patient (first: {first!r})"
-            notes.append(Note(f"{text}; each patient with such an id has its own", "study-ids-shared"))
+            notes.append(Note(f"{text}; they count as different studies of these patients", "study-ids-shared"))
     named = patient.where(patient == "", patient + "/")
     return (named + frame["bone"] + "/" + study if columns.bone else named + study).astype("str")
 

@@ -22,8 +22,9 @@ from core.scores.import_frame import Columns, check_study_splits
 
 @dataclass(frozen=True)
 class JoinOptions:
-    """ignoring: differences of ids that do not matter. allow_unmatched: go on without the data set if no row matches.
-    allow_lost_labels: go on if labels that earlier scores of this name had would be lost."""
+    """ignoring: differences of ids that do not matter. allow_unmatched: continue without the data set if no row
+    matches.
+    allow_lost_labels: continue if labels that earlier scores of this name had would be lost."""
 
     ignoring: Sequence[str] = ()
     allow_unmatched: bool = False

@@ -65,7 +65,7 @@ def check_size(size: int, name: str) -> None:
 
 
 def too_large() -> str:
-    """What to do with a table that has more bytes than a page reads."""
+    """The advice for a table that has more bytes than a page reads."""
     return (
         f"At most {MOST_MEGABYTES} MB are read on this page. Leave out columns that are not needed, or import it "
         "with python -m core import-predictions."

@@ -125,7 +125,7 @@ def part_of(frame: pd.DataFrame, split: str, bone: str) -> pd.DataFrame:
 
 
 def _made_by(frame: pd.DataFrame) -> tuple[str, str]:
-    """The checkpoint and the data set of new scores, `name@hash8`. OverreadError unless it is one of each."""
+    """The checkpoint and the data set of new scores, `name@hash8`. OverreadError unless there is one of each."""
     checkpoints, datasets = (sorted(frame[name].unique()) for name in ("checkpoint", "dataset"))
     if len(checkpoints) != 1 or len(datasets) != 1:
         raise OverreadError(

@@ -89,7 +89,8 @@ class ScoringPlan:
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """What decides the bits of scores besides weights and pixels: the precision, and the radiographs in one part."""
+    """The settings that decide the bits of scores besides weights and pixels: precision, and radiographs in one
+    part."""
 
     precision: str
     batch: int = BATCH

@@ -1,4 +1,4 @@
-"""Whose scores are meant: a data set, and the checkpoint or imported scores that are evaluated on it. No torch.
+"""The source of scores: a data set, and the checkpoint or imported scores that are evaluated on it. No torch.
 
 A `Source` is a value. Two sources are equal only where data set, index, weights (or imported table) and the stored
 score files are the same, so a source is its own cache key. `core.scores.view` says which part of it is evaluated.

@@ -98,7 +98,7 @@ class DecisionLog:
 
 
 def read_log(folder: Path) -> Iterator[dict]:
-    """The records of a log, oldest first. OverreadError names the first line that is not one."""
+    """The records of a log, oldest first. OverreadError names the first line that is not a record."""
     file = folder / LINES
     if not file.exists():
         raise OverreadError(
@@ -169,7 +169,7 @@ def _chained(folder: Path) -> Iterator[dict]:
 
 
 def log_table(folder: Path) -> pd.DataFrame:
-    """The log as a table, one row a decision; `time` as UTC timestamps. OverreadError names a line that was altered."""
+    """The log as a table, one row per decision; `time` in UTC. OverreadError names a line that was altered."""
     frame = pd.DataFrame(list(_chained(folder)), columns=[*_FIELDS, "hash"])
     return frame.assign(
         time=pd.to_datetime(frame["time"], utc=True),

@@ -32,7 +32,8 @@ class Upload:
 
 @dataclass(frozen=True)
 class DicomIdentity:
-    """Whose radiograph a DICOM file says it is. Kept in memory only, to find a study of several patients."""
+    """The patient and the study in the header of a DICOM file. Kept in memory only, to find a study of several
+    patients."""
 
     patient: str = ""
     study: str = ""

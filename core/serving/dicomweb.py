@@ -98,7 +98,7 @@ async def read_for_report(service: Service, request: StudyRequest) -> StudyReadi
 
 
 def split_related(kind: str, body: bytes) -> list[bytes]:
-    """The parts of a multipart/related body. OverreadError where it is not one."""
+    """The parts of a multipart/related body. OverreadError for a body of another form."""
     name, options = parse_options_header(kind)
     boundary = options.get(b"boundary", b"")
     if name != b"multipart/related" or not boundary:

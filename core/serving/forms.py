@@ -24,7 +24,7 @@ class _InMemory(MultiPartParser):
 async def read_form(request: Request, limits: Limits, files: int) -> tuple[list[Upload], dict[str, str]]:
     """The files of the field `files`, in the order in which they were sent, and the other fields.
 
-    files: the most that are read. OverreadError where the form is too large, or is not one.
+    files: the most that are read. OverreadError where the form is too large, or the body is not a form.
     """
     kind = request.headers.get("content-type", "")
     if not kind.startswith("multipart/form-data"):

@@ -46,7 +46,7 @@ class Alarm:
 class Reference:
     """The split that an operating point was chosen on. alert_rate: NaN if unknown.
 
-    studies: one row a study with the columns MEASURES, NaN where one is not stored; None where none is.
+    studies: one row per study with the columns MEASURES, NaN where one is not stored; None where none is.
     """
 
     alert_rate: float

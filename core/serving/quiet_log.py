@@ -22,7 +22,7 @@ class _WithoutWords(logging.Formatter):
         return "\n".join(names) or str(kind)
 
     def format(self, record: logging.LogRecord) -> str:
-        record.exc_text = None  # a formatter before this one may have kept the words
+        record.exc_text = None  # an earlier formatter may have stored the text of the exception
         if not is_own(record):
             record = logging.makeLogRecord(record.__dict__ | {"args": None, "msg": _place_alone(record)})
         return super().format(record)

@@ -56,7 +56,7 @@ def reference_of(source: Source, point: OperatingPoint, spec: InputSpec) -> Refe
 
 
 def study_measures(split: PointSplit, aggregation: str) -> pd.DataFrame:
-    """One row a study, as the log of decisions has it: score, n_views, side, brightness, contrast (NaN if not decoded).
+    """One row per study, as in the log of decisions: score, n_views, side, brightness, contrast (NaN if not decoded).
 
     Of at most MOST_STUDIES, evenly taken.
     """

@@ -1,6 +1,6 @@
 """Bearer tokens with scopes. Only SHA-256 hashes of tokens are kept; a token is random, so no salt is needed.
 
-A file has one token a line: NAME SCOPES HASH, for example `ward-3 read,score 5e88...`. The environment variable
+A file has one token per line: NAME SCOPES HASH, for example `ward-3 read,score 5e88...`. The environment variable
 OVERREAD_TOKENS may have the same lines.
 """
 

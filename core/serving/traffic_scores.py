@@ -29,7 +29,7 @@ class TrafficScores:
 def shared_radiographs(log: pd.DataFrame, model: str, shadow: str, dataset: Dataset) -> pd.DataFrame:
     """Radiographs of a data set that both models scored in the service: image_id, study_id, logit, logit_shadow.
 
-    log: `log_table`. model, shadow: digests of weights. One row a radiograph, with its newest scores.
+    log: `log_table`. model, shadow: digests of weights. One row per radiograph, with its newest scores.
     """
     live = _radiographs(log[(log["digest"] == model) & ~log["shadow"]])
     other = _radiographs(log[(log["digest"] == shadow) & log["shadow"]])
@@ -71,7 +71,7 @@ def _radiographs(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _import(table: pd.DataFrame, name: str, digest: str, role: str, dataset: Dataset) -> ImportedScores:
-    """Import one set. Its file, whose name and hash the import keeps, is named by the hash of the weights."""
+    """Import one set. The import stores the name of its file, which is the hash of the weights."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"decisions-{digest}.csv"
         table.to_csv(file, index=False)

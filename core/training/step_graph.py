@@ -20,7 +20,7 @@ PACE = 16
 
 @dataclass(frozen=True)
 class StepInput:
-    """What a step reads: pixels float32 [m, 1, s, s]; numbers int64, target and weight float32 of its samples [n]."""
+    """The input of a step: pixels float32 [m, 1, s, s]; numbers int64, target and weight float32 of its samples [n]."""
 
     pixels: torch.Tensor
     numbers: torch.Tensor

@@ -174,7 +174,7 @@ def _located(request: DataRequest, progress: Progress | None) -> tuple[SourceLay
 
 
 def _layout(place: Path, request: DataRequest) -> SourceLayout:
-    """The layout of a place. Where it is none of those known, the place itself: `build_index` says what it lacks."""
+    """The layout of a place. Where it has no known layout, the place itself: `build_index` says what it lacks."""
     if not place.exists():
         return SourceLayout(place, "manifest")
     try:

@@ -38,7 +38,7 @@ def compare_poolings(predictions: pd.DataFrame) -> dict:
 
 
 def poolings_text(facts: dict) -> str:
-    """The comparison, one line a figure."""
+    """The comparison, one line per figure."""
     views = ", ".join(f"{count:,} with {size}" for size, count in facts["views"].items())
     lines = [f"{count_text(facts['n'], 'study')}, {facts['abnormal']:,} abnormal; radiographs of a study: {views}"]
     for row in facts["rows"]:

@@ -30,7 +30,7 @@ def draw_page() -> None:
         return
     findings = list_findings(found)
     widgets.heading("Audit", dataset, dataset.name, count_text(found.radiographs, "radiograph"), summary(findings))
-    # The table is above the selector and marks its choice, so it is drawn after it.
+    # The table is above the selector and marks its choice, so the table is drawn last.
     table = st.container()
     shown = choose_finding(findings)
     with table:

@@ -94,7 +94,7 @@ def set_first(name: str, text: str) -> None:
 
 
 def begin(page) -> None:
-    """Call once a run before any value is read. Notes of another page are gone."""
+    """Call once per run before any value is read. Notes of another page are gone."""
     state = st.session_state
     if state.get("address_path") != page.url_path:
         state["address_notes"], state["address_seen"], state["address_kinds"] = {}, {}, {}
@@ -115,7 +115,7 @@ def check_path(pages: Iterable[str]) -> None:
 
 
 def add_note(name: str, sentence: str, nearest: str = "") -> None:
-    """Say above the page what the address names and the page does not have."""
+    """Name above the page each value of the address that the page does not have."""
     st.session_state["address_notes"][name] = AddressNote(name, sentence, nearest)
 
 

@@ -37,7 +37,7 @@ TRUTH = ("abnormality", "true_label", "visible", "x0", "y0", "x1", "y1", "defect
 
 @looked_up_once
 def datasets() -> dict[str, Dataset]:
-    """Every data set by name; a handful of small files, read once a run."""
+    """Every data set by name; a handful of small files, read once per run."""
     return {dataset.name: dataset for dataset in list_datasets()}
 
 

@@ -25,7 +25,7 @@ PHANTOM = "Phantom: synthetic, not a person"
 
 
 def style() -> None:
-    """The style sheet, once a run."""
+    """Add the style sheet; called once per run."""
     st.html(f"<style>{theme.stylesheet()}{Path(__file__).with_name('style.css').read_text()}</style>")
 
 
@@ -41,7 +41,7 @@ def heading(title: str, dataset: Dataset | None, *facts: str) -> None:
 
 
 def attribution_html(dataset: Dataset) -> str:
-    """Whose work a data set is, as a link to its record; '' where none is stored."""
+    """The authors of a data set, as a link to its record; '' where none are stored."""
     known = read_attribution(dataset.name)
     if known is None:
         return ""

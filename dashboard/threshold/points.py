@@ -124,7 +124,7 @@ def side_by_side_html(found: dict) -> str:
 
 
 def verifications_html(entries: list[dict]) -> str:
-    """One row a stored verification: when, where, and the figures found there."""
+    """One row per stored verification: when, where, and the figures found there."""
     head = "".join(f"<th>{name}</th>" for name in ("Verified", "Split", *(rate.heading for rate in headline_rates())))
     rows = []
     for entry in reversed(entries):

@@ -16,7 +16,7 @@ KINDS = {"sensitivity": ("specificity", "abnormal"), "specificity": ("sensitivit
 
 
 def draw_targets(view: View, rule: Rule, bound: str, prevalence: float | None) -> None:
-    """One column a target: its button, and what it costs."""
+    """One column per target: its button, and what it costs."""
     rows = loader.costs_of_targets(view.cohort, rule.kind, bound, prevalence)
     other, of_class = KINDS[rule.kind]
     where = "at the prevalence of these studies" if prevalence is None else f"at a prevalence of {prevalence:.1%}"
@@ -32,7 +32,7 @@ def draw_targets(view: View, rule: Rule, bound: str, prevalence: float | None) -
 
 
 def cost_html(row: dict) -> str:
-    """The other rate with its interval and the alerts; or that the target cannot be met."""
+    """The other rate with its interval and the alerts, or a note that the target cannot be met."""
     if not row["feasible"]:
         return '<div class="cost"><b>Not feasible</b></div>'
     value, rest = widgets.estimate_text(row["other"])

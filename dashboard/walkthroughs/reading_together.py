@@ -198,7 +198,7 @@ def _draw_status(opened: Opened, reader: str, place: int, follows: bool) -> None
 
 
 def _react(status: Status, walkthrough: Walkthrough) -> Status:
-    """On the lead's page: reveal or go on once all have answered, if the lead wants that."""
+    """On the lead's page: reveal the case or open the next once all have answered, if the lead chose that."""
     state, store = status.state, loader.store()
     study = walkthrough.cases[state.place - 1].study_id
     waits = not status.leads or not status.together or state.finished or not status.all_answered(study)

@@ -203,7 +203,7 @@ def _gain(part: pd.DataFrame, folds: np.ndarray, own: list[ThresholdChoice], poo
     Each fifth of the patients is classified by thresholds chosen on the others, so that neither figure is optimistic.
     """
     if failed := next((found for found in (*pooled, *own) if not found.feasible), None):
-        few = f"without a fifth of the studies the rule cannot be met ({failed.reason})"
+        few = f"the rule cannot be met if a fifth of the studies is left out ({failed.reason})"
         return Estimate(np.nan, np.nan, np.nan, len(part), few)
     score = part["score"].to_numpy()
     mine, shared = (np.array([found.threshold for found in choices])[folds] for choices in (own, pooled))

@@ -64,7 +64,7 @@ def take_later(sent: object) -> None:
 
 
 def take_left() -> None:
-    """Act on the presses that `take_later` has left. Call it once a run, before anything is drawn."""
+    """Act on the presses that `take_later` has left. Call it once per run, before anything is drawn."""
     # Taken out first: where an act is interrupted, `take_later` finds the press again.
     if (sent := st.session_state.pop(_LEFT, None)) is not None:
         take(sent)

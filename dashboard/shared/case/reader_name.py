@@ -55,7 +55,7 @@ def known_or_typed(key: str) -> str:
 def recall_reader() -> None:
     """Store the confirmed name in the browser, or fetch the name stored there before. Draws nothing visible.
 
-    Call it once a run, outside of every fragment.
+    Call it once per run, outside of every fragment.
     """
     if not _logged_in_name():
         known = reader_name()

@@ -102,7 +102,7 @@ def draw_verdict_panel(
 def verdict_presses(
     case: VerdictCase, reader: str, next_name: str | None, open_case: Callable[[str], None]
 ) -> dict[str, presses.Act]:
-    """What the verdict keys and the key of the undo do, by key; empty without a reader."""
+    """The actions of the verdict keys and of the undo key, by key; empty without a reader."""
     if not reader:
         return {}
     acts: dict[str, presses.Act] = {
