@@ -84,7 +84,7 @@ def labels(table: Table, name: str, notes: list[Note]) -> np.ndarray:
 
 
 def read_splits(text: pd.Series, allowed: tuple[str, ...], name: str, table: Table) -> tuple[pd.Series, pd.Series]:
-    """The splits, and which cells are none. OverreadError where a whole split would be lost.
+    """The splits, and whether each cell is not a split. OverreadError where a whole split would be lost.
 
     A whole split is lost where no cell is one of `allowed`, or where one unknown word is in at least two rows and a
     twentieth of the table.
@@ -133,7 +133,7 @@ def numbers(table: Table, name: str, notes: list[Note]) -> np.ndarray:
 
 
 def _with_points(text: pd.Series, table: Table) -> tuple[pd.Series, bool]:
-    """The numbers with points in place of decimal commas, where they can be nothing else; and whether there are any."""
+    """The numbers with points in place of commas that can only be decimal signs; and whether there are such commas."""
     commas = text.str.contains(",", regex=False)
     if table.delimiter in ("", ",") or not commas.any():
         return text, False

@@ -7,7 +7,8 @@ from core.data.missing import is_missing
 from core.data.notes import Note
 from core.plural import count_clause
 
-# Facts that must agree, wherever both headers give them, before a patient id without an issuer is linked to one with.
+# Facts that must agree, wherever both headers give them, before a patient id without an issuer is linked to the same
+# id with an issuer.
 _PERSONAL = ("name", "birth", "sex")
 
 

@@ -141,7 +141,7 @@ def _fetch(remote: RemoteFile, part: Path, facts: Path, progress: Progress | Non
         begins = _begin(answer, start)
         if begins is None:
             _remove(part, facts)
-            raise _Broken("the server sent another part of the file than was asked for")
+            raise _Broken("the server sent another part of the file than the requested one")
         etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", "")
         # A weak tag (W/...) does not promise equal bytes.
         stored = {"file": asdict(remote), "mark": modified if not etag or etag.startswith("W/") else etag}
@@ -168,7 +168,7 @@ def _fetch(remote: RemoteFile, part: Path, facts: Path, progress: Progress | Non
 
 
 def _begin(answer, start: int) -> int | None:
-    """The byte at which an answer begins; None if it is not the one that was asked for."""
+    """The byte at which an answer begins; None if it is not the requested byte."""
     if answer.status != 206:
         return 0
     found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))

@@ -29,7 +29,7 @@ def film_box(grey: np.ndarray) -> FilmBox:
     """The smallest box around all that is neither a black nor a white border of grey uint8 [height, width].
 
     A row or column belongs to a border only if all of it is black, or all of it is white, so letters and faint soft
-    tissue stay. Borders inside borders are removed too. A film with nothing inside is whole.
+    tissue stay. Borders inside borders are removed too. The box of an empty film is the whole film.
     """
     image = Image.fromarray(grey)
     scale = min(1.0, _SIDE / max(image.size))

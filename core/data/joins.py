@@ -1,7 +1,7 @@
 """Join outside rows to items that are known here, and report what became of every row and every item.
 
 One function joins label tables, predictions, verdicts and out-of-fold scores. Text is compared exactly. Differences in
-zeros, case, folder or extension are counted and offered (`near_matches`), but applied only where asked for.
+zeros, case, folder or extension are counted and offered (`near_matches`), but applied only on request.
 """
 
 import os
@@ -86,7 +86,8 @@ class Key:
 class Joined:
     """The outcome of a join.
 
-    values: one row an item; None where no row gives a value, or where the item's rows disagree. owner: for each row the
+    values: one row per item; None where no row gives a value, or where the item's rows disagree. owner: for each row
+    the
     position of the first item that it matches, else -1. repeats: whether a row repeats an earlier one and agrees.
     disagreeing: by column of values, the positions of items whose rows disagree. notes: rows that nearly match. known:
     examples of the items' names by the first key.

@@ -28,7 +28,7 @@ def list_radiographs(root: Path) -> tuple[list[dict], list[dict]]:
     """
     rows: list[dict] = []
     stray, top = [], str(root)
-    # Any of the splits may be absent. Text, since Path objects are slow for as many folders as studies.
+    # Any of the splits may be absent. Paths are text, since Path objects are slow for so many folders.
     waiting = [split for split in reversed(SPLITS) if (root / split).is_dir()]
     while waiting:
         place = waiting.pop()

@@ -152,7 +152,7 @@ def guess_columns(table: Table) -> dict[str, str]:
 
 
 def _head(file: Path) -> Table:
-    """The first rows of a table: of a long text only so much is read as a page can wait for."""
+    """The first rows of a table: only the start of a long text is read, since a page waits for it."""
     with file.open("rb") as opened:
         start = opened.read(_HEAD)
     plain = not start.startswith((b"PAR1", b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))

@@ -65,7 +65,7 @@ def _not_text(file: Path) -> OverreadError:
 
 
 def decoded_text(content: bytes, file: Path) -> str:
-    """The text in UTF-8, UTF-16 or UTF-32. OverreadError names the byte that is in no such encoding."""
+    """The text in UTF-8, UTF-16 or UTF-32. OverreadError names the first byte that none of these encodings allows."""
     if content[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
         return content.decode("utf-32")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):

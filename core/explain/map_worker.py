@@ -26,7 +26,7 @@ CHECK_NICENESS = 3
 
 
 class MapWorker:
-    """Makes what it is asked for. Keeps the last networks, and the tasks whose checks are half made."""
+    """Makes the requested maps and checks. Keeps the last networks, and the tasks whose checks are half made."""
 
     def __init__(self):
         self._networks: OrderedDict[tuple[str, str], object] = OrderedDict()

@@ -74,7 +74,7 @@ class Schedule:
         request.until[reader] = max(until, request.until.get(reader, until))
 
     def next(self, now: float, lane: str) -> Work | None:
-        """The next thing to make in a lane; None where no reader waits for any."""
+        """The next thing to make in a lane; None where no reader waits for anything."""
         self._forget(now)
         inside = [(task, request) for task, request in self._requests.items() if _lane(task, request) == lane]
         best = min(inside, key=lambda one: self._order(one[1], lane), default=None)

@@ -19,7 +19,7 @@ GPU_BATCH, GPU_SIDE, GPU_BATCHES = 256, 224, 8
 
 
 def own_batch(device: torch.device, side: int) -> int:
-    """The radiographs of this side in one pass of the network on a device, where no other number is asked for."""
+    """The radiographs of this side in one pass of the network on a device, by default."""
     if device.type != "cuda":
         return CPU_BATCH
     return GPU_BATCH * min(max(GPU_SIDE**2 // side**2, 1), GPU_BATCHES)

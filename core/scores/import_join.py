@@ -94,7 +94,7 @@ def join_to_dataset(
     rows, places = match(frame, index)
     name = "study_id" if of_studies else "image_id"
     items = index[name].drop_duplicates().tolist()
-    # Rows found by MURA's paths or DICOM's UIDs are called what the index calls them.
+    # Rows found by MURA's paths or DICOM's UIDs get the names that the index uses.
     texts = frame[name].to_numpy(object).copy()
     texts[rows] = index[name].to_numpy(object)[places]
     values = pd.DataFrame(index=frame["line"] if "line" in frame else np.arange(2, len(frame) + 2))

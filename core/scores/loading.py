@@ -145,7 +145,7 @@ def _by_name(split: str, default: Callable[[pd.DataFrame], str]) -> bool:
 
 
 def _with_own(columns: Sequence[str] | None) -> list[str] | None:
-    """The columns with those that the halves of a split are found by."""
+    """The columns, and those from which the halves of a split are found."""
     return None if columns is None else [*dict.fromkeys([*columns, *_FOR_SPLITS])]
 
 

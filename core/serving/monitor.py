@@ -1,7 +1,7 @@
 """The recent work of a service, from its log of decisions: volumes, alerts, scores and radiographs against a reference.
 
-The reference is the split that the operating point was chosen on. Where its radiographs are not stored here, that of
-the measures is the first REFERENCE studies of the log itself. No torch.
+The reference is the split that the operating point was chosen on. Where its radiographs are not stored here, measures
+are compared with the first REFERENCE studies of the log itself. No torch.
 """
 
 from dataclasses import dataclass

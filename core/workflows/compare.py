@@ -26,7 +26,7 @@ class Side:
 
 
 def find_pair(a: str, b: str, data: str = "") -> tuple[Source, Source]:
-    """The sources of two names, each checkpoint on one data set: that of a name, else that of the imported scores."""
+    """The sources of two names, each checkpoint on one data set: the named one, else the one of the imported scores."""
     found = find_source(a), find_source(b)
     data = data or next((name_in(source.belongs_to) for source in found if source.belongs_to), "")
     dataset = read_dataset(data) if data and any(source.has_network for source in found) else None

@@ -37,7 +37,7 @@ def draw_playground(view: View) -> None:
             sampling = choose_sampling(view, augmentation)
             above = st.container()
             draw_samples(view, sampling)
-            # Drawn after the samples, since the visitor waits for those.
+            # Drawn after the samples, since the visitor waits for the samples.
             with above:
                 draw_retention(view, sampling)
             if checkpoint is not None:

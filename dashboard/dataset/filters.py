@@ -104,7 +104,7 @@ def passing(dataset: Dataset, rows: pd.DataFrame, filters: GridFilters) -> np.nd
 
 
 def listed(dataset: Dataset, rows: pd.DataFrame, filters: GridFilters) -> np.ndarray:
-    """The rows that pass, in their order; blind, in that of neutral names, which says nothing."""
+    """The rows that pass, in their order; in a blind reading, in the order of neutral names, which reveals nothing."""
     passes = passing(dataset, rows, filters)
     if filters.bone:
         passes &= (rows["bone"] == filters.bone).to_numpy()

@@ -139,7 +139,7 @@ def draw_next(view: View) -> None:
 
 
 def draw_worst(view: View, scores: pd.DataFrame, worst: pd.DataFrame) -> None:
-    """The most confident misses, to begin with."""
+    """The most confident misses, where a reader begins."""
     if worst.empty:
         return
     clicks.on_card(lambda study: st.session_state.update(open_next=study))

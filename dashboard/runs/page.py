@@ -99,7 +99,7 @@ def draw_recipes(runs: list[Checkpoint]) -> None:
     table = pd.DataFrame({run.name: flat_settings(run.recipe) for run in runs})
     differs = table.nunique(axis=1, dropna=False) > 1
     if len(runs) > 1:
-        widgets.caption("Recipes", f"{int(differs.sum())} of {len(table)} settings differ and are first")
+        widgets.caption("Recipes", f"{int(differs.sum())} of {len(table)} settings differ and are listed first")
         table = pd.concat([table[differs], table[~differs]])
     else:
         widgets.caption("Recipe", count_text(len(table), "setting"))

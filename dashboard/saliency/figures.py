@@ -81,7 +81,7 @@ def figure_html(title: str, layers: str, fact: str, small: str, below: str = "",
 
 
 def grid_html(figures: list[str], look: Look, size: str = "small") -> str:
-    """Figures as one grid, 'small' with a legend or 'tiny' without."""
+    """Figures as one grid, 'small' with a legend or 'tiny' without a legend."""
     # One custom property sets the opacity of all maps, so that a change of it replaces no picture.
     grid = f'<div class="films small {size}" style="--opacity:{look.opacity}">{"".join(figures)}</div>'
     return grid if size == "tiny" else grid + _legend_html(look)

@@ -22,7 +22,7 @@ def is_plain(record: MapRecord, show_all: bool) -> bool:
     return record.verdict == DO_NOT_TRUST and not show_all
 
 
-# On a film that is shown without its map, so there is no map to warn of.
+# The words on a film that is shown without its map: a warning about a hidden map would confuse.
 NOT_SHOWN = {"kind": "waits", "words": "Map not shown: it does not hold up"}
 NOT_CHECKED = "Not checked: do not trust this map"
 

@@ -103,7 +103,7 @@ def draw_dialogue(view: View, tables: Tables, answer: Answer) -> None:
 
 
 def _draw_prevalence(rule: Rule, answer: Answer) -> float | None:
-    """The prevalence of the clinic. A rule that depends on it keeps the one that the rule was computed with."""
+    """The prevalence of the clinic. A rule that depends on the prevalence keeps the value it was computed with."""
     if rule.kind in ("alerts", "cost"):
         return answer.prevalence
     stated = st.number_input(

@@ -57,7 +57,7 @@ def is_to_be_seen(points: list[OperatingPoint]) -> bool:
 
 
 def draw_points(source: Source, points: list[OperatingPoint]) -> None:
-    """One operating point at a time: what it is, verify it, use it, or withdraw it."""
+    """Draw one operating point, and the buttons that verify, use or withdraw it."""
     names = {point.id: _title(point) for point in reversed(points)}
     if st.session_state.pop(_NAME_CHANGED, False):
         # Set anew, since the browser keeps the words of a choice and not its id.

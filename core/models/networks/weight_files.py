@@ -14,7 +14,7 @@ import torch
 
 from core.errors import OverreadError
 
-# Keys under which training programs store the state dict: that of the weights before that of running means.
+# Keys under which training programs store the state dict: the key of the weights comes before the key of running means.
 NESTS = (
     "state_dict",
     "model_state_dict",

@@ -24,7 +24,7 @@ _PATIENCE, _LOOK_EVERY = 3.0, 0.5
 
 
 def is_asked(study: str) -> bool:
-    """Whether the reader asked for the maps of this study. The next case starts without."""
+    """Whether the reader asked for the maps of this study. The next case starts without maps."""
     return st.session_state.get("saliency_of") == neutral_name(study)
 
 

@@ -52,8 +52,8 @@ def draw_form_for_list(view: View, cases: Cases, listed: list[str], title: str) 
             len(correct),
             0,
             key="walk_controls",
-            help="Figures after reading only errors are too good. Correctly classified studies correct them; each is "
-            "weighted by the inverse of its probability of being drawn.",
+            help="Figures after reading only errors are too good. Correctly classified studies remove this error; "
+            "each is weighted by the inverse of its probability of being drawn.",
         )
         _draw_plan("walk")
         reader_name.draw_name_field("walk_reader")
