@@ -1,6 +1,7 @@
 """A meeting of six browsers from an empty workspace to its minutes: a killed server, closed browsers, a lost presenter.
 
-It takes minutes, so it is run by `make test-all`. OVERREAD_MINUTES names a folder that keeps its minutes and pictures.
+It takes minutes, so it is run by `make test-all`. OVERREAD_MINUTES names a folder that keeps its minutes and pictures;
+OVERREAD_READERS is the number of browsers, from 6 to 12.
 """
 
 import os
@@ -27,7 +28,8 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("chromium"), reason="the system has no chromium; apt-get install chromium"),
     pytest.mark.skipif(not list_checkpoints()[0], reason="no checkpoint ships in checkpoints/"),
 ]
-NAMES = ("Ana", "Ben", "Cleo", "Dora", "Eli", "Fay")
+EVERYONE = ("Ana", "Ben", "Cleo", "Dora", "Eli", "Fay", "Gil", "Hana", "Ivo", "Jona", "Kim", "Lea")
+NAMES = EVERYONE[: int(os.environ.get("OVERREAD_READERS", "6"))]
 CASES = 4
 PATIENCE = 300_000
 # The films on screen and the verdict keys are of one case, and the page has answered the last press.
