@@ -270,7 +270,7 @@ def test_nothing_of_a_header_is_in_any_log_or_measurement(service):
     kept = [service.log, *(file for file in service.home.rglob("*") if file.is_file() and file.suffix != ".dcm")]
     assert service.home / "decisions" / LINES in kept
     assert not [file for file in kept if PLANTED.encode() in file.read_bytes()]
-    assert "words left out" in service.log.read_text()  # of a library that had written a name
+    assert "its text left out" in service.log.read_text()  # of a library that had written a name
     assert PLANTED not in service.send("/metrics")[2]["text"]
     assert PLANTED not in json.dumps(service.send("/v1/models")[2])
 
