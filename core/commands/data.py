@@ -92,6 +92,13 @@ def index(
             help="Accept files that are not in the folder: absolute paths, '..' and links. Every reader can see them.",
         ),
     ] = False,
+    split_of: Annotated[
+        str,
+        typer.Option(
+            metavar="DATA",
+            help="Take the split and folds of this data set for the radiographs that it has too, in any encoding.",
+        ),
+    ] = "",
     preview: Annotated[
         bool,
         typer.Option(
@@ -129,6 +136,7 @@ def index(
         guess_columns,
         new,
         allow_outside,
+        split_of,
     )
     with progress_bar() as progress:
         prepared = adding.look(request, progress) if preview else adding.add(request, progress)

@@ -32,6 +32,7 @@ from core.data.notes import Note, note_rows
 from core.data.outside import outside_paths
 from core.data.source_rows import SourceTables, label_rows, read_source
 from core.data.split import assign_folds, assign_splits, group_ids, linked_group_ids
+from core.data.split_like import TAKEN, TakenSplit, take_split
 from core.errors import OverreadError
 from core.parquet_files import write_parquet
 from core.paths import dataset_folder, unwritable
@@ -86,11 +87,12 @@ class IndexResult:
 
 @dataclass(frozen=True)
 class _Splits:
-    """The assignment of patients to splits and folds."""
+    """The assignment of patients to splits and folds. taken: that of another data set, for the radiographs in both."""
 
     valid_fraction: float
     folds: int
     seed: int
+    taken: TakenSplit | None = None
 
 
 def build_index(
@@ -146,7 +148,9 @@ def build_index(
             code="no-readable-radiograph",
         )
     known = [facts for facts in files.facts if facts]
-    frame = _completed(frame, known, _Splits(valid_fraction, folds, seed), earlier)
+    taken = _taken_split(tables.split_of, frame, source)
+    frame = _completed(frame, known, _Splits(valid_fraction, folds, seed, taken), earlier)
+    taken_notes = [taken.note(frame["split"])] if taken else []
     return IndexResult(
         frame,
         rows.root,
@@ -164,12 +168,30 @@ def build_index(
         links=rows.links,
         facts=files.stored,
         changes=earlier_index.count_changes(frame, earlier),
-        joins=rows.joins,
+        joins=[*rows.joins, *([taken.report] if taken else [])],
         outside=bool(outside),
-        notes=[*rows.notes, *outside, *labelled.notes, *identity_notes(frame), *split_notes(frame, valid_fraction)],
+        notes=[
+            *rows.notes,
+            *outside,
+            *labelled.notes,
+            *identity_notes(frame),
+            *split_notes(frame, valid_fraction),
+            *taken_notes,
+        ],
         label_level=labelled.level,
         study_rule=labelled.rule,
     )
+
+
+def _taken_split(name: str, frame: pd.DataFrame, source: Path) -> TakenSplit | None:
+    """The split of the data set of this name for these radiographs; None for ''. OverreadError where they have one."""
+    if name and "split" in frame:
+        raise OverreadError(
+            f"{source} has splits of its own, so those of {name} cannot be taken over. Leave out --split-of, or remove "
+            "its column split.",
+            code="split-given",
+        )
+    return take_split(name, frame["path"]) if name else None
 
 
 def _check_inside(root: Path, places: list[str], allowed: bool) -> list[Note]:
@@ -235,15 +257,20 @@ def _completed(
     # Stored in every data set and compared with earlier ones: do not reword.
     made = f"made here: {splits.valid_fraction:.0%} of patients valid, seed {splits.seed}"
     splits_from = "source" if given else made
-    # Earlier splits are kept only if they were assigned with the same settings.
-    same = earlier is not None and earlier.splits_from == splits_from
-    old = earlier.frame.set_index("image_id")[["split", "fold"]] if same else None
+    old = None
+    if splits.taken:
+        splits_from, old = splits.taken.splits_from, splits.taken.rows
+    elif earlier is not None:
+        if earlier.splits_from.startswith(TAKEN) and not given:
+            splits_from = earlier.splits_from
+        # Earlier splits are kept only if they were assigned with the same settings.
+        if earlier.splits_from == splits_from:
+            old = earlier.frame.set_index("image_id")[["split", "fold"]].reindex(frame["image_id"])
+            old = old.set_index(frame.index)
     if not given:
-        old_split = frame["image_id"].map(old["split"]) if same else None
-        frame["split"] = assign_splits(frame, splits.valid_fraction, splits.seed, old_split)
-    same_folds = same and int(old["fold"].max()) < splits.folds
-    old_fold = frame["image_id"].map(old["fold"]) if same_folds else None
-    frame["fold"] = assign_folds(frame, splits.folds, splits.seed, old_fold)
+        frame["split"] = assign_splits(frame, splits.valid_fraction, splits.seed, None if old is None else old["split"])
+    same_folds = old is not None and old["fold"].max() < splits.folds
+    frame["fold"] = assign_folds(frame, splits.folds, splits.seed, old["fold"] if same_folds else None)
     frame.attrs["splits_from"] = splits_from
     ordered = [*INDEX, *[name for name in frame.columns if name not in INDEX]]
     return check(frame[ordered], INDEX, "the new index")

@@ -33,7 +33,7 @@ class SourceTables:
     columns: {our name: the manifest's name}. labels: a table of labels for a folder of DICOM. ignoring: differences of
     ids that do not matter (`core.data.joins.DIFFERENCES`). allow_unmatched: continue if no row of the labels matches.
     rule: what the labels are about; stored: the same of an earlier index of the name. allow_outside: take files
-    that are not in the data set's folder.
+    that are not in the data set's folder. split_of: the data set whose split is taken over, '' for none.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -43,6 +43,7 @@ class SourceTables:
     rule: LabelRule = LabelRule()
     stored: StoredRule | None = None
     allow_outside: bool = False
+    split_of: str = ""
 
 
 @dataclass(frozen=True)

@@ -43,13 +43,17 @@ def assign_bins(
 def assign_splits(frame: pd.DataFrame, valid_fraction: float, seed: int, before: pd.Series | None = None) -> pd.Series:
     """'train' or 'valid' for each row, patient-disjoint (by `group_id`), stratified by bone and label.
 
-    before: the earlier split of each row, if any; its group keeps it. With a fraction of 0, all rows are train.
+    before: the earlier split of each row, if any; its group keeps it, and is in test where any row was. With a fraction
+    of 0, all other rows are train.
     """
-    if not valid_fraction:
+    if not valid_fraction and before is None:
         return pd.Series("train", index=frame.index, dtype="str")
     fixed = None if before is None else before.map({"train": 0, "valid": 1}).fillna(-1).to_numpy(int)
     bins = assign_bins(frame["group_id"], _strata(frame), [1 - valid_fraction, valid_fraction], seed, fixed)
-    return pd.Series(np.array(["train", "valid"], dtype=object)[bins], index=frame.index, dtype="str")
+    found = pd.Series(np.array(["train", "valid"], dtype=object)[bins], index=frame.index, dtype="str")
+    if before is not None:
+        found[frame["group_id"].isin(frame["group_id"][(before == "test").to_numpy()])] = "test"
+    return found
 
 
 def assign_folds(frame: pd.DataFrame, folds: int, seed: int, before: pd.Series | None = None) -> pd.Series:

@@ -45,8 +45,8 @@ def _index_command(asked: dict) -> list[str]:
     parts = ["index", asked["source"], "--name", asked["name"]]
     parts += [part for ours, theirs in asked["columns"].items() for part in ("--column", f"{ours}={theirs}")]
     parts += [part for name in asked["match_ignoring"] for part in ("--match-ignoring", name)]
-    for name in ("labels", "label_level", "study_rule", "table"):
-        parts += ["--" + name.replace("_", "-"), asked[name]] if asked[name] else []
+    for name in ("labels", "label_level", "study_rule", "table", "split_of"):
+        parts += ["--" + name.replace("_", "-"), asked[name]] if asked.get(name) else []
     for name in ("valid_fraction", "folds", "seed"):
         parts += ["--" + name.replace("_", "-"), str(asked[name])]
     switches = ("allow_unmatched", "allow_lost_labels", "guess_columns", "new", "allow_outside", "preview")

@@ -105,6 +105,7 @@ def prepare(request: DataRequest, progress: Progress | None = None) -> Prepared:
         rule,
         earlier_rule(request.name),
         request.allow_outside,
+        request.split_of,
     )
     known = _known_facts(request.name, source)
     indexed = build_index(source, tables, request.valid_fraction, request.folds, request.seed, progress, known)

@@ -19,7 +19,8 @@ class DataRequest:
     """The source of a new data set and how to index it; each field is an option of `python -m core index`.
 
     source: a folder, a table or a zip. columns: {our name: the table's}. table: one of several tables at the source,
-    as a path below it. guess_columns: accept columns with similar names. new: refuse a name that exists.
+    as a path below it. guess_columns: accept columns with similar names. new: refuse a name that exists. split_of: the
+    data set whose split is taken over.
     """
 
     source: str
@@ -38,6 +39,7 @@ class DataRequest:
     guess_columns: bool = False
     new: bool = False
     allow_outside: bool = False
+    split_of: str = ""
 
 
 def arguments_of(request: DataRequest) -> dict:

@@ -9,6 +9,7 @@ import streamlit as st
 from core.data.label_levels import LEVELS, RULE_WORDS, RULES
 from core.data.manifest import NAMES
 from core.data.source_layout import KINDS, TableColumns, find_layout, table_columns
+from core.data.split_like import TAKEN
 from core.errors import OverreadError
 from core.plural import count_text
 from core.workflows import adding
@@ -253,4 +254,6 @@ def splits_words(found: Preview) -> str:
     """The origin of the splits, in words."""
     if found.splits_from == "source":
         return "as in the source"
+    if found.splits_from.startswith(TAKEN):
+        return found.splits_from
     return "made by patient" if found.patients else "made by study; copies of a file stay together"
