@@ -37,7 +37,7 @@ class DecodingPool:
         return [self._pool.submit(warm_up) for _ in range(self._count)]
 
     def close(self) -> None:
-        """Finish what was taken, then end the processes."""
+        """Finish the accepted files, then end the processes."""
         if self._pool:
             self._pool.shutdown()
 

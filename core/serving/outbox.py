@@ -76,14 +76,14 @@ class Outbox:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop sending; what waits is sent after the next start."""
+        """Stop sending; waiting objects are sent after the next start."""
         self._ended = True
         self._wake.set()
         if self._thread:
             self._thread.join(35)
 
     def send_all(self) -> bool:
-        """Send what waits; whether nothing is left."""
+        """Send the waiting objects. Returns whether none is left."""
         for file in self.waiting:
             try:
                 self._post(file.read_bytes())

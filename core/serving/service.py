@@ -121,7 +121,7 @@ class Service:
         self.ready = True
 
     async def stop(self) -> None:
-        """Finish what was taken, then stop."""
+        """Finish the accepted studies, then stop."""
         self.ready = False
         if self._background:
             await asyncio.wait(self._background)

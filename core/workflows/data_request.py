@@ -55,7 +55,7 @@ def request_from(arguments: dict) -> DataRequest:
 
 
 def adding_folder(name: str) -> Path:
-    """The folder of what is kept while a data set is being added."""
+    """The folder of files that are kept while a data set is being added."""
     return home() / "adding" / checked_name(name)
 
 

@@ -128,7 +128,7 @@ def draw_columns(request: DataRequest, found: Preview | None, table: TableColumn
         OFFERED,
         [name for name in request.match_ignoring if name in OFFERED],
         key="ignoring",
-        help="Rows match files even if their paths differ in this.",
+        help="Rows match files even if their paths differ in the chosen way.",
     )
     return replace(request, columns=chosen, match_ignoring=tuple(ignoring), guess_columns=False)
 

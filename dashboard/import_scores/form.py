@@ -159,7 +159,7 @@ def _draw_more(file: FileStamp) -> tuple[LabelRule, JoinOptions]:
             format_func=lambda name: DIFFERENCES[name][0].capitalize(),
             key=_key(file, "ignoring"),
             width=WIDE,
-            help="Ids match even if they differ in this.",
+            help="Ids match even if they differ in the chosen way.",
         )
         unmatched = st.checkbox(FIELDS["allow-unmatched"], key=_key(file, "unmatched"))
         lost = st.checkbox(FIELDS["allow-lost-labels"], key=_key(file, "lost"))

@@ -34,7 +34,7 @@ def draw_page() -> None:
 
 
 def draw_kept() -> None:
-    """Draw what was kept last, with the pages that show it."""
+    """Draw the last import, with the pages that show it."""
     name = st.session_state.get("scores_kept")
     if not name:
         return

@@ -62,7 +62,7 @@ def until_drawn() -> Iterator[None]:
 
 
 def _note_drawn() -> None:
-    """Keep what the address of the browser will confirm; of a value that is in no address nothing more is known."""
+    """Keep the values that the browser's address will confirm; nothing confirms a value that is in no address."""
     held = st.session_state.get(_KEY, {})
     for name, one in list(held.items()):
         if _address(name) == one.asked:
