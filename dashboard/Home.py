@@ -101,7 +101,7 @@ elif __name__ == "Home":
     from dashboard.shared.upload.routes import removing_abandoned, upload_routes
 
     keep_private()
-    threading.Thread(target=remove_stale, args=(home(),), daemon=True).start()  # of processes that were killed
+    threading.Thread(target=remove_stale, args=(home(),), daemon=True).start()  # left by killed processes
     if warning := exposure.warning():
         print(f"Warning: {warning}", file=sys.stderr, flush=True)
     app = st.App(HERE / "Home.py", routes=upload_routes(), middleware=MIDDLEWARE, lifespan=removing_abandoned)

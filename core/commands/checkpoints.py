@@ -42,7 +42,7 @@ def line_of(row: dict) -> str:
     state = "" if row["complete"] else ", unfinished"
     return (
         f"{row['reference']}: {row['architecture']} at {row['size']} px, on {row['dataset']}, "
-        f"tuning study AUROC {area}, whole{state}"
+        f"tuning study AUROC {area}, intact{state}"
     )
 
 

@@ -63,7 +63,7 @@ def unpack(
         with zipfile.ZipFile(archive) as opened:
             members = checked_members(opened, archive, limits)
             total = sum(info.file_size for info, _ in members)
-            shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+            shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
             partial.mkdir(parents=True)
             check_room(partial, total + limits.spare, f"{archive.name} unpacked")
             done = 0

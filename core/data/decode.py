@@ -245,7 +245,7 @@ def _drop_unused(dataset: Dataset, spec: InputSpec, failed: dict) -> None:
     stored = pixel_store.known(folder, spec.size)
     unused = int((~stored.isin(needed)).sum())
     if unused * 4 > len(stored):
-        with suppress(OSError, OverreadError):  # without disk space they stay
+        with suppress(OSError, OverreadError):  # where the disk is full, the rows stay
             pixel_store.compact(folder, spec.size, needed, {"size": spec.size, "fit": spec.fit, "failed": failed})
 
 

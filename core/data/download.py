@@ -107,7 +107,7 @@ def download(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if _stored(facts).get("file") != asdict(remote):
-            _remove(part, facts)  # of another version of the file
+            _remove(part, facts)  # a part of another version of the file
         check_room(target.parent, remote.size - _size(part) + _SPARE, f"{remote.name}")
         if _size(part) < remote.size:
             _persistently(

@@ -114,7 +114,7 @@ def simple_name(name: str) -> str:
 def read_table(file: Path | str, exact: bool = False) -> Table:
     """Read a table. exact: keep spaces at the start of a cell, as in notes that people wrote.
 
-    OverreadError if the file is missing, empty, no table, or names a column twice with different cells.
+    OverreadError if the file is missing, empty, not a table, or names a column twice with different cells.
     """
     file = Path(file)
     if not file.is_file():

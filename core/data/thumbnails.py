@@ -56,7 +56,7 @@ def _intact(content: bytes) -> bytes:
     """The JPEG of a file's content. ValueError where it does not have the checksum behind it."""
     jpeg, mark, checksum = content[:-10], content[-10:-4], content[-4:]
     if mark != _MARK and content.endswith(_END):
-        return content  # of an earlier version
+        return content  # written by an earlier version
     if mark != _MARK or checksum != _checksum(jpeg):
         raise ValueError("the thumbnail was altered")
     return jpeg

@@ -116,7 +116,7 @@ def _reserved(name: str):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{name}.lock", timeout=0):
             check_name_free(name)
-            _remove(partial)  # of a server that was killed
+            _remove(partial)  # left by a killed server
             try:
                 yield partial
             finally:

@@ -37,7 +37,7 @@ class Revision:
 
     @property
     def reference(self) -> str:
-        """NUMBER@HASH, which checkpoints trained on it record."""
+        """NUMBER@HASH. A checkpoint that was trained on the revision stores it."""
         return f"{self.number}@{self.hash}"
 
 

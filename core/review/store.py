@@ -89,7 +89,7 @@ def undo_entry(store: Store, entry_id: str, reviewer: str) -> StoredEntry:
     def write() -> StoredEntry:
         with transaction(store, write=True) as connection:
             done = connection.execute(sql.select(_TABLE).where(_TABLE.c.id == name)).mappings().first()
-            if done is not None:  # by an attempt whose outcome was unknown
+            if done is not None:  # stored by an attempt whose outcome was unknown
                 return StoredEntry(done["id"], done["sequence"], done["created"])
             return _undo(connection, entry_id, reviewer, name)
 

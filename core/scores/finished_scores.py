@@ -102,7 +102,7 @@ class FinishedScores:
         return len(frame), [row for piece in plan.pieces for row in unfinished.left_out(piece.name)]
 
     def _commit(self, plan: ScoringPlan, unfinished: Unfinished) -> tuple[int, list[dict]]:
-        """Move the shards into the folder, then write the manifest. A kill in between is continued by the next run."""
+        """Move the shards into the folder, then write the manifest. After a kill in between, the next run continues."""
         table = self.table()
         present = {shard.name: shard for shard in (table.shards if table else ())}
         new = [unfinished.shard(piece.name) or present[piece.name] for piece in plan.pieces]

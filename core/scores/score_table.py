@@ -124,7 +124,7 @@ def _begin(run: "_Run", finished: FinishedScores) -> tuple[list[str], list[str]]
     if changed := unfinished.begin(plan):
         verb = "has" if len(changed) == 1 else "have"
         notes.append(
-            f"Unfinished scores were dropped and scoring began anew, since {' and '.join(changed)} {verb} changed."
+            f"Unfinished scores were dropped and scoring began again, since {' and '.join(changed)} {verb} changed."
         )
     unfinished.keep_whole(plan.pieces, run.order.file)
     _forget_readable(run)

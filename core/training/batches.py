@@ -71,7 +71,8 @@ def training_batches(
         plan = drawn if device.type == "cpu" else send_plan(drawn, side, device)
         places = send(data.places[everything], device) if isinstance(data.pixels, torch.Tensor) else None
         numbers = send(np.concatenate(block), device)
-        # Of the whole block at once, since each small operation costs a GPU's processor as much as a large one.
+        # The targets of the whole block at once, since each small operation costs a GPU's processor as much as a large
+        # one.
         targets, block_weights = smoothed(all_labels[numbers]), all_weights[numbers]
         ends = np.cumsum([0, *map(len, radiographs)])
         firsts = np.cumsum([0, *map(len, block)])

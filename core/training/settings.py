@@ -74,7 +74,7 @@ def check_settings(recipe: Any) -> None:
 
 
 def _kind_of(recipe_class: type, name: str) -> object:
-    """The class that a field is declared with, without what it may contain."""
+    """The class that a field is declared with, without the types of its elements."""
     declared = next(one.type for one in fields(recipe_class) if one.name == name)
     return get_origin(declared) or declared
 

@@ -116,7 +116,7 @@ class StepGraph:
         try:
             with torch.cuda.graph(graph, stream=self._stream):
                 step(static)
-        except RuntimeError as error:  # of memory too
+        except RuntimeError as error:  # also where memory is short
             self.failed = reason_of(error)
             # Gradients of the attempt were never computed.
             for parameter in self._parameters:

@@ -108,7 +108,7 @@ def _embed(path: Path, data: str, progress: Progress | None) -> None:
         if path in embeddings_files(source):
             compute_embeddings(source, progress)
             return
-    _remove(path)  # of weights or of an index that are gone
+    _remove(path)  # its weights or its index no longer exist
 
 
 def _revise(path: Path, data: str, progress: Progress | None) -> None:

@@ -180,7 +180,8 @@ def _outcomes(view: View) -> pd.DataFrame:
 
 
 def _list_options(key: str, column: str, rows: pd.DataFrame, bone: str) -> list[str]:
-    """The names to choose from, of a bone where it has any; the first is shown where the address has none.
+    """The names to choose from, those of the chosen bone if it has any. Without a name in the address the first is
+    shown.
 
     An address that names none of `rows` says so and offers the nearest.
     """

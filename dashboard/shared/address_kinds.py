@@ -108,7 +108,7 @@ class Text:
         return text
 
     def nearest(self, text: str) -> str:
-        """The page knows what reads like it."""
+        """None here: the page offers similar names itself."""
         return ""
 
 

@@ -122,7 +122,8 @@ def _held(request: Request, arrival: str = "") -> _Ticket:
     held = _TICKETS.get(request.path_params["ticket"])
     if held is None or (arrival and arrival not in held.begun):
         raise OverreadError(
-            "The page was opened before the server began anew. Reload it and choose the same files: what has arrived "
+            "The page was opened before the server was started again. Reload it and choose the same files: what has "
+            "arrived "
             "is kept for an hour.",
             code="upload-ticket",
         )
