@@ -165,8 +165,11 @@ def _sqlite(address: sql.URL, timeout: float) -> sql.Engine:
 
 
 def _postgres(address: sql.URL, timeout: float) -> sql.Engine:
-    waits = f"-c lock_timeout={int(timeout * 1000)} -c synchronous_commit=on"
-    options = {"connect_timeout": max(2, int(timeout)), "options": waits}
+    given = address.query.get("options", "")
+    # Settings of the address are kept, such as a schema; ours come last and hold.
+    settings = [given] if isinstance(given, str) else list(given)
+    settings.append(f"-c lock_timeout={int(timeout * 1000)} -c synchronous_commit=on")
+    options = {"connect_timeout": max(2, int(timeout)), "options": " ".join(settings).strip()}
     try:
         return sql.create_engine(address, connect_args=options, pool_size=10, max_overflow=30, pool_pre_ping=True)
     except ImportError:

@@ -58,11 +58,12 @@ def url(request, workspace) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{workspace / 'review.sqlite'}"
     server, name = request.getfixturevalue("postgres"), f"t{uuid4().hex}"
+    # A schema of its own is as empty as a database of its own, and is made and removed in a hundredth of the time.
     engine = sql.create_engine(f"{server}/postgres".replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(sql.text(f"CREATE DATABASE {name}"))
+        connection.execute(sql.text(f"CREATE SCHEMA {name}"))
     engine.dispose()
-    return f"{server}/{name}"
+    return f"{server}/postgres?options=-csearch_path%3D{name}"
 
 
 @pytest.fixture
