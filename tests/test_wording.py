@@ -41,7 +41,7 @@ def texts() -> dict[str, str]:
         *(
             file
             for folder in ("core", "dashboard")
-            for kind in ("*.py", "*.md")
+            for kind in ("*.py", "*.md", "*.js", "*.html")
             for file in (REPOSITORY / folder).rglob(kind)
         ),
     ]

@@ -87,7 +87,7 @@ def transaction(store: Store, write: bool = False) -> Iterator[sql.Connection]:
             yield connection
             committing = True
     except (SQLAlchemyError, UnicodeError, store.engine.dialect.dbapi.Error) as error:
-        # A server that dies in a commit may have kept it. Before the commit, nothing can have been kept.
+        # A server that dies in a commit may have kept the entry. Before the commit, nothing can have been kept.
         raise _readable(store, error, write, write and committing and store.file is None) from error
 
 

@@ -70,7 +70,8 @@ def decided_labels(verdicts: pd.DataFrame, rule: str = "agreed") -> pd.DataFrame
 
 @needs("labels")
 def accept_labels(store: Store, dataset: str, author: str, rule: str = "agreed") -> Revision:
-    """Make a revision of the current verdicts and write its file. Without a change it is the newest revision."""
+    """Make a revision of the current verdicts and write its file. Returns the newest revision where nothing has
+    changed."""
     sequence = latest_sequence(store)
     table = decided_labels(verdicts_table(store, dataset, upto=sequence), rule)
     if table.empty:

@@ -162,7 +162,7 @@ def scope_variants(asked: Question, scope: Scope) -> list[Variant]:
 
 
 def _names_of_weights(asked: Question, references: tuple[str, ...]) -> dict[str, str]:
-    """The references by the name of their variant: that of the list, with its hash where a name is taken."""
+    """The references by the name of their variant: the name of the list, with its hash where that name is taken."""
     names = [name_in(reference) for reference in references]
     taken = {one.name for one in asked.variants} | {name for name in names if names.count(name) > 1}
     return {

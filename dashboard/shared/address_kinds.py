@@ -127,7 +127,7 @@ class AddressNote:
 def read(name: str, given: list[str], kind: Kind) -> tuple[object, AddressNote | None]:
     """The value of a parameter given zero times, once or more; None where the default is to be used, and a note.
 
-    Repeated, the last value counts, as in Streamlit.
+    If a parameter is repeated, its last value counts, as in Streamlit.
     """
     if not given:
         return None, None

@@ -1,4 +1,4 @@
-// The figures of one threshold, from its four counts: the same formulas as core/metrics/agreement.py, decision.py and
+// The figures of one threshold, from its four counts: the same formulas as core/metrics/confusion.py, decision.py and
 // intervals.py, compared with them by tests/dashboard/test_live_panel.py.
 const Z = 1.959963984540054;
 const FEWEST = 10;

@@ -54,7 +54,7 @@ export default function ({ parentElement, data, setStateValue }) {
     holder.style.height = wide ? `${height}px` : '';
     [...holder.querySelectorAll('figure')].forEach((element, at) => {
       const frame = (element.frame = frames[at] ?? extra);
-      // In rows the figures stand in the flow, and an offset would count twice.
+      // In rows the figures are in the flow, and an offset would count twice.
       const [left, top] = wide ? [`${frame.left}px`, `${frame.top}px`] : ['', ''];
       Object.assign(element.style, { width: `${frame.width}px`, left, top });
       element.firstChild.style.height = `${frame.height}px`;

@@ -124,7 +124,7 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
     b: () => {
       set({ boxing: !look.boxing, selected: look.boxes.length - 1 });
       if (look.boxing) focusBox();
-      say(look.boxing ? 'Drag a box around the finding, or press Enter for one. Escape ends it.' : '');
+      say(look.boxing ? 'Drag a box around the finding, or press Enter to add one. Escape ends drawing.' : '');
     },
   };
   hearKeys((event) => {
@@ -165,12 +165,12 @@ function listenToKeys({ find, look, holder, set, setWide, isWide, setBoxes, send
     const button = event.target.closest?.('button:not(:disabled)');
     const key = button && keyOfButton(button, verdicts());
     if (!key || !offers(key)) return;
-    // A click goes the way of the keys, so that it has an id and the case on screen.
+    // A click is sent like a key, so that it has an id and the case on screen.
     stop(event);
     const verdict = button.closest('[class*="st-key-enter_"]');
     if (!verdict || ofThisCase(verdict)) take(key);
   }, { ...listen, capture: true });
-  // Who has clicked no longer types.
+  // After a click nobody types in a field any more.
   window.addEventListener('pointerdown', () => { globalThis.overreadTyped = 0; }, { ...listen, capture: true });
   // A clicked switch keeps the focus, and would then get the keys instead of the case.
   document.addEventListener('pointerup', () => setTimeout(() => {

@@ -26,7 +26,7 @@ function pressesOf({ look, data, setStateValue, parentElement, say, listen }) {
   };
 }
 
-// `crypto.randomUUID` exists on secure pages only, and a server in the same network is often none.
+// `crypto.randomUUID` exists on secure pages only, and the page of a server in the same network is often not secure.
 function newId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }

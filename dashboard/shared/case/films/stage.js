@@ -12,7 +12,7 @@ export default function ({ data, setStateValue }) {
     timer = null;
     const view = globalThis.overreadView?.read();
     if (!view) return;
-    // In a blind reading, pointer and boxes would tell what the presenter thinks.
+    // In a blind reading, pointer and boxes would reveal what the presenter thinks.
     const shown = data.blind ? { ...view, pointer: null, boxes: [] } : view;
     const text = JSON.stringify(shown);
     if (text === sent) return;
