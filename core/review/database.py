@@ -26,8 +26,7 @@ from core.review.addresses import read_address, shown_address, without_secrets
 VERSION = 1
 # The code of an error after which it is not known whether the entry was kept.
 UNKNOWN = "database-connection-lost"
-# Up to this size SQLite compares its tables with their indexes when the file is opened: 4 ms for each MB.
-_CHECKED_BYTES = 32_000_000
+_CHECKED_BYTES = 32_000_000  # up to this size SQLite compares tables with indexes when a file is opened: 4 ms per MB
 _WAITS = (0.1, 0.4, 1.0, 2.0, 4.0)  # seconds before a write of unknown outcome is looked up again
 _DAMAGED = ("malformed", "not a database", "corrupt")  # or SQLite's message is not UTF-8
 _Result = TypeVar("_Result")
@@ -165,11 +164,10 @@ def _sqlite(address: sql.URL, timeout: float) -> sql.Engine:
 
 
 def _postgres(address: sql.URL, timeout: float) -> sql.Engine:
-    given = address.query.get("options", "")
-    # Settings of the address are kept, such as a schema; ours come last and hold.
-    settings = [given] if isinstance(given, str) else list(given)
-    settings.append(f"-c lock_timeout={int(timeout * 1000)} -c synchronous_commit=on")
-    options = {"connect_timeout": max(2, int(timeout)), "options": " ".join(settings).strip()}
+    # Settings of the address, such as a schema, are kept. Ours come last, so PostgreSQL uses them.
+    given = address.normalized_query.get("options", ())
+    settings = " ".join([*given, f"-c lock_timeout={int(timeout * 1000)} -c synchronous_commit=on"])
+    options = {"connect_timeout": max(2, int(timeout)), "options": settings}
     try:
         return sql.create_engine(address, connect_args=options, pool_size=10, max_overflow=30, pool_pre_ping=True)
     except ImportError:
