@@ -58,6 +58,7 @@ COMMANDS = (
     review.label_audit,
     explain.explain,
     explain.trust,
+    explain.pointing,
     serving.read,
     serving.serve,
     serving.token,

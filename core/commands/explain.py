@@ -123,6 +123,59 @@ def trust(
     )
 
 
+def pointing(
+    sources: Annotated[list[str], typer.Argument(metavar="CHECKPOINT=DATA...", help="Models, each with a data set.")],
+    split: Annotated[str, typer.Option(help="Split from which radiographs are sampled.")] = "valid",
+    sample: Annotated[int, typer.Option(help="Largest number of radiographs of each data set.", min=1)] = 40,
+    method: Annotated[
+        list[str] | None, typer.Option(help="Saliency method; may be repeated (default: hires_cam and occlusion).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write with the table.")] = None,
+    device: Device = "",
+    as_json: Json = False,
+) -> None:
+    """Compare maps that hold up with the others: how often each kind points right, over several models and data sets.
+
+    A map points right where its peak is on the known finding. Where only the truth of each view is known, the map of
+    the view that drives a study's score is right if that view is abnormal. A run that was stopped continues.
+    """
+    from core.data.index import read_dataset
+    from core.data.spreadsheet import csv_for_spreadsheets
+    from core.explain.map_values import DEFAULT_PAIR
+    from core.explain.sample_choice import TrustSample
+    from core.models.checkpoint import read_checkpoint
+    from core.paths import write_atomically
+    from core.scores.source import source_of
+    from core.workflows.trust import compare_pointing
+
+    pairs = [given.rpartition("=")[::2] for given in sources]
+    if any(not name or not data for name, data in pairs):
+        raise typer.BadParameter("Pass each model with its data set, as CHECKPOINT=DATA.")
+    named = [source_of(read_checkpoint(name), read_dataset(data)) for name, data in pairs]
+    with progress_bar() as progress:
+        table = compare_pointing(named, TrustSample(split, sample, tuple(method or DEFAULT_PAIR)), device, progress)
+    if out:
+        write_atomically(out, lambda path: path.write_text(csv_for_spreadsheets(table), encoding="utf-8", newline=""))
+    rows = table.to_dict("records")
+    listed = [{key: _json(value) for key, value in row.items()} for row in rows]
+    print_result(
+        {"split": split, "rows": listed, "file": str(out or "")}, as_json, "\n".join(map(_pointing_line, rows))
+    )
+
+
+def _pointing_line(row: dict) -> str:
+    """One row of the table in a sentence."""
+    parts = [f"{row['network']} on {row['data']}, {row['method']}, right by {row['truth']}"]
+    for name, words in (("held", "hold up"), ("others", "do not hold up")):
+        known = row[name] > 0
+        share = f" ({row[f'{name}_share_low']:.0%}-{row[f'{name}_share_high']:.0%})" if known else ""
+        parts.append(f"of maps that {words} {row[f'{name}_right']} of {row[name]}{share}")
+    if row["difference"] == row["difference"]:
+        low, high = row["difference_low"], row["difference_high"]
+        parts.append(f"difference {row['difference']:+.0%} ({low:+.0%} to {high:+.0%})")
+    return f"{parts[0]}: {', '.join(parts[1:])}; {row['chance']:.0%} by chance"
+
+
 def _json(value) -> object:
     return None if isinstance(value, float) and value != value else value
 

@@ -6,7 +6,7 @@ the network's AUROC by one rule. `keep_maps` makes the maps of some studies befo
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from core.explain import map_store
 from core.explain.map_record import MapRecord, MapTask, map_task
 from core.explain.map_values import MapSettings
 from core.explain.network_auroc import network_auroc as _network_auroc
+from core.explain.pointing_table import pointing_table
+from core.explain.sample_choice import TrustSample, known_truth
 from core.metrics.studies import own_aggregation
 from core.models.checkpoint import read_checkpoint
 from core.scores.source import Source, source_of
@@ -160,15 +162,6 @@ def find_radiograph(image: Path, source: Source) -> KnownRadiograph:
     return KnownRadiograph(image, sha1, source)
 
 
-@dataclass(frozen=True)
-class TrustSample:
-    """The split and number of sampled radiographs, and the saliency methods that are checked on them."""
-
-    split: str
-    count: int
-    methods: tuple[str, ...]
-
-
 def check_methods(
     source: Source,
     sample: TrustSample,
@@ -188,7 +181,28 @@ def check_methods(
             if progress:
                 progress(done, total, what)
 
-        return check_sample(source, sample.split, sample.count, sample.methods, device, report, reporter.stop_requested)
+        return check_sample(source, sample, device, report, reporter.stop_requested)
+
+
+def compare_pointing(
+    sources: list[Source],
+    sample: TrustSample,
+    device: str = "",
+    progress: Callable[[int, int, str], None] | None = None,
+) -> pd.DataFrame:
+    """Check maps of each source where the truth is known, and return `pointing_table` of all of them.
+
+    The truth of each data set decides what is sampled (`known_truth`). OverreadError where one has no truth.
+    """
+    from core.explain.trust_sample import pointed_maps  # torch
+
+    found = []
+    samples = [replace(sample, truth=known_truth(source.indexed)) for source in sources]
+    for source, own in zip(sources, samples):
+        rows = check_methods(source, own, device, progress)
+        # Described again, since the checks have scored the split where it was not scored yet.
+        found.append(pointed_maps(source_of(source.checkpoint, source.indexed), own, rows))
+    return pointing_table(found)
 
 
 def enqueue_check(source: Source, sample: TrustSample) -> jobs.Job:
