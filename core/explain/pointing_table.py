@@ -33,7 +33,8 @@ def pointing_table(found: list[PointedMaps]) -> pd.DataFrame:
     the shares with `_low`, `_high` (Newcombe). That of all is the mean over the rows that have maps of both kinds,
     weighted by n1 n2 / (n1 + n2) (Mantel-Haenszel), so that no network is compared with another one.
     """
-    rows, parts = [], {}
+    rows: list[dict] = []
+    parts: dict[tuple[str, str], list[dict]] = {}
     for one in found:
         for method, group in one.rows.groupby("method", sort=False):
             counts = _counts(group)
