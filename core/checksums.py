@@ -28,7 +28,7 @@ _compared_lock = threading.Lock()
 
 
 def file_hash(file: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
+    """SHA-256 of a file's bytes, hexadecimal. OverreadError where it cannot be read."""
     try:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -17,7 +17,10 @@ LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 3e-2}
 
 
 def pick_device(wanted: str = "") -> tuple[torch.device, str]:
-    """The device and the reason for it: the wanted one, otherwise the first GPU, otherwise the CPU."""
+    """The device and the reason for it: the wanted one, otherwise the first GPU, otherwise the CPU.
+
+    OverreadError where the wanted one cannot be used.
+    """
     # Where float32 is wanted, convolutions on a GPU would otherwise have the mantissa of TensorFloat-32.
     torch.backends.cudnn.allow_tf32 = False
     if wanted:

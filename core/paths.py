@@ -75,7 +75,10 @@ def records_folder(name: str, digest: str) -> Path:
 
 
 def checkpoint_folder(name_or_path: str | Path) -> Path:
-    """The folder of a checkpoint: a path as it is; a name where it is found, else in `own_checkpoints`."""
+    """The folder of a checkpoint: a path as it is; a name where it is found, else in `own_checkpoints`.
+
+    OverreadError for a name that is too long.
+    """
     text = str(name_or_path)
     if max(len(os.fsencode(part)) for part in text.split(os.sep)) > 200:
         raise OverreadError(

@@ -90,7 +90,7 @@ def add_piece(arrival: str, place: int, offset: int, piece: bytes) -> int:
 
 
 def arrived_files(arrival: str) -> list[tuple[str, Path]]:
-    """Name and place of each file of a complete upload."""
+    """Name and place of each file of a complete upload. OverreadError for an incomplete one."""
     found, folder = read_arrival(arrival), _folder(arrival)
     if not found.complete:
         raise OverreadError("The upload is not complete yet. Wait, or choose the files again.", code="upload-cut-off")

@@ -39,7 +39,7 @@ def pixel_cache(
 
     There is one array per data set, size and fit, and its rows are found by the files' hashes. Any part of a data set
     uses it, nothing is decoded twice, and a changed file is a new file once it is indexed again. A build that was
-    killed continues where it stopped.
+    killed continues where it stopped. OverreadError where stored pixels were altered or the cache is damaged.
     """
     folder = pixels_folder(dataset, spec)
     try:

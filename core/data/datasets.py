@@ -103,7 +103,7 @@ def read_dataset(name: str) -> Dataset:
 
 
 def read_index(name: str) -> pd.DataFrame:
-    """The Index of a data set, checked."""
+    """The Index of a data set, checked. OverreadError where it is empty or cannot be read."""
     file = read_dataset(name).folder / "index.parquet"
     try:
         frame = read_parquet(file)

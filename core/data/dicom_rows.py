@@ -158,7 +158,10 @@ def pseudonym(text: str, kind: str, salt: bytes) -> str:
 
 
 def read_salt() -> bytes:
-    """The workspace's secret, created once and readable only by its owner, so that a patient keeps one pseudonym."""
+    """The workspace's secret, created once and readable only by its owner, so that a patient keeps one pseudonym.
+
+    OverreadError where it is damaged.
+    """
     file = home() / "dicom.salt"
     try:
         home().mkdir(parents=True, exist_ok=True)

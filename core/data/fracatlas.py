@@ -50,7 +50,8 @@ def is_fracatlas(root: Path) -> bool:
 def read_fracatlas(root: Path) -> FracAtlasTable:
     """Every image of `dataset.csv` whose file exists. Its label is its folder, which doctors checked last.
 
-    A radiograph of several regions has the bone 'mixed', as in the set's own column.
+    A radiograph of several regions has the bone 'mixed', as in the set's own column. OverreadError where no image
+    exists.
     """
     table = read_table(root / TABLE)
     named = {name: table.column(name, "FracAtlas") for name in ("image_id", "fractured", *BONES, *KEPT)}

@@ -184,7 +184,7 @@ def near_matches(keys: list[Key], unmatched: np.ndarray, rows: pd.DataFrame) -> 
 
 
 def check_differences(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, if each is one of DIFFERENCES."""
+    """The names, if each is one of DIFFERENCES. OverreadError for any other name."""
     if unknown := [name for name in names if name not in DIFFERENCES]:
         raise OverreadError(
             f"--match-ignoring {unknown[0][:40]!r} is unknown; expected one of {', '.join(DIFFERENCES)}.",

@@ -19,7 +19,7 @@ COLUMNS = ("study_id", "given_label", "label", "outcome")
 
 
 def labels_file(dataset: str, reference: str) -> Path:
-    """The file of a revision's labels."""
+    """The file of a revision's labels. OverreadError for an invalid reference."""
     if not re.fullmatch(r"[1-9][0-9]*@[0-9a-f]{8}", reference):
         raise OverreadError(
             f"The label revision is {reference[:40]!r}; expected a reference such as 3@1a2b3c4d. "

@@ -86,7 +86,10 @@ def known_masks(
     most: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Masks bool [s, s] in the network's input, of up to `most` radiographs (0: all), spread evenly over the set."""
+    """Masks bool [s, s] in the network's input, of up to `most` radiographs (0: all), spread evenly over the set.
+
+    OverreadError for a split without radiographs.
+    """
     known, index = AbnormalityMasks.of(dataset), read_index(dataset.name)
     if split and split not in set(index["split"].unique()):
         splits = ", ".join(sorted(set(index["split"].unique())))

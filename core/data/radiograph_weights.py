@@ -22,7 +22,7 @@ COLUMNS = ("image_id", "weight")
 
 
 def weights_file(dataset: str, reference: str) -> Path:
-    """The file of a list of weights."""
+    """The file of a list of weights. OverreadError for an invalid reference."""
     if not re.fullmatch(r"[^@]+@[0-9a-f]{8}", reference):
         raise OverreadError(
             f"The weights of radiographs are {reference[:40]!r}; expected a reference such as doubts@1a2b3c4d, as "

@@ -141,7 +141,10 @@ def _begins_as_dicom(place: Path) -> bool:
 
 
 def label_rows(rows: SourceRows, tables: SourceTables, source: Path) -> LabelledRows:
-    """The rows with the labels of their studies. MURA's folders always label whole studies."""
+    """The rows with the labels of their studies. MURA's folders always label whole studies.
+
+    OverreadError where labels of radiographs are requested for MURA's folders.
+    """
     if rows.kind != "mura":
         return label_studies(rows.frame, tables.rule, source.name, tables.stored)
     if tables.rule.level == "image":

@@ -47,7 +47,7 @@ def attribute_study(
     """Return one map for each view, uint8 [n, size, size], for the logit of their study's score.
 
     The maps of a study share one scale, so a view that hardly moves the score is pale beside one that does. With the
-    aggregation '' there must be one view, and its own logit is explained.
+    aggregation '' there must be one view, and its own logit is explained. OverreadError for an unknown method.
     """
     if method not in METHODS:
         raise OverreadError(

@@ -96,7 +96,7 @@ def check_cohort(
     """Check each method's map of each radiograph, and return the rows of these methods and radiographs.
 
     Rows on disk are not computed again. Each row is written at once, so that a stop loses one map at most.
-    Radiographs that cannot be read are skipped.
+    Radiographs that cannot be read are skipped. OverreadError for an unknown method.
     """
     if unknown := [name for name in methods if name not in METHODS]:
         raise OverreadError(

@@ -74,7 +74,8 @@ class MapMaker:
     def make_part_of_checks(self, place: int) -> bool:
         """Make the next part of the checks of one radiograph's map; whether its record is now complete.
 
-        MapCancelled leaves the parts that are made; the next call makes the cancelled part again.
+        MapCancelled leaves the parts that are made; the next call makes the cancelled part again. OverreadError where
+        the map cannot be kept.
         """
         key = self._task.keys[place]
         record = read_record(key, None)

@@ -12,7 +12,10 @@ MEAN_OF = 500
 
 
 def mean_radiograph(dataset: Dataset, spec: InputSpec, progress=None) -> np.ndarray:
-    """Return the mean of up to 500 radiographs of a data set, always the same ones, uint8 [size, size]: a baseline."""
+    """Return the mean of up to 500 radiographs of a data set, always the same ones, uint8 [size, size]: a baseline.
+
+    OverreadError where none can be decoded.
+    """
     index = read_index(dataset.name).drop_duplicates("sha1").sort_values("sha1").head(MEAN_OF)
     cache = pixel_cache(dataset, index, spec, progress)
     rows = cache.rows_of(index["image_id"])

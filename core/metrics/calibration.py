@@ -230,7 +230,8 @@ def _log_losses(values: np.ndarray, positive: np.ndarray) -> np.ndarray:
 def reliability_table(scores, labels, bins: int = 10) -> pd.DataFrame:
     """The calibration curve in bins of equal width, [a, b), the last one closed. Empty bins have NaN.
 
-    lower, upper, n, n_abnormal, mean_score, share_abnormal, and low, high (Wilson) of that share.
+    lower, upper, n, n_abnormal, mean_score, share_abnormal, and low, high (Wilson) of that share. OverreadError for
+    less than one bin.
     """
     values, positive = _probabilities(scores, labels)
     if bins < 1:

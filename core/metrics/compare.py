@@ -169,6 +169,7 @@ def group_differences(studies: pd.DataFrame, threshold_a: float, threshold_b: fl
     """`ranking_facts` and `calling_facts` of each group, one row each, MURA's bones first.
 
     auroc_p and NAME_p of each of `paired_rates` are also adjusted for the number of groups (Holm 1979), as NAME_p_holm.
+    OverreadError for an unknown column.
     """
     if by not in studies or by in ("label", "score_a", "score_b", "study_id"):
         raise OverreadError(

@@ -90,7 +90,7 @@ def net_benefit_table(counts: pd.DataFrame, thresholds=None, prevalence: float |
 
     Net benefit is true positives per study minus false positives per study times t / (1 - t), for threshold t. Scores
     must be calibrated probabilities. `thresholds` must be above 0 and below 1; the default is 0.01 to 0.99. At a
-    stated prevalence, sensitivity and false positive rate are weighted by it.
+    stated prevalence, sensitivity and false positive rate are weighted by it. OverreadError for other thresholds.
     """
     wanted = np.arange(1, 100) / 100 if thresholds is None else np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
     if not ((wanted > 0) & (wanted < 1)).all():

@@ -124,7 +124,7 @@ def group_rows(
     """STUDIES, or `image_table` with the unit 'image_id', with the groups of a column as that column; and its name.
 
     by: a column of STUDIES or of the predictions, with or without cut points. A study whose radiographs differ in it
-    is in no group.
+    is in no group. OverreadError for an unknown column.
     """
     columns = {*table.columns, *predictions.columns} - {*_NO_GROUPS}
     grouping = parse_grouping(by, columns)
@@ -161,7 +161,7 @@ def study_group_table(studies: pd.DataFrame, threshold: float, by: str = "bone",
 
 def outcome_table(studies: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """STUDIES with predicted (1 iff score >= threshold), outcome (TP, FN, FP, TN, '' if the label is unknown) and
-    margin (score - threshold)."""
+    margin (score - threshold). OverreadError for the threshold NaN."""
     if math.isnan(threshold):
         raise OverreadError("The threshold is NaN; expected a number. Choose a threshold first.", code="threshold-nan")
     table = studies.copy()
@@ -186,7 +186,7 @@ def errors_first(rows: pd.DataFrame) -> pd.DataFrame:
 
 def study_groups(studies: pd.DataFrame, by: str, extra=()) -> list[tuple]:
     """(name, studies) of each value of a column, in the order of the names, bones in MURA's. `extra` adds names whose
-    group may be empty."""
+    group may be empty. OverreadError for an unknown column."""
     if by not in studies or by in ("label", "score"):
         raise OverreadError(
             f"The studies cannot be grouped by {by!r}; expected bone, split, n_views, patient_id or another column of "

@@ -40,7 +40,7 @@ def with_groups(table: pd.DataFrame, values: pd.Series, grouping: Grouping) -> p
 
     values: one a row. Rows without a value are in no group. Intervals contain their lower cut and not their upper one.
     Without cuts, numbers with few different whole values are a group each, other numbers are cut into thirds, and dates
-    into years.
+    into years. OverreadError for too many groups.
     """
     values = pd.Series(values.to_numpy(), index=table.index, dtype=values.dtype)
     number, date = pd.api.types.is_numeric_dtype(values), pd.api.types.is_datetime64_any_dtype(values)

@@ -91,7 +91,7 @@ METHODS = {"wilson": wilson, "clopper_pearson": clopper_pearson}
 
 
 def bounds(k, n, method: str = "wilson", level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Low and high of k / n by the named method."""
+    """Low and high of k / n by the named method. OverreadError for an unknown method."""
     if method not in METHODS:
         raise OverreadError(
             f"The interval method is {method!r}; expected one of {', '.join(METHODS)}.", code="interval-method-unknown"

@@ -85,7 +85,8 @@ def auroc(scores, labels, interval: str = "auto", fewest: int = FEWEST, level: f
     """AUROC with DeLong's interval, which assumes independent studies.
 
     `interval`: 'normal' (clipped to 0..1), 'logit', or 'auto'. 'auto' is 'logit' for an area above 0.95 or below 0.05
-    or with fewer than 30 studies of a class, where the coverage of the normal interval is poor.
+    or with fewer than 30 studies of a class, where the coverage of the normal interval is poor. OverreadError for any
+    other `interval`.
     """
     if interval not in ("auto", "normal", "logit"):
         raise OverreadError(

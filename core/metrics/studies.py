@@ -126,7 +126,8 @@ def study_table(predictions: pd.DataFrame, aggregation: str = "") -> pd.DataFram
     """STUDIES from PREDICTIONS, in the order in which the studies first appear.
 
     aggregation: a name of AGGREGATIONS, by default `own_aggregation`. The label is NaN where no radiograph of a study
-    has a known label, or where the known labels disagree.
+    has a known label, or where the known labels disagree. OverreadError for an unknown aggregation, for scores without
+    attention, and for scores of several checkpoints or data sets.
     """
     aggregation = aggregation or own_aggregation(predictions)
     if aggregation == "attention" and "attention" not in predictions:

@@ -29,7 +29,10 @@ WIDE = 0.2  # an interval wider than this shows little
 
 
 def holm(p_values) -> np.ndarray:
-    """p-values adjusted for their number (Holm 1979), in the same order. NaN stays NaN and is not counted."""
+    """p-values adjusted for their number (Holm 1979), in the same order. NaN stays NaN and is not counted.
+
+    OverreadError outside 0 to 1.
+    """
     unadjusted = np.asarray(p_values, dtype=np.float64)
     known = ~np.isnan(unadjusted)
     values = unadjusted[known]

@@ -68,7 +68,10 @@ def grid_counts(studies: pd.DataFrame, points: int = POINTS, by: str = "bone", g
 def grid_at(
     grid: ThresholdGrid, studies: pd.DataFrame, threshold: float, by: str = "bone"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """tp and fp of each group at any threshold, exact: those of the next higher candidate plus the studies between."""
+    """tp and fp of each group at any threshold, exact: those of the next higher candidate plus the studies between.
+
+    OverreadError for NaN.
+    """
     if np.isnan(threshold):
         raise OverreadError("The threshold is NaN; expected a number. Choose a threshold first.", code="threshold-nan")
     ascending = grid.thresholds[::-1]

@@ -67,7 +67,10 @@ class Checkpoint:
         return "" if name.endswith("attention") else name
 
     def history(self) -> pd.DataFrame:
-        """The history of training, one row per epoch; empty where there is no file."""
+        """The history of training, one row per epoch; empty where there is no file.
+
+        OverreadError where it cannot be read.
+        """
         file = self.folder / HISTORY
         try:
             check_file(file)

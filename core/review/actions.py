@@ -48,7 +48,7 @@ def add_action(store: Store, walkthrough_id: str, text: str, owner: str, due: st
 
 @needs("read")
 def close_action(store: Store, action_id: str, author: str) -> None:
-    """Close an action; closing it again changes nothing."""
+    """Close an action; closing it again changes nothing. OverreadError for an unknown action."""
     table = tables.actions
     with transaction(store, write=True) as connection:
         found = connection.execute(sql.select(table).where(table.c.id == action_id)).mappings()

@@ -31,6 +31,7 @@ def out_of_fold_frame(predictions: pd.DataFrame) -> pd.DataFrame:
     """The out-of-fold frame of PREDICTIONS: every labelled study that the network did not learn from.
 
     For a network trained once these are in tune, valid and test; for one trained with --folds, all of train as well.
+    OverreadError where none is left, or where all have one label.
     """
     rows = predictions[predictions["split"] != "train"]
     if rows.empty:
@@ -55,7 +56,7 @@ def frame_from_margins(source: Source, margins: pd.DataFrame, scores: pd.DataFra
 
     `score` is taken from `scores`, an out-of-fold frame, as of a checkpoint made with --folds; for other studies it is
     the mean probability during training. A study whose label has changed since is left out, since its margin is for
-    the old label.
+    the old label. OverreadError for margins of another data set.
     """
     known = _studies(read_index(source.indexed.name)).merge(
         margins[["study_id", "label", "logit", "aum"]], on=["study_id", "label"]
@@ -133,7 +134,7 @@ def frame_from_features(embeddings: Embeddings, folds: int = 5, seed: int = 0, p
 
     Scores every labelled study; folds keep patients together, and a study's features are the mean of its radiographs'.
     penalty: scikit-learn's C, on features scaled to unit variance. The features must not have been learned from these
-    labels: a network that has memorised a wrong label hides it.
+    labels: a network that has memorised a wrong label hides it. OverreadError for too few studies.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold

@@ -45,7 +45,8 @@ def decided_labels(verdicts: pd.DataFrame, rule: str = "agreed") -> pd.DataFrame
     """One row per study decided by verdicts in force: study_id, given_label, label, outcome, verdict_ids.
 
     label: 1, 0, or NaN for an excluded study; outcome: confirmed, corrected, labelled (it had no label), unreadable or
-    out_of_scope. Studies that the rule does not decide have no row and keep their label.
+    out_of_scope. Studies that the rule does not decide have no row and keep their label. OverreadError for an unknown
+    rule.
     """
     if rule not in RULES:
         raise OverreadError(
@@ -71,7 +72,7 @@ def decided_labels(verdicts: pd.DataFrame, rule: str = "agreed") -> pd.DataFrame
 @needs("labels")
 def accept_labels(store: Store, dataset: str, author: str, rule: str = "agreed") -> Revision:
     """Make a revision of the current verdicts and write its file. Returns the newest revision where nothing has
-    changed."""
+    changed. OverreadError where no verdict decides a label."""
     sequence = latest_sequence(store)
     table = decided_labels(verdicts_table(store, dataset, upto=sequence), rule)
     if table.empty:
@@ -107,7 +108,10 @@ def list_revisions(store: Store, dataset: str) -> list[Revision]:
 
 
 def find_revision(store: Store, dataset: str, wanted: str = "latest") -> Revision:
-    """The revision of a number, a reference or 'latest'. A missing file is written again."""
+    """The revision of a number, a reference or 'latest'. A missing file is written again.
+
+    OverreadError for an unknown one.
+    """
     revisions = list_revisions(store, dataset)
     names = {name: found for found in revisions for name in (str(found.number), found.reference)}
     if revisions:
@@ -142,7 +146,10 @@ def _ids(entries: pd.Series) -> str:
 
 
 def with_revised_labels(frame: pd.DataFrame, wanted: str, dataset: str = "") -> tuple[str, pd.DataFrame]:
-    """The revision's reference, and PREDICTIONS with its labels. dataset: by default the one of the scores."""
+    """The revision's reference, and PREDICTIONS with its labels. dataset: by default the one of the scores.
+
+    OverreadError for scores without a data set.
+    """
     names = {dataset} if dataset else {name_in(one) for one in frame["dataset"].unique()}
     if len(names) != 1 or not min(names):
         raise OverreadError(

@@ -111,7 +111,7 @@ def finish_reading(store: Store, walkthrough: Walkthrough, reader: str) -> Readi
 
 @needs("read")
 def choose_when_answered(store: Store, walkthrough: Walkthrough, reader: str, choice: str) -> ReadingState:
-    """Choose what follows when all have answered: one of WHEN_ANSWERED."""
+    """Choose what follows when all have answered: one of WHEN_ANSWERED. OverreadError for any other choice."""
     if choice not in WHEN_ANSWERED:
         raise OverreadError(
             f"The choice is {choice[:40]!r}; expected one of {', '.join(WHEN_ANSWERED)}.", code="when-answered-unknown"

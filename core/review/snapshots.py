@@ -30,7 +30,10 @@ def snapshot_of(cases: Cases, studies: Iterable[str]) -> dict:
 
 
 def read_snapshot(store: Store, walkthrough_id: str, threshold: float) -> Cases | None:
-    """The cases as they were, with their outcome at a threshold; None for a walkthrough that stored none."""
+    """The cases as they were, with their outcome at a threshold; None for a walkthrough that stored none.
+
+    OverreadError where it is damaged.
+    """
     table = tables.snapshots
     query = sql.select(table.c.snapshot).where(table.c.walkthrough_id == walkthrough_id)
     with transaction(store) as connection:

@@ -61,7 +61,10 @@ def read_stage(store: Store, walkthrough_id: str) -> Stage | None:
 
 
 def checked_view(view: dict) -> dict:
-    """The known parts of a view, within their ranges. It comes from one browser and goes to others."""
+    """The known parts of a view, within their ranges. It comes from one browser and goes to others.
+
+    OverreadError for any other value.
+    """
     try:
         kept: dict = {"case": str(view["case"])[:64]}
         for name, (low, high) in _RANGES.items():

@@ -62,7 +62,10 @@ def score_stability(original: float, logits: np.ndarray, threshold: float) -> di
 
 
 def sample_radiographs(source: Source, split: str, count: int) -> pd.DataFrame:
-    """Up to `count` rows of the index, the same number for each bone, and the same rows every time."""
+    """Up to `count` rows of the index, the same number for each bone, and the same rows every time.
+
+    OverreadError for an unknown split.
+    """
     index = splits_for(source)
     rows = index[in_split(index, split)]
     if rows.empty:

@@ -82,7 +82,10 @@ def compute_embeddings(
     progress: Callable[[int, int, str], None] | None = None,
     device: str = "",
 ) -> Embeddings:
-    """Compute and store the vector of every radiograph of the index that can be decoded."""
+    """Compute and store the vector of every radiograph of the index that can be decoded.
+
+    OverreadError where none can be decoded.
+    """
     from core.data.cache import pixel_cache
     from core.scores.classifier import load_classifier
 

@@ -126,7 +126,8 @@ def match_to_dataset(
 ) -> tuple[pd.DataFrame, str, JoinReport]:
     """The rows whose radiographs are in the data set, with its studies, patients and bones; its reference; the join.
 
-    The reference is '' if no row matches and that is allowed: the rows then stay as they are.
+    The reference is '' if no row matches and that is allowed: the rows then stay as they are. OverreadError without a
+    column of ids, or where several rows name one radiograph.
     """
     file = table.file
     if not columns.image and not columns.study:

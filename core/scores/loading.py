@@ -63,7 +63,8 @@ def split_scores(
 
     source: a source, or a predictions file (`find_scores`). A checkpoint without a data set is read by the scores it
     carries from its training. split: a split or a half of one (`core.scores.halves`), by default what `default` returns
-    for the rows. columns: of scores in shards, only these are read, and only of this split.
+    for the rows. columns: of scores in shards, only these are read, and only of this split. OverreadError for a
+    checkpoint without scores of its own and without a data set.
     """
     if isinstance(source, Path):
         return _rows_in(source, str(source), split, default, columns)

@@ -154,7 +154,7 @@ def lock(chosen: ChosenThreshold, author: str = "", note: str = "") -> Operating
 
 @needs("lock")
 def withdraw(source: Source, wanted: str, reason: str, author: str) -> Withdrawal:
-    """Append that a point must not be used any more. The point stays in the list."""
+    """Append that a point must not be used any more. The point stays in the list. OverreadError without a reason."""
     author = _named(author, "--author")
     if not reason.strip():
         raise OverreadError(

@@ -20,7 +20,7 @@ def read_file(file: Path | str, split: str = "", bone: str = "", columns: Sequen
     """PREDICTIONS from a Parquet or CSV file or from a folder of shards, checked.
 
     split, bone: only these rows, '' for all. columns: of shards, only these are read, as far as the scores have them;
-    scores in one file keep all.
+    scores in one file keep all. OverreadError where it is missing or cannot be read.
     """
     file = Path(file)
     if is_sharded(file):
@@ -67,7 +67,8 @@ def store_predictions(frame: pd.DataFrame, file: Path | None = None) -> Path:
     """Store scores of one checkpoint on one data set: those that the table itself names.
 
     Rows of other splits by the same weights on the same index are kept in the file. file: Parquet, or CSV where its
-    name ends in .csv; by default the workspace's.
+    name ends in .csv; by default the workspace's. OverreadError for another ending of the name, or where the file has
+    scores with another augmentation.
     """
     checkpoint, dataset = _made_by(frame)
     file = file or predictions_file(name_in(checkpoint), name_in(dataset))

@@ -164,7 +164,7 @@ class _Run:
     def score(self, digest: str, names: list[str], leads: bool = True) -> None:
         """Make these shards, except those that another process makes. The leading process waits for all of them.
 
-        digest: of the leading process's plan.
+        digest: of the leading process's plan. OverreadError where the processes would not give the same scores.
         """
         if digest != self.plan.digest:
             raise OverreadError(

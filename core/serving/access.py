@@ -29,7 +29,10 @@ def allow(tokens: Sequence[Token], scope: str) -> Authorize:
 
 
 def deadline_of(milliseconds: str, service: Service) -> float:
-    """The deadline by `time.monotonic`. milliseconds: of the header X-Deadline-Ms, '' for the service's own limit."""
+    """The deadline by `time.monotonic`. milliseconds: of the header X-Deadline-Ms, '' for the service's own limit.
+
+    OverreadError for an invalid header.
+    """
     most = service.limits.seconds
     if milliseconds:
         try:

@@ -57,7 +57,7 @@ class Batcher:
     def submit(self, pixels: np.ndarray, deadline: float = float("inf")) -> Future:
         """A future of the outputs, float64 [n, columns], for uint8 [n, size, size]. deadline: by `time.monotonic`.
 
-        The future raises TooLate where the deadline passed before its turn.
+        The future raises TooLate where the deadline passed before its turn. OverreadError once the service stops.
         """
         if self._closed:
             raise OverreadError("The service is stopping and takes no more studies.", code="service-stopping")

@@ -113,7 +113,10 @@ async def bounded_stream(request: Request, limits: Limits):
 
 
 def group_by_folder(uploads: Iterable[Upload]) -> dict[str, list[Upload]]:
-    """Uploads of many studies by the folder in their names: `study-7/1.png` belongs to `study-7`."""
+    """Uploads of many studies by the folder in their names: `study-7/1.png` belongs to `study-7`.
+
+    OverreadError for a name without a folder.
+    """
     studies: dict[str, list[Upload]] = {}
     for upload in uploads:
         folder, slash, name = upload.name.replace("\\", "/").rpartition("/")

@@ -47,7 +47,8 @@ def train_folds(
 
     Each network leaves out its own share of the patients of train and chooses its epoch on one fold of the next share.
     A radiograph of train, split `tune` in the ensemble's scores, gets the score of the one member that left it out.
-    Any other radiograph gets the mean logit of all members. With `resume` finished members are kept.
+    Any other radiograph gets the mean logit of all members. With `resume` finished members are kept. OverreadError
+    where the folder has other runs, or where the start weights learned from all folds.
     """
     refuse_several_processes("train --folds")
     index = training_rows(dataset, options.allow_overlap, recipe.labels)

@@ -212,7 +212,10 @@ def _begin(plan: TrainingPlan, model: nn.Module, precision: str, learned: pd.Dat
 
 
 def learn_epoch(epoch: Epoch, data: TrainingData, progress: Progress | None = None) -> float:
-    """One epoch; its mean loss. No value is fetched from the device before the end."""
+    """One epoch; its mean loss. No value is fetched from the device before the end.
+
+    OverreadError where the loss is not a number.
+    """
     recipe, team, learner = epoch.recipe, epoch.team, epoch.learner
     freeze(learner.model, recipe, epoch.number)
     chances = sampling_weights(data.samples.rows) if recipe.balance == "sampler" else None

@@ -15,7 +15,10 @@ PLATEAU_EPOCHS, PLATEAU_FACTOR = 3, 1 / 3
 
 
 def optimiser_for(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW or SGD, with parameters grouped by stage, by head or backbone, and by weight decay (none for biases)."""
+    """AdamW or SGD, with parameters grouped by stage, by head or backbone, and by weight decay (none for biases).
+
+    OverreadError for too many frozen stages.
+    """
     _, head = find_head(model)
     stage = stages(model)
     last = max(stage.values())

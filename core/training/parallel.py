@@ -103,7 +103,10 @@ def refuse_several_processes(command: str) -> None:
 
 
 def current_team(wanted: str = "") -> Team:
-    """The processes that a launcher started together, or this one alone. wanted: a device, '' for the best."""
+    """The processes that a launcher started together, or this one alone. wanted: a device, '' for the best.
+
+    OverreadError for a device that several processes cannot use.
+    """
     size = int(os.environ.get("WORLD_SIZE") or 1)
     if size == 1:
         device, why = pick_device(wanted)

@@ -91,7 +91,7 @@ def run_sweep(
     """Train every combination with `seeds` seeds, and compare them as in `compare_runs`.
 
     The table is stored as workspace/sweeps/<name>.csv. With `resume` finished runs are read and a stopped one is
-    continued.
+    continued. OverreadError for too many runs.
     """
     refuse_several_processes("sweep")
     checked_name(name)
@@ -114,7 +114,10 @@ def run_sweep(
 
 
 def train_or_read(recipe: Recipe, dataset: Dataset, folder: Path, options: RunOptions) -> Checkpoint:
-    """The checkpoint in a folder: read with `resume` where it is complete, otherwise trained or continued."""
+    """The checkpoint in a folder: read with `resume` where it is complete, otherwise trained or continued.
+
+    OverreadError where it has another recipe.
+    """
     if options.resume and (folder / MANIFEST).exists() and read_manifest(folder).get("complete"):
         found = read_checkpoint(folder)
         if Recipe.from_json(json.dumps(found.recipe)) == recipe:

@@ -104,7 +104,7 @@ def compare_sources(
     `discordant`: a row for each study that only one of them classifies correctly.
 
     split: by default valid, or valid:verify where a threshold in use was chosen on the other half. `split_note` says
-    that it was.
+    that it was. OverreadError for one source twice, and for an operating point with two thresholds.
     """
     if (a.source.kind, a.source.digest) == (b.source.kind, b.source.digest):
         raise OverreadError(

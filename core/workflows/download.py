@@ -97,7 +97,7 @@ def part_of(name: str) -> Path:
 
 
 def read_record(wanted: PublicSet, patience: Patience = Patience()) -> PublicRecord:
-    """The file, licence and authors that the record names."""
+    """The file, licence and authors that the record names. OverreadError for a record of another form."""
     record = read_json(wanted.record, patience)
     try:
         zips = [entry for entry in record["files"] if str(entry["name"]).lower().endswith(".zip")]

@@ -26,7 +26,8 @@ def keep_case(files: Sequence[bytes], bone: str, author: str, note: str = "") ->
     """Keep the radiographs of one study, unlabelled. Returns the data set `kept-cases` and the id of the study.
 
     Radiographs become PNG files, so nothing of a DICOM header, and no name of a file, is kept. The same radiographs are
-    kept once. The patient of the study is not known here, so each study counts as its own patient.
+    kept once. The patient of the study is not known here, so each study counts as its own patient. OverreadError
+    without a radiograph or a bone.
     """
     if not files:
         raise OverreadError("There is no radiograph to keep; add one first.", code="study-empty")

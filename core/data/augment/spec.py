@@ -108,7 +108,10 @@ class Augmentation:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Augmentation":
-        """From the object in a recipe or a file, with or without `version` and `hash`."""
+        """From the object in a recipe or a file, with or without `version` and `hash`.
+
+        OverreadError names a field that is unknown or altered, or another version.
+        """
         known = [field.name for field in fields(cls)]
         if not isinstance(values, dict):
             raise OverreadError(

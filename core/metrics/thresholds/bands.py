@@ -40,7 +40,7 @@ def band_table(studies: pd.DataFrame, low: float, high: float, by: str | None = 
     The first row has `group` 'all'; with `by` (a column of STUDIES) each of its values has a further row.
     alarms_per_find: false alarms per abnormality found, (1 - p) / p of the band's abnormal share p. Its interval is
     computed from Wilson's interval of p. It is NaN, and `why` says why, where the band has no abnormal study; the
-    interval is NaN where the group has fewer than 10 studies of a class.
+    interval is NaN where the group has fewer than 10 studies of a class. OverreadError for an unknown column.
     """
     _check_order(low, high)
     if by is not None and by not in studies:
