@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.data.augment import PRESETS, Augmentation, list_named
 from core.data.index import Dataset
+from core.data.radiograph_weights import weight_references
 from core.errors import OverreadError
 from core.models.architecture_names import known_architectures
 from core.plural import count_text
@@ -72,6 +73,9 @@ def _draw_field(key: str, name: str, setting: Setting, value, dataset: Dataset):
         ) or value  # fmt: skip
     if name == "labels":
         return _draw_labels(key, words, dataset)
+    if name == "radiograph_weights":
+        stored = ["", *weight_references(dataset.name)]
+        return st.selectbox(label, stored, key=key, help=words, format_func=lambda one: one or "all alike")
     if name in ("bones", "left_out"):
         index = loaders.index(dataset)
         train = index[index["split"] == "train"]

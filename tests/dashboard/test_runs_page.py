@@ -8,6 +8,7 @@ import pytest
 
 from core import jobs
 from core.data.index import read_dataset
+from core.data.radiograph_weights import write_weights
 from core.jobs import records
 from core.training.recipe import with_settings
 from core.training.recipes import RECIPES
@@ -72,16 +73,19 @@ def test_a_run_that_cannot_start_shows_the_reason(idle, settings, out, reason):
 
 
 def test_the_fields_of_the_form_are_settings(idle):
+    stored = write_weights("cold", "doubts", pd.DataFrame({"image_id": ["a"], "weight": [0.5]}))
     app = open_page("runs", data="cold", recipe="fast-cpu")
     app.number_input(key="set_fast-cpu_epochs").set_value(3)
     app.selectbox(key="set_fast-cpu_balance").set_value("sampler")
     app.selectbox(key="set_fast-cpu_architecture").set_value("resnet18")
+    app.selectbox(key="set_fast-cpu_radiograph_weights").set_value(stored)
     app.number_input(key="set_fast-cpu_learning_rate").set_value(0.00025)
     app = start_run(app.run(), settings="seed=7")
     (job,) = jobs.list_jobs()
     assert not app.exception and job.arguments["recipe"] == "fast-cpu"
     assert set(job.arguments["settings"]) >= {
         "architecture=resnet18", "learning_rate=0.00025", "epochs=3", "balance=sampler", "seed=7",
+        f"radiograph_weights={stored}",
     }  # fmt: skip
 
 
