@@ -74,7 +74,7 @@ class Walkthrough:
 def sample_cases(
     errors: list[str], agreements: list[str], cases: int, controls: int, seed: int = 0
 ) -> list[WalkthroughCase]:
-    """`cases` of the errors and `controls` of the agreements, drawn at random, in one random order.
+    """`cases` of the errors and `controls` of the correctly classified studies, drawn at random, in one random order.
 
     If only errors are reviewed, the adjudicated rates are too good. Random controls, weighted by the inverse of their
     probability, correct that. A shorter list is taken as a whole.

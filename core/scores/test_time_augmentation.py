@@ -73,6 +73,6 @@ def gain_sentence(gain: dict) -> str:
     interval = f" ({gain['low']:+.4f} to {gain['high']:+.4f})" if gain["low"] == gain["low"] else ""
     p = f", p = {gain['p']:.3g}" if gain["p"] == gain["p"] else ""
     return (
-        f"study AUROC on {gain['split']} {gain['auroc_tta']:.4f} against {gain['auroc_plain']:.4f} without: "
-        f"{gain['difference']:+.4f}{interval}{p}, n = {gain['n']}"
+        f"study AUROC on {gain['split']} {gain['auroc_tta']:.4f} against {gain['auroc_plain']:.4f} "
+        f"without augmentation: {gain['difference']:+.4f}{interval}{p}, n = {gain['n']}"
     )

@@ -1,6 +1,7 @@
 """DICOMweb: STOW-RS in, and for each study that was sent a structured report, and its maps, out.
 
-A study is what one request has of one StudyInstanceUID and body part; send a study whole. The images are read and
+The images of one request with one StudyInstanceUID and body part are one study, so send a study whole. The images are
+read and
 forgotten. The reports are kept until the configured archive has them.
 """
 

@@ -3,7 +3,7 @@
 One of two inputs: `image`, BYTES [n], each element a PNG, JPEG or DICOM file; or `pixels`, UINT8 [n, size, size],
 radiographs that the client decoded and fitted to the model's input itself. The optional input `study`, BYTES [n], names
 the study of each; without it all are one study. Outputs have one row per study, in the order in which studies first
-appear, but `view_score` one a radiograph. Raw binary tensors follow the JSON header, as in the binary extension.
+appear, but `view_score` has one per radiograph. Raw binary tensors follow the JSON header, as in the binary extension.
 """
 
 import base64

@@ -139,7 +139,7 @@ def prepare_import(
 def keep_import(preview: ImportPreview, replace_earlier: bool = True) -> ImportedScores:
     """Store scores as they were prepared. replace_earlier: in place of scores of that name.
 
-    OverreadError for a name that is taken, also where that happened since.
+    OverreadError for a name that is taken, also if it was taken meanwhile.
     """
     name = preview.imported.name
     folder = imported_folder(name)

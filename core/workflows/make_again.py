@@ -1,7 +1,7 @@
 """Make a derived file again: for the button beside an error, and for `doctor --repair`.
 
-Derived are decoded pixels, thumbnails, measures, scores, audits, feature vectors, maps and label revisions. What people
-made or gave (indexes, verdicts, thresholds, checkpoints) is not derived; it is restored from a copy.
+Derived are decoded pixels, thumbnails, measures, scores, audits, feature vectors, maps and label revisions. Files that
+people made or gave (indexes, verdicts, thresholds, checkpoints) are not derived; restore them from a copy.
 """
 
 import re

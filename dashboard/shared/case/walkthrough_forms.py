@@ -70,7 +70,7 @@ def draw_form_for_list(view: View, cases: Cases, listed: list[str], title: str) 
 
 
 def draw_form_for_typed_studies(view: View, cases: Cases) -> None:
-    """The form for studies that are typed, one a line."""
+    """The form for studies that are typed, one per line."""
     with st.expander("Make a walkthrough from typed studies"):
         _draw_name("hand_name", view)
         st.text_area("One study per line. A note may follow after a bar: study | note", key="hand_cases", height=140)
