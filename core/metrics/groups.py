@@ -38,7 +38,7 @@ def shared_values(rows: pd.DataFrame, column: str, unit: str = "study_id") -> pd
 def with_groups(table: pd.DataFrame, values: pd.Series, grouping: Grouping) -> pd.DataFrame:
     """The table with the group of each row as an ordered category in the grouping's column.
 
-    values: one per row. Rows without a value are in no group. Intervals contain their lower cut and not their upper one.
+    values: one per row. Rows without a value are in no group. Intervals contain their lower cut, not their upper one.
     Without cuts, numbers with few different whole values are a group each, other numbers are cut into thirds, and dates
     into years. OverreadError for too many groups.
     """

@@ -28,7 +28,7 @@ LEARNED = ("train", "tune")
 
 @dataclass(frozen=True)
 class Embeddings:
-    """rows: one per radiograph (ROWS; `split` as the checkpoint sees it); vectors: float32 [rows, width], of length 1."""
+    """rows: one per radiograph (ROWS; `split` as the checkpoint sees it); vectors: float32 [rows, width], length 1."""
 
     rows: pd.DataFrame
     vectors: np.ndarray
