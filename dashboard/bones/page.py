@@ -113,7 +113,7 @@ def draw_verdict(slices: Slices, rows: pd.DataFrame, names: dict, bone: str) -> 
         for row in tested[tested["gap_p_holm"] < 0.05].sort_values("gap").to_dict("records")
     ]
     html = "".join(f'<p class="answer">{line}</p>' for line in lines)
-    none = '<p class="answer">The AUROC of <b>no slice</b> differs from that of the other studies beyond chance.</p>'
+    none = '<p class="answer"><b>No slice</b> differs in AUROC from the other studies beyond chance.</p>'
     st.html(html or none)
     within = f", {bone_name(bone)} only" if bone else ""
     widgets.note(f"p adjusted for {count_text(len(tested), 'slice')} (Holm){within}.")
