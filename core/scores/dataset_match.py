@@ -53,7 +53,7 @@ def match_studies(frame: pd.DataFrame, index: pd.DataFrame) -> tuple[np.ndarray,
 
 
 def _first_match(count: int, keys: list[tuple[list, list]], studies: list[str] | None = None) -> list[list[int]]:
-    """For each row the positions of the items with its key, by the first kind of key that gives any.
+    """For each row the positions of the items with its key, by the first kind of key that finds an item.
 
     A key of several items names none, unless all are radiographs of one study and `studies` is given.
     """
