@@ -54,6 +54,7 @@ def _of_data(home: Path) -> list[Artifact]:
         Artifact("measures", _first(cache, "measures-v*/*.parquet"), _measures),
         Artifact("audit", home / "audits" / "demo.json", _audit),
         Artifact("labels after review", _first(home / "labels" / "demo", "revision*.parquet"), lambda: _labels(home)),
+        Artifact("weights of radiographs", _first(home / "radiograph_weights" / "demo", "*.parquet"), _weights),
     ]
 
 
@@ -157,6 +158,12 @@ def _labels(home: Path) -> object:
     from core.data.labels import read_labels
 
     return _frame(read_labels("demo", json.loads((home / "revision.json").read_text())))
+
+
+def _weights() -> object:
+    from core.data.radiograph_weights import read_weights, weight_references
+
+    return _frame(read_weights("demo", weight_references("demo")[0]).reset_index())
 
 
 def _checkpoint() -> object:

@@ -64,12 +64,14 @@ def make_import(home: Path) -> None:
 
 
 def make_verdicts(count: int = 120) -> None:
-    """Verdicts of three readers, two walkthroughs and a revision of labels."""
+    """Verdicts of three readers, two walkthroughs, a revision of labels and weights of radiographs."""
+    from core.data.radiograph_weights import write_weights
     from core.review.label_revisions import accept_labels
     from core.review.store import Verdict, add_verdict, open_store
     from core.workflows.walkthroughs import Draw, candidates_of, make_walkthrough
 
     store, draw = open_store(), random.Random(1)
+    write_weights("demo", "doubts", read_index("demo")[["image_id"]].head(40).assign(weight=0.5))
     studies = read_index("demo")["study_id"].drop_duplicates().tolist()
     for _ in range(count):
         note = draw.choice(("", "see the film", "cast, motion"))
