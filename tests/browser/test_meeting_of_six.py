@@ -4,6 +4,7 @@ It takes minutes, so it is run by `make test-all`. OVERREAD_MINUTES names a fold
 OVERREAD_READERS is the number of browsers, from 6 to 12.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -49,6 +50,7 @@ class Meeting:
     def __init__(self, home: Path, browser) -> None:
         self.home, self.browser, self.port = home, browser, free_port()
         self.pages: dict = {}
+        self.told: dict[str, list[str]] = {}
         self.process: subprocess.Popen | None = None
         self.kept = Path(os.environ["OVERREAD_MINUTES"]) if "OVERREAD_MINUTES" in os.environ else None
 
@@ -71,6 +73,11 @@ class Meeting:
         page = self.browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark").new_page()
         page.add_init_script(f"localStorage.setItem('overread.reviewer', {name!r})")
         page.set_default_timeout(PATIENCE)
+        told = self.told[name] = []  # what the browser reported, for the failure's message
+        page.on("pageerror", lambda error: told.append(f"error: {error}"))
+        page.on("console", lambda message: told.append(message.text[:300]) if message.type == "error" else None)
+        page.on("crash", lambda page: told.append("the page crashed"))
+        page.on("framenavigated", lambda frame: told.append(f"navigated to {frame.url}"))
         page.goto(f"http://127.0.0.1:{self.port}{path}")
         settle(page, 600_000)
         self.pages[name] = page
@@ -83,7 +90,8 @@ class Meeting:
     def everyone(self, words: str, but: str = "") -> None:
         for name, page in self.pages.items():
             if name != but:
-                wait_for_words(page, words)
+                with self.reported():
+                    wait_for_words(page, words)
 
     def at(self, place: int, *names: str) -> None:
         """Wait until these readers, or all, are at a case and can answer."""
@@ -94,6 +102,15 @@ class Meeting:
                 f"{name} is not at case {place}",
             )  # fmt: skip
             wait_for(page, ANSWERABLE, "", f"{name} cannot answer case {place}")
+
+    @contextlib.contextmanager
+    def reported(self):
+        """A failure inside says what each browser reported last."""
+        try:
+            yield
+        except AssertionError as error:
+            last = "\n".join(f"{name}: {told[-6:]}" for name, told in self.told.items())
+            raise AssertionError(f"{error}\n{last}") from error
 
     def picture(self, name: str, of: str) -> None:
         if self.kept:
@@ -233,8 +250,7 @@ def test_a_meeting_from_an_empty_workspace_to_its_minutes(meeting):
         meeting.picture(f"revealed-{place}", lead)
         meeting.picture(f"revealed-{place}-follower", "Dora")
         page.locator(f".st-key-decide_{'abnormal' if place % 2 else 'normal'} button").first.click()
-        for one in meeting.pages.values():
-            wait_for_words(one, "The room decided")
+        meeting.everyone("The room decided")
     assert entries_table(store, walkthrough_id=walk.id)["id"].is_unique
     state = read_state(store, walk)
     assert state.lead == "Ben" and state.revealed == {case.study_id for case in walk.cases}
