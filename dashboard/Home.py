@@ -84,6 +84,7 @@ def main() -> None:
                 page.run()
     visitor.remember_browser()
     leave_field.on_enter()
+    reconnect.mark_end()
 
 
 # Making phantoms starts processes that import this file under another name; they must not run the app.

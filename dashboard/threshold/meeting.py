@@ -14,7 +14,7 @@ from core.review.threshold_meeting import Room
 from core.review.vocabulary import reviewer_key
 from core.scores.view import View
 from core.workflows.decide_threshold import decide_threshold
-from dashboard.shared import selection, widgets
+from dashboard.shared import reconnect, selection, widgets
 from dashboard.shared.case import loader
 from dashboard.shared.case.reader_name import draw_reader_field, reader_name
 from dashboard.shared.roles import gate
@@ -134,7 +134,7 @@ def _draw_bar(view: View, room: Room, name: str, presents: bool, shown: float) -
     nobody = "" if room.presenter else " There is no presenter yet."
     if room.left:
         nobody = f" <b>{escape(room.left)}</b> presented and has left; press Present to present yourself."
-    st.html(f'<p class="answer">In the meeting: {people}.{nobody}</p>')
+    st.html(f'<p class="answer" {reconnect.expected()}>In the meeting: {people}.{nobody}</p>')
     if problem := st.session_state.pop(PROBLEM, ""):
         st.warning(problem)
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -115,6 +115,14 @@ def _answered_text(status: Status, place: int) -> str:
     return f"Answered: {len(done)} of {len(expected)}{named}."
 
 
+def poll_seconds(status: Status) -> float:
+    """Seconds between two looks of a page for what has changed: 1, and longer with more than six readers.
+
+    The looks of twelve readers would otherwise take all of two cores.
+    """
+    return max(1.0, len(status.present) / 6)
+
+
 def _time_text(status: Status, place: int) -> str:
     """The time on the lead's case and, with a limit, what is left of it and of the rest."""
     state, limit = status.state, status.walkthrough.plan.seconds

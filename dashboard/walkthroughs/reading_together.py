@@ -12,7 +12,7 @@ from core.review.cases import neutral_name
 from core.review.reading_state import ALONE, REVEAL, WHEN_ANSWERED
 from core.review.vocabulary import reviewer_key
 from core.review.walkthroughs import Walkthrough
-from dashboard.shared import address, widgets
+from dashboard.shared import address, reconnect, widgets
 from dashboard.shared.address_kinds import Number
 from dashboard.shared.case import loader, saliency_overlay, stage
 from dashboard.shared.case.blind_mode import draw_blind_switch, is_blind
@@ -20,10 +20,9 @@ from dashboard.shared.case.case_view import ReadingSession, draw_case
 from dashboard.shared.plain import plain
 from dashboard.shared.roles import gate
 from dashboard.walkthroughs.opened import Opened
-from dashboard.walkthroughs.reading_status import Status, read_status, status_text
+from dashboard.walkthroughs.reading_status import Status, poll_seconds, read_status, status_text
 from dashboard.walkthroughs.reveal import draw_reveal
 
-POLL_SECONDS = 1.0  # seconds between two checks for a step of the lead
 REPORT_SECONDS = 5.0  # seconds between two reports of the reader's presence
 UNNAMED = "walk_unnamed"  # the place that was chosen while the reader's name was unknown
 AT = "walk_at"  # where the session keeps the place of a reader who neither leads nor follows
@@ -47,9 +46,10 @@ def draw_walkthrough(opened: Opened, reader: str, line: DeltaGenerator) -> None:
     revealed = not hidden and (status.state.finished or study in status.state.revealed)
     # The key is that of the style sheet, which shows the room also in the presenter view.
     with st.container(key="walk_room"):
-        _draw_status(opened, reader, place, follows)
+        every = poll_seconds(status)
+        st.fragment(_draw_status, run_every=every)(opened, reader, place, follows)
         if revealed:
-            draw_reveal(opened, status, study)
+            draw_reveal(opened, status, study, every)
     if revealed and state.get("walk_shown") != (place, study):
         # The map is part of a revealed case; a reader can hide it again.
         state["walk_shown"] = place, study
@@ -179,7 +179,6 @@ def _draw_lead_controls(walkthrough: Walkthrough, status: Status, place: int, hi
         )  # fmt: skip
 
 
-@st.fragment(run_every=POLL_SECONDS)
 def _draw_status(opened: Opened, reader: str, place: int, follows: bool) -> None:
     """The lead, the answers and the time, each second. A step of the lead runs the whole page again."""
     state, store, walkthrough = st.session_state, loader.store(), opened.walkthrough
@@ -194,7 +193,7 @@ def _draw_status(opened: Opened, reader: str, place: int, follows: bool) -> None
     if status.state.sequence != state.get("walk_seen") or status.lead_present != state.get("walk_lead_present"):
         state["walk_lead_present"] = status.lead_present
         st.rerun()
-    st.html(f'<p class="note wide">{escape(status_text(status, walkthrough, place))}</p>')
+    st.html(f'<p class="note wide" {reconnect.expected()}>{escape(status_text(status, walkthrough, place))}</p>')
 
 
 def _react(status: Status, walkthrough: Walkthrough) -> Status:

@@ -24,10 +24,13 @@ DECISIONS = {
 }
 
 
-def draw_reveal(opened: Opened, status: Status, study: str) -> None:
-    """Label and verdicts of a revealed case; the lead's page also has the buttons of the decision."""
+def draw_reveal(opened: Opened, status: Status, study: str, every: float) -> None:
+    """Label and verdicts of a revealed case; the lead's page also has the buttons of the decision.
+
+    every: seconds between two looks for verdicts that have come since.
+    """
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="reveal"):
-        _draw_verdicts(opened, study)
+        st.fragment(_draw_verdicts, run_every=every)(opened, study)
         if status.leads and status.together:
             press = uuid4()
             for name, fields in DECISIONS.items():
@@ -40,7 +43,6 @@ def draw_reveal(opened: Opened, status: Status, study: str) -> None:
                 )
 
 
-@st.fragment(run_every=1.0)
 def _draw_verdicts(opened: Opened, study: str) -> None:
     entries = entries_table(loader.store(), study_id=study, walkthrough_id=opened.walkthrough.id)
     reads = reads_by_round(entries)

@@ -1,8 +1,15 @@
 """Scripts of a page listen once, however often the page runs, and hear keys where Streamlit leaves something behind."""
 
+from core.data.index import read_dataset
+from core.models.checkpoint import list_checkpoints
+from core.review.database import open_store
+from core.review.walkthroughs import ReadingPlan
+from core.scores.source import source_of
+from core.scores.view import View
+from core.workflows.walkthroughs import Draw, candidates_of, make_walkthrough
 from tests.browser.reading import open_card, stored_verdicts, wait_for_another
 from tests.browser.server import settle
-from tests.browser.waiting import wait_equal
+from tests.browser.waiting import wait_equal, wait_until
 
 # Counts the listeners on the document and the timers of the scripts that this program adds to a page.
 COUNT = """(() => {
@@ -65,3 +72,21 @@ def test_hidden_keys_of_an_earlier_case_do_not_hold_up_those_of_the_open_one(ope
     page.keyboard.press("1")
     wait_for_another(page, case)
     wait_equal(page, lambda: len(stored_verdicts(home, reviewer="Ida")), 1)
+
+
+SHOWN = """() => [document.querySelector('[data-drawn]')?.dataset.drawn,
+    document.querySelector('[data-expected]')?.dataset.expected]"""
+
+
+def test_a_page_that_missed_a_run_of_the_server_runs_again(open_as, home, monkeypatch):
+    """A connection that is lost for a moment can swallow a run; the part that asks each second finds it out."""
+    monkeypatch.setenv("OVERREAD_HOME", str(home))
+    view = View(source_of(list_checkpoints()[0][0], read_dataset("demo")), "valid", threshold=1.0)
+    store, plan = open_store(f"sqlite:///{home}/review.sqlite"), ReadingPlan(blind=False, alone_first=False)
+    make_walkthrough(store, view, "Swallowed", "Ana", candidates_of(view, "missed"), Draw(2), plan)
+    page = open_as("/walkthroughs?walk=Swallowed", "Ida")
+    page.wait_for_selector(".viewer .films img")
+    wait_until(page, lambda: len({None, *page.evaluate(SHOWN)}) == 2)
+    before = page.evaluate(SHOWN)[0]
+    page.evaluate("() => { document.querySelector('[data-drawn]').dataset.drawn = 'an earlier run'; }")
+    wait_until(page, lambda: len({None, before, *page.evaluate(SHOWN)}) == 3 and len(set(page.evaluate(SHOWN))) == 1)

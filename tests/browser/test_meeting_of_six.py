@@ -77,6 +77,9 @@ class Meeting:
         page.on("pageerror", lambda error: told.append(f"error: {error}"))
         page.on("console", lambda message: told.append(message.text[:300]) if message.type == "error" else None)
         page.on("crash", lambda page: told.append("the page crashed"))
+        page.on(
+            "websocket", lambda socket: (told.append("connected"), socket.on("close", lambda _: told.append("lost")))
+        )
         page.on("framenavigated", lambda frame: told.append(f"navigated to {frame.url}"))
         page.goto(f"http://127.0.0.1:{self.port}{path}")
         settle(page, 600_000)
@@ -97,11 +100,12 @@ class Meeting:
         """Wait until these readers, or all, are at a case and can answer."""
         for name in names or self.pages:
             page = self.pages[name]
-            wait_for(
+            with self.reported():
+                wait_for(
                 page, "place => document.querySelector('.st-key-place input')?.value === place", str(place),
                 f"{name} is not at case {place}",
-            )  # fmt: skip
-            wait_for(page, ANSWERABLE, "", f"{name} cannot answer case {place}")
+                )  # fmt: skip
+                wait_for(page, ANSWERABLE, "", f"{name} cannot answer case {place}")
 
     @contextlib.contextmanager
     def reported(self):
