@@ -113,7 +113,10 @@ class Meeting:
         try:
             yield
         except AssertionError as error:
-            last = "\n".join(f"{name}: {told[-6:]}" for name, told in self.told.items())
+            last = "\n".join(
+                f"{name}: {[line for line, before in zip(told, ['', *told]) if line != before][-12:]}"
+                for name, told in self.told.items()
+            )
             raise AssertionError(f"{error}\n{last}") from error
 
     def picture(self, name: str, of: str) -> None:
