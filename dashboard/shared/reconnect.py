@@ -2,7 +2,8 @@
 
 Streamlit does that only for some pages. On the others the session of a server that has restarted would be empty, and a
 click within a fragment would ask for a part of the page that the new server has never drawn. A connection that is lost
-for a moment can also swallow a whole run of the page; parts that ask the server each second find that out.
+for a moment can also swallow a whole run of the page; parts that ask the server each second find that out. A page that
+Streamlit has emptied is loaded again.
 """
 
 from uuid import uuid4
@@ -17,7 +18,15 @@ _RUN = "page_run"  # where the session keeps the word of the last run of the who
 _SCRIPT = (
     ONE_AT_A_TIME
     + """
-const AGAIN = 2500, TIMES = 2;
+const AGAIN = 2500, TIMES = 2, RELOADED = 'overread.reloaded', PAUSE = 10000;
+// Streamlit leaves an empty page behind where a part of it arrives before the place it belongs to ("Cannot set a node at
+// a delta path"). This timer is outside of the page's parts, so it outlives them; the address has all that was chosen.
+globalThis.overreadAlive ??= setInterval(() => {
+  if (document.getElementById('root')?.childElementCount !== 0) return;
+  if (Date.now() - Number(sessionStorage.getItem(RELOADED) ?? 0) < PAUSE) return;
+  sessionStorage.setItem(RELOADED, String(Date.now()));
+  location.reload();
+}, 500);
 export default function ({ data, setTriggerValue }) {
   const kept = (globalThis.overreadConnection ??= { run: '', lost: false, asked: 0 });
   kept.missed ??= { word: '', since: 0, times: 0 };

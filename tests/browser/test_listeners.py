@@ -90,3 +90,15 @@ def test_a_page_that_missed_a_run_of_the_server_runs_again(open_as, home, monkey
     before = page.evaluate(SHOWN)[0]
     page.evaluate("() => { document.querySelector('[data-drawn]').dataset.drawn = 'an earlier run'; }")
     wait_until(page, lambda: len({None, before, *page.evaluate(SHOWN)}) == 3 and len(set(page.evaluate(SHOWN))) == 1)
+
+
+def test_a_page_that_was_emptied_is_loaded_again_at_its_case(open_as):
+    """Twelve browsers on two cores brought Streamlit to empty a page: "Cannot set a node at a delta path"."""
+    page = open_as("/errors", "Ida")
+    open_card(page)
+    shown = page.evaluate("location.search")
+    page.evaluate("() => { globalThis.before = true; document.getElementById('root').replaceChildren(); }")
+    page.wait_for_function("() => !globalThis.before")
+    page.wait_for_selector(".viewer .films img")
+    settle(page)
+    assert "study=" in shown and page.evaluate("location.search") == shown
