@@ -19,7 +19,7 @@ _SCRIPT = (
     ONE_AT_A_TIME
     + """
 const AGAIN = 2500, TIMES = 2, RELOADED = 'overread.reloaded', PAUSE = 10000;
-// Streamlit leaves an empty page behind where a part of it arrives before the place it belongs to ("Cannot set a node at
+// Streamlit leaves an empty page behind where a part arrives before the place it belongs to ("Cannot set a node at
 // a delta path"). This timer is outside of the page's parts, so it outlives them; the address has all that was chosen.
 globalThis.overreadAlive ??= setInterval(() => {
   if (document.getElementById('root')?.childElementCount !== 0) return;
