@@ -24,6 +24,8 @@ LIGHT = "rgb(247, 248, 250)"
 # Words at first sight, besides those of tables, cards and charts. The manual is a text.
 MOST_WORDS = 150
 TEXTS = ("manual",)
+# What a phone opens by a link.
+PHONE = ("", "overview", "threshold", "errors", "walkthroughs")
 # What Streamlit's own elements cause, by rule and by the part of the page: {rule: selectors}.
 STREAMLIT = {
     "list": ("[data-testid='stSidebarNav",),
@@ -86,8 +88,11 @@ def wider(page) -> list[str]:
     return [f"wider than the window by {by} px"] if by > 0 else []
 
 
-def open_every_page(page, address: str) -> list[str]:
-    """Open each page, dark and wide, light and wide, light and narrow; returns every fault with its page."""
+def open_every_page(page, address: str, thorough: bool) -> list[str]:
+    """Open each page, dark and wide, light and wide, light and narrow; returns every fault with its page.
+
+    thorough: load each page again once it is narrow. Otherwise only those in PHONE are; the others become narrow.
+    """
     found = []
     for name in (*PAGES, *OTHER_PAGES):
         page.set_viewport_size(WIDE)
@@ -103,13 +108,14 @@ def open_every_page(page, address: str) -> list[str]:
         # The elements are those of the dark page; their colours are not.
         found += [f"{name}, light: {line}" for line in serious(page, *OF_COLOURS)]
         page.set_viewport_size(NARROW)
-        page.goto(f"{address}/{name}")
+        if thorough or name in PHONE:
+            page.goto(f"{address}/{name}")
         settle(page)
         found += [f"{name}, narrow: {line}" for line in faults(page, name)]
     return found
 
 
-def test_every_page_wide_and_narrow_dark_and_light(scored_by_all, tmp_path, browser):
+def test_every_page_wide_and_narrow_dark_and_light(scored_by_all, tmp_path, browser, thorough):
     home = shutil.copytree(scored_by_all, tmp_path / "workspace")
     (tmp_path / "sitecustomize.py").write_text(WATCH)
     watched = tmp_path / "watched.jsonl"
@@ -124,7 +130,7 @@ def test_every_page_wide_and_narrow_dark_and_light(scored_by_all, tmp_path, brow
                 complaints.append(f"{message.text} {message.location.get('url')}") if message.type == "error" else None
             ),
         )
-        found = open_every_page(page, address)
+        found = open_every_page(page, address, thorough)
         page.close()
     inside = (address, "data:", "blob:", address.replace("http", "ws"))
     assert not [url for url in asked if not url.startswith(inside)] and len(asked) > len(PAGES)

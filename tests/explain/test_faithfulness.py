@@ -70,7 +70,9 @@ def test_a_map_has_nothing_to_explain_where_blurring_changes_nothing():
     assert trust.better_than_edges is None
 
 
-@pytest.mark.parametrize("architecture", ["resnet10t", "small_cnn", "mobilenetv2_035"])
+@pytest.mark.parametrize(
+    "architecture", ["resnet10t", "small_cnn", pytest.param("mobilenetv2_035", marks=pytest.mark.slow)]
+)
 def test_a_network_with_random_weights_is_never_trusted(architecture):
     torch.manual_seed(1)
     classifier = Classifier(build(architecture).eval().requires_grad_(False), InputSpec(64), CPU)

@@ -327,10 +327,10 @@ def test_rows_are_matched_to_the_radiographs_of_a_data_set(tmp_path, workspace, 
 
 
 # The other four are read from the same table by the same steps.
-EXACT = ("Cardiomegaly", "Fibrosis")
+EXACT = ("Cardiomegaly",)
 EXACT += tuple(
     pytest.param(finding, marks=pytest.mark.slow)
-    for finding in ("Pneumothorax", "Consolidation", "Edema", "Pleural_Thickening")
+    for finding in ("Fibrosis", "Pneumothorax", "Consolidation", "Edema", "Pleural_Thickening")
 )
 
 
