@@ -18,7 +18,7 @@ DRAWS = 2_000
 def summary_table(walkthrough: Walkthrough, verdicts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
     """One row per case in the order of the list (COLUMNS). studies: study_id, bone, label, score, outcome.
 
-    reads: of each reader, in words; adjudicated: the readers' common read ('' if they differ or gave none); action:
+    reads: of each reader, in words, then decisions; adjudicated: the readers' common read ('' if they differ or gave none); action:
     what to do with the label. A case whose study is no longer indexed keeps its row, with that as its action.
     """
     known = studies.set_index("study_id")
@@ -40,13 +40,19 @@ def summary_table(walkthrough: Walkthrough, verdicts: pd.DataFrame, studies: pd.
                 "stratum": case.stratum,
                 "probability": case.probability,
                 "case_note": case.note,
-                "reads": "; ".join(f"{row.reviewer}: {row.read.replace('_', ' ')}" for row in case_reads.itertuples()),
+                "reads": "; ".join(map(_read_text, case_reads.itertuples())),
                 "adjudicated": adjudicated,
                 "action": _action(study is not None, len(case_reads), adjudicated, label),
                 "notes": " | ".join(f"{row.reviewer}: {row.note}" for row in case_reads.itertuples() if row.note),
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _read_text(row) -> str:
+    """A read or a decision in words, such as `Ana: abnormal` or `decision by Ben: normal`."""
+    by = "decision by " if row.kind == "adjudication" else ""
+    return f"{by}{row.reviewer}: {row.read.replace('_', ' ')}"
 
 
 def masked(table: pd.DataFrame, hidden: set[str]) -> pd.DataFrame:
@@ -68,7 +74,11 @@ def decisions(verdicts: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     decided = common[common != ""].to_dict()
     last = verdicts[verdicts["kind"] == "adjudication"].sort_values(["created", "sequence"])
     decided |= last.drop_duplicates("study_id", keep="last").set_index("study_id")["read"].to_dict()
-    return pd.concat([reads, last]).sort_values(["study_id", "created"]), decided
+    return pd.concat([reads, last]).sort_values(["study_id", "kind", "created"], key=_decisions_last), decided
+
+
+def _decisions_last(column: pd.Series) -> pd.Series:
+    return column == "adjudication" if column.name == "kind" else column
 
 
 def adjudicated_figures(table: pd.DataFrame, threshold: float, seed: int = 0) -> dict[str, Estimate]:

@@ -103,7 +103,9 @@ def test_the_summary_has_an_action_for_every_case(store):
     assert table["reads"].iloc[1] == "Ana: abnormal; Ben: normal"
     add_verdict(store, Verdict("demo", "s1", "Cleo", reading="normal", kind="adjudication"))
     table = summary_table(made, verdicts_table(store, "demo"), STUDIES)
-    assert table["action"].iloc[1] == "label confirmed" and "Cleo: normal" in table["reads"].iloc[1]
+    assert table["action"].iloc[1] == "label confirmed" and table["reads"].iloc[1].endswith(
+        "; decision by Cleo: normal"
+    )
 
 
 def test_a_hidden_case_shows_nothing_of_its_answer(store):
