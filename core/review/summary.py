@@ -18,8 +18,9 @@ DRAWS = 2_000
 def summary_table(walkthrough: Walkthrough, verdicts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
     """One row per case in the order of the list (COLUMNS). studies: study_id, bone, label, score, outcome.
 
-    reads: of each reader, in words, then decisions; adjudicated: the readers' common read ('' if they differ or gave none); action:
-    what to do with the label. A case whose study is no longer indexed keeps its row, with that as its action.
+    reads: of each reader, in words, then decisions; adjudicated: the readers' common read ('' if they differ or gave
+    none); action: what to do with the label. A case whose study is no longer indexed keeps its row, with that as its
+    action.
     """
     known = studies.set_index("study_id")
     reads, decided = decisions(verdicts)
