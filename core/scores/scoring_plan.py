@@ -137,7 +137,7 @@ def differences(before: dict, now: dict) -> list[str]:
     """The differences between the facts of two plans, in words; empty where they give the same scores."""
     words = {
         "weights": "the weights",
-        "files": "the files of the checkpoint",
+        "files": "the checkpoint",
         "index": "the index",
         "precision": "the precision",
         "tta": "the test-time augmentation",

@@ -297,7 +297,7 @@ def test_a_threshold_is_locked_in_a_dialogue_and_verified_on_the_later_split(pag
     page.wait_for_selector(HANDLE)
     page.locator(".st-key-lock_open button").click()
     dialogue = page.get_by_role("dialog")
-    dialogue.get_by_text("who locked it is part of the record").wait_for()
+    dialogue.get_by_text("the record says who locked it").wait_for()
     expect(dialogue).to_contain_text("Of 100 studies")
     expect(dialogue.locator(".st-key-lock_now button")).to_be_disabled()
     for key, text in (("reader_field", "A. Reader"), ("lock_note", "for the night")):

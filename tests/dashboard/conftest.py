@@ -153,6 +153,7 @@ def made_up_view(data: str = "a", model: str = "m", images: bool = True, thresho
 
 
 def words(app: AppTest) -> str:
-    """All text of a page that is drawn as HTML, without the marks of the glossary's terms."""
+    """All text of a page that is drawn as HTML, without the marks of the glossary's terms and of the run."""
     drawn = " ".join(block.value for block in app.html if "<style>" not in block.value)
+    drawn = re.sub(r'<i data-drawn="\w*"></i>| data-expected="\w*"', "", drawn)
     return re.sub(r'<abbr class="term"[^>]*>(.*?)</abbr>', r"\1", drawn)

@@ -170,7 +170,7 @@ def test_other_weights_begin_anew_and_say_so(checkpoint, tree, tmp_path, monkeyp
     interrupt_after(monkeypatch, 2, lambda: sharded(checkpoint, tree))
     other = untrained(tmp_path / "others" / "tiny", RECIPE, learned_of(read_index("tree")))
     done = sharded(other, tree, ["train", "valid", "tune"])
-    assert "the files of the checkpoint" in done.notes[0] and "anew" in done.notes[0]
+    assert "the checkpoint has changed" in done.notes[0] and "began again" in done.notes[0]
     assert set(read_predictions(source_of(other, tree))["checkpoint"]) == {other.reference}
     pd.testing.assert_frame_equal(
         by_id(read_file(done.file)), by_id(predict(source_of(other, tree), ["train", "valid", "tune"])), rtol=1e-5
