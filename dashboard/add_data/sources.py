@@ -36,8 +36,8 @@ def draw_sources() -> None:
 
 def draw_upload() -> None:
     """Draw the field for files, which go to the disk in pieces. Its key changes once they are a data set's."""
-    round_ = st.session_state.setdefault("upload_round", 0)
-    arrival = upload.draw_upload("A zip, or several files: choose them, or drop them here", f"upload_{round_}")
+    kept = kept_by_clicks()
+    arrival = upload.draw_upload("A zip, or several files: choose them, or drop them here", f"upload_{kept['round']}")
     widgets.note(WHAT, why=LARGER, ask="How large?")
     if not arrival:
         return
@@ -48,8 +48,8 @@ def draw_upload() -> None:
             check_name_free(name)
             stored = store_upload(name, files)
             forget_arrival(arrival)
-            st.session_state["upload_round"] += 1
-            look(DataRequest(str(stored), name, guess_columns=True, new=True))
+            kept["round"] += 1
+            look(kept, DataRequest(str(stored), name, guess_columns=True, new=True))
     except OverreadError as error:
         st.error(plain(error))
 
@@ -60,11 +60,11 @@ def draw_server() -> None:
     if not path:
         widgets.note("A path on the machine that runs Overread. A folder stays where it is; a zip is unpacked.")
         return
-    name = draw_name(suggested_name(Path(path.strip()).name))
+    kept, name = kept_by_clicks(), draw_name(suggested_name(Path(path.strip()).name))
     if st.button("Look at it", type="primary", key="look_server", **gate("data")):
         try:
             check_name_free(name)
-            look(DataRequest(str(Path(path.strip()).expanduser()), name, guess_columns=True, new=True))
+            look(kept, DataRequest(str(Path(path.strip()).expanduser()), name, guess_columns=True, new=True))
         except OverreadError as error:
             st.error(plain(error))
 
@@ -74,11 +74,20 @@ def draw_name(suggestion: str) -> str:
     return st.text_input("Name of the data set", suggestion, key=f"name_{suggestion}", max_chars=100, width=360).strip()
 
 
-def look(request: DataRequest) -> None:
-    """Queue a look at a source, and show it from the next run on."""
+def look(kept: dict, request: DataRequest) -> None:
+    """Queue a look at a source, and show it from the next run on. kept: `kept_by_clicks`."""
     adding.enqueue_look(request)
-    st.session_state["adding_next"] = request.name
+    kept["next"] = request.name
     st.rerun()
+
+
+def kept_by_clicks() -> dict:
+    """What clicks lead to: `round`, the number of uploads that became a data set; `next`, the data set to show.
+
+    A run may end at any access to the session. A plain dictionary is changed without one, so a file that was moved and
+    the note of it stay together.
+    """
+    return st.session_state.setdefault("adding_kept", {"round": 0, "next": ""})
 
 
 def suggested_name(file: str) -> str:

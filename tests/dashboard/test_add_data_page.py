@@ -5,6 +5,8 @@ import zipfile
 import numpy as np
 import pytest
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.testing.v1 import AppTest
 
 from core import jobs, paths
@@ -13,6 +15,7 @@ from core.data.index import list_datasets, read_dataset, read_index
 from core.data.uploads import upload_folder
 from core.workflows import adding
 from core.workflows.data_request import DataRequest
+from dashboard.add_data import sources
 from dashboard.add_data.preview import splits_words
 from dashboard.add_data.sources import suggested_name
 from dashboard.shared import first_start, upload
@@ -93,6 +96,23 @@ def test_from_an_empty_workspace_to_scores(workspace, mura, tmp_path, send):
     app.run()
     app.button(key="open_errors").click().run()
     assert not app.exception and app.title[0].value == "Errors" and app.selectbox(key="data").value == "my-tree"
+
+
+def test_a_request_of_the_browser_while_the_upload_is_moved_loses_nothing(workspace, mura, tmp_path, send, monkeypatch):
+    """The run of the click ends at its next access to the session, as on a busy server."""
+    forget = sources.forget_arrival
+
+    def forget_and_ask(arrival: str) -> None:
+        forget(arrival)
+        run = get_script_run_ctx()
+        run.script_requests.request_rerun(RerunData(run.query_string, page_script_hash=run.page_script_hash))
+
+    app = open_page()
+    send("My Tree.zip", zipped(mura, tmp_path / "My Tree.zip").read_bytes())
+    app.run()
+    monkeypatch.setattr(sources, "forget_arrival", forget_and_ask)
+    assert not app.button(key="look_upload").click().run().exception
+    assert app.selectbox(key="adding").value == "my-tree" and "Reading my-tree" in app.get("progress")[0].proto.text
 
 
 def test_columns_are_guessed_shown_and_changed(workspace, tmp_path):
