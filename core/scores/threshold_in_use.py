@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from core.data.references import name_in, same_content
-from core.scores.halves import overlapping
+from core.data.references import may_share_studies, name_in, same_content
+from core.scores.halves import DataSplit
 from core.scores.operating_points import OperatingPoint, usable_points
 from core.scores.source import Source
 from core.scores.view import DEFAULT_THRESHOLD
@@ -43,7 +43,8 @@ def threshold_in_use(source: Source, reference: str = "", split: str = "", aggre
         return ThresholdInUse(DEFAULT_THRESHOLD, point, why)
     words = f"operating point {point.id}, chosen on {point.split} of {name_in(point.dataset)}"
     if reference and not same_content(point.dataset, reference):
-        words += ", which is another data set"
-    elif split and overlapping(point.split, split):
+        related = may_share_studies(point.dataset, reference)
+        words += " in another version" if related else ", which is another data set"
+    if split and point.chosen_on.overlaps(DataSplit(reference or point.dataset, split)):
         words += ", so the figures here are too good"
     return ThresholdInUse(point.threshold, point, words)

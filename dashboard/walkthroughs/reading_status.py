@@ -118,7 +118,7 @@ def _answered_text(status: Status, place: int) -> str:
 def poll_seconds(status: Status) -> float:
     """Seconds between two looks of a page for what has changed: 1, and longer with more than six readers.
 
-    The looks of twelve readers would otherwise take all of two cores.
+    Each look takes processor time of the server, so more readers look less often.
     """
     return max(1.0, len(status.present) / 6)
 

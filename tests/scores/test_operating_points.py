@@ -288,7 +288,9 @@ def test_the_threshold_in_use_says_where_it_is_from(scored):
     assert (here.threshold, here.point) == (point.threshold, point)
     assert here.words == f"operating point {point.id}, chosen on tune of {point.dataset.split('@')[0]}"
     assert threshold_in_use(scored, point.dataset, "tune").words.endswith("so the figures here are too good")
-    assert threshold_in_use(scored, "elsewhere@00000000").words.endswith("which is another data set")
+    assert threshold_in_use(scored, "elsewhere@00000000", "tune").words.endswith("which is another data set")
+    later = threshold_in_use(scored, f"{point.dataset.split('@')[0]}@00000000", "tune").words
+    assert later.endswith(" in another version, so the figures here are too good")
     assert threshold_in_use(scored, aggregation="max").point is None
     locked(scored, "rule_out sensitivity>=0.9 rule_in specificity>=0.9")
     assert threshold_in_use(scored).threshold == 0.5 and "two thresholds" in threshold_in_use(scored).words
