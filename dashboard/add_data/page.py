@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.workflows import adding
 from dashboard.add_data import download, preview, scoring, sources
-from dashboard.shared import address, loaders, pending, widgets
+from dashboard.shared import address, click_notes, loaders, pending, widgets
 from dashboard.shared.address_kinds import Choice
 
 
@@ -41,10 +41,10 @@ def choose_name() -> str:
     state["adding_begun"] = True
     if first and len(waiting) == 1 and address.value("adding", Choice(options, "name")) is None:
         state["adding"] = waiting[0]
-    kept = sources.kept_by_clicks()
-    if kept["next"]:
-        pending.put("adding", kept["next"])
-        kept["next"] = ""
+    kept = click_notes.kept()
+    if "data_set_to_show" in kept:
+        pending.put("adding", kept["data_set_to_show"])
+        del kept["data_set_to_show"]
     key = address.key("adding", Choice(options, "name"))
     if not options:
         return ""

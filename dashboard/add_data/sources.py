@@ -11,7 +11,7 @@ from core.data.uploads import UploadLimits, check_name_free, store_upload
 from core.errors import OverreadError
 from core.workflows import adding
 from core.workflows.data_request import DataRequest
-from dashboard.shared import address, upload, widgets
+from dashboard.shared import address, click_notes, upload, widgets
 from dashboard.shared.address_kinds import Choice
 from dashboard.shared.plain import plain
 from dashboard.shared.roles import gate
@@ -36,8 +36,10 @@ def draw_sources() -> None:
 
 def draw_upload() -> None:
     """Draw the field for files, which go to the disk in pieces. Its key changes once they are a data set's."""
-    kept = kept_by_clicks()
-    arrival = upload.draw_upload("A zip, or several files: choose them, or drop them here", f"upload_{kept['round']}")
+    kept = click_notes.kept()
+    arrival = upload.draw_upload(
+        "A zip, or several files: choose them, or drop them here", f"upload_{kept.get('upload_round', 0)}"
+    )
     widgets.note(WHAT, why=LARGER, ask="How large?")
     if not arrival:
         return
@@ -48,7 +50,7 @@ def draw_upload() -> None:
             check_name_free(name)
             stored = store_upload(name, files)
             forget_arrival(arrival)
-            kept["round"] += 1
+            kept["upload_round"] = kept.get("upload_round", 0) + 1
             look(kept, DataRequest(str(stored), name, guess_columns=True, new=True))
     except OverreadError as error:
         st.error(plain(error))
@@ -60,7 +62,7 @@ def draw_server() -> None:
     if not path:
         widgets.note("A path on the machine that runs Overread. A folder stays where it is; a zip is unpacked.")
         return
-    kept, name = kept_by_clicks(), draw_name(suggested_name(Path(path.strip()).name))
+    kept, name = click_notes.kept(), draw_name(suggested_name(Path(path.strip()).name))
     if st.button("Look at it", type="primary", key="look_server", **gate("data")):
         try:
             check_name_free(name)
@@ -75,19 +77,10 @@ def draw_name(suggestion: str) -> str:
 
 
 def look(kept: dict, request: DataRequest) -> None:
-    """Queue a look at a source, and show it from the next run on. kept: `kept_by_clicks`."""
+    """Queue a look at a source, and show it from the next run on. kept: `click_notes.kept`."""
     adding.enqueue_look(request)
-    kept["next"] = request.name
+    kept["data_set_to_show"] = request.name
     st.rerun()
-
-
-def kept_by_clicks() -> dict:
-    """What clicks lead to: `round`, the number of uploads that became a data set; `next`, the data set to show.
-
-    A run may end at any access to the session. A plain dictionary is changed without one, so a file that was moved and
-    the note of it stay together.
-    """
-    return st.session_state.setdefault("adding_kept", {"round": 0, "next": ""})
 
 
 def suggested_name(file: str) -> str:

@@ -7,7 +7,7 @@ from core.errors import OverreadError
 from core.plural import count_text
 from core.scores.imports import ImportedScores, read_imported
 from dashboard.import_scores import form, preview, source
-from dashboard.shared import selection, widgets
+from dashboard.shared import click_notes, selection, widgets
 from dashboard.shared.cache import stamp
 from dashboard.shared.imported import ONLY
 from dashboard.shared.plain import plain
@@ -15,6 +15,7 @@ from dashboard.shared.plain import plain
 
 def draw_page() -> None:
     widgets.heading("Import scores", None, "Scores of any model, evaluated like those trained here")
+    preview.forget_kept()
     draw_kept()
     file = request = None
     left, right = st.columns([3, 2], gap="large")
@@ -35,7 +36,7 @@ def draw_page() -> None:
 
 def draw_kept() -> None:
     """Draw the last import, with the pages that show it."""
-    name = st.session_state.get("scores_kept")
+    name = click_notes.kept().get("scores_kept")
     if not name:
         return
     imported = read_imported(name)

@@ -12,7 +12,7 @@ from core.workflows.import_scores import FirstFigures, ImportPreview, first_figu
 from dashboard.import_scores.form import ImportRequest
 from dashboard.import_scores.source import forget_file
 from dashboard.import_scores.words import page_words
-from dashboard.shared import widgets
+from dashboard.shared import click_notes, widgets
 from dashboard.shared.join_report import draw_join_report, note_sentence
 from dashboard.shared.plain import plain
 from dashboard.shared.roles import gate
@@ -35,17 +35,25 @@ def draw_preview(request: ImportRequest) -> ImportPreview | None:
             st.warning(plain(page_words(note_sentence(note))), icon=":material/warning:")
     replace = preview.replaces and st.checkbox(f"Replace the scores named {plain(imported.name)}", key="scores_replace")
     if st.button("Keep these scores", type="primary", key="scores_keep", **gate("data")):
+        notes = click_notes.kept()
         try:
             kept = keep_import(preview, replace)
         except OverreadError as error:
             draw_refusal(error, Path(request.file.path))
             return preview
-        remove_upload(Path(request.file.path))
-        forget_file()
-        st.session_state["scores_kept"] = kept.name
-        st.session_state.pop("scores_preview", None)
+        notes |= {"scores_kept": kept.name, "scores_read": request.file.path}
         st.rerun()
     return preview
+
+
+def forget_kept() -> None:
+    """Empty the choice of a file once its scores are kept."""
+    notes = click_notes.kept()
+    if "scores_read" in notes:
+        forget_file()
+        st.session_state.pop("scores_preview", None)
+        remove_upload(Path(notes["scores_read"]))
+        del notes["scores_read"]
 
 
 def draw_details(preview: ImportPreview) -> None:

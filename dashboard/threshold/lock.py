@@ -15,7 +15,7 @@ from core.scores.learning import learned
 from core.scores.operating_points import lock
 from core.scores.view import View
 from core.workflows.thresholds import Criterion, choose_threshold
-from dashboard.shared import choice_split, selection, widgets
+from dashboard.shared import choice_split, click_notes, selection, widgets
 from dashboard.shared.case.reader_name import draw_reader_field, reader_name
 from dashboard.shared.plain import plain
 from dashboard.shared.roles import gate
@@ -29,6 +29,7 @@ SHOWN = [*(rate.name for rate in headline_rates()), "ppv", "npv", "alerts_per_10
 
 def draw_lock(view: View, tables: Tables, answer: Answer) -> None:
     """The button that opens the dialogue, with the threshold that would be locked, or why there is none."""
+    _show_locked()
     wanted = choice_split.choice_split(view.source)
     if warning := optimism_warning(view, wanted):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -125,16 +126,27 @@ def _warnings(view: View, tables: Tables, rule: Rule, choice: ThresholdChoice) -
 
 
 def _lock(view: View, criterion: Criterion, note: str) -> None:
+    """Lock the threshold, and write the decision down where a meeting took it. `_show_locked` does the rest."""
+    kept, reader, together = click_notes.kept(), reader_name(), meeting.joined(view)
     try:
-        point = lock(choose_threshold(view, criterion), reader_name(), note)
+        point = lock(choose_threshold(view, criterion), reader, note)
+        kept[OPEN] = point
+        if together:
+            meeting.record_lock(replace(view, threshold=point.threshold), note, reader, criterion.prevalence, point.id)
     except OverreadError as error:
         st.error(plain(error), icon=":material/block:")
         return
-    meeting.record_lock(replace(view, threshold=point.threshold), note, criterion.prevalence, point.id)
-    _close()
-    if point.threshold_high is None:
-        selection.choose_and_rerun(point=point.id, threshold=min(point.threshold, 1.0))
     st.rerun()
+
+
+def _show_locked() -> None:
+    """Close the dialogue once its point is locked, and choose the point."""
+    kept = click_notes.kept()
+    if OPEN in kept:
+        _close()
+        point = kept.pop(OPEN)
+        if point.threshold_high is None:
+            selection.choose_and_rerun(point=point.id, threshold=min(point.threshold, 1.0))
 
 
 def _threshold_words(choice: ThresholdChoice) -> str:

@@ -14,7 +14,7 @@ from core.review.threshold_meeting import Room
 from core.review.vocabulary import reviewer_key
 from core.scores.view import View
 from core.workflows.decide_threshold import decide_threshold
-from dashboard.shared import reconnect, selection, widgets
+from dashboard.shared import click_notes, reconnect, selection, widgets
 from dashboard.shared.case import loader
 from dashboard.shared.case.reader_name import draw_reader_field, reader_name
 from dashboard.shared.roles import gate
@@ -51,6 +51,9 @@ def draw_meeting(view: View, prevalence: float | None) -> None:
             # A dialogue has the field for the name; two fields of one name cannot be drawn.
             reader = reader_name() if any(map(st.session_state.get, DIALOGUES)) else draw_reader_field()
             st.button("Join", key="meeting_join", type="primary", disabled=not reader, on_click=_join, args=(view,))
+    if DECIDING in click_notes.kept():
+        _close()
+        del click_notes.kept()[DECIDING]
     if st.session_state.get(DECIDING):
         draw_decision(view, prevalence)
     try:
@@ -63,11 +66,10 @@ def draw_meeting(view: View, prevalence: float | None) -> None:
         st.html(decisions_html(decisions[::-1][:5]))
 
 
-def record_lock(view: View, note: str, prevalence: float | None, point: str) -> None:
-    """Write down that the meeting locked this threshold; nothing outside of a meeting."""
-    if joined(view):
-        why = note.strip() or f"Locked as the operating point {point}"
-        decide_threshold(loader.store(), view, why, reader_name(), prevalence, point)
+def record_lock(view: View, note: str, reader: str, prevalence: float | None, point: str) -> None:
+    """Write down that the meeting locked this threshold."""
+    why = note.strip() or f"Locked as the operating point {point}"
+    decide_threshold(loader.store(), view, why, reader, prevalence, point)
 
 
 def decisions_html(decisions: list[rooms.Decision]) -> str:
@@ -178,12 +180,13 @@ def draw_decision(view: View, prevalence: float | None) -> None:
     why = st.text_input("Reason", key="meeting_why")
     with st.container(horizontal=True):
         if st.button("Write it down", key="meeting_keep", type="primary", disabled=not (why or "").strip()):
+            kept, reader = click_notes.kept(), reader_name()
             try:
-                decide_threshold(loader.store(), view, why, reader_name(), prevalence, view.point)
+                decide_threshold(loader.store(), view, why, reader, prevalence, view.point)
             except OverreadError as error:
                 st.error(str(error))
                 return
-            _close()
+            kept[DECIDING] = True
             st.rerun()
         if st.button("Cancel", key="meeting_cancel"):
             _close()

@@ -13,15 +13,15 @@ from core.scores.operating_points import OperatingPoint, read_points, withdraw
 from core.scores.source import Source, same_dataset
 from core.scores.verification_log import verifications, verifications_of, verified_before_sentence
 from core.workflows.verify import verify
-from dashboard.shared import address, loaders, selection, widgets
+from dashboard.shared import address, click_notes, loaders, selection, widgets
 from dashboard.shared.case.reader_name import draw_reader_field, reader_name
 from dashboard.shared.plain import plain
 from dashboard.shared.roles import gate
 from dashboard.shared.scope import scope
 
 WITHDRAWING = "withdrawing"  # the id of the point whose dialogue is open
-_NAME_CHANGED = "withdrawn_now"  # whether the browser still shows the name of before
-WITHDRAWN = "withdrawn_last"  # the id of the point that the visitor withdrew last
+# Notes of clicks: the id of the point that the visitor withdrew last, and whether the page has shown it.
+WITHDRAWN, WITHDRAWN_SHOWN = "withdrawn", "withdrawn_shown"
 
 
 def points_of(source: Source) -> tuple[list[OperatingPoint], str]:
@@ -53,15 +53,18 @@ def summary(points: list[OperatingPoint]) -> str:
 
 def is_to_be_seen(points: list[OperatingPoint]) -> bool:
     """Whether the visitor has just withdrawn one of these: the list then shows it with the reason."""
-    return any(point.id == st.session_state.get(WITHDRAWN) for point in points)
+    return any(point.id == click_notes.kept().get(WITHDRAWN) for point in points)
 
 
 def draw_points(source: Source, points: list[OperatingPoint]) -> None:
     """Draw one operating point, and the buttons that verify, use or withdraw it."""
     names = {point.id: _title(point) for point in reversed(points)}
-    if st.session_state.pop(_NAME_CHANGED, False):
+    kept = click_notes.kept()
+    if kept.get(WITHDRAWN) != kept.get(WITHDRAWN_SHOWN):
+        _close()
         # Set anew, since the browser keeps the words of a choice and not its id.
-        st.session_state["verify_point"] = st.session_state[WITHDRAWN]
+        st.session_state["verify_point"] = kept[WITHDRAWN]
+        kept[WITHDRAWN_SHOWN] = kept[WITHDRAWN]
     if st.session_state.get("verify_point") not in names:
         st.session_state.pop("verify_point", None)
     standing = sum(not point.withdrawn for point in points)
@@ -198,13 +201,13 @@ def draw_withdrawal(source: Source, point: OperatingPoint) -> None:
     reason = st.text_input("Reason", key="withdraw_reason")
     with st.container(horizontal=True):
         if st.button("Withdraw", key="withdraw_now", type="primary", disabled=not (reader and (reason or "").strip())):
+            kept, name = click_notes.kept(), reader_name()
             try:
-                withdraw(source, point.id, reason, reader_name())
+                withdraw(source, point.id, reason, name)
             except OverreadError as error:
                 st.error(plain(error), icon=":material/block:")
                 return
-            st.session_state[WITHDRAWN], st.session_state[_NAME_CHANGED] = point.id, True
-            _close()
+            kept[WITHDRAWN] = point.id
             st.rerun()
         if st.button("Cancel", key="withdraw_cancel"):
             _close()

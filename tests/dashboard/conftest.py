@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
@@ -157,3 +158,19 @@ def words(app: AppTest) -> str:
     drawn = " ".join(block.value for block in app.html if "<style>" not in block.value)
     drawn = re.sub(r'<i data-drawn="\w*"></i>| data-expected="\w*"', "", drawn)
     return re.sub(r'<abbr class="term"[^>]*>(.*?)</abbr>', r"\1", drawn)
+
+
+def end_run_after(monkeypatch, module, name: str) -> None:
+    """Let the browser ask for another run once `module.name` has returned, as on a busy server.
+
+    The run of the click ends at its next access to the session, and the click is forgotten.
+    """
+    do = getattr(module, name)
+
+    def do_and_ask(*args, **kwargs):
+        done = do(*args, **kwargs)
+        run = get_script_run_ctx()
+        run.script_requests.request_rerun(RerunData(run.query_string, page_script_hash=run.page_script_hash))
+        return done
+
+    monkeypatch.setattr(module, name, do_and_ask)

@@ -5,8 +5,6 @@ import zipfile
 import numpy as np
 import pytest
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.testing.v1 import AppTest
 
 from core import jobs, paths
@@ -20,7 +18,7 @@ from dashboard.add_data.preview import splits_words
 from dashboard.add_data.sources import suggested_name
 from dashboard.shared import first_start, upload
 from tests.conftest import write_radiograph
-from tests.dashboard.conftest import HOME, words, write_checkpoint
+from tests.dashboard.conftest import HOME, end_run_after, words, write_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -99,18 +97,10 @@ def test_from_an_empty_workspace_to_scores(workspace, mura, tmp_path, send):
 
 
 def test_a_request_of_the_browser_while_the_upload_is_moved_loses_nothing(workspace, mura, tmp_path, send, monkeypatch):
-    """The run of the click ends at its next access to the session, as on a busy server."""
-    forget = sources.forget_arrival
-
-    def forget_and_ask(arrival: str) -> None:
-        forget(arrival)
-        run = get_script_run_ctx()
-        run.script_requests.request_rerun(RerunData(run.query_string, page_script_hash=run.page_script_hash))
-
     app = open_page()
     send("My Tree.zip", zipped(mura, tmp_path / "My Tree.zip").read_bytes())
     app.run()
-    monkeypatch.setattr(sources, "forget_arrival", forget_and_ask)
+    end_run_after(monkeypatch, sources, "forget_arrival")
     assert not app.button(key="look_upload").click().run().exception
     assert app.selectbox(key="adding").value == "my-tree" and "Reading my-tree" in app.get("progress")[0].proto.text
 

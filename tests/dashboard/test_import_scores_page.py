@@ -11,10 +11,11 @@ from core.data.arriving import Announced, add_piece, begin_arrival
 from core.scores import import_upload
 from core.scores.import_upload import check_table, remove_upload, store_table
 from core.scores.imports import imported_predictions, list_imported, read_imported
+from dashboard.import_scores import preview
 from dashboard.import_scores.form import free_name
 from dashboard.import_scores.words import page_words
 from dashboard.shared import upload
-from tests.dashboard.conftest import House, enter, open_page, words
+from tests.dashboard.conftest import House, end_run_after, enter, open_page, words
 from tests.refusals import refused
 
 
@@ -74,6 +75,15 @@ def test_a_table_is_guessed_previewed_and_kept(own, tmp_path):
     opened = press(app, "Open Threshold")
     assert opened.title[0].value == "Threshold" and "run-3" in words(opened)
     assert opened.selectbox(key="model").value == "run-3"
+
+
+def test_a_run_that_ends_early_keeps_scores_and_empties_the_choice(own, tmp_path, monkeypatch):
+    table().to_csv(tmp_path / "Run 3.csv", index=False)
+    app = on_server(open_page("import_scores"), tmp_path / "Run 3.csv")
+    end_run_after(monkeypatch, preview, "keep_import")
+    app = press(app, "Keep these scores")
+    assert not app.exception and "Kept as run-3" in app.success[0].value
+    assert "Keep these scores" not in [button.label for button in app.button]
 
 
 def test_a_name_that_is_taken_needs_a_tick(own, tmp_path):

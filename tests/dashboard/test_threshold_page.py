@@ -15,6 +15,8 @@ from core.metrics.rates import rates_at
 from core.metrics.studies import study_table
 from core.metrics.thresholds import PerBone, ThresholdChoice, band_table, choose, cost_sentence, per_bone
 from core.paths import predictions_folder
+from core.review.store import open_store
+from core.review.threshold_meeting import list_decisions
 from core.scores.import_frame import Columns
 from core.scores.operating_points import POINTS, read_points
 from core.scores.predictions import read_file
@@ -22,9 +24,11 @@ from core.scores.source import find_source
 from core.scores.verification_log import verifications_of
 from core.workflows.import_scores import import_scores
 from dashboard.shared.widgets import estimate_text
+from dashboard.threshold import lock as lock_dialogue
+from dashboard.threshold import meeting, points
 from dashboard.threshold.bones import bones_html
 from dashboard.threshold.work import band_html, workload
-from tests.dashboard.conftest import HOME, House, enter, made_up_view, open_page, words
+from tests.dashboard.conftest import HOME, House, end_run_after, enter, made_up_view, open_page, words
 from tests.reading import read_as
 
 
@@ -171,6 +175,41 @@ def test_the_dialogue_says_what_the_threshold_costs_and_needs_a_reader(own):
     assert cost_sentence(at, 0.2) in words(app) and not read_points(find_source("alpha"))
     app.button(key="lock_cancel").click().run()
     assert not app.exception and not [one for one in app.button if one.key == "lock_now"]
+
+
+def test_a_run_that_ends_early_locks_and_withdraws_once(own, monkeypatch):
+    app = open_page("threshold", threshold="0.45")
+    end_run_after(monkeypatch, lock_dialogue, "lock")
+    end_run_after(monkeypatch, points, "withdraw")
+    lock(app)
+    (point,) = read_points(find_source("alpha"))
+    # The dialogue is closed and the point chosen, although the run that locked it did neither.
+    assert not app.exception and not app.error and not [one for one in app.button if one.key == "lock_now"]
+    assert app.selectbox(key="point").value == point.id
+    app.button(key="withdraw_open").click().run()
+    app.text_input(key="withdraw_reason").set_value("wrong prevalence").run()
+    app.button(key="withdraw_now").click().run()
+    assert not app.exception and not [one for one in app.button if one.key == "withdraw_now"]
+    assert "wrong prevalence" in app.error[0].value
+
+
+def test_a_run_that_ends_early_writes_one_decision_down(own, monkeypatch):
+    app = open_page("threshold", threshold="0.45")
+    app.session_state["reviewer"] = "Ana"
+    app.run()
+    end_run_after(monkeypatch, meeting, "decide_threshold")
+    app.button(key="meeting_join").click().run()
+    app.button(key="meeting_decide").click().run()
+    app.text_input(key="meeting_why").set_value("two misses fewer").run()
+    app.button(key="meeting_keep").click().run()
+    assert not app.exception and not [one for one in app.button if one.key == "meeting_keep"]
+    assert [one.why for one in list_decisions(open_store(), "demo")] == ["two misses fewer"]
+    # A threshold that is locked in a meeting is its decision, also where the run of the lock ends early.
+    end_run_after(monkeypatch, lock_dialogue, "lock")
+    app.button(key="lock_open").click().run()
+    app.button(key="lock_now").click().run()
+    (point,) = read_points(find_source("alpha"))
+    assert [one.point for one in list_decisions(open_store(), "demo")] == ["", point.id]
 
 
 def test_a_field_never_locks(own):
