@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Python keeps what it compiled, whatever the shell says: the tests start some hundred processes of the same files.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run test test-all test-gpu bench bench-gpu hard check baseline docs screenshots lock clean
 
 run: .venv/run.stamp
