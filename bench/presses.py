@@ -87,10 +87,12 @@ class Count:
 
     @property
     def missing(self) -> int:
+        """The presses that were not stored."""
         return sum((self.presses - self.stored).values())
 
     @property
     def doubled(self) -> int:
+        """The presses that were stored more than once."""
         return sum(count - self.presses[name] for name, count in self.stored.items() if count > self.presses[name] > 0)
 
     @property

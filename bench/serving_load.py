@@ -26,6 +26,7 @@ class Measured:
 
     @property
     def per_second(self) -> float:
+        """Answers per second."""
         return len(self.latencies) / self.seconds
 
 

@@ -64,6 +64,7 @@ class Progress:
         return replace(self, left=None, step_left=None)
 
     def to_json(self) -> str:
+        """The text that a job writes, with the time."""
         return json.dumps({**asdict(self), "at": time.time()})
 
 

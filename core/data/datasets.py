@@ -42,6 +42,7 @@ class Dataset:
 
     @property
     def folder(self) -> Path:
+        """The folder of the data set in the workspace."""
         return dataset_folder(self.name)
 
     @property

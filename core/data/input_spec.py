@@ -47,6 +47,7 @@ class InputSpec:
         return (unit - self.mean) / self.std
 
     def to_json(self) -> str:
+        """The text of `input_spec.json`."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
     @classmethod

@@ -44,6 +44,7 @@ class JoinReport:
     examples: tuple[dict, ...] = ()
 
     def to_dict(self) -> dict:
+        """The report as values of JSON."""
         return {**asdict(self), "examples": [dict(example) for example in self.examples]}
 
     def without_keys(self) -> dict:

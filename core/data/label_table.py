@@ -34,6 +34,7 @@ class LabelTable:
 
     @property
     def name(self) -> str:
+        """The file's path, for messages."""
         return str(self.table.file)
 
 

@@ -43,6 +43,7 @@ class MuraPath:
 
     @property
     def image_key(self) -> tuple[str, str, str, str]:
+        """What identifies the radiograph; the letter case of its file name does not count."""
         return *self.study_key, (self.image or "").lower()
 
 

@@ -125,6 +125,7 @@ class Writer:
         write_json(self.folder / "manifest.json", record, indent=1)
 
     def close(self) -> None:
+        """Close the file. Without `finish` before it, the store stays incomplete."""
         os.close(self.file)
 
     def _write_header(self) -> None:

@@ -62,6 +62,10 @@ class SourceRows:
 
 
 def read_source(source: Path, tables: SourceTables) -> SourceRows:
+    """The rows of a source: a MURA tree, a manifest, or a folder of DICOM files.
+
+    OverreadError if the source is none of them, or its tables do not fit.
+    """
     if source.is_dir() and (root := mura.mura_root(source)):
         rows, stray = mura.list_radiographs(root)
         return SourceRows(mura.index_rows(rows), root, "mura", stray=stray, conflicts=mura.csv_conflicts(root, rows))

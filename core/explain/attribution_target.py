@@ -53,6 +53,7 @@ class AttributionTarget(nn.Module):
             self.in_half_precision = False
 
     def forward(self, views: torch.Tensor) -> torch.Tensor:
+        """Logits [n, 1] of radiographs [n, channels, height, width]; [1, 1] if they are the views of one study."""
         end_if_cancelled(self.cancelled)
         rows, count, height, width = views.shape
         flat = channels_last(views.reshape(rows * count, 1, height, width))

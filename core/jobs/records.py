@@ -41,6 +41,7 @@ class Job:
 
     @property
     def active(self) -> bool:
+        """Whether the job waits or runs."""
         return self.state in ACTIVE
 
     @property

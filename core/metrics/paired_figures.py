@@ -56,11 +56,13 @@ def register(name: str, words: str, unit: str, lower: bool = False) -> Callable:
 
 @register("study_auroc", "AUROC of studies", "studies")
 def study_auroc(scored: Scored) -> Statistic:
+    """The AUROC of study scores against study labels."""
     return auroc_statistic(scored.studies["score"], scored.studies["label"])
 
 
 @register("radiograph_auroc", "AUROC of radiographs by their truth", "radiographs")
 def radiograph_auroc(scored: Scored) -> Statistic | None:
+    """The AUROC of logits against the truth of each radiograph; None unless both kinds are known."""
     known = scored.radiographs["truth"].notna()
     if scored.radiographs["truth"].nunique() < 2:
         return None
@@ -69,6 +71,7 @@ def radiograph_auroc(scored: Scored) -> Statistic | None:
 
 @register("brier", "Brier score of studies", "studies", lower=True)
 def brier(scored: Scored) -> Statistic:
+    """The mean squared difference between study score and label."""
     squared = (scored.studies["score"] - scored.studies["label"]).to_numpy() ** 2
     return lambda weights: (squared @ weights) / weights.sum(0)
 
@@ -84,6 +87,7 @@ def false_alarms(scored: Scored) -> Statistic | None:
 
 @register("driver", "view that drives the score is abnormal, in studies with normal and abnormal views", "radiographs")
 def driver(scored: Scored) -> Statistic | None:
+    """The share of studies with normal and abnormal views whose driving view is abnormal; None without such studies."""
     truth = scored.radiographs["truth"].to_numpy()
     drives = np.zeros(len(truth), bool)
     drives[driving_views(scored.radiographs)] = True

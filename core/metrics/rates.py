@@ -37,6 +37,7 @@ class Outcomes:
 
     @property
     def cells(self) -> dict[str, int]:
+        """The four numbers by their usual names: tp, fp, tn, fn."""
         return {"tp": self.tp, "fp": self.fp, "tn": self.tn, "fn": self.fn}
 
     @cached_property

@@ -53,6 +53,7 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
+        """The name of its folder."""
         return self.folder.name
 
     @property

@@ -120,22 +120,26 @@ def _arm(view, person, pose) -> Region:
 
 
 def elbow(view, person, pose) -> Region:
+    """An elbow in this view."""
     made = _arm(view, person, pose)
     return replace(made, field=(118, 150), centre=(0, 297) if view != "lateral" else (0, 292))
 
 
 def forearm(view, person, pose) -> Region:
+    """A forearm in this view."""
     # Forearm films are taken with a straight elbow in every view.
     return replace(_arm("frontal", person, pose), field=(125, 290), centre=(-12, 412))
 
 
 def humerus(view, person, pose) -> Region:
+    """An upper arm in this view."""
     made = _arm("frontal" if view == "frontal" else "oblique", person, pose)
     girdle, flesh = _girdle(person)
     return Region(made.bones + girdle, made.soft + flesh, (160, 320), (8, 138))
 
 
 def shoulder(view, person, pose) -> Region:
+    """A shoulder in this view."""
     made = _arm("frontal", person, pose)
     girdle, flesh = _girdle(person)
     return Region(made.bones + girdle, made.soft + flesh, (190, 180), (34, 22))

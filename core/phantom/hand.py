@@ -81,6 +81,7 @@ RAYS = (
 
 
 def hand(view, person, pose) -> Region:
+    """A hand in this view."""
     spread = person.uniform(0.85, 1.15) * pose.uniform(0.75, 1.2)
     curl = pose.uniform(0.02, 0.12) if view != "lateral" else pose.uniform(0.1, 0.3)
     bones, soft = [], []
@@ -152,10 +153,12 @@ def hand(view, person, pose) -> Region:
 
 
 def wrist(view, person, pose) -> Region:
+    """A wrist in this view."""
     return replace(hand(view, person, pose), field=(98, 128), centre=(0, 32))
 
 
 def finger(view, person, pose) -> Region:
+    """A finger in this view."""
     curl = pose.uniform(0.02, 0.1) if view == "frontal" else pose.uniform(0.06, 0.24)
     joints = curl * pose.uniform(0.5, 1.5, 4)
     joints[0] = 0

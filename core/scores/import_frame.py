@@ -226,6 +226,7 @@ def _full_study_ids(study: pd.Series, frame: pd.DataFrame, columns: Columns, not
 
 
 def check_study_splits(frame: pd.DataFrame, file: Path) -> None:
+    """OverreadError if a study has radiographs in more than one split."""
     sides = frame.drop_duplicates(["study_id", "split"])["study_id"]
     if sides.duplicated().any():
         across = sides[sides.duplicated()].unique()

@@ -58,6 +58,7 @@ class ImportedScores:
 
     @property
     def folder(self) -> Path:
+        """The folder of the scores in the workspace."""
         return imported_folder(self.name)
 
     @property

@@ -51,10 +51,12 @@ class ScoringPlan:
 
     @property
     def rows(self) -> int:
+        """The number of radiographs."""
         return sum(piece.rows for piece in self.pieces)
 
     @property
     def splits(self) -> list[str]:
+        """The splits that are scored, sorted."""
         return sorted({piece.split for piece in self.pieces})
 
     def rows_of(self, wanted: Iterable[Piece]) -> Iterator[tuple[Piece, pd.DataFrame]]:

@@ -54,6 +54,7 @@ class ShardedTable:
 
     @property
     def rows(self) -> int:
+        """The rows of all shards."""
         return sum(shard.rows for shard in self.shards)
 
     @property

@@ -205,6 +205,7 @@ class Recipe:
         return InputSpec(self.size, self.fit, mean=0.449, std=0.226)
 
     def to_json(self) -> str:
+        """The text of `recipe.json`."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
     @classmethod

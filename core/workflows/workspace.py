@@ -19,6 +19,7 @@ class FileKind:
 
     @property
     def may_be_deleted(self) -> bool:
+        """Whether a command can make such files again."""
         return bool(self.again)
 
 

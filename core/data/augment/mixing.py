@@ -24,6 +24,7 @@ class EpochImages:
 
     @classmethod
     def of(cls, image_ids) -> "EpochImages":
+        """The images of a list of ids, in which an id may occur several times."""
         ids, places = np.unique(np.asarray(image_ids, dtype=object), return_index=True)
         return cls(ids, places)
 

@@ -61,6 +61,7 @@ def inside(windows: torch.Tensor, unit: torch.Tensor) -> torch.Tensor:
 
 
 def bytes_of(values: torch.Tensor) -> torch.Tensor:
+    """Grey values as uint8: rounded, and limited to 0-255."""
     return values.round().clamp(0, 255).to(torch.uint8)
 
 

@@ -22,6 +22,7 @@ class GatedHead(nn.Module):
         self.attention, self.logit = nn.Linear(hidden, 1), nn.Linear(width, 1)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Features [n, features] to [n, 2]: the logit of a view, and the logarithm of its weight before the softmax."""
         gated = self.what(features).tanh() * self.gate(features).sigmoid()
         return torch.cat([self.logit(features), self.attention(gated)], 1)
 

@@ -21,6 +21,7 @@ class Ensemble(nn.Module):
         return tuple(find_head(member)[0] for member in self.members)
 
     def forward(self, radiographs: torch.Tensor) -> torch.Tensor:
+        """The mean of the members' outputs."""
         return torch.stack([member(radiographs) for member in self.members]).mean(0)
 
     def views(self, radiographs: torch.Tensor) -> torch.Tensor:

@@ -28,6 +28,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.body[-1].weight)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """Maps [n, channels, height, width] to maps of half the size, or of the same."""
         return self.relu(self.body(maps) + self.around(maps))
 
 
@@ -62,6 +63,7 @@ class GreyResNet(nn.Module):
         return self.stage4(self.stage3(self.stage2(self.stage1(self.stem(self.exposure(radiographs))))))
 
     def forward(self, radiographs: torch.Tensor) -> torch.Tensor:
+        """Radiographs [n, 1, height, width] to logits [n, 1]."""
         maps = self.forward_features(radiographs)
         return self.head(self.dropout(torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)))
 

@@ -27,6 +27,7 @@ class PatchBlock(nn.Module):
         self.wide, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        """Patches [n, patches, width] to patches of the same shape."""
         n, count, width = patches.shape
         triple = self.triple(self.norm_mixed(patches)).reshape(n, count, 3, self.heads, width // self.heads)
         query, key, value = triple.permute(2, 0, 3, 1, 4)
@@ -44,6 +45,7 @@ class PatchHead(nn.Module):
         self.norm, self.gated = nn.LayerNorm(width), GatedHead(width, width)
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        """Patches [n, patches, features] to [n, 2]: the logit of a view, and the logarithm of its weight."""
         seen = self.norm(self.block(self.narrow(patches)))
         logit, attention = self.gated(seen.flatten(0, 1)).float().unflatten(0, seen.shape[:2]).unbind(2)
         return torch.stack([(attention.softmax(1) * logit).sum(1), attention.logsumexp(1)], 1)
@@ -65,6 +67,7 @@ class PatchAttentionPool(AttentionPool):
         self.head = PatchHead(self.features, width, heads)
 
     def views(self, radiographs: torch.Tensor) -> torch.Tensor:
+        """Radiographs [n, channels, height, width] to [n, 2]: the logit and the logarithm of the weight of each."""
         maps = self.backbone.forward_features(radiographs)
         if maps.ndim == 4:  # [n, features, h, w], or [n, h, w, features] as in Swin
             maps = maps.flatten(2).transpose(1, 2) if maps.shape[1] == self.features else maps.flatten(1, 2)

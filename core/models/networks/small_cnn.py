@@ -42,6 +42,7 @@ class SmallCNN(nn.Module):
         return self.pool(self.blocks(radiographs))
 
     def forward(self, radiographs: torch.Tensor) -> torch.Tensor:
+        """Radiographs [n, channels, height, width] to logits [n, 1]."""
         return self.head(self.hidden(self.forward_features(radiographs)))
 
 
