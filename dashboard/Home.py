@@ -17,6 +17,7 @@ def main() -> None:
     from dashboard.page_list import PAGES, page_named
     from dashboard.shared import (
         address,
+        colour_scheme,
         exposure,
         first_start,
         leave_field,
@@ -84,6 +85,7 @@ def main() -> None:
                 page.run()
     visitor.remember_browser()
     leave_field.on_enter()
+    colour_scheme.for_overlays()
     reconnect.mark_end()
 
 

@@ -130,7 +130,8 @@ def faded(colour: str, opacity: float) -> str:
 def stylesheet() -> str:
     """The palette as custom properties, and for each colour of a chart its counterpart in the light theme."""
     names = "".join(f"--{name}:light-dark({LIGHT[dark]},{dark});" for name, dark in NAMES.items())
-    rules = [f".stApp{{{names}}}"]
+    # At the root, since dialogues and popovers are not inside the page's element.
+    rules = [f":root{{{names}}}"]
     for dark, light in LIGHT.items():
         red, green, blue = _parts(dark)
         for part in ("fill", "stroke"):

@@ -17,6 +17,7 @@ from core.workflows.import_scores import import_scores
 from dashboard.shared.widgets import estimate_text
 from tests.browser.pages import watch_frames
 from tests.browser.server import serve, settle
+from tests.browser.test_every_page import serious
 from tests.browser.waiting import expect, wait_equal, wait_until
 from tests.metrics.test_threshold_grid import made
 
@@ -235,6 +236,14 @@ def test_it_fits_its_width_in_both_themes(page, address):
     colours = page.locator(".histogram .line").evaluate("line => getComputedStyle(line).stroke")
     dark = page.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches")
     assert colours == ("rgb(242, 193, 78)" if dark else "rgb(142, 106, 3)")
+    # A dialogue is drawn beside the page's element and has the same colours.
+    page.locator(".st-key-lock_open button").click()
+    dialogue = page.get_by_role("dialog")
+    dialogue.get_by_text("Of 100 studies").wait_for()
+    assert dialogue.evaluate("box => getComputedStyle(box).colorScheme") == ("dark" if dark else "light")
+    colour = "element => getComputedStyle(element).color"
+    assert dialogue.locator(".answer").last.evaluate(colour) == page.locator(".stMain .answer").first.evaluate(colour)
+    assert not serious(page, "color-contrast")
 
 
 @pytest.mark.parametrize("page", [{"viewport": {"width": 1440, "height": 900}}], indirect=True)
