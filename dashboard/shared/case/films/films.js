@@ -26,8 +26,9 @@ export default function ({ parentElement, data, setStateValue }) {
       const below = innerHeight - holder.getBoundingClientRect().top - scrolled - 8;
       return [width, clamp(below, 0.4 * innerHeight, Math.min(0.75 * innerHeight, 900))];
     }
-    const panel = document.querySelector('.st-key-case_panel');
-    const bottom = panel ? panel.getBoundingClientRect().top : innerHeight;
+    // In the presenter view this box ends where the bars below the films begin.
+    const box = document.querySelector('.st-key-case_films');
+    const bottom = box ? box.getBoundingClientRect().bottom : innerHeight;
     return [width, Math.max(160, bottom - holder.getBoundingClientRect().top)];
   };
 
