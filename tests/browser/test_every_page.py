@@ -26,6 +26,8 @@ MOST_WORDS = 150
 TEXTS = ("manual",)
 # What a phone opens by a link.
 PHONE = ("", "overview", "threshold", "errors", "walkthroughs")
+# Pages whose popovers have every kind of widget.
+POPOVERS = ("errors",)
 # What Streamlit's own elements cause, by rule and by the part of the page: {rule: selectors}.
 STREAMLIT = {
     "list": ("[data-testid='stSidebarNav",),
@@ -88,10 +90,24 @@ def wider(page) -> list[str]:
     return [f"wider than the window by {by} px"] if by > 0 else []
 
 
+def serious_in_popovers(page) -> list[str]:
+    """The findings about colours in each popover of an open page: they are drawn beside the page's element."""
+    found = []
+    for button in page.locator(".stMain [data-testid='stPopover'] button").all():
+        if button.is_visible() and button.is_enabled():
+            button.click()
+            page.wait_for_selector("[data-testid='stPopoverBody']")
+            found += [f"popover: {line}" for line in serious(page, *OF_COLOURS)]
+            page.keyboard.press("Escape")
+            page.wait_for_selector("[data-testid='stPopoverBody']", state="hidden")
+    return found
+
+
 def open_every_page(page, address: str, thorough: bool) -> list[str]:
     """Open each page, dark and wide, light and wide, light and narrow; returns every fault with its page.
 
-    thorough: load each page again once it is narrow. Otherwise only those in PHONE are; the others become narrow.
+    thorough: load each page again once it is narrow, and open its popovers. Otherwise only the pages in PHONE are
+    loaded again, and only the popovers of POPOVERS are opened.
     """
     found = []
     for name in (*PAGES, *OTHER_PAGES):
@@ -107,6 +123,10 @@ def open_every_page(page, address: str, thorough: bool) -> list[str]:
         settle(page)
         # The elements are those of the dark page; their colours are not.
         found += [f"{name}, light: {line}" for line in serious(page, *OF_COLOURS)]
+        if thorough or name in POPOVERS:
+            found += [f"{name}, light: {line}" for line in serious_in_popovers(page)]
+            page.emulate_media(color_scheme="dark")
+            found += [f"{name}, dark: {line}" for line in serious_in_popovers(page)]
         page.set_viewport_size(NARROW)
         if thorough or name in PHONE:
             page.goto(f"{address}/{name}")
