@@ -33,7 +33,7 @@ class QualityCheck:
     below: bool = False
 
     def applies_to(self, values: pd.Series) -> pd.Series:
-        """Whether each value is beyond the limit of the check; bool, one a radiograph."""
+        """Whether each value is beyond the limit of the check; bool, one value for each radiograph."""
         return values < self.limit if self.below else values >= self.limit
 
 
