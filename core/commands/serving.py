@@ -1,6 +1,5 @@
 """Commands for serving: read, serve, token, decisions."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -96,8 +95,6 @@ def serve(
     device: Device = "",
 ) -> None:
     """Serve checkpoints over HTTP: scores, and decisions at their locked operating points."""
-    # Before torch is loaded. Threads of OpenMP that busy-wait for their turn slow the decoding down.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from core.serving.run import ServiceOptions, run_service
 
     names, points, shadows = tuple(checkpoint), tuple(point or ("latest",)), tuple(shadow or ())

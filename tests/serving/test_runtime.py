@@ -1,17 +1,14 @@
 """The runtime is chosen by a trial: ONNX Runtime only where its scores agree with torch's and it is faster."""
 
-import os
-
 import numpy as np
 import pytest
 
-from core.commands.serving import serve
 from core.errors import OverreadError
 from core.models.checkpoint import read_checkpoint
 from core.scores.predict import predict
 from core.scores.predictions import store_predictions
 from core.scores.source import source_of
-from core.serving import run, runtime
+from core.serving import runtime
 from core.serving.decoding import Upload
 from core.serving.reader import load
 from core.serving.reference import made_up_views, split_of, study_measures, trial_views
@@ -109,14 +106,3 @@ def test_the_trial_takes_the_radiographs_nearest_to_the_threshold(checkpoint, tr
     table = study_measures(split, point.aggregation)
     assert len(table) == scores["study_id"].nunique() and table.notna().all().all()
     assert table["n_views"].sum() == len(scores)
-
-
-def test_threads_of_the_service_sleep_while_they_wait_unless_the_environment_says_otherwise(monkeypatch):
-    seen = []
-    monkeypatch.setattr(run, "run_service", lambda options: seen.append(os.environ["OMP_WAIT_POLICY"]))
-    for own in ("", "ACTIVE"):
-        monkeypatch.setenv("OMP_WAIT_POLICY", own)
-        if not own:
-            monkeypatch.delenv("OMP_WAIT_POLICY")
-        serve(["resnet-narrow-128"])
-    assert seen == ["PASSIVE", "ACTIVE"]
