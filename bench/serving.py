@@ -67,9 +67,11 @@ def started(arguments: list[str], port: int, python: str = sys.executable) -> It
         yield process
     finally:
         process.terminate()
-        process.wait(90)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        try:
+            process.wait(90)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait_until_ready(port: int, process: subprocess.Popen) -> None:

@@ -29,7 +29,7 @@ SHOWN = [*(rate.name for rate in headline_rates()), "ppv", "npv", "alerts_per_10
 
 def draw_lock(view: View, tables: Tables, answer: Answer) -> None:
     """The button that opens the dialogue, with the threshold that would be locked, or why there is none."""
-    _show_locked()
+    _show_locked(view)
     wanted = choice_split.choice_split(view.source)
     if warning := optimism_warning(view, wanted):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -130,7 +130,7 @@ def _lock(view: View, criterion: Criterion, note: str) -> None:
     kept, reader, together = click_notes.kept(), reader_name(), meeting.joined(view)
     try:
         point = lock(choose_threshold(view, criterion), reader, note)
-        kept[OPEN] = point
+        kept[OPEN] = view.source, point
         if together:
             meeting.record_lock(replace(view, threshold=point.threshold), note, reader, criterion.prevalence, point.id)
     except OverreadError as error:
@@ -139,13 +139,13 @@ def _lock(view: View, criterion: Criterion, note: str) -> None:
     st.rerun()
 
 
-def _show_locked() -> None:
-    """Close the dialogue once its point is locked, and choose the point."""
+def _show_locked(view: View) -> None:
+    """Close the dialogue once its point is locked, and choose the point unless other scores are looked at by now."""
     kept = click_notes.kept()
     if OPEN in kept:
         _close()
-        point = kept.pop(OPEN)
-        if point.threshold_high is None:
+        source, point = kept.pop(OPEN)
+        if source == view.source and point.threshold_high is None:
             selection.choose_and_rerun(point=point.id, threshold=min(point.threshold, 1.0))
 
 

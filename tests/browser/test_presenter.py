@@ -97,11 +97,6 @@ def test_the_wheel_keeps_the_point_under_the_pointer(open_as):
     assert page.evaluate(point, [x, y]) == pytest.approx(before, abs=0.005)
 
 
-def bounds(locator) -> dict:
-    """Where an element is on the screen."""
-    return locator.bounding_box()
-
-
 def draw_box(page, film: int, corners) -> list[float]:
     """Drag a box over shares of a drawn film; returns the box in shares of the whole film."""
     left, top, right, bottom = page.evaluate(DRAWN)[film]
@@ -403,16 +398,15 @@ def test_the_presenters_view_is_mirrored_to_followers_and_survives_a_reload(open
     ben.wait_for_function(f"wanted => ({ZOOM})() === wanted", arg=ana.evaluate(ZOOM))
     # On a phone the line about the reading is below the films, and covers none of them.
     ben.set_viewport_size({"width": 400, "height": 800})
-    line = ben.locator(".st-key-walk_room")
-    wait_until(
-        ben,
-        lambda: (
-            max(box["y"] + box["height"] for box in map(bounds, ben.locator(".viewer .film").all()))
-            <= bounds(line)["y"] + 1
-        ),
-    )
-    keys = bounds(ben.locator(".st-key-verdict_keys"))
-    assert bounds(line)["height"] > 20 and bounds(line)["y"] + bounds(line)["height"] <= keys["y"] + 1
+    line, keys = ben.locator(".st-key-walk_room"), ben.locator(".st-key-verdict_keys").bounding_box()
+
+    def lowest() -> float:
+        boxes = [film.bounding_box() for film in ben.locator(".viewer .film").all()]
+        return max(box["y"] + box["height"] for box in boxes)
+
+    wait_until(ben, lambda: lowest() <= line.bounding_box()["y"] + 1)
+    place = line.bounding_box()
+    assert place["height"] > 20 and place["y"] + place["height"] <= keys["y"] + 1
 
 
 def test_a_blind_reading_mirrors_neither_pointer_nor_boxes(open_as, home, monkeypatch):

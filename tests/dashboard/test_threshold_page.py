@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -186,6 +187,9 @@ def test_a_run_that_ends_early_locks_and_withdraws_once(own, monkeypatch):
     # The dialogue is closed and the point chosen, although the run that locked it did neither.
     assert not app.exception and not app.error and not [one for one in app.button if one.key == "lock_now"]
     assert app.selectbox(key="point").value == point.id
+    # The point of other scores is not chosen here.
+    app.session_state["kept_by_clicks"]["locking"] = ("other scores", replace(point, id="unknown here"))
+    assert not app.run().exception and app.selectbox(key="point").value == point.id
     app.button(key="withdraw_open").click().run()
     app.text_input(key="withdraw_reason").set_value("wrong prevalence").run()
     app.button(key="withdraw_now").click().run()
