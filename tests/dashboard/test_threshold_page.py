@@ -188,8 +188,10 @@ def test_a_run_that_ends_early_locks_and_withdraws_once(own, monkeypatch):
     assert not app.exception and not app.error and not [one for one in app.button if one.key == "lock_now"]
     assert app.selectbox(key="point").value == point.id
     # The point of other scores is not chosen here.
-    app.session_state["kept_by_clicks"]["locking"] = ("other scores", replace(point, id="unknown here"))
-    assert not app.run().exception and app.selectbox(key="point").value == point.id
+    app.session_state["kept_by_clicks"]["locking"] = ("other scores", replace(point, threshold=0.2))
+    app.run()
+    assert not app.exception and app.selectbox(key="point").value == point.id
+    assert app.slider(key="threshold").value == 0.45
     app.button(key="withdraw_open").click().run()
     app.text_input(key="withdraw_reason").set_value("wrong prevalence").run()
     app.button(key="withdraw_now").click().run()
