@@ -140,7 +140,7 @@ def _lock(view: View, criterion: Criterion, note: str) -> None:
 
 
 def _show_locked(view: View) -> None:
-    """Close the dialogue once its point is locked, and choose the point unless other scores are looked at by now."""
+    """Close the dialogue once its point is locked; choose the point, unless other scores were opened since."""
     kept = click_notes.kept()
     if OPEN in kept:
         _close()
