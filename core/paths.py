@@ -7,6 +7,7 @@ import site
 import sysconfig
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from core.errors import OverreadError
@@ -20,7 +21,14 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 def home() -> Path:
     """The folder of data sets, caches and predictions: `OVERREAD_HOME`, else `./workspace`."""
-    return Path(os.environ.get("OVERREAD_HOME") or "workspace").resolve()
+    named = os.environ.get("OVERREAD_HOME") or "workspace"
+    return _resolved(named if os.path.isabs(named) else os.path.join(os.getcwd(), named))
+
+
+# A page asks dozens of times a run, and each look at the links of a path gives other threads the interpreter.
+@lru_cache(maxsize=256)
+def _resolved(folder: str) -> Path:
+    return Path(folder).resolve()
 
 
 def shipped_folder(name: str) -> Path | None:

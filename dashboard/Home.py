@@ -31,7 +31,7 @@ def main() -> None:
         visitor,
         widgets,
     )
-    from dashboard.shared.case import presses, reader_name
+    from dashboard.shared.case import reader_name
 
     st.set_page_config(page_title="Overread", page_icon=str(HERE / "mark.svg"), layout="wide")
     st.logo(str(HERE / "logo.svg"), size="large")
@@ -65,7 +65,6 @@ def main() -> None:
         page.run()
     address.check_path([record.name for record in PAGES])
     pending.reapply()
-    presses.take_left()
     reconnect.run_again_after_loss()
     popover_focus.follow_keys()
     reader_name.recall_reader()

@@ -10,7 +10,7 @@ import streamlit as st
 from core.plural import count_text
 from core.scores.view import View
 from dashboard.shared import address, clicks, loaders, scoring, theme, widgets
-from dashboard.shared.case.cards import with_file_facts
+from dashboard.shared.case.cards import files_of_studies
 from dashboard.shared.plain import plain
 from dashboard.shared.selection import bone_name
 
@@ -60,13 +60,11 @@ def draw_cards(view: View, rows: pd.DataFrame, second: Second) -> None:
     page = min(st.session_state.get("changed_page", 1), pages)
     part = rows.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
     views = scoring.require_scores(view)
-    files = with_file_facts(view.dataset, views[views["study_id"].isin(part["study_id"])])
+    files_of = files_of_studies(view.dataset, views[views["study_id"].isin(part["study_id"])])
     sizes = rows["bone"].value_counts()
     for bone, here in part.groupby("bone", sort=False):
         widgets.caption(bone_name(bone), count_text(int(sizes[bone]), "study"))
-        widgets.gallery(
-            [card_html(view, row, files[files["study_id"] == row.study_id], second) for row in here.itertuples()]
-        )
+        widgets.gallery([card_html(view, row, files_of(row.study_id), second) for row in here.itertuples()])
     if pages > 1:
         with st.container(horizontal_alignment="center"):
             address.bound(st.pagination, pages, key="changed_page")

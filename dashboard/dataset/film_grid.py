@@ -62,7 +62,9 @@ def draw_grid(view: View, rows: pd.DataFrame, filters: GridFilters, places: np.n
     widgets.caption("Radiographs", f"{len(places):,} of {len(rows):,}; {_order_text(filters)}")
     if filters.fault:
         widgets.note(FAULTS[filters.fault].words)
-    widgets.gallery([_card(view, shown.iloc[[place]], filters) for place in range(len(shown))], "11rem", "8.5rem")
+    widgets.gallery(
+        [_card(view, shown.iloc[place : place + 1], filters) for place in range(len(shown))], "11rem", "8.5rem"
+    )
     if pages > 1:
         with st.container(horizontal_alignment="center"):
             address.bound(st.pagination, pages, key=address.key("page", Number(1, pages, whole=True)))

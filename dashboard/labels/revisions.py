@@ -10,7 +10,7 @@ from core.metrics.ranking import auroc
 from core.metrics.rates import RATES, Rate, headline_rates, rates_at
 from core.metrics.studies import labelled
 from core.plural import count_text, share_clause
-from core.review.label_revisions import RULES, decided_labels, find_revision, list_revisions
+from core.review.label_revisions import RULES, find_revision, list_revisions
 from core.scores.view import View
 from core.workflows.accept_labels import accept_labels
 from dashboard.shared import address, loaders, widgets
@@ -28,7 +28,7 @@ def draw_revisions(view: View, reader: str) -> None:
         rule = st.selectbox(
             "Rule", list(RULES), key="rule", help="; ".join(f"{name}: {words}" for name, words in RULES.items())
         )
-        decided = decided_labels(loader.verdicts(view.source.data), rule)
+        decided = loader.decided(view.source.data, rule)
         st.button(
             f"Accept {count_text(len(decided), 'decided study')} as a revision",
             key="accept",

@@ -148,10 +148,8 @@ def draw_worst(view: View, scores: pd.DataFrame, worst: pd.DataFrame) -> None:
         # An empty mapping, since None would clear the parameters of the selectors; they write theirs again.
         st.switch_page("errors/page.py", query_params={})
     widgets.caption("Most confident misses", "lowest score first")
-    files = cards.with_file_facts(view.dataset, scores[scores["study_id"].isin(worst["study_id"])])
-    widgets.gallery(
-        [cards.outcome_card(view, row, files[files["study_id"] == row.study_id], "FN") for row in worst.itertuples()]
-    )
+    files_of = cards.files_of_studies(view.dataset, scores[scores["study_id"].isin(worst["study_id"])])
+    widgets.gallery([cards.outcome_card(view, row, files_of(row.study_id), "FN") for row in worst.itertuples()])
 
 
 draw_page()

@@ -64,6 +64,20 @@ def open_card(page, place: int = 0) -> str:
     return open_case(page)
 
 
+def wait_for_words(page, words: str) -> None:
+    """Return once the page shows these words; otherwise fail with what it shows."""
+    from playwright.sync_api import Error
+
+    try:
+        page.wait_for_function("words => document.querySelector('.stMain')?.innerText.includes(words)", arg=words)
+    except Error as late:
+        shown = page.evaluate("document.body.innerText")
+        waits = page.evaluate(
+            "JSON.stringify([document.querySelector('[data-testid=stApp]')?.dataset, globalThis.overreadOutbox])"
+        )
+        raise AssertionError(f"{words!r} is not on the page: {shown}\n{waits}") from late
+
+
 def wait_for_another(page, case: str) -> None:
     """Return once another case than this one is shown and the page has answered."""
     page.wait_for_function(

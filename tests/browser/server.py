@@ -10,6 +10,7 @@ import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from dashboard import page_list
@@ -55,10 +56,10 @@ def serve(
     """`streamlit run dashboard/Home.py` on a free port; yields its address and ends with its process.
 
     The address is that of the configuration: this machine only. flags, environment: more options and variables.
-    port: a server that was stopped starts again at the same one. database: OVERREAD_DATABASE_URL. by_command: the
+    port: the usual one of this process where it is free. database: OVERREAD_DATABASE_URL. by_command: the
     folder in which `python -m core dashboard` starts it instead.
     """
-    port = port or free_port()
+    port = port or usual_port()
     command = [
         sys.executable,
         "-m",
@@ -91,6 +92,27 @@ def serve(
             warnings.warn(f"The server did not end within 60 s of SIGTERM:\n{log.read_text()[-1000:]}", stacklevel=2)
             process.kill()
             process.wait()
+
+
+@lru_cache(maxsize=1)
+def _port_of_this_process() -> int:
+    return free_port()
+
+
+def usual_port() -> int:
+    """The port that the servers of this process use one after the other; another one while it is in use.
+
+    A browser keeps the scripts it has compiled by their address, so a page of the next server opens in half the time.
+    """
+    port = _port_of_this_process()
+    with socket.socket() as probe:
+        # As the server does: connections of the server before may still be closing.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return free_port()
+    return port
 
 
 def free_port() -> int:

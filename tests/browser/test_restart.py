@@ -1,6 +1,6 @@
 """A server that is stopped and started while a case is open: the key pressed in between counts, once."""
 
-from tests.browser.reading import VIEWER, open_card, open_case, stored_verdicts
+from tests.browser.reading import VIEWER, open_card, open_case, stored_verdicts, wait_for_words
 from tests.browser.server import free_port, serve, settle
 
 LOST = "document.querySelector('[data-testid=stApp]').dataset.testConnectionState !== 'CONNECTED'"
@@ -28,9 +28,9 @@ def test_a_verdict_pressed_on_errors_while_the_server_is_down_is_stored_once_it_
             # The next case of the same list is open and takes a verdict as well.
             page.wait_for_function(f"before => {VIEWER}?.querySelector('.viewer').dataset.case !== before", arg=first)
             page.wait_for_selector(f'[class*="st-key-enter_{open_case(page)}_"] button:enabled')
-            page.wait_for_function("document.querySelector('.stMain').innerText.includes('2 of ')")
+            wait_for_words(page, "2 of ")
             page.keyboard.press("1")
-            page.wait_for_function("document.querySelector('.stMain').innerText.includes('3 of ')")
+            wait_for_words(page, "3 of ")
             page.wait_for_function(ALL_TAKEN)
             kept = stored_verdicts(home)
             assert kept["verdict"].tolist()[0] == "label_wrong" and len(kept) == 2

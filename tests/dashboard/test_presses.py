@@ -62,19 +62,6 @@ def test_an_act_that_is_interrupted_is_repeated_with_the_same_id(acted):
     assert len(names) == 2 and len(set(names)) == 1
 
 
-def test_a_press_that_a_run_finds_is_acted_on_before_the_next_one_draws(acted, monkeypatch):
-    again = []
-    monkeypatch.setattr(st, "rerun", lambda: again.append(1))
-    presses.take_left()
-    sent = {"presses": [press("first", "1")]}
-    presses.take_later(sent)
-    assert again and not acted
-    presses.take_left()
-    presses.take_left()
-    presses.take_later(sent)
-    assert len(acted) == 1 and len(again) == 1
-
-
 @pytest.mark.parametrize(
     "sent",
     [None, 3, [], {"presses": 1}, {"presses": [1, {}, {"id": "x", "token": "first", "key": "1"}]},

@@ -1,13 +1,14 @@
 """A study as a card of a gallery: with its outcome, with its given label, or blind."""
 
 import re
+from collections.abc import Callable
 from html import escape
 from urllib.parse import urlencode
 
 import pandas as pd
 
 from core.data.index import Dataset
-from core.review.cases import neutral_name
+from core.review.cases import neutral_name, sort_views, study_slices
 from core.scores.view import View
 from dashboard.shared import loaders, theme, widgets
 from dashboard.shared.selection import bone_name
@@ -51,9 +52,15 @@ def blind_card(view: View, study: str, bone: str, files: pd.DataFrame, page: str
     return widgets.card(_pictures(view, bone, files), words, link, name)
 
 
-def with_file_facts(dataset: Dataset, views: pd.DataFrame) -> pd.DataFrame:
-    """Scored radiographs in the order of the index, with sha1, width and height, which only the index has."""
-    return loaders.index(dataset)[["image_id", "sha1", "width", "height"]].merge(views, on="image_id")
+def files_of_studies(dataset: Dataset, views: pd.DataFrame) -> Callable[[str], pd.DataFrame]:
+    """A function that gives the scored radiographs of a study in the order of the index.
+
+    They have sha1, width and height, which only the index has. A study without any gives an empty table.
+    """
+    facts = loaders.index(dataset)[["image_id", "sha1", "width", "height"]]
+    rows = sort_views(facts[facts["image_id"].isin(views["image_id"])].merge(views, on="image_id"))
+    slices = study_slices(rows)
+    return lambda study: rows.iloc[slices.get(study, slice(0, 0))]
 
 
 def _pictures(view: View, bone: str, files: pd.DataFrame) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from core.scores.halves import in_split
 from core.scores.source import Source
 from core.scores.view import View
 from dashboard.shared import loaders
-from dashboard.shared.cache import FileStamp, cached_resource, stamp
+from dashboard.shared.cache import FileStamp, cached_data, cached_resource, stamp
 
 if TYPE_CHECKING:
     from core.review.chain import ChainReport
@@ -39,6 +39,21 @@ def verdicts(dataset: str) -> pd.DataFrame:
     """The verdicts in force on a data set. Reads only the entries that are newer than the last call."""
     opened = store()
     return _verdict_log(opened.place, str(opened.inode), dataset).in_force(opened)
+
+
+def decided(dataset: str, rule: str) -> pd.DataFrame:
+    """`decided_labels` of the verdicts in force on a data set; computed again after each write to the database."""
+    from core.review.store import latest_sequence
+
+    opened = store()
+    return _decided(dataset, rule, opened.place, str(opened.inode), latest_sequence(opened))
+
+
+@cached_data(max_entries=20)
+def _decided(dataset: str, rule: str, place: str, inode: str, sequence: int) -> pd.DataFrame:
+    from core.review.label_revisions import decided_labels
+
+    return decided_labels(verdicts(dataset), rule)
 
 
 def chain_report() -> "ChainReport":

@@ -11,7 +11,7 @@ from uuid import UUID
 import streamlit as st
 
 Act = Callable[[str], None]  # takes the id of the press
-_OFFERED, _TAKEN, _LEFT = "presses_offered", "presses_taken", "presses_left"
+_OFFERED, _TAKEN = "presses_offered", "presses_taken"
 PAGES_KEPT = 20  # drawn cases whose presses are still taken
 TAKEN_KEPT = 200
 MOST = 50  # presses in one message
@@ -37,7 +37,11 @@ def offer(token: str, acts: dict[str, Act]) -> dict:
 
 
 def take(sent: object) -> bool:
-    """Act on each press that was not taken yet. Returns whether there was one.
+    """Act on each press that was not taken yet. Returns whether there was one. Call it only in a callback.
+
+    The first run of a new session has no callbacks and takes nothing: Streamlit would not write the study that a press
+    opens into the address, and the next request of the browser would open the study of before. The browser sends the
+    press again after that run.
 
     A run may be interrupted at any access to the session. A press counts as taken only after its act, and is repeated
     with the same id otherwise, so an act must have no further effect when its id comes again.
@@ -50,24 +54,6 @@ def take(sent: object) -> bool:
             act(name)
         state[_TAKEN] = dict([*state.get(_TAKEN, {}).items(), (name, bool(act))][-TAKEN_KEPT:])
     return bool(fresh)
-
-
-def take_later(sent: object) -> None:
-    """Run the page again where a press was not taken, and act on it before anything is drawn.
-
-    The fields of a page cannot be set once they are drawn. Call it from the body of a page.
-    """
-    state = st.session_state
-    if any(one[0] not in state.get(_TAKEN, {}) for one in _checked(sent)):
-        state[_LEFT] = sent
-        st.rerun()
-
-
-def take_left() -> None:
-    """Act on the presses that `take_later` has left. Call it once per run, before anything is drawn."""
-    # Taken out first: where an act is interrupted, `take_later` finds the press again.
-    if (sent := st.session_state.pop(_LEFT, None)) is not None:
-        take(sent)
 
 
 def _checked(sent: object) -> Iterable[tuple[str, str, str]]:

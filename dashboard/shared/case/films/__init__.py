@@ -37,8 +37,6 @@ def draw_films(films: list[dict], case: str, key: str = KEY, **more) -> None:
         on_boxes_change=_nothing,
         on_outbox_change=lambda: presses.take(_sent("outbox", key)),
     )
-    # A callback that was interrupted, or a server that has restarted, has not taken every press.
-    presses.take_later(_sent("outbox", key))
 
 
 def drawn_boxes(case: str, key: str = KEY) -> list[dict] | None:

@@ -1,5 +1,5 @@
 // Presses of keys that the page has not reported as taken. They outlive the viewer, which may be drawn anew at any time.
-const RESEND = 2500;
+const RESEND = 1000; // ms
 
 function pressesOf({ look, data, setStateValue, parentElement, say, listen }) {
   const outbox = (globalThis.overreadOutbox ??= { presses: [], sent: 0, at: 0 });
