@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from core.data.joins import JoinReport
 from core.data.notes import Note, notes_of
 from core.errors import OverreadError, reason_of
 from core.parquet_files import read_parquet, read_schema
-from core.paths import dataset_folder, home
+from core.paths import dataset_folder, file_stamp, home
 from core.schema import INDEX, check
 
 # The key of the description inside index.parquet.
@@ -165,9 +166,16 @@ def study_label_counts(frame: pd.DataFrame) -> dict[str, int]:
 
 def _read_description(file: Path) -> Dataset:
     """The description inside index.parquet, which is never older than dataset.json; else that file's own."""
-    outside = read_json(file)
+    return _description_of(file_stamp(file), file_stamp(file.with_name("index.parquet")))
+
+
+# Each run of a page lists the data sets; their files are read again only after a write.
+@lru_cache(maxsize=256)
+def _description_of(description: tuple[str, int, int], index: tuple[str, int, int]) -> Dataset:
+    """The description in two files, each given by its `file_stamp`."""
+    outside = read_json(Path(description[0]))
     try:
-        inside = (read_schema(file.with_name("index.parquet")).metadata or {}).get(DESCRIPTION_KEY)
+        inside = (read_schema(Path(index[0])).metadata or {}).get(DESCRIPTION_KEY)
     except (OSError, ValueError):
         inside = None  # read_index reports the problem
     return Dataset(**(json.loads(inside) if inside else outside))
