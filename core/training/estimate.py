@@ -12,7 +12,7 @@ from core.data.decode import pixels_folder
 from core.data.index import Dataset, read_index
 from core.data.pixel_store import known
 from core.data.pixels import UnreadableImage, read_grey, to_square
-from core.device import keep_freed_memory, move_to_device, pick_device, training_precision
+from core.device import move_to_device, pick_device, training_precision
 from core.models.networks import build, check_size
 from core.scores.classifier import Classifier
 from core.training.average import running_average
@@ -43,8 +43,6 @@ def estimate_run(recipe: Recipe, dataset: Dataset, device: str = "", progress: P
     learn = rows[~held_out].reset_index(drop=True)
     team = current_team(device)
     where, _ = pick_device(device)
-    if where.type == "cpu":
-        keep_freed_memory()
     torch.manual_seed(recipe.seed)
     say(0, 4, "building the network")
     # Random weights take as long as others, and need no file.

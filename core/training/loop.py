@@ -15,7 +15,7 @@ from core.data.cache import pixel_cache
 from core.data.index import Dataset
 from core.data.pixel_batches import cut_batches, epoch_order, fill_up, keep_on_device
 from core.data.radiograph_weights import weigh_radiographs
-from core.device import keep_freed_memory, move_to_device, training_precision
+from core.device import move_to_device, training_precision
 from core.errors import OverreadError
 from core.models.checkpoint import Checkpoint, begin_checkpoint, read_checkpoint
 from core.models.networks import build, check_size
@@ -101,8 +101,6 @@ def _attempt(plan: TrainingPlan, rows: pd.DataFrame, held_out: np.ndarray) -> Ch
 def _run(plan: TrainingPlan, rows: pd.DataFrame, held_out: np.ndarray) -> Checkpoint:
     """The run itself. rows: all that it learns from or is validated on; held_out: bool [rows], the latter."""
     recipe, out, options, team = plan.recipe, plan.out, plan.options, plan.team
-    if team.device.type == "cpu":
-        keep_freed_memory()
     torch.manual_seed(recipe.seed)
     notes: list[str] = []
     network = build(recipe.architecture, recipe.model_kwargs, weights_source(recipe.weights), notes.append)

@@ -34,7 +34,7 @@ def focused(page) -> str:
     )
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1920, 1080)])
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), pytest.param(1920, 1080, marks=pytest.mark.slow)])
 def test_films_cover_seven_tenths_of_the_window_in_presenter_view(open_as, width, height):
     page = open_as(ERRORS, "Ana", width, height)
     case = open_card(page)
@@ -159,6 +159,7 @@ def test_a_box_is_part_of_the_verdict_and_hidden_from_blind_readers(open_as, hom
     assert cleo.locator(".viewer .box-of").count() == 0 and "Ana" not in cleo.locator(".viewer").inner_text()
 
 
+@pytest.mark.slow
 def test_a_box_is_drawn_and_removed_by_keys_alone(open_as, home):
     page = open_as(ERRORS, "Dora")
     case = open_card(page, 1)
@@ -287,6 +288,7 @@ def test_keys_typed_into_a_field_enter_no_verdict_and_a_name_is_changed_only_whe
     page.wait_for_function("() => document.querySelector('.st-key-reader')?.innerText.startsWith('Reader: Fay')")
 
 
+@pytest.mark.slow
 def test_keys_under_load_enter_one_verdict_each_and_type_nothing(open_as, home, thorough):
     """Other readers keep the server busy while one reads cases as fast as the keys go."""
     others = [open_as(ERRORS, f"Busy {number}") for number in range(4 if thorough else 2)]
@@ -308,6 +310,7 @@ def test_keys_under_load_enter_one_verdict_each_and_type_nothing(open_as, home, 
     assert page.locator(".st-key-reader").inner_text().startswith("Reader: Gus")
 
 
+@pytest.mark.slow
 def test_the_rest_of_a_word_is_no_verdict_when_its_field_goes_away(open_as, home):
     """A lead who moves on takes the note's field from a follower who is still typing."""
     page = open_as(ERRORS, "Hal")

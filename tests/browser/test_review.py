@@ -83,6 +83,7 @@ def test_films_are_inverted_windowed_and_zoomed_in_the_browser(open_as):
     assert float(page.locator(".viewer .window").input_value()) < 40
 
 
+@pytest.mark.slow
 def test_a_film_key_acts_once_after_a_step(open_as):
     """Streamlit calls a component again without ending the previous call, so listeners must not accumulate."""
     page = open_as("/errors?threshold=1.0")
@@ -95,6 +96,7 @@ def test_a_film_key_acts_once_after_a_step(open_as):
     expect(page.locator(".viewer .invert")).to_have_attribute("aria-pressed", "true")
 
 
+@pytest.mark.slow
 def test_a_verdict_is_stored_only_on_the_case_that_is_shown(open_as, home):
     """A press while the page still has the keys of another case waits for those of this one, and is stored once."""
     page = open_as("/errors?threshold=1.0", "Dora")
@@ -219,6 +221,7 @@ def test_a_link_opens_after_the_login_that_it_led_to(open_as, address):
     assert page.evaluate("sessionStorage.getItem('overread.wanted')") is None
 
 
+@pytest.mark.slow
 def test_a_card_clicked_at_once_opens_while_the_browser_returns_the_stored_name(browser, address, thorough):
     """On the first visit the browser returns the name in a second run, which may interrupt that of the click."""
     for _ in range(8 if thorough else 1):

@@ -151,6 +151,7 @@ def test_everything_moves_while_dragging_and_nothing_is_sent(page, address, home
     wait_equal(page, lambda: shown(page), exact(home, name, "valid", there))
 
 
+@pytest.mark.slow
 def test_the_points_of_both_curves_are_dragged_too(page, address):
     visit(page, address)
     for name in ("roc", "pr"):
@@ -219,8 +220,12 @@ def test_touch_drags_it_on_a_narrow_screen(page, address):
     wait_equal(page, lambda: value(page), there)
 
 
+# Dark and wide, and light and narrow; the other two are for `make test-all`.
 SCHEMES = [
-    {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+    pytest.param(
+        {"viewport": {"width": width, "height": 900}, "color_scheme": scheme},
+        marks=[pytest.mark.slow] if (width == 1440) == (scheme == "light") else [],
+    )
     for width in (1440, 400)
     for scheme in ("dark", "light")
 ]
@@ -265,7 +270,14 @@ def test_the_constraint_its_answer_misses_and_alerts_need_no_scrolling(page, add
     expect(page.get_by_role("button", name="In use")).to_be_disabled()
 
 
-@pytest.mark.parametrize("name", ["one-class", "one-score", "no-label", "all-ones", "one-study"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "one-class",
+        "no-label",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("one-score", "all-ones", "one-study")),
+    ],
+)
 def test_where_figures_are_not_estimable_the_panel_works_and_gives_the_reason(page, address, name):
     visit(page, address, name, "&axis=log-odds" if name == "one-score" else "")
     page.locator(HANDLE).focus()

@@ -118,6 +118,7 @@ def test_a_link_leads_from_a_study_to_its_saliency(page, address):
     assert page.locator('img.over:not([alt=""])').count() in (0, 3)
 
 
+@pytest.mark.slow
 def test_links_carry_each_choice_once_and_a_reload_keeps_it(page, address):
     visit(page, address, "errors", "?threshold=0.99&split=train&model=resnet-narrow-128")
     page.locator(".gallery a.card").first.click()
@@ -138,6 +139,7 @@ def test_links_carry_each_choice_once_and_a_reload_keeps_it(page, address):
     wait_equal(page, lambda: shown_threshold(page), 0.99)
 
 
+@pytest.mark.slow
 def test_both_themes_reach_the_charts(new_page, address):
     seen = {}
     for scheme in ("dark", "light"):
