@@ -5,11 +5,16 @@ import ctypes
 import os
 import platform
 import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from core.errors import OverreadError, reason_of
+
+Result = TypeVar("Result")
 
 # The largest difference of a logit that is computed again on another device or in batches of another size,
 # in units of max(1, |logit|). On one device, batches of the same size give the same bits.
@@ -114,6 +119,17 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         for option in (_MMAP_THRESHOLD, _TRIM_THRESHOLD):
             mallopt(option, 1 << 30)
+
+
+def in_a_passing_thread(call: Callable[[], Result]) -> Result:
+    """What `call` returns, from a thread of its own that has ended by then.
+
+    Each Python thread that computes with torch on a CPU keeps threads of OpenMP. GNU's OpenMP counts those of all of
+    them: where they are more than the cores, they sleep between two layers, and a single radiograph takes twice as
+    long. So what is computed once, such as a trial, must not leave its threads to what computes for ever.
+    """
+    with ThreadPoolExecutor(1) as one:
+        return one.submit(call).result()
 
 
 _NVIDIA_DRIVER = "/proc/driver/nvidia/version"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
+from core.device import in_a_passing_thread
 from core.errors import OverreadError
 from core.paths import home
 from core.serving.app import create_app
@@ -16,7 +17,7 @@ from core.serving.limits import Limits
 from core.serving.outbox import Outbox, post_to_archive
 from core.serving.points import NO_POINT
 from core.serving.quiet_log import set_up_log
-from core.serving.reader import load
+from core.serving.reader import Reader, load
 from core.serving.runtime import AUTO
 from core.serving.service import Service, served_models
 from core.serving.tokens import read_tokens
@@ -46,9 +47,15 @@ class ServiceOptions:
 def make_service(options: ServiceOptions) -> Service:
     """The service, its networks loaded. OverreadError where a checkpoint or an operating point cannot be used."""
     limits = Limits(waiting=options.waiting)
-    readers = [load(name, options.points, options.device, limits, options.runtime) for name in options.checkpoints]
+
+    def loaded(names: tuple[str, ...], points: tuple[str, ...]) -> list[Reader]:
+        return in_a_passing_thread(
+            lambda: [load(name, points, options.device, limits, options.runtime) for name in names]
+        )
+
+    readers = loaded(options.checkpoints, options.points)
     # A shadow's own decisions are in the log where it has an operating point.
-    shadows = [load(name, ("latest",), options.device, limits, options.runtime) for name in options.shadows]
+    shadows = loaded(options.shadows, ("latest",))
     names = [reader.name for reader in readers]
     if len(set(names)) < len(names):
         raise OverreadError(
