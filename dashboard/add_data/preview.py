@@ -15,7 +15,7 @@ from core.plural import count_text
 from core.workflows import adding
 from core.workflows.add_data import Preview
 from core.workflows.data_request import DataRequest, place_of
-from dashboard.shared import widgets
+from dashboard.shared import loaders, widgets
 from dashboard.shared.job_status import draw_job
 from dashboard.shared.join_report import draw_folded_join_report
 from dashboard.shared.plain import plain
@@ -158,12 +158,23 @@ def draw_labels(request: DataRequest, found: Preview | None) -> DataRequest:
 
 
 def draw_splits(request: DataRequest, found: Preview | None) -> DataRequest:
-    """Draw the share of patients in valid and the seed, where the source has no splits of its own."""
+    """Draw the share of patients in valid, the seed and the data set to follow, where the source has no own splits."""
     if found and found.splits_from == "source":
         return request
-    left, right = st.columns(2)
+    left, middle, right = st.columns(3)
+    others = ["", *(name for name in loaders.datasets() if name != request.name)]
+    if len(others) > 1 or request.split_of:
+        split_of = right.selectbox(
+            "Same split as",
+            others,
+            others.index(request.split_of) if request.split_of in others else 0,
+            key="split_of",
+            format_func=lambda name: plain(name) or "none",
+            help="Radiographs that the other data set has too, in any size or encoding, get its split and fold.",
+        )
+        request = replace(request, split_of=split_of)
     share = left.slider("Patients in valid, %", 0, 90, round(100 * request.valid_fraction), 5, key="valid_share")
-    seed = right.number_input(
+    seed = middle.number_input(
         "Seed", 0, 10_000, request.seed, key="split_seed", help="The same seed gives the same splits."
     )
     return replace(request, valid_fraction=share / 100, seed=int(seed))

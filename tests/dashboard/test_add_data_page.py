@@ -1,5 +1,6 @@
 """The Add data page: an upload or a folder is looked at, changed, added and scored, also in an empty workspace."""
 
+import shutil
 import zipfile
 
 import numpy as np
@@ -9,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import jobs, paths
 from core.data.arriving import Announced, add_piece, begin_arrival
-from core.data.index import list_datasets, read_dataset, read_index
+from core.data.index import build_index, list_datasets, read_dataset, read_index, write_dataset
 from core.data.uploads import upload_folder
 from core.workflows import adding
 from core.workflows.data_request import DataRequest
@@ -130,6 +131,29 @@ def test_columns_are_guessed_shown_and_changed(workspace, tmp_path):
     jobs.work("data")
     frame = read_index("set")
     assert set(frame["bone"]) == {"elbow"} and (frame["split"] == "valid").sum() == 4
+
+
+def test_a_second_encoding_takes_over_the_split_of_the_first(workspace, tmp_path):
+    rows = ["path,label,bone,patient"]
+    for number in range(12):
+        write_radiograph(tmp_path / "first" / f"{number}.png", np.random.default_rng(number), number % 2 == 0)
+        rows.append(f"{number}.png,{int(number % 2 == 0)},hand,p{number}")
+    (tmp_path / "first" / "list.csv").write_text("\n".join(rows))
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    write_dataset("first", build_index(tmp_path / "first" / "list.csv", seed=5, valid_fraction=0.5))
+    app = look(open_page(), tmp_path / "second")
+    jobs.work("data")
+    app.run()
+    assert app.selectbox(key="split_of").options == ["none", "first"] and app.selectbox(key="split_of").value == ""
+    app.selectbox(key="split_of").set_value("first")
+    next(button for button in app.button if button.label == "Look again").click().run()
+    jobs.work("data")
+    app.run()
+    assert not app.exception and "first" in adding.read_preview(adding.unfinished()[0]).splits_from
+    app.button(key="add").click().run()
+    jobs.work("data")
+    first, second = (read_index(name).set_index("path")["split"].to_dict() for name in ("first", "second"))
+    assert first == second and set(first.values()) == {"train", "valid"}
 
 
 def test_a_table_whose_columns_cannot_be_guessed_is_mapped_by_hand(workspace, tmp_path):
