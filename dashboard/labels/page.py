@@ -9,6 +9,7 @@ from core.review.cases import Cases
 from core.review.label_issues import ORDERS, noise_rates, precision_at
 from core.scores.view import View
 from dashboard.labels.revisions import draw_revisions
+from dashboard.labels.weights import draw_weights
 from dashboard.shared import address, clicks, loaders, scoring, selection, widgets
 from dashboard.shared.case import cards, loader, open_study, reader_name
 from dashboard.shared.case.case_view import ReadingSession, draw_case
@@ -51,6 +52,7 @@ def draw_case_or_list(session: ReadingSession, ranked: pd.DataFrame | None) -> N
             scoring.offer_scoring(session.view.source)
         else:
             draw_list(session.view, session.cases, ranked)
+            draw_weights(session.view.dataset, ranked)
         draw_revisions(session.view, session.reader)
 
 

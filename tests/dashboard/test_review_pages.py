@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from core.explain.map_store import maps_folder
@@ -298,6 +299,35 @@ def test_planted_wrong_labels_are_ranked_and_corrected_in_a_revision(workspace):
     from core.data.labels import read_labels
 
     assert read_labels("demo", reference)["outcome"].tolist() == ["corrected"]
+
+
+def test_weights_of_the_first_listed_studies_are_stored_and_offered_to_a_training(workspace, monkeypatch):
+    from core.data.index import read_index
+    from core.data.radiograph_weights import read_weights, weight_references
+    from core.review.label_issues import rank_suspects
+
+    app = open_page("labels")
+    # This model has learned from every study of train, so it ranks none of them.
+    assert app.button(key="store_weights").disabled and "No study of this list is in train" in words(app)
+    index = read_index("demo")
+    studies = index[(index["split"] == "train") & index["label"].notna()]
+    studies = studies[["study_id", "label", "bone"]].drop_duplicates("study_id")
+    ranked = rank_suspects(studies.assign(score=np.linspace(0, 1, len(studies))).reset_index(drop=True))
+    monkeypatch.setattr(loader, "suspects", lambda source, by_features, order: ranked)
+    app = open_page("labels")
+    app.radio(key="weights_how").set_value("one weight for the first").run()
+    app.number_input(key="weights_first").set_value(2)
+    app.number_input(key="weights_weight").set_value(0.5)
+    app.text_input(key="weights_name").set_value("halves").run()
+    app.button(key="store_weights").click().run()
+    (reference,) = weight_references("demo")
+    kept = read_weights("demo", reference)
+    assert not app.exception and reference.startswith("halves@") and reference in words(app)
+    first = index[index["study_id"].isin(ranked["study_id"].head(2))]
+    assert set(kept) == {0.5} and set(kept.index) == set(first["image_id"])
+    app.text_input(key="weights_name").set_value("a/b").run()
+    app.button(key="store_weights").click().run()
+    assert not app.exception and app.error and len(weight_references("demo")) == 1
 
 
 def test_the_labels_page_offers_to_score_a_data_set_without_scores(workspace):
