@@ -11,7 +11,7 @@ from dashboard.shared import loaders, widgets
 from dashboard.shared.plain import plain
 from dashboard.shared.roles import gate
 
-BY_SCORE, FIRST = "the score of its given label", "one weight for the first"
+BY_SCORE, FIRST = "Suspects: the score of their given label", "The first studies: one weight"
 
 
 def draw_weights(dataset: Dataset, ranked: pd.DataFrame) -> None:
@@ -29,7 +29,7 @@ def draw_weights(dataset: Dataset, ranked: pd.DataFrame) -> None:
                     "No study of this list is in train: a network ranks only studies that it has not learned from. "
                     "Rank from features, or choose a model that was trained fold by fold."
                 )
-            how = st.radio("Each suspect gets", (BY_SCORE, FIRST), key="weights_how")
+            how = st.radio("Weights", (BY_SCORE, FIRST), key="weights_how")
             first, weight = 0, 0.0
             if how == FIRST:
                 left, right = st.columns(2)

@@ -315,7 +315,7 @@ def test_weights_of_the_first_listed_studies_are_stored_and_offered_to_a_trainin
     ranked = rank_suspects(studies.assign(score=np.linspace(0, 1, len(studies))).reset_index(drop=True))
     monkeypatch.setattr(loader, "suspects", lambda source, by_features, order: ranked)
     app = open_page("labels")
-    app.radio(key="weights_how").set_value("one weight for the first").run()
+    app.radio(key="weights_how").set_value("The first studies: one weight").run()
     app.number_input(key="weights_first").set_value(2)
     app.number_input(key="weights_weight").set_value(0.5)
     app.text_input(key="weights_name").set_value("halves").run()
