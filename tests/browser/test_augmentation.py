@@ -94,6 +94,7 @@ def test_an_invalid_file_is_answered_with_a_reason_and_changes_nothing(page, con
     assert spec_of(page) == SPEC and shown_hash(page) == SPEC.hash()
 
 
+@pytest.mark.slow
 def test_a_downloaded_file_can_be_uploaded(page):
     open_fold(page, "File")
     with page.expect_download() as download:

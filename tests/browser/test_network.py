@@ -24,6 +24,7 @@ def test_every_answer_carries_the_policy(home, tmp_path):
             assert "default-src 'self'" in policy and "http" not in policy, path
 
 
+@pytest.mark.slow
 def test_a_server_that_is_open_to_a_network_without_a_login_says_so(home, browser):
     with serve(home, "--server.address", "0.0.0.0") as address:
         assert "Warning: This server can be reached from the network" in (home / "server.log").read_text()

@@ -61,6 +61,7 @@ def test_films_cover_seven_tenths_of_the_window_in_presenter_view(open_as, width
     page.wait_for_selector(".gallery a.card")
 
 
+@pytest.mark.slow
 def test_one_two_or_all_radiographs_by_key_and_borders_on_request(open_as):
     page = open_as(f"{ERRORS}&views=3", "Ana")
     if not page.locator(".gallery a.card").count():
@@ -183,6 +184,7 @@ def test_a_box_is_drawn_and_removed_by_keys_alone(open_as, home):
     assert len(read_boxes(stored_verdicts(home, reviewer="Dora").iloc[0]["boxes"])) == 1
 
 
+@pytest.mark.slow
 def test_what_was_set_on_the_films_outlives_the_viewer(open_as):
     """The page may replace the viewer at any time. A box that is not stored, a window and an inversion stay."""
     page = open_as(ERRORS, "Ida")
@@ -412,6 +414,7 @@ def test_the_presenters_view_is_mirrored_to_followers_and_survives_a_reload(open
     assert place["height"] > 20 and place["y"] + place["height"] <= keys["y"] + 1
 
 
+@pytest.mark.slow
 def test_a_blind_reading_mirrors_neither_pointer_nor_boxes(open_as, home, monkeypatch):
     monkeypatch.setenv("OVERREAD_HOME", str(home))
     view = View(source_of(list_checkpoints()[0][0], read_dataset("demo")), "valid", threshold=1.0)

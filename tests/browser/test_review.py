@@ -129,6 +129,7 @@ def test_a_verdict_key_clicks_the_button_of_the_shown_case_and_reaches_no_other(
     assert page.evaluate("window.heard") == []
 
 
+@pytest.mark.slow
 def test_a_hostile_note_is_shown_as_text_to_the_next_reader(open_as, home):
     page = open_as("/errors?threshold=1.0&outcome=False+alarm&threshold=0.0", "<b>Eve</b>")
     open_card(page)
@@ -204,6 +205,7 @@ def test_two_browsers_in_one_walkthrough(open_as, home):
     expect(cleo.locator(".st-key-place input")).to_have_value("4")
 
 
+@pytest.mark.slow
 def test_a_link_opens_after_the_login_that_it_led_to(open_as, address):
     """The provider sends the visitor back to the first page; the tab remembers the page they asked for."""
     run = """([code, waits]) => import('data:text/javascript,' + encodeURIComponent(code))

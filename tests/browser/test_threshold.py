@@ -296,6 +296,7 @@ def test_where_figures_are_not_estimable_the_panel_works_and_gives_the_reason(pa
     assert "NaN" not in drawn and "Infinity" not in drawn
 
 
+@pytest.mark.slow
 def test_a_rule_moves_the_panel_and_the_address_brings_it_back(page, address):
     visit(page, address, query="&rule=Youden&prevalence=7.5")
     page.get_by_role("button", name="Use this threshold").click()

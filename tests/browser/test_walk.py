@@ -83,6 +83,7 @@ def test_errors_are_filtered_by_bone_and_a_study_opens(page, address):
     wait_equal(page, lambda: page.url, link)
 
 
+@pytest.mark.slow
 def test_the_overview_opens_its_worst_miss(page, address):
     visit(page, address, "overview", "?threshold=1.0&split=train")
     card = page.locator(".gallery a.card").first

@@ -156,6 +156,7 @@ def test_a_second_encoding_takes_over_the_split_of_the_first(workspace, tmp_path
     assert first == second and set(first.values()) == {"train", "valid"}
 
 
+@pytest.mark.slow
 def test_a_table_whose_columns_cannot_be_guessed_is_mapped_by_hand(workspace, tmp_path):
     write_radiograph(tmp_path / "set" / "a.png", np.random.default_rng(0), True)
     write_radiograph(tmp_path / "set" / "b.png", np.random.default_rng(1), False)
@@ -183,6 +184,7 @@ def test_another_visitor_continues_what_the_first_one_left(workspace, mura):
     assert not other.exception and not adding.unfinished()
 
 
+@pytest.mark.slow
 def test_a_name_that_is_taken_and_a_place_that_is_nothing_are_one_sentence_each(workspace, mura, tmp_path):
     adding.add(DataRequest(str(mura), "tree"))
     app = look(open_page(), mura, "tree")
@@ -195,6 +197,7 @@ def test_a_name_that_is_taken_and_a_place_that_is_nothing_are_one_sentence_each(
     assert any("cannot be a folder" in error.value for error in app.error)
 
 
+@pytest.mark.slow
 def test_a_zip_bomb_is_one_sentence_and_is_discarded(workspace, tmp_path, send):
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.png", b"\0" * 300_000_000)
