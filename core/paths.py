@@ -20,7 +20,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def home() -> Path:
-    """The folder of data sets, caches and predictions: `OVERREAD_HOME`, else `./workspace`."""
+    """The folder of data sets, caches and predictions: `OVERREAD_HOME`, else `./workspace`.
+
+    A process follows the links in it once, so that a link which is changed later does not split its work in two.
+    """
     named = os.environ.get("OVERREAD_HOME") or "workspace"
     return _resolved(named if os.path.isabs(named) else os.path.join(os.getcwd(), named))
 

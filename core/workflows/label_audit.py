@@ -124,7 +124,7 @@ def keep_weights(ranked: pd.DataFrame, dataset: Dataset, order: WeightOrder) -> 
         listed = count_text(len(ranked), "study" if by_study else "radiograph")
         raise OverreadError(
             f"None of {listed} of train is a suspect, so there are no weights to store. Score train by a network that "
-            "was trained with --folds, or name the number with --first.",
+            "was trained fold by fold (--folds), or give the number of studies to weigh (--first).",
             code="suspects-none",
         )
     if by_study:

@@ -162,12 +162,13 @@ def draw_splits(request: DataRequest, found: Preview | None) -> DataRequest:
     if found and found.splits_from == "source":
         return request
     left, middle, right = st.columns(3)
-    others = ["", *(name for name in loaders.datasets() if name != request.name)]
-    if len(others) > 1 or request.split_of:
+    # A data set that was chosen and has been removed since stays in the list; looking again says that it is missing.
+    others = list(dict.fromkeys(["", *(name for name in loaders.datasets() if name != request.name), request.split_of]))
+    if len(others) > 1:
         split_of = right.selectbox(
             "Same split as",
             others,
-            others.index(request.split_of) if request.split_of in others else 0,
+            others.index(request.split_of),
             key="split_of",
             format_func=lambda name: plain(name) or "none",
             help="Radiographs that the other data set has too, in any size or encoding, get its split and fold.",

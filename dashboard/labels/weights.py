@@ -48,7 +48,9 @@ def draw_weights(dataset: Dataset, ranked: pd.DataFrame) -> None:
                 args=(ranked, dataset, WeightOrder(name.strip(), first, weight)),
                 **gate("train", not name.strip() or ranked.empty),
             )
-        if said := st.session_state.get("weights_said"):
+        # The sentence is about the data set whose weights were stored.
+        of, said = st.session_state.get("weights_said", ("", ""))
+        if of == dataset.reference:
             widgets.note(said)
             st.page_link("runs/page.py", label="Train with them", query_params={}, icon=":material/arrow_forward:")
     if error := st.session_state.pop("weights_error", None):
@@ -63,6 +65,7 @@ def _store(ranked: pd.DataFrame, dataset: Dataset, order: WeightOrder) -> None:
         st.session_state["weights_error"] = str(error)
         return
     st.session_state["weights_said"] = (
-        f"Stored the weights of {count_text(kept.radiographs, 'radiograph')} as {kept.reference}, {kept.left_out:,} of "
-        "them 0. Choose them on the Runs page under Radiograph weights."
+        dataset.reference,
+        f"Stored the weights of {count_text(kept.radiographs, 'radiograph')} of {dataset.name} as {kept.reference}, "
+        f"{kept.left_out:,} of them 0. Choose them on the Runs page under Radiograph weights.",
     )

@@ -325,6 +325,8 @@ def test_weights_of_the_first_listed_studies_are_stored_and_offered_to_a_trainin
     assert not app.exception and reference.startswith("halves@") and reference in words(app)
     first = index[index["study_id"].isin(ranked["study_id"].head(2))]
     assert set(kept) == {0.5} and set(kept.index) == set(first["image_id"])
+    app.session_state["weights_said"] = ("other@00000000", "Stored for another data set")
+    assert "Stored for another data set" not in words(app.run())
     app.text_input(key="weights_name").set_value("a/b").run()
     app.button(key="store_weights").click().run()
     assert not app.exception and app.error and len(weight_references("demo")) == 1
