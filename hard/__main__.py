@@ -27,6 +27,9 @@ PARTS = {
     "addresses": "hostile values for every parameter of every page",
     "names": "markup as names, on every page",
     "kills": "work killed at random moments, and done again",
+    "database": "PostgreSQL, its connections and readers killed while they write",
+    "restarts": "the dashboard killed while a reader gives verdicts in a browser",
+    "packets": "everything once, in a network where each packet that leaves is counted",
     "load": "ten visitors at once",
 }
 # These run last and alone: what they measure depends on what else runs.

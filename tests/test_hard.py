@@ -15,9 +15,11 @@ from core.parquet_files import read_parquet, write_parquet
 from hard import __main__ as program
 from hard import mutations
 from hard.artifacts import Artifact
+from hard.database import compared
 from hard.flips import flip_file
 from hard.fuzz import fuzz_input
 from hard.inputs import Input
+from hard.packets import destination
 from hard.trials import FAULTS, Trial, caught, faults, markdown, table
 from tests.conftest import REPOSITORY
 
@@ -133,7 +135,7 @@ def test_the_program_ends_with_1_where_there_is_a_fault_and_keeps_the_seed(tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["flips", "fuzz", "kills"])
+@pytest.mark.parametrize("part", ["flips", "fuzz", "kills", "database", "restarts", "packets"])
 def test_a_part_runs_alone_and_finds_nothing(part, tmp_path):
     count = {"fuzz": "150"}.get(part, "1")
     command = [
@@ -153,6 +155,32 @@ def test_a_part_runs_alone_and_finds_nothing(part, tmp_path):
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert ", 0 faults" in (tmp_path / "report.md").read_text()
+
+
+def frame(protocol: int, port: int, payload: bytes = b"") -> bytes:
+    """An Ethernet frame with an IPv4 packet to 203.0.113.9."""
+    head = bytes(12) + b"\x08\x00" + b"\x45" + bytes(8) + bytes([protocol]) + bytes(6) + bytes([203, 0, 113, 9])
+    return head + bytes(2) + port.to_bytes(2, "big") + bytes(4) + payload
+
+
+def test_a_packet_is_told_by_where_it_goes():
+    question = bytes(12) + b"\x07example\x03org\x00\x00\x01"
+    assert destination(frame(17, 53, question)) == "look-up of example.org"
+    assert destination(frame(6, 443, bytes(12))) == "TCP to 203.0.113.9 port 443"
+    assert destination(bytes(12) + b"\x08\x06" + bytes(28)) == "frame of type 0x0806"
+    six = bytes(12) + b"\x86\xdd" + bytes(6) + b"\x11" + bytes(17) + bytes(15) + b"\x01" + bytes(2) + b"\x00\x09"
+    assert destination(six) == "UDP to ::1 port 9"
+
+
+def test_a_verdict_that_was_refused_and_is_there_is_found():
+    told = {"stored": {"a", "b"}, "refused": {"c"}, "unknown": {"d"}, "failed": set()}
+    assert compared(told, ["a", "b", "d"], ()) == ("kept", "")
+    assert compared(told, ["b", "d"], ())[0] == "lost"
+    assert compared(told, ["a", "b", "c"], ())[0] == "silent"
+    assert compared(told, ["a", "a", "b"], ())[0] == "silent"
+    assert compared(told, ["a", "b"], ("entry 3 was altered",))[0] == "silent"
+    assert compared({**told, "failed": {"KeyError: x"}}, ["a", "b"], ())[0] == "uncaught"
+    assert compared({**told, "stored": set()}, [], ())[0] == "uncaught"
 
 
 NAMED = [
