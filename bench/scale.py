@@ -24,6 +24,7 @@ import numpy as np
 
 from bench.integrity import made_up_index, made_up_scores
 from bench.thresholds import hardware
+from dashboard import page_list
 from hard.session import Session, cpu_seconds, process_of
 from hard.workspace import MODEL, SHIPPED, enter
 from tests.browser.server import serve
@@ -36,10 +37,7 @@ SIZES = {
     "pages": (10_000, 100_000, 1_000_000),
     "verdicts": (1_000, 10_000, 100_000),
 }
-PAGES = (
-    "overview", "dataset", "threshold", "bones", "calibration", "compare", "errors", "labels", "walkthroughs",
-    "agreement", "saliency",
-)  # fmt: skip
+PAGES = tuple(page.name for page in page_list.PAGES if page.needs_data)
 VISITS, OTHER = 5, "resnet-narrow-128"
 Step = tuple[str, Callable[[], object]]
 

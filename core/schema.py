@@ -74,7 +74,7 @@ def check(frame: pd.DataFrame, schema: dict[str, Column], source: str) -> pd.Dat
 
 def _check_column(values: pd.Series, column: Column, name: str, source: str) -> None:
     # Only cells with a value are checked, because pandas gives an empty column an arbitrary type.
-    present = values.dropna()
+    present = values.dropna() if values.hasnans else values
     if not column.nullable and len(present) < len(values):
         raise OverreadError(
             f"{source}: column {name} has {count_text(len(values) - len(present), 'empty cell')}; every row needs a "
@@ -93,7 +93,7 @@ def _check_column(values: pd.Series, column: Column, name: str, source: str) -> 
         bad = present[~present.isin(column.allowed)].iloc[0]
         expected = ", ".join(str(value) for value in column.allowed)
         raise _wrong_value(source, name, bad, f"one of {expected}")
-    if column.unique and present.duplicated().any():
+    if column.unique and not present.is_unique:
         raise OverreadError(
             f"{source}: {name} {present[present.duplicated()].iloc[0]!r} occurs twice; each must be unique.",
             code="value-duplicate",

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from core.among import among
 from core.commands.console import Json, messages, print_result, progress_bar
 from core.errors import OverreadError
 from core.plural import count_text
@@ -37,7 +38,7 @@ def cache(
     if len(failed) > 10:
         messages.print(f"... and {len(failed) - 10} more; --json lists them all")
     folder = pixels_folder(dataset, spec)
-    ready = int(index["sha1"].isin(known(folder, size)).sum())
+    ready = int(among(index["sha1"], known(folder, size)).sum())
     facts = {
         "name": name,
         "size": size,

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
+from core.among import among
 from core.data.index import Dataset, read_index
 from core.data.input_spec import InputSpec
 from core.data.pixels import to_square
@@ -33,7 +34,7 @@ class AbnormalityMasks:
     def _with_boxes(self, boxes: pd.DataFrame, index: pd.DataFrame) -> "AbnormalityMasks":
         sides = index.set_index("image_id")[["width", "height"]]
         shapes = {name: list(found) for name, found in self.shapes.items()}
-        for box in boxes[boxes["image_id"].isin(sides.index)].itertuples():
+        for box in boxes[among(boxes["image_id"], sides.index)].itertuples():
             known = shapes.setdefault(box.image_id, [])
             # Masks may have been drawn at another size than that of the indexed file.
             width, height = known[0][-2:] if known else sides.loc[box.image_id]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from core.among import among
 from core.data import pixel_store
 from core.data.decode import decode, pixels_folder
 from core.data.index import Dataset
@@ -45,7 +46,7 @@ def pixel_cache(
     try:
         stored = pixel_store.load(folder, spec.size)
         reasons: dict[str, str] = {}
-        if not index["sha1"].isin(stored.hashes).all():
+        if not among(index["sha1"], stored.hashes).all():
             # Files that failed before are tried again: they may have been unreachable only then.
             reasons = decode(dataset, index, spec, progress=progress).failed
             stored = pixel_store.load(folder, spec.size)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from core.among import among
 from core.data.datasets import conflicting_studies, read_dataset, read_index
 from core.data.file_facts import StoredFacts
 from core.data.label_levels import StoredRule, own_labels
@@ -102,7 +103,7 @@ def check_labels_kept(frame: pd.DataFrame, before: pd.DataFrame | None, what: st
     before = before.assign(label=own_labels(before))
     old = frame["image_id"].map(before.drop_duplicates("image_id").set_index("image_id")["label"])
     if "sha1" in before and "sha1" in frame:
-        by_content = before[~before["image_id"].isin(frame["image_id"])].drop_duplicates("sha1").set_index("sha1")
+        by_content = before[~among(before["image_id"], frame["image_id"])].drop_duplicates("sha1").set_index("sha1")
         old = old.fillna(frame["sha1"].map(by_content["label"]))
     new, had = own_labels(frame), int(old.notna().sum())
     lost, changed = old.notna() & new.isna(), old.notna() & new.notna() & (old != new)

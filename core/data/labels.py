@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.among import among
 from core.data.references import hash_in, name_in
 from core.errors import OverreadError, reason_of
 from core.parquet_files import read_parquet, write_parquet
@@ -71,7 +72,7 @@ def read_labels(dataset: str, reference: str) -> pd.DataFrame:
 def relabelled(frame: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """Rows of an INDEX, PREDICTIONS or STUDIES with the labels of a revision; `label_given` has the given ones."""
     new = labels.set_index("study_id")["label"].astype(float)
-    named = frame["study_id"].isin(new.index)
+    named = among(frame["study_id"], new.index)
     return frame.assign(
         label_given=frame["label"], label=frame["label"].where(~named, frame["study_id"].map(new)).astype(float)
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.among import among
 from core.data.references import hash_in, name_in
 from core.errors import OverreadError, reason_of
 from core.parquet_files import read_parquet, write_parquet
@@ -95,7 +96,7 @@ def weigh_radiographs(rows: pd.DataFrame, dataset: str, reference: str) -> pd.Da
     OverreadError where the list names none of the rows.
     """
     weights = read_weights(dataset, reference)
-    if not rows["image_id"].isin(weights.index).any():
+    if not among(rows["image_id"], weights.index).any():
         raise OverreadError(
             f"{reference} has weights of {count_text(len(weights), 'radiograph')}, and none of them is among the "
             f"{count_text(len(rows), 'radiograph')} to learn from. Store weights of this data set, by scores of "

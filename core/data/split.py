@@ -5,6 +5,8 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from core.among import among
+
 
 def assign_bins(
     groups: pd.Series, strata: pd.Series, shares: list[float], seed: int, fixed: np.ndarray | None = None
@@ -52,7 +54,7 @@ def assign_splits(frame: pd.DataFrame, valid_fraction: float, seed: int, before:
     bins = assign_bins(frame["group_id"], _strata(frame), [1 - valid_fraction, valid_fraction], seed, fixed)
     found = pd.Series(np.array(["train", "valid"], dtype=object)[bins], index=frame.index, dtype="str")
     if before is not None:
-        found[frame["group_id"].isin(frame["group_id"][(before == "test").to_numpy()])] = "test"
+        found[among(frame["group_id"], frame["group_id"][(before == "test").to_numpy()])] = "test"
     return found
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from core.among import among
 from core.checksums import json_text, parse_json
 from core.data.pixels import UnreadableImage
 from core.errors import OverreadError
@@ -129,7 +130,7 @@ def check_cohort(
             if progress:
                 progress(len(wanted), len(wanted), "maps checked")
     rows = trust_rows(checkpoint)
-    return rows[rows["sha1"].isin(set(cohort.rows["sha1"])) & rows["method"].isin(methods)].reset_index(drop=True)
+    return rows[among(rows["sha1"], set(cohort.rows["sha1"])) & rows["method"].isin(methods)].reset_index(drop=True)
 
 
 def _checked_row(record: MapRecord, row: pd.Series, finding: np.ndarray | None) -> dict:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from core.among import among
 from core.data.abnormality_masks import AbnormalityMasks
 from core.data.index import Dataset, read_index
 from core.data.label_levels import IMAGE_LABEL, known_image_labels
@@ -49,7 +50,7 @@ def rows_with_truth(scores: pd.DataFrame, dataset: Dataset, truth: str) -> pd.Da
     With VIEW also `right`, whether the view is abnormal, and `chance`, the share of abnormal views in its study.
     """
     if truth == FINDING:
-        known = scores["image_id"].isin(AbnormalityMasks.of(dataset).image_ids())
+        known = among(scores["image_id"], AbnormalityMasks.of(dataset).image_ids())
         return scores[known & (scores["label"] == 1)]
     if truth == VIEW:
         index = read_index(dataset.name).set_index("image_id")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.among import among
 from core.data.abnormality_masks import AbnormalityMasks
 from core.data.index import read_index
 from core.errors import OverreadError
@@ -56,7 +57,7 @@ def _sampled(source: Source, sample: TrustSample, progress: Callable[[int, int, 
     """The rows of PREDICTIONS that are sampled. OverreadError where there are none."""
     dataset = source.indexed
     scores, _ = split_scores(source, split=sample.split, progress=progress)
-    scores = scores[scores["image_id"].isin(read_index(dataset.name)["image_id"])]
+    scores = scores[among(scores["image_id"], read_index(dataset.name)["image_id"])]
     rows = sample_rows(rows_with_truth(scores.reset_index(drop=True), dataset, sample.truth), sample.count)
     if rows.empty:
         lacking = f"{sample.truth} that is known" if sample.truth else "labelled radiograph"

@@ -69,4 +69,4 @@ def clustered(value: float, shares: np.ndarray, groups, n: int | None = None) ->
 
 def repeated(known: pd.DataFrame) -> bool:
     """Whether any patient has more than one study."""
-    return bool(known["group_id"].duplicated().any())
+    return not known["group_id"].is_unique

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from core.among import among
 from core.errors import OverreadError
 from core.metrics.intervals import Statistic, auroc_statistic, draws_within, patient_bootstrap, rate_statistic
 from core.metrics.radiographs import driving_views, found_threshold, mixed_studies
@@ -124,7 +125,7 @@ def scored_of(predictions: pd.DataFrame, aggregation: str, choosing: np.ndarray,
     studies = labelled(study_table(frame, aggregation))
     half = frame.groupby("study_id")["choose"].first()
     studies = studies.assign(choose=studies["study_id"].map(half).to_numpy(bool))
-    frame = frame[frame["study_id"].isin(studies["study_id"])]
+    frame = frame[among(frame["study_id"], studies["study_id"])]
     return Scored(
         frame.sort_values("image_id").reset_index(drop=True), studies.sort_values("study_id").reset_index(drop=True)
     )

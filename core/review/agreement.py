@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from core.among import among
 from core.metrics.intervals import Estimate
 from core.metrics.reader_agreement import cohen, fleiss, raw_agreement
 from core.review.vocabulary import READINGS
@@ -75,7 +76,7 @@ def disagreements(verdicts: pd.DataFrame) -> pd.DataFrame:
             "readers": len(part),
             "since": part["created"].max(),
         }
-        for study, part in reads[reads["study_id"].isin(open_now)].groupby("study_id")
+        for study, part in reads[among(reads["study_id"], open_now)].groupby("study_id")
     ]
     table = pd.DataFrame(rows, columns=["study_id", "reads", "readers", "since"])
     return table.sort_values(["since", "study_id"]).reset_index(drop=True)

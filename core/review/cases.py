@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from core.among import among
 from core.metrics.evaluation import outcome_table
 from core.metrics.studies import study_table
 from core.review.vocabulary import VERDICTS
@@ -28,21 +28,30 @@ class Cases:
     table: pd.DataFrame
     views: pd.DataFrame
     slices: dict[str, slice]
+    _found: dict[str, dict] = field(default_factory=dict, compare=False, repr=False)
+
+    def at(self, threshold: float) -> "Cases":
+        """The same studies with their outcomes at another threshold. What was looked up in one is known to both."""
+        return Cases(with_outcomes(self.table, threshold), self.views, self.slices, self._found)
 
     def views_of(self, study: str) -> pd.DataFrame:
         """The radiographs of a study in the order of the index, independent of their scores."""
         return self.views.iloc[self.slices.get(study, slice(0, 0))]
 
-    @cached_property
+    @property
     def by_neutral_name(self) -> dict[str, str]:
         """The study ids by their neutral names."""
-        return {neutral_name(study): study for study in self.table.index}
+        if "name" not in self._found:
+            self._found["name"] = {neutral_name(study): study for study in self.table.index}
+        return self._found["name"]
 
-    @cached_property
+    @property
     def by_patient(self) -> dict[str, list[str]]:
         """The studies of each known patient."""
-        known = self.table.dropna(subset="patient_id")
-        return known.groupby("patient_id")["study_id"].agg(list).to_dict()
+        if "patient" not in self._found:
+            known = self.table.dropna(subset="patient_id")
+            self._found["patient"] = known.groupby("patient_id")["study_id"].agg(list).to_dict()
+        return self._found["patient"]
 
 
 def neutral_name(study: str) -> str:
@@ -65,9 +74,14 @@ def study_slices(views: pd.DataFrame) -> dict[str, slice]:
 
 def case_table(studies: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """`outcome_table` of STUDIES with study_id as its index as well."""
-    table = outcome_table(studies, threshold).set_index("study_id", drop=False).rename_axis(None)
-    table.loc[table["score"].isna(), "outcome"] = ""
-    return table
+    return with_outcomes(studies.set_index("study_id", drop=False).rename_axis(None), threshold)
+
+
+def with_outcomes(table: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """`outcome_table`; the outcome is '' where a study has no score."""
+    found = outcome_table(table, threshold)
+    found.loc[found["score"].isna(), "outcome"] = ""
+    return found
 
 
 def indexed_cases(index: pd.DataFrame, predictions: pd.DataFrame | None, threshold: float) -> Cases:
@@ -79,7 +93,7 @@ def indexed_cases(index: pd.DataFrame, predictions: pd.DataFrame | None, thresho
     table = by_study[["patient_id", "group_id", "bone", "split"]].first()
     # A mean over some of a study's radiographs would not be its score.
     complete = table.index[by_study["logit"].count() == by_study.size()]
-    scores = study_table(scored[scored["study_id"].isin(complete)]).set_index("study_id")["score"]
+    scores = study_table(scored[among(scored["study_id"], complete)]).set_index("study_id")["score"]
     low, high = by_study["label"].min(), by_study["label"].max()
     table["score"], table["label"], table["n_views"] = scores, high.where(low == high), by_study.size()
     return Cases(case_table(table.reset_index(), threshold), views, study_slices(views))

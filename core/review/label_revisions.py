@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sql
 
+from core.among import among
 from core.data.labels import labels_file, labels_hash, read_labels, relabelled, write_labels
 from core.data.references import name_in
 from core.errors import OverreadError
@@ -58,7 +59,7 @@ def decided_labels(verdicts: pd.DataFrame, rule: str = "agreed") -> pd.DataFrame
     enough = readers >= {"agreed": 1, "two": 2, "adjudicated": np.inf}[rule]
     last = verdicts[verdicts["kind"] == "adjudication"].sort_values(["created", "sequence"])
     last = last.drop_duplicates("study_id", keep="last")
-    rows = pd.concat([reads[same & enough & ~reads["study_id"].isin(last["study_id"])], last])
+    rows = pd.concat([reads[same & enough & ~among(reads["study_id"], last["study_id"])], last])
     found = rows.groupby("study_id").agg(
         given_label=("given_label", "last"), read=("read", "last"), verdict_ids=("id", _ids)
     ).reset_index()  # fmt: skip

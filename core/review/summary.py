@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from core.among import among
 from core.metrics.intervals import FEWEST, Estimate, undefined, without_interval
 from core.review.agreement import latest_reads
 from core.review.cases import neutral_name
@@ -58,7 +59,7 @@ def _read_text(row) -> str:
 
 def masked(table: pd.DataFrame, hidden: set[str]) -> pd.DataFrame:
     """The table without all that gives away the cases that are still read blind: only place and bone stay."""
-    rows = table["study_id"].isin(hidden)
+    rows = among(table["study_id"], hidden)
     done = table.copy()
     done.loc[rows, "study_id"] = done.loc[rows, "study_id"].map(neutral_name)
     for name in ("label", "outcome", "stratum", "case_note", "reads", "adjudicated", "notes"):

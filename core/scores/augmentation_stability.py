@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from scipy.special import expit
 
+from core.among import among
 from core.data.augment import Augmentation, apply
 from core.errors import OverreadError
 from core.parquet_files import read_parquet, write_parquet
@@ -102,7 +103,7 @@ def stability_rows(
     """
     file = stability_file(source, augmentation, sample.draws, sample.seed)
     known, rows = stored_rows(file), sample_radiographs(source, sample.split, sample.count)
-    missing = rows[~rows["sha1"].isin(set(known["sha1"]))]
+    missing = rows[~among(rows["sha1"], set(known["sha1"]))]
     if len(missing):
         classifier = classifier or load_classifier(source.checkpoint, device)
     made = []
@@ -126,7 +127,7 @@ def stability_rows(
         write_parquet(file, known)
     if progress:
         progress(len(missing), len(missing), "drawn")
-    return known[known["sha1"].isin(set(rows["sha1"]))].reset_index(drop=True)
+    return known[among(known["sha1"], set(rows["sha1"]))].reset_index(drop=True)
 
 
 def stability_file(source: Source, augmentation: Augmentation, draws: int, seed: int) -> Path:

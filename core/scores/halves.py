@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from core.among import among
 from core.data.index import read_dataset, read_index
 from core.data.references import may_share_studies
 from core.errors import OverreadError
@@ -71,7 +72,7 @@ def in_split(rows: pd.DataFrame, split: str) -> np.ndarray:
         return inside
     part = rows[inside]
     known = _halves_of_index(part, whole)
-    own = part[~part["group_id"].isin(known.index)]
+    own = part[~among(part["group_id"], known.index)]
     halves = pd.concat([known, _half_by_group(_Rows.of(own))]) if len(own) else known
     inside[inside] = (part["group_id"].map(halves) == half).to_numpy()
     return inside

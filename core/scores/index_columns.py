@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from core.among import among
 from core.data.extra_columns import extra_names
 from core.data.index import read_dataset
 from core.data.index_stream import open_index
@@ -28,7 +29,7 @@ def with_index_columns(predictions: pd.DataFrame) -> pd.DataFrame:
     if stream and more:
         wanted = set(frame["image_id"])
         # In parts, since the scores may be a small part of a large index.
-        parts = [part[part["image_id"].isin(wanted)] for part in stream.parts(["image_id", *more])]
+        parts = [part[among(part["image_id"], wanted)] for part in stream.parts(["image_id", *more])]
         rows = pd.concat(parts).drop_duplicates("image_id").set_index("image_id")[more].reindex(frame["image_id"])
         frame = pd.concat([frame, rows.set_axis(frame.index)], axis=1)
     return frame

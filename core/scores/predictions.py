@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.among import among
 from core.data.references import name_in, same_content
 from core.data.spreadsheet import csv_for_spreadsheets, unguarded
 from core.errors import OverreadError, reason_of
@@ -86,7 +87,7 @@ def store_predictions(frame: pd.DataFrame, file: Path | None = None) -> Path:
                     code="augmentation-differs",
                 )
             older = renamed(older, checkpoint, dataset)
-            frame = pd.concat([older[~older["image_id"].isin(frame["image_id"])], frame], ignore_index=True)
+            frame = pd.concat([older[~among(older["image_id"], frame["image_id"])], frame], ignore_index=True)
     check(frame, PREDICTIONS, "the new scores")
     if file.suffix == ".csv":
         text = csv_for_spreadsheets(frame)

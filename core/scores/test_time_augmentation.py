@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from core.among import among
 from core.data.augment import Augmentation, apply
 from core.errors import OverreadError
 from core.metrics.ranking import auroc_difference
@@ -54,7 +55,7 @@ def augmentation_gain(plain: pd.DataFrame, augmented: pd.DataFrame, split: str, 
     sides = []
     for frame in (augmented, plain):
         part = frame[
-            (frame["split"] == split) & frame["image_id"].isin(set(plain["image_id"]) & set(augmented["image_id"]))
+            (frame["split"] == split) & among(frame["image_id"], set(plain["image_id"]) & set(augmented["image_id"]))
         ]
         sides.append(labelled(study_table(part, aggregation)).set_index("study_id"))
     after, before = sides

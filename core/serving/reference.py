@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from core.among import among
 from core.data import pixel_store
 from core.data.decode import pixels_folder
 from core.data.index import list_datasets, read_index
@@ -62,7 +63,7 @@ def study_measures(split: PointSplit, aggregation: str) -> pd.DataFrame:
     """
     studies = study_table(split.rows, aggregation)
     kept = studies.iloc[np.unique(np.linspace(0, len(studies) - 1, min(len(studies), MOST_STUDIES)).astype(int))]
-    chosen = split.rows["study_id"].isin(kept["study_id"]).to_numpy()
+    chosen = among(split.rows["study_id"], kept["study_id"]).to_numpy()
     rows, places = split.rows[chosen], split.places[chosen]
     grey = np.array([grey_levels(split.squares[place]) if place >= 0 else (np.nan, np.nan) for place in places])
     measured = pd.DataFrame(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from core.among import among
 from core.data.cache import pixel_cache
 from core.data.decode import pixels_folder
 from core.data.index import Dataset, read_index
@@ -72,7 +73,7 @@ def estimate_run(recipe: Recipe, dataset: Dataset, device: str = "", progress: P
     classifier.scores(pixels)
     per_score = (time.perf_counter() - started) / len(pixels)
     index = read_index(dataset.name)
-    cached = index["sha1"].isin(known(pixels_folder(dataset, recipe.input_spec()), recipe.size))
+    cached = among(index["sha1"], known(pixels_folder(dataset, recipe.input_spec()), recipe.size))
     say(4, 4, "measured")
     return RunEstimate(
         epochs=recipe.epochs,

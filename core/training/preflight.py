@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 
+from core.among import among
 from core.data.index import Dataset, conflicting_studies, read_index
 from core.data.label_levels import IMAGE_LABEL, own_labels
 from core.data.labels import read_labels, relabelled
@@ -44,7 +45,7 @@ def training_rows(dataset: Dataset, allow_overlap: bool = False, labels: str = "
     if labels:
         index = relabelled(index, read_labels(dataset.name, labels))
     index = index[
-        (index["split"] == "train") & index["label"].notna() & ~index["study_id"].isin(conflicting_studies(index))
+        (index["split"] == "train") & index["label"].notna() & ~among(index["study_id"], conflicting_studies(index))
     ]
     if index["label"].nunique() < 2:
         raise OverreadError(
@@ -90,7 +91,7 @@ def _at_prevalence(rows: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
             code="prevalence-unreachable",
         )
     chosen = np.random.default_rng(seed).permutation(len(abnormal))[:kept]
-    return rows[(rows["label"] == 0) | rows["study_id"].isin(abnormal[chosen])].reset_index(drop=True)
+    return rows[(rows["label"] == 0) | among(rows["study_id"], abnormal[chosen])].reset_index(drop=True)
 
 
 def with_learned_labels(rows: pd.DataFrame, dataset: Dataset, recipe: Recipe) -> pd.DataFrame:
@@ -125,7 +126,7 @@ def with_start(learned: pd.DataFrame, weights: str) -> pd.DataFrame:
     if start is None:
         return learned
     before = start.learned().rename_axis("sha1").rename("part").reset_index()
-    return pd.concat([learned, before[~before["sha1"].isin(learned["sha1"]) | (before["part"] == "train")]])
+    return pd.concat([learned, before[~among(before["sha1"], learned["sha1"]) | (before["part"] == "train")]])
 
 
 def check_folder(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.among import among
 from core.data.index import Dataset
 from core.data.spreadsheet import csv_for_spreadsheets
 from core.errors import OverreadError
@@ -141,7 +142,7 @@ def compare_runs(runs: list[tuple[GridPoint, Checkpoint]], split: str = "tune") 
     tables = [_studies(checkpoint, split) for _, checkpoint in runs]
     common = set.intersection(*(set(table["study_id"]) for table in tables))
     bones = [set(point.recipe.bones) for point, _ in runs if point.recipe.bones]
-    base = tables[0][tables[0]["study_id"].isin(common)].sort_values("study_id")
+    base = tables[0][among(tables[0]["study_id"], common)].sort_values("study_id")
     if bones:
         base = base[base["bone"].isin(set.intersection(*bones))]
     if base["label"].nunique() < 2:

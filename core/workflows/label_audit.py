@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.among import among
 from core.data.index import Dataset, read_index
 from core.data.joins import JoinReport
 from core.data.notes import Note
@@ -113,7 +114,7 @@ def keep_weights(ranked: pd.DataFrame, dataset: Dataset, order: WeightOrder) -> 
     by_study = "image_id" not in ranked
     index = read_index(dataset.name)
     train = index[index["split"] == "train"]
-    ranked = ranked[ranked["study_id"].isin(train["study_id"])]
+    ranked = ranked[among(ranked["study_id"], train["study_id"])]
     if order.first:
         chosen = ranked.head(order.first).assign(weight=order.weight)
     elif by_study:

@@ -9,6 +9,7 @@ import pandas as pd
 from PIL import Image
 from scipy.special import expit
 
+from core.among import among
 from core.data.pixels import UnreadableImage, read_grey
 from core.errors import OverreadError
 from core.metrics.studies import study_table
@@ -66,7 +67,7 @@ def collect_minutes(
     current = with_in_force(entries)
     studies = cases.table[["study_id", "bone", "label", "score", "outcome"]]
     table = summary_table(walkthrough, current[current["in_force"]], studies)
-    table = table[~table["study_id"].isin(hidden)]
+    table = table[~among(table["study_id"], hidden)]
     steps = steps_table(store, walkthrough)
     root = view.dataset.root if view.dataset else ""
     spent = values.time_per_case(steps, walkthrough)

@@ -1,11 +1,12 @@
 """Make a walkthrough (choose studies, mix in correctly classified ones, store how they are read) and open it again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from core.among import among
 from core.data.index import read_dataset, read_index
 from core.errors import OverreadError
 from core.metrics.evaluation import outcome_table
@@ -145,7 +146,7 @@ def make_walkthrough_of(
     name: str,
     author: str,
     cases: Sequence[WalkthroughCase],
-    known: set[str],
+    known: Container[str],
     plan: ReadingPlan = ReadingPlan(),
 ) -> Walkthrough:
     """Store studies that were typed by hand as a walkthrough. known: the studies of the data set.
@@ -206,8 +207,8 @@ def cases_now(view: View, studies: Sequence[str] | None = None) -> Cases:
     """The cases of a view's data set, of every split, with the scores that are stored now. studies: only these."""
     index, scores = read_index(view.source.data), scores_if_stored(view.source)
     if studies is not None:
-        index = index[index["study_id"].isin(studies)]
-        scores = None if scores is None else scores[scores["study_id"].isin(studies)]
+        index = index[among(index["study_id"], studies)]
+        scores = None if scores is None else scores[among(scores["study_id"], studies)]
     return indexed_cases(index, scores, view.threshold)
 
 

@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from core.among import among
 from core.errors import OverreadError
 from core.plural import count_text
 from core.scores.view import View
@@ -53,7 +54,7 @@ def draw_split(view: View, sampling: Sampling) -> None:
 
     source, augmentation, seed = view.source, sampling.augmentation, sampling.seed
     rows = loader.stored_draws(source, augmentation, seed)
-    here = rows[rows["image_id"].isin(loader.split_ids(source, view.split))]
+    here = rows[among(rows["image_id"], loader.split_ids(source, view.split))]
     count = f"{count_text(len(here), 'radiograph')}, {DRAWS} draws each, least stable first"
     widgets.caption(f"By bone, split {view.split}", count if len(here) else "nothing scored yet")
     if len(here):

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
+from core.among import among
 from core.plural import count_text
 from core.scores.view import View
 from dashboard.shared import address, clicks, loaders, scoring, theme, widgets
@@ -60,7 +61,7 @@ def draw_cards(view: View, rows: pd.DataFrame, second: Second) -> None:
     page = min(st.session_state.get("changed_page", 1), pages)
     part = rows.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
     views = scoring.require_scores(view)
-    files_of = files_of_studies(view.dataset, views[views["study_id"].isin(part["study_id"])])
+    files_of = files_of_studies(view.dataset, views[among(views["study_id"], part["study_id"])])
     sizes = rows["bone"].value_counts()
     for bone, here in part.groupby("bone", sort=False):
         widgets.caption(bone_name(bone), count_text(int(sizes[bone]), "study"))

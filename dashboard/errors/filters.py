@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import streamlit as st
 
+from core.among import among
 from core.data.quality import beyond_limit, lowest_tenth
 from core.review.cases import (
     READERS_DIFFER,
@@ -119,12 +120,12 @@ def matching_rows(cases: Cases, filters: Filters, view: View) -> np.ndarray:
         passes &= table["n_views"].between(*VIEW_COUNTS[filters.views]).to_numpy()
     if QUALITY[filters.quality]:
         studies = loader.quality_studies(view.dataset, cases, QUALITY[filters.quality])
-        passes &= table["study_id"].isin(studies).to_numpy()
+        passes &= among(table["study_id"], studies).to_numpy()
     if filters.verdict:
         passes &= matches_verdict(table["study_id"], loader.verdicts(view.dataset.name), filters.verdict)
     if filters.column and filters.group:
         groups = loaders.study_groups(view)[filters.column].cat.rename_categories(str).astype(object)
-        passes &= table["study_id"].isin(groups.index[groups == filters.group]).to_numpy()
+        passes &= among(table["study_id"], groups.index[groups == filters.group]).to_numpy()
     if filters.call != "any" and filters.second:
         scores = loader.study_scores(replace(view, source=filters.second))
         passes &= matches_call(table, scores, view.threshold, filters.call == SAME_CALL)

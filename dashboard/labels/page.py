@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from core.among import among
 from core.data.index import Dataset
 from core.plural import count_text
 from core.review.cases import Cases
@@ -132,8 +133,8 @@ def draw_precision(dataset: Dataset, ranked: pd.DataFrame) -> None:
     if truth is None or ranked.empty:
         return
     index = loaders.index(dataset)
-    flipped = set(index.loc[index["image_id"].isin(truth.index[truth["label_flipped"]]), "study_id"])
-    table = precision_at(ranked["study_id"].isin(flipped).to_numpy())
+    flipped = set(index.loc[among(index["image_id"], truth.index[truth["label_flipped"]]), "study_id"])
+    table = precision_at(among(ranked["study_id"], flipped).to_numpy())
     if table["found"].sum():
         widgets.facts(
             *[

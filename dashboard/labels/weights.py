@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from core.among import among
 from core.data.index import Dataset
 from core.errors import OverreadError
 from core.plural import count_text
@@ -17,7 +18,7 @@ BY_SCORE, FIRST = "Suspects: the score of their given label", "The first studies
 def draw_weights(dataset: Dataset, ranked: pd.DataFrame) -> None:
     """A popover that stores weights of the listed studies. ranked: as `rank_suspects` returns it, in this order."""
     index = loaders.index(dataset)
-    ranked = ranked[ranked["study_id"].isin(index.loc[index["split"] == "train", "study_id"])]
+    ranked = ranked[among(ranked["study_id"], index.loc[index["split"] == "train", "study_id"])]
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.popover("Weights for a training", icon=":material/balance:"):
             widgets.note(

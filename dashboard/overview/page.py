@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from core.among import among
 from core.data.index import broken_datasets
 from core.metrics.evaluation import outcome_table
 from core.metrics.rates import headline_rates
@@ -148,7 +149,7 @@ def draw_worst(view: View, scores: pd.DataFrame, worst: pd.DataFrame) -> None:
         # An empty mapping, since None would clear the parameters of the selectors; they write theirs again.
         st.switch_page("errors/page.py", query_params={})
     widgets.caption("Most confident misses", "lowest score first")
-    files_of = cards.files_of_studies(view.dataset, scores[scores["study_id"].isin(worst["study_id"])])
+    files_of = cards.files_of_studies(view.dataset, scores[among(scores["study_id"], worst["study_id"])])
     widgets.gallery([cards.outcome_card(view, row, files_of(row.study_id), "FN") for row in worst.itertuples()])
 
 

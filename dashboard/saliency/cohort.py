@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from core.among import among
 from core.errors import OverreadError
 from core.jobs import Job
 from core.metrics.intervals import wilson
@@ -28,7 +29,7 @@ def draw_methods(view: View) -> None:
     from core.explain.cohort import trust_table
 
     rows = maps.checked_rows(view.source.checkpoint)
-    here = rows[rows["sha1"].isin(set(loaders.index(view.dataset)["sha1"]))]
+    here = rows[among(rows["sha1"], set(loaders.index(view.dataset)["sha1"]))]
     count = count_text(here["sha1"].nunique(), "radiograph")
     widgets.caption(
         "Which method to trust on this model",

@@ -53,7 +53,7 @@ def choose_image(view: View, radiographs: pd.DataFrame) -> pd.Series:
         key="image",
         help="Missed studies first, then false alarms.",
     )
-    return rows.set_index("image_id", drop=False).loc[chosen or options[0]]
+    return rows[rows["image_id"] == (chosen or options[0])].iloc[0]
 
 
 def choose_study(view: View) -> pd.Series:
@@ -61,7 +61,8 @@ def choose_study(view: View) -> pd.Series:
     studies = _outcomes(view)
     options = _list_options("study", "study_id", studies, view.bone)
     chosen = address.bound(st.selectbox, "Study", options, index=None, key="study", help="Missed studies first.")
-    return studies.set_index("study_id").loc[chosen or options[0]]
+    # Its name is the id, and not one of its values.
+    return studies[studies["study_id"] == (chosen or options[0])].set_index("study_id").iloc[0]
 
 
 def choose_methods() -> list[str]:
@@ -188,9 +189,9 @@ def _list_options(key: str, column: str, rows: pd.DataFrame, bone: str) -> list[
     known = Choice(rows[column], {"image": "radiograph"}.get(key, key))
     address.key(key, known)
     of_bone = rows[rows["bone"] == bone] if bone else rows
-    options = errors_first(rows if of_bone.empty else of_bone)[column].head(MOST_LISTED).tolist()
+    options = errors_first(rows if of_bone.empty else of_bone, MOST_LISTED)[column].tolist()
     wanted = st.session_state.get(key) or address.value(key, known)
-    if wanted in set(known.options):
+    if wanted in known:
         return options if wanted in options else [wanted, *options]
     st.session_state[key] = options[0]
     return options

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 from scipy.special import expit
 
+from core.among import among
 from core.errors import OverreadError
 from core.explain.map_record import UNCHECKED, MapRecord, MapTask
 from core.explain.map_values import Attribution
@@ -47,7 +48,7 @@ def draw_mean_maps(view: View, radiographs: pd.DataFrame) -> None:
     )
     method, look = controls.choose_method(), controls.choose_look()
     studies = outcome_table(loaders.studies(view), view.threshold).set_index("study_id")
-    rows = radiographs[radiographs["study_id"].isin(studies.index)]
+    rows = radiographs[among(radiographs["study_id"], studies.index)]
     outcomes = rows["study_id"].map(studies["outcome"])
     groups = {"Missed": rows[outcomes == "FN"], "Found": rows[outcomes == "TP"]}
     if not address.bound(

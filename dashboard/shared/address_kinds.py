@@ -5,8 +5,11 @@ import heapq
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from inspect import signature
 from itertools import takewhile
+
+import pandas as pd
 
 SHOWN = 80  # characters of a refused value in its note
 LONGEST = 4_000  # characters of a text
@@ -14,22 +17,27 @@ MOST_COMPARED = 2_000  # words whose likeness to a text is computed, at 0.1 ms e
 MOST = 1e15  # of a number without a limit of its own; larger whole numbers are not exact in a browser
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Choice:
     """One of a list of words, or several (`many`). what: the noun for the note, such as 'model'."""
 
-    options: tuple[str, ...]
+    given: Iterable
     what: str = ""
     many: bool = False
 
-    def __init__(self, options: Iterable, what: str = "", many: bool = False) -> None:
-        object.__setattr__(self, "options", tuple(map(str, options)))
-        object.__setattr__(self, "what", what)
-        object.__setattr__(self, "many", many)
+    @cached_property
+    def options(self) -> tuple[str, ...]:
+        """The words as texts. Made when they are needed: a column may have a million."""
+        return tuple(map(str, self.given))
+
+    def __contains__(self, text: object) -> bool:
+        if isinstance(self.given, pd.Series) and pd.api.types.is_string_dtype(self.given.dtype):
+            return bool((self.given == text).any())
+        return text in self.options
 
     def parse(self, text: str) -> str:
         """The word itself. ValueError says in words what was expected."""
-        if text in self.options:
+        if text in self:
             return text
         raise ValueError("is not one of its choices")
 
@@ -177,7 +185,7 @@ def kind_of(draw: Callable, *given, **named) -> Kind:
 
 def _read_many(name: str, given: list[str], kind: Choice) -> tuple[object, AddressNote | None]:
     """Several words, each once. One that is unknown refuses them all, so that the page shows what its note says."""
-    unknown = next((text for text in given if text not in kind.options), None)
+    unknown = next((text for text in given if text not in kind), None)
     return (list(dict.fromkeys(given)), None) if unknown is None else read(name, [unknown], Choice(kind.options))
 
 

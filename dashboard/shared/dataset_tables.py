@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from core.among import among
 from core.data.balance import balance_table, file_sizes_table, views_table
 from core.data.index import Dataset, conflicting_studies
 from core.data.mura_counts import is_mura, published_counts_table
@@ -77,7 +78,7 @@ def _at_sizes(file: str, sha1: str) -> tuple[list[str], pd.DataFrame]:
 def _tables(dataset: Dataset, file: FileStamp) -> dict:
     index = loaders.index(dataset)
     train = index[
-        (index["split"] == "train") & index["label"].notna() & ~index["study_id"].isin(conflicting_studies(index))
+        (index["split"] == "train") & index["label"].notna() & ~among(index["study_id"], conflicting_studies(index))
     ]
     patients = index["patient_id"].nunique()
     rows = [(balance, effective_prior(train, balance)) for balance in BALANCES] if len(train) else []

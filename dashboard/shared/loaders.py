@@ -71,7 +71,8 @@ def choosable() -> dict[str, Dataset]:
 
 def index(dataset: Dataset) -> pd.DataFrame:
     """The Index of a data set."""
-    return _index(dataset, stamp(index_file(dataset)))
+    # A shallow copy, as in `predictions`.
+    return _index(dataset, stamp(index_file(dataset))).copy(deep=False)
 
 
 def index_file(dataset: Dataset) -> Path:
@@ -81,14 +82,15 @@ def index_file(dataset: Dataset) -> Path:
 
 def file_hash(dataset: Dataset, image_id: str) -> str:
     """The SHA-1 of a radiograph's file."""
-    known = index(dataset).set_index("image_id")["sha1"]
-    if image_id not in known.index:
+    rows = index(dataset)
+    found = rows.loc[rows["image_id"] == image_id, "sha1"]
+    if found.empty:
         raise OverreadError(
             f"The scores contain the radiograph {image_id}, which the index of {dataset.name} lacks. Score the data "
             "set again.",
             code="radiograph-not-indexed",
         )
-    return known[image_id]
+    return found.iloc[0]
 
 
 def overlap(dataset: Dataset) -> pd.DataFrame:
@@ -145,13 +147,13 @@ def study_groups(view: View) -> pd.DataFrame:
 
 def counts(view: View) -> pd.DataFrame:
     """COUNTS of the labelled studies of a view. Needs scores."""
-    return _counts(view.cohort)
+    return _counts(view.cohort).copy(deep=False)
 
 
 def truth(dataset: Dataset) -> pd.DataFrame | None:
     """The known truth of a phantom set, by image_id; None for real radiographs."""
     file = Path(dataset.root) / "truth.parquet"
-    return _truth(stamp(file)) if dataset.phantom and file.exists() else None
+    return _truth(stamp(file)).copy(deep=False) if dataset.phantom and file.exists() else None
 
 
 @cached_data(max_entries=20_000, max_size="300MB")
@@ -198,7 +200,7 @@ def _checkpoints(files: tuple[FileStamp, ...]):
     return list_checkpoints()
 
 
-@cached_data(max_entries=8, show_spinner="Reading the index")
+@cached_resource(max_entries=8, show_spinner="Reading the index")
 def _index(dataset: Dataset, file: FileStamp) -> pd.DataFrame:
     return read_index(dataset.name)
 

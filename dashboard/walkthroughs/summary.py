@@ -5,6 +5,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
+from core.among import among
 from core.errors import OverreadError
 from core.plural import count_text
 from core.review import summary
@@ -107,7 +108,7 @@ def draw_cases(opened: Opened, hidden: set[str]) -> None:
     studies = opened.cases.table[["study_id", "bone", "label", "score", "outcome"]]
     table = summary.summary_table(walkthrough, verdicts[verdicts["in_force"]], studies)
     widgets.caption("Cases", "as labelled, and as adjudicated by the readers of this walkthrough")
-    draw_changes(table[~table["study_id"].isin(hidden)], view.threshold)
+    draw_changes(table[~among(table["study_id"], hidden)], view.threshold)
     table = summary.masked(table, hidden)
     head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in SHOWN)
     body = "".join(

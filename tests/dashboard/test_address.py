@@ -1,5 +1,6 @@
 """The parser of query values, and what a page does with values that it cannot use."""
 
+import pandas as pd
 import pytest
 
 from dashboard.shared.address_kinds import LONGEST, Choice, Number, Switch, Text, read
@@ -67,6 +68,13 @@ def test_of_repeated_values_the_last_counts_and_the_page_says_so():
 def test_the_nearest_of_very_many_words_is_found():
     words = [f"set/wrist/patient{number:05}/view1.png" for number in range(30_000)]
     assert Choice(words).nearest("set/wrist/patient21987/view1.pgn") == "set/wrist/patient21987/view1.png"
+
+
+def test_a_column_of_names_is_searched_without_a_copy_of_it():
+    known = Choice(pd.Series(["set/a.png", "set/b.png"]), "radiograph")
+    assert "set/b.png" in known and "set/c.png" not in known and None not in known
+    assert read("image", ["set/b.png"], known) == ("set/b.png", None) and "options" not in vars(known)
+    assert "radiograph" in read("image", ["set/bb.png"], known)[1].sentence
 
 
 def test_an_unknown_model_and_bone_are_named_and_the_nearest_is_one_click_away(house):

@@ -204,3 +204,17 @@ def test_errors_come_first_and_the_views_of_a_study_stay_together():
     )
     assert errors_first(rows)["image_id"].tolist() == ["e1", "e2", "d1", "c1", "b1", "a1", "f1"]
     assert list(errors_first(rows)) == list(rows)
+
+
+def test_the_first_errors_are_the_first_of_all():
+    draw = np.random.default_rng(3)
+    rows = pd.DataFrame(
+        {
+            "study_id": [f"s{number}" for number in draw.permutation(400)],
+            "outcome": draw.choice(["FN", "FP", "TP", "TN", ""], 400),
+            # Many are equal, and some are unknown.
+            "score": np.where(draw.random(400) < 0.1, np.nan, draw.integers(0, 6, 400) / 5),
+        }
+    )
+    for most in (1, 7, 50, 399, 400, 500):
+        pd.testing.assert_frame_equal(errors_first(rows, most), errors_first(rows).head(most))

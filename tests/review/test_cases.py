@@ -52,6 +52,19 @@ def test_a_study_has_a_score_only_if_all_its_radiographs_have_one():
     assert found.by_patient == {"p": ["a", "b"], "q": ["d"]}
 
 
+def test_the_same_studies_at_another_threshold():
+    predictions = scores(a1=-1.0, a2=3.0, b1=2.0)
+    at_half = indexed_cases(INDEX, predictions, 0.5)
+    names, patients = at_half.by_neutral_name, at_half.by_patient
+    for threshold in (0.5, 0.95):
+        found, anew = at_half.at(threshold), indexed_cases(INDEX, predictions, threshold)
+        pd.testing.assert_frame_equal(found.table, anew.table)
+        assert found.views is at_half.views and found.slices == anew.slices
+        # Looked up once for all thresholds.
+        assert found.by_neutral_name is names and found.by_patient is patients
+    assert at_half.table.loc["b", "outcome"] == "TP" and at_half.at(0.95).table.loc["b", "outcome"] == "FN"
+
+
 def test_without_scores_every_study_is_listed_without_an_outcome():
     table = indexed_cases(INDEX, None, 0.5).table
     assert sorted(table.index) == ["a", "b", "c", "d"] and not table["outcome"].any() and table["score"].isna().all()

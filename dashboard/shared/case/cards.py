@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import pandas as pd
 
+from core.among import among
 from core.data.index import Dataset
 from core.review.cases import neutral_name, sort_views, study_slices
 from core.scores.view import View
@@ -58,7 +59,7 @@ def files_of_studies(dataset: Dataset, views: pd.DataFrame) -> Callable[[str], p
     They have sha1, width and height, which only the index has. A study without any gives an empty table.
     """
     facts = loaders.index(dataset)[["image_id", "sha1", "width", "height"]]
-    rows = sort_views(facts[facts["image_id"].isin(views["image_id"])].merge(views, on="image_id"))
+    rows = sort_views(facts[among(facts["image_id"], views["image_id"])].merge(views, on="image_id"))
     slices = study_slices(rows)
     return lambda study: rows.iloc[slices.get(study, slice(0, 0))]
 

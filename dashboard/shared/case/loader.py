@@ -103,6 +103,12 @@ def all_studies(view: View) -> Cases:
     return _all_studies(replace(view.every_bone, split=""))
 
 
+@cached_resource(max_entries=4)
+def _all_studies(view: View) -> Cases:
+    # The studies are the same at every threshold.
+    return _every_study(view.cohort).at(view.threshold)
+
+
 def embeddings(source: Source) -> Embeddings | None:
     """The stored embeddings of a data set by a checkpoint; None where there are none."""
     files = _embedding_stamps(source)
@@ -183,12 +189,12 @@ def _cases(view: View) -> Cases:
 
 
 @cached_resource(max_entries=4, show_spinner="Reading the index")
-def _all_studies(view: View) -> Cases:
+def _every_study(cohort: View) -> Cases:
     try:
-        predictions = loaders.predictions(view.source)
+        predictions = loaders.predictions(cohort.source)
     except OverreadError:
         predictions = None
-    return indexed_cases(loaders.index(view.dataset), predictions, view.threshold)
+    return indexed_cases(loaders.index(cohort.dataset), predictions, cohort.threshold)
 
 
 @cached_resource(max_entries=2)

@@ -8,6 +8,7 @@ from uuid import uuid4, uuid5
 
 import streamlit as st
 
+from core.among import among
 from core.data.index import Dataset
 from core.errors import OverreadError
 from core.review.boxes import read_boxes
@@ -123,7 +124,7 @@ def verdict_summaries(dataset: Dataset, studies: list[str]) -> dict[str, str]:
     verdicts = loader.verdicts(dataset.name)
     return {
         study: "; ".join(f"{row.reviewer}: {_entry_name(row).lower()}" for row in rows.itertuples())
-        for study, rows in verdicts[verdicts["study_id"].isin(studies)].groupby("study_id")
+        for study, rows in verdicts[among(verdicts["study_id"], studies)].groupby("study_id")
     }
 
 

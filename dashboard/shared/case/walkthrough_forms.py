@@ -1,6 +1,6 @@
 """The forms that make a walkthrough: from the list of the Errors page, or from typed studies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import date
 
 import streamlit as st
@@ -81,7 +81,7 @@ def draw_form_for_typed_studies(view: View, cases: Cases) -> None:
             type="primary",
             key="hand_make",
             on_click=_make_from_text,
-            args=(view, set(cases.table.index)),
+            args=(view, cases.table.index),
             **gate("read"),
         )
 
@@ -150,7 +150,7 @@ def _make_from_list(view: View, candidates: Candidates) -> None:
     state["walk_open"] = made
 
 
-def _make_from_text(view: View, known: set[str]) -> None:
+def _make_from_text(view: View, known: Container[str]) -> None:
     state = st.session_state
     cases, name = read_cases(state["hand_cases"]), state["hand_name"] or _free_name(view)
     made = _make(
