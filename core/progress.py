@@ -180,7 +180,7 @@ def duration_text(seconds: float) -> str:
 
 def read_rates(file: Path, kind: str) -> dict[str, float]:
     """Seconds of each step for one unit of size, of the last work of this kind; empty where there is none."""
-    with suppress(OSError, ValueError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, TypeError, AttributeError, OverflowError):
         return {str(name): float(value) for name, value in read_json(file).get(kind, {}).items()}
     return {}
 

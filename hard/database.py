@@ -89,10 +89,18 @@ def compared(told: dict[str, set[str]], kept: list[str], problems: Sequence) -> 
 
 
 def command(address: str, text: str) -> None:
-    """One statement of the superuser."""
+    """One statement of the superuser, as soon as the server has recovered."""
     engine = sql.create_engine(address.replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sql.text(text))
+    until = time.monotonic() + 60
+    while True:
+        try:
+            with engine.connect() as connection:
+                connection.execute(sql.text(text))
+            break
+        except sql.exc.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
     engine.dispose()
 
 

@@ -223,11 +223,13 @@ def _read_checkpoint(folder: Path, files: dict[str, bytes], manifest: bytes = b"
 
 def _radiographs() -> list[Input]:
     from core.data.archives import unpack
+    from core.data.dicom import DAMAGE
     from core.data.dicom_rows import read_header
     from core.data.file_facts import inspect_file
     from core.data.input_spec import InputSpec
     from core.data.pixels import read_grey
     from core.serving.decoding import Upload, decode_view
+    from core.serving.dicom_report import image_header, is_own
 
     spec = InputSpec(64)
 
@@ -244,6 +246,12 @@ def _radiographs() -> list[Input]:
         return "read"
 
     def dicom(file: Path) -> object:
+        try:
+            header = image_header(Upload(file.name, file.read_bytes()))
+        except DAMAGE:
+            pass  # the service refuses it
+        else:
+            is_own(header)
         read_header(file)
         return both(file)
 

@@ -156,6 +156,7 @@ def _point_kept(home: Path, said: list[str]) -> bool:
 
 
 def _train(home: Path, acknowledge: Acknowledge) -> None:
+    from core.models.checkpoint import read_manifest
     from core.paths import checkpoint_folder
     from core.training.loop import train
     from core.training.options import RunOptions
@@ -166,8 +167,8 @@ def _train(home: Path, acknowledge: Acknowledge) -> None:
     try:
         train(recipe, read_dataset("demo"), folder, RunOptions(resume=folder.exists()))
     except OverreadError as error:
-        # It had ended before it was killed; if it had not, its weights are not those of a run that nobody killed.
-        if error.code != "nothing-to-resume":
+        # It had ended before it was killed.
+        if error.code != "nothing-to-resume" or not read_manifest(folder).get("complete"):
             raise
     acknowledge("trained")
 
@@ -225,7 +226,7 @@ def _decisions(home: Path, acknowledge: Acknowledge) -> None:
 def _decisions_kept(home: Path, said: list[str]) -> bool:
     from core.serving.decision_log import DecisionLog, log_table, verify_log
 
-    if not (home / "decisions").exists():
+    if not any((home / "decisions").glob("*.jsonl")):
         return not said
     DecisionLog(home / "decisions")
     kept = len(log_table(home / "decisions"))

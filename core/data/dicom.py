@@ -38,7 +38,13 @@ def read_grey(path: Path, data: bytes) -> np.ndarray:
     if the window shows a single level, the 0.5 and 99.5 percentiles outside the padding. MONOCHROME1 is inverted.
     """
     dataset = _header(path, data)
-    _check(path, dataset, data)
+    try:
+        _check(path, dataset, data)
+    except UnreadableImage:
+        raise
+    except DAMAGE as error:
+        # pydicom reads a value when it is asked for it, so that any question may meet the damage.
+        raise UnreadableImage(path, f"its DICOM header is damaged ({decoder_message(error)})") from error
     try:
         with warnings.catch_warnings():
             # pydicom warns about other tags with values of the wrong kind, and repairs them; they do not matter here.
@@ -80,13 +86,10 @@ def _check(path: Path, dataset, data: bytes) -> None:
         raise UnreadableImage(path, "it has no transfer syntax, so its pixels cannot be read")
     if not syntax.is_transfer_syntax or syntax.is_private:
         raise UnreadableImage(path, f"its transfer syntax {syntax} is unknown")
-    try:
-        lacking = [name for name in ("Rows", "Columns", "PhotometricInterpretation") if dataset.get(name) is None]
-        frames = int(dataset.get("NumberOfFrames") or 1)
-        height, width = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
-        kind = str(dataset.get("PhotometricInterpretation"))
-    except DAMAGE as error:
-        raise UnreadableImage(path, f"its DICOM header is damaged ({decoder_message(error)})") from error
+    lacking = [name for name in ("Rows", "Columns", "PhotometricInterpretation") if dataset.get(name) is None]
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    height, width = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
+    kind = str(dataset.get("PhotometricInterpretation"))
     if lacking:
         raise UnreadableImage(path, f"its DICOM header lacks {' and '.join(lacking)}")
     if frames != 1:

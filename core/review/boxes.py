@@ -57,7 +57,7 @@ def make_box(image_id: str, x0: float, y0: float, x1: float, y1: float) -> Box:
     """The box with its corners in order. OverreadError if it is not inside its radiograph or has no area."""
     try:
         corners = [round(float(value), 6) for value in (x0, y0, x1, y1)]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         corners = [math.nan] * 4
     left, right, top, bottom = *sorted(corners[::2]), *sorted(corners[1::2])
     if not (isinstance(image_id, str) and image_id and 0 <= left < right <= 1 and 0 <= top < bottom <= 1):

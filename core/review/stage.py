@@ -78,7 +78,7 @@ def checked_view(view: dict) -> dict:
             for one in (view.get("boxes") or [])[:BOXES_LIMIT]
         ]
         return kept
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise OverreadError(
             f"The view to be mirrored has no usable {error}; expected the state of the film viewer.",
             code="view-not-mirrored",

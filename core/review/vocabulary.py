@@ -113,7 +113,7 @@ def _number(entry: Verdict, name: str) -> float | None:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or (name == "given_label" and number not in (0.0, 1.0)):
         expected = "1 (abnormal), 0 (normal) or none" if name == "given_label" else "a finite number or none"

@@ -62,9 +62,12 @@ class ReadStudy:
 
 
 def image_header(upload: Upload) -> Dataset:
-    """The header of a DICOM image without its pixels, with what a report copies from it."""
+    """The header of a DICOM image without its pixels, with what a report copies from it. DAMAGE for a damaged one."""
     header = dcmread(io.BytesIO(upload.data), stop_before_pixels=True, force=True)
+    # pydicom reads a value when it is asked for it; damage must show here, and not while a report is made.
+    header.get("Manufacturer")
     for name in _COPIED:
+        header.get(name)
         if name not in header:
             setattr(header, name, None if name.endswith("Number") and name != "AccessionNumber" else "")
     return header

@@ -67,10 +67,10 @@ def train(recipe: Recipe, dataset: Dataset, out: Path, options: RunOptions = Run
         )
     team = current_team(options.device)
     options = options if team.leads else options.silent()
-    with exclusive_folder(out) if team.leads else nullcontext():
+    with exclusive_folder(out) if team.leads else nullcontext(False) as killed:
         with team.lead_first():
             if team.leads:
-                check_folder(out, recipe, dataset, options.resume)
+                check_folder(out, recipe, dataset, options.resume, killed)
         if options.resume and not (out / STATE_FILE).exists():
             options.say("the stopped run had not finished an epoch; starting again")
             options = replace(options, resume=False)

@@ -129,11 +129,14 @@ def with_start(learned: pd.DataFrame, weights: str) -> pd.DataFrame:
     return pd.concat([learned, before[~among(before["sha1"], learned["sha1"]) | (before["part"] == "train")]])
 
 
-def check_folder(out: Path, recipe: Recipe, dataset: Dataset, resume: bool) -> None:
+def check_folder(out: Path, recipe: Recipe, dataset: Dataset, resume: bool, killed: bool = False) -> None:
     """OverreadError where the folder has another run, or where a resumed run began with other choices.
 
-    A run killed before its first epoch was saved has no state: resumed, it begins again.
+    A run killed before its first epoch was saved has no state: resumed, it begins again. killed: an earlier run was
+    killed here; it may not even have written its recipe, as while it decoded the radiographs.
     """
+    if resume and killed and not any((out / name).exists() for name in (MANIFEST, STATE_FILE, RECIPE)):
+        return
     if not resume:
         if (out / MANIFEST).exists() or (out / STATE_FILE).exists():
             raise OverreadError(
@@ -172,9 +175,14 @@ def _is_complete(out: Path) -> bool:
 
 
 @contextmanager
-def exclusive_folder(out: Path) -> Iterator[None]:
-    """Lock the folder for this run. OverreadError if another process is writing to it."""
+def exclusive_folder(out: Path) -> Iterator[bool]:
+    """Lock the folder for this run; the value says whether an earlier run in it was killed.
+
+    OverreadError if another process is writing to it.
+    """
     lock = FileLock(out / ".lock", timeout=0)
+    # A run that ends by itself removes its lock, also after an error.
+    killed = (out / ".lock").exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -188,7 +196,7 @@ def exclusive_folder(out: Path) -> Iterator[None]:
         with suppress(OSError):
             half.unlink()
     try:
-        yield
+        yield killed
     finally:
         lock.release()
         with suppress(OSError):

@@ -10,6 +10,7 @@ from core.metrics.studies import AGGREGATIONS
 from core.training.settings import check_settings, setting
 
 # Poolings that are part of the network, by the prefix of its architecture; the others pool the views' logits.
+LARGEST = 10**300  # whole numbers beyond are no float
 NETWORK_POOLINGS = ("attention", "patch_attention")
 POOLING_NAMES = ("", *(name for name in AGGREGATIONS if name != "attention"), *NETWORK_POOLINGS)
 
@@ -287,6 +288,8 @@ def _value(of, key: str, text: str, before: str = ""):
                 f"--set {before}{key}={text}: expected a list, as in left_out=[3, 4].", code="setting-value"
             )
         return tuple(new)
+    if isinstance(old, float) and isinstance(new, int) and not -LARGEST <= new <= LARGEST:
+        new = None
     kinds = (dict, bool, int)  # bool first: it is an int as well
     wanted = next((kind for kind in kinds if isinstance(old, kind)), (int, float))
     if not isinstance(new, wanted) or isinstance(new, bool) != isinstance(old, bool):

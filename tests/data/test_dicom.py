@@ -200,6 +200,16 @@ def test_an_element_whose_length_does_not_fit_its_kind_is_named(tmp_path, read):
         read(file)
 
 
+def test_pixels_of_a_kind_that_dicom_does_not_have_are_refused(tmp_path):
+    file = write(tmp_path / "a.dcm")
+    data = bytearray(file.read_bytes())
+    place = data.index(b"\xe0\x7f\x10\x00OW") + 4
+    data[place : place + 2] = b"OJ"
+    file.write_bytes(data)
+    with pytest.raises(UnreadableImage, match="header is damaged"):
+        read_grey(file)
+
+
 def test_a_truncated_frame_in_a_whole_file_gives_the_decoder_s_message(tmp_path):
     file = write(tmp_path / "a.dcm", syntax=RLELossless)
     dataset = dcmread(file)

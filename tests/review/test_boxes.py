@@ -94,6 +94,7 @@ def test_the_corners_of_a_box_are_put_in_order():
         json.dumps([{"image_id": "a", "box": [0.1, 0.1, None, 0.5]}]),
         '[{"image_id": "a", "box": [0.1, 0.1, NaN, 0.5]}]',
         json.dumps([{"image_id": "a", "box": [0.1, 0.1, 0.5]}]),
+        json.dumps([{"image_id": "a", "box": [0.1, 0.1, 10**400, 0.5]}]),
         json.dumps([{"image_id": "a", "box": [0.1, 0.1, 0.2, 0.5]}] * 101),
     ],
 )

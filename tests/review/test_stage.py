@@ -39,7 +39,9 @@ def test_values_out_of_range_are_limited_and_unknown_ones_left_out(store, walkth
     assert "html" not in kept and len(kept["boxes"]) == 100
 
 
-@pytest.mark.parametrize("wrong", [{"zoom": "x"}, {"x": float("nan")}, {"pointer": "here"}, {"boxes": [{"film": 0}]}])
+@pytest.mark.parametrize(
+    "wrong", [{"zoom": "x"}, {"zoom": 10**400}, {"x": float("nan")}, {"pointer": "here"}, {"boxes": [{"film": 0}]}]
+)
 def test_a_view_that_is_none_is_refused(store, walkthrough, wrong):
     with refused("view-not-mirrored"):
         set_stage(store, walkthrough.id, "Ana", {**VIEW, **wrong})

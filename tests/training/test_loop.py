@@ -334,6 +334,18 @@ def test_resuming_without_a_run_is_refused(tree, tmp_path):
         train(RECIPE, tree, tmp_path / "none", RunOptions(resume=True))
 
 
+def test_a_run_that_was_killed_before_it_wrote_its_recipe_begins_again(tree, tmp_path):
+    out, short = tmp_path / "out", replace(RECIPE, epochs=1)
+    out.mkdir()
+    (out / ".lock").touch()  # as after a kill while the radiographs were decoded
+    said = []
+    done = train(short, tree, out, RunOptions(resume=True, device="cpu", say=said.append))
+    assert done.manifest["complete"] and any("starting again" in line for line in said)
+    (out / ".lock").touch()
+    with refused("nothing-to-resume"):
+        train(short, tree, out, RunOptions(resume=True, device="cpu"))
+
+
 def test_a_state_of_version_01_is_read(tmp_path):
     history = [{"epoch": 1, "tune_auroc": 0.75, "best": True}]
     stored = {

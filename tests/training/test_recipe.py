@@ -38,6 +38,7 @@ def test_settings_change_values_and_keep_their_kind():
         ("epochs=three", "setting-value", "whole number"),
         ("epochs=2.5", "setting-value", "whole number"),
         ("learning_rate=fast", "setting-value", "a number"),
+        (f"learning_rate={10**400}", "setting-value", "a number"),
         ("epochs=0", "setting-value", "1 or more"),
         ("batch_size=1", "setting-value", "2 or more"),
         ("weight_decay=-1", "setting-value", "weight_decay 0 or more"),
