@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from core.schema import INDEX, check
 
 # The key of the description inside index.parquet.
 DESCRIPTION_KEY = b"overread"
+# Folders of the workspace that have radiographs.
+OWN_FOLDERS = ("uploads", "phantoms", "kept-cases", "datasets")
 PROBLEM_KINDS = ("unreadable", "stray", "conflicts", "converted")
 
 
@@ -178,4 +180,30 @@ def _description_of(description: tuple[str, int, int], index: tuple[str, int, in
         inside = (read_schema(Path(index[0])).metadata or {}).get(DESCRIPTION_KEY)
     except (OSError, ValueError):
         inside = None  # read_index reports the problem
-    return Dataset(**(json.loads(inside) if inside else outside))
+    found = Dataset(**(json.loads(inside) if inside else outside))
+    # The file is WORKSPACE/datasets/NAME/dataset.json.
+    return replace(found, root=_root_now(found.root, Path(description[0]).parents[2]))
+
+
+def description_of(dataset: Dataset) -> dict:
+    """The description as it is stored: a root in the workspace is relative to it, so that the workspace can move."""
+    root, workspace = Path(dataset.root), home().resolve()
+    inside = root.is_relative_to(workspace)
+    return {**asdict(dataset), "root": root.relative_to(workspace).as_posix() if inside else dataset.root}
+
+
+def _root_now(stored: str, workspace: Path) -> str:
+    """Where the radiographs are now. Earlier versions stored a root in the workspace as an absolute path.
+
+    Where that is gone, as after a restore from a backup into another folder, the same folder of this workspace is
+    taken if it is there. The index has the hash of each file.
+    """
+    root, workspace = Path(stored), workspace.resolve()
+    if not root.is_absolute():
+        return str(workspace / root)
+    if not root.exists():
+        for place, part in enumerate(root.parts):
+            moved = workspace.joinpath(*root.parts[place:])
+            if part in OWN_FOLDERS and moved.exists():
+                return str(moved)
+    return stored

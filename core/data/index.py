@@ -5,7 +5,7 @@ Reading a data set is in `core.data.datasets`; its names can be imported from he
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from core.data.datasets import (
     Dataset,
     broken_datasets,
     conflicting_studies,
+    description_of,
     index_hash,
     list_datasets,
     read_dataset,
@@ -35,7 +36,7 @@ from core.data.split import assign_folds, assign_splits, group_ids, linked_group
 from core.data.split_like import TAKEN, TakenSplit, take_split
 from core.errors import OverreadError
 from core.parquet_files import write_parquet
-from core.paths import dataset_folder, unwritable
+from core.paths import dataset_folder, home, unwritable
 from core.plural import count_clause, count_text
 from core.schema import INDEX, check
 
@@ -234,12 +235,12 @@ def write_dataset(name: str, result: IndexResult) -> Dataset:
     problems["notes"] = note_rows(result.notes, anonymous=True)
     # A link's target would identify the patient, so no facts are stored and these files are read again next time.
     facts = {} if result.links else result.facts
-    description, folder = json.dumps(asdict(dataset), indent=1), dataset.folder
+    description, folder = json.dumps(description_of(dataset), indent=1), dataset.folder
     write_json(folder / "problems.json", problems, indent=1)
     earlier_index.write_file_facts(folder / earlier_index.FILE, facts, result.source)
     # The description is also inside the index, so that index and description can never belong to different versions.
     write_parquet(folder / "index.parquet", frame, {DESCRIPTION_KEY: description.encode()})
-    write_json(folder / "dataset.json", asdict(dataset), indent=1)
+    write_json(folder / "dataset.json", description_of(dataset), indent=1)
     return dataset
 
 
@@ -291,7 +292,9 @@ def _link_files(name: str, result: IndexResult) -> Path:
             place, target = folder / shown, (result.root / real).resolve()
             if not (place.is_symlink() and place.resolve() == target):
                 place.unlink(missing_ok=True)
-                place.symlink_to(target)
+                inside = target.is_relative_to(home().resolve())
+                # Relative within the workspace, so that it can move as a whole.
+                place.symlink_to(os.path.relpath(target, place.parent.resolve()) if inside else target)
     except OSError as error:
         raise unwritable(folder, error) from error
     return folder

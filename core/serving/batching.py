@@ -1,9 +1,10 @@
-"""Batches across clients: threads of each copy of the network take what waits, and score it together.
+"""Batches across clients: one thread for each copy of the network takes what waits, and scores it together.
 
 A batch waits for company only while requests arrive faster than they could be scored one at a time, and never longer
 than a few milliseconds. Radiographs have one size a model, so no batch is padded.
 """
 
+import queue
 import threading
 import time
 from collections import deque
@@ -11,7 +12,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
 from core.errors import OverreadError
 from core.serving.runtime import Scorer
@@ -37,112 +37,69 @@ class _Waiting:
 class Batcher:
     """Scores radiographs of many requests together on one device.
 
-    largest: radiographs in one batch. linger: the longest wait for company, in seconds. cores: processor cores that
-    torch computes this scorer's batches on; each core after the first has a thread that helps. 0 where batches are
-    computed one after the other: on a GPU, and by ONNX Runtime, which divides its own threads.
+    largest: radiographs in one batch. linger: the longest wait for company, in seconds.
     """
 
-    def __init__(self, scorer: Scorer, largest: int = 32, linger: float = 0.004, cores: int = 0):
-        self.scorer, self.largest, self.linger, self.cores = scorer, largest, linger, cores
+    def __init__(self, scorer: Scorer, largest: int = 32, linger: float = 0.004):
+        self.scorer, self.largest, self.linger = scorer, largest, linger
         self.batches: deque[int] = deque(maxlen=1000)  # sizes of the last batches
-        self._queue: deque[_Waiting] = deque()
-        self._changed = threading.Condition()
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._between, self._last = 1.0, 0.0  # seconds between arrivals, a running mean
-        self._running, self._leads, self._closed = 0, False, False
-        self._threads = [
-            threading.Thread(target=self._work, args=(place == 0,), name=f"overread-batcher-{place}", daemon=True)
-            for place in range(max(1, cores))
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="overread-batcher", daemon=True)
+        self._thread.start()
 
     @property
     def waiting(self) -> int:
         """Requests that wait to be scored."""
-        return len(self._queue)
-
-    @property
-    def _many(self) -> bool:
-        """Whether there are as many requests as cores. `_changed` is held."""
-        return bool(self.cores) and self._running + len(self._queue) >= self.cores
+        return self._queue.qsize()
 
     def submit(self, pixels: np.ndarray, deadline: float = float("inf")) -> Future:
         """A future of the outputs, float64 [n, columns], for uint8 [n, size, size]. deadline: by `time.monotonic`.
 
         The future raises TooLate where the deadline passed before its turn. OverreadError once the service stops.
         """
+        if self._closed:
+            raise OverreadError("The service is stopping and takes no more studies.", code="service-stopping")
+        now = time.monotonic()
+        self._between += 0.1 * (min(now - self._last, 1.0) - self._between)
+        self._last = now
         one = _Waiting(pixels, deadline)
-        with self._changed:
-            if self._closed:
-                raise OverreadError("The service is stopping and takes no more studies.", code="service-stopping")
-            now = time.monotonic()
-            self._between += 0.1 * (min(now - self._last, 1.0) - self._between)
-            self._last = now
-            self._queue.append(one)
-            self._changed.notify_all()
+        self._queue.put(one)
         return one.future
 
     def close(self) -> None:
         """Finish what was taken, then stop."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        for thread in self._threads:
-            thread.join()
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join()
 
-    def _work(self, lead: bool) -> None:
-        while batch := self._take(lead):
-            try:
-                self._run(batch)
-            finally:
-                with self._changed:
-                    self._running -= 1
-                    self._leads = self._leads and not lead
-                    self._changed.notify_all()
+    def _work(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch, ended = self._collect(first)
+            self._run(batch)
+            if ended:
+                break
+        while not self._queue.empty():  # submitted while the service was closing
+            if one := self._queue.get():
+                self._run([one])
 
-    def _take(self, lead: bool) -> list[_Waiting]:
-        """The next batch, with the threads of torch set for it; empty once all is done and the service stops.
-
-        Where there are as many requests as cores, each batch has one core, and helpers take what waits beside a batch
-        of the lead: two batches on one core each take less time than one after the other on two, whose threads wait
-        for each other at every layer. Where there are fewer, the lead takes them all, on every core.
-        """
-        with self._changed:
-            while not (self._queue and (lead or (self._leads and self._many))):
-                if self._closed and not self._queue:
-                    return []
-                self._changed.wait()
-            self._running += 1
-            self._leads = self._leads or lead
-            self._changed.notify_all()  # helpers may take the rest from now on
-            batch = self._collect()
-            if self.cores:
-                # The setting belongs to the thread that makes it. Helpers never compute on several cores, so that
-                # there are never more threads than cores, where OpenMP would put them to sleep between two layers.
-                torch.set_num_threads(self.cores if lead and self._running == 1 and not self._many else 1)
-            return batch
-
-    def _collect(self) -> list[_Waiting]:
-        """The first request with its share of what waits behind it. `_changed` is held, and free while it waits."""
-        first = self._queue.popleft()
+    def _collect(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
+        """The first request with what waits behind it, and whether the end was reached."""
         batch, count = [first], len(first.pixels)
-        most = self.largest
-        if self._many:
-            waiting = count + sum(len(one.pixels) for one in self._queue)
-            most = min(most, -(-waiting // self.cores))
         until = time.monotonic() + self.linger
-        while count < most:
-            if not self._queue:
-                # Further studies are awaited only if they usually arrive within the wait.
-                patience = until - time.monotonic() if self._between < self.linger and not self._closed else 0.0
-                if patience <= 0:
-                    break
-                self._changed.wait(patience)
-                continue
-            one = self._queue.popleft()
+        while count < self.largest:
+            # Further studies are awaited only if they usually arrive within the wait.
+            patience = until - time.monotonic() if self._between < self.linger else 0.0
+            try:
+                one = self._queue.get(timeout=patience) if patience > 0 else self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if one is None:
+                return batch, True
             batch.append(one)
             count += len(one.pixels)
-        return batch
+        return batch, False
 
     def _run(self, batch: list[_Waiting]) -> None:
         now = time.monotonic()

@@ -49,11 +49,6 @@ class Runtime:
     difference: float | None = None
     speed: dict = field(default_factory=dict)
 
-    @property
-    def on_torch_cores(self) -> bool:
-        """Whether torch computes the scores on processor cores."""
-        return isinstance(self.scorer, Classifier) and self.scorer.device.type == "cpu"
-
     def to_dict(self) -> dict:
         """The runtime as JSON values."""
         facts = {"name": self.name, "why": self.why, "largest_difference": self.difference}

@@ -253,8 +253,7 @@ def served_models(readers: Sequence[Reader], largest: int = 32) -> list[ServedMo
     """Each reader with a batcher on its device; on several GPUs one copy of the network for each."""
     found = []
     for reader in readers:
-        cores = torch.get_num_threads() if reader.runtime.on_torch_cores else 0
-        batchers = [Batcher(reader.runtime.scorer, largest, cores=cores)]
+        batchers = [Batcher(reader.runtime.scorer, largest)]
         if reader.classifier.device.type == "cuda":
             for number in range(1, torch.cuda.device_count()):
                 where = torch.device("cuda", number)

@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import pytest
-import torch
 
 from core.data.index import read_index
 from core.errors import OverreadError
@@ -289,49 +288,3 @@ def test_maps_come_with_the_verdict_that_pages_show(serving, checkpoint, tree):
         assert view["map"]["verdict"] == record.verdict and view["map"]["png"]
     assert answer["timing_ms"]["total"] > 0
     assert "map" not in serving().post("/v1/studies", files=files(*contents)).json()["views"][0]
-
-
-class OnOneCore:
-    """A scorer that says how many batches it computes at once, and on how many of torch's threads."""
-
-    def __init__(self, together: int = 0):
-        self.barrier = threading.Barrier(together) if together else None
-        self.threads: list[int] = []
-
-    def scores(self, pixels, batch_size):
-        if self.barrier:
-            self.barrier.wait(10)
-        self.threads.append(torch.get_num_threads())
-        return pixels[:, :1, 0].astype(float)
-
-
-def test_a_single_request_has_every_core_and_many_have_one_each():
-    scorer = OnOneCore()
-    batcher = Batcher(scorer, cores=3)
-    for value in range(3):
-        assert batcher.submit(np.full((1, 4, 4), value, np.uint8)).result(10)[0, 0] == value
-    batcher.close()
-    assert scorer.threads == [3, 3, 3]
-    held, first = threading.Event(), OnOneCore(3)
-    first.scores = lambda pixels, size, scores=first.scores: held.wait(10) and scores(pixels, size)
-    batcher = Batcher(first, cores=3)
-    waiting = [batcher.submit(np.full((1, 4, 4), value, np.uint8)) for value in range(3)]
-    held.set()
-    # Three batches are computed at the same time, or the barrier breaks.
-    assert [one.result(10)[0, 0] for one in waiting] == [0, 1, 2] and sorted(first.threads)[:2] == [1, 1]
-    batcher.close()
-
-
-def test_what_waits_is_shared_among_the_cores_and_finished_after_a_stop():
-    held, scorer = threading.Event(), OnOneCore()
-    scorer.scores = lambda pixels, size, scores=scorer.scores: held.wait(10) and scores(pixels, size)
-    batcher = Batcher(scorer, largest=8, cores=2)
-    futures = [batcher.submit(np.full((1, 4, 4), value, np.uint8)) for value in range(40)]
-    closing = threading.Thread(target=batcher.close)
-    closing.start()
-    held.set()
-    closing.join(10)
-    assert not closing.is_alive() and [one.result(0)[0, 0] for one in futures] == list(range(40))
-    assert max(batcher.batches) <= 8 and sum(batcher.batches) == 40
-    with pytest.raises(OverreadError):
-        batcher.submit(np.zeros((1, 4, 4), np.uint8))
