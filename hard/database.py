@@ -53,9 +53,9 @@ def trial(server: Server, name: str, harm: Callable, draw: random.Random) -> Tri
         for moment in moments:
             time.sleep(moment)
             harm(server, address, writers, draw)
-        time.sleep(1.5)  # those that live connect again and go on
+        command(address, "SELECT 1")  # the server may have to recover first
+        time.sleep(2)  # those that live connect again and go on
         told = writers.end()
-        command(address, "SELECT 1")  # the server may still recover
         store = open_store(url)
         try:
             kept = verdicts_table(store, history=True)["id"]

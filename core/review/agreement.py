@@ -106,11 +106,15 @@ def _counts(reads: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Number of readers by study and read [studies, reads], and each study's group."""
     if reads.empty:
         return np.zeros((0, 2)), np.zeros(0)
-    table = pd.crosstab(reads["study_id"], reads["read"])
-    group = (
-        reads.groupby("study_id")["group_id"].first() if "group_id" in reads else pd.Series(table.index, table.index)
-    )
-    return table.to_numpy(), group.reindex(table.index).to_numpy()
+    study, studies = pd.factorize(reads["study_id"], sort=True)
+    read, names = pd.factorize(reads["read"], sort=True)
+    counts = np.zeros((len(studies), len(names)), int)
+    np.add.at(counts, (study, read), 1)
+    if "group_id" not in reads:
+        return counts, np.asarray(studies)
+    groups = np.empty(len(studies), object)
+    groups[study] = reads["group_id"].to_numpy(object)
+    return counts, groups
 
 
 def _square(first: pd.Series, second: pd.Series) -> np.ndarray:

@@ -6,8 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from core.plural import count_text
-from core.review.agreement import agreement_table, disagreements, latest_reads, pair_table
 from core.review.chain import ChainReport
+from core.scores.view import View
+from dashboard.agreement import loader as tables_loader
 from dashboard.agreement.import_verdicts import draw_import
 from dashboard.shared import address, clicks, scoring, selection, widgets
 from dashboard.shared.case import cards, loader, open_study, reader_name
@@ -38,15 +39,14 @@ def draw_page() -> None:
 def draw_case_or_tables(session: ReadingSession) -> None:
     """The open case, or else the tables and the studies to decide."""
     with widgets.guarded():
-        verdicts = loader.verdicts(session.view.source.data)
-        undecided = disagreements(verdicts)
+        undecided = tables_loader.undecided(session.view)
         listed = undecided["study_id"].tolist()
         study = open_study.choose_study(session.cases, session.blind, listed)
         open_study.draw_missing_study()
         if study:
             draw_case(session, study, listed, open_study.open_study, kind="adjudication")
             return
-        draw_agreement(verdicts, session.cases.table)
+        draw_agreement(session.view)
         draw_undecided(session, undecided)
         draw_import(session.view.source.data)
         draw_chain(loader.chain_report())
@@ -61,11 +61,11 @@ def draw_chain(report: ChainReport) -> None:
         widgets.note(f"{report.sentence}.")
 
 
-def draw_agreement(verdicts: pd.DataFrame, studies: pd.DataFrame) -> None:
+def draw_agreement(view: View) -> None:
     """Raw agreement and kappa with intervals and n, per bone and per pair of readers."""
     chosen = address.bound(st.segmented_control, "Reads", list(READS), default="All reads", required=True, key="reads")
-    reads = latest_reads(verdicts, READS[chosen])
-    if not reads["study_id"].duplicated().any():
+    tables = tables_loader.tables(view, READS[chosen])
+    if tables is None:
         widgets.empty(
             "No study has been read by two readers yet",
             "Let a second reader read the same cases, best blind and in a walkthrough. Agreement then appears here.",
@@ -80,7 +80,7 @@ def draw_agreement(verdicts: pd.DataFrame, studies: pd.DataFrame) -> None:
             _estimate_html(row.kappa, "auroc"),
             row.statistic,
         )
-        for row in agreement_table(reads, studies).itertuples()
+        for row in tables.bones.itertuples()
     ]
     _draw_table(("Bone", "Studies read twice", "Readers", "Raw agreement", "Kappa", "Statistic"), bones)
     pairs = [
@@ -90,7 +90,7 @@ def draw_agreement(verdicts: pd.DataFrame, studies: pd.DataFrame) -> None:
             _estimate_html(row.raw, "percent"),
             _estimate_html(row.kappa, "auroc"),
         )
-        for row in pair_table(reads).itertuples()
+        for row in tables.pairs.itertuples()
     ]
     widgets.caption(
         "Pairs of readers", "Cohen's kappa over the reads abnormal and normal; raw agreement over all reads"
