@@ -6,6 +6,7 @@ new index, new scores or new weights are seen at once. `dashboard.shared.cache` 
 
 import base64
 import io
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -156,9 +157,15 @@ def truth(dataset: Dataset) -> pd.DataFrame | None:
     return _truth(stamp(file)).copy(deep=False) if dataset.phantom and file.exists() else None
 
 
-@cached_data(max_entries=20_000, max_size="300MB")
 def thumbnail_uri(dataset: Dataset, path: str, sha1: str) -> str:
     """A radiograph's thumbnail as a data URI; '' where it cannot be decoded."""
+    return _thumbnail_uri(dataset.folder, dataset, path, sha1)
+
+
+# A page asks for some hundred: Streamlit's cache takes longer to find one than to draw its card. 20,000 of them take
+# some 150 MB.
+@lru_cache(maxsize=20_000)
+def _thumbnail_uri(folder: Path, dataset: Dataset, path: str, sha1: str) -> str:
     try:
         return _uri(thumbnail(dataset, path, sha1))
     except UnreadableImage:

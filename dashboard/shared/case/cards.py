@@ -66,8 +66,8 @@ def files_of_studies(dataset: Dataset, views: pd.DataFrame) -> Callable[[str], p
 
 def _pictures(view: View, bone: str, files: pd.DataFrame) -> list[tuple[str, str]]:
     return [
-        (loaders.thumbnail_uri(view.dataset, row.path, row.sha1), f"{bone}, view {place} of {len(files)}")
-        for place, row in enumerate(files.itertuples(), 1)
+        (loaders.thumbnail_uri(view.dataset, path, sha1), f"{bone}, view {place} of {len(files)}")
+        for place, (path, sha1) in enumerate(zip(files["path"].tolist(), files["sha1"].tolist()), 1)
     ]
 
 
