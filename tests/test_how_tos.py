@@ -145,7 +145,7 @@ def test_scores_are_imported_and_compared(folder):
 def test_a_threshold_is_chosen_locked_and_verified(folder):
     printed = follow("choose-a-threshold")
     assert len(printed) == 4 and "valid:verify" in printed[2]
-    decided = pd.read_csv(folder / "decisions.csv")
+    decided = pd.read_csv(folder / "screened.csv")
     assert len(decided)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from core.commands.console import Device, Json, print_result
+from core.errors import OverreadError
 
 Points = Annotated[
     list[str] | None,
@@ -55,7 +56,8 @@ def read(
     if answer.thresholds.points:
         lines.append(f"operating point {facts['point']['id']}: {answer.thresholds.guarantee}")
     elif not point:
-        lines.append(f'Lock one with: python -m core threshold {model} --rule "sensitivity>=0.95" --lock --author WHO')
+        lock = f'threshold {model} --data DATA --rule "sensitivity>=0.95" --lock --author WHO'
+        lines.append(f"Lock one with: python -m core {lock}")
     print_result(facts, as_json, "\n".join(lines))
     if answer.score is None:
         raise typer.Exit(1)
@@ -125,10 +127,17 @@ Folder = Annotated[Path | None, typer.Option("--folder", help="Folder of the log
 def verify(folder: Folder = None, as_json: Json = False) -> None:
     """Check that no line of the log was altered, removed or moved."""
     from core.plural import count_text
-    from core.serving.decision_log import default_folder, verify_log
+    from core.serving.decision_log import LINES, default_folder, verify_log
 
-    report = verify_log(folder or default_folder())
-    text = report.problem or f"{count_text(report.lines, 'decision')}, each as it was written"
+    place = folder or default_folder()
+    report = verify_log(place)
+    if report.problem and not as_json:
+        raise OverreadError(
+            f"{place / LINES}: {report.problem}. The lines before it are as they were written. Restore the log from a "
+            "backup, and keep this file to see what was changed.",
+            code="decision-log-altered",
+        )
+    text = f"{count_text(report.lines, 'decision')}, each as it was written"
     print_result({"lines": report.lines, "problem": report.problem}, as_json, text)
     if report.problem:
         raise typer.Exit(1)

@@ -195,11 +195,16 @@ def of_the_region(views: Sequence[DecodedView], bone: str, known: frozenset[str]
     """The views, those of another bone than asked for, or of a bone that the model was never evaluated on, refused.
 
     bone: '' where none is asked for. known: the bones of the model's evaluation; empty where they are not known. Only
-    a DICOM header names a bone, so other files are never refused here.
+    a DICOM header names a bone; other files are refused only where the request asks for a bone that is not known.
     """
     found = []
     for view in views:
-        if view.usable and bone and view.bone and view.bone != bone:
+        if view.usable and bone and known and bone not in known:
+            view = view.refused(
+                f"the request is for {bone[:40]!r}; {model} was evaluated on {', '.join(sorted(known))} only",
+                "bone-unknown",
+            )
+        elif view.usable and bone and view.bone and view.bone != bone:
             view = view.refused(f"its header says {view.bone}; the request is for {bone}", "bone-other")
         elif view.usable and view.bone and known and view.bone not in known:
             view = view.refused(

@@ -131,7 +131,7 @@ def _add_studies(app: FastAPI, service: Service, may_score: Authorize) -> None:
         with service.admission():
             uploads, fields = await read_form(request, service.limits, service.limits.files)
             model, bone, maps = (fields.get(name, "") for name in ("model", "bone", "maps"))
-            wanted = StudyRequest(tuple(uploads), model, bone, deadline, is_true(maps))
+            wanted = StudyRequest(tuple(uploads), model, bone, deadline, is_true("maps", maps))
             answer = await service.read(wanted)
         return answer.to_dict()
 
@@ -149,6 +149,8 @@ def _add_studies(app: FastAPI, service: Service, may_score: Authorize) -> None:
             most = service.limits.files * service.limits.studies
             uploads, fields = await read_form(request, service.limits, most)
             studies = group_by_folder(uploads)
+        if not studies:
+            raise OverreadError("The batch has no files in the field 'files'.", code="study-empty")
         if len(studies) > service.limits.studies:
             raise OverreadError(
                 f"The batch has {count_text(len(studies), 'study')}; at most {service.limits.studies} are read at "

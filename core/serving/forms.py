@@ -129,9 +129,15 @@ def group_by_folder(uploads: Iterable[Upload]) -> dict[str, list[Upload]]:
     return studies
 
 
-def is_true(text: str) -> bool:
-    """Whether a field says yes."""
-    return text.strip().lower() in {"1", "true", "yes", "on"}
+def is_true(name: str, text: str) -> bool:
+    """Whether a field says yes. OverreadError where it says neither yes nor no; '' is no."""
+    word = text.strip().lower()
+    if word not in _WORDS:
+        raise OverreadError(f"The field {name} is {text[:40]!r}; expected true or false.", code="request-malformed")
+    return _WORDS[word]
+
+
+_WORDS = {**dict.fromkeys(("1", "true", "yes", "on"), True), **dict.fromkeys(("", "0", "false", "no", "off"), False)}
 
 
 def _too_large(limits: Limits) -> OverreadError:

@@ -18,7 +18,7 @@ from core.errors import OverreadError, reason_of
 from core.explain.map_store import is_whole, maps_folder
 from core.models.checkpoint import list_checkpoints
 from core.paths import home
-from core.plural import count_text
+from core.plural import count_text, share_clause
 from core.review.database import VERSION as DATABASE_VERSION
 from core.review.store import open_store
 from core.scores.imports import broken_imports, imported_predictions, list_imported
@@ -72,6 +72,7 @@ def examine(progress: Progress | None = None) -> Examination:
     """Compare every file of the workspace with its checksum, and list files that are damaged or that nothing uses."""
     steps: list[tuple[str, Callable[[], Iterator[FileProblem | None]]]] = [
         ("data sets", _datasets),
+        ("radiographs", _radiographs),
         ("pixel caches", _pixels),
         ("thumbnails", _thumbnails),
         ("tables with a checksum", _checked_files),
@@ -140,6 +141,33 @@ def _datasets() -> Iterator[FileProblem | None]:
     for dataset in list_datasets():
         yield _tried(dataset.folder / "index.parquet", partial(read_index, dataset.name))
         yield _tried(dataset.folder / "problems.json", dataset.problems)
+
+
+def _radiographs() -> Iterator[FileProblem | None]:
+    """Whether each radiograph is there with the size that it had when it was indexed; reading all would take hours."""
+    for dataset in list_datasets():
+        try:
+            index = read_index(dataset.name)
+        except OverreadError:
+            continue  # named above
+        root, wrong = Path(dataset.root), []
+        for path, size in zip(index["path"].tolist(), index["bytes"].tolist()):
+            try:
+                problem = "" if (root / path).stat().st_size == size else "has another size than when it was indexed"
+            except OSError:
+                problem = "is missing"
+            if problem:
+                wrong.append(f"{path} {problem}")
+            else:
+                yield None
+        if wrong:
+            yield FileProblem(
+                "damaged",
+                str(root),
+                f"{dataset.name}: {share_clause(len(wrong), len(index), 'radiograph', 'are')} not as indexed below "
+                f"{root} (first: {wrong[0]}). Restore the files from a backup, or index the data set again.",
+                False,
+            )
 
 
 def _pixels() -> Iterator[FileProblem | None]:

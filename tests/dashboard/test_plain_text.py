@@ -8,6 +8,7 @@ import pytest
 from core.data.index import build_index, write_dataset
 from core.models.checkpoint import read_checkpoint
 from core.scores.predictions import store_predictions
+from dashboard.shared.case import cards
 from dashboard.shared.plain import plain
 from hard.names import LIVE, PAYLOADS, TAGS, live_texts
 from tests.conftest import write_radiograph
@@ -82,3 +83,11 @@ def test_markup_is_seen_before_it_is_escaped_and_not_after(text, live):
 
 def test_every_payload_is_escaped():
     assert not [text for text in PAYLOADS if LIVE.search(plain(text)) or TAGS.search(escape(text))]
+
+
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [(0.1234, "+0.123"), (-0.0004, "-4e-04"), (0.0, "+0.000"), (-1e-9, "-1e-09"), (0.0005, "+0.001")],
+)
+def test_a_distance_from_the_threshold_has_a_sign_and_is_no_zero_with_one(difference, text):
+    assert cards._signed(difference) == text

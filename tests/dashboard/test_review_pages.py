@@ -127,7 +127,7 @@ def test_the_list_is_filtered_by_verdict(workspace):
 def test_near_the_threshold_the_nearest_study_is_first(workspace):
     app = open_page("errors", outcome="Near threshold")
     shown = words(app)
-    near = re.findall(r'<small class="near">([+-][.0-9]+)</small>', shown)
+    near = re.findall(r'<small class="near">([+-][.0-9]+(?:e-[0-9]+)?)</small>', shown)
     assert len(near) > 10 and "nearest first" in shown
     assert [abs(float(one)) for one in near] == sorted(abs(float(one)) for one in near)
 

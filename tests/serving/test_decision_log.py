@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 import pytest
 
+from core.commands.serving import verify
 from core.scores.decisions import decisions
 from core.serving import decision_log
 from core.serving.decision_log import HEAD, LINES, DecisionLog, log_table, verify_log, write_log_table
@@ -122,3 +123,10 @@ def test_lines_of_earlier_versions_are_read_and_verified(answer, tmp_path, monke
     assert list(table["runtime"]) == ["torch", answer.model["runtime"]]
     assert table["side"].isna().tolist() == [True, False]
     assert damaged(old, lambda lines: [lines[0].replace("hand", "foot"), *lines[1:]])
+
+
+def test_the_command_names_the_log_and_what_to_do(log):
+    lines = (log.folder / LINES).read_text().splitlines(keepends=True)
+    (log.folder / LINES).write_text("".join(lines[1:]))
+    with refused("decision-log-altered", log.folder / LINES, "line 1", "Restore the log"):
+        verify(log.folder)

@@ -14,8 +14,9 @@ import pytest
 from core.data.index import read_index
 from core.errors import OverreadError
 from core.scores.source import source_of
+from core.serving.answers import of_the_region
 from core.serving.batching import Batcher, TooLate
-from core.serving.decoding import Upload
+from core.serving.decoding import DecodedView, Upload
 from core.serving.limits import Limits
 from core.serving.reader import load
 from core.serving.service import Busy, Service, StudyRequest, served_models
@@ -288,3 +289,23 @@ def test_maps_come_with_the_verdict_that_pages_show(serving, checkpoint, tree):
         assert view["map"]["verdict"] == record.verdict and view["map"]["png"]
     assert answer["timing_ms"]["total"] > 0
     assert "map" not in serving().post("/v1/studies", files=files(*contents)).json()["views"][0]
+
+
+def test_a_field_that_says_neither_yes_nor_no_and_an_empty_batch_are_refused(serving):
+    client = serving()
+    for word in ("maybe", "2", "ja"):
+        answer = client.post("/v1/studies", files=files(png()), data={"maps": word})
+        assert answer.status_code == 400 and "true or false" in answer.json()["detail"], word
+    for word in ("", "false", "0"):
+        assert client.post("/v1/studies", files=files(png()), data={"maps": word}).status_code == 200
+    answer = client.post("/v1/batches", files={"other": ("a.png", png())})
+    assert answer.status_code == 422 and answer.json()["code"] == "study-empty"
+
+
+def test_a_bone_that_the_model_was_never_evaluated_on_is_refused(checkpoint):
+    views = [DecodedView("a.png", "x", pixels=np.zeros((4, 4), np.uint8)), DecodedView("b.png", "y").refused("r", "c")]
+    found = of_the_region(views, "knee", frozenset({"elbow", "wrist"}), "model")
+    assert [view.code for view in found] == ["bone-unknown", "c"] and "elbow, wrist" in found[0].why
+    assert of_the_region(views, "wrist", frozenset({"elbow", "wrist"}), "model")[0].usable
+    # A model whose bones are not known takes every one.
+    assert of_the_region(views, "knee", frozenset(), "model")[0].usable

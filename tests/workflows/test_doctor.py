@@ -55,6 +55,18 @@ def test_a_workspace_as_it_was_written_has_no_findings(tree):
     json.dumps(found.to_dict())
 
 
+def test_a_radiograph_that_is_missing_or_has_another_size_is_named(mura, workspace, tmp_path):
+    own = shutil.copytree(mura, tmp_path / "own")
+    write_dataset("own", build_index(own))
+    first, second, *_ = sorted(own.rglob("*.png"))
+    assert not [one for one in examine().findings if one.kind == "damaged"] and examine().checked["radiographs"] == 60
+    first.unlink()
+    second.write_bytes(b"junk")
+    (found,) = [one for one in examine().findings if one.kind == "damaged"]
+    assert "own: 2 of 60 radiographs are not as indexed" in found.problem and not found.repairable
+    assert first.name in found.problem and "Restore" in found.problem
+
+
 def test_what_is_derived_is_made_again(tree, workspace):
     store = pixel_store.load(pixels_folder(tree, SPEC), 32)
     before = np.array(store.pixels)

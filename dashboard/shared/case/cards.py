@@ -21,10 +21,16 @@ def outcome_card(view: View, study, files: pd.DataFrame, outcome: str, verdicts:
         f"<div><b>{escape(bone_name(study.bone))}</b>{widgets.mark(study.outcome)}</div>"
         f"<div>{widgets.score_bar(study.score, view.threshold)}</div>"
         f"<div><small>{_breakable(study.study_id)}</small>"
-        f'<small class="near">{study.score - view.threshold:+.3f}</small></div>{_tag(verdicts)}'
+        f'<small class="near">{_signed(study.score - view.threshold)}</small></div>{_tag(verdicts)}'
     )
     link = "errors?" + urlencode(view.address(outcome=theme.OUTCOMES[outcome][1], study=study.study_id))
     return widgets.card(_pictures(view, study.bone, files), words, link, study.study_id)
+
+
+def _signed(difference: float) -> str:
+    """A difference from the threshold with its sign, in enough digits to have one."""
+    text = f"{difference:+.3f}"
+    return f"{difference:+.0e}" if difference and not text.strip("+-0.") else text
 
 
 def label_card(view: View, study, files: pd.DataFrame, verdicts: str = "", page: str = "labels") -> str:
