@@ -26,7 +26,22 @@ COLUMN = pd.Series(["a", "b", None, "c", "a", "é\u202e"], index=[5, 3, 9, 1, 2,
         pd.Categorical(["a", "b"]),
         pd.Series(["a", "b"], dtype="category"),
     ],
-    ids=str,
+    # Names of their own: the order of a set, and the place of a generator, differ between the processes of a test run.
+    ids=[
+        "list",
+        "set",
+        "series",
+        "index",
+        "array",
+        "generator",
+        "keys",
+        "empty",
+        "missing",
+        "empty series",
+        "number",
+        "categorical",
+        "categories",
+    ],  # fmt: skip
 )
 @pytest.mark.parametrize(
     "column", [COLUMN, COLUMN.astype(object), COLUMN.astype("category")], ids=lambda c: str(c.dtype)
