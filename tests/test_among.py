@@ -41,7 +41,7 @@ COLUMN = pd.Series(["a", "b", None, "c", "a", "é\u202e"], index=[5, 3, 9, 1, 2,
         "number",
         "categorical",
         "categories",
-    ],  # fmt: skip
+    ],
 )
 @pytest.mark.parametrize(
     "column", [COLUMN, COLUMN.astype(object), COLUMN.astype("category")], ids=lambda c: str(c.dtype)
