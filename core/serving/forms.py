@@ -12,6 +12,8 @@ from core.plural import count_text
 from core.serving.decoding import Upload
 from core.serving.limits import Limits
 
+_WORDS = {**dict.fromkeys(("1", "true", "yes", "on"), True), **dict.fromkeys(("", "0", "false", "no", "off"), False)}
+
 
 class _InMemory(MultiPartParser):
     """Starlette's parser, its files kept in memory: what is uploaded is not kept, not even as a temporary file."""
@@ -135,9 +137,6 @@ def is_true(name: str, text: str) -> bool:
     if word not in _WORDS:
         raise OverreadError(f"The field {name} is {text[:40]!r}; expected true or false.", code="request-malformed")
     return _WORDS[word]
-
-
-_WORDS = {**dict.fromkeys(("1", "true", "yes", "on"), True), **dict.fromkeys(("", "0", "false", "no", "off"), False)}
 
 
 def _too_large(limits: Limits) -> OverreadError:

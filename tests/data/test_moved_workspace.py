@@ -1,4 +1,4 @@
-"""A workspace that is moved as a whole still finds the radiographs that lie in it, and no others."""
+"""A workspace that is moved as a whole still finds its own radiographs; those outside of it stay where they are."""
 
 import json
 import shutil
