@@ -133,8 +133,8 @@ def verify(folder: Folder = None, as_json: Json = False) -> None:
     report = verify_log(place)
     if report.problem and not as_json:
         raise OverreadError(
-            f"{place / LINES}: {report.problem.removesuffix('.')}. Restore the log from a backup, and keep this file to "
-            "see what was changed.",
+            f"{place / LINES}: {report.problem.removesuffix('.')}. Restore the log from a backup, and keep this file "
+            "to see what was changed.",
             code="decision-log-altered",
         )
     text = f"{count_text(report.lines, 'decision')}, each as it was written"
