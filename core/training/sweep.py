@@ -6,6 +6,7 @@ was trained on, by default those of the fold that chose the epoch.
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,8 @@ from core.training.recipe import Recipe, with_settings
 
 MOST_RUNS = 500
 
+_VALUES = re.compile(r"(?:\[[^]]*]|\{[^}]*}|[^,])+")
+
 
 @dataclass(frozen=True)
 class GridPoint:
@@ -46,13 +49,14 @@ class GridPoint:
 def grid_points(recipe: Recipe, grid: list[str]) -> list[GridPoint]:
     """Every combination of `key=a,b,c` entries, in their order.
 
-    `bones=wrist,all` trains on one bone or on all; `weights=random,FILE` starts from random weights or from a file.
+    `bones=wrist,all` trains on one bone or on all; `weights=random,FILE` starts from random weights or from a file;
+    `left_out=[],[1,2]` leaves folds of train out. Commas in brackets and braces belong to the value.
     OverreadError where a key or a value is not valid.
     """
     axes: list[tuple[str, list[str]]] = []
     for entry in grid:
         key, equals, text = entry.partition("=")
-        values = [value.strip() for value in text.split(",") if value.strip()]
+        values = [value.strip() for value in _VALUES.findall(text) if value.strip()]
         if not equals or not values:
             raise OverreadError(f"--grid {entry}: expected key=value,value, as in size=32,64,128.", code="grid-invalid")
         if key in dict(axes):

@@ -37,6 +37,13 @@ def test_a_grid_has_every_combination():
     }
 
 
+def test_commas_in_brackets_and_braces_belong_to_a_value_of_the_grid():
+    points = grid_points(SHORT, ["left_out=[],[1],[1,2]", 'model_kwargs={},{"pad_type": "same", "drop_rate": 0.1}'])
+    assert [point.recipe.left_out for point in points[::2]] == [(), (1,), (1, 2)]
+    assert points[1].recipe.model_kwargs == {"pad_type": "same", "drop_rate": 0.1}
+    assert len({point.slug for point in points}) == 6
+
+
 @pytest.mark.parametrize(
     ("grid", "code", "figure"),
     [
