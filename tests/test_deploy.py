@@ -33,6 +33,10 @@ def test_the_image_copies_files_that_exist_and_runs_as_a_user():
     lines = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
     copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
     assert copied and all((REPOSITORY / name).exists() for name in copied)
+    ignored = [line for line in (REPOSITORY / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    allowed = {line[1:] for line in ignored if line.startswith("!")}
+    assert ignored[0] == "*" and not allowed & {"deploy", "workspace", ".git"}
+    assert all((REPOSITORY / name).exists() for name in allowed)
     assert any(line.startswith("USER ") for line in lines) and "dashboard/Home.py" in lines[-1]
     locked = (REPOSITORY / "requirements.lock").read_text()
     assert re.search(r"^torch==", locked, re.MULTILINE) and re.search(r"^torchvision==", locked, re.MULTILINE)

@@ -68,8 +68,6 @@ def serve(
         "dashboard/Home.py",
         "--server.port",
         str(port),
-        "--server.fileWatcherType",
-        "none",
         *flags,
     ]
     log = Path(home) / "server.log"

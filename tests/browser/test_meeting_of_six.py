@@ -59,9 +59,7 @@ class Meeting:
         log = self.home / "server.log"
         with log.open("a") as out:
             variables = {**os.environ, "OVERREAD_HOME": str(self.home), "OVERREAD_DATABASE_URL": ""}
-            self.process = subprocess.Popen(
-                [*command, "--server.fileWatcherType", "none"], cwd=REPOSITORY, env=variables, stdout=out, stderr=out
-            )
+            self.process = subprocess.Popen(command, cwd=REPOSITORY, env=variables, stdout=out, stderr=out)
         wait_until_up(f"http://127.0.0.1:{self.port}", self.process, log, 120)
 
     def kill(self) -> None:
