@@ -98,11 +98,14 @@ elif __name__ == "Home":
     sys.path.insert(0, str(HERE.parent))
     from core.paths import home
     from core.temporaries import keep_private, remove_stale
+    from dashboard import own_address
     from dashboard.policy import MIDDLEWARE
     from dashboard.shared import exposure
     from dashboard.shared.upload.routes import removing_abandoned, upload_routes
 
     keep_private()
+    own_address.ask_no_other_host()
+    own_address.print_addresses()
     threading.Thread(target=remove_stale, args=(home(),), daemon=True).start()  # left by killed processes
     if warning := exposure.warning():
         print(f"Warning: {warning}", file=sys.stderr, flush=True)

@@ -217,12 +217,19 @@ def service(home: Path) -> None:
 
 def pages(home: Path) -> None:
     """Every page, over the WebSocket."""
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
     from dashboard import page_list
     from hard.session import Session
     from hard.workspace import MODEL
     from tests.browser.server import serve
 
-    with serve(home) as address, Session(address) as visitor:
+    # On every interface, and with a page of another host that tries to open a connection: both are reasons for
+    # Streamlit to look up the public address of the machine.
+    with serve(home, "--server.address", "0.0.0.0") as address, Session(address) as visitor:
+        with contextlib.suppress(InvalidStatus):
+            connect(address.replace("http", "ws") + "/_stcore/stream", origin="http://overread.example", proxy=None)
         for page in page_list.PAGES:
             visitor.open(page.name, {"data": "demo", "model": MODEL})
 
