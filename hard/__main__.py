@@ -29,6 +29,7 @@ PARTS = {
     "kills": "work killed at random moments, and done again",
     "database": "PostgreSQL, its connections and readers killed while they write",
     "restarts": "the dashboard killed while a reader gives verdicts in a browser",
+    "readers": "twenty-five readers giving verdicts at once",
     "packets": "everything once, in a network where each packet that leaves is counted",
     "load": "ten visitors at once",
 }

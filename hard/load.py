@@ -104,6 +104,14 @@ def query(page: str, draw: random.Random) -> dict[str, str]:
     return wanted | more.get(page, {})
 
 
+def summary_of(turns: list[Turn]) -> str:
+    """The median, the 95th percentile and the slowest of these turns, in words."""
+    seconds = [turn.seconds for turn in turns]
+    if not seconds:
+        return "no turn ended"
+    return f"median {np.median(seconds):.2f} s, p95 {np.percentile(seconds, 95):.2f} s, slowest {max(seconds):.1f} s"
+
+
 def summary(turns: list[Turn], before: float) -> str:
     """The median, the 95th percentile and the slowest turn, with the load of the machine."""
     seconds = np.array([turn.seconds for turn in turns if not turn.exception])

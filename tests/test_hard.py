@@ -20,6 +20,8 @@ from hard.flips import flip_file
 from hard.fuzz import fuzz_input
 from hard.inputs import Input
 from hard.packets import destination
+from hard.readers import Read
+from hard.readers import compared as compared_presses
 from hard.trials import FAULTS, Trial, caught, faults, markdown, table
 from tests.conftest import REPOSITORY
 
@@ -135,7 +137,7 @@ def test_the_program_ends_with_1_where_there_is_a_fault_and_keeps_the_seed(tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["flips", "fuzz", "kills", "database", "restarts", "packets"])
+@pytest.mark.parametrize("part", ["flips", "fuzz", "kills", "database", "restarts", "readers", "packets"])
 def test_a_part_runs_alone_and_finds_nothing(part, tmp_path):
     count = {"fuzz": "150"}.get(part, "1")
     command = [
@@ -170,6 +172,14 @@ def test_a_packet_is_told_by_where_it_goes():
     assert destination(bytes(12) + b"\x08\x06" + bytes(28)) == "frame of type 0x0806"
     six = bytes(12) + b"\x86\xdd" + bytes(6) + b"\x11" + bytes(17) + bytes(15) + b"\x01" + bytes(2) + b"\x00\x09"
     assert destination(six) == "UDP to ::1 port 9"
+
+
+def test_a_press_that_is_lost_doubled_or_on_another_study_is_found():
+    one = Read("Ana", ["a", "b", "b", "c"], refused=["d"])
+    assert [trial.outcome for trial in compared_presses(one, ["a", "b", "b", "c"])] == ["kept"] * 4 + ["refused"]
+    assert [trial.outcome for trial in compared_presses(one, ["a", "b", "c", "c"])][3:] == ["lost", "silent", "refused"]
+    one.fault = "TimeoutError"
+    assert [trial.outcome for trial in compared_presses(one, [])] == ["lost"] * 4 + ["refused", "uncaught"]
 
 
 def test_a_verdict_that_was_refused_and_is_there_is_found():
