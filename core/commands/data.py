@@ -143,6 +143,8 @@ def index(
     indexed = prepared.indexed
     frame = indexed.frame
     outside = print_joins(indexed.joins, indexed.notes)
+    conflicting = {entry["path"] for entry in indexed.conflicts}
+    _name_unlabelled([path for path in frame["path"][frame["label"].isna()] if path not in conflicting], len(frame))
     for kind in ("unreadable", "stray", "conflicts", "converted"):
         listed = getattr(indexed, kind)
         for entry in listed[:10]:
@@ -176,11 +178,30 @@ def index(
         as_json,
         f"{name}{' (preview)' * preview}: {count_text(facts['radiographs'], 'radiograph')}, "
         f"{count_text(facts['studies'], 'study')}, "
-        f"{count_text(facts['patients'], 'known patient')}; "
+        f"{_patients_text(facts)}; "
         f"{', '.join(f'{bone} {count}' for bone, count in facts['bones'].items())}; "
         f"{len(indexed.unreadable)} unreadable ({changed}); studies: {facts['abnormal']} abnormal, "
-        f"{facts['normal']} normal, {facts['unknown']} unknown",
+        f"{facts['normal']} normal, {facts['unknown']} unknown; "
+        f"radiographs by split: {', '.join(f'{split} {count:,}' for split, count in facts['splits'].items())}",
     )
+
+
+def _patients_text(facts: dict) -> str:
+    if not facts["radiographs_without_patient"]:
+        return count_text(facts["patients"], "patient")
+    if not facts["patients"]:
+        return "no patient is known"
+    without = count_text(facts["radiographs_without_patient"], "radiograph")
+    return f"{count_text(facts['patients'], 'known patient')} and {without} without one"
+
+
+def _name_unlabelled(missing: list[str], of: int) -> None:
+    """Name the first radiographs without a label, unless no radiograph has one."""
+    if not missing or len(missing) == of:
+        return
+    more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
+    messages.print("[yellow]no label[/yellow] ", end="")
+    messages.print(f"{', '.join(missing[:3])}{more}: indexed, and left out of training and figures", markup=False)
 
 
 def demo() -> None:
@@ -188,10 +209,24 @@ def demo() -> None:
 
     A demo that was interrupted is continued.
     """
+    from core.data.index import read_index
     from core.demo import ensure_demo
 
+    told: list[str] = []
     with progress_bar() as progress:
-        ensure_demo(lambda fraction, what: progress(round(1000 * fraction), 1000, what))
+
+        def tell(fraction: float, what: str) -> None:
+            progress(round(1000 * fraction), 1000, what)
+            if not messages.is_terminal and told[-1:] != [what]:  # without a bar, one line for each activity
+                told.append(what)
+                messages.print(f"demo: {what}", markup=False)
+
+        dataset = ensure_demo(tell)
+    messages.print(
+        f"demo: {count_text(len(read_index(dataset.name)), 'radiograph')}, scored by the shipped checkpoints. "
+        "Open the pages with: python -m core dashboard",
+        markup=False,
+    )
 
 
 def pairs(columns: list[str]) -> dict[str, str]:

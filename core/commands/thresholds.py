@@ -199,4 +199,4 @@ def _side_by_side(found: dict) -> str:
         row = found[side]
         rates = rates_text(row, list(RATES.values()))
         lines.append(f"{side} on {row['split']} ({studies_text(row['n'])}, {row['n_abnormal']} abnormal): {rates}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *found["held"]])

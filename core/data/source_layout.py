@@ -28,6 +28,7 @@ _GUESSES = {
         "labels",
         "abnormal",
         "abnormality",
+        "diagnosis",
         "target",
         "class",
         "y",

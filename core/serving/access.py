@@ -13,8 +13,8 @@ from core.serving.tokens import Token, find_token
 Authorize = Callable[..., Awaitable[None]]
 
 
-def allow(tokens: Sequence[Token], scope: str) -> Authorize:
-    """A dependency that lets a request pass if its token has the scope, or if no tokens are configured."""
+def allow(tokens: Sequence[Token], *scopes: str) -> Authorize:
+    """A dependency that lets a request pass if its token has one of the scopes, or if no tokens are configured."""
 
     async def check(authorization: str = Header("", include_in_schema=False)) -> None:
         if not tokens:
@@ -22,8 +22,8 @@ def allow(tokens: Sequence[Token], scope: str) -> Authorize:
         token = find_token(tokens, authorization)
         if token is None:
             raise HTTPException(401, "Send a known token: Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"})
-        if not token.allows(scope):
-            raise HTTPException(403, f"This token does not have the scope {scope!r}.")
+        if not any(token.allows(scope) for scope in scopes):
+            raise HTTPException(403, f"This token does not have the scope {' or '.join(map(repr, scopes))}.")
 
     return check
 

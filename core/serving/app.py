@@ -52,10 +52,11 @@ def create_app(service: Service, tokens: Sequence[Token] = (), outbox: Outbox | 
     app.state.service = service
     _add_errors(app)
     app.add_middleware(RequestLog, service=service)
-    _add_health(app, service, allow(tokens, "read"))
+    may_see = allow(tokens, "read", "score")  # who may send a study may know the models
+    _add_health(app, service, may_see, allow(tokens, "read"))
     _add_studies(app, service, allow(tokens, "score"))
 
-    add_protocol(app, service, allow(tokens, "read"), allow(tokens, "score"))
+    add_protocol(app, service, may_see, allow(tokens, "score"))
     add_dicomweb(app, service, outbox, allow(tokens, "score"))
     return app
 
@@ -80,7 +81,7 @@ def _add_errors(app: FastAPI) -> None:
         return problem(500, "The service failed; its log has the reason.", "service-failed")
 
 
-def _add_health(app: FastAPI, service: Service, may_read: Authorize) -> None:
+def _add_health(app: FastAPI, service: Service, may_see: Authorize, may_read: Authorize) -> None:
     @app.get("/health/live", tags=["health"], summary="Whether the process runs")
     async def live() -> dict:
         return {"live": True}
@@ -91,7 +92,7 @@ def _add_health(app: FastAPI, service: Service, may_read: Authorize) -> None:
             return problem(503, "The service is starting or stopping.", "service-not-ready")
         return Response('{"ready":true}', media_type="application/json")
 
-    @app.get("/v1/models", tags=["models"], summary="The served models", dependencies=[Depends(may_read)])
+    @app.get("/v1/models", tags=["models"], summary="The served models", dependencies=[Depends(may_see)])
     async def models() -> dict:
         return {"models": [describe_model(service, name) for name in service.models]}
 

@@ -25,10 +25,10 @@ from core.serving.service import NothingUsable, Service, StudyRequest
 from core.version import VERSION
 
 
-def add_protocol(app: FastAPI, service: Service, may_read: Authorize, may_score: Authorize) -> None:
+def add_protocol(app: FastAPI, service: Service, may_see: Authorize, may_score: Authorize) -> None:
     """Add the routes of the protocol."""
 
-    @app.get("/v2", tags=["v2"], summary="Server metadata", dependencies=[Depends(may_read)])
+    @app.get("/v2", tags=["v2"], summary="Server metadata", dependencies=[Depends(may_see)])
     async def server() -> dict:
         return {"name": "overread", "version": VERSION, "extensions": ["binary_tensor_data"]}
 
@@ -41,11 +41,11 @@ def add_protocol(app: FastAPI, service: Service, may_read: Authorize, may_score:
         return _ready(service.ready)
 
     for route in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
-        _add_model(app, service, route, may_read, may_score)
+        _add_model(app, service, route, may_see, may_score)
 
 
-def _add_model(app: FastAPI, service: Service, route: str, may_read: Authorize, may_score: Authorize) -> None:
-    @app.get(route, tags=["v2"], summary="Model metadata", dependencies=[Depends(may_read)])
+def _add_model(app: FastAPI, service: Service, route: str, may_see: Authorize, may_score: Authorize) -> None:
+    @app.get(route, tags=["v2"], summary="Model metadata", dependencies=[Depends(may_see)])
     async def metadata(model: str, version: str = "") -> dict:
         reader = service.find(model, version).reader
         return {
@@ -65,7 +65,7 @@ def _add_model(app: FastAPI, service: Service, route: str, may_read: Authorize, 
             "outputs": [{"name": name, "datatype": kind, "shape": [-1]} for name, kind in OUTPUTS.items()],
         }
 
-    @app.get(f"{route}/ready", tags=["v2"], summary="Whether the model answers", dependencies=[Depends(may_read)])
+    @app.get(f"{route}/ready", tags=["v2"], summary="Whether the model answers", dependencies=[Depends(may_see)])
     async def model_ready(model: str, version: str = "") -> Response:
         service.find(model, version)
         return _ready(service.ready)

@@ -10,7 +10,7 @@ from core.data.references import may_share_studies
 from core.errors import OverreadError
 from core.metrics.counts import counts_table
 from core.metrics.studies import labelled, study_table
-from core.metrics.thresholds import figures_at, two_thresholds
+from core.metrics.thresholds import figures_at, held_sentences, parse_rule, two_thresholds
 from core.scores.halves import DataSplit, splits_for_verifying
 from core.scores.json_values import json_values
 from core.scores.loading import split_for_evaluation, split_scores
@@ -28,8 +28,9 @@ def verify(
     aggregation: str = "",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict:
-    """point; chosen and verified (figures on either split); looks_before (how often the split was used before);
-    shared_patients (how many of its patients are also in the split for choosing; None where that is not known).
+    """point; chosen and verified (figures on either split); held (in words, whether its rule holds); looks_before (how
+    often the split was used before); shared_patients (how many of its patients are also in the split for choosing; None
+    where that is not known).
 
     Each call is recorded as one more use of the split. OverreadError where the point was locked for other scores, or
     the studies are those it was chosen on. split: by default the best of `splits_for_verifying`.
@@ -68,12 +69,18 @@ def verify(
                   "author": point.author, "date": point.date, "note": point.note},
         "chosen": {"split": point.split, "dataset": point.dataset, **point.figures},
         "verified": verified,
+        "held": held_by(point, verified),
         "looks_before": len(earlier),
         "first_look": earlier[0]["date"] if earlier else None,
         "looked_at": verified_before_sentence(used, earlier),
         "shared_patients": shared,
         "shared": shared_sentence(shared, studies["group_id"].nunique(), point.chosen_on, on),
     }  # fmt: skip
+
+
+def held_by(point: OperatingPoint, verified: dict) -> list[str]:
+    """In words, whether the rule of a point holds at the figures of a verification; see `held_sentences`."""
+    return held_sentences(parse_rule(point.rule), verified, point.bound, verified.get("at_high"))
 
 
 def _default_split(point: OperatingPoint, dataset: Dataset | None, rows: pd.DataFrame) -> str:

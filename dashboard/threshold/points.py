@@ -12,7 +12,7 @@ from core.scores.halves import DataSplit, splits_for_verifying, whole_of
 from core.scores.operating_points import OperatingPoint, read_points, withdraw
 from core.scores.source import Source, same_dataset
 from core.scores.verification_log import verifications, verifications_of, verified_before_sentence
-from core.workflows.verify import verify
+from core.workflows.verify import held_by, verify
 from dashboard.shared import address, click_notes, loaders, selection, widgets
 from dashboard.shared.case.reader_name import draw_reader_field, reader_name
 from dashboard.shared.plain import plain
@@ -169,6 +169,8 @@ def _draw_figures(source: Source, point: OperatingPoint) -> None:
     verified = last and {"split": last["split"], **last["figures"]}
     st.html(side_by_side_html({"chosen": {"split": point.split, **point.figures}, "verified": verified}))
     kept = st.session_state.get("verified")
+    for sentence in held_by(point, verified) if verified else []:
+        widgets.note(plain(sentence))
     if kept and kept["point"]["id"] == point.id and kept["shared"]:
         st.warning(plain(f"{kept['shared'][0].upper()}{kept['shared'][1:]}."), icon=":material/group:")
     if stored:

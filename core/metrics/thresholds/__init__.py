@@ -7,6 +7,7 @@ core.scores.operating_points locks it.
 from core.metrics.thresholds.bands import band_table, two_thresholds
 from core.metrics.thresholds.bones import FEWEST_ABNORMAL, PerBone, per_bone
 from core.metrics.thresholds.costs import TARGETS, cost_sentence, same_or_better, target_costs, too_costly
+from core.metrics.thresholds.held import held_sentences
 from core.metrics.thresholds.report import choice_facts, figures_at
 from core.metrics.thresholds.rules import NONE, Rule, check_bound, parse_rule
 from core.metrics.thresholds.search import (
@@ -44,6 +45,7 @@ __all__ = [
     "cost_sentence",
     "figures_at",
     "fixed",
+    "held_sentences",
     "highest_threshold",
     "lowest_threshold",
     "misses_allowed",
