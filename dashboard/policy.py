@@ -3,6 +3,8 @@
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.host_names import OwnHostNames
+
 # Streamlit's own pages need styles in attributes, components as blobs, and WebAssembly; films and maps are data URIs.
 POLICY = "; ".join(
     (
@@ -47,4 +49,4 @@ class ContentPolicy:
         await self.app(scope, receive, send_with_policy)
 
 
-MIDDLEWARE = [Middleware(ContentPolicy)]
+MIDDLEWARE = [Middleware(ContentPolicy), Middleware(OwnHostNames)]

@@ -21,9 +21,9 @@ NO_ROLES = (
 
 def warning() -> str:
     """The sentence for a server that anyone on a network can use, or on which every visitor is an owner; else ''."""
-    if _has_login():
+    if has_login():
         return "" if "roles" in st.secrets else NO_ROLES
-    return "" if _is_local(st.get_option("server.address")) else SENTENCE
+    return "" if is_local(st.get_option("server.address")) else SENTENCE
 
 
 def draw_warning() -> None:
@@ -33,7 +33,8 @@ def draw_warning() -> None:
             widgets.empty("Open to the network" if sentence == SENTENCE else "No roles are set", sentence)
 
 
-def _is_local(address: str | None) -> bool:
+def is_local(address: str | None) -> bool:
+    """Whether a server that listens on this address is reached by its own machine only."""
     if not address:
         return False  # Streamlit then listens on every interface
     if address == "localhost" or address.startswith("unix:"):
@@ -44,5 +45,6 @@ def _is_local(address: str | None) -> bool:
         return False
 
 
-def _has_login() -> bool:
+def has_login() -> bool:
+    """Whether a login is configured."""
     return st.secrets.load_if_toml_exists() and "auth" in st.secrets
