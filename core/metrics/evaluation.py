@@ -160,19 +160,19 @@ def study_group_table(studies: pd.DataFrame, threshold: float, by: str = "bone",
     return pd.DataFrame(rows, columns=[by, *figure_names()])
 
 
+_OUTCOMES = pd.Series(["TN", "FP", "FN", "TP", ""])  # by label and call; the last where the label is unknown
+
+
 def outcome_table(studies: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """STUDIES with predicted (1 iff score >= threshold), outcome (TP, FN, FP, TN, '' if the label is unknown) and
     margin (score - threshold). OverreadError for the threshold NaN."""
     if math.isnan(threshold):
         raise OverreadError("The threshold is NaN; expected a number. Choose a threshold first.", code="threshold-nan")
-    table = studies.copy()
-    positive = table["score"] >= threshold
-    table["predicted"] = positive.astype("int64")
-    table["outcome"] = ""
-    for label, call, name in ((1, True, "TP"), (1, False, "FN"), (0, True, "FP"), (0, False, "TN")):
-        table.loc[(table["label"] == label) & (positive == call), "outcome"] = name
-    table["margin"] = table["score"] - threshold
-    return table
+    label = studies["label"].to_numpy(float, na_value=np.nan)
+    positive = studies["score"].to_numpy() >= threshold
+    place = np.select([label == 0, label == 1], [positive, 2 + positive], default=4)
+    outcome = _OUTCOMES.take(place).set_axis(studies.index)
+    return studies.assign(predicted=positive.astype("int64"), outcome=outcome, margin=studies["score"] - threshold)
 
 
 def errors_first(rows: pd.DataFrame, most: int | None = None) -> pd.DataFrame:

@@ -8,6 +8,7 @@ at any moment leaves a whole checkpoint.
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ from core.data.input_spec import InputSpec
 from core.errors import OverreadError, reason_of
 from core.models.weights_header import count_elements, read_header
 from core.parquet_files import read_parquet, write_parquet
-from core.paths import checkpoint_folder, checkpoint_roots, write_atomically
+from core.paths import checkpoint_folder, checkpoint_roots, file_stamp, write_atomically
 
 FORMAT = 1
 MANIFEST, WEIGHTS, RECIPE, SPEC, LEARNED, HISTORY, PREDICTIONS = (
@@ -74,8 +75,7 @@ class Checkpoint:
         """
         file = self.folder / HISTORY
         try:
-            check_file(file)
-            return pd.read_csv(file)
+            return _history(file_stamp(file)).copy()
         except FileNotFoundError:
             return pd.DataFrame()
         except (OSError, ValueError) as error:
@@ -110,6 +110,14 @@ class Checkpoint:
             raise OverreadError(
                 f"{file} cannot be read ({reason_of(error)}). Restore it, or train again.", code="learned-unreadable"
             ) from error
+
+
+@lru_cache(maxsize=64)
+def _history(stamp: tuple[str, int, int]) -> pd.DataFrame:
+    """The history in a file, read once for each state of the file (`file_stamp`)."""
+    file = Path(stamp[0])
+    check_file(file)
+    return pd.read_csv(file)
 
 
 def read_checkpoint(name_or_path: str | Path) -> Checkpoint:

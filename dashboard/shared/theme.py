@@ -5,6 +5,7 @@ browser when the theme is switched, without drawing the chart again.
 """
 
 import plotly.graph_objects as go
+import plotly.io as pio
 
 from core.schema import MURA_BONES, bone_order
 
@@ -104,12 +105,25 @@ TEMPLATE = go.layout.Template(
 )
 
 
-def figure(title: str, count: str, x: str = "", y: str = "", height: int = 320) -> go.Figure:
+# Plotly gives every figure without a template a copy of its own default one.
+pio.templates.default = None
+_TEMPLATE = TEMPLATE.to_plotly_json()
+
+
+class Chart(go.Figure):
+    """A figure whose template is added when it is sent: as a part of the figure, Plotly copies it at every step."""
+
+    def to_dict(self) -> dict:
+        """The figure as JSON values, with the template."""
+        sent = super().to_dict()
+        sent["layout"]["template"] = _TEMPLATE
+        return sent
+
+
+def figure(title: str, count: str, x: str = "", y: str = "", height: int = 320) -> Chart:
     """An empty figure in the template. The page shows title and count above it."""
-    drawn = go.Figure(
-        layout={"template": TEMPLATE, "title": {"text": title, "subtitle": {"text": count}}, "height": height}
-    )
-    return drawn.update_xaxes(title_text=x).update_yaxes(title_text=y)
+    titles = {"title": {"text": title, "subtitle": {"text": count}}}
+    return Chart(layout=titles | {"height": height, "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}})
 
 
 def bone_style(bones) -> dict[str, tuple[str, str]]:

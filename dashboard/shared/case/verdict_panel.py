@@ -122,10 +122,10 @@ def _press_verdict(
 def verdict_summaries(dataset: Dataset, studies: list[str]) -> dict[str, str]:
     """The verdicts on each of these studies, in one line; studies without any are left out."""
     verdicts = loader.verdicts(dataset.name)
-    return {
-        study: "; ".join(f"{row.reviewer}: {_entry_name(row).lower()}" for row in rows.itertuples())
-        for study, rows in verdicts[among(verdicts["study_id"], studies)].groupby("study_id")
-    }
+    found: dict[str, list[str]] = {}
+    for row in verdicts[among(verdicts["study_id"], studies)].itertuples():
+        found.setdefault(row.study_id, []).append(f"{row.reviewer}: {_entry_name(row).lower()}")
+    return {study: "; ".join(words) for study, words in found.items()}
 
 
 def _draw_details(case: VerdictCase, name: str) -> None:
