@@ -46,6 +46,8 @@ class Batcher:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._between, self._last = 1.0, 0.0  # seconds between arrivals, a running mean
         self._closed = False
+        self._submitted = self._answered = 0
+        self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="overread-batcher", daemon=True)
         self._thread.start()
 
@@ -53,6 +55,11 @@ class Batcher:
     def waiting(self) -> int:
         """Requests that wait to be scored."""
         return self._queue.qsize()
+
+    @property
+    def unanswered(self) -> int:
+        """Requests that wait or are being scored."""
+        return self._submitted - self._answered
 
     def submit(self, pixels: np.ndarray, deadline: float = float("inf")) -> Future:
         """A future of the outputs, float64 [n, columns], for uint8 [n, size, size]. deadline: by `time.monotonic`.
@@ -65,8 +72,15 @@ class Batcher:
         self._between += 0.1 * (min(now - self._last, 1.0) - self._between)
         self._last = now
         one = _Waiting(pixels, deadline)
+        with self._counting:
+            self._submitted += 1
+        one.future.add_done_callback(self._count_answer)
         self._queue.put(one)
         return one.future
+
+    def _count_answer(self, _future: Future) -> None:
+        with self._counting:
+            self._answered += 1
 
     def close(self) -> None:
         """Finish what was taken, then stop."""

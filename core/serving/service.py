@@ -60,8 +60,8 @@ class ServedModel:
     batchers: tuple[Batcher, ...]
 
     def least_busy(self) -> Batcher:
-        """The copy with the shortest queue."""
-        return min(self.batchers, key=lambda batcher: batcher.waiting)
+        """The copy with the fewest requests, waiting or being scored."""
+        return min(self.batchers, key=lambda batcher: batcher.unanswered)
 
 
 @dataclass(frozen=True)

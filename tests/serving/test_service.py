@@ -7,13 +7,16 @@ import logging
 import pathlib
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from core.data.index import read_index
 from core.errors import OverreadError
 from core.scores.source import source_of
+from core.serving import service
 from core.serving.answers import of_the_region
 from core.serving.batching import Batcher, TooLate
 from core.serving.decoding import DecodedView, Upload
@@ -113,6 +116,9 @@ def test_tokens_have_scopes(serving):
     assert status("POST", "/v1/studies", text, files=files(png())) == 403
     assert status("POST", "/v1/studies", score_text, files=files(png())) == 200
     assert status("POST", "/v2/models/tiny/infer", text, content=b"{}") == 403
+    # Who may send a study may know for which model, and no measurements.
+    assert status("GET", "/v1/models", score_text) == status("GET", "/v2/models/tiny", score_text) == 200
+    assert status("GET", "/metrics", score_text) == 403
     assert status("GET", "/v1/models", admin_text) == 200
     assert status("GET", "/v1/models", "wrong") == 401
 
@@ -135,6 +141,44 @@ def test_tokens_are_kept_as_hashes_and_a_bad_line_is_refused_without_its_text(tm
     monkeypatch.delenv("OVERREAD_TOKENS")
     with refused("tokens-empty"):
         read_tokens(file)
+
+
+def test_each_of_several_gpus_has_its_own_copy_of_the_network(checkpoint, monkeypatch):
+    """Without GPUs: three are claimed, and each copy stays on the processor under the name of its GPU."""
+    moved = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(service, "move_to_device", lambda model, where: moved.append(str(where)) or model)
+    reader = load(checkpoint.folder)
+    claimed = replace(reader, classifier=replace(reader.classifier, device=torch.device("cuda", 0)))
+    (served,) = served_models([claimed])
+    assert moved == ["cuda:1", "cuda:2"] and len(served.batchers) == 3
+    copies = [batcher.scorer for batcher in served.batchers]
+    assert len({id(copy.model) for copy in copies}) == 3
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    held = threading.Event()
+
+    class Held:
+        def __init__(self, copy):
+            self.copy = replace(copy, device=torch.device("cpu"))
+
+        def scores(self, pixels, batch_size):
+            held.wait(10)
+            return self.copy.scores(pixels, batch_size)
+
+    for batcher in served.batchers:
+        batcher.scorer = Held(batcher.scorer)
+    used, waiting = [], []
+    for _ in range(6):
+        used.append(served.least_busy())
+        waiting.append(used[-1].submit(pixels))
+        time.sleep(0.01)  # a copy may take a request out of its queue; it is busy all the same
+    assert used[:3] == list(served.batchers) == used[3:]
+    held.set()
+    for one in waiting:
+        assert one.result(10) == pytest.approx(reader.score(pixels), abs=1e-6)
+    for batcher in served.batchers:
+        batcher.close()
+        assert batcher.unanswered == 0
 
 
 def test_requests_of_several_clients_are_scored_together(checkpoint):
