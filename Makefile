@@ -49,17 +49,18 @@ docs: .venv/run.stamp
 screenshots: .venv/test.stamp
 	$(BIN)/python docs/make_screenshots.py
 
+# Python compiles the files that it uses when it first uses them; pip would compile every file of every package.
 .venv/run.stamp: requirements.txt requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt -c requirements.lock
 	touch $@
 
 .venv/test.stamp: requirements-test.txt .venv/run.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt -c requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements-test.txt -c requirements.lock
 	touch $@
 
 .venv/check.stamp: requirements-dev.txt .venv/run.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements-dev.txt -c requirements.lock
 	touch $@
 
 # The tested versions, for every platform; needs `uv`.
