@@ -23,7 +23,8 @@ class OwnHostNames:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or not is_guarded() or not is_foreign(scope["headers"]):
+        # The headers first: whether a login is configured is looked up on the disk.
+        if scope["type"] not in ("http", "websocket") or not is_foreign(scope["headers"]) or not is_guarded():
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})

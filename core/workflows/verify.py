@@ -80,7 +80,11 @@ def verify(
 
 def held_by(point: OperatingPoint, verified: dict) -> list[str]:
     """In words, whether the rule of a point holds at the figures of a verification; see `held_sentences`."""
-    return held_sentences(parse_rule(point.rule), verified, point.bound, verified.get("at_high"))
+    try:
+        rule = parse_rule(point.rule)
+    except OverreadError as error:
+        return [f"Whether the rule of this point holds is not known. {error}"]
+    return held_sentences(rule, verified, point.bound, verified.get("at_high"))
 
 
 def _default_split(point: OperatingPoint, dataset: Dataset | None, rows: pd.DataFrame) -> str:

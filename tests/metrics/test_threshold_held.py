@@ -1,8 +1,11 @@
 """Whether a rule holds on other studies, by hand."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from core.metrics.thresholds import held_sentences, parse_rule
+from core.workflows.verify import held_by
 
 AT = {"sensitivity": 0.96, "sensitivity_low": 0.93, "sensitivity_high": 0.98, "alerts_per_100": 31.0}
 
@@ -22,6 +25,7 @@ AT = {"sensitivity": 0.96, "sensitivity_low": 0.93, "sensitivity_high": 0.98, "a
         ("alerts<=30", "none", {}, "does not hold"),
         ("specificity>=0.5", "wilson", {}, "not known"),
         ("sensitivity>=0.9", "wilson", {"sensitivity": float("nan")}, "not known"),
+        ("sensitivity>=0.9", "wilson", {"sensitivity": None, "sensitivity_low": None}, "not known"),
     ],
 )
 def test_a_rule_holds_where_its_bound_meets_the_target(rule, bound, changes, words):
@@ -40,3 +44,8 @@ def test_each_part_of_two_thresholds_is_judged_at_its_own_figures():
 @pytest.mark.parametrize("rule", ["youden", "cost=5", "threshold=0.4"])
 def test_a_rule_without_a_target_cannot_fail(rule):
     assert held_sentences(parse_rule(rule), AT, "wilson") == []
+
+
+def test_a_stored_rule_that_cannot_be_read_is_said_and_stops_nothing():
+    (sentence,) = held_by(SimpleNamespace(rule="magic>=1", bound="wilson"), AT)
+    assert "not known" in sentence and "magic" in sentence

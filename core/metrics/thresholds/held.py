@@ -20,28 +20,30 @@ def held_sentences(rule: Rule, figures: dict, bound: str, high: dict | None = No
     if target is None:
         return []
     name = "specificity" if rule.kind == "specificity" else "sensitivity"
-    value, low, top = (figures.get(f"{name}{end}", float("nan")) for end in ("", "_low", "_high"))
+    value, low, top = (_number(figures, f"{name}{end}") for end in ("", "_low", "_high"))
     if math.isnan(value):
         return [f"Whether the rule {rule.text} holds is not known: these studies have no {name}."]
     reached = value >= target
     if bound == NONE:
-        return [f"The rule {rule.text} {'holds' if reached else 'does not hold'}: {name} {_percent(value)}."]
-    bounds = f"{_percent(low)} to {_percent(top)}"
+        return [f"The rule {rule.text} {'holds' if reached else 'does not hold'}: {name} {value:.1%}."]
+    bounds = f"{low:.1%} to {top:.1%}"
     if low >= target:
-        return [f"The rule {rule.text} holds: {name} {_percent(value)}, and the whole interval ({bounds}) meets it."]
+        return [f"The rule {rule.text} holds: {name} {value:.1%}, and the whole interval ({bounds}) meets it."]
     if reached:
-        return [f"The rule {rule.text} is met but not shown to hold: {name} {_percent(value)}, interval {bounds}."]
+        return [f"The rule {rule.text} is met but not shown to hold: {name} {value:.1%}, interval {bounds}."]
     chance = "more than chance explains" if top < target else "which may be chance"
-    return [f"The rule {rule.text} does not hold: {name} {_percent(value)}, interval {bounds}, {chance}."]
+    return [f"The rule {rule.text} does not hold: {name} {value:.1%}, interval {bounds}, {chance}."]
 
 
 def _alerts(rule: Rule, figures: dict) -> list[str]:
-    value = figures.get("alerts_per_100", float("nan"))
+    value = _number(figures, "alerts_per_100")
     if math.isnan(value):
         return []
     verb = "holds" if value <= rule.value else "does not hold"
     return [f"The rule {rule.text} {verb}: {value:.1f} of 100 studies are called abnormal."]
 
 
-def _percent(share: float) -> str:
-    return f"{share:.1%}"
+def _number(figures: dict, name: str) -> float:
+    """A figure; NaN where it is missing or, in a stored record, null."""
+    value = figures.get(name)
+    return math.nan if value is None else float(value)
