@@ -170,7 +170,7 @@ def _draw_figures(source: Source, point: OperatingPoint) -> None:
     st.html(side_by_side_html({"chosen": {"split": point.split, **point.figures}, "verified": verified}))
     kept = st.session_state.get("verified")
     for sentence in held_by(point, verified) if verified else []:
-        widgets.note(plain(sentence))
+        widgets.note(sentence)
     if kept and kept["point"]["id"] == point.id and kept["shared"]:
         st.warning(plain(f"{kept['shared'][0].upper()}{kept['shared'][1:]}."), icon=":material/group:")
     if stored:

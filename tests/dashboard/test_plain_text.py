@@ -1,5 +1,6 @@
 """Names from data are shown as they were typed, on every page and in every element."""
 
+import re
 from html import escape
 
 import numpy as np
@@ -11,7 +12,7 @@ from core.scores.predictions import store_predictions
 from dashboard.shared.case import cards
 from dashboard.shared.plain import plain
 from hard.names import LIVE, PAYLOADS, TAGS, live_texts
-from tests.conftest import write_radiograph
+from tests.conftest import REPOSITORY, write_radiograph
 from tests.dashboard.conftest import PAGES, House, enter, made_up_scores, open_page
 
 HOSTILE = "![x](http://127.0.0.1:9/a.png) $x$ :red[a] **b** <b>c</b> :material_home: https://a.de"
@@ -91,3 +92,10 @@ def test_every_payload_is_escaped():
 )
 def test_a_distance_from_the_threshold_has_a_sign_and_is_no_zero_with_one(difference, text):
     assert cards._signed(difference) == text
+
+
+def test_no_text_is_escaped_twice():
+    """These functions write HTML and escape it themselves; `plain` is for what Streamlit reads as Markdown."""
+    twice = re.compile(r"widgets\.(note|caption|empty|heading|facts)\(\s*plain\(")
+    files = (REPOSITORY / "dashboard").rglob("*.py")
+    assert [file.name for file in files if twice.search(file.read_text())] == []

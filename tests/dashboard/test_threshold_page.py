@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from dataclasses import replace
+from html import escape
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -20,10 +21,14 @@ from core.review.store import open_store
 from core.review.threshold_meeting import list_decisions
 from core.scores.import_frame import Columns
 from core.scores.operating_points import POINTS, read_points
+from core.scores.operating_points import lock as lock_point
 from core.scores.predictions import read_file
-from core.scores.source import find_source
+from core.scores.source import find_source, find_source_on
 from core.scores.verification_log import verifications_of
+from core.scores.view import View
 from core.workflows.import_scores import import_scores
+from core.workflows.thresholds import Criterion, choose_threshold
+from core.workflows.verify import verify
 from dashboard.shared.widgets import estimate_text
 from dashboard.threshold import lock as lock_dialogue
 from dashboard.threshold import meeting, points
@@ -320,3 +325,13 @@ def test_imported_scores_are_locked_on_the_split_for_choosing_and_verified_on_th
     assert point.split == "valid:choose" and app.selectbox(key="verify_on").options == ["valid:verify"]
     assert not app.button(key="verify_now").click().run().exception
     assert "Verified on valid:verify" in words(app)
+
+
+def test_whether_the_rule_holds_is_said_as_the_command_says_it(own):
+    source = find_source_on("alpha", "demo")
+    view = View(source, "train", threshold=0.5)
+    criterion = Criterion("sensitivity>=0.5", bound="none")
+    point = lock_point(choose_threshold(view, criterion), "Ana")
+    (sentence,) = verify(source, "valid", point.id)["held"]
+    assert "sensitivity>=0.5" in sentence
+    assert escape(sentence) in words(open_page("threshold", split="train")).replace("\n", " ")
