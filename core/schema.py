@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from core.errors import OverreadError
+from core.ordered import all_differ
 from core.plural import count_text
 
 MURA_BONES = ("finger", "hand", "wrist", "forearm", "elbow", "humerus", "shoulder")
@@ -93,7 +94,7 @@ def _check_column(values: pd.Series, column: Column, name: str, source: str) -> 
         bad = present[~present.isin(column.allowed)].iloc[0]
         expected = ", ".join(str(value) for value in column.allowed)
         raise _wrong_value(source, name, bad, f"one of {expected}")
-    if column.unique and not present.is_unique:
+    if column.unique and not all_differ(present):
         raise OverreadError(
             f"{source}: {name} {present[present.duplicated()].iloc[0]!r} occurs twice; each must be unique.",
             code="value-duplicate",

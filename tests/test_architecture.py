@@ -11,7 +11,18 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FILES = {"checksums", "parquet_files", "paths", "temporaries"}
-BASE = FILES | {"among", "errors", "schema", "deferred_imports", "device", "plural", "progress", "roles", "version"}
+BASE = FILES | {
+    "among",
+    "ordered",
+    "errors",
+    "schema",
+    "deferred_imports",
+    "device",
+    "plural",
+    "progress",
+    "roles",
+    "version",
+}
 BELOW_SCORES = BASE | {"data", "models", "metrics"}
 BELOW_WORKFLOWS = BELOW_SCORES | {"audit", "explain", "jobs", "phantom", "review", "scores", "training"}
 MAY_IMPORT = {
@@ -19,7 +30,7 @@ MAY_IMPORT = {
     "data": BASE | {"data"},
     "phantom": BASE | {"data", "phantom"},
     "models": BASE | {"data", "models"},
-    "metrics": {"among", "errors", "schema", "plural", "metrics"},
+    "metrics": {"among", "ordered", "errors", "schema", "plural", "metrics"},
     "scores": BELOW_SCORES | {"scores"},
     "audit": BASE | {"data", "metrics", "audit"},
     "training": BELOW_SCORES | {"scores", "training"},

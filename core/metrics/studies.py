@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.special import expit, log_expit
 
 from core.errors import OverreadError
+from core.ordered import codes_of
 
 AGGREGATIONS: dict[str, Callable] = {}
 COLUMNS = ("study_id", "patient_id", "group_id", "bone", "split", "label", "score", "n_views")
@@ -108,7 +109,7 @@ def aggregations_of(predictions: pd.DataFrame) -> list[str]:
 
 def attention_weights(predictions: pd.DataFrame) -> np.ndarray:
     """The weight of each radiograph in its study, float64 [n]; the weights of a study add up to 1. Needs attention."""
-    codes, _ = pd.factorize(predictions["study_id"])
+    codes = codes_of(predictions["study_id"])
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)
     weight = np.empty(len(codes))
@@ -150,7 +151,7 @@ def study_table(predictions: pd.DataFrame, aggregation: str = "") -> pd.DataFram
             )
     if not len(predictions):
         return _empty()
-    codes, _ = pd.factorize(predictions["study_id"])
+    codes = codes_of(predictions["study_id"])
     sizes = np.bincount(codes)
     starts = np.cumsum(sizes) - sizes
     # Codes are numbered in order of first appearance, so a new maximum marks a new study.

@@ -19,6 +19,7 @@ from core.data.index import read_dataset, read_index
 from core.data.references import may_share_studies
 from core.errors import OverreadError
 from core.metrics.intervals import FEWEST
+from core.ordered import first_of_each
 from core.paths import home
 
 CHOOSE, VERIFY = "choose", "verify"
@@ -120,7 +121,8 @@ def split_for_choosing(rows: pd.DataFrame) -> str:
     Where half of no split has FEWEST studies of each class, a whole split is left: tune, else valid, test or train.
     rows: PREDICTIONS, or INDEX with the splits that hold for a checkpoint. '' where there is no row.
     """
-    known = rows.dropna(subset="label").drop_duplicates("study_id")
+    labelled = rows.loc[rows["label"].notna(), ["study_id", "split", "label"]]
+    known = labelled[first_of_each(labelled["study_id"])]
     sizes = known.groupby(["split", "label"]).size().unstack(fill_value=0).reindex(columns=[0.0, 1.0], fill_value=0)
     fewest = sizes.min(axis=1)
     if fewest.get("tune", 0) >= FEWEST:

@@ -1,5 +1,6 @@
 """The totals of a data set, counted once: a million rows take seconds."""
 
+from core.ordered import codes_of
 from core.paths import home
 from core.scores.source import Source, source_of
 from core.workflows.workspace import Share, shares
@@ -28,7 +29,7 @@ def set_facts(source: Source) -> dict:
 @cached_data(max_entries=16, show_spinner="Counting")
 def _facts(source: Source, files: tuple[FileStamp, ...]) -> dict:
     rows = loaders.predictions(source) if source.model else loaders.index(source.dataset)
-    studies = rows.groupby("study_id", sort=False)["label"].max()
+    studies = rows["label"].groupby(codes_of(rows["study_id"])).max()
     pairs = rows[["group_id", "split"]].drop_duplicates()
     splits = pairs["split"].value_counts().sort_index()
     return {
