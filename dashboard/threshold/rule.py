@@ -8,6 +8,7 @@ import streamlit as st
 from core.errors import OverreadError
 from core.metrics.counts import class_sizes
 from core.metrics.thresholds import Rule, ThresholdChoice, choose, too_costly
+from core.scores.first_shown import standing_points
 from core.scores.halves import splits_for_verifying, whole_of
 from core.scores.view import View
 from dashboard.shared import address, selection, widgets
@@ -119,10 +120,13 @@ def _draw_answer(view: View, rule: Rule, choice: ThresholdChoice) -> None:
 def _draw_use(label: str, key: str, threshold: float, view: View) -> None:
     # A threshold above 1 means that nothing is called abnormal; 1 is the largest that the slider has.
     taken = min(threshold, 1.0)
+    # Where this threshold is a locked one, what is read from here on says so, and not that it was set by hand.
+    locked = [point.id for point in standing_points(view.source) if min(point.threshold, 1.0) == taken]
+    chosen = {"threshold": taken, "point": locked[-1]} if locked else {"threshold": taken}
+    in_use = view.threshold == taken and (not locked or view.point in locked)
     st.button(
-        "In use" if view.threshold == taken else label,
-        key=key, type="primary", disabled=view.threshold == taken, on_click=selection.choose,
-        kwargs={"threshold": taken},
+        "In use" if in_use else label, key=key, type="primary", disabled=in_use, on_click=selection.choose,
+        kwargs=chosen,
     )  # fmt: skip
 
 

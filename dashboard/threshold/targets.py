@@ -23,9 +23,10 @@ def draw_targets(view: View, rule: Rule, bound: str, prevalence: float | None) -
     widgets.caption(f"Cost of each {rule.kind}", f"its {other}, and alerts per 100, {where}")
     for column, row in zip(st.columns(len(rows), gap="small"), rows):
         with column:
+            chosen = math.isclose(row["target"], rule.value)
             st.button(
                 f"{100 * row['target']:g}%", key=f"target_{row['target']:g}", width="stretch",
-                disabled=math.isclose(row["target"], rule.value), on_click=_take, args=(rule.kind, row["target"]),
+                type="primary" if chosen else "secondary", on_click=_take, args=(rule.kind, row["target"]),
                 help=f"Set the target to {100 * row['target']:g}%. {needed_words(row, of_class)}",
             )  # fmt: skip
             st.html(cost_html(row))

@@ -29,6 +29,7 @@ from core.scores.view import View
 from core.workflows.import_scores import import_scores
 from core.workflows.thresholds import Criterion, choose_threshold
 from core.workflows.verify import verify
+from dashboard.shared.selection import BY_HAND
 from dashboard.shared.widgets import estimate_text
 from dashboard.threshold import lock as lock_dialogue
 from dashboard.threshold import meeting, points
@@ -166,7 +167,13 @@ def test_the_page_locks_the_threshold_of_the_panel(own):
     app = open_page("threshold", rule="Youden", threshold="0.3")
     app.button(key="rule_use").click().run()
     lock(app)
-    assert [point.rule for point in read_points(find_source("alpha"))] == ["threshold=0.45", "youden"]
+    points = read_points(find_source("alpha"))
+    assert [point.rule for point in points] == ["threshold=0.45", "youden"]
+    # Where the threshold of the rule is a locked one, taking it takes that point.
+    app.slider(key="threshold").set_value(0.2).run()
+    assert app.selectbox(key="point").value == BY_HAND
+    app.button(key="rule_use").click().run()
+    assert app.selectbox(key="point").value == points[-1].id and app.button(key="rule_use").disabled
 
 
 def test_the_dialogue_says_what_the_threshold_costs_and_needs_a_reader(own):
