@@ -202,8 +202,8 @@ def _records(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     if missing or not {"verdict", "reading"} & set(names):
         lacking = ", ".join(missing) or "verdict or reading"
         raise OverreadError(
-            f"{file.name} lacks the column(s) {lacking} (found: {', '.join(names)[:200] or 'none'}). Expected the "
-            f"columns of an export: {', '.join(CSV_COLUMNS)}.",
+            f"{file.name} lacks the column(s) {lacking} (found: {', '.join(names)[:200] or 'none'}). Expected "
+            f"{', '.join(NEEDED)} and verdict or reading; the others that `verdicts export` writes may be missing.",
             code="column-missing",
         )
     cells = table.frame.apply(_text_cells) if not table.delimiter else table.frame
