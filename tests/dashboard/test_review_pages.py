@@ -76,6 +76,10 @@ def test_a_verdict_is_stored_with_its_details_and_the_next_case_opens(workspace)
     assert len(verdicts_table(open_store(), history=True)) == 2
 
 
+def test_the_facts_of_a_study_say_that_it_is_a_phantom(workspace):
+    assert re.search(r"<span>\w+, \d radiographs?, phantom</span>", words(read(missed()[0])))
+
+
 def test_a_note_of_100_kb_is_refused_and_stays_in_its_field(workspace):
     study = missed()[0]
     app = read(study)

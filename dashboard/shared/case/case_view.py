@@ -169,7 +169,9 @@ def _boxes(session: ReadingSession, study: str, image_ids: dict[str, str]) -> di
 def _draw_facts(study: pd.Series, view: View, second: tuple[str, float] | None) -> None:
     """Score, outcome, distance from the threshold, and the second model's score and call."""
     radiographs = count_text(study["n_views"], "radiograph")
-    bone = f"<span>{escape(bone_name(study['bone']))}, {radiographs}</span>"
+    # On a phone the heading of the page, which says it too, is above the screen.
+    kind = ", phantom" if view.dataset.phantom else ""
+    bone = f"<span>{escape(bone_name(study['bone']))}, {radiographs}{kind}</span>"
     if study["score"] != study["score"]:
         st.html(
             f'<div class="study">{widgets.label_mark(study["label"])}<span>not scored by this model</span>{bone}</div>'
