@@ -13,7 +13,7 @@ from core.models.checkpoint import read_checkpoint
 from core.scores.predictions import store_predictions
 from core.scores.stored_scores import read_predictions
 from dashboard import page_list
-from hard.session import Session, Turn, cpu_seconds, process_of
+from hard.session import Session, Turn, cpu_seconds, process_of, taken_by_others
 from hard.trials import Trial, described
 from hard.workspace import MODEL, enter, make_data, make_scores, make_verdicts
 from tests.browser.server import serve
@@ -44,10 +44,14 @@ def run(folder: Path, seed: int, count: int = COUNT) -> Iterator[Trial]:
             for page in pages():
                 first.open(page, {"data": "demo", "model": MODEL})
         server = process_of(address.rpartition(":")[2])
-        used = cpu_seconds(server)
+        used, (ran, stolen) = cpu_seconds(server), taken_by_others()
         turns = walk_together(address, seed, count)
         used = cpu_seconds(server) - used
-    NOTES.append(f"{summary(turns, before)} The server used {used / len(turns):.2f} s of processor a turn.")
+        ran, stolen = (after - then for after, then in zip(taken_by_others(), (ran, stolen)))
+    NOTES.append(
+        f"{summary(turns, before)} The server used {used / len(turns):.2f} s of processor a turn. Of the processor "
+        f"time that was asked for, the host of this machine gave {stolen / max(ran + stolen, 1e-9):.0%} to others."
+    )
     for turn in turns:
         yield Trial(shown_name(turn.page), "uncaught" if turn.exception else "shown", turn.exception)
 
