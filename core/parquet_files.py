@@ -34,12 +34,12 @@ def write_table(table: pa.Table, path: object) -> None:
 
 def read_parquet(file: Path | str, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """A table, after its checksums were compared. FileNotFoundError, OSError, or ValueError where it is damaged."""
-    return _checked(Path(file), lambda path: pd.read_parquet(path, columns=columns, page_checksum_verification=True))
+    return _checked(Path(file), lambda path: _whole(path, columns).to_pandas())
 
 
 def read_table(file: Path | str) -> pa.Table:
     """A Parquet file as an Arrow table, with the metadata of its schema."""
-    return _checked(Path(file), lambda path: pq.read_table(path, page_checksum_verification=True))
+    return _checked(Path(file), _whole)
 
 
 def read_schema(file: Path | str) -> pa.Schema:
@@ -57,6 +57,19 @@ def open_table(file: Path) -> pq.ParquetFile:
 def count_rows(file: Path | str) -> int:
     """The number of rows, from the end of the file alone. OSError or ValueError where it is not Parquet."""
     return _unchecked(Path(file), pq.read_metadata).num_rows
+
+
+def _whole(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """The table with each column in one piece.
+
+    `pd.read_parquet` takes three times as long for a million names and leaves eight pieces, of which pandas makes one
+    whenever rows are taken: 30 ms for four rows of a million, here 1 (pandas 3.1, pyarrow 26).
+    """
+    with pq.ParquetFile(path, page_checksum_verification=True) as opened:
+        # Arrow leaves out a column that the file lacks, without a word.
+        if missing := [name for name in columns or () if name not in opened.schema_arrow.names]:
+            raise ValueError(f"it lacks the column(s) {', '.join(missing)}")
+        return opened.read(columns).combine_chunks()
 
 
 def _checked(file: Path, read):

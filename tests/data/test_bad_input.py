@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from core.data import mura as mura_tree
@@ -163,7 +164,7 @@ def test_an_error_without_a_message_is_named_by_its_class(tmp_path, monkeypatch)
         raise ValueError
 
     file = as_parquet(tmp_path, pd.DataFrame({"path": ["a0.png"]}))
-    monkeypatch.setattr(pd, "read_parquet", fail)
+    monkeypatch.setattr(pq.ParquetFile, "read", fail)
     with refused("table-unreadable", "(ValueError)"):
         read_manifest(file, {})
 
