@@ -235,8 +235,9 @@ def _part_of_shards(source: Source, split: str, columns: tuple[str, ...]) -> pd.
 @cached_resource(max_entries=64)
 def _studies(cohort: View) -> pd.DataFrame:
     rows = predictions(cohort.source, cohort.split, OF_STUDIES)
-    chosen = rows[in_split(rows, cohort.split) & (rows["bone"].eq(cohort.bone) if cohort.bone else True)]
-    return study_table(chosen, cohort.aggregation)
+    chosen = in_split(rows, cohort.split) & (rows["bone"].eq(cohort.bone) if cohort.bone else True)
+    # Scores in one file have more columns, and names of files are the largest of them.
+    return study_table(rows.loc[chosen, [name for name in OF_STUDIES if name in rows]], cohort.aggregation)
 
 
 @cached_resource(max_entries=8)
