@@ -12,7 +12,7 @@ from core.metrics.intervals import (
     Estimate,
     draws_within,
     normal_quantile,
-    patient_mean,
+    patient_means,
     too_few,
     undefined,
     wilson,
@@ -213,13 +213,13 @@ def calibration_facts(scores, labels, bins: int = 10) -> dict:
 
 def improvement(before, after, labels, groups, draws: int | None = None, seed: int = 0) -> dict[str, Estimate]:
     """The decrease of log-loss and Brier score by calibration (above 0 is better), with intervals by patient."""
-    found = {}
-    positive = np.asarray(labels) == 1
-    for name, loss in (("log_loss", _log_losses), ("brier", lambda values, truth: (values - truth) ** 2)):
-        gain = loss(np.asarray(before, float), positive) - loss(np.asarray(after, float), positive)
-        draws_here = draws_within(len(gain)) if draws is None else draws
-        found[name] = patient_mean(gain, groups, draws_here, seed)
-    return found
+    before, after, positive = np.asarray(before, float), np.asarray(after, float), np.asarray(labels) == 1
+    gains = {
+        "log_loss": _log_losses(before, positive) - _log_losses(after, positive),
+        "brier": (before - positive) ** 2 - (after - positive) ** 2,
+    }
+    draws = draws_within(len(before)) if draws is None else draws
+    return dict(zip(gains, patient_means(list(gains.values()), groups, draws, seed)))
 
 
 def _log_losses(values: np.ndarray, positive: np.ndarray) -> np.ndarray:

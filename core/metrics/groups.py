@@ -117,9 +117,8 @@ def _whole_numbers(values: pd.Series) -> pd.Series:
 
 def _ordered(values: pd.Series, names: list | None = None) -> pd.Series:
     """The values as categories in ascending order; `names` replaces what is shown of them."""
-    distinct = sorted(values.dropna().unique())
-    place = {value: number for number, value in enumerate(distinct)}
-    codes = np.array([place.get(value, -1) for value in values], dtype=int)
+    codes, distinct = pd.factorize(values, sort=True)
+    distinct = distinct.tolist()
     return _categories(codes, distinct if names is None else names, values.index)
 
 

@@ -1,6 +1,6 @@
 """Intervals: closed forms for proportions and their differences, and the bootstrap by patient for any statistic."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -216,6 +216,7 @@ def bootstrap_draws(groups, statistic: Statistic, draws: int = 2000, seed: int =
     """The statistic on `draws` resamples of whole patients; NaN where undefined. The draws depend on the seed and not
     on the order of the rows."""
     codes, names = pd.factorize(np.asarray(groups), sort=True)
+    alone = len(codes) == len(names) and bool((codes == np.arange(len(codes))).all())
     random = np.random.default_rng(seed)
     found = []
     width = min(max(_WEIGHTS_AT_ONCE // max(len(codes), 1), 1), 250)
@@ -224,7 +225,7 @@ def bootstrap_draws(groups, statistic: Statistic, draws: int = 2000, seed: int =
         drawn = np.empty((min(width, draws - start), len(names)))
         for row in drawn:
             row[:] = np.bincount(random.integers(len(names), size=len(names)), minlength=len(names))
-        found.append(statistic(drawn.take(codes, axis=1).T))
+        found.append(statistic((drawn if alone else drawn.take(codes, axis=1)).T))
     return np.concatenate(found) if found else np.zeros(0)
 
 
@@ -237,27 +238,45 @@ def patient_bootstrap(
     draws lack a class.
     """
     groups = np.asarray(groups)
-    patients = len(pd.unique(groups))
-    if patients == 0:
-        return undefined(0, "no studies")
-    value = float(statistic(np.ones((len(groups), 1)))[0])
-    if np.isnan(value):
-        return undefined(len(groups), "not estimable on these studies")
-    if patients < fewest:
-        return without_interval(
-            value, len(groups), f"no interval: {count_text(patients, 'patient')}, {fewest} are needed"
-        )
-    found = bootstrap_draws(groups, statistic, draws, seed)
-    return replace(percentile_interval(found, level), value=value, n=len(groups))
+    (found,) = _bootstrap(groups, lambda weights: statistic(weights)[np.newaxis], draws, seed, level, fewest)
+    return replace(found, n=len(groups))
 
 
-def patient_mean(values, groups, draws: int = 2000, seed: int = 0) -> Estimate:
-    """The mean of one number per study, with the interval of `patient_bootstrap`."""
-    values = np.asarray(values, dtype=np.float64)
+def patient_means(values: Sequence, groups, draws: int = 2000, seed: int = 0) -> list[Estimate]:
+    """The mean of one number per study, with the interval of `patient_bootstrap`: for each of `values`, [n] each.
+
+    All are computed on the same draws, each as it would be alone.
+    """
     codes, names = pd.factorize(np.asarray(groups), sort=True)
-    sums, sizes = np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)
-    found = patient_bootstrap(np.arange(len(names)), lambda drawn: (sums @ drawn) / (sizes @ drawn), draws, seed)
-    return replace(found, n=len(values))
+    if not len(codes):
+        return [undefined(0, "no studies") for _ in values]
+    sums = np.stack([np.bincount(codes, weights=np.asarray(one, np.float64)) for one in values])
+    sizes = np.bincount(codes).astype(np.float64)
+    found = _bootstrap(np.arange(len(names)), lambda drawn: (sums @ drawn) / (sizes @ drawn), draws, seed)
+    return [replace(one, n=len(codes)) for one in found]
+
+
+def _bootstrap(
+    groups: np.ndarray, statistics: Statistic, draws: int, seed: int, level: float = 0.95, fewest: int = FEWEST
+) -> list[Estimate]:
+    """`patient_bootstrap` of several statistics on the same draws. statistics: weights [n, B] to values [K, B]."""
+    patients = len(pd.unique(groups))
+    values = statistics(np.ones((len(groups), 1)))[:, 0] if patients else [np.nan]
+    drawn = None
+    found = []
+    for place, value in enumerate(map(float, values)):
+        if patients == 0:
+            found.append(undefined(0, "no studies"))
+        elif np.isnan(value):
+            found.append(undefined(len(groups), "not estimable on these studies"))
+        elif patients < fewest:
+            why = f"no interval: {count_text(patients, 'patient')}, {fewest} are needed"
+            found.append(without_interval(value, len(groups), why))
+        else:
+            if drawn is None:
+                drawn = bootstrap_draws(groups, lambda weights: statistics(weights).T, draws, seed)
+            found.append(replace(percentile_interval(drawn[:, place], level), value=value))
+    return found
 
 
 def percentile_interval(found: np.ndarray, level: float = 0.95) -> Estimate:

@@ -1,5 +1,6 @@
 """The radiographs of a data set with their measures, for filters and orders. All callers share the tables."""
 
+import numpy as np
 import pandas as pd
 
 from core.data.extra_columns import extra_names
@@ -33,7 +34,9 @@ def _radiographs(dataset: Dataset, file: FileStamp, measures: tuple[FileStamp, .
     index = with_shapes(loaders.index(dataset)).reset_index(drop=True)
     stored = read_measures(dataset).drop(columns="sketch", errors="ignore")
     # A further column of the data set may have the name of a measure.
-    return index.join(stored.drop(columns=[name for name in stored if name in index]).astype(float), on="sha1")
+    stored = stored.drop(columns=[name for name in stored if name in index]).astype(float)
+    # Looking up a million names among none takes half a second.
+    return index.join(stored, on="sha1") if len(stored) else index.assign(**dict.fromkeys(stored, np.nan))
 
 
 @cached_resource(max_entries=4)

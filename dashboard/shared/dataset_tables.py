@@ -1,5 +1,6 @@
 """Small tables of a data set, cached, since a page draws them on every run."""
 
+import numpy as np
 import pandas as pd
 
 from core.among import among
@@ -8,6 +9,7 @@ from core.data.index import Dataset, conflicting_studies
 from core.data.mura_counts import is_mura, published_counts_table
 from core.data.pixels import UnreadableImage, read_grey, to_square
 from core.data.resize_loss import LARGEST_SIDE, SIZES, resize_loss_summary, resize_loss_table
+from core.ordered import codes_of
 from core.plural import count_text
 from core.training.balance import effective_prior
 from dashboard.shared import loaders
@@ -77,14 +79,17 @@ def _at_sizes(file: str, sha1: str) -> tuple[list[str], pd.DataFrame]:
 @cached_resource(max_entries=8, show_spinner="Counting")
 def _tables(dataset: Dataset, file: FileStamp) -> dict:
     index = loaders.index(dataset)
-    train = index[
-        (index["split"] == "train") & index["label"].notna() & ~among(index["study_id"], conflicting_studies(index))
-    ]
+    # Numbers for the names that are only compared: pandas would hash a million names for each table.
+    coded = index[["split", "bone", "label"]].assign(
+        image_id=np.arange(len(index)), study_id=codes_of(index["study_id"]), group_id=codes_of(index["group_id"])
+    )
+    learnt = (coded["split"] == "train") & coded["label"].notna()
+    train = coded[learnt & ~among(coded["study_id"], conflicting_studies(coded))]
     patients = index["patient_id"].nunique()
     rows = [(balance, effective_prior(train, balance)) for balance in BALANCES] if len(train) else []
     return {
-        **{level: balance_table(index, level) for level in ("radiograph", "study", "patient")},
-        "totals": f"{count_text(len(index), 'radiograph')}, {count_text(index['study_id'].nunique(), 'study')}, "
+        **{level: balance_table(coded, level) for level in ("radiograph", "study", "patient")},
+        "totals": f"{count_text(len(index), 'radiograph')}, {count_text(coded['study_id'].nunique(), 'study')}, "
         f"{count_text(patients, 'known patient') if patients else 'no known patients'}",
         "priors": pd.DataFrame(rows, columns=["balance", "prior"]),
         "published": published_counts_table(index) if is_mura(index, dataset.kind) else None,

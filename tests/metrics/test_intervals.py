@@ -12,6 +12,7 @@ from core.metrics.intervals import (
     mcnemar,
     newcombe,
     patient_bootstrap,
+    patient_means,
     percentile_interval,
     proportion,
     rate_statistic,
@@ -194,3 +195,16 @@ def test_the_bootstrap_with_few_patients_one_class_or_no_studies():
     one = patient_bootstrap(np.arange(20), auroc_statistic(P, np.ones(20)))
     assert np.isnan(one.value) and one.why
     assert patient_bootstrap([], auroc_statistic([], [])).n == 0
+
+
+@pytest.mark.parametrize(("studies", "patients"), [(300, 90), (300, 300), (40, 6), (0, 1)])
+def test_means_on_the_same_draws_are_those_of_each_alone(studies, patients):
+    draw = np.random.default_rng(4)
+    groups = np.array([f"p{number}" for number in draw.permutation(np.arange(studies) % patients)], dtype=str)
+    values = [draw.normal(size=studies), draw.normal(size=studies) + 1]
+    together = patient_means(values, groups)
+    # A share of the studies is such a mean: `patient_bootstrap` weighs studies instead of summing patients.
+    alone = [patient_bootstrap(groups, lambda weights, one=one: (one @ weights) / weights.sum(0)) for one in values]
+    for one, two in zip(together, alone, strict=True):
+        assert (one.n, one.why) == (two.n, two.why)
+        assert (one.value, one.low, one.high) == pytest.approx((two.value, two.low, two.high), nan_ok=True)
