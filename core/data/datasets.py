@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -106,18 +107,18 @@ def read_dataset(name: str) -> Dataset:
         ) from error
 
 
-def read_index(name: str) -> pd.DataFrame:
-    """The Index of a data set, checked. OverreadError where it is empty or cannot be read."""
+def read_index(name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The Index of a data set, or these columns of INDEX, checked. OverreadError where it is empty or unreadable."""
     file = read_dataset(name).folder / "index.parquet"
     try:
-        frame = read_parquet(file)
+        frame = read_parquet(file, columns)
     except (OSError, ValueError) as error:
         raise OverreadError(
             f"{file} cannot be read ({reason_of(error)}). Index the data set again.", code="index-unreadable"
         ) from error
     if frame.empty:
         raise OverreadError(f"{file} contains no radiograph. Index the data set again.", code="index-empty")
-    return check(frame, INDEX, str(file))
+    return check(frame, INDEX if columns is None else {name: INDEX[name] for name in columns}, str(file))
 
 
 def list_datasets() -> list[Dataset]:

@@ -24,6 +24,8 @@ from core.paths import home
 
 CHOOSE, VERIFY = "choose", "verify"
 SEED = 2026
+# The columns that the halves depend on.
+_OF_HALVES = ("study_id", "group_id", "bone", "label")
 # A threshold may be verified on a split further down this list than the one it was chosen on, never the reverse.
 _ORDER = ("train", "tune", "valid", "test")
 _HALVED = ("valid", "test", "train")  # the first that exists is halved
@@ -71,7 +73,7 @@ def in_split(rows: pd.DataFrame, split: str) -> np.ndarray:
     inside = (rows["split"] == whole).to_numpy(copy=True)
     if not half or not inside.any():
         return inside
-    part = rows[inside]
+    part = rows.loc[inside, [name for name in (*_OF_HALVES, "dataset") if name in rows]]
     known = _halves_of_index(part, whole)
     own = part[~among(part["group_id"], known.index)]
     halves = pd.concat([known, _half_by_group(_Rows.of(own))]) if len(own) else known
@@ -175,7 +177,7 @@ class _Rows:
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> "_Rows":
-        hashes = pd.util.hash_pandas_object(rows[["study_id", "group_id", "bone", "label"]], index=False).to_numpy()
+        hashes = pd.util.hash_pandas_object(rows[list(_OF_HALVES)], index=False).to_numpy()
         return cls(hashlib.sha256(np.sort(hashes).tobytes()).hexdigest(), rows)
 
 
@@ -207,5 +209,5 @@ def _read_halves(workspace: str, reference: str, split: str) -> pd.Series:
     dataset = read_dataset(name)
     if not dataset.index_hash.startswith(short):
         raise OverreadError(f"{name} was indexed again since {reference}; score it again.", code="index-changed")
-    index = read_index(name)
+    index = read_index(name, [*_OF_HALVES, "split"])
     return half_by_group(index[index["split"] == split])
