@@ -1,19 +1,14 @@
 """Host names under which a server without a login may be opened while only this machine can reach it.
 
-Any page on the internet can let its own name point to this machine once a browser has loaded it (DNS rebinding), and
-would then read the dashboard as if it were its own. The browser still sends that page's name as the host, which tells
-it apart. A proxy on this machine says for whom it asks.
+`core.host_names` says which page would otherwise read it.
 """
-
-import ipaddress
 
 import streamlit as st
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from core.host_names import is_foreign
 from dashboard.shared import exposure
-
-FORWARDED = (b"x-forwarded-for", b"x-forwarded-host", b"forwarded")
 
 
 class OwnHostNames:
@@ -24,7 +19,7 @@ class OwnHostNames:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The headers first: whether a login is configured is looked up on the disk.
-        if scope["type"] not in ("http", "websocket") or not is_foreign(scope["headers"]) or not is_guarded():
+        if scope["type"] not in ("http", "websocket") or not _is_foreign(scope["headers"]) or not is_guarded():
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
@@ -44,16 +39,5 @@ def is_guarded() -> bool:
     )
 
 
-def is_foreign(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Whether a request names another host than this machine and comes from no proxy."""
-    given = dict(headers)
-    if any(name in given for name in FORWARDED):
-        return False
-    host = given.get(b"host", b"").decode("latin-1").strip().lower()
-    name = host.partition("]")[0][1:] if host.startswith("[") else host.partition(":")[0]
-    if name in ("", "localhost", str(st.get_option("server.address")).lower()) or name.endswith(".localhost"):
-        return False
-    try:
-        return not ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return True
+def _is_foreign(headers: list[tuple[bytes, bytes]]) -> bool:
+    return is_foreign(headers, own=str(st.get_option("server.address")))

@@ -15,6 +15,7 @@ BASE = FILES | {
     "among",
     "ordered",
     "errors",
+    "host_names",
     "schema",
     "deferred_imports",
     "device",

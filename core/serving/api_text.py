@@ -51,7 +51,7 @@ def _problem(text: str) -> dict:
 PROBLEMS: dict[int | str, dict] = {
     400: _problem("The request cannot be read."),
     401: _problem("A token is needed."),
-    403: _problem("The token may not be used for this."),
+    403: _problem("The token may not be used for this, or a page of another machine asked without one."),
     404: _problem("There is no such model."),
     408: _problem("The request was not complete in time."),
     413: _problem("The request, or the study, is too large."),

@@ -18,6 +18,7 @@ from core.serving.dicomweb import add_dicomweb
 from core.serving.forms import group_by_folder, is_true, read_form
 from core.serving.inference_protocol import add_protocol
 from core.serving.outbox import Outbox
+from core.serving.own_pages import OwnPages
 from core.serving.problems import problem, problem_of
 from core.serving.request_log import RequestLog
 from core.serving.service import Service, StudyRequest
@@ -27,8 +28,13 @@ from core.version import VERSION
 _log = logging.getLogger("overread.serving")
 
 
-def create_app(service: Service, tokens: Sequence[Token] = (), outbox: Outbox | None = None) -> FastAPI:
-    """The application. Without tokens every client may use it, so it should then listen on this machine only."""
+def create_app(
+    service: Service, tokens: Sequence[Token] = (), outbox: Outbox | None = None, local: bool = False
+) -> FastAPI:
+    """The application. Without tokens every program may use it, so it should then listen on this machine only.
+
+    local: it does.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI):
@@ -51,6 +57,8 @@ def create_app(service: Service, tokens: Sequence[Token] = (), outbox: Outbox | 
     )
     app.state.service = service
     _add_errors(app)
+    if not tokens:
+        app.add_middleware(OwnPages, local=local)
     app.add_middleware(RequestLog, service=service)
     may_see = allow(tokens, "read", "score")  # who may send a study may know the models
     _add_health(app, service, may_see, allow(tokens, "read"))

@@ -10,7 +10,7 @@ MEDIA_TYPE = "application/problem+json"
 _TITLES = {
     400: "The request cannot be read",
     401: "A token is needed",
-    403: "The token may not be used for this",
+    403: "The request is not allowed",
     404: "Not found",
     405: "The method is not allowed",
     408: "The request took too long",

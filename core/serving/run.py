@@ -1,6 +1,5 @@
 """Run the service: uvicorn on one port, logs on standard error, a graceful stop."""
 
-import ipaddress
 import logging
 import os
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import uvicorn
 
 from core.device import in_a_passing_thread
 from core.errors import OverreadError
+from core.host_names import is_loopback
 from core.paths import home
 from core.serving.app import create_app
 from core.serving.decision_log import DecisionLog, default_folder
@@ -91,7 +91,7 @@ def run_service(options: ServiceOptions) -> None:
         post = post_to_archive(options.archive, os.environ.get(ARCHIVE_TOKEN, ""))
         outbox = Outbox(home() / "outbox", post)
     config = uvicorn.Config(
-        create_app(service, tokens, outbox),
+        create_app(service, tokens, outbox, is_loopback(options.host)),
         host=options.host,
         port=options.port,
         log_config=None,  # its messages go through our log, which contains no text of a file
@@ -104,11 +104,3 @@ def run_service(options: ServiceOptions) -> None:
     )
     _log.info("listening on http://%s:%s", options.host, options.port)
     uvicorn.Server(config).run()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

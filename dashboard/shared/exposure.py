@@ -1,9 +1,8 @@
 """Exposure of this server: a warning where nobody has to log in, or where everyone who logs in is an owner."""
 
-import ipaddress
-
 import streamlit as st
 
+from core.host_names import is_loopback
 from dashboard.shared import widgets
 
 SENTENCE = (
@@ -35,14 +34,8 @@ def draw_warning() -> None:
 
 def is_local(address: str | None) -> bool:
     """Whether a server that listens on this address is reached by its own machine only."""
-    if not address:
-        return False  # Streamlit then listens on every interface
-    if address == "localhost" or address.startswith("unix:"):
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+    # Without an address, Streamlit listens on every interface.
+    return bool(address) and (address.startswith("unix:") or is_loopback(address))
 
 
 def has_login() -> bool:

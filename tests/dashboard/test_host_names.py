@@ -6,7 +6,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from dashboard.host_names import is_foreign
+from core.host_names import is_foreign
 from tests.browser.server import serve
 
 

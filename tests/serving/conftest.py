@@ -78,13 +78,20 @@ def serving(checkpoint, tmp_path):
     started = []
 
     def start(
-        limits=Limits(), tokens=(), log=False, readers=None, shadows=(), make_pool=ThreadPoolExecutor, outbox=None
+        limits=Limits(),
+        tokens=(),
+        log=False,
+        readers=None,
+        shadows=(),
+        make_pool=ThreadPoolExecutor,
+        outbox=None,
+        local=False,
     ):
         readers = readers or [load(checkpoint.folder, limits=limits)]
         models = {served.reader.name: served for served in served_models(readers)}
         kept = DecisionLog(tmp_path / "log") if log else None
         service = Service(models, tuple(served_models(shadows)), limits, kept, decoders=1, make_pool=ThreadPoolExecutor)
-        client = TestClient(create_app(service, tokens, outbox), raise_server_exceptions=False)
+        client = TestClient(create_app(service, tokens, outbox, local), raise_server_exceptions=False)
         client.__enter__()
         started.append(client)
         return client
