@@ -37,6 +37,10 @@ def test_the_image_copies_files_that_exist_and_runs_as_a_user():
     allowed = {line[1:] for line in ignored if line.startswith("!")}
     assert ignored[0] == "*" and not allowed & {"deploy", "workspace", ".git"}
     assert all((REPOSITORY / name).exists() for name in allowed)
+    # A login that was set up in this folder gets neither into the image nor into a commit.
+    secrets = ".streamlit/secrets.toml"
+    assert ignored.index(secrets) > ignored.index("!.streamlit")
+    assert secrets in (REPOSITORY / ".gitignore").read_text().splitlines()
     assert any(line.startswith("USER ") for line in lines) and "dashboard/Home.py" in lines[-1]
     locked = (REPOSITORY / "requirements.lock").read_text()
     assert re.search(r"^torch==", locked, re.MULTILINE) and re.search(r"^torchvision==", locked, re.MULTILINE)

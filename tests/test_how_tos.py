@@ -142,6 +142,11 @@ def test_scores_are_imported_and_compared(folder):
     assert "other" in printed[1] and "original-cnn-64" in printed[2]
 
 
+def test_the_import_of_the_readme_runs_as_printed(folder):
+    (line,) = re.findall(r"`(python -m core import-predictions [^`]+)`", (REPOSITORY / "README.md").read_text())
+    assert "other" in run(line.replace("mura", "ours"))
+
+
 def test_a_threshold_is_chosen_locked_and_verified(folder):
     printed = follow("choose-a-threshold")
     assert len(printed) == 4 and "valid:verify" in printed[2]
