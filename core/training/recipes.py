@@ -52,12 +52,13 @@ def resnet_narrow_128() -> Recipe:
 
 def transfer_mobilenet() -> Recipe:
     """MobileNetV2 with ImageNet weights; all layers learn from the first step, without balancing. A weighted loss
-    ranked lower (p = .010); training the head first, or the backbone more slowly, ranked no higher. On FracAtlas with
-    `--set weights=FILE --folds 5` in bfloat16 the out-of-fold AUROC is .878 (.862-.895), n = 3,405. An epoch of 2,460
-    radiographs takes 57 s on one core. `--set size=320` reached .912 (.879-.944) on valid, 128 px .889 (one seed each). On the knees 96 px reach .882 (.851-.911) and 128 px .884, which cannot be
-    distinguished; 64 px reach .833 (three seeds), and 224 px .890 (one seed). With 800 instead of 1,440 studies, 96 px
-    reach .833; the head alone reaches .765 (one seed). `--set pooling=noisy_or --set size=224 --set batch_size=16
-    --set epochs=8` reached .910 (.883-.938) there (one seed), .020 (-.000 to +.041) more than 224 px alone."""
+    ranked lower (p = .010); training the head first, or the backbone more slowly, ranked no higher. On FracAtlas
+    with `--set weights=FILE --folds 5` in bfloat16 the out-of-fold AUROC is .878 (.862-.895), n = 3,405. An epoch of
+    2,460 radiographs takes 57 s on one core. `--set size=320` reached .912 (.879-.944) on valid, 128 px .889 (one
+    seed each). On the knees 96 px reach .882 (.851-.911) and 128 px .884, which cannot be distinguished; 64 px reach
+    .833 (three seeds), and 224 px .890 (one seed). With 800 instead of 1,440 studies, 96 px reach .833; the head
+    alone reaches .765 (one seed). `--set pooling=noisy_or --set size=224 --set batch_size=16 --set epochs=8` reached
+    .910 (.883-.938) there (one seed), .020 (-.000 to +.041) more than 224 px alone."""
     return Recipe(
         name="transfer-mobilenet",
         architecture="mobilenetv2_100",
