@@ -1,8 +1,6 @@
 # `make run` and `make test` set up what they need, once.
 PYTHON ?= python3
 BIN := .venv/bin
-# Test processes: one more than processors, at most four, since tests wait for browsers and servers a third of the time.
-WORKERS = $(shell $(BIN)/python -c "import os; print(min(4, (os.cpu_count() or 1) + 1))")
 
 # Python keeps what it compiled, whatever the shell says: the tests start some hundred processes of the same files.
 export PYTHONDONTWRITEBYTECODE :=
@@ -15,10 +13,10 @@ run: .venv/run.stamp
 
 # `test` samples the families of networks and skips what is marked slow; `test-all` runs everything.
 test: .venv/test.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-all: .venv/test.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --all-families
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --all-families
 
 # Every benchmark against its peer, in one table.
 bench: .venv/test.stamp

@@ -38,8 +38,8 @@ def facts_of(rows: pd.DataFrame) -> dict:
     """`set_facts` of the rows of an INDEX or of PREDICTIONS."""
     studies = rows["label"].groupby(codes_of(rows["study_id"])).max()
     groups, (splits, names) = codes_of(rows["group_id"]), pd.factorize(rows["split"], sort=True)
-    # A number for each group in each split.
-    pairs = np.unique(groups * len(names) + splits)
+    # A number for each group in each split. Counting a million takes a hundredth of the time of `np.unique`.
+    pairs = np.flatnonzero(np.bincount(groups * len(names) + splits))
     group, split = np.divmod(pairs, len(names))
     return {
         "radiographs": len(rows),
