@@ -92,7 +92,15 @@ def _other_kind(value: object, kind: object) -> str:
         dict: (dict, "a JSON object"),
     }
     allowed, words = kinds.get(kind, (str, "a text"))
-    return "" if isinstance(value, allowed) and is_bool == (kind is bool) else words
+    if not isinstance(value, allowed) or is_bool != (kind is bool):
+        return words
+    if isinstance(value, Integral):
+        # JSON has whole numbers of any length, and everything here computes with floating-point numbers.
+        try:
+            float(value)
+        except OverflowError:
+            return f"{words} below 1.8e308"
+    return ""
 
 
 def _number(value: float) -> str:

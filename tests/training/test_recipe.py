@@ -1,5 +1,6 @@
 """Recipes, the settings that change them, and class balance."""
 
+import json
 from dataclasses import fields, replace
 
 import pandas as pd
@@ -146,3 +147,10 @@ def test_a_boolean_setting_accepts_nothing_else():
             with_settings(RECIPES["fast-cpu"], [f"compile={text}"])
     with refused("setting-value", "epochs=true"):
         with_settings(RECIPES["fast-cpu"], ["epochs=true"])
+
+
+@pytest.mark.parametrize("name", ["warmup_epochs", "epochs", "learning_rate", "seed", "weight_decay"])
+def test_a_whole_number_beyond_every_float_is_refused_in_words(name):
+    text = json.dumps({**json.loads(named_recipe("fast-cpu").to_json()), name: 10**400})
+    with refused("setting-value", name):
+        Recipe.from_json(text)
