@@ -43,6 +43,8 @@ def is_from_foreign_page(headers: Headers) -> bool:
         host = urlsplit(origin.decode("latin-1").strip().lower()).netloc
     except ValueError:
         return True
+    if "@" in host:
+        return True  # no browser writes it, and what stands before it is no host
     if any(name in given for name in FORWARDED):
         served = {given.get(name, b"").decode("latin-1").strip().lower() for name in (b"host", b"x-forwarded-host")}
         return not host or host not in served

@@ -40,4 +40,4 @@ def is_guarded() -> bool:
 
 
 def _is_foreign(headers: list[tuple[bytes, bytes]]) -> bool:
-    return is_foreign(headers, own=str(st.get_option("server.address")))
+    return is_foreign(headers, own=st.get_option("server.address") or "")

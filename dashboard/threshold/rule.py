@@ -120,8 +120,10 @@ def _draw_answer(view: View, rule: Rule, choice: ThresholdChoice) -> None:
 def _draw_use(label: str, key: str, threshold: float, view: View) -> None:
     # A threshold above 1 means that nothing is called abnormal; 1 is the largest that the slider has.
     taken = min(threshold, 1.0)
-    # Where this threshold is a locked one, what is read from here on says so, and not that it was set by hand.
-    locked = [point.id for point in standing_points(view.source) if min(point.threshold, 1.0) == taken]
+    # Where this threshold is a locked one, what is read from here on says so, and not that it was set by hand. A point
+    # of two thresholds is none of them alone.
+    single = [point for point in standing_points(view.source) if point.threshold_high is None]
+    locked = [point.id for point in single if min(point.threshold, 1.0) == taken]
     chosen = {"threshold": taken, "point": locked[-1]} if locked else {"threshold": taken}
     in_use = view.threshold == taken and (not locked or view.point in locked)
     st.button(

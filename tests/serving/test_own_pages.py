@@ -17,6 +17,7 @@ from tests.serving.test_service import files
         ("https://evil.example", True),
         ("http://localhost.evil.example", True),
         ("http://evil.example@localhost.evil.example", True),
+        ("http://localhost:1@evil.example", True),
         ("null", True),
         ("", True),
         ("http://[", True),
